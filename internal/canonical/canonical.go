@@ -1,0 +1,111 @@
+// Package canonical reads and writes this project's own JSON files.
+//
+// Its promise: the same value gives the same bytes (UTF-8, two-space indent,
+// keys in the order of the Go struct, newline at the end, no HTML escaping),
+// and a file that says anything the struct does not know, says something twice
+// or goes on after its end is refused.
+package canonical
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+)
+
+// MaxSize bounds every JSON file of ours that comes from outside, in bytes.
+const MaxSize = 4 << 20
+
+// Marshal renders v in the canonical form.
+func Marshal(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(v); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
+}
+
+// Unmarshal reads data into v and refuses unknown fields, duplicate keys,
+// trailing data and input larger than MaxSize.
+func Unmarshal(data []byte, v any) error {
+	if len(data) > MaxSize {
+		return fmt.Errorf("%d bytes of JSON, more than the %d allowed", len(data), MaxSize)
+	}
+	if err := unique(data); err != nil {
+		return err
+	}
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(v); err != nil {
+		return err
+	}
+	return end(dec)
+}
+
+// unique walks the token stream once and refuses a key that an object holds twice.
+func unique(data []byte) error {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.UseNumber()
+	if err := value(dec, 0); err != nil {
+		return err
+	}
+	return end(dec)
+}
+
+func end(dec *json.Decoder) error {
+	if _, err := dec.Token(); err != io.EOF {
+		return fmt.Errorf("data after the end of the JSON value, at byte %d", dec.InputOffset())
+	}
+	return nil
+}
+
+const maxDepth = 64
+
+func value(dec *json.Decoder, depth int) error {
+	if depth > maxDepth {
+		return fmt.Errorf("JSON nested deeper than %d levels", maxDepth)
+	}
+	tok, err := dec.Token()
+	if err != nil {
+		return err
+	}
+	switch tok {
+	case json.Delim('{'):
+		return object(dec, depth)
+	case json.Delim('['):
+		for dec.More() {
+			if err := value(dec, depth+1); err != nil {
+				return err
+			}
+		}
+		_, err = dec.Token()
+		return err
+	}
+	return nil
+}
+
+func object(dec *json.Decoder, depth int) error {
+	seen := map[string]bool{}
+	for dec.More() {
+		tok, err := dec.Token()
+		if err != nil {
+			return err
+		}
+		key, ok := tok.(string)
+		if !ok {
+			return fmt.Errorf("object key %v is not a string", tok)
+		}
+		if seen[key] {
+			return fmt.Errorf("key %q appears twice, at byte %d", key, dec.InputOffset())
+		}
+		seen[key] = true
+		if err := value(dec, depth+1); err != nil {
+			return err
+		}
+	}
+	_, err := dec.Token()
+	return err
+}

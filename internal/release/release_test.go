@@ -1,0 +1,85 @@
+package release_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/calimero-network/mero-tee/internal/fault"
+	"github.com/calimero-network/mero-tee/internal/release"
+)
+
+func TestParseTag(t *testing.T) {
+	t.Parallel()
+	for _, s := range []string{"mero-kms-v1.2.0", "mero-tee-v0.0.1", "mero-kms-v10.20.30-rc.4"} {
+		tag, err := release.ParseTag(s)
+		require.NoError(t, err, s)
+		require.Equal(t, s, tag.String())
+	}
+	for name, s := range map[string]string{
+		"empty": "", "no v": "mero-kms-1.2.0", "other family": "mero-foo-v1.2.0", "two numbers": "mero-kms-v1.2",
+		"leading zero": "mero-kms-v01.2.0", "rc without number": "mero-kms-v1.2.0-rc", "rc zero": "mero-kms-v1.2.0-rc.0",
+		"other suffix": "mero-kms-v1.2.0-beta.1", "space": "mero-kms-v1.2.0 ", "newline": "mero-kms-v1.2.0\n", "upper case": "MERO-KMS-v1.2.0",
+		"huge": "mero-kms-v99999999999999999999.0.0",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := release.ParseTag(s)
+			require.Error(t, err)
+			require.Equal(t, fault.Usage, fault.CodeOf(err))
+		})
+	}
+}
+
+func TestVersionOrder(t *testing.T) {
+	t.Parallel()
+	order := []string{"0.9.9", "1.0.0-rc.1", "1.0.0-rc.2", "1.0.0-rc.10", "1.0.0", "1.0.1", "1.1.0", "1.10.0", "2.0.0"}
+	for i := range order {
+		for j := range order {
+			a, err := release.ParseVersion(order[i])
+			require.NoError(t, err)
+			b, err := release.ParseVersion(order[j])
+			require.NoError(t, err)
+			switch {
+			case i < j:
+				require.Negative(t, a.Compare(b), "%s < %s", a, b)
+			case i > j:
+				require.Positive(t, a.Compare(b), "%s > %s", a, b)
+			default:
+				require.Zero(t, a.Compare(b))
+			}
+		}
+	}
+	_, err := release.ParseVersion("v1.2.0")
+	require.ErrorContains(t, err, "not a version")
+}
+
+func TestVersionDerived(t *testing.T) {
+	t.Parallel()
+	rc := release.Version{Major: 1, Minor: 2, Patch: 3, Candidate: 4}
+	require.Equal(t, "1.2.3", rc.Final().String())
+	require.Equal(t, "1.2.3", rc.NextPatch().String())
+	require.Equal(t, "1.2.4", rc.Final().NextPatch().String())
+	require.False(t, release.Tag{Family: release.KMS, Version: rc}.Stable())
+}
+
+func TestExpectedAssetsOfKMS(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, []string{
+		"attestation-policy-debug.json", "attestation-policy-debug-read-only.json", "attestation-policy-locked-read-only.json",
+		"app-compose-debug.json", "app-compose-debug-read-only.json", "app-compose-locked-read-only.json",
+		"compose-hash.txt", "published-mrtds.json", "sbom.spdx.json",
+	}, release.KMS.Assets())
+	require.Len(t, release.KMS.ExpectedAssets(), 20)
+	require.Contains(t, release.Node.ExpectedAssets(), "checksums.sha256.sigstore.json")
+}
+
+func FuzzParseTag(f *testing.F) {
+	f.Add("mero-kms-v1.2.0")
+	f.Add("mero-tee-v1.2.0-rc.1")
+	f.Fuzz(func(t *testing.T, s string) {
+		if tag, err := release.ParseTag(s); err == nil {
+			require.Equal(t, s, tag.String())
+		}
+	})
+}
