@@ -96,8 +96,17 @@ func (r *Run) satisfied(ctx context.Context, name string) error {
 	return nil
 }
 
+// BlockedError says that a step may not run because one that it needs has not
+// passed. It is the cause of a fault.Error, so that a caller can tell what
+// failed from what merely could not start.
+type BlockedError struct{ Missing string }
+
+func (e *BlockedError) Error() string {
+	return "the ledger does not hold " + e.Missing + " as passed"
+}
+
 func notInLedger(who, missing string) error {
-	return &fault.Error{Code: fault.General, Message: fmt.Sprintf("%s needs %s, which the ledger does not hold as passed", who, missing),
+	return &fault.Error{Code: fault.General, Message: fmt.Sprintf("%s needs %s", who, missing), Err: &BlockedError{missing},
 		Hint: fmt.Sprintf("run `go tool mage %s` first, or the whole release", missing)}
 }
 

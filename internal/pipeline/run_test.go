@@ -86,7 +86,7 @@ func TestGateNamesTheMissingStep(t *testing.T) {
 	w := &world{source: "a"}
 	r := open(t, t.TempDir(), w.graph())
 	err := r.Perform(t.Context(), "publish")
-	require.EqualError(t, err, "publish: this step needs build, which the ledger does not hold as passed")
+	require.EqualError(t, err, "publish: this step needs build: the ledger does not hold build as passed")
 	require.Zero(t, w.published.Load())
 }
 
@@ -144,7 +144,7 @@ func TestOnlyOneStepMayRun(t *testing.T) {
 	r := open(t, t.TempDir(), w.graph())
 	r.Only = "sign"
 	err := r.Perform(t.Context(), "build")
-	require.EqualError(t, err, "build: sign needs build, which the ledger does not hold as passed")
+	require.EqualError(t, err, "build: sign needs build: the ledger does not hold build as passed")
 	require.Zero(t, w.built.Load())
 	r.Only = ""
 	perform(t, r, "build")

@@ -21,7 +21,7 @@ func ComposeAsset(p Profile) string { return fmt.Sprintf("app-compose-%s.json", 
 // bundles. The list is explicit: missing counts as failed.
 func (f Family) Assets() []string {
 	if f == Node {
-		return []string{MeasurementsAsset, SBOMAsset}
+		return []string{MeasurementsAsset}
 	}
 	var out []string
 	for _, p := range Profiles() {

@@ -1,0 +1,91 @@
+package tdxsim
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/calimero-network/mero-tee/internal/tdx"
+)
+
+const (
+	stamp    = "2006-01-02T15:04:05Z"
+	anyBit   = "FFFFFFFFFFFFFFFF"
+	noBit    = "0000000000000000"
+	levelDay = "2025-01-01T00:00:00Z"
+)
+
+// tcbInfo says of the platform's family what the knobs say: its own level, and one far below.
+func (m *Platform) tcbInfo(k Knobs, issued, next time.Time) ([]byte, error) {
+	svn, zero := int(m.module.TEETCBSVN[0]), 0
+	fmspc := m.FMSPC()
+	if k.UpperFMSPC {
+		fmspc = strings.ToUpper(fmspc)
+	}
+	module := moduleIdentity{Signer: m.module.MRSIGNER.String(), Attributes: noBit, Mask: anyBit}
+	named := module
+	named.ID = fmt.Sprintf("TDX_%02x", m.module.TEETCBSVN[1])
+	named.Levels = []level{newLevel(tcb{ISVSVN: &svn}, k.Module, "INTEL-SA-00002")}
+	own := tcb{SGX: components(m.id.svn), PCESVN: &m.id.pceSVN, TDX: components(m.platformSVN())}
+	low := tcb{SGX: components([16]byte{}), PCESVN: &zero, TDX: components([16]byte{})}
+	return m.pki.signed("tcbInfo", tcbInfo{
+		statement: statement{"TDX", 3, issued.Format(stamp), next.Format(stamp)},
+		FMSPC:     fmspc, PCEID: "0000", EvaluationNumber: k.EvaluationNumber,
+		Module: module, Modules: []moduleIdentity{named},
+		Levels: []level{newLevel(own, k.Platform, "INTEL-SA-00001"), newLevel(low, tdx.OutOfDate, "INTEL-SA-00001")},
+	})
+}
+
+// platformSVN is the part of TEE_TCB_SVN that belongs to the platform's level:
+// since TDX 1.5 the first two belong to the module's identity.
+func (m *Platform) platformSVN() [16]byte {
+	svn := m.module.TEETCBSVN
+	if svn[1] > 0 {
+		svn[0], svn[1] = 0, 0
+	}
+	return svn
+}
+
+func (p *PKI) qeIdentity(k Knobs, issued, next time.Time) ([]byte, error) {
+	svn := qeSVN
+	return p.signed("enclaveIdentity", enclaveIdentity{
+		statement:        statement{"TD_QE", 2, issued.Format(stamp), next.Format(stamp)},
+		EvaluationNumber: k.EvaluationNumber,
+		MiscSelect:       "00000000", MiscSelectMask: "FFFFFFFF",
+		Attributes: "11" + strings.Repeat("0", 30), AttributesMask: "FB" + strings.Repeat("F", 14) + noBit,
+		Signer: hex.EncodeToString(qeSigner[:]), ProductID: qeProductID,
+		Levels: []level{newLevel(tcb{ISVSVN: &svn}, k.QE, "INTEL-SA-00003")},
+	})
+}
+
+// newLevel names the advisory, a made-up one, unless all is well.
+func newLevel(t tcb, s tdx.Status, advisory string) level {
+	l := level{TCB: t, Date: levelDay, Status: s}
+	if s != tdx.UpToDate {
+		l.Advisories = []string{advisory}
+	}
+	return l
+}
+
+func components(svn [16]byte) []component {
+	out := make([]component, len(svn))
+	for i, v := range svn {
+		out[i].SVN = int(v)
+	}
+	return out
+}
+
+// signed wraps a statement as {name: …, "signature": …} over its raw bytes.
+func (p *PKI) signed(name string, v any) ([]byte, error) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	signature, err := sign(p.tcb.key, body)
+	if err != nil {
+		return nil, err
+	}
+	return fmt.Appendf(nil, `{%q:%s,"signature":"%x"}`, name, body, signature), nil
+}

@@ -1,0 +1,56 @@
+package tdxsim
+
+import (
+	"fmt"
+	"sync"
+
+	"github.com/calimero-network/mero-tee/internal/tdx"
+)
+
+const (
+	attributeDebug         = 1 << 0
+	attributeSEPTVEDisable = 1 << 28
+	xfam                   = 0x000602e7
+)
+
+// TD is one simulated trust domain. It is safe for concurrent use.
+type TD struct {
+	platform   *Platform
+	attributes uint64
+	mrtd       tdx.Register
+	mu         sync.Mutex
+	rtmr       [4]tdx.Register
+}
+
+// TDOption changes a TD before it boots.
+type TDOption func(*TD)
+
+// Debug opens the TD to its host.
+func Debug(t *TD) { t.attributes |= attributeDebug }
+
+// NewTD boots a TD: MRTD is fixed, the RTMRs start at zero.
+func (m *Platform) NewTD(mrtd tdx.Register, options ...TDOption) *TD {
+	t := &TD{platform: m, mrtd: mrtd, attributes: attributeSEPTVEDisable}
+	for _, o := range options {
+		o(t)
+	}
+	return t
+}
+
+// Extend is TDG.MR.RTMR.EXTEND, rtmr 0 to 3.
+func (t *TD) Extend(rtmr int, digest tdx.Register) error {
+	if rtmr < 0 || rtmr > 3 {
+		return fmt.Errorf("no RTMR%d", rtmr)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.rtmr[rtmr] = t.rtmr[rtmr].Extend(digest)
+	return nil
+}
+
+// Registers are the TD's registers at this moment.
+func (t *TD) Registers() tdx.Registers {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return tdx.Registers{MRTD: t.mrtd, RTMR0: t.rtmr[0], RTMR1: t.rtmr[1], RTMR2: t.rtmr[2], RTMR3: t.rtmr[3]}
+}

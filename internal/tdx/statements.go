@@ -1,0 +1,78 @@
+package tdx
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/go-tdx-guest/pcs"
+)
+
+// clockSkew is how far ahead of our clock Intel's may be.
+const clockSkew = 5 * time.Minute
+
+// statements are Intel's signed words about a platform family.
+type statements struct {
+	tcbInfo  pcs.TcbInfo
+	identity pcs.EnclaveIdentity
+}
+
+// readStatements decodes what the recorder kept and refuses collateral that
+// was issued after now.
+func (r *recorder) readStatements(now time.Time) (*statements, error) {
+	var s statements
+	if err := readSigned(r.tcbInfo, "tcbInfo", &s.tcbInfo); err != nil {
+		return nil, err
+	}
+	if err := readSigned(r.identity, "enclaveIdentity", &s.identity); err != nil {
+		return nil, err
+	}
+	issued := []time.Time{s.tcbInfo.IssueDate, s.identity.IssueDate}
+	for _, der := range r.crls {
+		crl, err := x509.ParseRevocationList(der)
+		if err != nil {
+			return nil, err
+		}
+		issued = append(issued, crl.ThisUpdate)
+	}
+	for _, t := range issued {
+		if t.After(now.Add(clockSkew)) {
+			return nil, fmt.Errorf("collateral was issued in the future, on %s", t.UTC().Format(time.RFC3339))
+		}
+	}
+	return &s, nil
+}
+
+// readSigned decodes the value of name in {name: …, "signature": …}, the bytes
+// under the signature. go-tdx-guest judges by its own decoding of the whole
+// answer, in which encoding/json lets a second or differently spelled key
+// ("TcbInfo") override the signed one; so nothing else may be there.
+func readSigned(body []byte, name string, v any) error {
+	dec := json.NewDecoder(bytes.NewReader(body))
+	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
+		return fmt.Errorf("%s: not a JSON object", name)
+	}
+	members := map[string]json.RawMessage{}
+	for dec.More() {
+		key, err := dec.Token()
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		k, _ := key.(string)
+		if _, twice := members[k]; twice || (k != name && k != "signature") {
+			return fmt.Errorf("%s: unexpected member %.40q beside the signed value", name, k)
+		}
+		var value json.RawMessage
+		if err := dec.Decode(&value); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		members[k] = value
+	}
+	if members[name] == nil {
+		return errors.New(name + ": missing in the answer")
+	}
+	return json.Unmarshal(members[name], v)
+}

@@ -1,0 +1,119 @@
+package tdx
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/google/go-tdx-guest/pcs"
+	pb "github.com/google/go-tdx-guest/proto/tdx"
+)
+
+// judge fills in the TCB statuses of platform, TDX module and quoting enclave,
+// all three: go-tdx-guest at 91f9a52 looks at the module alone once it is a
+// TDX 1.5 one, and so accepts a platform that is out of date or revoked.
+func (v *Verdict) judge(s *statements, pck *pcs.PckExtensions, qe *pb.EnclaveReport) error {
+	platform, err := v.platformLevel(s.tcbInfo.TcbLevels, pck)
+	if err != nil {
+		return err
+	}
+	module, err := v.moduleLevel(s.tcbInfo.TdxModuleIdentities)
+	if err != nil {
+		return err
+	}
+	enclave, err := enclaveLevel(&s.identity, qe)
+	if err != nil {
+		return err
+	}
+	v.Platform, v.Module, v.QE = Status(platform.TcbStatus), Status(module.TcbStatus), Status(enclave.TcbStatus)
+	v.TCB = v.Platform.Merge(v.Module).Merge(v.QE)
+	v.Advisories = slices.Concat(platform.AdvisoryIDs, module.AdvisoryIDs, enclave.AdvisoryIDs)
+	slices.Sort(v.Advisories)
+	v.Advisories = slices.Compact(v.Advisories)
+	v.EvaluationNumber = min(s.tcbInfo.TcbEvaluationDataNumber, s.identity.TcbEvaluationDataNumber)
+	return nil
+}
+
+// platformLevel is the first level, best first, that the platform reaches.
+func (v *Verdict) platformLevel(levels []pcs.TcbLevel, pck *pcs.PckExtensions) (pcs.TcbLevel, error) {
+	from := 0
+	if v.TEETCBSVN[1] > 0 { // the first two belong to the module identity since TDX 1.5
+		from = 2
+	}
+	for _, l := range levels {
+		if reaches(pck.TCB.CPUSvnComponents, l.Tcb.SgxTcbcomponents, 0) && pck.TCB.PCESvn >= l.Tcb.Pcesvn &&
+			reaches(v.TEETCBSVN[:], l.Tcb.TdxTcbcomponents, from) {
+			return l, nil
+		}
+	}
+	return pcs.TcbLevel{}, errors.New("no TCB level matches the platform")
+}
+
+func reaches(have []byte, want []pcs.TcbComponent, from int) bool {
+	if len(have) != len(want) {
+		return false
+	}
+	for i := from; i < len(have); i++ {
+		if have[i] < want[i].Svn {
+			return false
+		}
+	}
+	return true
+}
+
+// moduleLevel is the level of a TDX module of version 1.5 or later, whose
+// signer and attributes must be those of its published identity. An earlier
+// module is part of the platform's level.
+func (v *Verdict) moduleLevel(identities []pcs.TdxModuleIdentity) (pcs.TcbLevel, error) {
+	if v.TEETCBSVN[1] == 0 {
+		return pcs.TcbLevel{}, nil
+	}
+	id := fmt.Sprintf("TDX_%02x", v.TEETCBSVN[1])
+	for _, m := range identities {
+		if !strings.EqualFold(m.ID, id) {
+			continue
+		}
+		if !bytes.Equal(m.Mrsigner.Bytes, v.MRSIGNERSEAM[:]) || !masked(v.SEAMAttributes[:], m.AttributesMask.Bytes, m.Attributes.Bytes) {
+			return pcs.TcbLevel{}, fmt.Errorf("the TDX module is not Intel's %s", id)
+		}
+		return reached(m.TcbLevels, uint32(v.TEETCBSVN[0]), "TDX module")
+	}
+	return pcs.TcbLevel{}, fmt.Errorf("no identity of TDX module %s", id)
+}
+
+// enclaveLevel is the level of the quoting enclave, once it is the published
+// one. go-tdx-guest compares the identity too, but not after it has objected
+// to a TCB status.
+func enclaveLevel(id *pcs.EnclaveIdentity, qe *pb.EnclaveReport) (pcs.TcbLevel, error) {
+	misc := binary.LittleEndian.AppendUint32(nil, qe.GetMiscSelect())
+	if !bytes.Equal(id.Mrsigner.Bytes, qe.GetMrSigner()) || uint32(id.IsvProdID) != qe.GetIsvProdId() ||
+		!masked(misc, id.MiscselectMask.Bytes, id.Miscselect.Bytes) ||
+		!masked(qe.GetAttributes(), id.AttributesMask.Bytes, id.Attributes.Bytes) {
+		return pcs.TcbLevel{}, errors.New("the quoting enclave is not Intel's")
+	}
+	return reached(id.TcbLevels, qe.GetIsvSvn(), "quoting enclave")
+}
+
+func reached(levels []pcs.TcbLevel, svn uint32, what string) (pcs.TcbLevel, error) {
+	for _, l := range levels {
+		if svn >= l.Tcb.Isvsvn {
+			return l, nil
+		}
+	}
+	return pcs.TcbLevel{}, fmt.Errorf("no TCB level matches the %s", what)
+}
+
+func masked(value, mask, want []byte) bool {
+	if len(value) != len(mask) || len(value) != len(want) {
+		return false
+	}
+	for i := range value {
+		if value[i]&mask[i] != want[i] {
+			return false
+		}
+	}
+	return true
+}
