@@ -69,14 +69,6 @@ func (c *Console) Detail(format string, args ...any) {
 	c.out.write("       " + fmt.Sprintf(format, args...) + "\n")
 }
 
-// Write reports each line of p as progress, so that a table can be written to a console.
-func (c *Console) Write(p []byte) (int, error) {
-	for line := range strings.Lines(string(p)) {
-		c.Infof("%s", line)
-	}
-	return len(p), nil
-}
-
 // Fault reports an error with its Expected, Got and Hint. An error that joins
 // several is reported one by one.
 func (c *Console) Fault(err error) {

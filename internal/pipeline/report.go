@@ -15,14 +15,14 @@ func (r *Run) Report(w io.Writer) error {
 	timings := append([]Timing(nil), r.timings...)
 	r.mu.Unlock()
 	took := map[string]time.Duration{}
-	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', tabwriter.AlignRight)
+	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	for _, s := range r.Graph {
 		for _, timing := range timings {
 			if timing.Step != s.Name {
 				continue
 			}
 			took[s.Name] = timing.End.Sub(timing.Start)
-			_, _ = fmt.Fprintf(t, "%s\t%.2f s\t%s\t\n", s.Name, took[s.Name].Seconds(), keptNote(timing.Kept))
+			_, _ = fmt.Fprintf(t, "%s\t%6.2f s\t%s\n", s.Name, took[s.Name].Seconds(), keptNote(timing.Kept))
 		}
 	}
 	if err := t.Flush(); err != nil {

@@ -1,0 +1,85 @@
+// Command mero-kms is the key service: internal/kms with its real parts.
+//
+// Its promise: it starts with exactly the configuration its environment and
+// image state, or says why not and exits 2; it stops cleanly on SIGTERM.
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	_ "golang.org/x/crypto/x509roots/fallback" // the image is FROM scratch and holds no certificates
+
+	"github.com/calimero-network/mero-tee/internal/dstack/guest"
+	"github.com/calimero-network/mero-tee/internal/fault"
+	"github.com/calimero-network/mero-tee/internal/kms"
+	"github.com/calimero-network/mero-tee/internal/tdx"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Environ(), os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// run returns one of the exit codes of package fault; stderr gets JSON lines.
+func run(ctx context.Context, args, environ []string, stderr io.Writer) int {
+	log := slog.New(slog.NewJSONHandler(stderr, nil))
+	err := serve(ctx, args, environ, log)
+	if err == nil {
+		return int(fault.Success)
+	}
+	attrs := []any{"reason", err.Error()}
+	var f *fault.Error
+	if errors.As(err, &f) {
+		attrs = append(attrs, "expected", f.Expected, "got", f.Got, "hint", f.Hint)
+	}
+	log.Error("key service refused to run", attrs...)
+	return int(fault.CodeOf(err))
+}
+
+func serve(ctx context.Context, args, environ []string, log *slog.Logger) error {
+	if len(args) > 0 {
+		return &fault.Error{Code: fault.Usage, Message: "no arguments are taken; the environment configures the service", Got: strings.Join(args, " ")}
+	}
+	config, err := kms.Load(environ, kms.ImageProfile)
+	if err != nil {
+		return err
+	}
+	root, err := tdx.ParseRoot(config.TDXRoot)
+	if err != nil {
+		return err
+	}
+	verifier, err := tdx.NewVerifier(tdx.Config{Root: root, Collateral: tdx.NewCollateral(http.DefaultClient), Now: time.Now})
+	if err != nil {
+		return err
+	}
+	listener, err := kms.Listen(config.Listen, os.LookupEnv)
+	if err != nil {
+		return err
+	}
+	agent := guest.New(config.GuestSocket)
+	defer agent.Close()
+	go announce(ctx, agent, log)
+	service := kms.New(config, kms.Parts{Guest: agent, Verifier: verifier, Transport: http.DefaultTransport, Now: time.Now, Log: log})
+	return service.Serve(ctx, listener)
+}
+
+// announce logs which application dstack says this is; nothing depends on it.
+func announce(ctx context.Context, agent *guest.Client, log *slog.Logger) {
+	info, err := agent.Info(ctx)
+	if err != nil {
+		log.Warn("the dstack guest agent does not answer; /attest and /get-key need it", "reason", err.Error())
+		return
+	}
+	log.Info("dstack guest agent answers", "app_id", info.AppID, "instance_id", info.InstanceID, "compose_hash", info.ComposeHash)
+}

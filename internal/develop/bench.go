@@ -1,0 +1,116 @@
+package develop
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/calimero-network/mero-tee/internal/atomicfile"
+	"github.com/calimero-network/mero-tee/internal/fault"
+)
+
+// PerformancePage is where Bench writes its table.
+const PerformancePage = "docs/performance.md"
+
+var (
+	benchLine = regexp.MustCompile(`(?m)^(Benchmark\S+?)(?:-\d+)?\s+\d+\s+(.*)$`)
+	benchFunc = regexp.MustCompile(`(?m)^func Benchmark\w+\(`)
+)
+
+// Bench times the commands that people wait for and runs every benchmark.
+func Bench(ctx context.Context, w io.Writer) error {
+	var page bytes.Buffer
+	fmt.Fprintf(&page, "# Performance\n\nWritten by `go tool mage bench` on %s, %s/%s, %d cores, %s.\n",
+		time.Now().UTC().Format(time.DateOnly), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version())
+	if err := commands(ctx, w, &page); err != nil {
+		return err
+	}
+	if err := benchmarks(ctx, w, &page); err != nil {
+		return err
+	}
+	return atomicfile.Write(PerformancePage, page.Bytes(), 0o644)
+}
+
+// commands times whole commands, warm, with dist/ in a folder of their own.
+func commands(ctx context.Context, w io.Writer, page io.Writer) error {
+	dist, err := os.MkdirTemp("", "mero-tee-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dist) //nolint:errcheck // a temporary folder
+	_, _ = fmt.Fprint(page, "\n## Commands\n\nWarm: programs and packages are compiled.\n\n| command | target | measured |\n|---|---|---|\n")
+	for _, c := range []struct{ title, target, command string }{
+		{"`go tool mage -l`", "0.5 s", "-l"},
+		{"`go tool mage release:kms`, dist/ empty", "20 s", "release:kms"},
+		{"`go tool mage release:kms`, again", "", "release:kms"},
+		{"`go tool mage verify:release`, 20 assets", "", "verify:release mero-kms-v0.1.0"},
+	} {
+		took, err := timed(ctx, w, dist, c.command)
+		if err != nil {
+			return err
+		}
+		_, _ = fmt.Fprintf(page, "| %s | %s | %.2f s |\n", c.title, c.target, took.Seconds())
+	}
+	return nil
+}
+
+func timed(ctx context.Context, w io.Writer, dist, command string) (time.Duration, error) {
+	args := append([]string{"tool", "mage"}, strings.Fields(command)...)
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Env = append(os.Environ(), "MERO_DIST="+dist)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	start := time.Now()
+	if err := cmd.Run(); err != nil {
+		return 0, &fault.Error{Code: fault.General, Step: "bench", Message: command, Err: err, Got: out.String()}
+	}
+	took := time.Since(start)
+	_, _ = fmt.Fprintf(w, "[INFO] %s: %.2f s\n", command, took.Seconds())
+	return took, nil
+}
+
+// benchmarks runs every package that has some.
+func benchmarks(ctx context.Context, w io.Writer, page io.Writer) error {
+	dirs, err := benchDirs(".")
+	if err != nil {
+		return err
+	}
+	_, _ = fmt.Fprint(page, "\n## Benchmarks\n\n| benchmark | result |\n|---|---|\n")
+	for _, dir := range dirs {
+		var out bytes.Buffer
+		if err := goTool(ctx, io.MultiWriter(w, &out), ".", "test", "-run=^$", "-bench=.", "-benchmem", "./"+dir); err != nil {
+			return err
+		}
+		for _, m := range benchLine.FindAllStringSubmatch(out.String(), -1) {
+			_, _ = fmt.Fprintf(page, "| %s %s | %s |\n", dir, m[1], m[2])
+		}
+	}
+	return nil
+}
+
+// benchDirs lists the folders whose tests declare benchmarks.
+func benchDirs(root string) ([]string, error) {
+	files, err := filepath.Glob(filepath.Join(root, "internal", "*", "*_test.go"))
+	if err != nil {
+		return nil, err
+	}
+	var dirs []string
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		if dir := filepath.Dir(file); benchFunc.Match(data) && (len(dirs) == 0 || dirs[len(dirs)-1] != dir) {
+			dirs = append(dirs, dir)
+		}
+	}
+	return dirs, nil
+}

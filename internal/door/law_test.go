@@ -1,0 +1,146 @@
+package door_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/magefile/mage/mg"
+	"github.com/stretchr/testify/require"
+
+	"github.com/calimero-network/mero-tee/internal/console"
+	"github.com/calimero-network/mero-tee/internal/kmsrelease"
+	"github.com/calimero-network/mero-tee/internal/pipeline"
+)
+
+// https://github.com/magefile/mage/issues/371: a dependency that fails by
+// panicking out of its own mg.Deps leaves no error behind, so the second
+// target that depends on it runs. This is that shape: a signature check under
+// a guard, and two publishers that both depend on the guard.
+func TestALedgerGateHoldsWhereMageDoesNot(t *testing.T) {
+	published := map[string]int{}
+	noop := func(context.Context, *pipeline.Work) error { return nil }
+	publisher := func(name string) func(context.Context, *pipeline.Work) error {
+		return func(context.Context, *pipeline.Work) error { published[name]++; return nil }
+	}
+	bad := errors.New("the signature is bad")
+	graph := pipeline.Graph{
+		{Name: "signature", Do: func(context.Context, *pipeline.Work) error { return bad }},
+		{Name: "guards", Needs: []string{"signature"}, Do: noop},
+		{Name: "publish-node", Needs: []string{"guards"}, Do: publisher("node")},
+		{Name: "publish-kms", Needs: []string{"guards"}, Do: publisher("kms")},
+	}
+	ledger, err := pipeline.OpenLedger(t.TempDir(), "mero-kms-v1.2.0", "c", time.Now)
+	require.NoError(t, err)
+	defer ledger.Close() //nolint:errcheck // test
+	run := &pipeline.Run{Graph: graph, Ledger: ledger, Console: console.New(&bytes.Buffer{}, false)}
+
+	reached := map[string]bool{}
+	target := func(name string, deps ...any) func() error {
+		return func() error {
+			mg.SerialDeps(deps...)
+			reached[name] = true
+			return run.Perform(t.Context(), name)
+		}
+	}
+	signature := target("signature")
+	guards := target("guards", signature)
+	node, kms := target("publish-node", guards), target("publish-kms", guards)
+	// One after the other, so that the test does not depend on scheduling.
+	require.Panics(t, func() { mg.SerialDeps(node) })
+	func() {
+		defer func() { _ = recover() }()
+		mg.SerialDeps(kms)
+	}()
+
+	require.True(t, reached["publish-kms"], "mage has mended #371: law 2 can be told more simply")
+	require.Empty(t, published, "nothing is published after a guard has failed")
+}
+
+// Mage orders and the ledger gates; the two must say the same.
+func TestEachTargetsDepsAreItsStepsNeeds(t *testing.T) {
+	t.Parallel()
+	deps := targetDeps(t, "../../magefiles/kms.go")
+	graph := (*kmsrelease.Release)(nil).Graph()
+	require.NoError(t, graph.Check())
+	require.Len(t, deps, len(graph), "one target for each step")
+	for _, step := range graph {
+		got, ok := deps[step.Name]
+		require.True(t, ok, "no target opens the door of %s", step.Name)
+		require.ElementsMatch(t, step.Needs, got, "mg.CtxDeps of %s", step.Name)
+	}
+}
+
+// Law 2: "a target is a door of at most five lines".
+func TestTargetsAreDoors(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("../../magefiles/*.go")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		set, parsed := parse(t, file)
+		for _, decl := range parsed.Decls {
+			if f, ok := decl.(*ast.FuncDecl); ok {
+				lines := set.Position(f.Body.Rbrace).Line - set.Position(f.Body.Lbrace).Line - 1
+				require.LessOrEqual(t, lines, 5, "%s in %s", f.Name.Name, file)
+				require.NotEmpty(t, f.Doc.Text(), "%s in %s has no help", f.Name.Name, file)
+			}
+		}
+	}
+}
+
+func parse(t *testing.T, file string) (*token.FileSet, *ast.File) {
+	t.Helper()
+	set := token.NewFileSet()
+	parsed, err := parser.ParseFile(set, file, nil, parser.ParseComments)
+	require.NoError(t, err)
+	return set, parsed
+}
+
+// targetDeps maps the step that each target of namespace KMS opens to the
+// steps of the targets in its mg.CtxDeps.
+func targetDeps(t *testing.T, file string) map[string][]string {
+	t.Helper()
+	_, parsed := parse(t, file)
+	out := map[string][]string{}
+	for _, decl := range parsed.Decls {
+		f, ok := decl.(*ast.FuncDecl)
+		if !ok {
+			continue
+		}
+		step, needs := "", []string{}
+		ast.Inspect(f, func(n ast.Node) bool {
+			call, ok := n.(*ast.CallExpr)
+			if !ok {
+				return true
+			}
+			switch name(call.Fun) {
+			case "door.Open":
+				step, _ = strconv.Unquote(call.Args[1].(*ast.BasicLit).Value)
+			case "mg.CtxDeps":
+				for _, arg := range call.Args[1:] {
+					needs = append(needs, strings.ToLower(strings.ReplaceAll(name(arg), ".", ":")))
+				}
+			}
+			return true
+		})
+		require.Equal(t, "kms:"+strings.ToLower(f.Name.Name), step, "a target opens its own door")
+		out[step] = needs
+	}
+	return out
+}
+
+func name(e ast.Expr) string {
+	if s, ok := e.(*ast.SelectorExpr); ok {
+		return s.X.(*ast.Ident).Name + "." + s.Sel.Name
+	}
+	return ""
+}

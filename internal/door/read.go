@@ -1,0 +1,206 @@
+package door
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/calimero-network/mero-tee/internal/audit"
+	"github.com/calimero-network/mero-tee/internal/check"
+	"github.com/calimero-network/mero-tee/internal/config"
+	"github.com/calimero-network/mero-tee/internal/fault"
+	"github.com/calimero-network/mero-tee/internal/git"
+	"github.com/calimero-network/mero-tee/internal/github"
+	"github.com/calimero-network/mero-tee/internal/guard"
+	"github.com/calimero-network/mero-tee/internal/kmsrelease"
+	"github.com/calimero-network/mero-tee/internal/pipeline"
+	"github.com/calimero-network/mero-tee/internal/release"
+)
+
+// Plan writes the step graph of a KMS release.
+func Plan(w io.Writer) error { return report((*kmsrelease.Release)(nil).Graph().Plan(w)) }
+
+// Status writes what the ledger of a tag holds, as a table or as JSON.
+func Status(w io.Writer, tag *string, asJSON *bool) error {
+	return report(status(w, deref(tag), deref(asJSON)))
+}
+
+func status(w io.Writer, flag string, asJSON bool) error {
+	p, err := here()
+	if err != nil {
+		return err
+	}
+	cfg, err := configuration(flag)
+	if err != nil {
+		return err
+	}
+	tag, err := tagOf(flag, cfg)
+	if err != nil {
+		return err
+	}
+	states, err := (*kmsrelease.Release)(nil).Graph().Status(kmsrelease.Dir(p.dist, tag))
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		enc := json.NewEncoder(w)
+		enc.SetIndent("", "  ")
+		return enc.Encode(map[string]any{"tag": tag, "steps": states})
+	}
+	_, _ = fmt.Fprintln(w, tag)
+	return pipeline.WriteStates(w, states)
+}
+
+// Verify audits a public release of either family, or a folder that holds one,
+// and prints one line per check.
+func Verify(ctx context.Context, name string, quick *bool, offline *string) error {
+	return report(verify(ctx, name, deref(quick), deref(offline)))
+}
+
+func verify(ctx context.Context, name string, quick bool, folder string) (err error) {
+	tag, err := release.ParseTag(name)
+	if err != nil {
+		return err
+	}
+	p, err := here()
+	if err != nil {
+		return err
+	}
+	cfg, err := configuration("")
+	if err != nil {
+		return err
+	}
+	c := Console()
+	env, world, err := environmentOf(ctx, p, cfg, c)
+	if err != nil {
+		return err
+	}
+	defer world.Close() //nolint:errcheck // nothing was written
+	trust, err := env.Trust(ctx)
+	if err != nil {
+		return err
+	}
+	subject := audit.Subject{Tag: tag, Repository: cfg.Repository, Trust: trust, Quick: quick}
+	var src audit.Source = audit.Folder{Dir: folder}
+	if folder == "" {
+		client, err := github.New(github.Options{Repository: cfg.Repository, Token: env.GitHubToken.Reveal(), Transport: env.Transport})
+		if err != nil {
+			return err
+		}
+		src = &audit.GitHub{Client: client, Tag: tag.String()}
+		if subject.Commit, err = client.TagCommit(ctx, tag.String()); err != nil {
+			return &fault.Error{Code: fault.General, Message: "tag " + tag.String(), Err: err}
+		}
+	}
+	dir, err := os.MkdirTemp("", "mero-tee-verify-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
+	result, err := audit.Release(ctx, src, dir, subject)
+	if err != nil {
+		return err
+	}
+	result.Results.Print(c)
+	if err := result.Results.Err(); err != nil {
+		return err
+	}
+	c.Infof("%s was built from commit %s by %s%s", tag, result.Commit, tag.Family.Workflow(), banner(env.Banner))
+	return nil
+}
+
+func banner(text string) string {
+	if text == "" {
+		return ""
+	}
+	return " [" + text + "]"
+}
+
+// GuardSelfTest shows that every guard fires.
+func GuardSelfTest() error {
+	results := guard.SelfTest()
+	results.Print(Console())
+	return report(results.Err())
+}
+
+// GuardDocs is guard 1 over the files that changed since base.
+func GuardDocs(ctx context.Context, base string) error {
+	p, err := here()
+	if err != nil {
+		return report(err)
+	}
+	changed, err := git.Changed(ctx, p.root, base)
+	if err != nil {
+		return report(err)
+	}
+	results := check.Results{guard.Docs(changed)}
+	results.Print(Console())
+	return report(results.Err())
+}
+
+// Guards runs guards 2, 3 and 4 alone.
+func Guards(ctx context.Context) error { return report(guards(ctx)) }
+
+func guards(ctx context.Context) error {
+	s := &session{console: Console()}
+	d := &Door{session: s, outer: true}
+	defer d.Close()
+	if err := s.open(ctx, "guard:all", options{}); err != nil {
+		return err
+	}
+	results, err := s.release.Guards(ctx)
+	if err != nil {
+		return err
+	}
+	if s.release.Tag.Stable() {
+		results = results.Strict()
+	}
+	results.Print(s.console)
+	return results.Err()
+}
+
+// Up keeps the rehearsal's world running until ctx ends and prints where it listens.
+func Up(ctx context.Context, w io.Writer) error { return report(up(ctx, w)) }
+
+func up(ctx context.Context, w io.Writer) error {
+	p, err := here()
+	if err != nil {
+		return err
+	}
+	cfg, err := configuration("")
+	if err != nil {
+		return err
+	}
+	if cfg.Environment != config.Rehearsal {
+		return &fault.Error{Code: fault.Usage, Message: "there is no rehearsal in production", Hint: "unset MERO_ENVIRONMENT"}
+	}
+	return serveWorld(ctx, w, p, cfg)
+}
+
+// Reset removes dist/ with every rehearsed release.
+func Reset() error {
+	p, err := here()
+	if err != nil {
+		return report(err)
+	}
+	Console().Infof("removing %s", relative(p.dist))
+	return report(os.RemoveAll(p.dist))
+}
+
+// report prints an error once, with its hint, and passes it on.
+func report(err error) error {
+	if err != nil {
+		Console().Fault(err)
+	}
+	return err
+}
+
+func deref[T any](p *T) T {
+	if p == nil {
+		var zero T
+		return zero
+	}
+	return *p
+}

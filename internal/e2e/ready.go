@@ -1,0 +1,55 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/calimero-network/mero-tee/internal/fault"
+	"github.com/calimero-network/mero-tee/internal/kms/wire"
+)
+
+const (
+	// readyPatience bounds the wait for the policy: the service fetches it after
+	// it began to listen, so "alive" comes before "ready".
+	readyPatience = 3 * time.Minute
+	firstPause    = 10 * time.Millisecond
+	lastPause     = 5 * time.Second
+	maxHealth     = 64 << 10
+)
+
+// ready waits until the service at url has its policy.
+func (t *Trial) ready(ctx context.Context, url string) error {
+	ctx, cancel := context.WithTimeout(ctx, readyPatience)
+	defer cancel()
+	for pause := firstPause; ; pause = min(pause*2, lastPause) {
+		h, err := t.health(ctx, url)
+		if err == nil && h.PolicyReady {
+			return nil
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return &fault.Error{Code: fault.General, Message: "the key service has no policy", Err: err,
+				Expected: "policyReady in /health", Got: h.PolicyReason + " (" + h.PolicyURL + ")"}
+		}
+	}
+}
+
+func (t *Trial) health(ctx context.Context, url string) (wire.Health, error) {
+	var h wire.Health
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/health", nil)
+	if err != nil {
+		return h, err
+	}
+	resp, err := t.HTTP.Do(req)
+	if err != nil {
+		return h, err
+	}
+	defer resp.Body.Close() //nolint:errcheck // read side
+	return h, json.NewDecoder(io.LimitReader(resp.Body, maxHealth)).Decode(&h)
+}

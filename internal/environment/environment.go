@@ -1,0 +1,59 @@
+// Package environment is where a release happens: endpoints, credentials and
+// trust roots, and nothing else.
+//
+// Its promise: production and rehearsal are two values of one type. No step
+// asks which of them it runs in.
+package environment
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/google/go-configfs-tsm/configfs/configfsi"
+	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/sigstore/sigstore-go/pkg/root"
+
+	"github.com/calimero-network/mero-tee/internal/config"
+	"github.com/calimero-network/mero-tee/internal/release"
+	"github.com/calimero-network/mero-tee/internal/sign"
+)
+
+// Environment is what a release talks to and whom it believes.
+type Environment struct {
+	Config *config.Config
+	Root   string // the repository's folder
+	Dist   string // where releases are staged: dist/{tag}/
+	Banner string // what must be said in anything made here; empty in production
+
+	Transport    http.RoundTripper // the only way out
+	GitHubToken  config.Secret
+	RegistryAuth authn.Authenticator
+	DstackURL    string
+	DstackKey    config.Secret
+
+	TDXRoot      [32]byte // SHA-256 of the one TDX root certificate that is believed
+	PlatformFile string   // registers of the dstack OS, see measurement.Platform
+
+	// Checkout says which commit the tag is released from, or why it may not be.
+	Checkout func(context.Context, release.Tag) (*Checkout, error)
+	// Signing returns what a signer of this tag needs. It may start what it returns.
+	Signing func(context.Context, release.Tag, *Checkout) (sign.Config, error)
+	// Trust returns whom a verifier believes.
+	Trust func(context.Context) (root.TrustedMaterial, error)
+	// Boot starts a node of a profile from the newest image of the node release and returns its TSM.
+	Boot func(context.Context, release.Profile) (configfsi.Client, error)
+}
+
+// Checkout is the state of the repository that a release is made from.
+type Checkout struct {
+	Commit   string    // 40 hex digits
+	Time     time.Time // the commit's: SOURCE_DATE_EPOCH of everything that is made
+	Policies string    // folder of the working policies
+	Catalog  string    // path of the compatibility catalog
+}
+
+// Client is an HTTP client on the environment's transport, with a deadline.
+func (e *Environment) Client() *http.Client {
+	return &http.Client{Transport: e.Transport, Timeout: 2 * time.Minute}
+}

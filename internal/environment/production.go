@@ -1,0 +1,107 @@
+package environment
+
+import (
+	"context"
+	"net/http"
+	"path/filepath"
+	"strings"
+
+	"github.com/google/go-configfs-tsm/configfs/configfsi"
+	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/sigstore/sigstore-go/pkg/root"
+
+	"github.com/calimero-network/mero-tee/catalog"
+	"github.com/calimero-network/mero-tee/internal/config"
+	"github.com/calimero-network/mero-tee/internal/fault"
+	"github.com/calimero-network/mero-tee/internal/git"
+	"github.com/calimero-network/mero-tee/internal/release"
+	"github.com/calimero-network/mero-tee/internal/sign"
+	"github.com/calimero-network/mero-tee/internal/tdx"
+)
+
+// Production is the environment in which releases are real: the public
+// Sigstore, Intel's root, and a clean checkout of the pushed tag.
+func Production(dir, dist string, cfg *config.Config) (*Environment, error) {
+	intel, err := tdx.ParseRoot(tdx.IntelRootSHA256)
+	if err != nil {
+		return nil, err
+	}
+	e := &Environment{
+		Config: cfg, Root: dir, Dist: dist, Transport: http.DefaultTransport,
+		GitHubToken: cfg.GitHubToken, RegistryAuth: registryAuth(cfg),
+		DstackURL: cfg.DstackURL, DstackKey: cfg.DstackKey,
+		TDXRoot: intel, PlatformFile: filepath.Join(dir, "docker/mero-kms/dstack-platform.json"),
+		Trust: func(context.Context) (root.TrustedMaterial, error) { return sign.TrustedRoot("") },
+		Boot:  noNodes,
+	}
+	e.Checkout, e.Signing = e.taggedCheckout, e.actionsSigning
+	return e, nil
+}
+
+func registryAuth(cfg *config.Config) authn.Authenticator {
+	if cfg.RegistryToken == "" {
+		return authn.Anonymous
+	}
+	owner, _, _ := strings.Cut(cfg.Repository, "/")
+	return &authn.Basic{Username: owner, Password: cfg.RegistryToken.Reveal()}
+}
+
+// noNodes: booting nodes on GCP belongs to the node family's pipeline.
+func noNodes(context.Context, release.Profile) (configfsi.Client, error) {
+	return nil, &fault.Error{Code: fault.General, Message: "this version cannot boot nodes on GCP",
+		Expected: "a TDX node of the counterpart release", Got: "no driver for GCE",
+		Hint: "release as a candidate: its E2E is advisory; or rehearse"}
+}
+
+// taggedCheckout: "in production a dirty tree, or a tag that is not at HEAD, stops the release".
+func (e *Environment) taggedCheckout(ctx context.Context, tag release.Tag) (*Checkout, error) {
+	head, err := git.Head(ctx, e.Root)
+	if err != nil {
+		return nil, err
+	}
+	dirty, err := git.Dirty(ctx, e.Root)
+	if err != nil {
+		return nil, err
+	}
+	if len(dirty) > 0 {
+		return nil, &fault.Error{Code: fault.General, Message: "the work tree has changes that are not committed",
+			Expected: "a clean checkout of " + tag.String(), Got: strings.Join(dirty, ", "), Hint: "commit or remove them; a rehearsal takes a dirty tree"}
+	}
+	if err := tagAtHead(ctx, e.Root, tag, head.Hash); err != nil {
+		return nil, err
+	}
+	c := &Checkout{Commit: head.Hash, Time: head.Time, Policies: filepath.Join(e.Root, "policies"), Catalog: filepath.Join(e.Root, catalog.Path)}
+	if e.Config.CatalogPath != "" {
+		c.Catalog = filepath.Join(e.Root, e.Config.CatalogPath)
+	}
+	return c, nil
+}
+
+func tagAtHead(ctx context.Context, dir string, tag release.Tag, head string) error {
+	tags, err := git.Tags(ctx, dir)
+	if err != nil {
+		return err
+	}
+	for _, t := range tags {
+		if t == tag.String() {
+			return nil
+		}
+	}
+	return &fault.Error{Code: fault.General, Message: "the tag is not at HEAD",
+		Expected: tag.String() + " at " + head, Got: "tags here: " + strings.Join(tags, ", "), Hint: "check out the tag, or push it first"}
+}
+
+// actionsSigning is the identity that GitHub Actions gives to this job.
+func (e *Environment) actionsSigning(context.Context, release.Tag, *Checkout) (sign.Config, error) {
+	if e.Config.TokenRequestURL == "" || e.Config.TokenRequestToken == "" {
+		return sign.Config{}, &fault.Error{Code: fault.Usage, Message: "no identity to sign with",
+			Expected: "ACTIONS_ID_TOKEN_REQUEST_URL and ACTIONS_ID_TOKEN_REQUEST_TOKEN", Got: "not set",
+			Hint: "keyless signing runs in the release workflow, with permission id-token: write"}
+	}
+	sc, err := sign.SigningConfig("")
+	if err != nil {
+		return sign.Config{}, err
+	}
+	token := sign.RequestToken(e.Client(), e.Config.TokenRequestURL, e.Config.TokenRequestToken.Reveal(), sign.Audience)
+	return sign.Config{SigningConfig: sc, Token: token, Transport: e.Transport}, nil
+}

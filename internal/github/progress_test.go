@@ -1,0 +1,48 @@
+package github
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestATransferEndsWhenNothingMoves(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		ctx, p := watch(t.Context())
+		defer p.stop()
+		body := p.body(io.NopCloser(bytes.NewReader(make([]byte, 100))))
+		for range 100 { // slow, but moving: 99 minutes
+			_, err := body.Read(make([]byte, 1))
+			require.NoError(t, err)
+			time.Sleep(maxIdle - time.Second)
+			require.NoError(t, ctx.Err())
+		}
+		<-ctx.Done()
+		require.Equal(t, 100*(maxIdle-time.Second)+time.Second, time.Since(begin))
+		require.ErrorIs(t, p.cause(errors.New("context canceled")), errStalled)
+		pause, again := retryable(errStalled, 0)
+		require.True(t, again)
+		require.Equal(t, time.Second, pause)
+	})
+}
+
+func TestTheTimerWaitsOrEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		require.NoError(t, timer(t.Context(), time.Minute))
+		require.Equal(t, time.Minute, time.Since(begin))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		require.ErrorIs(t, timer(ctx, time.Minute), context.DeadlineExceeded)
+		require.Equal(t, time.Minute+time.Second, time.Since(begin))
+	})
+}

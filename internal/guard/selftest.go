@@ -1,0 +1,85 @@
+package guard
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/calimero-network/mero-tee/catalog"
+	"github.com/calimero-network/mero-tee/internal/check"
+	"github.com/calimero-network/mero-tee/internal/fault"
+	"github.com/calimero-network/mero-tee/internal/release"
+	"github.com/calimero-network/mero-tee/internal/tdx"
+	"github.com/calimero-network/mero-tee/policies"
+)
+
+// drill is a guard with a case in which it must fire and one in which it must not.
+type drill struct {
+	name      string
+	bad, good check.Result
+	code      fault.Code
+}
+
+// SelfTest runs each guard against built-in cases: it passes where the guard
+// fires with the right code in the bad case and stays silent in the good one.
+// It needs no network and no repository.
+func SelfTest() check.Results {
+	var out check.Results
+	for _, d := range drills() {
+		name := "selftest: " + d.name
+		switch code := fault.CodeOf(d.bad.Err()); {
+		case code != d.code:
+			out = append(out, check.Fail(name, fault.Verification, "the guard does not fire", fmt.Sprintf("code %d", d.code), fmt.Sprintf("code %d", code)))
+		case d.good.Status != check.Passed:
+			out = append(out, check.Fail(name, fault.Verification, "the guard fires without cause", "pass", string(d.good.Status)+" "+d.good.Reason))
+		default:
+			out = append(out, check.Pass(name))
+		}
+	}
+	return out
+}
+
+func drills() []drill {
+	out := []drill{
+		{docsName, Docs([]string{catalog.Path}), Docs([]string{catalog.Path, "docs/catalog.md"}), fault.Verification},
+		{versionName, Version("mero-kms-v1.3.0", "1.2.0"), Version("mero-kms-v1.3.0", "1.3.0"), fault.Verification},
+		{versionName + ", malformed tag", Version("mero-kms-1.3.0", "1.3.0"), Version("mero-tee-v1.3.0", "1.3.0"), fault.Usage},
+		{environmentName, allowedEnvironment([]string{"ALLOWED_MRTD=00"}), allowedEnvironment([]string{"PATH=/bin"}), fault.Verification},
+	}
+	out = append(out, pairDrills()...)
+	clean := allowedWorkflows([]File{sample("run: mage release:kms")})
+	for _, step := range []string{"env: {ALLOWED_MRTD: x}\nrun: mage release:kms", "run: export ALLOWED_MRTD=x",
+		"run: echo ALLOWED_MRTD=x >> $GITHUB_ENV", "run: echo ${{ vars.allowed_mrtd }}", "run: {"} {
+		name, _, _ := strings.Cut(step, "\n")
+		out = append(out, drill{workflowsName + ", " + name, allowedWorkflows([]File{sample(step)}), clean, fault.Verification})
+	}
+	return out
+}
+
+// sample is a workflow with one step.
+func sample(step string) File {
+	return File{Path: ".github/workflows/selftest.yaml", Data: []byte("on: push\njobs:\n  drill:\n    runs-on: ubuntu-24.04\n    steps:\n      - name: drill\n        " +
+		strings.ReplaceAll(step, "\n", "\n        ") + "\n")}
+}
+
+func pairDrills() []drill {
+	kms, node := release.Tag{Family: release.KMS, Version: release.Version{Major: 1}}, release.Tag{Family: release.Node, Version: release.Version{Major: 1}}
+	none := &catalog.Catalog{SchemaVersion: catalog.SchemaVersion}
+	listed := &catalog.Catalog{SchemaVersion: catalog.SchemaVersion, Entries: []catalog.Entry{{KMS: kms.Version, NodeImage: node.Version, Profiles: release.Profiles()}}}
+	ev := policies.Evidence{Tag: node, Digest: "sha256:0", Registers: map[release.Profile]tdx.Registers{}}
+	other := policies.Evidence{Tag: node, Digest: ev.Digest, Registers: map[release.Profile]tdx.Registers{}}
+	working, set := map[release.Profile]*policies.Working{}, map[release.Profile]*policies.Policy{}
+	for _, p := range release.Profiles() {
+		ev.Registers[p], other.Registers[p] = tdx.Registers{MRTD: tdx.Register{1}}, tdx.Registers{MRTD: tdx.Register{2}}
+		tuples := []policies.Measurement{{NodeRelease: node, Evidence: ev.Digest, Registers: ev.Registers[p]}}
+		working[p], set[p] = &policies.Working{Measurements: tuples}, &policies.Policy{Measurements: tuples}
+	}
+	published := func(e policies.Evidence) map[release.Tag]policies.Evidence {
+		return map[release.Tag]policies.Evidence{node: e}
+	}
+	return []drill{
+		{existsName, CounterpartExists(node, nil), CounterpartExists(node, []release.Tag{node}), fault.Verification},
+		{listedName, Listed(none, kms, node), Listed(listed, kms, node), fault.Verification},
+		{referencesName + " (KMS)", WorkingReferences(kms, working, other), WorkingReferences(kms, working, ev), fault.Verification},
+		{referencesName + " (node)", PolicyReferences(node, kms, set, published(other)), PolicyReferences(node, kms, set, published(ev)), fault.Verification},
+	}
+}

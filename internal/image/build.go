@@ -1,0 +1,115 @@
+package image
+
+import (
+	"fmt"
+	"maps"
+	"path/filepath"
+	"strings"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/calimero-network/mero-tee/internal/release"
+)
+
+// Options says what to build. Everything in it, and nothing else, goes into the image.
+type Options struct {
+	Dockerfile string          // path
+	Context    string          // the folder that COPY reads from; see Compile and PinProfiles
+	Version    release.Version // org.opencontainers.image.version
+	Revision   string          // the commit: org.opencontainers.image.revision
+	Source     string          // the repository's URL: org.opencontainers.image.source
+	Epoch      time.Time       // SOURCE_DATE_EPOCH: every time in the image
+}
+
+// Platforms are the platforms of every index, in its order.
+func Platforms() []v1.Platform {
+	return []v1.Platform{{OS: "linux", Architecture: "amd64"}, {OS: "linux", Architecture: "arm64"}}
+}
+
+// Build returns one image index per profile, each holding linux/amd64 and
+// linux/arm64. Layers are read from Context when they are used, so the folder
+// must stay until the indexes are pushed. Errors about the Dockerfile carry code 2.
+func Build(o Options) (map[release.Profile]v1.ImageIndex, error) {
+	o.Epoch = o.Epoch.UTC().Truncate(time.Second)
+	b := &builder{Options: o, layers: map[string]v1.Layer{}}
+	out := map[release.Profile]v1.ImageIndex{}
+	for _, profile := range release.Profiles() {
+		index, err := b.index(profile)
+		if err != nil {
+			return nil, err
+		}
+		out[profile] = index
+	}
+	return out, nil
+}
+
+type builder struct {
+	Options
+	layers map[string]v1.Layer // by content: the binary is compressed once, not once per profile
+}
+
+// metadata is said three times: as labels of the image, and as annotations of manifest and index.
+func (b *builder) metadata() map[string]string {
+	return map[string]string{
+		VersionLabel:  b.Version.String(),
+		RevisionLabel: b.Revision,
+		SourceLabel:   b.Source,
+		CreatedLabel:  b.Epoch.Format(time.RFC3339),
+	}
+}
+
+func (b *builder) index(profile release.Profile) (v1.ImageIndex, error) {
+	index := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
+	for _, platform := range Platforms() {
+		image, err := b.image(profile, platform)
+		if err != nil {
+			return nil, err
+		}
+		index = mutate.AppendManifests(index, mutate.IndexAddendum{Add: image, Descriptor: v1.Descriptor{Platform: &platform}})
+	}
+	return mutate.Annotations(index, b.metadata()).(v1.ImageIndex), nil
+}
+
+func (b *builder) image(profile release.Profile, platform v1.Platform) (v1.Image, error) {
+	file, err := readDockerfile(b.Dockerfile)
+	if err != nil {
+		return nil, err
+	}
+	s := newStage(b, file, map[string]string{
+		"PROFILE": string(profile), "TARGETOS": platform.OS, "TARGETARCH": platform.Architecture})
+	for _, command := range file.commands {
+		if err := s.apply(command); err != nil {
+			return nil, err
+		}
+	}
+	maps.Copy(s.config.Labels, b.metadata())
+	image := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
+	image, err = mutate.ConfigFile(image, &v1.ConfigFile{OS: platform.OS, Architecture: platform.Architecture,
+		Created: v1.Time{Time: b.Epoch}, Config: s.config, RootFS: v1.RootFS{Type: "layers"}})
+	if err != nil {
+		return nil, fmt.Errorf("image config: %w", err)
+	}
+	if image, err = mutate.Append(image, s.layers...); err != nil {
+		return nil, fmt.Errorf("image layers: %w", err)
+	}
+	return mutate.Annotations(image, b.metadata()).(v1.Image), nil
+}
+
+// layer returns the layer that puts one file of the context at target.
+func (b *builder) layer(source, target string, mode int64) (v1.Layer, error) {
+	key := fmt.Sprintf("%s\n%s\n%o", source, target, mode)
+	if layer, ok := b.layers[key]; ok {
+		return layer, nil
+	}
+	layer, err := fileLayer{context: b.Context, source: filepath.ToSlash(filepath.Clean(source)),
+		target: strings.TrimPrefix(target, "/"), mode: mode, epoch: b.Epoch}.layer()
+	if err != nil {
+		return nil, err
+	}
+	b.layers[key] = layer
+	return layer, nil
+}

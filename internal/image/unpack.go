@@ -1,0 +1,117 @@
+package image
+
+import (
+	"archive/tar"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/layout"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+)
+
+// Unpack pulls one platform's image of the index that digest names and writes
+// its files below dir, which must not exist yet. dir appears only when
+// everything was read and verified. Owners are not restored. The image's
+// configuration says what to run.
+func Unpack(ctx context.Context, digest name.Digest, platform v1.Platform, dir string, r Remote) (v1.Config, error) {
+	ctx, cancel := context.WithTimeout(ctx, deadline)
+	defer cancel()
+	image, err := pull(ctx, digest, platform, r)
+	if err != nil {
+		return v1.Config{}, remoteFault("pull "+digest.Name(), err)
+	}
+	config, err := image.ConfigFile()
+	if err != nil {
+		return v1.Config{}, remoteFault("pull "+digest.Name(), err)
+	}
+	if err := unpack(image, dir); err != nil {
+		return v1.Config{}, remoteFault("unpack "+digest.Name(), err)
+	}
+	return config.Config, nil
+}
+
+func pull(ctx context.Context, digest name.Digest, platform v1.Platform, r Remote) (v1.Image, error) {
+	index, err := remote.Index(digest, r.options(ctx)...)
+	if err != nil {
+		return nil, err
+	}
+	manifest, err := index.IndexManifest()
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range manifest.Manifests {
+		if d.Platform != nil && d.MediaType.IsImage() && d.Platform.Equals(platform) {
+			return index.Image(d.Digest)
+		}
+	}
+	return nil, fmt.Errorf("index has no image for %s", platform)
+}
+
+// unpack fills a folder beside dir and renames it. Rename refuses a dir that
+// exists and is not empty.
+func unpack(image v1.Image, dir string) (err error) {
+	partial, err := os.MkdirTemp(path.Dir(dir), ".unpack-*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.RemoveAll(partial))
+		}
+	}()
+	if err := fill(image, partial); err != nil {
+		return err
+	}
+	if err := os.Chmod(partial, 0o755); err != nil {
+		return err
+	}
+	return os.Rename(partial, dir)
+}
+
+func fill(image v1.Image, dir string) (err error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, root.Close()) }()
+	return walk(image, func(h *tar.Header, r io.Reader) error {
+		mode := fs.FileMode(h.Mode) & fs.ModePerm
+		if h.Typeflag == tar.TypeDir {
+			return root.MkdirAll(h.Name, 0o755)
+		}
+		if err := root.MkdirAll(path.Dir(h.Name), 0o755); err != nil {
+			return err
+		}
+		return write(root, h.Name, mode, r)
+	})
+}
+
+func write(root *os.Root, name string, mode fs.FileMode, r io.Reader) (err error) {
+	f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if _, err := io.Copy(f, r); err != nil {
+		return err
+	}
+	return f.Chmod(mode)
+}
+
+// Layout writes index as an OCI image layout into dir, for tools that read
+// images from disk.
+func Layout(index v1.ImageIndex, dir string) error {
+	target, err := layout.Write(dir, empty.Index)
+	if err != nil {
+		return err
+	}
+	return target.AppendIndex(index)
+}

@@ -1,0 +1,99 @@
+package kms
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/calimero-network/mero-tee/internal/canonical"
+	"github.com/calimero-network/mero-tee/internal/kms/wire"
+)
+
+// refusal is an answer other than 200. Details go to the caller, the cause only to the log.
+type refusal struct {
+	status     int
+	tag        string
+	details    string
+	cause      error
+	about      []any // of the log's line: whose request it was
+	retryAfter time.Duration
+}
+
+func (e *refusal) Error() string { return e.tag + ": " + e.details }
+func (e *refusal) Unwrap() error { return e.cause }
+
+func refuse(status int, tag, format string, args ...any) *refusal {
+	return &refusal{status: status, tag: tag, details: fmt.Sprintf(format, args...)}
+}
+
+func (e *refusal) because(err error) *refusal { e.cause = err; return e }
+
+// endpoint turns an answer or an error into HTTP.
+func (s *Service) endpoint(method string, answer func(*http.Request) (any, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if method != "" && r.Method != method {
+			w.Header().Set("Allow", method)
+			s.refuse(w, r, refuse(http.StatusMethodNotAllowed, wire.MethodNotAllowed, "%s takes %s", r.URL.Path, method))
+			return
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, wire.MaxBody)
+		body, err := answer(r)
+		if err != nil {
+			s.refuse(w, r, err)
+			return
+		}
+		s.write(w, http.StatusOK, body)
+	}
+}
+
+func (s *Service) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	var no *refusal
+	if !errors.As(err, &no) {
+		no = refuse(http.StatusInternalServerError, wire.InternalError, "see the service's log").because(err)
+	}
+	if no.retryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int((no.retryAfter+time.Second-1)/time.Second)))
+	}
+	s.log.With(no.about...).Warn("request refused", "path", r.URL.Path, "status", no.status, "error", no.tag, "details", no.details, "cause", causeText(no))
+	s.write(w, no.status, wire.Error{Error: no.tag, Details: no.details})
+}
+
+func causeText(no *refusal) string {
+	if no.cause == nil {
+		return ""
+	}
+	return no.cause.Error()
+}
+
+func (s *Service) write(w http.ResponseWriter, status int, body any) {
+	data, err := json.Marshal(body)
+	if err != nil { // only an event log could be at fault, and the guest client has checked it
+		status, data = http.StatusInternalServerError, []byte(`{"error":"`+wire.InternalError+`"}`)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(data, '\n'))
+}
+
+// decode reads a request's body strictly: one JSON object of known fields, each once.
+func decode[T any](r *http.Request, tag string) (T, error) {
+	var v T
+	data, err := io.ReadAll(r.Body)
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		return v, refuse(http.StatusRequestEntityTooLarge, wire.InvalidRequest, "the body is larger than %d bytes", tooLarge.Limit)
+	}
+	if err != nil {
+		return v, refuse(http.StatusBadRequest, tag, "the body ended early")
+	}
+	if err := canonical.Unmarshal(data, &v); err != nil {
+		return v, refuse(http.StatusBadRequest, tag, "%v", err)
+	}
+	return v, nil
+}

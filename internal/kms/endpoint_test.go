@@ -1,0 +1,112 @@
+package kms_test
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/calimero-network/mero-tee/internal/kms"
+	"github.com/calimero-network/mero-tee/internal/kms/wire"
+	"github.com/calimero-network/mero-tee/internal/release"
+)
+
+func TestChallengesAreLimitedPerPeer(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	id := `{"peerId":"` + string(w.node(t, "1.0.0", release.Debug).PeerID()) + `"}`
+	for range kms.MaxPendingPerPeer {
+		status, _ := post(t, w.url+"/challenge", []byte(id))
+		require.Equal(t, http.StatusOK, status)
+	}
+	resp, err := http.Post(w.url+"/challenge", "application/json", strings.NewReader(id))
+	require.NoError(t, err)
+	defer resp.Body.Close() //nolint:errcheck // test
+	require.Equal(t, http.StatusTooManyRequests, resp.StatusCode)
+	require.Equal(t, "60", resp.Header.Get("Retry-After"))
+	w.ahead.Store(int64(time.Minute))
+	status, _ := post(t, w.url+"/challenge", []byte(id))
+	require.Equal(t, http.StatusOK, status, "expired challenges make room")
+}
+
+func TestBodies(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	for name, tc := range map[string]struct {
+		path, body string
+		status     int
+		tag, want  string
+	}{
+		"oversized":        {"/get-key", `{"quoteB64":"` + strings.Repeat("A", wire.MaxBody) + `"}`, 413, wire.InvalidRequest, "larger than 65536"},
+		"unknown field":    {"/get-key", `{"mock":true}`, 400, wire.InvalidRequest, "mock"},
+		"field twice":      {"/challenge", `{"peerId":"a","peerId":"b"}`, 400, wire.InvalidRequest, "twice"},
+		"trailing data":    {"/challenge", `{"peerId":"a"}{}`, 400, wire.InvalidRequest, "after the end"},
+		"no JSON":          {"/challenge", ``, 400, wire.InvalidRequest, "EOF"},
+		"null":             {"/challenge", `null`, 400, wire.InvalidPeerID, "0 characters"},
+		"attest unknown":   {"/attest", `{"nonce":""}`, 400, wire.InvalidAttestation, "nonce"},
+		"short nonce":      {"/attest", `{"nonceB64":"AAAA"}`, 400, wire.InvalidAttestation, "nonceB64 is not base64 of 32"},
+		"bad binding":      {"/attest", `{"nonceB64":"` + b64(make([]byte, 32)) + `","bindingB64":"AAAA"}`, 400, wire.InvalidAttestation, "bindingB64"},
+		"unknown path":     {"/keys", `{}`, 404, wire.NotFound, "/get-key"},
+		"method of others": {"/health", `{}`, 405, wire.MethodNotAllowed, "takes GET"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			status, said := post(t, w.url+tc.path, []byte(tc.body))
+			require.Equal(t, tc.status, status)
+			require.Equal(t, tc.tag, said.Error)
+			require.Contains(t, said.Details, tc.want)
+		})
+	}
+}
+
+func TestAttestBindsNonceAndBinding(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	nonce, binding := [32]byte{1}, [32]byte{2}
+	for _, tc := range []struct {
+		request wire.AttestRequest
+		want    [64]byte
+	}{
+		{wire.AttestRequest{NonceB64: b64(nonce[:])}, wire.AttestReportData(nonce, wire.DefaultBinding())},
+		{wire.AttestRequest{NonceB64: b64(nonce[:]), BindingB64: b64(binding[:])}, wire.AttestReportData(nonce, binding)},
+	} {
+		body, err := json.Marshal(tc.request)
+		require.NoError(t, err)
+		resp, err := http.Post(w.url+"/attest", "application/json", bytes.NewReader(body))
+		require.NoError(t, err)
+		var answer wire.AttestResponse
+		require.NoError(t, json.NewDecoder(resp.Body).Decode(&answer))
+		require.NoError(t, resp.Body.Close())
+		raw, err := base64.StdEncoding.DecodeString(answer.QuoteB64)
+		require.NoError(t, err)
+		_, err = w.verifier.Verify(t.Context(), raw, tc.want)
+		require.NoError(t, err)
+	}
+	w.guest.noTDX.Store(true)
+	status, said := post(t, w.url+"/attest", wire.AttestRequest{NonceB64: b64(nonce[:])})
+	require.Equal(t, http.StatusInternalServerError, status)
+	require.Equal(t, wire.InternalError, said.Error)
+}
+
+func FuzzBodies(f *testing.F) {
+	f.Add("/get-key", `{"challengeId":"00000000000000000000000000000000","quoteB64":"","peerId":"12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN","peerPublicKeyB64":"","signatureB64":""}`)
+	f.Add("/challenge", `{"peerId":"12D3KooW"}`)
+	f.Add("/attest", `{"nonceB64":"AAAA"}`)
+	w := newWorld(f, nil)
+	f.Fuzz(func(t *testing.T, path, body string) {
+		r, err := http.NewRequest(http.MethodPost, "http://kms/", strings.NewReader(body))
+		require.NoError(t, err)
+		r.URL.Path = path
+		resp, err := local{w.service.Handler()}.RoundTrip(r)
+		require.NoError(t, err)
+		require.NotEqual(t, http.StatusInternalServerError, resp.StatusCode, "nothing a stranger sends is the service's fault")
+		if path == "/get-key" {
+			require.NotEqual(t, http.StatusOK, resp.StatusCode, "no challenge was issued, so no key can be had")
+		}
+	})
+}

@@ -1,0 +1,19 @@
+package kms
+
+import "context"
+
+// LoadPolicy fetches the policy as Serve does, for tests that only need the handler.
+func (s *Service) LoadPolicy(ctx context.Context) error { return s.policy.load(ctx) }
+
+// TryPolicy is one attempt of LoadPolicy; a failure is what /health then tells.
+func (s *Service) TryPolicy(ctx context.Context) error {
+	state, err := s.policy.try(ctx)
+	if err != nil {
+		state = &policyState{reason: err.Error()}
+	}
+	s.policy.state.Store(state)
+	return err
+}
+
+// MaxPendingPerPeer is the limit whose refusal the tests provoke.
+const MaxPendingPerPeer = maxPendingPerPeer

@@ -1,0 +1,157 @@
+package kms
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/calimero-network/mero-tee/internal/kms/wire"
+	"github.com/calimero-network/mero-tee/internal/peer"
+	"github.com/calimero-network/mero-tee/internal/tdx"
+	"github.com/calimero-network/mero-tee/policies"
+)
+
+const (
+	// decisionDeadline bounds quote verification, the fetch of collateral included.
+	decisionDeadline = 30 * time.Second
+	keyPurpose       = "storage-encryption"
+)
+
+// challenge begins a key release: a nonce that the node must have quoted.
+func (s *Service) challenge(r *http.Request) (any, error) {
+	req, err := decode[wire.ChallengeRequest](r, wire.InvalidRequest)
+	if err != nil {
+		return nil, err
+	}
+	id, err := parsePeer(req.PeerID)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := s.usablePolicy(); err != nil {
+		return nil, err
+	}
+	c, err := s.challenges.issue(id)
+	var full *tooMany
+	if errors.As(err, &full) {
+		no := refuse(http.StatusTooManyRequests, wire.RateLimited, "%v", full)
+		no.retryAfter = full.retry
+		return nil, no
+	}
+	if err != nil {
+		return nil, err
+	}
+	return wire.ChallengeResponse{ChallengeID: c.id, NonceB64: base64.StdEncoding.EncodeToString(c.nonce[:]), ExpiresAt: c.expires.Unix()}, nil
+}
+
+// getKey takes the whole decision in the order of the wire format: form, policy,
+// encoding, challenge, signature, quote, policy's verdict, key.
+func (s *Service) getKey(r *http.Request) (any, error) {
+	req, err := decode[wire.KeyRequest](r, wire.InvalidRequest)
+	if err != nil {
+		return nil, err
+	}
+	id, err := parsePeer(req.PeerID)
+	if err != nil {
+		return nil, err
+	}
+	if !wire.IsChallengeID(req.ChallengeID) {
+		return nil, refuse(http.StatusUnauthorized, wire.InvalidChallenge, "challengeId is not 32 lower-case hex digits")
+	}
+	state, err := s.usablePolicy()
+	if err != nil {
+		return nil, err
+	}
+	about := []any{"peer", id, "challenge", req.ChallengeID[:8], "policy_sha256", state.sha256}
+	log := s.log.With(about...)
+	if state.policy.NotReady() {
+		log.Warn("key requested; " + notEnforced)
+	}
+	key, err := s.decide(r.Context(), log, state.policy, id, req)
+	if err != nil {
+		var no *refusal
+		if errors.As(err, &no) {
+			no.about = about
+		}
+		return nil, err
+	}
+	log.Info("key released")
+	return wire.KeyResponse{Key: hex.EncodeToString(key)}, nil
+}
+
+func (s *Service) decide(ctx context.Context, log *slog.Logger, policy *policies.Policy, id peer.ID, req wire.KeyRequest) ([]byte, error) {
+	c, err := parseClaim(id, req)
+	if err != nil {
+		return nil, err
+	}
+	if c.nonce, err = s.challenges.consume(c.challenge, id); err != nil {
+		return nil, refuse(http.StatusUnauthorized, wire.InvalidChallenge, "%v", err)
+	}
+	if err := c.checkSignature(); err != nil {
+		return nil, err
+	}
+	verdict, err := s.verify(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	log.Info("quote verified", "tcb", verdict.TCB, "registers", fingerprints(verdict.Registers))
+	if err := policy.Admits(verdict.Registers, string(verdict.TCB)); err != nil {
+		return nil, refuse(http.StatusForbidden, wire.PolicyViolation, "%v", err)
+	}
+	key, err := s.parts.Guest.Key(ctx, s.config.KeyPrefix+"/"+string(s.config.Profile)+"/"+string(id), keyPurpose)
+	if err != nil {
+		return nil, refuse(http.StatusInternalServerError, wire.KeyDerivationFailed, "the platform gave no key").because(err)
+	}
+	return key, nil
+}
+
+func (s *Service) usablePolicy() (*policyState, error) {
+	state := s.policy.state.Load()
+	if state.policy == nil {
+		no := refuse(http.StatusServiceUnavailable, wire.PolicyNotReady, "%s", state.reason)
+		no.retryAfter = firstRetry
+		return nil, no
+	}
+	return state, nil
+}
+
+func parsePeer(text string) (peer.ID, error) {
+	id, err := peer.ParseID(text)
+	if err != nil {
+		return "", refuse(http.StatusBadRequest, wire.InvalidPeerID, "%v", err)
+	}
+	return id, nil
+}
+
+// verify maps what can be wrong with a quote to the wire format's answers.
+func (s *Service) verify(ctx context.Context, c *claim) (*tdx.Verdict, error) {
+	ctx, cancel := context.WithTimeout(ctx, decisionDeadline)
+	defer cancel()
+	verdict, err := s.parts.Verifier.Verify(ctx, c.quote, wire.NodeReportData(c.nonce, c.id))
+	var never *tdx.Violation
+	switch {
+	case err == nil:
+		return verdict, nil
+	case errors.Is(err, tdx.ErrCollateral):
+		no := refuse(http.StatusServiceUnavailable, wire.VerificationUnavailable, "collateral of the quote's platform could not be had").because(err)
+		no.retryAfter = firstRetry
+		return nil, no
+	case errors.Is(err, tdx.ErrReportData):
+		return nil, c.mismatch(err)
+	case errors.As(err, &never):
+		return nil, refuse(http.StatusForbidden, wire.PolicyViolation, "%v", never)
+	}
+	return nil, refuse(http.StatusUnauthorized, wire.AttestationFailed, "%v", err)
+}
+
+// fingerprints are the first eight bytes of each register, enough to tell releases apart in a log.
+func fingerprints(r tdx.Registers) string {
+	text := ""
+	for i, name := range tdx.RegisterNames() {
+		text += " " + name + "=" + r.Values()[i].String()[:16]
+	}
+	return text[1:]
+}

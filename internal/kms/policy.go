@@ -1,0 +1,112 @@
+package kms
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/calimero-network/mero-tee/internal/fault"
+	"github.com/calimero-network/mero-tee/policies"
+)
+
+const (
+	policyDeadline = 30 * time.Second // of one fetch
+	firstRetry     = time.Second
+	lastRetry      = 5 * time.Minute
+)
+
+// policyState is what is known about the policy; exactly one of policy and reason is set.
+type policyState struct {
+	policy *policies.Policy
+	sha256 string // of its bytes, 64 hex digits
+	reason string // why there is none yet
+}
+
+// policySource brings the one policy of this instance. Until it has one,
+// nothing is released; once it has one, that one stays until a restart
+// ("On startup it fetches the new policy and applies it").
+type policySource struct {
+	config Config
+	client *http.Client
+	log    *slog.Logger
+	state  atomic.Pointer[policyState]
+}
+
+func newPolicySource(c Config, transport http.RoundTripper, log *slog.Logger) *policySource {
+	s := &policySource{config: c, log: log, client: &http.Client{Transport: transport, CheckRedirect: redirect}}
+	s.state.Store(&policyState{reason: "the policy is being fetched"})
+	return s
+}
+
+// load tries until it has the policy or ctx ends; only a policy that a stable
+// version must not run with is returned as an error (code Verification).
+func (s *policySource) load(ctx context.Context) error {
+	for wait := firstRetry; ; wait = min(2*wait, lastRetry) {
+		state, err := s.try(ctx)
+		if err == nil {
+			s.state.Store(state)
+			s.log.Info("policy loaded", "policy_sha256", state.sha256, "not_ready", state.policy.NotReady())
+			return nil
+		}
+		if errors.Is(err, errNotForStable) {
+			return err
+		}
+		if ctx.Err() != nil {
+			return nil // stopped; that is no fault of the policy
+		}
+		s.state.Store(&policyState{reason: err.Error()})
+		s.log.Warn("no usable policy; no key is released", "reason", err.Error(), "retry_in", wait.String())
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(wait):
+		}
+	}
+}
+
+func (s *policySource) try(ctx context.Context) (*policyState, error) {
+	ctx, cancel := context.WithTimeout(ctx, policyDeadline)
+	defer cancel()
+	data, err := s.fetch(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("fetch policy: %w", err)
+	}
+	sum := sha256.Sum256(data)
+	got := hex.EncodeToString(sum[:])
+	if want := s.config.PolicySHA256; want != "" && got != want {
+		return nil, fmt.Errorf("the policy has SHA-256 %s, not the pinned %s", got, want)
+	}
+	policy, err := s.decode(data)
+	if err != nil {
+		return nil, err
+	}
+	return &policyState{policy: policy, sha256: got}, nil
+}
+
+var errNotForStable = &fault.Error{Code: fault.Verification, Message: "a stable key service refuses a policy that is policy_not_ready",
+	Expected: "a policy in force", Got: `"status": "policy_not_ready"`,
+	Hint: "set MERO_KMS_POLICY_URL to the policy of the stable release"}
+
+func (s *policySource) decode(data []byte) (*policies.Policy, error) {
+	// Looked at before the policy is judged, so that whatever else is wrong with it cannot hide the flag.
+	var head struct{ Status policies.Status }
+	if json.Unmarshal(data, &head) == nil && head.Status == policies.NotReady && !s.config.Version.IsCandidate() {
+		return nil, errNotForStable
+	}
+	policy, err := policies.Decode(data)
+	if err != nil {
+		return nil, err
+	}
+	if policy.KMSVersion != s.config.Version || policy.Profile != s.config.Profile {
+		return nil, fmt.Errorf("the policy is for %s %s, this service is %s %s",
+			policy.KMSVersion, policy.Profile, s.config.Version, s.config.Profile)
+	}
+	return policy, nil
+}

@@ -1,0 +1,95 @@
+package kms
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/calimero-network/mero-tee/internal/fault"
+)
+
+// drain is how long requests under way may take to end after a stop signal.
+const drain = 20 * time.Second
+
+// Serve answers on l and fetches the policy until ctx ends, then lets requests
+// under way end. It returns an error of code Verification when the policy is
+// one that this version must not run with.
+func (s *Service) Serve(ctx context.Context, l net.Listener) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	server := &http.Server{
+		Handler: s.Handler(), ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second,
+		WriteTimeout: 60 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
+	}
+	s.log.Info("key service started", "version", s.config.Version.String(), "profile", s.config.Profile, "address", l.Addr().String(),
+		"policy_url", s.config.PolicyURL.String(), "policy_pinned", s.config.PolicySHA256 != "", "tdx_root_sha256", s.config.TDXRoot)
+
+	served, loaded := make(chan error, 1), make(chan error, 1)
+	go func() { served <- server.Serve(l) }()
+	go func() { loaded <- s.policy.load(ctx) }()
+	err := s.wait(ctx, served, loaded)
+	stop()
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
+	defer cancel()
+	if down := server.Shutdown(grace); down != nil && err == nil {
+		err = fmt.Errorf("shut down: %w", down)
+	}
+	s.log.Info("key service stopped")
+	return err
+}
+
+// wait returns when the service must stop, and why.
+func (s *Service) wait(ctx context.Context, served, loaded <-chan error) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-served:
+			return fmt.Errorf("serve: %w", err)
+		case err := <-loaded:
+			if err != nil {
+				return err
+			}
+			loaded = nil // a nil channel is never ready: the policy is there, keep serving
+		}
+	}
+}
+
+// firstInherited is SD_LISTEN_FDS_START of systemd's socket activation.
+const firstInherited = 3
+
+// Listen takes over the socket that systemd's protocol hands down (LISTEN_FDS=1,
+// and LISTEN_PID, when set, this process), else it opens addr.
+func Listen(addr string, lookup func(string) (string, bool)) (net.Listener, error) {
+	count, activated := lookup("LISTEN_FDS")
+	if pid, ok := lookup("LISTEN_PID"); ok && pid != strconv.Itoa(os.Getpid()) {
+		activated = false // meant for another process
+	}
+	if !activated {
+		l, err := net.Listen("tcp", addr)
+		if err != nil {
+			return nil, &fault.Error{Code: fault.Usage, Message: "LISTEN_ADDR cannot be opened", Got: addr, Err: err}
+		}
+		return l, nil
+	}
+	if count != "1" {
+		return nil, usage("LISTEN_FDS", "1", count)
+	}
+	f := os.NewFile(firstInherited, "LISTEN_FD")
+	if f == nil {
+		return nil, errors.New("inherited socket: no such descriptor")
+	}
+	defer f.Close() //nolint:errcheck // net.FileListener has its own copy
+	l, err := net.FileListener(f)
+	if err != nil {
+		return nil, fmt.Errorf("inherited socket: %w", err)
+	}
+	return l, nil
+}

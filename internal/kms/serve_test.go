@@ -1,0 +1,106 @@
+package kms_test
+
+import (
+	"context"
+	"encoding/base64"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/calimero-network/mero-tee/internal/fault"
+	"github.com/calimero-network/mero-tee/internal/kms"
+	"github.com/calimero-network/mero-tee/policies"
+)
+
+func newServer(t *testing.T, s *kms.Service) string {
+	t.Helper()
+	server := httptest.NewServer(s.Handler())
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+func listen(t *testing.T) net.Listener {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	return l
+}
+
+func TestServeEndsRequestsUnderWay(t *testing.T) {
+	t.Parallel()
+	w := idle(t, nil)
+	w.guest.hold = make(chan struct{})
+	l := listen(t)
+	ctx, stop := context.WithCancel(t.Context())
+	served := make(chan error, 1)
+	go func() { served <- w.service.Serve(ctx, l) }()
+
+	status := make(chan int, 1)
+	go func() {
+		body := `{"nonceB64":"` + base64.StdEncoding.EncodeToString(make([]byte, 32)) + `"}`
+		resp, err := http.Post("http://"+l.Addr().String()+"/attest", "application/json", strings.NewReader(body))
+		if err != nil {
+			status <- 0
+			return
+		}
+		_, _ = io.Copy(io.Discard, resp.Body)
+		_ = resp.Body.Close()
+		status <- resp.StatusCode
+	}()
+	<-w.guest.hold // the request is inside the guest agent
+	stop()
+	w.guest.hold <- struct{}{}
+	require.Equal(t, http.StatusOK, <-status)
+	require.NoError(t, <-served)
+	_, err := net.Dial("tcp", l.Addr().String())
+	require.Error(t, err, "the listener is closed")
+}
+
+func TestServeRefusesAStableVersionWithAPolicyThatIsNotReady(t *testing.T) {
+	t.Parallel()
+	w := idle(t, func(p *policies.Policy) { p.Status = policies.NotReady })
+	err := w.service.Serve(t.Context(), listen(t))
+	require.Equal(t, fault.Verification, fault.CodeOf(err))
+	require.ErrorContains(t, err, "policy_not_ready")
+}
+
+func TestServeReportsALostListener(t *testing.T) {
+	t.Parallel()
+	l := listen(t)
+	require.NoError(t, l.Close())
+	require.ErrorIs(t, idle(t, nil).service.Serve(t.Context(), l), net.ErrClosed)
+}
+
+func TestListen(t *testing.T) {
+	t.Parallel()
+	env := func(pairs ...string) func(string) (string, bool) {
+		return func(name string) (string, bool) {
+			for i := 0; i < len(pairs); i += 2 {
+				if pairs[i] == name {
+					return pairs[i+1], true
+				}
+			}
+			return "", false
+		}
+	}
+	l, err := kms.Listen("127.0.0.1:0", env())
+	require.NoError(t, err)
+	taken := l.Addr().String()
+	_, err = kms.Listen(taken, env())
+	require.Equal(t, fault.Usage, fault.CodeOf(err))
+	require.NoError(t, l.Close())
+
+	other, err := kms.Listen("127.0.0.1:0", env("LISTEN_FDS", "1", "LISTEN_PID", strconv.Itoa(os.Getpid()+1)))
+	require.NoError(t, err, "a socket for another process is not ours")
+	require.NoError(t, other.Close())
+
+	_, err = kms.Listen("127.0.0.1:0", env("LISTEN_FDS", "2"))
+	require.ErrorContains(t, err, "LISTEN_FDS")
+}

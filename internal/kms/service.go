@@ -1,0 +1,92 @@
+package kms
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/calimero-network/mero-tee/internal/dstack/guest"
+	"github.com/calimero-network/mero-tee/internal/kms/wire"
+	"github.com/calimero-network/mero-tee/internal/tdx"
+)
+
+// Guest is what the service needs of the dstack guest agent.
+type Guest interface {
+	Quote(ctx context.Context, reportData [64]byte) (*guest.Quote, error)
+	Key(ctx context.Context, path, purpose string) ([]byte, error)
+}
+
+// Verifier decides whether a quote is genuine; *tdx.Verifier is one.
+type Verifier interface {
+	Verify(ctx context.Context, raw []byte, reportData [64]byte) (*tdx.Verdict, error)
+}
+
+// Parts are what the service works with.
+type Parts struct {
+	Guest     Guest
+	Verifier  Verifier
+	Transport http.RoundTripper // fetches the policy
+	Now       func() time.Time
+	Log       *slog.Logger
+}
+
+// Service is one key service. Its handler answers at once; Serve also fetches the policy.
+type Service struct {
+	config     Config
+	parts      Parts
+	log        *slog.Logger
+	policy     *policySource
+	challenges *challenges
+}
+
+// New puts the parts together; nothing runs yet. When the trusted root is not
+// Intel's, every line of the log says so.
+func New(c Config, p Parts) *Service {
+	log := p.Log
+	if !c.Intel() {
+		log = log.With("warning", foreignRoot, "tdx_root_sha256", c.TDXRoot)
+	}
+	return &Service{config: c, parts: p, log: log,
+		policy: newPolicySource(c, p.Transport, log), challenges: newChallenges(c.ChallengeTTL, p.Now)}
+}
+
+// foreignRoot is said in /health, at start and with every decision.
+const foreignRoot = "the trusted TDX root is not Intel's: whoever holds that root gets every key"
+
+// notEnforced is the spec's "logs a warning on every key request".
+const notEnforced = "policy_not_ready: MRTD and RTMR values are not enforced"
+
+// Handler serves the four endpoints; anything else is answered in the same form of error.
+func (s *Service) Handler() http.Handler {
+	mux := http.NewServeMux()
+	for path, e := range map[string]struct {
+		method string
+		answer func(*http.Request) (any, error)
+	}{
+		"/health":    {http.MethodGet, s.health},
+		"/attest":    {http.MethodPost, s.attest},
+		"/challenge": {http.MethodPost, s.challenge},
+		"/get-key":   {http.MethodPost, s.getKey},
+	} {
+		mux.HandleFunc(path, s.endpoint(e.method, e.answer))
+	}
+	mux.HandleFunc("/", s.endpoint("", func(r *http.Request) (any, error) {
+		return nil, refuse(http.StatusNotFound, wire.NotFound, "the endpoints are /health, /attest, /challenge and /get-key")
+	}))
+	return mux
+}
+
+func (s *Service) health(*http.Request) (any, error) {
+	state := s.policy.state.Load()
+	h := wire.Health{Status: "alive", Service: wire.Service, Version: s.config.Version.String(), Profile: string(s.config.Profile),
+		PolicyReady: state.policy != nil, PolicyReason: state.reason, PolicyURL: s.config.PolicyURL.String(),
+		PolicySHA256: state.sha256, TDXRootSHA256: s.config.TDXRoot}
+	if state.policy != nil && state.policy.NotReady() {
+		h.PolicyReason = notEnforced
+	}
+	if !s.config.Intel() {
+		h.Warning = foreignRoot
+	}
+	return h, nil
+}

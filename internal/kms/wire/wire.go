@@ -1,0 +1,133 @@
+// Package wire is what merod and the key service say to each other.
+//
+// Its promise: both ends build REPORTDATA, the signed payload and every JSON
+// body here, so they cannot drift apart. Fields are camelCase, bytes are
+// padded standard base64 unless a name says Hex.
+package wire
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"regexp"
+
+	"github.com/calimero-network/mero-tee/internal/peer"
+)
+
+// Service is what /health calls the service; merod's tools look for it.
+const Service = "mero-kms-phala"
+
+// MaxBody bounds a request's body, in bytes.
+const MaxBody = 64 << 10
+
+// AttestRequest is the body of POST /attest; both values are 32 bytes.
+type AttestRequest struct {
+	NonceB64   string `json:"nonceB64"`
+	BindingB64 string `json:"bindingB64,omitempty"` // DefaultBinding when absent
+}
+
+// AttestResponse answers POST /attest.
+type AttestResponse struct {
+	QuoteB64      string          `json:"quoteB64"`
+	ReportDataHex string          `json:"reportDataHex"` // 64 bytes
+	EventLog      json.RawMessage `json:"eventLog"`      // dstack's array of events
+	VMConfig      string          `json:"vmConfig"`
+}
+
+// ChallengeRequest is the body of POST /challenge.
+type ChallengeRequest struct {
+	PeerID string `json:"peerId"`
+}
+
+// ChallengeResponse answers POST /challenge.
+type ChallengeResponse struct {
+	ChallengeID string `json:"challengeId"` // 32 hex digits
+	NonceB64    string `json:"nonceB64"`    // 32 bytes
+	ExpiresAt   int64  `json:"expiresAt"`   // seconds since 1970
+}
+
+// KeyRequest is the body of POST /get-key.
+type KeyRequest struct {
+	ChallengeID      string `json:"challengeId"`
+	QuoteB64         string `json:"quoteB64"`
+	PeerID           string `json:"peerId"`
+	PeerPublicKeyB64 string `json:"peerPublicKeyB64"` // libp2p's protobuf
+	SignatureB64     string `json:"signatureB64"`     // Ed25519 over SignedPayload
+}
+
+// KeyResponse answers POST /get-key.
+type KeyResponse struct {
+	Key string `json:"key"` // 64 hex digits
+}
+
+// Health answers GET /health, always with 200.
+type Health struct {
+	Status        string `json:"status"` // "alive"
+	Service       string `json:"service"`
+	Version       string `json:"version"`
+	Profile       string `json:"profile"`
+	PolicyReady   bool   `json:"policyReady"`            // keys may be released
+	PolicyReason  string `json:"policyReason,omitempty"` // why not, or why with a warning
+	PolicyURL     string `json:"policyUrl"`
+	PolicySHA256  string `json:"policySha256,omitempty"`
+	TDXRootSHA256 string `json:"tdxRootSha256"`
+	Warning       string `json:"warning,omitempty"` // said when the trusted root is not Intel's
+}
+
+// Error is the body of every answer but 200.
+type Error struct {
+	Error   string `json:"error"`
+	Details string `json:"details,omitempty"`
+}
+
+// The tags of Error.
+const (
+	InvalidRequest          = "invalid_request"                 // 400, 413
+	InvalidPeerID           = "invalid_peer_id"                 // 400
+	InvalidAttestation      = "invalid_attestation_request"     // 400
+	InvalidPeerPublicKey    = "invalid_peer_public_key"         // 400
+	InvalidChallenge        = "invalid_challenge"               // 401: unknown, expired, used, another peer's, or not the quote's nonce
+	InvalidSignature        = "invalid_signature"               // 401
+	PeerIdentityMismatch    = "peer_identity_mismatch"          // 401: the public key is not the peer ID's
+	PeerIDMismatch          = "peer_id_mismatch"                // 401: the quote is bound to another peer ID
+	AttestationFailed       = "attestation_verification_failed" // 401: the quote is not genuine
+	PolicyViolation         = "policy_violation"                // 403: genuine, but not allowed
+	NotFound                = "not_found"                       // 404
+	MethodNotAllowed        = "method_not_allowed"              // 405
+	RateLimited             = "rate_limited"                    // 429, with Retry-After
+	KeyDerivationFailed     = "key_derivation_failed"           // 500
+	InternalError           = "internal_error"                  // 500
+	PolicyNotReady          = "policy_not_ready"                // 503
+	VerificationUnavailable = "verification_unavailable"        // 503: Intel's collateral could not be had
+)
+
+// DefaultBinding is SHA256("mero-kms-phala-attest-v1"): the second half of the
+// service's REPORTDATA when the caller names no binding of its own.
+func DefaultBinding() [32]byte { return sha256.Sum256([]byte("mero-kms-phala-attest-v1")) }
+
+// AttestReportData is the REPORTDATA of the service's quote: nonce ‖ binding.
+func AttestReportData(nonce, binding [32]byte) [64]byte { return join(nonce, binding) }
+
+// NodeReportData is the REPORTDATA of a node's quote: nonce ‖ SHA256(peer ID's text).
+func NodeReportData(nonce [32]byte, id peer.ID) [64]byte {
+	return join(nonce, sha256.Sum256([]byte(id)))
+}
+
+func join(a, b [32]byte) [64]byte { return [64]byte(append(a[:], b[:]...)) }
+
+var challengeForm = regexp.MustCompile(`^[0-9a-f]{32}$`)
+
+// IsChallengeID says whether s has the shape of a challenge's ID.
+func IsChallengeID(s string) bool { return challengeForm.MatchString(s) }
+
+// SignedPayload is what the peer's key signs: compact JSON with sorted keys.
+func SignedPayload(challengeID string, nonce [32]byte, id peer.ID, quote []byte) []byte {
+	digest := sha256.Sum256(quote)
+	payload, _ := json.Marshal(struct { // a struct of strings always marshals
+		ChallengeID       string `json:"challengeId"`
+		ChallengeNonceHex string `json:"challengeNonceHex"`
+		PeerID            string `json:"peerId"`
+		QuoteHashHex      string `json:"quoteHashHex"`
+	}{challengeID, hex.EncodeToString(nonce[:]), string(id), hex.EncodeToString(digest[:])})
+	return payload
+}

@@ -1,0 +1,73 @@
+package kmsrelease
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/calimero-network/mero-tee/internal/atomicfile"
+	"github.com/calimero-network/mero-tee/internal/measurement"
+	"github.com/calimero-network/mero-tee/internal/pipeline"
+	"github.com/calimero-network/mero-tee/internal/release"
+	"github.com/calimero-network/mero-tee/internal/tdx"
+	"github.com/calimero-network/mero-tee/policies"
+)
+
+func policyAssets() []string {
+	var out []string
+	for _, p := range release.Profiles() {
+		out = append(out, release.PolicyAsset(p))
+	}
+	return out
+}
+
+// generatePolicies is a pure function of policies/ and the counterpart's
+// published measurements, both digested by the guards' step.
+func (r *Release) generatePolicies(_ context.Context, w *pipeline.Work) error {
+	working, err := policies.LoadDir(os.DirFS(r.Checkout.Policies))
+	if err != nil {
+		return err
+	}
+	evidence, err := r.readCounterpart()
+	if err != nil {
+		return err
+	}
+	set := map[release.Profile]*policies.Policy{}
+	for _, profile := range release.Profiles() {
+		p, err := policies.Generate(working[profile], r.Tag.Version, evidence)
+		if err != nil {
+			return fmt.Errorf("profile %s: %w", profile, err)
+		}
+		if p.NotReady() {
+			w.Warnf("the policy of %s is %s: it enforces no register yet", profile, p.Status)
+		}
+		set[profile] = p
+	}
+	if err := policies.CheckSet(set); err != nil {
+		return err
+	}
+	for profile, p := range set {
+		data, err := p.Encode()
+		if err != nil {
+			return err
+		}
+		if err := atomicfile.Write(filepath.Join(r.assets(), release.PolicyAsset(profile)), data, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// evidenceOf turns a node release's published-mrtds.json into what policies are made of.
+func evidenceOf(data []byte) (policies.Evidence, error) {
+	published, err := measurement.Decode(data)
+	if err != nil {
+		return policies.Evidence{}, err
+	}
+	ev := policies.Evidence{Tag: published.Tag, Digest: measurement.Sum(data).String(), Registers: map[release.Profile]tdx.Registers{}}
+	for profile, m := range published.Profiles {
+		ev.Registers[profile] = m.Registers()
+	}
+	return ev, nil
+}

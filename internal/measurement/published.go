@@ -1,0 +1,101 @@
+package measurement
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/calimero-network/mero-tee/internal/canonical"
+	"github.com/calimero-network/mero-tee/internal/fault"
+	"github.com/calimero-network/mero-tee/internal/release"
+	"github.com/calimero-network/mero-tee/internal/tdx"
+)
+
+// SchemaVersion is the only version of published-mrtds.json and of the platform file that exists.
+const SchemaVersion = "1"
+
+// Published is published-mrtds.json. Its profiles are written in the spec's
+// order, which is also the alphabetical order that encoding/json gives a map.
+type Published struct {
+	SchemaVersion string                      `json:"schema_version"`
+	Family        release.Family              `json:"family"`
+	Tag           release.Tag                 `json:"tag"`
+	Commit        string                      `json:"commit"` // 40 hex digits
+	Profiles      map[release.Profile]Profile `json:"profiles"`
+}
+
+// Profile is what machines of one profile show.
+type Profile struct {
+	MRTD     tdx.Register  `json:"mrtd"`
+	RTMR0    tdx.Register  `json:"rtmr0"`
+	RTMR1    tdx.Register  `json:"rtmr1"`
+	RTMR2    tdx.Register  `json:"rtmr2"`
+	RTMR3    *tdx.Register `json:"rtmr3,omitempty"` // nil when its owner is the instance
+	Owners   Owners        `json:"owners"`
+	Image    Image         `json:"image"`
+	Events   []Event       `json:"events,omitempty"` // KMS only: the RTMR3 chain up to system-ready
+	Evidence Evidence      `json:"evidence"`
+}
+
+// Image names what was measured.
+type Image struct {
+	Name        string `json:"name"`                  // node: image name with content id; KMS: container reference with tag
+	Digest      SHA256 `json:"digest,omitzero"`       // KMS: of the image index; node: of the disk image
+	ComposeHash SHA256 `json:"compose_hash,omitzero"` // KMS only
+}
+
+// Evidence is what the values rest on: for a node the artifacts of the boots
+// that agreed, for the KMS the public source of the platform's registers.
+type Evidence struct {
+	Source     string `json:"source,omitempty"`
+	Quote      SHA256 `json:"quote,omitzero"`
+	EventLog   SHA256 `json:"event_log,omitzero"`
+	Collateral SHA256 `json:"collateral,omitzero"`
+	Boots      int    `json:"boots,omitempty"` // number of boots that agreed
+}
+
+// Encode checks p and renders it canonically.
+func (p *Published) Encode() ([]byte, error) {
+	if err := p.Check(); err != nil {
+		return nil, err
+	}
+	return canonical.Marshal(p)
+}
+
+// Decode reads published-mrtds.json and checks it. Bytes that are not the
+// canonical form of what they say are refused. Errors carry code 10.
+func Decode(data []byte) (*Published, error) {
+	var p Published
+	if err := decodeExact(data, &p); err != nil {
+		return nil, &fault.Error{Code: fault.Verification, Message: release.MeasurementsAsset, Err: err}
+	}
+	if err := p.Check(); err != nil {
+		return nil, err
+	}
+	return &p, nil
+}
+
+// decodeExact is canonical.Unmarshal plus: encoding v again gives data. That
+// also refuses what encoding/json forgives, such as keys in another case.
+func decodeExact(data []byte, v any) error {
+	if err := canonical.Unmarshal(data, v); err != nil {
+		return err
+	}
+	again, err := canonical.Marshal(v)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(again, data) {
+		return fmt.Errorf("not in canonical form, first at byte %d", firstDifference(again, data))
+	}
+	return nil
+}
+
+func firstDifference(a, b []byte) int {
+	n := min(len(a), len(b))
+	for i := range n {
+		if a[i] != b[i] {
+			return i
+		}
+	}
+	return n
+}

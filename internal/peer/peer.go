@@ -1,0 +1,69 @@
+// Package peer knows the libp2p identity of a node: an Ed25519 public key, its
+// protobuf form, and the peer ID that carries it.
+//
+// Its promise: a peer ID that was parsed has exactly one spelling and names
+// exactly one Ed25519 key, so whoever proves that key proves the ID.
+package peer
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+
+	"github.com/mr-tron/base58"
+)
+
+// MaxIDLength bounds a peer ID from outside, in characters; an Ed25519 one has 52.
+const MaxIDLength = 128
+
+var (
+	// keyPrefix is the protobuf of libp2p's PublicKey up to the key's bytes: field 1 (Type) = 1 (Ed25519),
+	// field 2 (Data) of 32 bytes. The peer-ids specification demands this deterministic form.
+	keyPrefix = []byte{0x08, 0x01, 0x12, ed25519.PublicKeySize}
+	// hashPrefix is the identity multihash: "keys whose serialized length is at most 42 bytes" are not hashed.
+	hashPrefix = []byte{0x00, byte(len(keyPrefix) + ed25519.PublicKeySize)}
+)
+
+// ID is a peer ID in base58btc, e.g. "12D3KooW…". Make one with ParseID or FromPublicKey.
+type ID string
+
+// FromPublicKey is the peer ID of an Ed25519 public key of 32 bytes.
+func FromPublicKey(key ed25519.PublicKey) ID {
+	return ID(base58.Encode(append(bytes.Clone(hashPrefix), MarshalPublicKey(key)...)))
+}
+
+// ParseID reads the peer ID of an Ed25519 key in its one canonical spelling.
+func ParseID(s string) (ID, error) {
+	if len(s) == 0 || len(s) > MaxIDLength {
+		return "", fmt.Errorf("peer ID has %d characters, not 1 to %d", len(s), MaxIDLength)
+	}
+	raw, err := base58.Decode(s)
+	if err != nil {
+		return "", fmt.Errorf("peer ID is not base58btc: %w", err)
+	}
+	encoded, ok := bytes.CutPrefix(raw, hashPrefix)
+	if !ok {
+		return "", errors.New("peer ID is not the identity multihash of an Ed25519 key")
+	}
+	key, err := ParsePublicKey(encoded)
+	if err != nil {
+		return "", err
+	}
+	if id := FromPublicKey(key); string(id) == s {
+		return id, nil
+	}
+	return "", errors.New("peer ID is not in its canonical spelling")
+}
+
+// MarshalPublicKey is libp2p's protobuf of the key: 36 bytes.
+func MarshalPublicKey(key ed25519.PublicKey) []byte { return append(bytes.Clone(keyPrefix), key...) }
+
+// ParsePublicKey reads libp2p's protobuf of an Ed25519 key.
+func ParsePublicKey(protobuf []byte) (ed25519.PublicKey, error) {
+	key, ok := bytes.CutPrefix(protobuf, keyPrefix)
+	if !ok || len(key) != ed25519.PublicKeySize {
+		return nil, errors.New("public key is not libp2p's protobuf of an Ed25519 key")
+	}
+	return bytes.Clone(key), nil
+}

@@ -1,0 +1,175 @@
+package dstack
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
+)
+
+// The states of a CVM.
+const (
+	created  = "created"
+	starting = "starting"
+	running  = "running"
+	exited   = "exited" // the application's process ended
+	failed   = "failed" // it never ran
+)
+
+// cvm is one confidential VM: a simulated TD, a guest agent and one process.
+type cvm struct {
+	uuid, name, instanceID, instanceType string
+
+	app     application
+	options *Options
+	keys    *keys
+	dir     string // holds the root file system
+	logPath string
+
+	td      *tdxsim.TD // td and log are set by boot, before the agent serves
+	log     *tdxsim.EventLog
+	quoting sync.Mutex
+
+	mu      sync.Mutex
+	status  string
+	hidden  int
+	cold    int
+	address string // of the application's listener; set when running
+	cancel  context.CancelFunc
+	done    chan struct{}
+}
+
+func (p *Provider) newCVM(q *request) *cvm {
+	instance := make([]byte, 20)
+	_, _ = rand.Read(instance) // never fails
+	return &cvm{
+		uuid: newUUID(), name: q.Name, instanceID: hex.EncodeToString(instance), instanceType: q.InstanceType,
+		app: q.app, options: &p.options, keys: p.keys,
+		dir:     filepath.Join(p.run, q.app.id()),
+		logPath: filepath.Join(p.options.State, "logs", q.Name+".log"),
+		status:  created, hidden: p.options.Faults.Hidden, cold: p.options.Faults.Cold,
+	}
+}
+
+// start boots the CVM in the background; false when it was started before.
+func (c *cvm) start(parent context.Context) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.status != created {
+		return false
+	}
+	ctx, cancel := context.WithCancel(parent)
+	c.status, c.cancel, c.done = starting, cancel, make(chan struct{})
+	go func() {
+		defer close(c.done)
+		c.live(ctx)
+	}()
+	return true
+}
+
+// stop kills what runs, waits for it, and removes its files.
+func (c *cvm) stop() error {
+	c.mu.Lock()
+	cancel, done := c.cancel, c.done
+	c.status = exited // one that was never started can no longer be
+	c.mu.Unlock()
+	if cancel != nil {
+		cancel()
+		<-done
+	}
+	return os.RemoveAll(c.dir)
+}
+
+// live is the whole life of the CVM. What ends it is the last line of its log.
+func (c *cvm) live(ctx context.Context) {
+	log, err := os.OpenFile(c.logPath, os.O_CREATE|os.O_TRUNC|os.O_WRONLY|os.O_APPEND, 0o644)
+	if err != nil {
+		c.become(failed, "")
+		return
+	}
+	defer log.Close() //nolint:errcheck // a log
+	end := failed
+	err = c.runApplication(ctx, log, func(address string) {
+		end = exited
+		c.become(running, address)
+	})
+	_, _ = fmt.Fprintf(log, "platform: %s: %v\n", end, err)
+	c.become(end, "")
+}
+
+func (c *cvm) become(status, address string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.status, c.address = status, address
+}
+
+// runApplication returns when the application's process has ended.
+func (c *cvm) runApplication(ctx context.Context, log *os.File, started func(address string)) (err error) {
+	if err := os.MkdirAll(c.dir, 0o755); err != nil {
+		return err
+	}
+	files := filepath.Join(c.dir, "rootfs")
+	config, err := c.options.Unpack(ctx, c.app.service.Image, files)
+	if err != nil {
+		return err
+	}
+	if err := c.boot(c.options.TDX, c.keys.provider()); err != nil {
+		return err
+	}
+	root, err := os.OpenRoot(files)
+	if err != nil {
+		return err
+	}
+	defer closing(&err, root)
+	if err := writeCertificate(root, c.options.Proxy.CertificatePEM); err != nil {
+		return err
+	}
+	agent, err := serveAgent(root, c.app.socket, c.agent())
+	if err != nil {
+		return fmt.Errorf("guest agent: %w", err)
+	}
+	defer closing(&err, agent)
+	p, err := c.process(files, config)
+	if err != nil {
+		return err
+	}
+	return p.run(ctx, log, started)
+}
+
+func closing(err *error, c io.Closer) { *err = errors.Join(*err, c.Close()) }
+
+// stillHidden counts down the GETs that do not see the CVM yet.
+func (c *cvm) stillHidden() bool { return countDown(c, &c.hidden) }
+
+// stillCold counts down the requests that the gateway cannot deliver yet.
+func (c *cvm) stillCold() bool { return countDown(c, &c.cold) }
+
+func countDown(c *cvm, left *int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if *left == 0 {
+		return false
+	}
+	*left--
+	return true
+}
+
+// describe is the CVM as the API shows it.
+func (c *cvm) describe() map[string]any {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	base := "https://" + c.app.id() + "-" + c.app.port + "." + Domain
+	return map[string]any{
+		"vm_uuid": c.uuid, "app_id": c.app.id(), "name": c.name, "status": c.status,
+		"instance_id": c.instanceID, "instance_type": c.instanceType,
+		"endpoints": []map[string]string{{"app": base, "instance": base}},
+		"gateway":   map[string]string{"base_domain": Domain},
+	}
+}

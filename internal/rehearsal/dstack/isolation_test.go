@@ -1,0 +1,156 @@
+//go:build linux
+
+package dstack_test
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/calimero-network/mero-tee/internal/rehearsal/dstack"
+)
+
+// stateVariable makes TestHelperProvider the program that other tests run.
+const stateVariable = "TEST_DSTACK_STATE"
+
+// TestHelperProvider deploys one application, prints who it runs as, and waits to be killed.
+func TestHelperProvider(t *testing.T) {
+	state := os.Getenv(stateVariable)
+	if state == "" {
+		t.Skip("run by other tests, in a process of its own")
+	}
+	w := newWorld(t, state, dstack.Faults{})
+	d, err := w.client.Deploy(t.Context(), w.app(t, "helper", nil))
+	require.NoError(t, err)
+	var self struct{ UID, GID, PID int }
+	w.ask(t, d.URL+"/self", &self)
+	logs, err := w.client.Logs(t.Context(), d.ID, "mero-kms", 5)
+	require.NoError(t, err)
+	require.Contains(t, logs, "serving")
+	fmt.Printf("\nDEPLOYED %d %d\n", self.UID, self.GID)
+	_, _ = os.Stdin.Read(make([]byte, 1))
+}
+
+// helper runs TestHelperProvider until it has deployed.
+func helper(t *testing.T, state string, prepare func(*exec.Cmd)) (cmd *exec.Cmd, said string) {
+	t.Helper()
+	executable, err := os.Executable()
+	require.NoError(t, err)
+	cmd = exec.CommandContext(t.Context(), executable, "-test.run=^TestHelperProvider$")
+	cmd.Env = append(os.Environ(), stateVariable+"="+state)
+	prepare(cmd)
+	stdin, err := cmd.StdinPipe()
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = stdin.Close() })
+	stdout, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	lines := bufio.NewScanner(stdout)
+	var all []string
+	for lines.Scan() {
+		all = append(all, lines.Text())
+		if rest, ok := strings.CutPrefix(lines.Text(), "DEPLOYED "); ok {
+			return cmd, rest
+		}
+	}
+	t.Fatalf("the helper did not deploy:\n%s", strings.Join(all, "\n"))
+	return nil, ""
+}
+
+// children of a process are those whose status names it as parent.
+func children(t *testing.T, parent int) []int {
+	t.Helper()
+	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+	require.NoError(t, err)
+	var out []int
+	for _, path := range stats {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			continue // it ended meanwhile
+		}
+		_, after, _ := strings.Cut(string(data), ") ")
+		if fields := strings.Fields(after); len(fields) > 1 && fields[1] == strconv.Itoa(parent) {
+			pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+			require.NoError(t, err)
+			out = append(out, pid)
+		}
+	}
+	return out
+}
+
+// Kill -9 of the provider takes the application with it, and the next provider removes its files.
+func TestNothingSurvivesKill(t *testing.T) {
+	t.Parallel()
+	state := t.TempDir()
+	cmd, _ := helper(t, state, func(*exec.Cmd) {})
+	apps := children(t, cmd.Process.Pid)
+	require.Len(t, apps, 1)
+	watch, err := unix.PidfdOpen(apps[0], 0)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = unix.Close(watch) })
+	left, err := filepath.Glob(filepath.Join(state, "run-*"))
+	require.NoError(t, err)
+	require.Len(t, left, 1)
+
+	require.NoError(t, cmd.Process.Kill())
+	_ = cmd.Wait()
+	ended := []unix.PollFd{{Fd: int32(watch), Events: unix.POLLIN}}
+	require.Equal(t, 1, pollUntil(t, ended), "the application ends")
+
+	p, err := dstack.New(dstack.Options{State: state})
+	require.NoError(t, err)
+	require.NoDirExists(t, left[0])
+	require.NoError(t, p.Close())
+	left, err = filepath.Glob(filepath.Join(state, "run-*"))
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
+
+func pollUntil(t *testing.T, fds []unix.PollFd) int {
+	t.Helper()
+	for {
+		n, err := unix.Poll(fds, int((30 * time.Second).Milliseconds()))
+		if !errors.Is(err, unix.EINTR) {
+			require.NoError(t, err)
+			return n
+		}
+	}
+}
+
+// Without root the application runs in a user namespace, as the image's user.
+func TestRunsWithoutRoot(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("the other tests run without root already")
+	}
+	nobody := &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}, Pdeathsig: syscall.SIGKILL}
+	probe := exec.CommandContext(t.Context(), "unshare", "--user", "true")
+	probe.SysProcAttr = nobody
+	if err := probe.Run(); err != nil {
+		t.Skipf("this machine gives no user namespaces: %v", err)
+	}
+	state := t.TempDir()
+	require.NoError(t, os.Chown(state, 65534, 65534))
+	require.NoError(t, os.Chmod(filepath.Dir(state), 0o755))
+	app, err := program() // built here: nobody has no build cache
+	require.NoError(t, err)
+	built := filepath.Join(state, "program")
+	require.NoError(t, os.WriteFile(built, app, 0o644))
+	_, said := helper(t, state, func(c *exec.Cmd) {
+		c.SysProcAttr = nobody
+		c.Env = append(c.Env, programVariable+"="+built)
+	})
+	require.Equal(t, "65532 65532", said)
+}

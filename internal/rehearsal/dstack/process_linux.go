@@ -1,0 +1,87 @@
+package dstack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"runtime"
+	"syscall"
+	"time"
+)
+
+// exec runs the process in its root file system and in a process group of its
+// own, which is killed when ctx ends, when its leader ends, and (Pdeathsig)
+// when this program dies.
+func (p *process) exec(ctx context.Context, listener, log *os.File, started func()) error {
+	// Pdeathsig fires when the starting thread ends, not the program: keep it.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	cmd, err := p.start(ctx, listener, log)
+	if err != nil {
+		return p.explain(err)
+	}
+	started()
+	err = cmd.Wait()
+	return errors.Join(err, killGroup(cmd.Process.Pid))
+}
+
+// start tries again while the entry point is busy: a sibling that was forked
+// while this image was being unpacked holds the file open for writing until it
+// execs (https://go.dev/issue/22315).
+func (p *process) start(ctx context.Context, listener, log *os.File) (*exec.Cmd, error) {
+	for {
+		cmd := p.command(ctx, listener, log)
+		if err := cmd.Start(); !errors.Is(err, syscall.ETXTBSY) {
+			return cmd, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+func (p *process) command(ctx context.Context, listener, log *os.File) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, p.args[0], p.args[1:]...)
+	cmd.Env, cmd.Dir = p.env, p.dir
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.ExtraFiles = []*os.File{listener}
+	cmd.SysProcAttr = p.confinement()
+	cmd.Cancel = func() error { return killGroup(cmd.Process.Pid) }
+	return cmd
+}
+
+// confinement is chroot and the image's user. Who is not root gets both in a
+// user namespace, where the image's user is the caller.
+func (p *process) confinement() *syscall.SysProcAttr {
+	a := &syscall.SysProcAttr{
+		Chroot: p.root, Setpgid: true, Pdeathsig: syscall.SIGKILL,
+		Credential: &syscall.Credential{Uid: uint32(p.uid), Gid: uint32(p.gid)}, //nolint:gosec // parseUser refuses negative ones
+	}
+	if os.Geteuid() != 0 {
+		a.Credential.NoSetGroups = true
+		a.Cloneflags = syscall.CLONE_NEWUSER
+		a.UidMappings = []syscall.SysProcIDMap{{ContainerID: p.uid, HostID: os.Geteuid(), Size: 1}}
+		a.GidMappings = []syscall.SysProcIDMap{{ContainerID: p.gid, HostID: os.Getegid(), Size: 1}}
+	}
+	return a
+}
+
+func (p *process) explain(err error) error {
+	if os.Geteuid() != 0 && errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("%w: to run a released image the rehearsal needs root, or user namespaces for everyone "+
+			"(sysctl kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0)", err)
+	}
+	return err
+}
+
+func killGroup(leader int) error {
+	if err := syscall.Kill(-leader, syscall.SIGKILL); !errors.Is(err, syscall.ESRCH) {
+		return err
+	}
+	return nil
+}

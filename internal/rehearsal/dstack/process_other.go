@@ -1,0 +1,15 @@
+//go:build !linux
+
+package dstack
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime"
+)
+
+// exec refuses: a released image holds Linux programs.
+func (p *process) exec(context.Context, *os.File, *os.File, func()) error {
+	return fmt.Errorf("the rehearsal's dstack runs Linux programs; this is %s", runtime.GOOS)
+}

@@ -1,0 +1,131 @@
+// Package dstack is the rehearsal's dstack provider: the provider's API, its
+// gateway, and CVMs that are simulated TDs.
+//
+// Its promise: what was released is what runs (the image is pulled by digest,
+// unpacked, and its entry point started in its own root file system with the
+// compose file's environment), the guest agent answers as dstack's does, with
+// quotes of the CVM's own TD, and no process outlives the provider.
+package dstack
+
+import (
+	"context"
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/calimero-network/mero-tee/internal/rehearsal/network"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
+)
+
+// Domain is the gateway's: an application's port answers at
+// "{app id}-{port}.{Domain}". Route "*." + Domain to Gateway.
+const Domain = "dstack.rehearsal.invalid"
+
+// Options are what a Provider is made of. All but Faults are required.
+type Options struct {
+	State  string           // folder for the seed, logs and what runs
+	APIKey string           // what X-API-Key must say
+	TDX    *tdxsim.Platform // the machine that the CVMs run on
+	Proxy  network.Proxy    // how applications reach the network
+	Faults Faults
+	// Unpack pulls the image that ref pins by digest and writes its files into
+	// dir, which does not exist yet.
+	Unpack func(ctx context.Context, ref, dir string) (v1.Config, error)
+}
+
+// Faults are the provider's quirks that can be turned on.
+type Faults struct {
+	Hidden      int    // this many GETs of a new CVM answer 404
+	NotStarted  bool   // a created CVM waits for POST …/start
+	Quota       int    // CVMs at a time; 0 means no limit
+	Cold        int    // this many requests through the gateway answer 502 first
+	ComposeHash string // what provisioning claims instead of the truth
+}
+
+// Provider serves the API. Close it.
+type Provider struct {
+	options Options
+	keys    *keys
+	run     string // folder of this process's CVMs
+	api     http.Handler
+	// applications carries the gateway's requests, a connection for each, so
+	// that none outlives its CVM.
+	applications *http.Transport
+
+	ctx    context.Context // ends with Close; every CVM runs under it
+	cancel context.CancelFunc
+
+	mu          sync.Mutex
+	provisioned map[string]*request // by app id
+	cvms        map[string]*cvm     // by app id
+}
+
+// New prepares the state folder and removes what a killed process left in it.
+func New(o Options) (*Provider, error) {
+	state, err := filepath.Abs(o.State)
+	if err != nil {
+		return nil, err
+	}
+	o.State = state
+	if err := os.MkdirAll(filepath.Join(state, "logs"), 0o755); err != nil {
+		return nil, err
+	}
+	k, err := openKeys(filepath.Join(state, "seed"))
+	if err != nil {
+		return nil, err
+	}
+	run, err := newRunDir(state)
+	if err != nil {
+		return nil, fmt.Errorf("dstack state: %w", err)
+	}
+	p := &Provider{options: o, keys: k, run: run, provisioned: map[string]*request{}, cvms: map[string]*cvm{},
+		applications: &http.Transport{DisableKeepAlives: true}}
+	p.ctx, p.cancel = context.WithCancel(context.Background())
+	p.api = p.routes()
+	return p, nil
+}
+
+// ServeHTTP is the provider's API, under any path prefix ("/api/v1/cvms…").
+func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if subtle.ConstantTimeCompare([]byte(r.Header.Get("X-API-Key")), []byte(p.options.APIKey)) != 1 {
+		fail(w, http.StatusUnauthorized, "invalid API key")
+		return
+	}
+	p.api.ServeHTTP(w, r)
+}
+
+// Close kills every CVM, waits until all are gone, and removes their files; logs and seed stay.
+func (p *Provider) Close() error {
+	p.cancel()
+	p.mu.Lock()
+	running := make([]*cvm, 0, len(p.cvms))
+	for _, c := range p.cvms {
+		running = append(running, c)
+	}
+	p.mu.Unlock()
+	var errs []error
+	for _, c := range running {
+		errs = append(errs, c.stop())
+	}
+	return errors.Join(append(errs, os.RemoveAll(p.run))...)
+}
+
+func reply(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(v) // a client that went away needs no answer
+}
+
+func fail(w http.ResponseWriter, status int, format string, args ...any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(map[string]string{"detail": fmt.Sprintf(format, args...)})
+}

@@ -1,0 +1,281 @@
+package dstack_test
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/stretchr/testify/require"
+
+	client "github.com/calimero-network/mero-tee/internal/dstack"
+	"github.com/calimero-network/mero-tee/internal/dstack/guest"
+	"github.com/calimero-network/mero-tee/internal/fault"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/dstack"
+	"github.com/calimero-network/mero-tee/internal/tdx"
+)
+
+func TestWhatIsReleasedIsWhatRuns(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, t.TempDir(), dstack.Faults{})
+	app := w.app(t, "mero-kms-1-2-0-debug", nil)
+	d, err := w.client.Deploy(t.Context(), app)
+	require.NoError(t, err)
+	sum := sha256.Sum256(app.Compose)
+	require.Equal(t, hex.EncodeToString(sum[:]), d.ComposeHash)
+	require.Equal(t, "https://"+hex.EncodeToString(sum[:20])+"-8080.dstack.rehearsal.invalid", d.URL)
+
+	var self struct {
+		UID, GID, PID int
+		Dir           string
+		Env, Root     []string
+	}
+	w.ask(t, d.URL+"/self", &self)
+	require.Equal(t, []int{65532, 65532}, []int{self.UID, self.GID})
+	require.Equal(t, "/", self.Dir)
+	require.Equal(t, []string{"app", "run", "var"}, self.Root, "its root holds the image and what the platform adds")
+	proxy, err := w.network.Proxy()
+	require.NoError(t, err)
+	require.ElementsMatch(t, []string{
+		"DSTACK_SOCKET_PATH=/var/run/dstack.sock", "NAME=mero-kms-1-2-0-debug", "TOKEN=a<b>&c", "LISTEN_FDS=1",
+		"HTTP_PROXY=" + proxy.URL, "HTTPS_PROXY=" + proxy.URL, "SSL_CERT_FILE=/run/platform/ca.pem",
+	}, self.Env, "nothing of the host's environment leaks")
+
+	status, body := w.get(t, d.URL+"/fetch?url=https://github.com/releases/policy.json")
+	require.Equal(t, http.StatusOK, status)
+	require.Equal(t, "github.com/releases/policy.json", body)
+	status, body = w.get(t, d.URL+"/fetch?url=https://example.com/")
+	require.Equal(t, http.StatusInternalServerError, status)
+	require.Contains(t, body, "Forbidden")
+
+	logs, err := w.client.Logs(t.Context(), d.ID, "mero-kms", 5)
+	require.NoError(t, err)
+	require.Contains(t, logs, "serving")
+
+	require.NoError(t, w.client.Delete(t.Context(), d.ID))
+	require.ErrorIs(t, syscall.Kill(self.PID, 0), syscall.ESRCH, "the process is gone when Delete returns")
+	status, _ = w.get(t, d.URL+"/health")
+	require.Equal(t, http.StatusNotFound, status)
+	left, err := filepath.Glob(filepath.Join(w.state, "run-*", "*"))
+	require.NoError(t, err)
+	require.Empty(t, left)
+	require.NoError(t, w.client.Delete(t.Context(), d.ID), "deleting twice is harmless")
+}
+
+func TestQuoteIsOfTheCVMsOwnTD(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, t.TempDir(), dstack.Faults{})
+	d, err := w.client.Deploy(t.Context(), w.app(t, "quotes", nil))
+	require.NoError(t, err)
+	verifier, err := tdx.NewVerifier(tdx.Config{Root: w.pki.RootSHA256(),
+		Collateral: tdx.NewCollateral(&http.Client{Transport: w.network.Transport()})})
+	require.NoError(t, err)
+
+	judge := func() []tdx.Event {
+		var q guest.Quote
+		w.ask(t, d.URL+"/quote", &q)
+		verdict, err := verifier.Verify(t.Context(), q.Raw, [64]byte{1, 2, 3})
+		require.NoError(t, err)
+		p := dstack.Platform()
+		want := tdx.Registers{MRTD: p.MRTD, RTMR0: p.RTMR0, RTMR1: p.RTMR1, RTMR2: p.RTMR2, RTMR3: verdict.Registers.RTMR3}
+		require.Empty(t, want.Compare(verdict.Registers))
+		log, err := tdx.ParseDstackLog(q.EventLog)
+		require.NoError(t, err)
+		for i, want := range verdict.Registers.Values() {
+			if i > 0 {
+				require.Equal(t, want, tdx.Replay(log, i-1), "RTMR%d", i-1)
+			}
+		}
+		events, err := tdx.RuntimeEvents(log, verdict.Registers.RTMR3)
+		require.NoError(t, err)
+		return events
+	}
+	events := judge()
+	names := make([]string, len(events))
+	for i, e := range events {
+		names[i] = e.Name
+	}
+	require.Equal(t, []string{"app-id", "compose-hash", "instance-id", "key-provider"}, names)
+	require.Equal(t, d.AppID, hex.EncodeToString(events[0].Payload))
+	require.Equal(t, d.ComposeHash, hex.EncodeToString(events[1].Payload))
+	require.Contains(t, string(events[3].Payload), `"name":"kms"`)
+
+	var emitted string
+	w.ask(t, d.URL+"/emit", &emitted)
+	require.Equal(t, events, judge(), "an application's own event moves RTMR3 and is not trusted")
+
+	var info guest.Info
+	w.ask(t, d.URL+"/info", &info)
+	require.Equal(t, guest.Info{AppID: d.AppID, InstanceID: hex.EncodeToString(events[2].Payload), ComposeHash: d.ComposeHash}, info)
+}
+
+func TestKeysOutliveTheProvider(t *testing.T) {
+	t.Parallel()
+	state := t.TempDir()
+	key := func(appName, path string) string {
+		w := newWorld(t, state, dstack.Faults{})
+		d, err := w.client.Deploy(t.Context(), w.app(t, appName, nil))
+		require.NoError(t, err)
+		var k string
+		w.ask(t, d.URL+"/key?path="+path, &k)
+		require.NoError(t, w.provider.Close())
+		return k
+	}
+	first := key("app-one", "merod/storage/p")
+	require.Len(t, first, 64)
+	require.Equal(t, first, key("app-one", "merod/storage/p"))
+	require.NotEqual(t, first, key("app-one", "merod/storage/q"))
+	require.NotEqual(t, first, key("app-two", "merod/storage/p"))
+	info, err := os.Stat(filepath.Join(state, "seed"))
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+}
+
+func TestSeedIsRefused(t *testing.T) {
+	t.Parallel()
+	for want, write := range map[string]func(path string) error{
+		"others may read it": func(p string) error { return os.WriteFile(p, make([]byte, 32), 0o644) },
+		"31 bytes, want 32":  func(p string) error { return os.WriteFile(p, make([]byte, 31), 0o600) },
+	} {
+		state := t.TempDir()
+		require.NoError(t, write(filepath.Join(state, "seed")))
+		_, err := dstack.New(dstack.Options{State: state})
+		require.ErrorContains(t, err, want)
+	}
+}
+
+func TestQuirksOfTheProvider(t *testing.T) {
+	t.Parallel()
+	for name, faults := range map[string]dstack.Faults{
+		"not visible at first": {Hidden: 3}, "created but not started": {NotStarted: true}, "slow health": {Cold: 3},
+		"all at once": {Hidden: 2, NotStarted: true, Cold: 2, Quota: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, t.TempDir(), faults)
+			d, err := w.client.Deploy(t.Context(), w.app(t, "quirks", nil))
+			require.NoError(t, err)
+			status, body := w.get(t, d.URL+"/health")
+			require.Equal(t, http.StatusOK, status, body)
+		})
+	}
+}
+
+func TestDeployReplacesWhatAnInterruptedRunLeft(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, t.TempDir(), dstack.Faults{Quota: 1})
+	first, err := w.client.Deploy(t.Context(), w.app(t, "the-same-name", nil))
+	require.NoError(t, err)
+	second, err := w.client.Deploy(t.Context(), w.app(t, "the-same-name", func(s map[string]any) { s["restart"] = "always" }))
+	require.NoError(t, err)
+	require.NotEqual(t, first.ID, second.ID)
+	_, err = w.client.Get(t.Context(), first.ID)
+	require.ErrorContains(t, err, "404")
+}
+
+func TestDeployFails(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		faults dstack.Faults
+		app    string
+		edit   func(map[string]any)
+		code   fault.Code
+		want   string
+	}{
+		"another compose hash": {faults: dstack.Faults{ComposeHash: strings.Repeat("ab", 32)}, code: fault.Verification, want: "another app-compose"},
+		"dot in the name":      {app: "mero-kms-1.2.0", code: fault.Usage, want: "refuse the name"},
+		"process ends": {edit: func(s map[string]any) { s["command"] = []string{"--bad"} }, code: fault.General,
+			want: "asked to fail: [--bad]"},
+		"image missing": {edit: func(s map[string]any) {
+			s["image"] = "ghcr.io/calimero-network/test@sha256:" + strings.Repeat("00", 32)
+		}, code: fault.General, want: "platform: failed"},
+		"image by tag":        {edit: func(s map[string]any) { s["image"] = "ghcr.io/calimero-network/test:1" }, code: fault.Usage, want: "not pinned by digest"},
+		"a user with a name":  {edit: func(s map[string]any) { s["user"] = "nobody" }, code: fault.General, want: "not numeric"},
+		"relative entrypoint": {edit: func(s map[string]any) { s["entrypoint"] = []string{"app"} }, code: fault.General, want: "not an absolute path"},
+		"host folder":         {edit: func(s map[string]any) { s["volumes"] = []string{"/etc:/etc"} }, code: fault.Usage, want: "has only /var/run/dstack.sock"},
+		"host environment":    {edit: func(s map[string]any) { s["environment"] = []string{"HOME"} }, code: fault.Usage, want: "HOME has no value"},
+		"two ports":           {edit: func(s map[string]any) { s["ports"] = []string{"1:1", "2:2"} }, code: fault.Usage, want: "exactly one published port"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, t.TempDir(), tc.faults)
+			if tc.app == "" {
+				tc.app = "failing"
+			}
+			app := w.app(t, "failing", tc.edit)
+			app.Name = tc.app
+			_, err := w.client.Deploy(t.Context(), app)
+			require.ErrorContains(t, err, tc.want)
+			require.Equal(t, tc.code, fault.CodeOf(err))
+			_, err = w.client.Get(t.Context(), "failing")
+			require.ErrorContains(t, err, "404", "nothing stays behind")
+		})
+	}
+}
+
+func TestAPIRefuses(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, t.TempDir(), dstack.Faults{Quota: 1})
+	ctx := t.Context()
+	_, err := client.New(apiBase, "another-key", w.network.Transport()).Get(ctx, "app_00")
+	require.ErrorContains(t, err, "401")
+	require.Equal(t, fault.Usage, fault.CodeOf(err))
+	require.NotContains(t, err.Error(), "another-key")
+
+	d, err := w.client.Deploy(ctx, w.app(t, "first", nil))
+	require.NoError(t, err)
+	_, err = w.client.Deploy(ctx, w.app(t, "second", nil))
+	require.ErrorContains(t, err, "quota of 1")
+	_, err = w.client.Provision(ctx, w.app(t, "first", nil))
+	require.ErrorContains(t, err, "a CVM named first exists")
+	require.NoError(t, w.client.Start(ctx, d.ID), "starting what runs is harmless")
+	_, err = w.client.Create(ctx, &client.Provisioned{AppID: d.AppID, ComposeHash: d.ComposeHash})
+	require.ErrorContains(t, err, "404", "only what was provisioned is created")
+	require.ErrorContains(t, w.client.Start(ctx, "app_unknown"), "404")
+	for url, want := range map[string]string{
+		"https://0000-8080." + dstack.Domain: "no such app", "https://x." + dstack.Domain: "no such app",
+		"https://" + d.AppID + "-9999." + dstack.Domain:       "no such port",
+		"https://" + d.AppID + "-8090." + dstack.Domain + "/": "no such container",
+	} {
+		status, body := w.get(t, url)
+		require.Equal(t, http.StatusNotFound, status)
+		require.Contains(t, body, want)
+	}
+}
+
+// A crash is not hidden: the gateway refuses, the API says so, and the log keeps the reason.
+func TestCrash(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, t.TempDir(), dstack.Faults{})
+	d, err := w.client.Deploy(t.Context(), w.app(t, "crashing", nil))
+	require.NoError(t, err)
+	status, _ := w.get(t, d.URL+"/crash")
+	require.Equal(t, http.StatusBadGateway, status)
+	require.NoError(t, w.provider.Close())
+	log, err := os.ReadFile(filepath.Join(w.state, "logs", "crashing.log"))
+	require.NoError(t, err)
+	require.Contains(t, string(log), "asked to crash")
+	require.Contains(t, string(log), "platform: exited: exit status 1")
+}
+
+func TestImageConfiguration(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, t.TempDir(), dstack.Faults{})
+	w.image = w.push(t, v1.Config{Entrypoint: []string{"/app"}, Env: []string{"FROM_IMAGE=1"}, WorkingDir: "/run", User: "7"})
+	d, err := w.client.Deploy(t.Context(), w.app(t, "configured", nil))
+	require.NoError(t, err)
+	var self struct {
+		UID, GID int
+		Dir      string
+		Env      []string
+	}
+	w.ask(t, d.URL+"/self", &self)
+	require.Equal(t, []int{7, 0}, []int{self.UID, self.GID})
+	require.Equal(t, "/run", self.Dir)
+	require.Contains(t, self.Env, "FROM_IMAGE=1")
+}

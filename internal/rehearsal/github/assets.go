@@ -1,0 +1,138 @@
+package github
+
+import (
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+func (s *Server) file(rel *release, a *asset) string {
+	return filepath.Join(s.dir, "releases", rel.Folder, a.Name)
+}
+
+// present lists a release's assets whose files are there; a deleted file is a
+// deleted asset. An upload that broke off has no file and is listed all the same.
+func (s *Server) present(rel *release) []any {
+	list := []any{}
+	for _, a := range rel.Assets {
+		if shown := s.showAsset(rel, a); shown != nil {
+			list = append(list, shown)
+		}
+	}
+	return list
+}
+
+func (s *Server) listAssets(r *http.Request, st *state) answer {
+	rel := s.release(st, r.PathValue("id"), s.caller(r))
+	if rel == nil {
+		return missing
+	}
+	return page(r, s.present(rel))
+}
+
+func (s *Server) getAsset(r *http.Request, st *state) answer {
+	rel, a := s.asset(st, r.PathValue("id"), s.caller(r))
+	if rel == nil {
+		return missing
+	}
+	shown := s.showAsset(rel, a)
+	if shown == nil {
+		return missing
+	}
+	if strings.Contains(r.Header.Get("Accept"), "application/octet-stream") && a.State == "uploaded" {
+		return answer{status: http.StatusFound, location: s.signed(a)}
+	}
+	return ok(shown)
+}
+
+func (s *Server) deleteAsset(r *http.Request, st *state) answer {
+	rel, a := s.asset(st, r.PathValue("id"), s.caller(r))
+	if rel == nil {
+		return missing
+	}
+	if err := os.Remove(s.file(rel, a)); err != nil && !os.IsNotExist(err) {
+		return fail(http.StatusInternalServerError, err.Error())
+	}
+	rel.Assets = slices.DeleteFunc(rel.Assets, func(o *asset) bool { return o == a })
+	return answer{status: http.StatusNoContent}
+}
+
+// upload keeps the state unlocked while bytes arrive. Between reserve and land
+// the asset is a "starter"; it stays one when the bytes stop.
+func (s *Server) upload(w http.ResponseWriter, r *http.Request) {
+	if !s.admit(w, r) {
+		return
+	}
+	if r.ContentLength < 0 {
+		write(w, fail(http.StatusBadRequest, "Bad Content-Length: "))
+		return
+	}
+	var id int64
+	if a := s.transact(func(st *state) (a answer) { id, a = s.reserve(r, st); return a }, true); a.status != http.StatusOK {
+		write(w, a)
+		return
+	}
+	part := filepath.Join(s.incoming(), strconv.FormatInt(id, 10))
+	defer os.Remove(part) //nolint:errcheck // gone already when it landed
+	if err := receive(part, r); err != nil {
+		write(w, fail(http.StatusBadGateway, "Error saving asset"))
+		return
+	}
+	write(w, s.transact(func(st *state) answer { return s.land(st, id, part) }, true))
+}
+
+func (s *Server) reserve(r *http.Request, st *state) (int64, answer) {
+	rel, name := s.release(st, r.PathValue("id"), owner), r.URL.Query().Get("name")
+	switch {
+	case rel == nil:
+		return 0, missing
+	case !plainName(name): // GitHub renames here; a client that means the name must not get another
+		return 0, invalid("ReleaseAsset", "name", "custom", "name is not well-formed")
+	case r.ContentLength == 0:
+		return 0, invalid("ReleaseAsset", "size", "custom", "size must be greater than or equal to 1")
+	}
+	gone := func(a *asset) bool { return s.showAsset(rel, a) == nil }
+	rel.Assets = slices.DeleteFunc(rel.Assets, gone)
+	if slices.ContainsFunc(rel.Assets, func(a *asset) bool { return a.Name == name }) {
+		return 0, invalid("ReleaseAsset", "name", "already_exists", "")
+	}
+	a := &asset{ID: st.next(), Name: name, ContentType: r.Header.Get("Content-Type"), State: "starter", CreatedAt: s.stamp()}
+	rel.Assets = append(rel.Assets, a)
+	return a.ID, ok(nil)
+}
+
+// receive fails when fewer bytes arrive than were announced.
+func receive(part string, r *http.Request) error {
+	f, err := os.Create(part)
+	if err != nil {
+		return err
+	}
+	if _, err = io.CopyN(f, r.Body, r.ContentLength); err == nil {
+		err = f.Sync()
+	}
+	if closeErr := f.Close(); err == nil {
+		err = closeErr
+	}
+	return err
+}
+
+func (s *Server) land(st *state, id int64, part string) answer {
+	rel, a := s.asset(st, strconv.FormatInt(id, 10), owner)
+	if rel == nil {
+		return missing // deleted meanwhile
+	}
+	path := s.file(rel, a)
+	err := os.MkdirAll(filepath.Dir(path), 0o755)
+	if err == nil {
+		err = os.Rename(part, path)
+	}
+	if err != nil {
+		return fail(http.StatusInternalServerError, err.Error())
+	}
+	a.State = "uploaded"
+	return created(s.showAsset(rel, a))
+}

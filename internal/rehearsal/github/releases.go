@@ -1,0 +1,110 @@
+package github
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+)
+
+func (s *Server) listReleases(r *http.Request, st *state) answer {
+	list := []any{}
+	for _, rel := range slices.Backward(st.Releases) { // the newest first
+		if !rel.Draft || s.caller(r) == owner {
+			list = append(list, s.showRelease(rel))
+		}
+	}
+	return page(r, list)
+}
+
+func (s *Server) getRelease(r *http.Request, st *state) answer {
+	rel := s.release(st, r.PathValue("id"), s.caller(r))
+	if rel == nil {
+		return missing
+	}
+	return ok(s.showRelease(rel))
+}
+
+// releaseByTag hides drafts from everyone, as GitHub does.
+func (s *Server) releaseByTag(tag string, st *state) answer {
+	if rel := st.public(tag); rel != nil {
+		return ok(s.showRelease(rel))
+	}
+	return missing
+}
+
+func (st *state) public(tag string) *release {
+	for _, rel := range st.Releases {
+		if rel.Tag == tag && !rel.Draft {
+			return rel
+		}
+	}
+	return nil
+}
+
+func (s *Server) latestRelease(_ *http.Request, st *state) answer {
+	var latest *release
+	for _, rel := range st.Releases {
+		if rel.Draft || rel.Prerelease {
+			continue
+		}
+		if latest = rel; rel.ID == st.LatestID {
+			break
+		}
+	}
+	if latest == nil {
+		return missing
+	}
+	return ok(s.showRelease(latest))
+}
+
+// change is the body of POST and PATCH; absent fields stay nil.
+type change struct {
+	Tag        *string `json:"tag_name"`
+	Target     *string `json:"target_commitish"`
+	Title      *string `json:"name"`
+	Body       *string `json:"body"`
+	Draft      *bool   `json:"draft"`
+	Prerelease *bool   `json:"prerelease"`
+	MakeLatest string  `json:"make_latest"`
+}
+
+func (s *Server) createRelease(r *http.Request, st *state) answer {
+	var in change
+	if bad := decode(r, &in); bad != nil {
+		return *bad
+	}
+	if in.Tag == nil || !plainName(*in.Tag) {
+		return invalid("Release", "tag_name", "custom", "tag_name is not well-formed")
+	}
+	rel := &release{ID: st.next(), Tag: *in.Tag, Target: "main", CreatedAt: s.stamp(), Draft: true, Assets: []*asset{}}
+	rel.Folder = rel.Tag
+	if slices.ContainsFunc(st.Releases, func(o *release) bool { return o.Folder == rel.Folder }) {
+		rel.Folder = fmt.Sprintf("%s~%d", rel.Tag, rel.ID) // GitHub allows several drafts of a tag; git forbids ~ in tags
+	}
+	st.Releases = append(st.Releases, rel)
+	if in.Draft == nil {
+		in.Draft = new(bool)
+	}
+	if bad := s.apply(st, rel, in); bad != nil {
+		return *bad
+	}
+	return created(s.showRelease(rel))
+}
+
+func (s *Server) updateRelease(r *http.Request, st *state) answer {
+	rel := s.release(st, r.PathValue("id"), s.caller(r))
+	if rel == nil {
+		return missing
+	}
+	var in change
+	if bad := decode(r, &in); bad != nil {
+		return *bad
+	}
+	if in.Tag != nil && *in.Tag != rel.Tag {
+		return invalid("Release", "tag_name", "custom", "the tag of a release does not change here")
+	}
+	if bad := s.apply(st, rel, in); bad != nil {
+		return *bad
+	}
+	return ok(s.showRelease(rel))
+}

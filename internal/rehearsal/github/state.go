@@ -1,0 +1,135 @@
+package github
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/calimero-network/mero-tee/internal/atomicfile"
+	"github.com/calimero-network/mero-tee/internal/canonical"
+)
+
+// state is everything but the assets' bytes: Dir/state.json.
+type state struct {
+	Sequence   int64                 `json:"sequence"` // the last id given out; GitHub never reuses one
+	LatestID   int64                 `json:"latest_release"`
+	Releases   []*release            `json:"releases"`
+	Refs       map[string]object     `json:"refs"` // by full name, "refs/tags/v1"
+	TagObjects map[string]annotation `json:"tag_objects"`
+	Commits    map[string]commit     `json:"commits"`
+	Pulls      []*pull               `json:"pulls"`
+}
+
+type release struct {
+	ID          int64    `json:"id"`
+	Tag         string   `json:"tag_name"`
+	Target      string   `json:"target_commitish"`
+	Title       string   `json:"name"`
+	Body        string   `json:"body"`
+	Draft       bool     `json:"draft"`
+	Prerelease  bool     `json:"prerelease"`
+	CreatedAt   string   `json:"created_at"`
+	PublishedAt string   `json:"published_at"` // empty in a draft
+	Folder      string   `json:"folder"`       // below releases/
+	Assets      []*asset `json:"assets"`
+}
+
+type asset struct {
+	ID          int64  `json:"id"`
+	Name        string `json:"name"`
+	ContentType string `json:"content_type"`
+	State       string `json:"state"`
+	CreatedAt   string `json:"created_at"`
+}
+
+type object struct {
+	Type string `json:"type"` // "commit" or "tag"
+	SHA  string `json:"sha"`
+}
+
+type annotation struct {
+	Tag     string `json:"tag"`
+	Message string `json:"message"`
+	Object  object `json:"object"`
+	Date    string `json:"date"`
+}
+
+// commit holds the few files that are ever read or changed through the API.
+type commit struct {
+	Parent  string            `json:"parent"`
+	Message string            `json:"message"`
+	Files   map[string][]byte `json:"files"`
+}
+
+type pull struct {
+	Number    int64  `json:"number"`
+	Title     string `json:"title"`
+	Body      string `json:"body"`
+	Head      string `json:"head"` // branch
+	Base      string `json:"base"`
+	State     string `json:"state"`
+	CreatedAt string `json:"created_at"`
+}
+
+func (s *Server) load() (*state, error) {
+	st := &state{}
+	data, err := os.ReadFile(filepath.Join(s.dir, "state.json"))
+	if err == nil {
+		err = canonical.Unmarshal(data, st)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	if st.Refs == nil {
+		st.Refs, st.TagObjects, st.Commits = map[string]object{}, map[string]annotation{}, map[string]commit{}
+	}
+	return st, nil
+}
+
+func (s *Server) save(st *state) error {
+	data, err := canonical.Marshal(st)
+	if err != nil {
+		return err
+	}
+	return atomicfile.Write(filepath.Join(s.dir, "state.json"), data, 0o644)
+}
+
+func (st *state) next() int64 { st.Sequence++; return st.Sequence }
+
+func (s *Server) stamp() string { return s.now().UTC().Format(time.RFC3339) }
+
+// release finds a release by the id in the request, hiding drafts from strangers.
+func (s *Server) release(st *state, id string, who caller) *release {
+	n, err := strconv.ParseInt(id, 10, 64)
+	for _, rel := range st.Releases {
+		if err == nil && rel.ID == n && (!rel.Draft || who == owner) {
+			return rel
+		}
+	}
+	return nil
+}
+
+func (s *Server) asset(st *state, id string, who caller) (*release, *asset) {
+	n, err := strconv.ParseInt(id, 10, 64)
+	for _, rel := range st.Releases {
+		for _, a := range rel.Assets {
+			if err == nil && a.ID == n && (!rel.Draft || who == owner) {
+				return rel, a
+			}
+		}
+	}
+	return nil, nil
+}
+
+var nameForm = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}$`)
+
+// plainName admits what is safe as the name of a file or folder. Tags with a
+// slash, which git and GitHub know, are refused here.
+func plainName(s string) bool {
+	return nameForm.MatchString(s) && !strings.HasSuffix(s, ".")
+}

@@ -1,0 +1,128 @@
+// Package network is the rehearsal's closed network: the production host names,
+// answered by handlers on loopback.
+//
+// Its promise: a request for a host that was handed a handler reaches that
+// handler with its production URL and Host header untouched, and a request for
+// any other host goes nowhere. Artifacts that name hosts are therefore the same
+// bytes in a rehearsal and in production, whatever ports are free.
+package network
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+)
+
+// ErrOutside is what every request for an unknown host fails with.
+var ErrOutside = errors.New("the rehearsal reaches no outside host")
+
+// Network routes host names to handlers. The zero value is not usable: call New.
+type Network struct {
+	mu        sync.Mutex
+	routes    map[string]*service
+	services  []*service
+	transport *transport
+	proxy     func() (*proxy, error)
+	closed    bool
+}
+
+// New is a network without hosts.
+func New() *Network {
+	n := &Network{routes: map[string]*service{}}
+	n.transport = newTransport(n.address)
+	n.proxy = sync.OnceValues(n.startProxy)
+	return n
+}
+
+// Handle starts a server on a free loopback port and routes host to it.
+// A host that begins with "*." stands for every name one label below it, as a
+// gateway serves them; an exact name wins over it. A host has one handler.
+func (n *Network) Handle(host string, h http.Handler) error {
+	host = strings.ToLower(host)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.closed {
+		return fmt.Errorf("host %q: %w", host, net.ErrClosed)
+	}
+	if host == "" || loopback(host) || strings.ContainsAny(host, ":/ ") {
+		return fmt.Errorf("%q is not a host name that a rehearsal can take over", host)
+	}
+	if n.routes[host] != nil {
+		return fmt.Errorf("host %q already has a handler", host)
+	}
+	s, err := serve(h)
+	if err != nil {
+		return fmt.Errorf("host %q: %w", host, err)
+	}
+	n.routes[host] = s
+	n.services = append(n.services, s)
+	return nil
+}
+
+// HandleLazy is Handle for a handler that is made at its first request, once.
+// When making it fails, every request is answered 503 with the error's text.
+func (n *Network) HandleLazy(host string, make func() (http.Handler, error)) error {
+	once := sync.OnceValues(make)
+	return n.Handle(host, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h, err := once()
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		h.ServeHTTP(w, r)
+	}))
+}
+
+// Transport carries requests for known hosts (http or https, any port) to
+// their handlers and those for loopback addresses as they are; all others fail
+// with ErrOutside. It ignores proxies of the environment.
+func (n *Network) Transport() http.RoundTripper { return n.transport.http }
+
+// URL is "http://127.0.0.1:port" of the server behind host, "" when host is unknown.
+func (n *Network) URL(host string) string {
+	address, ok := n.address(host)
+	if !ok {
+		return ""
+	}
+	return "http://" + address
+}
+
+// address finds the loopback address behind host.
+func (n *Network) address(host string) (string, bool) {
+	host = strings.ToLower(host)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	s := n.routes[host]
+	if _, parent, ok := strings.Cut(host, "."); s == nil && ok {
+		s = n.routes["*."+parent]
+	}
+	if s == nil {
+		return "", false
+	}
+	return s.address, true
+}
+
+// Close stops every server, waits until each handler has returned, and drops
+// the idle connections. Requests made afterwards fail.
+func (n *Network) Close() error {
+	n.mu.Lock()
+	if n.closed {
+		n.mu.Unlock()
+		return nil
+	}
+	n.closed = true
+	services := n.services
+	n.mu.Unlock()
+	defer n.transport.http.CloseIdleConnections()
+	var errs []error
+	for _, s := range services {
+		errs = append(errs, s.close())
+	}
+	return errors.Join(errs...)
+}
+
+const readHeaderTimeout = 10 * time.Second

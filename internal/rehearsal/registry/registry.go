@@ -1,0 +1,101 @@
+// Package registry is the rehearsal's GHCR: an OCI registry that is kept on
+// disk and asks for a token as GHCR does.
+//
+// Its promise: what a client was told is stored is there after a restart, the
+// same bytes under the same names; anyone may pull, nobody pushes without the
+// token. The protocol is go-containerregistry's registry; this package adds
+// what that keeps in memory, who may do what, and faults for tests.
+package registry
+
+import (
+	"errors"
+	"io"
+	"log"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	ggcr "github.com/google/go-containerregistry/pkg/registry"
+)
+
+// Options says where the registry is kept and who may push.
+type Options struct {
+	Dir   string           // made if it is missing
+	Token string           // the password that allows pushing, with any user name
+	Now   func() time.Time // for the expiry of bearer tokens
+}
+
+// Registry is an http.Handler for the host root: /v2/ and /token.
+type Registry struct {
+	protocol http.Handler
+	store    store
+	tokens   tokens
+
+	mu     sync.Mutex // one manifest is stored at a time
+	faults faults
+}
+
+// Open reads what earlier runs left in the folder.
+func Open(o Options) (*Registry, error) {
+	if o.Dir == "" || o.Token == "" || o.Now == nil {
+		return nil, errors.New("registry: folder, token and clock must be given")
+	}
+	blobs := filepath.Join(o.Dir, "blobs")
+	if err := os.MkdirAll(blobs, 0o755); err != nil {
+		return nil, err
+	}
+	if err := removeUnfinished(blobs); err != nil {
+		return nil, err
+	}
+	r := &Registry{
+		protocol: ggcr.New(ggcr.WithBlobHandler(ggcr.NewDiskBlobHandler(blobs)),
+			ggcr.WithReferrersSupport(true), ggcr.Logger(log.New(io.Discard, "", 0))),
+		store:  store{dir: filepath.Join(o.Dir, "manifests")},
+		tokens: newTokens(o.Token, o.Now),
+	}
+	return r, r.replay()
+}
+
+// removeUnfinished deletes what an upload that was cut off left among the blobs.
+func removeUnfinished(blobs string) error {
+	left, err := filepath.Glob(filepath.Join(blobs, "upload-*"))
+	if err != nil {
+		return err
+	}
+	for _, path := range left {
+		if err := os.Remove(path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ServeHTTP answers one request: fault, then token, then protocol.
+func (r *Registry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	if r.faults.strike(w, req) {
+		return
+	}
+	if req.URL.Path == "/token" {
+		r.tokens.issue(w, req)
+		return
+	}
+	if !strings.HasPrefix(req.URL.Path, "/v2/") {
+		refuse(w, http.StatusNotFound, "NAME_UNKNOWN", "not a registry path")
+		return
+	}
+	if !r.tokens.admit(w, req) {
+		return
+	}
+	if req.Method == http.MethodDelete { // GHCR deletes through GitHub's API only
+		refuse(w, http.StatusMethodNotAllowed, "UNSUPPORTED", "the operation is unsupported")
+		return
+	}
+	if m, ok := parseManifest(req.URL.Path); ok && req.Method == http.MethodPut {
+		r.put(w, req, m)
+		return
+	}
+	r.protocol.ServeHTTP(w, req)
+}

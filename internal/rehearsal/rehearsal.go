@@ -1,0 +1,179 @@
+// Package rehearsal is the local world: the outside systems of a release,
+// answered on loopback under their production names.
+//
+// Its promise: it is an environment and not a mode. The pipeline speaks to it
+// with the same clients and protocols as to the real ones; no request leaves
+// the machine; what it keeps are plain files under dist/rehearsal; and no
+// process of it outlives the command.
+package rehearsal
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/authn"
+
+	"github.com/calimero-network/mero-tee/internal/atomicfile"
+	"github.com/calimero-network/mero-tee/internal/config"
+	"github.com/calimero-network/mero-tee/internal/console"
+	"github.com/calimero-network/mero-tee/internal/environment"
+	"github.com/calimero-network/mero-tee/internal/fault"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/github"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/network"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/sigstore"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
+)
+
+// Banner is what anything made here says of itself.
+const Banner = "REHEARSAL: made on one machine with simulated hardware and local trust roots; not for use"
+
+const (
+	token      = "rehearsal"                   // of the local GitHub, registry and dstack; guards nothing that leaves loopback
+	dstackHost = "cloud-api.rehearsal.invalid" // the provider's API
+)
+
+// World is the running rehearsal. Close it.
+type World struct {
+	Env     *environment.Environment
+	State   string // folder of everything that is kept
+	Network *network.Network
+
+	console  *console.Console
+	github   *github.Server
+	pki      *tdxsim.PKI
+	platform *tdxsim.Platform
+	sigstore func() (*sigstore.Instance, error)
+	mu       sync.Mutex
+	closers  []func() error
+}
+
+// Open starts what is cheap to start; Sigstore's processes follow on first use.
+// cfg is the process's configuration; the world fills in what the repository's
+// variables would say.
+func Open(ctx context.Context, root, dist string, cfg *config.Config, c *console.Console) (*World, error) {
+	w := &World{State: filepath.Join(dist, "rehearsal"), Network: network.New(), console: c}
+	w.sigstore = sync.OnceValues(func() (*sigstore.Instance, error) { return w.startSigstore(ctx) })
+	w.Env = &environment.Environment{
+		Config: cfg, Root: root, Dist: dist, Banner: Banner,
+		Transport: w.Network.Transport(), GitHubToken: token,
+		RegistryAuth: &authn.Basic{Username: "rehearsal", Password: token},
+		DstackURL:    "https://" + dstackHost + "/api/v1", DstackKey: token,
+		PlatformFile: filepath.Join(root, "internal/rehearsal/dstack/platform.json"),
+		Checkout:     w.checkout, Signing: w.signing, Trust: w.trust, Boot: w.boot,
+	}
+	if err := w.start(ctx); err != nil {
+		return nil, errors.Join(err, w.Close())
+	}
+	return w, nil
+}
+
+func (w *World) start(ctx context.Context) error {
+	w.closing(w.Network.Close)
+	for _, f := range []func() error{w.lock, w.startTDX, w.startGitHub, w.startRegistry, w.startDstack} {
+		if err := f(); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// lock keeps a second process out: the servers' files have one writer.
+func (w *World) lock() error {
+	if err := os.MkdirAll(w.State, 0o700); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(filepath.Join(w.State, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	w.closing(f.Close)
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return &fault.Error{Code: fault.General, Message: "another command is using the rehearsal in " + w.State, Err: err,
+			Hint: "wait until it ends, or stop `mage rehearse:up`"}
+	}
+	return nil
+}
+
+// startTDX derives the simulated hardware from a seed of this rehearsal, so
+// that no other rehearsal's quotes are believed here.
+func (w *World) startTDX() error {
+	seed, err := w.secret("tdx.seed")
+	if err != nil {
+		return err
+	}
+	if w.pki, err = tdxsim.NewPKI(seed); err != nil {
+		return err
+	}
+	if w.platform, err = w.pki.NewPlatform(0); err != nil {
+		return err
+	}
+	w.Env.TDXRoot = w.pki.RootSHA256()
+	return w.handle(tdxsim.NewPCS(w.pki, time.Now, w.platform), tdxsim.Hosts()...)
+}
+
+func (w *World) startGitHub() error {
+	h, err := github.New(github.Options{Dir: filepath.Join(w.State, "github"), Repository: w.Env.Config.Repository, Token: token})
+	if err != nil {
+		return err
+	}
+	w.github = h
+	return w.handle(h, github.Hosts()...)
+}
+
+func (w *World) handle(h http.Handler, hosts ...string) error {
+	for _, host := range hosts {
+		if err := w.Network.Handle(host, h); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Hosts are the production names that are answered here.
+func (w *World) Hosts() []string {
+	return slices.Concat(github.Hosts(), []string{registryHost(w.Env.Config), dstackHost}, tdxsim.Hosts())
+}
+
+// secret reads 32 bytes kept under name, making them at first.
+func (w *World) secret(name string) ([]byte, error) {
+	path := filepath.Join(w.State, name)
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		b = make([]byte, 32)
+		_, _ = rand.Read(b) // never fails
+		return b, atomicfile.Write(path, b, 0o600)
+	}
+	if err == nil && len(b) != 32 {
+		err = fmt.Errorf("%s has %d bytes, not 32", path, len(b))
+	}
+	return b, err
+}
+
+func (w *World) closing(f func() error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.closers = append(w.closers, f)
+}
+
+// Close stops everything, the last started first, and waits for it.
+func (w *World) Close() error {
+	w.mu.Lock()
+	closers := w.closers
+	w.closers = nil
+	w.mu.Unlock()
+	var errs []error
+	for i := len(closers) - 1; i >= 0; i-- {
+		errs = append(errs, closers[i]())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,103 @@
+package rehearsal
+
+import (
+	"context"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/google/go-configfs-tsm/configfs/configfsi"
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/sigstore/sigstore-go/pkg/root"
+
+	"github.com/calimero-network/mero-tee/internal/config"
+	"github.com/calimero-network/mero-tee/internal/environment"
+	"github.com/calimero-network/mero-tee/internal/image"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/dstack"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/node"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/registry"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/sigstore"
+	"github.com/calimero-network/mero-tee/internal/release"
+	"github.com/calimero-network/mero-tee/internal/sign"
+)
+
+func (w *World) startRegistry() error {
+	r, err := registry.Open(registry.Options{Dir: filepath.Join(w.State, "registry"), Token: token, Now: time.Now})
+	if err != nil {
+		return err
+	}
+	return w.handle(r, registryHost(w.Env.Config))
+}
+
+// registryHost is the host of GHCR_REGISTRY ("ghcr.io" of "ghcr.io/owner").
+func registryHost(cfg *config.Config) string {
+	host, _, _ := strings.Cut(cfg.Registry, "/")
+	return host
+}
+
+// startDstack starts the provider; it pulls images from the same network as everything else.
+func (w *World) startDstack() error {
+	proxy, err := w.Network.Proxy()
+	if err != nil {
+		return err
+	}
+	p, err := dstack.New(dstack.Options{State: filepath.Join(w.State, "dstack"), APIKey: token, TDX: w.platform, Proxy: proxy, Unpack: w.unpack})
+	if err != nil {
+		return err
+	}
+	w.closing(p.Close)
+	if err := w.handle(p.Gateway(), "*."+dstack.Domain); err != nil {
+		return err
+	}
+	return w.handle(p, dstackHost)
+}
+
+func (w *World) unpack(ctx context.Context, ref, dir string) (v1.Config, error) {
+	digest, err := name.NewDigest(ref, name.StrictValidation)
+	if err != nil {
+		return v1.Config{}, err
+	}
+	return image.Unpack(ctx, digest, v1.Platform{OS: "linux", Architecture: "amd64"}, dir, image.Remote{Transport: w.Env.Transport})
+}
+
+// boot starts a node whose agent has yet to extend RTMR3, as a fresh VM.
+func (w *World) boot(_ context.Context, profile release.Profile) (configfsi.Client, error) {
+	m, err := node.Boot(w.platform, profile)
+	if err != nil {
+		return nil, err
+	}
+	return m.TSM(), nil
+}
+
+func (w *World) sigstoreDir() string { return filepath.Join(w.State, "sigstore") }
+
+func (w *World) startSigstore(ctx context.Context) (*sigstore.Instance, error) {
+	s, err := sigstore.Start(ctx, sigstore.Options{Dir: w.sigstoreDir(), ToolsDir: filepath.Join(w.Env.Root, "tools"),
+		Log: func(line string) { w.console.Infof("%s", line) }})
+	if err != nil {
+		return nil, err
+	}
+	w.closing(s.Close)
+	return s, nil
+}
+
+// signing is what the Actions runner gives to a job of the tag's workflow.
+func (w *World) signing(_ context.Context, tag release.Tag, c *environment.Checkout) (sign.Config, error) {
+	s, err := w.sigstore()
+	if err != nil {
+		return sign.Config{}, err
+	}
+	sc, err := sign.SigningConfig(s.SigningConfigPath)
+	if err != nil {
+		return sign.Config{}, err
+	}
+	id := sign.Identity{Repository: w.Env.Config.Repository, Workflow: tag.Family.Workflow(), Tag: tag}
+	url := s.TokenURL(id.Repository, id.Workflow, id.Ref(), c.Commit)
+	return sign.Config{SigningConfig: sc, Token: sign.RequestToken(w.Env.Client(), url, s.Bearer(), sign.Audience), Transport: w.Env.Transport}, nil
+}
+
+// trust is the rehearsal's own trusted root; verifying starts no process.
+func (w *World) trust(context.Context) (root.TrustedMaterial, error) {
+	return sign.TrustedRoot(filepath.Join(w.sigstoreDir(), "trusted_root.json"))
+}

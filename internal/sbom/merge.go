@@ -1,0 +1,116 @@
+package sbom
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/spdx/tools-golang/spdx"
+	"github.com/spdx/tools-golang/spdx/v2/common"
+
+	"github.com/calimero-network/mero-tee/internal/canonical"
+)
+
+// namespace begins every documentNamespace; what follows is unique to the document.
+const namespace = "https://github.com/calimero-network/mero-tee/spdx/"
+
+// merge makes one document of one per platform. docs is in the order of o.Platforms.
+func merge(o Options, docs []*spdx.Document) (*spdx.Document, error) {
+	out := &spdx.Document{SPDXVersion: spdx.Version, DataLicense: spdx.DataLicense, SPDXIdentifier: "DOCUMENT", DocumentName: o.Name}
+	for i, doc := range docs {
+		if doc.CreationInfo == nil {
+			return nil, errors.New("a document without creationInfo")
+		}
+		if err := renameRoot(doc, o.Platforms[i]); err != nil {
+			return nil, fmt.Errorf("%s: %w", o.Platforms[i], err)
+		}
+		out.CreationInfo = doc.CreationInfo
+		out.Packages = append(out.Packages, doc.Packages...)
+		out.Files = append(out.Files, doc.Files...)
+		out.Relationships = append(out.Relationships, doc.Relationships...)
+		out.OtherLicenses = append(out.OtherLicenses, doc.OtherLicenses...)
+	}
+	out.CreationInfo.Created = o.Epoch.UTC().Format(timeForm)
+	if err := arrange(out); err != nil {
+		return nil, err
+	}
+	out.DocumentNamespace = "" // what syft chose is random; ours follows from the content
+	content, err := canonical.Marshal(out)
+	if err != nil {
+		return nil, err
+	}
+	out.DocumentNamespace = namespace + o.Name + "-" + o.Version + "-" + uuid.NewSHA1(uuid.NameSpaceURL, content).String()
+	return out, nil
+}
+
+// renameRoot makes the described package's identifier, which syft derives from
+// the name alone, different on each platform.
+func renameRoot(doc *spdx.Document, platform string) error {
+	roots := described(doc)
+	if len(roots) != 1 {
+		return fmt.Errorf("the document describes %d packages, not one", len(roots))
+	}
+	from := roots[0]
+	to := from + common.ElementID("-"+strings.ReplaceAll(platform, "/", "-"))
+	for _, p := range doc.Packages {
+		if p.PackageSPDXIdentifier == from {
+			p.PackageSPDXIdentifier = to
+		}
+	}
+	for _, r := range doc.Relationships {
+		for _, end := range []*common.DocElementID{&r.RefA, &r.RefB} {
+			if end.ElementRefID == from {
+				end.ElementRefID = to
+			}
+		}
+	}
+	return nil
+}
+
+// described lists what the document says it describes.
+func described(doc *spdx.Document) (ids []common.ElementID) {
+	for _, r := range doc.Relationships {
+		if r.RefA.ElementRefID == "DOCUMENT" && r.Relationship == common.TypeRelationshipDescribe {
+			ids = append(ids, r.RefB.ElementRefID)
+		}
+	}
+	return ids
+}
+
+// arrange sorts every list and drops exact repetitions.
+func arrange(doc *spdx.Document) (err error) {
+	var errs [3]error
+	doc.Packages, errs[0] = unique(doc.Packages, func(p *spdx.Package) string { return string(p.PackageSPDXIdentifier) })
+	doc.Files, errs[1] = unique(doc.Files, func(f *spdx.File) string { return string(f.FileSPDXIdentifier) })
+	doc.OtherLicenses, errs[2] = unique(doc.OtherLicenses, func(l *spdx.OtherLicense) string { return l.LicenseIdentifier })
+	slices.SortFunc(doc.Relationships, compareRelationships)
+	doc.Relationships = slices.CompactFunc(doc.Relationships, func(a, b *spdx.Relationship) bool { return compareRelationships(a, b) == 0 })
+	return errors.Join(errs[:]...)
+}
+
+func unique[T any](list []*T, id func(*T) string) ([]*T, error) {
+	slices.SortStableFunc(list, func(a, b *T) int { return cmp.Compare(id(a), id(b)) })
+	var out []*T
+	for _, e := range list {
+		if last := len(out) - 1; last >= 0 && id(out[last]) == id(e) {
+			if !reflect.DeepEqual(out[last], e) {
+				return nil, fmt.Errorf("two different elements are called %s", id(e))
+			}
+			continue
+		}
+		out = append(out, e)
+	}
+	return out, nil
+}
+
+func compareRelationships(a, b *spdx.Relationship) int {
+	return cmp.Or(
+		cmp.Compare(common.RenderDocElementID(a.RefA), common.RenderDocElementID(b.RefA)),
+		cmp.Compare(a.Relationship, b.Relationship),
+		cmp.Compare(common.RenderDocElementID(a.RefB), common.RenderDocElementID(b.RefB)),
+		cmp.Compare(a.RelationshipComment, b.RelationshipComment))
+}

@@ -1,0 +1,174 @@
+package sbom_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+
+	spdxjson "github.com/spdx/tools-golang/json"
+	"github.com/spdx/tools-golang/spdx"
+	"github.com/stretchr/testify/require"
+
+	"github.com/calimero-network/mero-tee/internal/fault"
+	"github.com/calimero-network/mero-tee/internal/sbom"
+	"github.com/calimero-network/mero-tee/internal/tool"
+)
+
+// built is the real syft and the image's two binaries.
+type built struct {
+	syft     string
+	binaries map[string]string // by platform
+}
+
+var folder string // for what all tests share
+
+func TestMain(m *testing.M) {
+	var err error
+	if folder, err = os.MkdirTemp("", "sbom-test-"); err != nil {
+		panic(err)
+	}
+	code := m.Run()
+	_ = os.RemoveAll(folder)
+	os.Exit(code)
+}
+
+var buildOnce = sync.OnceValues(func() (b built, err error) {
+	ctx := context.Background()
+	b.binaries = map[string]string{}
+	for _, platform := range platforms {
+		b.binaries[platform] = filepath.Join(folder, filepath.Base(platform))
+		if err := buildProgram(ctx, b.binaries[platform], platform); err != nil {
+			return b, err
+		}
+	}
+	b.syft, err = tool.Build(ctx, sbom.Program(filepath.Join("..", "..")), func(s string) { fmt.Fprintln(os.Stderr, s) })
+	return b, err
+})
+
+func build(t testing.TB) built {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("compiles and runs syft")
+	}
+	b, err := buildOnce()
+	require.NoError(t, err)
+	return b
+}
+
+func (b built) options(layout string) sbom.Options {
+	return sbom.Options{Syft: b.syft, Layout: layout, Platforms: platforms, Name: "mero-kms", Version: "1.2.0",
+		Epoch: time.Date(2026, 11, 23, 12, 0, 0, 0, time.FixedZone("somewhere", 3600))}
+}
+
+func (b built) paths() []string { return []string{b.binaries[platforms[0]], b.binaries[platforms[1]]} }
+
+func generate(t testing.TB, o sbom.Options) []byte {
+	t.Helper()
+	data, err := sbom.Generate(t.Context(), o)
+	require.NoError(t, err)
+	return data
+}
+
+func TestGenerateDescribesEveryPlatform(t *testing.T) {
+	t.Parallel()
+	b := build(t)
+	data := generate(t, b.options(writeLayout(t, b.binaries)))
+	require.NoError(t, sbom.Check(data, b.paths()...))
+
+	var doc spdx.Document
+	require.NoError(t, spdxjson.ReadInto(bytes.NewReader(data), &doc), "SPDX tools load it")
+	require.Equal(t, "2026-11-23T11:00:00Z", doc.CreationInfo.Created)
+	require.Regexp(t, `^https://github\.com/calimero-network/mero-tee/spdx/mero-kms-1\.2\.0-[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`, doc.DocumentNamespace)
+	versions := map[string][]string{}
+	for _, p := range doc.Packages {
+		versions[p.PackageName] = append(versions[p.PackageName], p.PackageVersion)
+	}
+	require.Equal(t, []string{"1.2.0", "1.2.0"}, versions["mero-kms"], "one root per platform")
+	require.Equal(t, []string{runtime.Version()}, versions["stdlib"], "the same on both platforms: once")
+	require.Len(t, versions["golang.org/x/sync"], 1, "linked on amd64 alone")
+	require.Len(t, versions["github.com/google/go-containerregistry"], 1, "linked on arm64 alone")
+}
+
+// The two runs differ in everything that must not matter: where the image
+// lies and in which form, where the process runs, its environment.
+func TestGenerateIsDeterministic(t *testing.T) {
+	t.Parallel()
+	b := build(t)
+	layout := writeLayout(t, b.binaries)
+	first := generate(t, b.options(layout))
+	require.Equal(t, string(first), string(generate(t, b.options(writeLayout(t, b.binaries)))), "another folder")
+
+	swapped := b.options(writeArchive(t, layout))
+	swapped.Platforms = []string{platforms[1], platforms[0]}
+	require.Equal(t, string(first), string(generate(t, swapped)), "an archive, and the platforms in another order")
+
+	later := b.options(layout)
+	later.Epoch = later.Epoch.Add(time.Second)
+	require.NotEqual(t, string(first), string(generate(t, later)))
+}
+
+func TestGenerateRefuses(t *testing.T) {
+	t.Parallel()
+	b := build(t)
+	layout := writeLayout(t, b.binaries)
+	amd64Only := writeLayout(t, map[string]string{platforms[0]: b.binaries[platforms[0]]})
+	for name, tc := range map[string]struct {
+		change func(*sbom.Options)
+		code   fault.Code
+		want   string
+	}{
+		"no syft":           {func(o *sbom.Options) { o.Syft = "" }, fault.Usage, "SBOM without syft"},
+		"no name":           {func(o *sbom.Options) { o.Name = "" }, fault.Usage, "SBOM without name"},
+		"no version":        {func(o *sbom.Options) { o.Version = "" }, fault.Usage, "SBOM without version"},
+		"no layout":         {func(o *sbom.Options) { o.Layout = "" }, fault.Usage, "SBOM without layout"},
+		"no epoch":          {func(o *sbom.Options) { o.Epoch = time.Time{} }, fault.Usage, "SBOM without epoch"},
+		"no platform":       {func(o *sbom.Options) { o.Platforms = nil }, fault.Usage, "of no platform"},
+		"a platform twice":  {func(o *sbom.Options) { o.Platforms = []string{platforms[0], platforms[0]} }, fault.Usage, "one platform twice"},
+		"absent layout":     {func(o *sbom.Options) { o.Layout = layout + "/absent" }, fault.Usage, "no image to describe"},
+		"no layout in it":   {func(o *sbom.Options) { o.Layout = filepath.Join(layout, "blobs") }, fault.General, "cannot describe"},
+		"missing platform":  {func(o *sbom.Options) { o.Layout = amd64Only }, fault.General, "syft cannot describe the image for linux/arm64"},
+		"unknown platform":  {func(o *sbom.Options) { o.Platforms = []string{"linux/riscv64"} }, fault.General, "linux/riscv64"},
+		"syft is no syft":   {func(o *sbom.Options) { o.Syft = "/bin/false" }, fault.General, "cannot describe"},
+		"syft says nothing": {func(o *sbom.Options) { o.Syft = "/bin/true" }, fault.General, "EOF"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := b.options(layout)
+			tc.change(&o)
+			_, err := sbom.Generate(t.Context(), o)
+			require.ErrorContains(t, err, tc.want)
+			require.Equal(t, tc.code, fault.CodeOf(err))
+		})
+	}
+}
+
+func TestGenerateStopsWithItsContext(t *testing.T) {
+	t.Parallel()
+	sleep, err := exec.LookPath("sleep")
+	require.NoError(t, err)
+	program := filepath.Join(t.TempDir(), "syft") // hangs until it is killed
+	require.NoError(t, os.WriteFile(program, []byte("#!/bin/sh\nexec "+sleep+" 600\n"), 0o755))
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, err = sbom.Generate(ctx, built{syft: program}.options(t.TempDir()))
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+}
+
+// One Generate of the release's image is two syft processes; the spec of the
+// step is under 3 s for a binary of 15 MB on 2 cores.
+func BenchmarkGenerate(b *testing.B) {
+	shared := build(b)
+	large := filepath.Join(b.TempDir(), "large")
+	require.NoError(b, pad(large, shared.binaries[platforms[0]], 15<<20))
+	o := shared.options(writeLayout(b, map[string]string{platforms[0]: large, platforms[1]: large}))
+	for b.Loop() {
+		generate(b, o)
+	}
+}

@@ -1,0 +1,5 @@
+package main
+
+import "golang.org/x/sync/errgroup"
+
+var only errgroup.Group

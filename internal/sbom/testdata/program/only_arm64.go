@@ -1,0 +1,5 @@
+package main
+
+import "github.com/google/go-containerregistry/pkg/name"
+
+var only = name.DefaultRegistry

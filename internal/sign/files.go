@@ -1,0 +1,95 @@
+package sign
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/calimero-network/mero-tee/internal/atomicfile"
+	"github.com/calimero-network/mero-tee/internal/fault"
+	"github.com/calimero-network/mero-tee/internal/release"
+)
+
+// parallel signatures share a log's batch; more than that only queue.
+const parallel = 32
+
+// SignerFunc makes the signer when the first signature is needed.
+type SignerFunc func(ctx context.Context) (*Signer, error)
+
+// Result says what Files did, in the order of the names given.
+type Result struct{ Kept, Signed []string }
+
+// Files gives each named file in dir its bundle, <name>.sigstore.json beside
+// it. A bundle on disk that v accepts for the file's current bytes is kept; any
+// other is replaced. What is signed is verified before it is written. A file
+// that is not there is a fault.Error with code MissingAsset.
+func Files(ctx context.Context, signer SignerFunc, v *Verifier, dir string, names []string) (Result, error) {
+	first := sync.OnceValues(func() (*Signer, error) { return signer(ctx) })
+	signed := make([]bool, len(names))
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(parallel)
+	for i, name := range names {
+		g.Go(func() (err error) {
+			signed[i], err = file(gctx, first, v, filepath.Join(dir, name))
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return Result{}, err
+	}
+	var r Result
+	for i, name := range names {
+		if signed[i] {
+			r.Signed = append(r.Signed, name)
+		} else {
+			r.Kept = append(r.Kept, name)
+		}
+	}
+	return r, nil
+}
+
+// file returns whether it had to sign.
+func file(ctx context.Context, signer func() (*Signer, error), v *Verifier, path string) (bool, error) {
+	digest, err := digestOf(path)
+	if err != nil {
+		return false, err
+	}
+	if raw, err := readLimited(path+release.BundleSuffix, MaxBundleSize); err == nil {
+		if _, err := v.Verify(digest, raw); err == nil {
+			return false, nil
+		}
+	}
+	s, err := signer()
+	if err != nil {
+		return false, err
+	}
+	raw, err := s.Sign(ctx, digest)
+	if err != nil {
+		return false, err
+	}
+	if _, err := v.Verify(digest, raw); err != nil {
+		return false, err
+	}
+	return true, atomicfile.Write(path+release.BundleSuffix, raw, 0o644)
+}
+
+func digestOf(path string) (sum [32]byte, err error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return sum, &fault.Error{Code: fault.MissingAsset, Message: "nothing to sign", Expected: filepath.Base(path), Got: "no such file", Err: err}
+	}
+	if err != nil {
+		return sum, err
+	}
+	defer f.Close() //nolint:errcheck // read-only handle
+	h := sha256.New()
+	_, err = io.Copy(h, f)
+	return [32]byte(h.Sum(nil)), err
+}

@@ -1,0 +1,28 @@
+//go:build mage
+
+package main
+
+import (
+	"context"
+	"os"
+
+	"github.com/magefile/mage/mg"
+
+	"github.com/calimero-network/mero-tee/internal/door"
+)
+
+// KMS releases the key service: version, build, policy, measure, SBOM, checksums, sign, publish, audit, catalog, E2E, promote. [-tag=mero-kms-vX.Y.Z]
+func (Release) KMS(ctx context.Context, tag *string) error {
+	ctx, d := door.Open(ctx, "release:kms", door.Whole(), door.Tag(tag))
+	defer d.Close()
+	mg.CtxDeps(ctx, KMS.Promote)
+	return d.Report()
+}
+
+// Plan prints the steps of a KMS release and what each waits for; it changes nothing.
+func (Release) Plan() error { return door.Exit(door.Plan(os.Stdout)) }
+
+// Status prints what the ledger holds of a release; it changes nothing. [-tag=…] [-json]
+func (Release) Status(tag *string, json *bool) error {
+	return door.Exit(door.Status(os.Stdout, tag, json))
+}

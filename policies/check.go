@@ -1,0 +1,161 @@
+package policies
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/calimero-network/mero-tee/internal/fault"
+	"github.com/calimero-network/mero-tee/internal/release"
+	"github.com/calimero-network/mero-tee/internal/tdx"
+)
+
+// TCBStatuses are the statuses of Intel's TCB info (PCS API v4) that an
+// operator may allow. "Revoked" is Intel's too and is never allowed.
+func TCBStatuses() []string {
+	return []string{"UpToDate", "SWHardeningNeeded", "ConfigurationNeeded",
+		"ConfigurationAndSWHardeningNeeded", "OutOfDate", "OutOfDateConfigurationNeeded"}
+}
+
+// Check says whether the policy means something: known version, profile and
+// status, sound tuples, flat lists that agree with them, a TCB list of known
+// statuses. Its errors have code Verification.
+func (p *Policy) Check() error {
+	if err := checkHead(p.SchemaVersion, p.Profile); err != nil {
+		return err
+	}
+	if err := p.checkStatus(); err != nil {
+		return err
+	}
+	if err := checkTCB(p.AllowedTCBStatus); err != nil {
+		return err
+	}
+	if err := checkTuples(p.Measurements); err != nil {
+		return err
+	}
+	return p.checkLists()
+}
+
+func checkHead(schema string, profile release.Profile) error {
+	if schema != SchemaVersion {
+		return broken("unknown schema_version", SchemaVersion, schema)
+	}
+	if !slices.Contains(release.Profiles(), profile) {
+		return broken("unknown profile", fmt.Sprint(release.Profiles()), string(profile))
+	}
+	return nil
+}
+
+// "A stable release with policy_not_ready is a release blocker."
+func (p *Policy) checkStatus() error {
+	switch {
+	case p.KMSVersion == (release.Version{}):
+		return broken("kms_version is missing", "X.Y.Z or X.Y.Z-rc.N", "nothing")
+	case p.Status != "" && !p.NotReady():
+		return broken("unknown status", string(NotReady)+" or no status", string(p.Status))
+	case p.NotReady() && !p.KMSVersion.IsCandidate():
+		return broken("policy_not_ready in a stable release", "a policy in force for "+p.KMSVersion.String(), string(p.Status))
+	case !p.NotReady() && len(p.Measurements) == 0:
+		return broken("a policy in force holds no measurement", "at least one", "none")
+	}
+	return nil
+}
+
+func checkTCB(list []string) error {
+	if len(list) == 0 {
+		return broken("allowed_tcb_status is empty", "at least one of "+strings.Join(TCBStatuses(), ", "), "none")
+	}
+	for i, s := range list {
+		if !slices.Contains(TCBStatuses(), s) {
+			return broken("allowed_tcb_status holds a status that is never allowed", strings.Join(TCBStatuses(), ", "), s)
+		}
+		if slices.Contains(list[:i], s) {
+			return broken("allowed_tcb_status holds a status twice", "each once", s)
+		}
+	}
+	return nil
+}
+
+var evidenceForm = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+
+// maxTuples bounds the work that a policy from outside can cause; a profile
+// gains one tuple per node release.
+const maxTuples = 512
+
+func checkTuples(tuples []Measurement) error {
+	if tuples == nil {
+		return broken("measurements is missing", "a list", "nothing")
+	}
+	if len(tuples) > maxTuples {
+		return broken("too many measurements", fmt.Sprintf("at most %d", maxTuples), fmt.Sprint(len(tuples)))
+	}
+	for i, m := range tuples {
+		if err := m.check(); err != nil {
+			return fmt.Errorf("measurements[%d]: %w", i, err)
+		}
+		same := func(o Measurement) bool { return o.NodeRelease == m.NodeRelease && o.Registers == m.Registers }
+		if slices.ContainsFunc(tuples[:i], same) {
+			return broken("a measurement appears twice", "each once", m.NodeRelease.String())
+		}
+	}
+	return nil
+}
+
+func (m Measurement) check() error {
+	if m.NodeRelease.Family != release.Node {
+		return broken("node_release is not a node release", "mero-tee-vX.Y.Z", m.NodeRelease.String())
+	}
+	if !evidenceForm.MatchString(m.Evidence) {
+		return broken("evidence is not a digest", "sha256: and 64 lower-case hex digits", m.Evidence)
+	}
+	return checkRegisters(m.Registers)
+}
+
+// A register that was never extended identifies nothing; nor does one that was left out of the file.
+func checkRegisters(r tdx.Registers) error {
+	values := r.Values()
+	for i, name := range tdx.RegisterNames() {
+		if values[i].IsZero() {
+			return broken(name+" is missing or zero", "a measured value", values[i].String())
+		}
+	}
+	return nil
+}
+
+func (p *Policy) checkLists() error {
+	lists, want := p.lists(), flatten(p.Measurements)
+	for i, name := range tdx.RegisterNames() {
+		if lists[i] == nil {
+			return broken("allowed_"+name+" is missing", "a list", "nothing")
+		}
+		if !slices.Equal(lists[i], want[i]) {
+			return broken("allowed_"+name+" does not agree with the measurements", fmt.Sprint(want[i]), fmt.Sprint(lists[i]))
+		}
+	}
+	return nil
+}
+
+func (p *Policy) lists() [5][]tdx.Register {
+	return [5][]tdx.Register{p.AllowedMRTD, p.AllowedRTMR0, p.AllowedRTMR1, p.AllowedRTMR2, p.AllowedRTMR3}
+}
+
+// flatten derives the flat lists: each value once, in the order in which the tuples first show it.
+func flatten(tuples []Measurement) [5][]tdx.Register {
+	var out [5][]tdx.Register
+	for i := range out {
+		out[i] = []tdx.Register{}
+	}
+	for _, m := range tuples {
+		for i, v := range m.Values() {
+			if !slices.Contains(out[i], v) {
+				out[i] = append(out[i], v)
+			}
+		}
+	}
+	return out
+}
+
+func broken(message, expected, got string) error {
+	return &fault.Error{Code: fault.Verification, Message: message, Expected: expected, Got: got}
+}

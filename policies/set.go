@@ -1,0 +1,69 @@
+package policies
+
+import (
+	"fmt"
+
+	"github.com/calimero-network/mero-tee/internal/release"
+	"github.com/calimero-network/mero-tee/internal/tdx"
+)
+
+// CheckSet judges the policies of one KMS release together: all profiles are
+// there, each in its place and of one version, every tuple's RTMR3 is its
+// profile's, and no RTMR2 or RTMR3 is allowed in two profiles. MRTD, RTMR0 and
+// RTMR1 are the platform's and may be equal. Its errors have code Verification.
+func CheckSet(set map[release.Profile]*Policy) error {
+	if len(set) != len(release.Profiles()) {
+		return broken("policies of other profiles", fmt.Sprint(release.Profiles()), fmt.Sprintf("%d policies", len(set)))
+	}
+	owner := map[place]release.Profile{}
+	for _, profile := range release.Profiles() {
+		p := set[profile]
+		if p == nil {
+			return broken("policy is missing", string(profile), "nothing")
+		}
+		if err := checkPlace(profile, p, set[release.Profiles()[0]]); err != nil {
+			return fmt.Errorf("%s: %w", release.PolicyAsset(profile), err)
+		}
+		if err := claim(owner, profile, p.Measurements); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkPlace(profile release.Profile, p, first *Policy) error {
+	if err := p.Check(); err != nil {
+		return err
+	}
+	if p.Profile != profile {
+		return broken("policy of another profile", string(profile), string(p.Profile))
+	}
+	if p.KMSVersion != first.KMSVersion {
+		return broken("policies of two KMS versions", first.KMSVersion.String(), p.KMSVersion.String())
+	}
+	for _, m := range p.Measurements {
+		if err := checkProfileRegister(profile, m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// place is one value of one register, wherever it is allowed.
+type place struct {
+	register string
+	value    tdx.Register
+}
+
+// claim notes that the registers belong to the profile and refuses what another profile has.
+func claim(owner map[place]release.Profile, profile release.Profile, tuples []Measurement) error {
+	for _, m := range tuples {
+		for _, at := range []place{{"rtmr2", m.RTMR2}, {"rtmr3", m.RTMR3}} {
+			if other, taken := owner[at]; taken && other != profile {
+				return broken(at.register+" is allowed in two profiles", "distinct values", fmt.Sprintf("%s in %s and %s", at.value, other, profile))
+			}
+			owner[at] = profile
+		}
+	}
+	return nil
+}
