@@ -19,6 +19,14 @@ func (Release) KMS(ctx context.Context, tag *string) error {
 	return d.Report()
 }
 
+// Prerelease runs steps 1 to 11 and stops at an audited, tested pre-release; `kms:promote` finishes it after an approval. [-tag=mero-kms-vX.Y.Z]
+func (Release) Prerelease(ctx context.Context, tag *string) error {
+	ctx, d := door.Open(ctx, "release:prerelease", door.Whole(), door.Tag(tag))
+	defer d.Close()
+	mg.CtxDeps(ctx, KMS.E2e)
+	return d.Report()
+}
+
 // Plan prints the steps of a KMS release and what each waits for; it changes nothing.
 func (Release) Plan() error { return door.Exit(door.Plan(os.Stdout)) }
 

@@ -3,41 +3,10 @@ package policies
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/calimero-network/mero-tee/internal/fault"
 	"github.com/calimero-network/mero-tee/internal/release"
-	"github.com/calimero-network/mero-tee/internal/tdx"
 )
-
-// Evidence is what a node release publishes in its published-mrtds.json.
-// The zero value means that there is no node release yet.
-type Evidence struct {
-	Tag       release.Tag
-	Digest    string // "sha256:" and 64 hex digits of the file
-	Registers map[release.Profile]tdx.Registers
-}
-
-// measurement is the tuple that the evidence holds for a profile, checked.
-func (e Evidence) measurement(p release.Profile) (Measurement, error) {
-	regs, ok := e.Registers[p]
-	if !ok {
-		return Measurement{}, broken("the node release publishes no measurement of the profile", string(p), e.Tag.String())
-	}
-	m := Measurement{NodeRelease: e.Tag, Evidence: e.Digest, Registers: regs}
-	if err := m.check(); err != nil {
-		return Measurement{}, err
-	}
-	return m, checkProfileRegister(p, m)
-}
-
-// RTMR3 is a formula over the profile's name: "recomputed, never trusted".
-func checkProfileRegister(p release.Profile, m Measurement) error {
-	if want := tdx.ProfileRTMR3(string(p)); m.RTMR3 != want {
-		return broken(fmt.Sprintf("rtmr3 of %s is not that of profile %s", m.NodeRelease, p), want.String(), m.RTMR3.String())
-	}
-	return nil
-}
 
 // Generate derives the policy of a KMS release: the promoted tuples and the
 // counterpart's, less the revoked ones. A stable version takes only what was
@@ -76,51 +45,6 @@ func (w *Working) standing() []Measurement {
 	return out
 }
 
-// candidate is the counterpart's tuple, nil when there is no counterpart. A
-// revoked tuple, or one that disagrees with what was promoted under the same
-// tag and digest, is an error.
-func (w *Working) candidate(ev Evidence) (*Measurement, error) {
-	if ev.Tag.IsZero() {
-		return nil, nil
-	}
-	m, err := ev.measurement(w.Profile)
-	if err != nil {
-		return nil, err
-	}
-	if r := w.Revocation(m.Registers); r != nil {
-		return nil, &fault.Error{Code: fault.Verification, Message: fmt.Sprintf("the %s measurement of %s is revoked: %s", w.Profile, ev.Tag, r.Reason),
-			Expected: "a measurement that stands", Got: m.MRTD.String(), Hint: "pair with a later node release"}
-	}
-	return &m, w.conflict(m)
-}
-
-// One published-mrtds.json holds one tuple per profile, and a published
-// release never changes: the same release and digest cannot say two things,
-// nor can the same tuple of one release come from two digests.
-func (w *Working) conflict(m Measurement) error {
-	for _, o := range w.Measurements {
-		if o.NodeRelease != m.NodeRelease || o == m {
-			continue
-		}
-		if o.Registers == m.Registers {
-			return broken(fmt.Sprintf("evidence of %s (%s) differs from what was promoted", m.NodeRelease, w.Profile), o.Evidence, m.Evidence)
-		}
-		if o.Evidence == m.Evidence {
-			return differs(o, m)
-		}
-	}
-	return nil
-}
-
-func differs(promoted, got Measurement) error {
-	var names, want, have []string
-	for _, d := range promoted.Compare(got.Registers) {
-		names, want, have = append(names, d.Name), append(want, d.Want.String()), append(have, d.Got.String())
-	}
-	return broken(fmt.Sprintf("%s of %s differs from what was promoted", strings.Join(names, ", "), got.NodeRelease),
-		strings.Join(want, ", "), strings.Join(have, ", "))
-}
-
 func (w *Working) notPromoted(kms release.Version, counterpart release.Tag) error {
 	name := "a node release"
 	if !counterpart.IsZero() {
@@ -137,26 +61,4 @@ func assemble(w *Working, kms release.Version, status Status, tuples []Measureme
 		AllowedMRTD: lists[0], AllowedRTMR0: lists[1], AllowedRTMR1: lists[2], AllowedRTMR2: lists[3], AllowedRTMR3: lists[4],
 		AllowedTCBStatus: slices.Clone(w.AllowedTCBStatus), Measurements: tuples}
 	return p, p.Check()
-}
-
-// Promote adds the tuple that a node release publishes for w's profile and
-// returns the new working policy; w is left as it was. Promoting what is
-// promoted changes nothing; a revoked tuple is refused (code Verification).
-func Promote(w *Working, ev Evidence) (*Working, error) {
-	if err := w.Check(); err != nil {
-		return nil, err
-	}
-	m, err := w.candidate(ev)
-	if err != nil {
-		return nil, err
-	}
-	if m == nil {
-		return nil, broken("no node release to promote", "a node release tag", "none")
-	}
-	out := *w
-	out.Measurements = slices.Clone(w.Measurements)
-	if !slices.Contains(out.Measurements, *m) {
-		out.Measurements = append(out.Measurements, *m)
-	}
-	return &out, nil
 }

@@ -34,13 +34,6 @@ const NotReady Status = "policy_not_ready"
 //go:embed attestation-policy.schema.json
 var Schema []byte
 
-// Measurement is one tuple: what a node of one release and profile measures.
-type Measurement struct {
-	NodeRelease release.Tag `json:"node_release"`
-	Evidence    string      `json:"evidence"` // "sha256:" and 64 hex digits of the published-mrtds.json it came from
-	tdx.Registers
-}
-
 // Policy is attestation-policy-{profile}.json. The flat lists are what a
 // reader of the file sees first; the measurements decide.
 type Policy struct {

@@ -1,12 +1,14 @@
 package kms_test
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -124,7 +126,9 @@ func TestPolicyNotReadyInACandidate(t *testing.T) {
 func TestPolicyNotReadyInAStableVersion(t *testing.T) {
 	t.Parallel()
 	w := idle(t, func(p *policies.Policy) { p.Status = policies.NotReady })
-	err := w.service.LoadPolicy(t.Context())
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second) // were it retried, it would be retried forever
+	defer cancel()
+	err := w.service.LoadPolicy(ctx)
 	require.ErrorContains(t, err, "policy_not_ready")
 	require.Equal(t, fault.Verification, fault.CodeOf(err))
 	require.False(t, health(t, w).PolicyReady)

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -66,7 +67,9 @@ func TestServeEndsRequestsUnderWay(t *testing.T) {
 func TestServeRefusesAStableVersionWithAPolicyThatIsNotReady(t *testing.T) {
 	t.Parallel()
 	w := idle(t, func(p *policies.Policy) { p.Status = policies.NotReady })
-	err := w.service.Serve(t.Context(), listen(t))
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second) // were it retried, it would be retried forever
+	defer cancel()
+	err := w.service.Serve(ctx, listen(t))
 	require.Equal(t, fault.Verification, fault.CodeOf(err))
 	require.ErrorContains(t, err, "policy_not_ready")
 }

@@ -16,21 +16,29 @@ import (
 	"github.com/calimero-network/mero-tee/internal/pipeline"
 )
 
-// files is a step's Outputs: the digests of the named files in dir, "absent" for one that is not there.
-func (r *Release) files(dir string, names ...string) func(context.Context) (pipeline.Digests, error) {
-	return func(context.Context) (pipeline.Digests, error) {
-		out := pipeline.Digests{}
-		for _, name := range names {
-			d, err := fileDigest(filepath.Join(dir, name))
-			if err != nil {
-				return nil, err
-			}
-			out[name] = d
-		}
-		return out, nil
-	}
+// assetFiles is a step's Outputs: the digests of the named assets.
+func (r *Release) assetFiles(names ...string) func(context.Context) (pipeline.Digests, error) {
+	return func(context.Context) (pipeline.Digests, error) { return fileDigests(r.assets(), names) }
 }
 
+// workFiles is a step's Outputs: the digests of the named files of work/.
+func (r *Release) workFiles(names ...string) func(context.Context) (pipeline.Digests, error) {
+	return func(context.Context) (pipeline.Digests, error) { return fileDigests(r.work(), names) }
+}
+
+func fileDigests(dir string, names []string) (pipeline.Digests, error) {
+	out := pipeline.Digests{}
+	for _, name := range names {
+		d, err := fileDigest(filepath.Join(dir, name))
+		if err != nil {
+			return nil, err
+		}
+		out[name] = d
+	}
+	return out, nil
+}
+
+// fileDigest is "sha256:…", or "absent" for a file that is not there.
 func fileDigest(path string) (string, error) {
 	d, _, err := checksum.Digest(path)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -3,8 +3,10 @@ package kmsrelease
 import (
 	"context"
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/calimero-network/mero-tee/internal/git"
 	"github.com/calimero-network/mero-tee/internal/measurement"
@@ -44,15 +46,20 @@ func (r *Release) notes(ctx context.Context) (string, error) {
 	return notes.Generate(in), nil
 }
 
-// changelog fills in the commits since the family's last release.
+// changelog fills in the commits since the family's last release. GitHub says
+// which tags there are: a checkout need not have them.
 func (r *Release) changelog(ctx context.Context, in *notes.Input) error {
-	tags, err := git.TagsMerged(ctx, r.Env.Root, r.Checkout.Commit)
+	tags, err := r.github.Tags(ctx)
 	if err != nil {
 		return err
 	}
+	commits := map[string]string{}
+	for _, t := range tags {
+		commits[t.Name] = t.Commit
+	}
 	from := ""
-	if in.Previous = notes.Previous(r.Tag, tags); in.Previous != nil {
-		from = in.Previous.String()
+	if in.Previous = notes.Previous(r.Tag, slices.Collect(maps.Keys(commits))); in.Previous != nil {
+		from = commits[in.Previous.String()]
 	}
 	in.Commits, err = git.Log(ctx, r.Env.Root, from, r.Checkout.Commit)
 	return err

@@ -77,34 +77,34 @@ func (r *Release) Graph() pipeline.Graph {
 		{Name: "kms:version", Title: "running the guards", Inputs: r.guardInputs, Outputs: r.guardOutputs, Do: r.runGuards},
 		// 2. Build Docker: build + push to the registry.
 		{Name: "kms:build", Title: "building and pushing the images", Needs: []string{"kms:version"},
-			Inputs: r.buildInputs, Outputs: r.files(r.work(), imagesFile), Do: r.build},
+			Inputs: r.buildInputs, Outputs: r.workFiles(imagesFile), Do: r.build},
 		// 3. Gen Policy: per-profile attestation JSON.
 		{Name: "kms:policy", Title: "generating the attestation policies", Needs: []string{"kms:version"},
-			Outputs: r.files(r.assets(), policyAssets()...), Do: r.generatePolicies},
+			Outputs: r.assetFiles(policyAssets()...), Do: r.generatePolicies},
 		// 4. Compute Measurements: published-mrtds.json and the compose hashes.
 		{Name: "kms:measure", Title: "computing measurements and compose hashes", Needs: []string{"kms:build", "kms:policy"},
-			Inputs: r.measureInputs, Outputs: r.files(r.assets(), measureAssets()...), Do: r.measure},
+			Inputs: r.measureInputs, Outputs: r.assetFiles(measureAssets()...), Do: r.measure},
 		// 5. Generate SBOM.
 		{Name: "kms:sbom", Title: "listing what is in the image", Needs: []string{"kms:build"},
-			Outputs: r.files(r.assets(), release.SBOMAsset), Do: r.sbom},
+			Outputs: r.assetFiles(release.SBOMAsset), Do: r.sbom},
 		// 6. Checksums: SHA-256 of all assets.
 		{Name: "kms:checksums", Title: "writing the checksums", Needs: []string{"kms:policy", "kms:measure", "kms:sbom"},
-			Outputs: r.files(r.assets(), release.ChecksumsAsset), Do: r.checksums},
+			Outputs: r.assetFiles(release.ChecksumsAsset), Do: r.checksums},
 		// 7. Sigstore Sign, keyless.
 		{Name: "kms:sign", Title: "signing every asset", Needs: []string{"kms:checksums"},
-			Outputs: r.files(r.assets(), bundles()...), Do: r.sign},
+			Outputs: r.assetFiles(bundles()...), Do: r.sign},
 		// 8. Publish Release: draft, audit of the draft, public pre-release.
 		{Name: "kms:publish", Title: "publishing a pre-release", Needs: []string{"kms:sign"}, Publishes: true,
 			Outputs: r.publicAssets, Do: r.publish},
 		// 9. Release Auditor: verify all assets present and signed, as a stranger.
 		{Name: "kms:audit", Title: "auditing the public release", Needs: []string{"kms:publish"},
-			Outputs: r.files(r.work(), auditFile), Do: r.audit},
+			Outputs: r.workFiles(auditFile), Do: r.audit},
 		// 10. Compat Catalog: stage the entries.
 		{Name: "kms:catalog", Title: "staging the catalog entries", Needs: []string{"kms:audit"},
-			Outputs: r.files(r.work(), catalogFile), Do: r.stageCatalog},
+			Outputs: r.workFiles(catalogFile), Do: r.stageCatalog},
 		// 11. E2E Test: KMS-node attestation.
 		{Name: "kms:e2e", Title: "testing the released image end to end", Needs: []string{"kms:catalog"},
-			Outputs: r.files(r.work(), e2eFile), Do: r.e2e},
+			Outputs: r.workFiles(e2eFile), Do: r.e2e},
 		// Only then: tested catalog entries are proposed, and a stable release becomes the latest.
 		{Name: "kms:promote", Title: "promoting the release", Needs: []string{"kms:e2e"}, Do: r.promote},
 	}

@@ -96,8 +96,8 @@ func TestGenerateDescribesEveryPlatform(t *testing.T) {
 	require.Len(t, versions["github.com/google/go-containerregistry"], 1, "linked on arm64 alone")
 }
 
-// The two runs differ in everything that must not matter: where the image
-// lies and in which form, where the process runs, its environment.
+// The runs differ in what must not matter: where the image lies and in which
+// form, and the order of the platforms.
 func TestGenerateIsDeterministic(t *testing.T) {
 	t.Parallel()
 	b := build(t)
@@ -161,8 +161,8 @@ func TestGenerateStopsWithItsContext(t *testing.T) {
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 }
 
-// One Generate of the release's image is two syft processes; the spec of the
-// step is under 3 s for a binary of 15 MB on 2 cores.
+// One Generate of the release's image is two syft processes; the budget is 3 s
+// for binaries of 15 MB on 2 cores.
 func BenchmarkGenerate(b *testing.B) {
 	shared := build(b)
 	large := filepath.Join(b.TempDir(), "large")

@@ -247,7 +247,7 @@ func TestArguments(t *testing.T) {
 	for _, args := range [][]string{{}, {"-dir", "x"}, {"-rekor", "x"}, {"-dir", "x", "-rekor", "y", "extra"}} {
 		require.ErrorContains(t, run(args, strings.NewReader(""), io.Discard), "usage", "%v", args)
 	}
-	err := run([]string{"-dir", t.TempDir(), "-rekor", "/bin/false"}, neverEnding{}, io.Discard)
+	err := run([]string{"-dir", t.TempDir(), "-rekor", "false"}, neverEnding{}, io.Discard)
 	require.ErrorContains(t, err, "rekor does not start")
 }
 

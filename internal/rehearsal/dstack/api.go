@@ -1,12 +1,8 @@
 package dstack
 
 import (
-	"bytes"
-	"crypto/rand"
-	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"regexp"
 	"strings"
@@ -167,31 +163,4 @@ func (p *Provider) named(name string) (*cvm, bool) {
 		}
 	}
 	return nil, false
-}
-
-// deterministic is dstack's form of app-compose.json: keys sorted, no white
-// space, nothing escaped that need not be (get_compose_hash of dstack's SDKs).
-func deterministic(raw json.RawMessage) ([]byte, [32]byte, error) {
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.UseNumber()
-	var v map[string]any
-	if err := dec.Decode(&v); err != nil {
-		return nil, [32]byte{}, err
-	}
-	var out bytes.Buffer
-	enc := json.NewEncoder(&out)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
-		return nil, [32]byte{}, err
-	}
-	b := bytes.TrimSuffix(out.Bytes(), []byte("\n"))
-	return b, sha256.Sum256(b), nil
-}
-
-// newUUID is a random UUID of version 4.
-func newUUID() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails
-	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }

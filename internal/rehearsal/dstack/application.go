@@ -1,7 +1,9 @@
 package dstack
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -100,4 +102,23 @@ func (a *application) environment() []string {
 	}
 	slices.Sort(out)
 	return out
+}
+
+// deterministic is dstack's form of app-compose.json: keys sorted, no white
+// space, nothing escaped that need not be (get_compose_hash of dstack's SDKs).
+func deterministic(raw json.RawMessage) ([]byte, [32]byte, error) {
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.UseNumber()
+	var v map[string]any
+	if err := dec.Decode(&v); err != nil {
+		return nil, [32]byte{}, err
+	}
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return nil, [32]byte{}, err
+	}
+	b := bytes.TrimSuffix(out.Bytes(), []byte("\n"))
+	return b, sha256.Sum256(b), nil
 }
