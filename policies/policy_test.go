@@ -97,7 +97,7 @@ func TestDecodeRefuses(t *testing.T) {
 		"short register":  {strings.Repeat("a0", 48), strings.Repeat("a0", 47), "94 hex digits"},
 		"upper case":      {strings.Repeat("a0", 48), strings.Repeat("A0", 48), "lower case"},
 		"null list":       {`"allowed_rtmr0": [`, `"allowed_rtmr0": null, "x": [`, "unknown field"},
-		"case of a key":   {`"profile":`, `"Profile":`, "canonical form"},
+		"case of a key":   {`"profile":`, `"Profile":`, "is unknown"},
 		"escaped":         {`"profile": "debug"`, `"profile": "deb\u0075g"`, "canonical form"},
 		"kms tag":         {"mero-tee-v1.1.0", "mero-kms-v1.1.0", "not a node release"},
 		"v in version":    {`"kms_version": "1.2.0"`, `"kms_version": "v1.2.0"`, "not a version"},

@@ -28,8 +28,9 @@ func Marshal(v any) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// Unmarshal reads data into v and refuses unknown fields, duplicate keys,
-// trailing data and input larger than MaxSize.
+// Unmarshal reads data into v and refuses unknown fields, keys in another case
+// than the struct's, duplicate keys, optional fields that are written but
+// empty, trailing data and input larger than MaxSize.
 func Unmarshal(data []byte, v any) error {
 	if len(data) > MaxSize {
 		return fmt.Errorf("%d bytes of JSON, more than the %d allowed", len(data), MaxSize)
@@ -42,7 +43,7 @@ func Unmarshal(data []byte, v any) error {
 	if err := dec.Decode(v); err != nil {
 		return err
 	}
-	return end(dec)
+	return exact(data, v)
 }
 
 // unique walks the token stream once and refuses a key that an object holds twice.

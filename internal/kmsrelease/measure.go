@@ -128,11 +128,15 @@ func (r *Release) predict(pushed images, hashes map[release.Profile][32]byte) er
 	if err != nil {
 		return err
 	}
-	composeHashes := map[release.Profile]measurement.SHA256{}
+	named, composeHashes := map[release.Profile]measurement.Image{}, map[release.Profile]measurement.SHA256{}
 	for profile, h := range hashes {
-		composeHashes[profile] = h
+		tag, err := r.imageTag(profile)
+		if err != nil {
+			return err
+		}
+		named[profile], composeHashes[profile] = measurement.Image{Name: tag.String(), Digest: pushed[profile]}, h
 	}
-	published, err := measurement.PredictKMS(r.Tag, r.Checkout.Commit, platform, pushed, composeHashes)
+	published, err := measurement.PredictKMS(r.Tag, r.Checkout.Commit, platform, named, composeHashes)
 	if err != nil {
 		return err
 	}

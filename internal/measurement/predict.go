@@ -57,22 +57,23 @@ func (p Platform) check() error {
 
 // PredictKMS is the measurement of a KMS release before anything runs: the
 // platform's registers, and for each profile the event chain that follows from
-// its compose hash. images holds index digests, composeHashes the SHA-256 of
-// each app-compose file.
+// its compose hash. images holds each image's name and index digest,
+// composeHashes the SHA-256 of each app-compose file.
 func PredictKMS(tag release.Tag, commit string, platform Platform,
-	images, composeHashes map[release.Profile]SHA256) (*Published, error) {
+	images map[release.Profile]Image, composeHashes map[release.Profile]SHA256) (*Published, error) {
 	if err := platform.check(); err != nil {
 		return nil, platformFault(err)
 	}
 	out := &Published{SchemaVersion: SchemaVersion, Family: release.KMS, Tag: tag, Commit: commit,
 		Profiles: map[release.Profile]Profile{}}
 	for _, name := range release.Profiles() {
-		hash := composeHashes[name]
+		image := images[name]
+		image.ComposeHash = composeHashes[name]
 		out.Profiles[name] = Profile{
 			MRTD: platform.MRTD, RTMR0: platform.RTMR0, RTMR1: platform.RTMR1, RTMR2: platform.RTMR2,
 			Owners:   OwnersOf(release.KMS),
-			Image:    Image{Name: KMSImage(tag.Version, name), Digest: images[name], ComposeHash: hash},
-			Events:   PredictEvents(hash),
+			Image:    image,
+			Events:   PredictEvents(image.ComposeHash),
 			Evidence: Evidence{Source: platform.Source},
 		}
 	}
@@ -80,12 +81,4 @@ func PredictKMS(tag release.Tag, commit string, platform Platform,
 		return nil, err
 	}
 	return out, nil
-}
-
-// KMSRepository is where the key service's images live.
-const KMSRepository = "ghcr.io/calimero-network/mero-kms"
-
-// KMSImage is the tagged reference of a profile's image.
-func KMSImage(v release.Version, p release.Profile) string {
-	return fmt.Sprintf("%s:%s-%s", KMSRepository, v, p)
 }

@@ -1,6 +1,7 @@
 package measurement_test
 
 import (
+	"maps"
 	"strings"
 	"testing"
 
@@ -73,31 +74,30 @@ func TestPredictKMS(t *testing.T) {
 
 func TestPredictKMSNeedsEveryInput(t *testing.T) {
 	t.Parallel()
-	all := func(what string) map[release.Profile]measurement.SHA256 {
-		out := map[release.Profile]measurement.SHA256{}
-		for _, p := range release.Profiles() {
-			out[p] = sum(what + string(p))
-		}
-		return out
+	images, hashes := map[release.Profile]measurement.Image{}, map[release.Profile]measurement.SHA256{}
+	for _, p := range release.Profiles() {
+		images[p] = measurement.Image{Name: "image of " + string(p), Digest: sum("image " + string(p))}
+		hashes[p] = sum("compose " + string(p))
 	}
 	kmsTag := tag(t, "mero-kms-v1.2.0")
-	partial := all("image")
-	delete(partial, release.Debug)
+	fewerImages, fewerHashes := maps.Clone(images), maps.Clone(hashes)
+	delete(fewerImages, release.Debug)
+	delete(fewerHashes, release.Debug)
 	for name, predict := range map[string]func() error{
 		"image": func() error {
-			_, err := measurement.PredictKMS(kmsTag, commit, platformFile(t), partial, all("compose"))
+			_, err := measurement.PredictKMS(kmsTag, commit, platformFile(t), fewerImages, hashes)
 			return err
 		},
 		"compose hash": func() error {
-			_, err := measurement.PredictKMS(kmsTag, commit, platformFile(t), all("image"), partial)
+			_, err := measurement.PredictKMS(kmsTag, commit, platformFile(t), images, fewerHashes)
 			return err
 		},
 		"commit": func() error {
-			_, err := measurement.PredictKMS(kmsTag, "", platformFile(t), all("image"), all("compose"))
+			_, err := measurement.PredictKMS(kmsTag, "", platformFile(t), images, hashes)
 			return err
 		},
 		"family": func() error {
-			_, err := measurement.PredictKMS(tag(t, "mero-tee-v1.2.0"), commit, platformFile(t), all("image"), all("compose"))
+			_, err := measurement.PredictKMS(tag(t, "mero-tee-v1.2.0"), commit, platformFile(t), images, hashes)
 			return err
 		},
 	} {

@@ -17,8 +17,9 @@ import (
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
-// parallel signatures share a log's batch; more than that only queue.
-const parallel = 32
+// parallel signatures wait for the log together: a Rekor v2 server looks once a
+// second for what it has integrated, and then answers all that wait (2026-11-23).
+const parallel = 64
 
 // SignerFunc makes the signer when the first signature is needed.
 type SignerFunc func(ctx context.Context) (*Signer, error)

@@ -21,17 +21,17 @@ import (
 	"github.com/calimero-network/mero-tee/internal/rehearsal/dstack"
 )
 
-// stateVariable makes TestHelperProvider the program that other tests run.
+// stateVariable makes TestProviderProcess the program that other tests run.
 const stateVariable = "TEST_DSTACK_STATE"
 
-// TestHelperProvider deploys one application, prints who it runs as, and waits to be killed.
-func TestHelperProvider(t *testing.T) {
+// TestProviderProcess deploys one application, prints who it runs as, and waits to be killed.
+func TestProviderProcess(t *testing.T) {
 	state := os.Getenv(stateVariable)
 	if state == "" {
 		t.Skip("run by other tests, in a process of its own")
 	}
 	w := newWorld(t, state, dstack.Faults{})
-	d, err := w.client.Deploy(t.Context(), w.app(t, "helper", nil))
+	d, err := w.client.Deploy(t.Context(), w.app(t, "in-a-process", nil))
 	require.NoError(t, err)
 	var self struct{ UID, GID, PID int }
 	w.ask(t, d.URL+"/self", &self)
@@ -42,12 +42,11 @@ func TestHelperProvider(t *testing.T) {
 	_, _ = os.Stdin.Read(make([]byte, 1))
 }
 
-// helper runs TestHelperProvider until it has deployed.
-func helper(t *testing.T, state string, prepare func(*exec.Cmd)) (cmd *exec.Cmd, said string) {
+// providerProcess runs TestProviderProcess until it has deployed.
+func providerProcess(t *testing.T, state string, prepare func(*exec.Cmd)) (cmd *exec.Cmd, said string) {
 	t.Helper()
-	executable, err := os.Executable()
-	require.NoError(t, err)
-	cmd = exec.CommandContext(t.Context(), executable, "-test.run=^TestHelperProvider$")
+	executable := copyOfThisTest(t)
+	cmd = exec.CommandContext(t.Context(), executable, "-test.run=^TestProviderProcess$")
 	cmd.Env = append(os.Environ(), stateVariable+"="+state)
 	prepare(cmd)
 	stdin, err := cmd.StdinPipe()
@@ -65,8 +64,22 @@ func helper(t *testing.T, state string, prepare func(*exec.Cmd)) (cmd *exec.Cmd,
 			return cmd, rest
 		}
 	}
-	t.Fatalf("the helper did not deploy:\n%s", strings.Join(all, "\n"))
+	t.Fatalf("the process did not deploy:\n%s", strings.Join(all, "\n"))
 	return nil, ""
+}
+
+// copyOfThisTest is a program that any user may run: go test keeps its own in a private folder.
+func copyOfThisTest(t *testing.T) string {
+	t.Helper()
+	own, err := os.Executable()
+	require.NoError(t, err)
+	data, err := os.ReadFile(own)
+	require.NoError(t, err)
+	dir := t.TempDir()
+	require.NoError(t, os.Chmod(filepath.Dir(dir), 0o755))
+	out := filepath.Join(dir, "dstack.test")
+	require.NoError(t, os.WriteFile(out, data, 0o755))
+	return out
 }
 
 // children of a process are those whose status names it as parent.
@@ -94,7 +107,7 @@ func children(t *testing.T, parent int) []int {
 func TestNothingSurvivesKill(t *testing.T) {
 	t.Parallel()
 	state := t.TempDir()
-	cmd, _ := helper(t, state, func(*exec.Cmd) {})
+	cmd, _ := providerProcess(t, state, func(*exec.Cmd) {})
 	apps := children(t, cmd.Process.Pid)
 	require.Len(t, apps, 1)
 	watch, err := unix.PidfdOpen(apps[0], 0)
@@ -143,12 +156,11 @@ func TestRunsWithoutRoot(t *testing.T) {
 	}
 	state := t.TempDir()
 	require.NoError(t, os.Chown(state, 65534, 65534))
-	require.NoError(t, os.Chmod(filepath.Dir(state), 0o755))
 	app, err := program() // built here: nobody has no build cache
 	require.NoError(t, err)
 	built := filepath.Join(state, "program")
 	require.NoError(t, os.WriteFile(built, app, 0o644))
-	_, said := helper(t, state, func(c *exec.Cmd) {
+	_, said := providerProcess(t, state, func(c *exec.Cmd) {
 		c.SysProcAttr = nobody
 		c.Env = append(c.Env, programVariable+"="+built)
 	})

@@ -1,0 +1,56 @@
+package canonical
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// exact refuses what encoding/json forgives: it takes "Name" for "name", so
+// that another reader of the same bytes could see another value. Every key of
+// the input must be one that v writes again.
+func exact(data []byte, v any) error {
+	again, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	var in, out any
+	if err := json.Unmarshal(data, &in); err != nil {
+		return err
+	}
+	if err := json.Unmarshal(again, &out); err != nil {
+		return err
+	}
+	return subset(in, out)
+}
+
+// subset compares keys only; a value that v writes in another form (a number,
+// a time) was judged by its own type.
+func subset(in, out any) error {
+	switch in := in.(type) {
+	case map[string]any:
+		written, ok := out.(map[string]any)
+		if !ok {
+			return nil
+		}
+		for key, value := range in {
+			other, ok := written[key]
+			if !ok {
+				return fmt.Errorf("key %q is unknown, or empty and not to be written", key)
+			}
+			if err := subset(value, other); err != nil {
+				return err
+			}
+		}
+	case []any:
+		written, ok := out.([]any)
+		if !ok || len(written) != len(in) {
+			return nil
+		}
+		for i := range in {
+			if err := subset(in[i], written[i]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
