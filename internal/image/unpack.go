@@ -85,13 +85,27 @@ func fill(image v1.Image, dir string) (err error) {
 	return walk(image, func(h *tar.Header, r io.Reader) error {
 		mode := fs.FileMode(h.Mode) & fs.ModePerm
 		if h.Typeflag == tar.TypeDir {
-			return root.MkdirAll(h.Name, 0o755)
+			return Folder(root, h.Name)
 		}
-		if err := root.MkdirAll(path.Dir(h.Name), 0o755); err != nil {
+		if err := Folder(root, path.Dir(h.Name)); err != nil {
 			return err
 		}
 		return write(root, h.Name, mode, r)
 	})
+}
+
+// Folder makes name and its parents below root, each with mode 0755 whatever
+// the umask: the image's user is not the one who unpacks.
+func Folder(root *os.Root, name string) error {
+	if err := root.MkdirAll(name, 0o755); err != nil {
+		return err
+	}
+	for ; name != "." && name != "/"; name = path.Dir(name) {
+		if err := root.Chmod(name, 0o755); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func write(root *os.Root, name string, mode fs.FileMode, r io.Reader) (err error) {

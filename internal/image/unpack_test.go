@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -37,6 +38,22 @@ func TestUnpack(t *testing.T) {
 	require.Error(t, err, "a folder that holds something is not written over")
 	_, err = image.Unpack(t.Context(), digest, v1.Platform{OS: "linux", Architecture: "riscv64"}, dir+"2", w.remote)
 	require.ErrorContains(t, err, "no image for linux/riscv64")
+}
+
+// A developer's umask of 077 once made the image's own files unreadable for
+// the image's user. Not parallel: the umask is the process's.
+func TestUnpackDoesNotDependOnTheUmask(t *testing.T) {
+	w := newWorld(t)
+	digest := w.push(t.Context(), t, build(t)[release.Debug], release.Debug)
+	dir := filepath.Join(t.TempDir(), "rootfs")
+	defer syscall.Umask(syscall.Umask(0o077))
+	_, err := image.Unpack(t.Context(), digest, image.Platforms()[0], dir, w.remote)
+	require.NoError(t, err)
+	for name, want := range map[string]os.FileMode{".": 0o755, "etc": 0o755, "etc/mero-kms": 0o755, "etc/mero-kms/image-profile": 0o644} {
+		info, err := os.Stat(filepath.Join(dir, name))
+		require.NoError(t, err)
+		require.Equal(t, want, info.Mode().Perm(), name)
+	}
 }
 
 func TestUnpackRefusesWhatIsNotPlain(t *testing.T) {

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/calimero-network/mero-tee/internal/image"
 )
 
 // certificateFile is where the application finds the roots it trusts.
@@ -22,10 +24,13 @@ const certificateFile = "/run/platform/ca.pem"
 // system. os.Root follows no symbolic link out of it.
 func writeCertificate(root *os.Root, certificate []byte) error {
 	name := strings.TrimPrefix(certificateFile, "/")
-	if err := root.MkdirAll(path.Dir(name), 0o755); err != nil {
+	if err := image.Folder(root, path.Dir(name)); err != nil {
 		return err
 	}
-	return root.WriteFile(name, certificate, 0o644)
+	if err := root.WriteFile(name, certificate, 0o644); err != nil {
+		return err
+	}
+	return root.Chmod(name, 0o644) // whatever the umask
 }
 
 // serveAgent serves the guest agent on the Unix socket at name, inside root.
@@ -36,7 +41,7 @@ func serveAgent(root *os.Root, name string, h http.Handler) (io.Closer, error) {
 		return closer(func() error { return nil }), nil
 	}
 	name = strings.TrimPrefix(path.Clean("/"+name), "/")
-	if err := root.MkdirAll(path.Dir(name), 0o755); err != nil {
+	if err := image.Folder(root, path.Dir(name)); err != nil {
 		return nil, err
 	}
 	dir, err := root.Open(path.Dir(name))

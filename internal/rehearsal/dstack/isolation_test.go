@@ -78,7 +78,11 @@ func copyOfThisTest(t *testing.T) string {
 	dir := t.TempDir()
 	require.NoError(t, os.Chmod(filepath.Dir(dir), 0o755))
 	out := filepath.Join(dir, "dstack.test")
-	require.NoError(t, os.WriteFile(out, data, 0o755))
+	// No fork while the program is open for writing, or executing it fails with "text file busy".
+	syscall.ForkLock.RLock()
+	err = os.WriteFile(out, data, 0o755)
+	syscall.ForkLock.RUnlock()
+	require.NoError(t, err)
 	return out
 }
 
