@@ -41,7 +41,8 @@ type Subject struct {
 	Repository string // owner/name whose workflow must have signed
 	Commit     string // 40 hex digits; empty when the caller does not know it
 	Trust      root.TrustedMaterial
-	Quick      bool // only checksums, signatures and measurements
+	TDXRoot    [32]byte // SHA-256 of the one TDX root that a key service may believe
+	Quick      bool     // only checksums, signatures and measurements
 }
 
 // Report is what was found.

@@ -1,14 +1,10 @@
 package audit
 
 import (
-	"crypto/sha256"
-	"errors"
-	"fmt"
 	"slices"
 
 	"github.com/calimero-network/mero-tee/internal/canonical"
 	"github.com/calimero-network/mero-tee/internal/check"
-	"github.com/calimero-network/mero-tee/internal/compose"
 	"github.com/calimero-network/mero-tee/internal/fault"
 	"github.com/calimero-network/mero-tee/internal/measurement"
 	"github.com/calimero-network/mero-tee/internal/release"
@@ -28,7 +24,7 @@ func (a *auditor) contents() {
 	}
 	if a.Tag.Family == release.KMS {
 		a.policies()
-		a.add(check.Of("compose hashes", a.composeHashes(published)))
+		a.composeFiles(published)
 	}
 	if slices.Contains(a.Tag.Family.Assets(), release.SBOMAsset) {
 		a.add(check.Of("SBOM", a.sbom()))
@@ -91,40 +87,6 @@ func (a *auditor) policy(profile release.Profile) (*policies.Policy, error) {
 			Expected: "a finalised policy", Got: string(p.Status), Hint: "promote the policy first: docs/policies.md"}
 	}
 	return p, err
-}
-
-// composeHashes recomputes every compose hash from the bytes beside it.
-func (a *auditor) composeHashes(published *measurement.Published) error {
-	data, err := a.read(release.ComposeHashAsset, canonical.MaxSize)
-	if err != nil {
-		return err
-	}
-	listed, err := compose.ParseHashes(data)
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, profile := range release.Profiles() {
-		errs = append(errs, a.composeHash(profile, listed[profile], published))
-	}
-	return errors.Join(errs...)
-}
-
-func (a *auditor) composeHash(profile release.Profile, listed [32]byte, published *measurement.Published) error {
-	data, err := a.read(release.ComposeAsset(profile), canonical.MaxSize)
-	if err != nil {
-		return err
-	}
-	hash := sha256.Sum256(data)
-	if hash != listed {
-		return &fault.Error{Code: fault.Verification, Message: fmt.Sprintf("%s is not what %s says", release.ComposeAsset(profile), release.ComposeHashAsset),
-			Expected: fmt.Sprintf("%x", listed), Got: fmt.Sprintf("%x", hash)}
-	}
-	if published != nil && published.Profiles[profile].Image.ComposeHash != measurement.SHA256(hash) {
-		return &fault.Error{Code: fault.Verification, Message: fmt.Sprintf("%s publishes another compose hash for %s", release.MeasurementsAsset, profile),
-			Expected: fmt.Sprintf("%x", hash), Got: published.Profiles[profile].Image.ComposeHash.String()}
-	}
-	return nil
 }
 
 func (a *auditor) sbom() error {

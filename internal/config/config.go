@@ -44,6 +44,7 @@ type Config struct {
 	Actions     bool   // GITHUB_ACTIONS: the process runs in a workflow
 	Repository  string // GITHUB_REPOSITORY, owner/name
 	RefName     string // GITHUB_REF_NAME, the tag in a release workflow
+	StepSummary string // GITHUB_STEP_SUMMARY, the file behind the run's summary page
 
 	KMSVersion  string          // MERO_KMS_VERSION
 	Profile     release.Profile // MERO_KMS_PROFILE: what E2E treats as the production profile
@@ -82,6 +83,7 @@ func Load(lookup Lookup) (*Config, error) {
 	c := &Config{
 		Actions:    get("GITHUB_ACTIONS", "") == "true",
 		Repository: get("GITHUB_REPOSITORY", DefaultRepository), RefName: get("GITHUB_REF_NAME", ""),
+		StepSummary: get("GITHUB_STEP_SUMMARY", ""),
 		KMSVersion: get("MERO_KMS_VERSION", ""), TEEVersion: get("MERO_TEE_VERSION", ""),
 		GCPProject: get("GCP_PROJECT_ID", ""), GCPZone: get("GCP_ZONE", ""), GCPFamily: get("GCP_IMAGE_FAMILY", ""),
 		Registry: get("GHCR_REGISTRY", "ghcr.io/calimero-network"), DstackURL: get("PHALA_DSTACK_URL", ""),

@@ -129,6 +129,15 @@ func (d *Door) Report() error {
 	return s.fail(d.step, s.release.Report(s.run))
 }
 
+// Print copies a staged asset to w.
+func (d *Door) Print(w io.Writer, asset string) error {
+	s := d.session
+	if s.failure != nil {
+		return Exit(s.failure)
+	}
+	return s.fail(d.step, s.release.Print(w, asset))
+}
+
 // Close ends the session if this door opened it.
 func (d *Door) Close() {
 	s := d.session

@@ -82,7 +82,7 @@ func verify(ctx context.Context, name string, quick bool, folder string) (err er
 	if err != nil {
 		return err
 	}
-	subject := audit.Subject{Tag: tag, Repository: cfg.Repository, Trust: trust, Quick: quick}
+	subject := audit.Subject{Tag: tag, Repository: cfg.Repository, Trust: trust, TDXRoot: env.TDXRoot, Quick: quick}
 	var src audit.Source = audit.Folder{Dir: folder}
 	if folder == "" {
 		client, err := github.New(github.Options{Repository: cfg.Repository, Token: env.GitHubToken.Reveal(), Transport: env.Transport})

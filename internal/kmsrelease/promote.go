@@ -1,11 +1,8 @@
 package kmsrelease
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"fmt"
-	"strings"
 
 	"github.com/calimero-network/mero-tee/internal/pipeline"
 )
@@ -43,40 +40,4 @@ func (r *Release) promote(ctx context.Context, w *pipeline.Work) error {
 	}
 	w.Infof("promoted: %s", promoted.HTMLURL)
 	return nil
-}
-
-// Report ends a whole release with what a person wants to know.
-func (r *Release) Report(run *pipeline.Run) error {
-	images, err := r.readImages()
-	if err != nil {
-		return err
-	}
-	tag, err := r.imageTag(r.Env.Config.Profile)
-	if err != nil {
-		return err
-	}
-	var table bytes.Buffer
-	if err := run.Report(&table); err != nil {
-		return err
-	}
-	for line := range strings.Lines(table.String()) {
-		r.console.Infof("%s", line)
-	}
-	for _, line := range [][2]string{
-		{"released", r.Tag.String() + bannerSuffix(r.Env.Banner)},
-		{"image", tag.Context().Digest(images[r.Env.Config.Profile].String()).String()},
-		{"assets", r.assets()},
-		{"ledger", Dir(r.Env.Dist, r.Tag) + "/" + pipeline.LedgerName},
-		{"verify", "go tool mage verify:release " + r.Tag.String()},
-	} {
-		r.console.Infof("%-9s %s", line[0], line[1])
-	}
-	return nil
-}
-
-func bannerSuffix(banner string) string {
-	if banner == "" {
-		return ""
-	}
-	return fmt.Sprintf(" (%s)", banner)
 }

@@ -78,6 +78,6 @@ func (r *Release) examine(ctx context.Context, src audit.Source, dir string, s a
 	if err != nil {
 		return nil, err
 	}
-	s.Repository, s.Trust = r.Env.Config.Repository, trust
+	s.Repository, s.Trust, s.TDXRoot = r.Env.Config.Repository, trust, r.Env.TDXRoot
 	return audit.Release(ctx, src, dir, s)
 }

@@ -136,11 +136,29 @@ func (w *World) pushTag(ctx context.Context, tag release.Tag, commit string) err
 	case err != nil:
 		return err
 	case at != commit:
-		next := release.Tag{Family: tag.Family, Version: tag.Version.NextPatch()}
+		next, err := nextFree(ctx, client, tag)
+		if err != nil {
+			return err
+		}
 		return &fault.Error{Code: fault.General, Message: tag.String() + " was rehearsed from another commit",
 			Expected: at, Got: commit, Hint: "a tag never moves: release the next free one, -tag=" + next.String() + ", or run `go tool mage rehearse:reset`"}
 	}
 	return nil
+}
+
+// nextFree is the smallest version above tag's that no tag has.
+func nextFree(ctx context.Context, client *github.Client, tag release.Tag) (release.Tag, error) {
+	tags, err := client.Tags(ctx)
+	taken := map[string]bool{}
+	for _, t := range tags {
+		taken[t.Name] = true
+	}
+	for {
+		tag.Version = tag.Version.NextPatch()
+		if !taken[tag.String()] {
+			return tag, err
+		}
+	}
 }
 
 func (w *World) client() (*github.Client, error) {

@@ -1,0 +1,85 @@
+package kmsrelease
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/calimero-network/mero-tee/internal/pipeline"
+	"github.com/calimero-network/mero-tee/internal/release"
+)
+
+// Print copies a staged asset to w.
+func (r *Release) Print(w io.Writer, asset string) error {
+	f, err := os.Open(filepath.Join(r.assets(), filepath.Base(asset)))
+	if err != nil {
+		return err
+	}
+	defer f.Close() //nolint:errcheck // read only
+	_, err = io.Copy(w, f)
+	return err
+}
+
+// Report ends a whole release with what a person wants to know: on the
+// console, and in a workflow also on the run's summary page.
+func (r *Release) Report(run *pipeline.Run) error {
+	var table bytes.Buffer
+	if err := run.Report(&table); err != nil {
+		return err
+	}
+	for line := range strings.Lines(table.String()) {
+		r.console.Infof("%s", line)
+	}
+	facts, err := r.facts()
+	if err != nil {
+		return err
+	}
+	for _, f := range facts {
+		r.console.Infof("%-9s %s", f[0], f[1])
+	}
+	return r.summarize(table.String(), facts)
+}
+
+func (r *Release) facts() ([][2]string, error) {
+	images, err := r.readImages()
+	if err != nil {
+		return nil, err
+	}
+	out := [][2]string{{"released", r.Tag.String()}}
+	if r.Env.Banner != "" {
+		out = append(out, [2]string{"note", r.Env.Banner})
+	}
+	for _, profile := range release.Profiles() {
+		tag, err := r.imageTag(profile)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, [2]string{"image", tag.Context().Digest(images[profile].String()).String() + " (" + string(profile) + ")"})
+	}
+	return append(out, [2]string{"assets", r.assets()},
+		[2]string{"ledger", filepath.Join(Dir(r.Env.Dist, r.Tag), pipeline.LedgerName)},
+		[2]string{"verify", "go tool mage verify:release " + r.Tag.String()}), nil
+}
+
+// summarize appends Markdown to the file that GitHub Actions shows on the run's page.
+func (r *Release) summarize(table string, facts [][2]string) error {
+	path := r.Env.Config.StepSummary
+	if path == "" {
+		return nil
+	}
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	defer f.Close() //nolint:errcheck // the write below is checked
+	var page strings.Builder
+	fmt.Fprintf(&page, "## %s\n\n```text\n%s```\n\n", r.Tag, table)
+	for _, fact := range facts {
+		fmt.Fprintf(&page, "- %s: `%s`\n", fact[0], fact[1])
+	}
+	_, err = f.WriteString(page.String())
+	return err
+}

@@ -1,0 +1,5 @@
+#!/usr/bin/env bash
+# Prints the compose hash of each profile. Usage: compute-compose-hash.sh [VERSION]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+MERO_KMS_VERSION="${1:-${MERO_KMS_VERSION:-}}" exec go tool mage kms:composeHash

@@ -1,0 +1,5 @@
+#!/usr/bin/env bash
+# Writes attestation-policy-{profile}.json for each profile. Usage: generate-attestation-policy.sh [VERSION]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+MERO_KMS_VERSION="${1:-${MERO_KMS_VERSION:-}}" exec go tool mage kms:policy

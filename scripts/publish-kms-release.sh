@@ -1,0 +1,5 @@
+#!/usr/bin/env bash
+# Uploads all assets to the tag's release, audits the draft and makes it public. Usage: publish-kms-release.sh [VERSION]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+MERO_KMS_VERSION="${1:-${MERO_KMS_VERSION:-}}" exec go tool mage kms:publish
