@@ -10,14 +10,6 @@ import (
 	"github.com/calimero-network/mero-tee/internal/tdx"
 )
 
-// Evidence is what a node release publishes in its published-mrtds.json.
-// The zero value means that there is no node release yet.
-type Evidence struct {
-	Tag       release.Tag
-	Digest    string // "sha256:" and 64 hex digits of the file
-	Registers map[release.Profile]tdx.Registers
-}
-
 // measurement is the tuple that the evidence holds for a profile, checked.
 func (e Evidence) measurement(p release.Profile) (Measurement, error) {
 	regs, ok := e.Registers[p]

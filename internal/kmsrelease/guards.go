@@ -96,5 +96,5 @@ func (r *Release) readCounterpart() (policies.Evidence, error) {
 	if err != nil {
 		return policies.Evidence{}, err
 	}
-	return evidenceOf(data)
+	return policies.EvidenceOf(data)
 }

@@ -7,10 +7,8 @@ import (
 	"path/filepath"
 
 	"github.com/calimero-network/mero-tee/internal/atomicfile"
-	"github.com/calimero-network/mero-tee/internal/measurement"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
 	"github.com/calimero-network/mero-tee/internal/release"
-	"github.com/calimero-network/mero-tee/internal/tdx"
 	"github.com/calimero-network/mero-tee/policies"
 )
 
@@ -57,17 +55,4 @@ func (r *Release) generatePolicies(_ context.Context, w *pipeline.Work) error {
 		}
 	}
 	return nil
-}
-
-// evidenceOf turns a node release's published-mrtds.json into what policies are made of.
-func evidenceOf(data []byte) (policies.Evidence, error) {
-	published, err := measurement.Decode(data)
-	if err != nil {
-		return policies.Evidence{}, err
-	}
-	ev := policies.Evidence{Tag: published.Tag, Digest: measurement.Sum(data).String(), Registers: map[release.Profile]tdx.Registers{}}
-	for profile, m := range published.Profiles {
-		ev.Registers[profile] = m.Registers()
-	}
-	return ev, nil
 }

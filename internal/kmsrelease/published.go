@@ -38,7 +38,7 @@ func (p published) Measurements(ctx context.Context, node release.Tag) (policies
 	if err != nil {
 		return policies.Evidence{}, err
 	}
-	return evidenceOf(data)
+	return policies.EvidenceOf(data)
 }
 
 func (p published) Policies(ctx context.Context, kms release.Tag) (map[release.Profile]*policies.Policy, error) {

@@ -12,9 +12,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/fault"
 	"github.com/calimero-network/mero-tee/internal/git"
 	"github.com/calimero-network/mero-tee/internal/github"
-	"github.com/calimero-network/mero-tee/internal/measurement"
 	"github.com/calimero-network/mero-tee/internal/release"
-	"github.com/calimero-network/mero-tee/internal/tdx"
 	"github.com/calimero-network/mero-tee/policies"
 )
 
@@ -62,7 +60,7 @@ func (w *World) mergePolicies(dir string, published []byte) error {
 	if err != nil {
 		return err
 	}
-	evidence, err := evidenceOf(published)
+	evidence, err := policies.EvidenceOf(published)
 	if err != nil {
 		return err
 	}
@@ -80,18 +78,6 @@ func (w *World) mergePolicies(dir string, published []byte) error {
 		}
 	}
 	return nil
-}
-
-func evidenceOf(data []byte) (policies.Evidence, error) {
-	p, err := measurement.Decode(data)
-	if err != nil {
-		return policies.Evidence{}, err
-	}
-	ev := policies.Evidence{Tag: p.Tag, Digest: measurement.Sum(data).String(), Registers: map[release.Profile]tdx.Registers{}}
-	for profile, m := range p.Profiles {
-		ev.Registers[profile] = m.Registers()
-	}
-	return ev, nil
 }
 
 // mergeCatalog is the pull request that declares the pair, merged.

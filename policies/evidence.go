@@ -1,0 +1,31 @@
+package policies
+
+import (
+	"github.com/calimero-network/mero-tee/internal/measurement"
+	"github.com/calimero-network/mero-tee/internal/release"
+	"github.com/calimero-network/mero-tee/internal/tdx"
+)
+
+// Evidence is what a node release publishes in its published-mrtds.json.
+// The zero value means that there is no node release yet.
+type Evidence struct {
+	Tag       release.Tag
+	Digest    string // "sha256:" and 64 hex digits of the file
+	Registers map[release.Profile]tdx.Registers
+}
+
+// EvidenceOf reads the bytes of a published-mrtds.json; its errors have code Verification.
+func EvidenceOf(published []byte) (Evidence, error) {
+	p, err := measurement.Decode(published)
+	if err != nil {
+		return Evidence{}, err
+	}
+	if p.Family != release.Node {
+		return Evidence{}, broken("measurements of another family", string(release.Node), string(p.Family))
+	}
+	ev := Evidence{Tag: p.Tag, Digest: measurement.Sum(published).String(), Registers: map[release.Profile]tdx.Registers{}}
+	for profile, m := range p.Profiles {
+		ev.Registers[profile] = m.Registers()
+	}
+	return ev, nil
+}
