@@ -31,6 +31,9 @@ func (r *Release) identity() sign.Identity {
 // adopted, a bundle that verifies for the asset's digest is kept, and only the
 // rest is signed, with one token, one key and one certificate.
 func (r *Release) sign(ctx context.Context, w *pipeline.Work) error {
+	if r.Env.Config.CosignPassword != "" {
+		w.Infof("COSIGN_PASSWORD is set; keyless signing has no use for it")
+	}
 	trust, err := r.Env.Trust(ctx)
 	if err != nil {
 		return err

@@ -1,0 +1,76 @@
+package rehearsal_test
+
+import (
+	"bytes"
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/calimero-network/mero-tee/internal/config"
+	"github.com/calimero-network/mero-tee/internal/console"
+	"github.com/calimero-network/mero-tee/internal/rehearsal"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/network"
+)
+
+func open(t *testing.T, dist string) (*rehearsal.World, error) {
+	t.Helper()
+	cfg, err := config.Load(func(string) (string, bool) { return "", false })
+	require.NoError(t, err)
+	cfg.KMSVersion, cfg.TEEVersion = "0.1.0", "0.1.0"
+	return rehearsal.Open(t.Context(), filepath.Join("..", ".."), dist, cfg, console.New(&bytes.Buffer{}, false))
+}
+
+func TestNothingLeavesTheMachine(t *testing.T) {
+	t.Parallel()
+	w, err := open(t, t.TempDir())
+	require.NoError(t, err)
+	defer w.Close() //nolint:errcheck // test
+	_, err = w.Env.Client().Get("https://example.com/")
+	require.ErrorIs(t, err, network.ErrOutside)
+	for _, host := range w.Hosts() {
+		resp, err := w.Env.Client().Get("https://" + host + "/")
+		require.NoError(t, err, host)
+		require.NoError(t, resp.Body.Close())
+	}
+	resp, err := w.Env.Client().Get("https://api.github.com/repos/" + config.DefaultRepository + "/releases")
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	require.Equal(t, http.StatusOK, resp.StatusCode)
+}
+
+func TestTheWorldHasOneUser(t *testing.T) {
+	t.Parallel()
+	dist := t.TempDir()
+	first, err := open(t, dist)
+	require.NoError(t, err)
+	_, err = open(t, dist)
+	require.ErrorContains(t, err, "another command is using the rehearsal")
+	require.NoError(t, first.Close())
+	again, err := open(t, dist)
+	require.NoError(t, err, "the lock goes with its holder")
+	require.Equal(t, first.Env.TDXRoot, again.Env.TDXRoot, "the simulated hardware stays the same")
+	require.NoError(t, again.Close())
+}
+
+func TestEachRehearsalHasItsOwnHardware(t *testing.T) {
+	t.Parallel()
+	a, err := open(t, t.TempDir())
+	require.NoError(t, err)
+	defer a.Close() //nolint:errcheck // test
+	b, err := open(t, t.TempDir())
+	require.NoError(t, err)
+	defer b.Close() //nolint:errcheck // test
+	require.NotEqual(t, a.Env.TDXRoot, b.Env.TDXRoot)
+}
+
+func TestDamagedSeedIsRefused(t *testing.T) {
+	t.Parallel()
+	dist := t.TempDir()
+	require.NoError(t, os.MkdirAll(filepath.Join(dist, "rehearsal"), 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(dist, "rehearsal", "tdx.seed"), []byte("short"), 0o600))
+	_, err := open(t, dist)
+	require.ErrorContains(t, err, "has 5 bytes, not 32")
+}
