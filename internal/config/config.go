@@ -84,7 +84,7 @@ func Load(lookup Lookup) (*Config, error) {
 		Actions:    get("GITHUB_ACTIONS", "") == "true",
 		Repository: get("GITHUB_REPOSITORY", DefaultRepository), RefName: get("GITHUB_REF_NAME", ""),
 		StepSummary: get("GITHUB_STEP_SUMMARY", ""),
-		KMSVersion: get("MERO_KMS_VERSION", ""), TEEVersion: get("MERO_TEE_VERSION", ""),
+		KMSVersion:  get("MERO_KMS_VERSION", ""), TEEVersion: get("MERO_TEE_VERSION", ""),
 		GCPProject: get("GCP_PROJECT_ID", ""), GCPZone: get("GCP_ZONE", ""), GCPFamily: get("GCP_IMAGE_FAMILY", ""),
 		Registry: get("GHCR_REGISTRY", "ghcr.io/calimero-network"), DstackURL: get("PHALA_DSTACK_URL", ""),
 		ITAURL: get("ITA_API_URL", ""), CatalogPath: get("COMPATIBILITY_CATALOG_PATH", ""),

@@ -80,21 +80,26 @@ func (p *Progress) Close() {
 }
 
 func (p *Progress) show() {
-	text := p.text()
-	switch {
-	case p.terminal:
-		p.setLive(text)
-	case text != "":
+	if p.terminal {
+		p.setLive(p.text(0))
+		return
+	}
+	if text := p.text(quiet); text != "" {
 		p.out.line(Info, "still running: "+text)
 	}
 }
 
-func (p *Progress) text() string {
+// quiet is how long a step may run before a heartbeat mentions it.
+const quiet = 10 * time.Second
+
+func (p *Progress) text(atLeast time.Duration) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	parts := make([]string, 0, len(p.running))
 	for _, r := range p.running {
-		parts = append(parts, fmt.Sprintf("%s %.0f s", r.name, p.now().Sub(r.since).Seconds()))
+		if took := p.now().Sub(r.since); took >= atLeast {
+			parts = append(parts, fmt.Sprintf("%s %.0f s", r.name, took.Seconds()))
+		}
 	}
 	return strings.Join(parts, ", ")
 }

@@ -2,17 +2,15 @@ package sign
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
-	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/calimero-network/mero-tee/internal/atomicfile"
+	"github.com/calimero-network/mero-tee/internal/checksum"
 	"github.com/calimero-network/mero-tee/internal/fault"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
@@ -81,16 +79,10 @@ func file(ctx context.Context, signer func() (*Signer, error), v *Verifier, path
 	return true, atomicfile.Write(path+release.BundleSuffix, raw, 0o644)
 }
 
-func digestOf(path string) (sum [32]byte, err error) {
-	f, err := os.Open(path)
+func digestOf(path string) ([32]byte, error) {
+	sum, _, err := checksum.Digest(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return sum, &fault.Error{Code: fault.MissingAsset, Message: "nothing to sign", Expected: filepath.Base(path), Got: "no such file", Err: err}
 	}
-	if err != nil {
-		return sum, err
-	}
-	defer f.Close() //nolint:errcheck // read-only handle
-	h := sha256.New()
-	_, err = io.Copy(h, f)
-	return [32]byte(h.Sum(nil)), err
+	return sum, err
 }
