@@ -15,4 +15,6 @@ func (Guard) All(ctx context.Context) error { return door.Exit(door.Guards(ctx))
 func (Guard) Selftest() error { return door.Exit(door.GuardSelfTest()) }
 
 // Docs is guard 1: a change of release files since BASE needs a change of their documentation.
-func (Guard) Docs(ctx context.Context, base string) error { return door.Exit(door.GuardDocs(ctx, base)) }
+func (Guard) Docs(ctx context.Context, base string) error {
+	return door.Exit(door.GuardDocs(ctx, base))
+}

@@ -105,7 +105,8 @@ func verify(ctx context.Context, name string, quick bool, folder string) (err er
 	}
 	result.Results.Print(c)
 	if err := result.Results.Err(); err != nil {
-		return err
+		return &fault.Error{Code: fault.CodeOf(err), Step: "verify:release",
+			Message: fmt.Sprintf("%s is not to be trusted: %d of %d checks failed", tag, result.Results.Count(check.Failed), len(result.Results))}
 	}
 	c.Infof("%s was built from commit %s by %s%s", tag, result.Commit, tag.Family.Workflow(), banner(env.Banner))
 	return nil

@@ -247,7 +247,7 @@ func TestADraftsNotesAreBroughtUpToDateAPublicReleasesAreNot(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, p.Names, result.Kept)
 	require.Equal(t, "other notes", rel.Body)
-	rel, err = w.run(nil).MakePublic(t.Context(), rel)
+	_, err = w.run(nil).MakePublic(t.Context(), rel)
 	require.NoError(t, err)
 	p.Notes = "too late"
 	rel, _, err = w.run(nil).Fill(t.Context(), p)
