@@ -31,7 +31,7 @@ func (r *Release) Report(run *pipeline.Run) error {
 		return err
 	}
 	for line := range strings.Lines(table.String()) {
-		r.console.Infof("%s", line)
+		r.console.Infof("%s", strings.TrimRight(line, " \n"))
 	}
 	facts, err := r.facts()
 	if err != nil {
