@@ -3,6 +3,8 @@ package console
 import (
 	"bytes"
 	"errors"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -53,6 +55,14 @@ func TestLiveLineIsRedrawnUnderNewLines(t *testing.T) {
 		"\r\x1b[K[INFO] hello\nkms:sbom 3 s, kms:policy 3 s"+
 		"\r\x1b[Kkms:policy 3 s"+
 		"\r\x1b[K", b.String())
+}
+
+func TestPathIsRelativeBelowTheWorkingDirectory(t *testing.T) {
+	t.Parallel()
+	dir, err := os.Getwd()
+	require.NoError(t, err)
+	require.Equal(t, filepath.Join("dist", "x"), Path(filepath.Join(dir, "dist", "x")))
+	require.Equal(t, filepath.Dir(dir), Path(filepath.Dir(dir)))
 }
 
 func TestHeartbeatOffTerminal(t *testing.T) {

@@ -71,19 +71,8 @@ func environmentOf(ctx context.Context, p place, cfg *config.Config, c *console.
 	if err != nil {
 		return nil, nil, err
 	}
-	c.Infof("rehearsal: outside systems are answered on loopback and kept in %s; nothing leaves this machine", relative(world.State))
+	c.Infof("rehearsal: outside systems are answered on loopback and kept in %s; nothing leaves this machine", console.Path(world.State))
 	return world.Env, world, nil
-}
-
-func relative(path string) string {
-	dir, err := os.Getwd()
-	if err != nil {
-		return path
-	}
-	if rel, err := filepath.Rel(dir, path); err == nil && filepath.IsLocal(rel) {
-		return rel
-	}
-	return path
 }
 
 // tagOf is the tag to release: the flag's, the workflow's, or that of MERO_KMS_VERSION.

@@ -10,6 +10,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/audit"
 	"github.com/calimero-network/mero-tee/internal/check"
 	"github.com/calimero-network/mero-tee/internal/config"
+	"github.com/calimero-network/mero-tee/internal/console"
 	"github.com/calimero-network/mero-tee/internal/fault"
 	"github.com/calimero-network/mero-tee/internal/git"
 	"github.com/calimero-network/mero-tee/internal/github"
@@ -186,7 +187,7 @@ func Reset() error {
 	if err != nil {
 		return report(err)
 	}
-	Console().Infof("removing %s", relative(p.dist))
+	Console().Infof("removing %s", console.Path(p.dist))
 	return report(os.RemoveAll(p.dist))
 }
 

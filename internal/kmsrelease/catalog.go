@@ -7,6 +7,7 @@ import (
 
 	"github.com/calimero-network/mero-tee/catalog"
 	"github.com/calimero-network/mero-tee/internal/atomicfile"
+	"github.com/calimero-network/mero-tee/internal/console"
 	"github.com/calimero-network/mero-tee/internal/github"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
 	"github.com/calimero-network/mero-tee/internal/release"
@@ -23,7 +24,7 @@ func (r *Release) stageCatalog(_ context.Context, w *pipeline.Work) error {
 	if err != nil {
 		return err
 	}
-	w.Infof("staged %d catalog entries in %s", len(staged.Entries), r.work(catalogFile))
+	w.Infof("staged %d catalog entries in %s", len(staged.Entries), console.Path(r.work(catalogFile)))
 	return r.writeCatalog(staged)
 }
 

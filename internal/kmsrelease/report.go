@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/calimero-network/mero-tee/internal/console"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
@@ -59,8 +60,8 @@ func (r *Release) facts() ([][2]string, error) {
 		}
 		out = append(out, [2]string{"image", tag.Context().Digest(images[profile].String()).String() + " (" + string(profile) + ")"})
 	}
-	return append(out, [2]string{"assets", r.assets()},
-		[2]string{"ledger", filepath.Join(Dir(r.Env.Dist, r.Tag), pipeline.LedgerName)},
+	return append(out, [2]string{"assets", console.Path(r.assets())},
+		[2]string{"ledger", console.Path(filepath.Join(Dir(r.Env.Dist, r.Tag), pipeline.LedgerName))},
 		[2]string{"verify", "go tool mage verify:release " + r.Tag.String()}), nil
 }
 
