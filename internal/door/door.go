@@ -165,11 +165,12 @@ func (s *session) fail(target string, err error) error {
 	if err == nil {
 		return nil
 	}
+	err = fault.At(target, err)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var blocked *pipeline.BlockedError
 	if s.failure == nil || !errors.As(err, &blocked) {
-		s.console.Fault(fault.At(target, err))
+		s.console.Fault(err)
 	}
 	if s.failure == nil {
 		s.failure = err
