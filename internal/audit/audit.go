@@ -48,7 +48,7 @@ type Subject struct {
 // Report is what was found.
 type Report struct {
 	Tag     release.Tag
-	Commit  string            // the commit that every certificate names
+	Commit  string            // the one commit that the certificates name; empty when no signature stands or they differ
 	Digests map[string]string // asset name to "sha256:…", of the bytes that were read
 	Results check.Results
 }
@@ -96,9 +96,12 @@ func (a *auditor) completeness(listed []Asset) (present []Asset) {
 		}
 		present = append(present, listed[i])
 	}
-	for _, x := range listed {
+	for i, x := range listed {
 		if !slices.Contains(expected, x.Name) {
 			a.add(check.Fail("asset "+x.Name, fault.Verification, "not an asset of this family, so nothing vouches for it", "no such file", x.Name))
+		}
+		if slices.ContainsFunc(listed[:i], func(y Asset) bool { return y.Name == x.Name }) {
+			a.add(check.Fail("asset "+x.Name, fault.Verification, "listed twice, so it is not said which one is meant", "one "+x.Name, "another"))
 		}
 	}
 	if len(present) == len(expected) && len(listed) == len(expected) {

@@ -10,8 +10,8 @@ import (
 // publisher, or what somebody downloaded by other means.
 type Folder struct{ Dir string }
 
-// Assets lists the regular files of the folder that belong to a release;
-// hidden files and the ledger are not part of one.
+// Assets lists the regular files of the folder. A symbolic link is not listed,
+// nor is a hidden file: no release has one.
 func (f Folder) Assets(context.Context) ([]Asset, error) {
 	entries, err := os.ReadDir(f.Dir)
 	if err != nil {

@@ -2,7 +2,9 @@ package audit
 
 import (
 	"encoding/hex"
-	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	"github.com/calimero-network/mero-tee/internal/check"
 	"github.com/calimero-network/mero-tee/internal/checksum"
@@ -37,7 +39,7 @@ func (a *auditor) checksums() {
 		a.add(a.checksum(name, claimed))
 		delete(claimed, name)
 	}
-	for name := range claimed {
+	for _, name := range slices.Sorted(maps.Keys(claimed)) {
 		a.add(check.Fail("checksum of "+name, fault.Verification, "listed, but not an asset of this family", "no such line", name))
 	}
 }
@@ -71,13 +73,15 @@ func (a *auditor) signatures() {
 		if err == nil {
 			a.mu.Lock()
 			commits[certificate.Commit] = true
-			a.report.Commit = certificate.Commit
 			a.mu.Unlock()
 		}
 		return check.Of("signature of "+name, err)
 	})...)
-	if len(commits) > 1 {
-		a.add(check.Fail("commit", fault.Verification, "assets were signed from different commits", "one commit", fmt.Sprintf("%d commits", len(commits))))
+	switch found := slices.Sorted(maps.Keys(commits)); {
+	case len(found) == 1:
+		a.report.Commit = found[0]
+	case len(found) > 1:
+		a.add(check.Fail("commit", fault.Verification, "assets were signed from different commits", "one commit", strings.Join(found, ", ")))
 	}
 }
 

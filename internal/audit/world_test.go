@@ -1,0 +1,334 @@
+package audit_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sigstore/sigstore-go/pkg/root"
+	"github.com/stretchr/testify/require"
+
+	"github.com/calimero-network/mero-tee/internal/audit"
+	"github.com/calimero-network/mero-tee/internal/check"
+	"github.com/calimero-network/mero-tee/internal/checksum"
+	"github.com/calimero-network/mero-tee/internal/compose"
+	"github.com/calimero-network/mero-tee/internal/measurement"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/sigstore"
+	"github.com/calimero-network/mero-tee/internal/release"
+	"github.com/calimero-network/mero-tee/internal/sign"
+	"github.com/calimero-network/mero-tee/internal/tdx"
+	"github.com/calimero-network/mero-tee/policies"
+)
+
+const (
+	repository = "calimero-network/mero-tee"
+	kmsImage   = "ghcr.io/calimero-network/mero-kms"
+	commit     = "0123456789abcdef0123456789abcdef01234567"
+	other      = "fedcba9876543210fedcba9876543210fedcba98"
+)
+
+var (
+	stable    = release.Tag{Family: release.KMS, Version: release.Version{Major: 1, Minor: 2}}
+	candidate = release.Tag{Family: release.KMS, Version: release.Version{Major: 1, Minor: 2, Candidate: 1}}
+	node      = release.Tag{Family: release.Node, Version: release.Version{Major: 1, Minor: 1}}
+	tdxRoot   = sha256.Sum256([]byte("a TDX root"))
+
+	local   *sigstore.Instance // shared by all tests
+	scratch string             // of the whole test binary
+)
+
+func TestMain(m *testing.M) { os.Exit(withSigstore(m.Run)) }
+
+func withSigstore(run func() int) int {
+	ctx, cancel := context.WithTimeout(context.Background(), 9*time.Minute)
+	defer cancel()
+	var err error
+	if scratch, err = os.MkdirTemp("", "audit-"); err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(scratch) //nolint:errcheck // scratch
+	if local, err = startSigstore(ctx, filepath.Join(scratch, "sigstore")); err != nil {
+		panic(err)
+	}
+	code := run()
+	if err := local.Close(); err != nil {
+		panic(err)
+	}
+	return code
+}
+
+func startSigstore(ctx context.Context, dir string) (*sigstore.Instance, error) {
+	return sigstore.Start(ctx, sigstore.Options{Dir: dir, ToolsDir: "../../tools", Log: func(s string) { fmt.Fprintln(os.Stderr, s) }})
+}
+
+func trust(t testing.TB, i *sigstore.Instance) root.TrustedMaterial {
+	t.Helper()
+	tm, err := sign.TrustedRoot(i.TrustedRootPath)
+	require.NoError(t, err)
+	return tm
+}
+
+// complete is the one good release of the binary, made and signed at its first use.
+var complete = sync.OnceValues(func() (string, error) {
+	dir := filepath.Join(scratch, "complete")
+	if err := stage(dir, stable, nil); err != nil {
+		return "", err
+	}
+	return dir, sealIn(local.SigningConfigPath, dir, identityOf(stable))
+})
+
+// released is a copy of it that a test may damage.
+func released(t testing.TB) string {
+	t.Helper()
+	dir, err := complete()
+	require.NoError(t, err)
+	mine := filepath.Join(t.TempDir(), "release")
+	require.NoError(t, os.CopyFS(mine, os.DirFS(dir)))
+	return mine
+}
+
+// edit changes what is written under a name, before anything that refers to it is made.
+type edit func(name, content string) string
+
+// made is a release of the tag with an edit, signed by the right workflow. The
+// bundles of what did not change are the complete release's.
+func made(t testing.TB, tag release.Tag, change edit) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "release")
+	if tag == stable {
+		dir = released(t)
+		require.NoError(t, os.Remove(filepath.Join(dir, release.ChecksumsAsset)))
+	}
+	require.NoError(t, stage(dir, tag, change))
+	require.NoError(t, seal(dir, identityOf(tag)))
+	return dir
+}
+
+func identityOf(tag release.Tag) sign.Identity {
+	return sign.Identity{Repository: repository, Workflow: tag.Family.Workflow(), Tag: tag, Commit: commit}
+}
+
+// seal signs anew whatever has no bundle of this identity, in a log of Rekor v1:
+// it answers at once, where v2 waits for a batch (a second, 2026-11-23).
+func seal(dir string, id sign.Identity) error {
+	return sealIn(local.SigningConfigRekorV1Path, dir, id)
+}
+
+// sealIn writes the checksums if there are none, and signs.
+func sealIn(config, dir string, id sign.Identity) error {
+	if _, err := os.Stat(filepath.Join(dir, release.ChecksumsAsset)); err != nil {
+		if _, err := checksum.Write(dir, id.Tag.Family.Assets()); err != nil {
+			return err
+		}
+	}
+	tm, err := sign.TrustedRoot(local.TrustedRootPath)
+	if err != nil {
+		return err
+	}
+	v, err := sign.NewVerifier(tm, id)
+	if err != nil {
+		return err
+	}
+	_, err = sign.Files(context.Background(), signer(config, id), v, dir, id.Tag.Family.SignedAssets())
+	return err
+}
+
+func signer(config string, id sign.Identity) sign.SignerFunc {
+	return func(ctx context.Context) (*sign.Signer, error) {
+		sc, err := sign.SigningConfig(config)
+		if err != nil {
+			return nil, err
+		}
+		url := local.TokenURL(id.Repository, id.Workflow, id.Ref(), id.Commit)
+		return sign.NewSigner(ctx, sign.Config{SigningConfig: sc, Token: sign.RequestToken(http.DefaultClient, url, local.Bearer(), sign.Audience)})
+	}
+}
+
+// judge audits a folder as somebody who knows the tag and its commit.
+func judge(t testing.TB, dir string, s audit.Subject) *audit.Report {
+	t.Helper()
+	return judgeSource(t, audit.Folder{Dir: dir}, s)
+}
+
+func judgeSource(t testing.TB, src audit.Source, s audit.Subject) *audit.Report {
+	t.Helper()
+	if s.Trust == nil {
+		s.Trust = trust(t, local)
+	}
+	s.Repository, s.TDXRoot = repository, tdxRoot
+	report, err := audit.Release(t.Context(), src, t.TempDir(), s)
+	require.NoError(t, err)
+	return report
+}
+
+// failed lists the names of the failed checks, in order.
+func failed(rs check.Results) []string {
+	var out []string
+	for _, r := range rs {
+		if !r.OK() {
+			out = append(out, r.Name)
+		}
+	}
+	return out
+}
+
+// stage makes the unsigned assets of a release with the project's own packages.
+func stage(dir string, tag release.Tag, change edit) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	if change == nil {
+		change = func(_, content string) string { return content }
+	}
+	s := &stager{dir: dir, tag: tag, change: change, images: map[release.Profile]measurement.Image{}, hashes: map[release.Profile]measurement.SHA256{}}
+	if tag.Family == release.Node {
+		return s.nodeMeasurements()
+	}
+	for _, profile := range release.Profiles() {
+		if err := s.profile(profile); err != nil {
+			return err
+		}
+	}
+	return s.rest()
+}
+
+type stager struct {
+	dir    string
+	tag    release.Tag
+	change edit
+	images map[release.Profile]measurement.Image
+	hashes map[release.Profile]measurement.SHA256
+}
+
+func (s *stager) write(name string, content []byte) ([]byte, error) {
+	content = []byte(s.change(name, string(content)))
+	return content, os.WriteFile(filepath.Join(s.dir, name), content, 0o600)
+}
+
+// profile writes a policy and the compose file that pins it.
+func (s *stager) profile(profile release.Profile) error {
+	policy, err := policyOf(profile, s.tag.Version)
+	if err != nil {
+		return err
+	}
+	if policy, err = s.write(release.PolicyAsset(profile), policy); err != nil {
+		return err
+	}
+	s.images[profile] = measurement.Image{Name: fmt.Sprintf("%s:%s-%s", kmsImage, s.tag.Version, profile), Digest: measurement.Sum([]byte(profile))}
+	app, err := s.compose(profile, sha256.Sum256(policy))
+	if err != nil {
+		return err
+	}
+	if app, err = s.write(release.ComposeAsset(profile), app); err != nil {
+		return err
+	}
+	s.hashes[profile] = compose.Hash(app)
+	return nil
+}
+
+func (s *stager) compose(profile release.Profile, policy [32]byte) ([]byte, error) {
+	source, err := os.ReadFile("../../docker/mero-kms/docker-compose.yaml")
+	if err != nil {
+		return nil, err
+	}
+	file, err := compose.Canonical(context.Background(), source, map[string]string{
+		"KMS_IMAGE":                kmsImage + "@" + s.images[profile].Digest.String(),
+		"MERO_KMS_VERSION":         s.tag.Version.String(),
+		"MERO_KMS_PROFILE":         string(profile),
+		"MERO_KMS_POLICY_URL":      "https://github.com/" + repository + "/releases/download/" + s.tag.String() + "/" + release.PolicyAsset(profile),
+		"MERO_KMS_POLICY_SHA256":   hex.EncodeToString(policy[:]),
+		"MERO_KMS_TDX_ROOT_SHA256": hex.EncodeToString(tdxRoot[:]),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return compose.AppCompose(profile, file)
+}
+
+// rest writes what speaks of all profiles.
+func (s *stager) rest() error {
+	hashes := map[release.Profile][sha256.Size]byte{}
+	for profile, h := range s.hashes {
+		hashes[profile] = h
+	}
+	list, err := compose.FormatHashes(hashes)
+	if err != nil {
+		return err
+	}
+	platform, err := os.ReadFile("../../docker/mero-kms/dstack-platform.json")
+	if err != nil {
+		return err
+	}
+	p, err := measurement.DecodePlatform(platform)
+	if err != nil {
+		return err
+	}
+	published, err := measurement.PredictKMS(s.tag, commit, p, s.images, s.hashes)
+	if err != nil {
+		return err
+	}
+	encoded, err := published.Encode()
+	if err != nil {
+		return err
+	}
+	document, err := os.ReadFile("../sbom/testdata/small.spdx.json")
+	if err != nil {
+		return err
+	}
+	for name, content := range map[string][]byte{release.ComposeHashAsset: list, release.MeasurementsAsset: encoded, release.SBOMAsset: document} {
+		if _, err := s.write(name, content); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *stager) nodeMeasurements() error {
+	p := &measurement.Published{SchemaVersion: measurement.SchemaVersion, Family: release.Node, Tag: s.tag, Commit: commit,
+		Profiles: map[release.Profile]measurement.Profile{}}
+	for _, profile := range release.Profiles() {
+		r := registersOf(profile)
+		p.Profiles[profile] = measurement.Profile{MRTD: r.MRTD, RTMR0: r.RTMR0, RTMR1: r.RTMR1, RTMR2: r.RTMR2, RTMR3: &r.RTMR3,
+			Owners: measurement.OwnersOf(release.Node),
+			Image:  measurement.Image{Name: "mero-tee-" + string(profile), Digest: measurement.Sum([]byte(profile))},
+			Evidence: measurement.Evidence{Quote: measurement.Sum([]byte("quote")), EventLog: measurement.Sum([]byte("log")),
+				Collateral: measurement.Sum([]byte("collateral")), Boots: 2}}
+	}
+	data, err := p.Encode()
+	if err == nil {
+		_, err = s.write(release.MeasurementsAsset, data)
+	}
+	return err
+}
+
+func register(seed byte) tdx.Register {
+	return tdx.Register(bytes.Repeat([]byte{seed}, tdx.RegisterSize))
+}
+
+func registersOf(p release.Profile) tdx.Registers {
+	return tdx.Registers{MRTD: register(0xa0), RTMR0: register(0xa1), RTMR1: register(0xb0), RTMR2: register(byte(len(p))), RTMR3: tdx.ProfileRTMR3(string(p))}
+}
+
+// policyOf is a policy in force with the tuple of one node release.
+func policyOf(p release.Profile, v release.Version) ([]byte, error) {
+	ev := policies.Evidence{Tag: node, Digest: "sha256:" + strings.Repeat("0", 63) + "1", Registers: map[release.Profile]tdx.Registers{p: registersOf(p)}}
+	working, err := policies.Promote(&policies.Working{SchemaVersion: policies.SchemaVersion, Profile: p, AllowedTCBStatus: []string{"UpToDate"},
+		Measurements: []policies.Measurement{}, Revoked: []policies.Revocation{}}, ev)
+	if err != nil {
+		return nil, err
+	}
+	policy, err := policies.Generate(working, v, ev)
+	if err != nil {
+		return nil, err
+	}
+	return policy.Encode()
+}
