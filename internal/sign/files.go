@@ -13,6 +13,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/checksum"
 	"github.com/calimero-network/mero-tee/internal/fault"
 	"github.com/calimero-network/mero-tee/internal/release"
+	"github.com/calimero-network/mero-tee/internal/signature"
 )
 
 // parallel signatures wait for the log together: a Rekor v2 server looks once a
@@ -60,7 +61,7 @@ func file(ctx context.Context, signer func() (*Signer, error), v *Verifier, path
 	if err != nil {
 		return false, err
 	}
-	if raw, err := readLimited(path+release.BundleSuffix, MaxBundleSize); err == nil {
+	if raw, err := signature.ReadLimited(path+release.BundleSuffix, MaxBundleSize); err == nil {
 		if _, err := v.Verify(digest, raw); err == nil {
 			return false, nil
 		}

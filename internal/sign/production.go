@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -14,9 +13,8 @@ import (
 	"github.com/sigstore/sigstore-go/pkg/tuf"
 
 	"github.com/calimero-network/mero-tee/internal/fault"
+	"github.com/calimero-network/mero-tee/internal/signature"
 )
-
-const maxTrust = 1 << 20 // bytes of a trusted root or a signing config
 
 // TrustedRoot reads the trusted root in the file at path, or, when path is
 // empty, Sigstore's public one: over TUF, from the root that cosign carries.
@@ -24,11 +22,7 @@ func TrustedRoot(path string) (root.TrustedMaterial, error) {
 	if path == "" {
 		return public("trusted root", cosign.TrustedRoot)
 	}
-	tm, err := fromFile("trusted root", path, root.NewTrustedRootFromJSON)
-	if err != nil {
-		return nil, err // a nil *TrustedRoot must not become a TrustedMaterial that is not nil
-	}
-	return tm, nil
+	return signature.TrustedRoot(path)
 }
 
 // SigningConfig reads the signing config in the file at path, or, when path is empty, Sigstore's public one over TUF.
@@ -36,20 +30,7 @@ func SigningConfig(path string) (*root.SigningConfig, error) {
 	if path == "" {
 		return public("signing config", cosign.SigningConfig)
 	}
-	return fromFile("signing config", path, root.NewSigningConfigFromJSON)
-}
-
-func fromFile[T any](what, path string, parse func([]byte) (T, error)) (T, error) {
-	var none T
-	raw, err := readLimited(path, maxTrust)
-	if err != nil {
-		return none, &fault.Error{Code: fault.Usage, Message: "the " + what, Err: err}
-	}
-	t, err := parse(raw)
-	if err != nil {
-		return none, &fault.Error{Code: fault.Usage, Message: "the " + what + " in " + path, Err: err}
-	}
-	return t, nil
+	return signature.FromFile("signing config", path, root.NewSigningConfigFromJSON)
 }
 
 func public[T any](what string, fetch func() (T, error)) (T, error) {
@@ -76,7 +57,7 @@ func noOverride(getenv func(string) string, cache string) error {
 		}
 	}
 	path := filepath.Join(cache, "remote.json")
-	raw, err := readLimited(path, maxTrust)
+	raw, err := signature.ReadLimited(path, signature.MaxTrust)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -91,18 +72,4 @@ func noOverride(getenv func(string) string, cache string) error {
 			Expected: tuf.DefaultMirror, Got: fmt.Sprintf("%q in %s", remote.Mirror, path), Hint: "remove " + path}
 	}
 	return nil
-}
-
-// readLimited reads at most limit bytes and refuses a longer file.
-func readLimited(path string, limit int64) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close() //nolint:errcheck // read-only handle
-	raw, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err == nil && int64(len(raw)) > limit {
-		err = fmt.Errorf("%s has more than %d bytes", path, limit)
-	}
-	return raw, err
 }

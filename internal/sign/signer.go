@@ -10,6 +10,7 @@ import (
 	"github.com/sigstore/sigstore-go/pkg/sign"
 
 	"github.com/calimero-network/mero-tee/internal/fault"
+	"github.com/calimero-network/mero-tee/internal/signature"
 )
 
 // signDeadline bounds one signature with all attempts of its requests.
@@ -113,5 +114,5 @@ func (s *Signer) sign(ctx context.Context, digest [32]byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return encode(b)
+	return signature.Encode(b)
 }

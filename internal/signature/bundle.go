@@ -1,4 +1,4 @@
-package sign
+package signature
 
 import (
 	"bytes"
@@ -17,8 +17,8 @@ const MaxBundleSize = 64 << 10
 
 const mediaType = "application/vnd.dev.sigstore.bundle.v0.3+json"
 
-// encode writes a bundle's one form: compact JSON, sorted keys, newline.
-func encode(b *protobundle.Bundle) ([]byte, error) {
+// Encode writes a bundle's one form: compact JSON, sorted keys, newline.
+func Encode(b *protobundle.Bundle) ([]byte, error) {
 	raw, err := protojson.Marshal(b)
 	if err != nil {
 		return nil, err
@@ -50,7 +50,7 @@ func decode(raw []byte) (*bundle.Bundle, error) {
 	if err := signsOneFile(b); err != nil {
 		return nil, err
 	}
-	again, err := encode(b)
+	again, err := Encode(b)
 	if err != nil {
 		return nil, err
 	}
