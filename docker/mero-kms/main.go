@@ -63,6 +63,10 @@ func serve(ctx context.Context, args, environ []string, log *slog.Logger) error 
 	if err != nil {
 		return err
 	}
+	signer, err := kms.NewPolicySigner(config)
+	if err != nil {
+		return err
+	}
 	listener, err := kms.Listen(config.Listen, os.LookupEnv)
 	if err != nil {
 		return err
@@ -70,7 +74,7 @@ func serve(ctx context.Context, args, environ []string, log *slog.Logger) error 
 	agent := guest.New(config.GuestSocket)
 	defer agent.Close()
 	go announce(ctx, agent, log)
-	service := kms.New(config, kms.Parts{Guest: agent, Verifier: verifier, Transport: http.DefaultTransport, Now: time.Now, Log: log})
+	service := kms.New(config, kms.Parts{Guest: agent, Verifier: verifier, Transport: http.DefaultTransport, PolicySigner: signer, Now: time.Now, Log: log})
 	return service.Serve(ctx, listener)
 }
 

@@ -23,12 +23,19 @@ type Config struct {
 	Profile      release.Profile
 	PolicyURL    *url.URL // https or file
 	PolicySHA256 string   // 64 hex digits; empty means not pinned
+	TrustedRoot  string   // path of Sigstore's trusted_root.json; empty: the policy needs no signature
 	TDXRoot      string   // SHA-256 of the DER of the one trusted root, 64 hex digits
 	Listen       string   // host:port
 	GuestSocket  string
 	ChallengeTTL time.Duration
 	KeyPrefix    string // without slashes at its ends
 }
+
+// repository is whose releases this service belongs to.
+const repository = "calimero-network/mero-tee"
+
+// tag is the release that this service is of.
+func (c Config) tag() release.Tag { return release.Tag{Family: release.KMS, Version: c.Version} }
 
 // Intel says whether the one trusted root is Intel's.
 func (c Config) Intel() bool { return c.TDXRoot == tdx.IntelRootSHA256 }

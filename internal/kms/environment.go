@@ -48,8 +48,7 @@ func (c *Config) readProfile(env map[string]string) (err error) {
 }
 
 func (c *Config) readPolicy(env map[string]string) error {
-	tag := release.Tag{Family: release.KMS, Version: c.Version}
-	asset := fmt.Sprintf("https://github.com/calimero-network/mero-tee/releases/download/%s/%s", tag, release.PolicyAsset(c.Profile))
+	asset := fmt.Sprintf("https://github.com/%s/releases/download/%s/%s", repository, c.tag(), release.PolicyAsset(c.Profile))
 	text := or(env["MERO_KMS_POLICY_URL"], asset)
 	u, err := url.Parse(text)
 	remote := err == nil && u.Scheme == "https" && u.Host != "" && u.User == nil
@@ -58,7 +57,7 @@ func (c *Config) readPolicy(env map[string]string) error {
 		return usage("MERO_KMS_POLICY_URL", "https://host/path without credentials, or file:///path", text)
 	}
 	c.PolicyURL = u
-	c.PolicySHA256 = env["MERO_KMS_POLICY_SHA256"]
+	c.PolicySHA256, c.TrustedRoot = env["MERO_KMS_POLICY_SHA256"], env["MERO_KMS_TRUSTED_ROOT"]
 	if c.PolicySHA256 != "" && !digestForm.MatchString(c.PolicySHA256) {
 		return usage("MERO_KMS_POLICY_SHA256", "64 lower-case hex digits", c.PolicySHA256)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 )
 
@@ -21,16 +22,17 @@ func redirect(r *http.Request, via []*http.Request) error {
 	return nil
 }
 
-func (s *policySource) fetch(ctx context.Context) ([]byte, error) {
-	if s.config.PolicyURL.Scheme == "file" {
-		f, err := os.Open(s.config.PolicyURL.Path)
+// fetch reads at most limit bytes from u, which is https or file.
+func (s *policySource) fetch(ctx context.Context, u *url.URL, limit int64) ([]byte, error) {
+	if u.Scheme == "file" {
+		f, err := os.Open(u.Path)
 		if err != nil {
 			return nil, err
 		}
 		defer f.Close() //nolint:errcheck // read side
-		return readPolicy(f)
+		return readAtMost(f, limit)
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.config.PolicyURL.String(), nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -40,15 +42,15 @@ func (s *policySource) fetch(ctx context.Context) ([]byte, error) {
 	}
 	defer resp.Body.Close() //nolint:errcheck // read side
 	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s answered %s", s.config.PolicyURL.Host, resp.Status)
+		return nil, fmt.Errorf("%s answered %s", u.Host, resp.Status)
 	}
-	return readPolicy(resp.Body)
+	return readAtMost(resp.Body, limit)
 }
 
-func readPolicy(r io.Reader) ([]byte, error) {
-	data, err := io.ReadAll(io.LimitReader(r, maxPolicy+1))
-	if err == nil && len(data) > maxPolicy {
-		err = fmt.Errorf("more than %d bytes", maxPolicy)
+func readAtMost(r io.Reader, limit int64) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(r, limit+1))
+	if err == nil && int64(len(data)) > limit {
+		err = fmt.Errorf("more than %d bytes", limit)
 	}
 	return data, err
 }

@@ -26,6 +26,7 @@ const (
 type policyState struct {
 	policy *policies.Policy
 	sha256 string // of its bytes, 64 hex digits
+	signer string // SAN of its verified signature; empty when none is demanded
 	reason string // why there is none yet
 }
 
@@ -35,12 +36,13 @@ type policyState struct {
 type policySource struct {
 	config Config
 	client *http.Client
+	signer PolicySigner // nil means that none is demanded
 	log    *slog.Logger
 	state  atomic.Pointer[policyState]
 }
 
-func newPolicySource(c Config, transport http.RoundTripper, log *slog.Logger) *policySource {
-	s := &policySource{config: c, log: log, client: &http.Client{Transport: transport, CheckRedirect: redirect}}
+func newPolicySource(c Config, p Parts, log *slog.Logger) *policySource {
+	s := &policySource{config: c, log: log, signer: p.PolicySigner, client: &http.Client{Transport: p.Transport, CheckRedirect: redirect}}
 	s.state.Store(&policyState{reason: "the policy is being fetched"})
 	return s
 }
@@ -52,7 +54,7 @@ func (s *policySource) load(ctx context.Context) error {
 		state, err := s.try(ctx)
 		if err == nil {
 			s.state.Store(state)
-			s.log.Info("policy loaded", "policy_sha256", state.sha256, "not_ready", state.policy.NotReady())
+			s.log.Info("policy loaded", "policy_sha256", state.sha256, "signed_by", state.signer, "not_ready", state.policy.NotReady())
 			return nil
 		}
 		if errors.Is(err, errNotForStable) {
@@ -74,7 +76,7 @@ func (s *policySource) load(ctx context.Context) error {
 func (s *policySource) try(ctx context.Context) (*policyState, error) {
 	ctx, cancel := context.WithTimeout(ctx, policyDeadline)
 	defer cancel()
-	data, err := s.fetch(ctx)
+	data, err := s.fetch(ctx, s.config.PolicyURL, maxPolicy)
 	if err != nil {
 		return nil, fmt.Errorf("fetch policy: %w", err)
 	}
@@ -83,11 +85,15 @@ func (s *policySource) try(ctx context.Context) (*policyState, error) {
 	if want := s.config.PolicySHA256; want != "" && got != want {
 		return nil, fmt.Errorf("the policy has SHA-256 %s, not the pinned %s", got, want)
 	}
+	signer, err := s.signedBy(ctx, sum)
+	if err != nil {
+		return nil, err
+	}
 	policy, err := s.decode(data)
 	if err != nil {
 		return nil, err
 	}
-	return &policyState{policy: policy, sha256: got}, nil
+	return &policyState{policy: policy, sha256: got, signer: signer}, nil
 }
 
 var errNotForStable = &fault.Error{Code: fault.Verification, Message: "a stable key service refuses a policy that is policy_not_ready",

@@ -1,11 +1,15 @@
 package kms_test
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -87,6 +91,7 @@ func TestPolicyRefused(t *testing.T) {
 		"empty TCB list": {serve(policyBytes(t, func(p *policies.Policy) { p.AllowedTCBStatus = nil })), "", "allowed_tcb_status"},
 		"to plain HTTP":  {redirect("http://github.com/p"), "", "refused redirect"},
 		"endless":        {redirect("https://github.com/p"), "", "refused redirect"},
+		"to a file":      {redirect("file:///etc/passwd"), "", "refused redirect"},
 		"no such file":   {http.NotFound, "MERO_KMS_POLICY_URL=file:///nonexistent/p.json", "no such file"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -125,6 +130,54 @@ func TestPolicyIsFetchedAgainWithBackOff(t *testing.T) {
 		require.Len(t, asked, 12)
 		require.Equal(t, []time.Duration{0, time.Second, 3 * time.Second, 7 * time.Second}, asked[:4])
 		require.Equal(t, 5*time.Minute, asked[11]-asked[10], "never further apart than that")
+	})
+}
+
+func TestAPolicyCutShortOnTheWire(t *testing.T) {
+	t.Parallel()
+	good := policyBytes(t, nil)
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", strconv.Itoa(len(good)))
+		_, _ = w.Write(good[:len(good)/2])
+	}))
+	t.Cleanup(server.Close)
+	c, err := kms.Load([]string{"MERO_KMS_VERSION=1.2.0", "MERO_KMS_PROFILE=debug", "MERO_KMS_POLICY_URL=" + server.URL + "/p.json"}, "/nonexistent")
+	require.NoError(t, err)
+	s := kms.New(c, kms.Parts{Transport: server.Client().Transport, Now: time.Now, Log: slog.New(slog.DiscardHandler)})
+	require.ErrorContains(t, s.TryPolicy(t.Context()), "fetch policy: unexpected EOF")
+
+	unknown := kms.New(c, kms.Parts{Transport: http.DefaultTransport, Now: time.Now, Log: slog.New(slog.DiscardHandler)})
+	require.ErrorContains(t, unknown.TryPolicy(t.Context()), "certificate", "only a server that TLS vouches for is believed")
+}
+
+// dripping answers at once and then sends one byte a second, for as long as it is read.
+type dripping struct{}
+
+func (dripping) RoundTrip(r *http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(drip{r.Context()}), Request: r}, nil
+}
+
+type drip struct{ ctx context.Context }
+
+func (d drip) Read(p []byte) (int, error) {
+	select {
+	case <-d.ctx.Done():
+		return 0, d.ctx.Err()
+	case <-time.After(time.Second):
+		p[0] = ' '
+		return 1, nil
+	}
+}
+
+func TestADrippingPolicyIsGivenUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		c, err := kms.Load([]string{"MERO_KMS_VERSION=1.2.0", "MERO_KMS_PROFILE=debug"}, "/nonexistent")
+		require.NoError(t, err)
+		s := kms.New(c, kms.Parts{Transport: dripping{}, Now: time.Now, Log: slog.New(slog.DiscardHandler)})
+		require.ErrorIs(t, s.TryPolicy(t.Context()), context.DeadlineExceeded)
+		require.Equal(t, 30*time.Second, time.Since(begin))
 	})
 }
 

@@ -24,11 +24,12 @@ type Verifier interface {
 
 // Parts are what the service works with.
 type Parts struct {
-	Guest     Guest
-	Verifier  Verifier
-	Transport http.RoundTripper // fetches the policy
-	Now       func() time.Time
-	Log       *slog.Logger
+	Guest        Guest
+	Verifier     Verifier
+	Transport    http.RoundTripper // fetches the policy
+	PolicySigner PolicySigner      // nil: the policy needs no signature
+	Now          func() time.Time
+	Log          *slog.Logger
 }
 
 // Service is one key service. Its handler answers at once; Serve also fetches the policy.
@@ -48,7 +49,7 @@ func New(c Config, p Parts) *Service {
 		log = log.With("warning", foreignRoot, "tdx_root_sha256", c.TDXRoot)
 	}
 	return &Service{config: c, parts: p, log: log,
-		policy: newPolicySource(c, p.Transport, log), challenges: newChallenges(c.ChallengeTTL, p.Now)}
+		policy: newPolicySource(c, p, log), challenges: newChallenges(c.ChallengeTTL, p.Now)}
 }
 
 // foreignRoot is said in /health, at start and with every decision.
@@ -81,7 +82,7 @@ func (s *Service) health(*http.Request) (any, error) {
 	state := s.policy.state.Load()
 	h := wire.Health{Status: "alive", Service: wire.Service, Version: s.config.Version.String(), Profile: string(s.config.Profile),
 		PolicyReady: state.policy != nil, PolicyReason: state.reason, PolicyURL: s.config.PolicyURL.String(),
-		PolicySHA256: state.sha256, TDXRootSHA256: s.config.TDXRoot}
+		PolicySHA256: state.sha256, PolicySignedBy: state.signer, TDXRootSHA256: s.config.TDXRoot}
 	if state.policy != nil && state.policy.NotReady() {
 		h.PolicyReason = notEnforced
 	}

@@ -62,16 +62,17 @@ type KeyResponse struct {
 
 // Health answers GET /health, always with 200.
 type Health struct {
-	Status        string `json:"status"` // "alive"
-	Service       string `json:"service"`
-	Version       string `json:"version"`
-	Profile       string `json:"profile"`
-	PolicyReady   bool   `json:"policyReady"`            // keys may be released
-	PolicyReason  string `json:"policyReason,omitempty"` // why not, or why with a warning
-	PolicyURL     string `json:"policyUrl"`
-	PolicySHA256  string `json:"policySha256,omitempty"`
-	TDXRootSHA256 string `json:"tdxRootSha256"`
-	Warning       string `json:"warning,omitempty"` // said when the trusted root is not Intel's
+	Status         string `json:"status"` // "alive"
+	Service        string `json:"service"`
+	Version        string `json:"version"`
+	Profile        string `json:"profile"`
+	PolicyReady    bool   `json:"policyReady"`            // keys may be released
+	PolicyReason   string `json:"policyReason,omitempty"` // why not, or why with a warning
+	PolicyURL      string `json:"policyUrl"`
+	PolicySHA256   string `json:"policySha256,omitempty"`
+	PolicySignedBy string `json:"policySignedBy,omitempty"` // SAN, when a trusted root is configured
+	TDXRootSHA256  string `json:"tdxRootSha256"`
+	Warning        string `json:"warning,omitempty"` // said when the trusted root is not Intel's
 }
 
 // Error is the body of every answer but 200.
