@@ -55,11 +55,7 @@ func serve(ctx context.Context, args, environ []string, log *slog.Logger) error 
 	if err != nil {
 		return err
 	}
-	root, err := tdx.ParseRoot(config.TDXRoot)
-	if err != nil {
-		return err
-	}
-	verifier, err := tdx.NewVerifier(tdx.Config{Root: root, Collateral: tdx.NewCollateral(http.DefaultClient), Now: time.Now})
+	verifier, err := newVerifier(ctx, config, log)
 	if err != nil {
 		return err
 	}
@@ -76,6 +72,26 @@ func serve(ctx context.Context, args, environ []string, log *slog.Logger) error 
 	go announce(ctx, agent, log)
 	service := kms.New(config, kms.Parts{Guest: agent, Verifier: verifier, Transport: http.DefaultTransport, PolicySigner: signer, Now: time.Now, Log: log})
 	return service.Serve(ctx, listener)
+}
+
+// newVerifier also keeps the collateral fresh until ctx ends.
+func newVerifier(ctx context.Context, config kms.Config, log *slog.Logger) (*tdx.Verifier, error) {
+	root, err := tdx.ParseRoot(config.TDXRoot)
+	if err != nil {
+		return nil, err
+	}
+	collateral := tdx.NewCollateral(http.DefaultClient)
+	if config.PCSURL != "" {
+		collateral = tdx.NewMirrored(config.PCSURL, http.DefaultClient)
+	}
+	verifier, err := tdx.NewVerifier(tdx.Config{Root: root, Collateral: collateral, Now: time.Now, MinEvaluationNumber: config.MinEvaluation})
+	if err != nil {
+		return nil, err
+	}
+	go collateral.Refresh(ctx, func(url string, err error) {
+		log.Warn("collateral could not be renewed; it serves until its end", "url", url, "reason", err.Error())
+	})
+	return verifier, nil
 }
 
 // announce logs which application dstack says this is; nothing depends on it.

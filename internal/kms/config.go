@@ -19,16 +19,18 @@ const ImageProfile = "/etc/mero-kms/image-profile"
 
 // Config is what one instance of the service runs with.
 type Config struct {
-	Version      release.Version
-	Profile      release.Profile
-	PolicyURL    *url.URL // https or file
-	PolicySHA256 string   // 64 hex digits; empty means not pinned
-	TrustedRoot  string   // path of Sigstore's trusted_root.json; empty: the policy needs no signature
-	TDXRoot      string   // SHA-256 of the DER of the one trusted root, 64 hex digits
-	Listen       string   // host:port
-	GuestSocket  string
-	ChallengeTTL time.Duration
-	KeyPrefix    string // without slashes at its ends
+	Version       release.Version
+	Profile       release.Profile
+	PolicyURL     *url.URL // https or file
+	PolicySHA256  string   // 64 hex digits; empty means not pinned
+	TrustedRoot   string   // path of Sigstore's trusted_root.json; empty: the policy needs no signature
+	TDXRoot       string   // SHA-256 of the DER of the one trusted root, 64 hex digits
+	PCSURL        string   // who answers for Intel's service; empty: Intel
+	MinEvaluation int      // smallest tcbEvaluationDataNumber that is believed
+	Listen        string   // host:port
+	GuestSocket   string
+	ChallengeTTL  time.Duration
+	KeyPrefix     string // without slashes at its ends
 }
 
 // repository is whose releases this service belongs to.
@@ -56,7 +58,7 @@ func Load(environ []string, imageProfile string) (Config, error) {
 		GuestSocket: or(env["DSTACK_SOCKET_PATH"], "/var/run/dstack.sock"),
 	}
 	for _, read := range []func(map[string]string) error{
-		c.readVersion, c.readProfile, c.readPolicy, c.readRoot, c.readChallengeTTL, c.readKeyPrefix,
+		c.readVersion, c.readProfile, c.readPolicy, c.readRoot, c.readCollateral, c.readChallengeTTL, c.readKeyPrefix,
 	} {
 		if err := read(env); err != nil {
 			return Config{}, err

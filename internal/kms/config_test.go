@@ -38,11 +38,14 @@ func TestLoadAll(t *testing.T) {
 	t.Parallel()
 	digest := strings.Repeat("0f", 32)
 	c, err := kms.Load([]string{"MERO_KMS_VERSION=1.2.0", "MERO_KMS_PROFILE=debug", "MERO_KMS_POLICY_URL=file:///p.json", "MERO_KMS_POLICY_SHA256=" + digest,
-		"MERO_KMS_TDX_ROOT_SHA256=" + digest, "LISTEN_ADDR=127.0.0.1:1", "DSTACK_SOCKET_PATH=/s", "CHALLENGE_TTL_SECS=5", "KEY_NAMESPACE_PREFIX=/a/b/"}, pin(t, "debug"))
+		"MERO_KMS_TDX_ROOT_SHA256=" + digest, "LISTEN_ADDR=127.0.0.1:1", "DSTACK_SOCKET_PATH=/s", "CHALLENGE_TTL_SECS=5", "MERO_KMS_PCS_URL=https://pccs.example.com:8081", "MERO_KMS_MIN_TCB_EVALUATION_NUMBER=17",
+		"MERO_KMS_TRUSTED_ROOT=/root.json", "KEY_NAMESPACE_PREFIX=/a/b/"}, pin(t, "debug"))
 	require.NoError(t, err)
 	require.Equal(t, "/p.json", c.PolicyURL.Path)
 	require.False(t, c.Intel())
 	require.Equal(t, []string{digest, digest, "127.0.0.1:1", "/s", "a/b"}, []string{c.PolicySHA256, c.TDXRoot, c.Listen, c.GuestSocket, c.KeyPrefix})
+	require.Equal(t, []string{"https://pccs.example.com:8081", "/root.json"}, []string{c.PCSURL, c.TrustedRoot})
+	require.Equal(t, 17, c.MinEvaluation)
 	require.Equal(t, 5*time.Second, c.ChallengeTTL)
 }
 
@@ -62,6 +65,9 @@ func TestLoadRefuses(t *testing.T) {
 		"relative file":       {[]string{"MERO_KMS_POLICY_URL=file://p.json"}, "MERO_KMS_POLICY_URL is malformed"},
 		"short pin":           {[]string{"MERO_KMS_POLICY_SHA256=00"}, "MERO_KMS_POLICY_SHA256 is malformed"},
 		"upper case pin":      {[]string{"MERO_KMS_POLICY_SHA256=" + strings.Repeat("0F", 32)}, "MERO_KMS_POLICY_SHA256 is malformed"},
+		"PCS over HTTP":       {[]string{"MERO_KMS_PCS_URL=http://pccs"}, "MERO_KMS_PCS_URL is malformed"},
+		"PCS with a query":    {[]string{"MERO_KMS_PCS_URL=https://pccs/?a"}, "MERO_KMS_PCS_URL is malformed"},
+		"evaluation number":   {[]string{"MERO_KMS_MIN_TCB_EVALUATION_NUMBER=-1"}, "MERO_KMS_MIN_TCB_EVALUATION_NUMBER is malformed"},
 		"short root":          {[]string{"MERO_KMS_TDX_ROOT_SHA256=ab"}, "MERO_KMS_TDX_ROOT_SHA256 is malformed"},
 		"TTL zero":            {[]string{"CHALLENGE_TTL_SECS=0"}, "CHALLENGE_TTL_SECS is malformed"},
 		"TTL of two hours":    {[]string{"CHALLENGE_TTL_SECS=7200"}, "CHALLENGE_TTL_SECS is malformed"},

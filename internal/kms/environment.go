@@ -72,6 +72,22 @@ func (c *Config) readRoot(env map[string]string) error {
 	return nil
 }
 
+func (c *Config) readCollateral(env map[string]string) error {
+	c.PCSURL = env["MERO_KMS_PCS_URL"]
+	if c.PCSURL != "" {
+		u, err := url.Parse(c.PCSURL)
+		if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+			return usage("MERO_KMS_PCS_URL", "https://host[:port][/path] without credentials", c.PCSURL)
+		}
+	}
+	text := or(env["MERO_KMS_MIN_TCB_EVALUATION_NUMBER"], "0")
+	n, err := strconv.Atoi(text)
+	if c.MinEvaluation = n; err != nil || n < 0 {
+		return usage("MERO_KMS_MIN_TCB_EVALUATION_NUMBER", "a number from 0 up", text)
+	}
+	return nil
+}
+
 const maxChallengeTTL = time.Hour
 
 func (c *Config) readChallengeTTL(env map[string]string) error {

@@ -25,6 +25,7 @@ const (
 // safe for concurrent use, and asks once for what many want at once.
 type Collateral struct {
 	client  *http.Client
+	mirror  string // see NewMirrored; empty: the production addresses
 	now     func() time.Time
 	flights singleflight.Group
 	mu      sync.Mutex
@@ -32,9 +33,10 @@ type Collateral struct {
 }
 
 type answer struct {
-	header map[string][]string
-	body   []byte
-	until  time.Time
+	header         map[string][]string
+	body           []byte
+	fetched, until time.Time
+	used           time.Time // when it was last asked for
 }
 
 // NewCollateral asks the production addresses; the client's transport decides
@@ -49,7 +51,18 @@ func (c *Collateral) GetContext(ctx context.Context, url string) (map[string][]s
 	if a, ok := c.fresh(url); ok {
 		return a.header, a.body, nil
 	}
-	flight := c.flights.DoChan(url, func() (any, error) {
+	select {
+	case <-ctx.Done():
+		return nil, nil, ctx.Err()
+	case r := <-c.renew(ctx, url):
+		a, _ := r.Val.(answer)
+		return a.header, a.body, r.Err
+	}
+}
+
+// renew fetches url once for all that want it now.
+func (c *Collateral) renew(ctx context.Context, url string) <-chan singleflight.Result {
+	return c.flights.DoChan(url, func() (any, error) {
 		detached, cancel := context.WithTimeout(context.WithoutCancel(ctx), collateralDeadline)
 		defer cancel()
 		a, err := c.fetch(detached, url)
@@ -58,25 +71,26 @@ func (c *Collateral) GetContext(ctx context.Context, url string) (map[string][]s
 		}
 		return a, err
 	})
-	select {
-	case <-ctx.Done():
-		return nil, nil, ctx.Err()
-	case r := <-flight:
-		a, _ := r.Val.(answer)
-		return a.header, a.body, r.Err
-	}
 }
 
 func (c *Collateral) fresh(url string) (answer, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	a, ok := c.answers[url]
-	return a, ok && c.now().Before(a.until)
+	if !ok || !c.now().Before(a.until) {
+		return answer{}, false
+	}
+	a.used = c.now()
+	c.answers[url] = a
+	return a, true
 }
 
 func (c *Collateral) keep(url string, a answer) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if before, known := c.answers[url]; known {
+		a.used = before.used
+	}
 	if len(c.answers) >= maxAnswers {
 		clear(c.answers)
 	}
@@ -84,7 +98,7 @@ func (c *Collateral) keep(url string, a answer) {
 }
 
 func (c *Collateral) fetch(ctx context.Context, url string) (answer, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.address(url), nil)
 	if err != nil {
 		return answer{}, err
 	}
@@ -103,7 +117,8 @@ func (c *Collateral) fetch(ctx context.Context, url string) (answer, error) {
 	if len(body) > maxCollateral {
 		return answer{}, fmt.Errorf("%s: more than %d bytes", url, maxCollateral)
 	}
-	return answer{response.Header, body, c.until(body)}, nil
+	body = c.plain(body)
+	return answer{header: response.Header, body: body, fetched: c.now(), until: c.until(body), used: c.now()}, nil
 }
 
 // until is when to ask again: at once for an answer that is no collateral,

@@ -4,3 +4,20 @@ import "time"
 
 // SetClock replaces the clock by which answers are kept.
 func (c *Collateral) SetClock(now func() time.Time) { c.now = now }
+
+// Remembered is how many platforms the verifier has proven genuine.
+func (v *Verifier) Remembered() int {
+	v.accepted.mu.Lock()
+	defer v.accepted.mu.Unlock()
+	return len(v.accepted.platforms)
+}
+
+// FillMemory leaves room for no further platform.
+func (v *Verifier) FillMemory() {
+	v.accepted.mu.Lock()
+	defer v.accepted.mu.Unlock()
+	clear(v.accepted.platforms)
+	for i := range uint16(maxPlatforms) {
+		v.accepted.platforms[[32]byte{byte(i), byte(i >> 8)}] = nil
+	}
+}

@@ -14,6 +14,9 @@ import (
 // genuine proves that the quote was signed under the pinned root and judges
 // its TCB. The pool holds that root alone: a nil pool would mean Intel's.
 func (v *Verifier) genuine(ctx context.Context, e *evidence) (*Verdict, error) {
+	if verdict := v.recall(ctx, e); verdict != nil {
+		return verdict, nil
+	}
 	chain, err := v.pinnedChain(e)
 	if err != nil {
 		return nil, err
@@ -40,7 +43,11 @@ func (v *Verifier) genuine(ctx context.Context, e *evidence) (*Verdict, error) {
 		return nil, err
 	}
 	verdict := &Verdict{Quote: e.quote, FMSPC: pck.FMSPC, Root: v.config.Root}
-	return verdict, verdict.judge(said, pck, e.qeReport)
+	if err := verdict.judge(said, pck, e.qeReport); err != nil {
+		return nil, err
+	}
+	v.remember(e, rec, []*x509.Certificate{chain.PCKCertificate, chain.IntermediateCertificate, chain.RootCertificate}, *verdict, now)
+	return verdict, nil
 }
 
 // pinnedChain refuses a quote whose certificates do not lead to the pinned

@@ -42,6 +42,7 @@ func ParseQuote(raw []byte) (*Quote, error) {
 
 // evidence is one parsed quote with the parts that only verification needs.
 type evidence struct {
+	raw      []byte
 	quote    Quote
 	proto    any // *pb.QuoteV4 or *pb.QuoteV5
 	qeReport *pb.EnclaveReport
@@ -62,7 +63,10 @@ func parseEvidence(raw []byte) (e *evidence, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("malformed quote: %w", err)
 	}
-	return newEvidence(proto)
+	if e, err = newEvidence(proto); err == nil {
+		e.raw = raw
+	}
+	return e, err
 }
 
 func newEvidence(proto any) (*evidence, error) {

@@ -25,6 +25,7 @@ type recorder struct {
 	tcbInfo  []byte
 	identity []byte
 	crls     [][]byte
+	said     []said // every answer, in the order asked
 }
 
 func newRecorder(source CollateralSource, root *x509.Certificate) *recorder {
@@ -50,6 +51,7 @@ func (r *recorder) GetContext(ctx context.Context, url string) (map[string][]str
 		r.failed = fmt.Errorf("%w: %w", ErrCollateral, err)
 		return nil, nil, err
 	}
+	r.said = append(r.said, said{url, body})
 	switch {
 	case isCRL:
 		r.crls = append(r.crls, body)

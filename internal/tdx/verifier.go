@@ -30,7 +30,10 @@ type Config struct {
 }
 
 // Verifier decides about quotes; it is safe for concurrent use.
-type Verifier struct{ config Config }
+type Verifier struct {
+	config   Config
+	accepted accepted
+}
 
 // NewVerifier refuses a configuration that would trust nothing or anything (exit code 2).
 func NewVerifier(c Config) (*Verifier, error) {
@@ -43,7 +46,7 @@ func NewVerifier(c Config) (*Verifier, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &Verifier{c}, nil
+	return &Verifier{config: c}, nil
 }
 
 // Verify takes the whole decision about one quote but the policy's. It returns
