@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	_ "golang.org/x/crypto/x509roots/fallback" // the image is FROM scratch and holds no certificates
 
 	"github.com/calimero-network/mero-tee/internal/dstack/guest"
@@ -69,6 +70,7 @@ func serve(ctx context.Context, args, environ []string, log *slog.Logger) error 
 	}
 	agent := guest.New(config.GuestSocket)
 	defer agent.Close()
+	redis.SetLogger(kms.RedisLog{Log: log})
 	go announce(ctx, agent, log)
 	service := kms.New(config, kms.Parts{Guest: agent, Verifier: verifier, Transport: http.DefaultTransport, PolicySigner: signer, Now: time.Now, Log: log})
 	return service.Serve(ctx, listener)

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/calimero-network/mero-tee/internal/fault"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/tdx"
@@ -30,7 +32,8 @@ type Config struct {
 	Listen        string   // host:port
 	GuestSocket   string
 	ChallengeTTL  time.Duration
-	KeyPrefix     string // without slashes at its ends
+	Redis         *redis.Options // where challenges are kept; nil: in memory
+	KeyPrefix     string         // without slashes at its ends
 }
 
 // repository is whose releases this service belongs to.
@@ -58,7 +61,7 @@ func Load(environ []string, imageProfile string) (Config, error) {
 		GuestSocket: or(env["DSTACK_SOCKET_PATH"], "/var/run/dstack.sock"),
 	}
 	for _, read := range []func(map[string]string) error{
-		c.readVersion, c.readProfile, c.readPolicy, c.readRoot, c.readCollateral, c.readChallengeTTL, c.readKeyPrefix,
+		c.readVersion, c.readProfile, c.readPolicy, c.readRoot, c.readCollateral, c.readChallenges, c.readKeyPrefix,
 	} {
 		if err := read(env); err != nil {
 			return Config{}, err

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/calimero-network/mero-tee/internal/fault"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/tdx"
@@ -90,11 +92,18 @@ func (c *Config) readCollateral(env map[string]string) error {
 
 const maxChallengeTTL = time.Hour
 
-func (c *Config) readChallengeTTL(env map[string]string) error {
+func (c *Config) readChallenges(env map[string]string) error {
 	text := or(env["CHALLENGE_TTL_SECS"], "60")
 	n, err := strconv.Atoi(text)
 	if c.ChallengeTTL = time.Duration(n) * time.Second; err != nil || n < 1 || c.ChallengeTTL > maxChallengeTTL {
 		return usage("CHALLENGE_TTL_SECS", "a number of seconds from 1 to 3600", text)
+	}
+	if text = env["REDIS_URL"]; text == "" {
+		return nil
+	}
+	if c.Redis, err = redis.ParseURL(text); err != nil { // neither the value nor the error is repeated: both may hold a password
+		return &fault.Error{Code: fault.Usage, Message: "REDIS_URL is malformed",
+			Expected: "redis://, rediss:// or unix:// with user, password, host, port and database", Got: "something else"}
 	}
 	return nil
 }

@@ -34,15 +34,9 @@ func (s *Service) challenge(r *http.Request) (any, error) {
 	if _, err := s.usablePolicy(); err != nil {
 		return nil, err
 	}
-	c, err := s.challenges.issue(id)
-	var full *tooMany
-	if errors.As(err, &full) {
-		no := refuse(http.StatusTooManyRequests, wire.RateLimited, "%v", full)
-		no.retryAfter = full.retry
-		return nil, no
-	}
+	c, err := s.challenges.issue(r.Context(), id)
 	if err != nil {
-		return nil, err
+		return nil, refuseChallenge(err)
 	}
 	return wire.ChallengeResponse{ChallengeID: c.id, NonceB64: base64.StdEncoding.EncodeToString(c.nonce[:]), ExpiresAt: c.expires.Unix()}, nil
 }
@@ -87,8 +81,8 @@ func (s *Service) decide(ctx context.Context, log *slog.Logger, policy *policies
 	if err != nil {
 		return nil, err
 	}
-	if c.nonce, err = s.challenges.consume(c.challenge, id); err != nil {
-		return nil, refuse(http.StatusUnauthorized, wire.InvalidChallenge, "%v", err)
+	if c.nonce, err = s.challenges.consume(ctx, c.challenge, id); err != nil {
+		return nil, refuseChallenge(err)
 	}
 	if err := c.checkSignature(); err != nil {
 		return nil, err

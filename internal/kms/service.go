@@ -38,7 +38,7 @@ type Service struct {
 	parts      Parts
 	log        *slog.Logger
 	policy     *policySource
-	challenges *challenges
+	challenges challengeStore
 }
 
 // New puts the parts together; nothing runs yet. When the trusted root is not
@@ -49,7 +49,7 @@ func New(c Config, p Parts) *Service {
 		log = log.With("warning", foreignRoot, "tdx_root_sha256", c.TDXRoot)
 	}
 	return &Service{config: c, parts: p, log: log,
-		policy: newPolicySource(c, p, log), challenges: newChallenges(c.ChallengeTTL, p.Now)}
+		policy: newPolicySource(c, p, log), challenges: newChallengeStore(c, p.Now)}
 }
 
 // foreignRoot is said in /health, at start and with every decision.

@@ -100,6 +100,7 @@ const (
 	InternalError           = "internal_error"                  // 500
 	PolicyNotReady          = "policy_not_ready"                // 503
 	VerificationUnavailable = "verification_unavailable"        // 503: Intel's collateral could not be had
+	ChallengesUnavailable   = "challenges_unavailable"          // 503: the store of challenges does not answer
 )
 
 // DefaultBinding is SHA256("mero-kms-phala-attest-v1"): the second half of the

@@ -1,0 +1,75 @@
+package kms_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/calimero-network/mero-tee/internal/kms"
+	"github.com/calimero-network/mero-tee/internal/kms/wire"
+	"github.com/calimero-network/mero-tee/internal/release"
+)
+
+// sharing are two key services of one operator behind one Redis.
+func sharing(t *testing.T) (*kms.Redis, [2]*world) {
+	t.Helper()
+	server := kms.StartRedis(t)
+	return server, [2]*world{newWorld(t, nil, "REDIS_URL="+server.URL), newWorld(t, nil, "REDIS_URL="+server.URL)}
+}
+
+func TestTwoServicesBehindOneRedisReleaseOneKey(t *testing.T) {
+	t.Parallel()
+	_, w := sharing(t)
+	a := begin(t, w[0], w[0].node(t, "1.0.0", release.Debug))
+	body, err := json.Marshal(a.request)
+	require.NoError(t, err)
+	var answers [600]atomic.Int32
+	var start, done sync.WaitGroup
+	start.Add(1)
+	for i := range 64 {
+		done.Go(func() {
+			start.Wait()
+			resp, err := http.Post(w[i%2].url+"/get-key", "application/json", bytes.NewReader(body))
+			if err != nil {
+				return
+			}
+			_, _ = io.Copy(io.Discard, resp.Body)
+			_ = resp.Body.Close()
+			answers[resp.StatusCode].Add(1)
+		})
+	}
+	start.Done()
+	done.Wait()
+	require.EqualValues(t, 1, answers[http.StatusOK].Load())
+	require.EqualValues(t, 63, answers[http.StatusUnauthorized].Load())
+}
+
+func TestRedisGoneAndBack(t *testing.T) {
+	t.Parallel()
+	server, w := sharing(t)
+	a := begin(t, w[0], w[0].node(t, "1.0.0", release.Debug))
+	server.Kill(t)
+	for range 3 {
+		status, said := post(t, w[1].url+"/get-key", a.request)
+		require.Equal(t, http.StatusServiceUnavailable, status)
+		require.Equal(t, wire.ChallengesUnavailable, said.Error)
+		status, said = post(t, w[1].url+"/challenge", wire.ChallengeRequest{PeerID: string(a.id)})
+		require.Equal(t, http.StatusServiceUnavailable, status)
+		require.Equal(t, wire.ChallengesUnavailable, said.Error)
+	}
+	require.True(t, health(t, w[1]).PolicyReady, "the service itself is alive")
+	require.NotContains(t, w[1].logs.String(), "key released")
+
+	server.Start(t)
+	status, said := post(t, w[1].url+"/get-key", a.request)
+	require.Equal(t, http.StatusOK, status, said.Details, "the challenge was not lost")
+	status, said = post(t, w[0].url+"/get-key", a.request)
+	require.Equal(t, http.StatusUnauthorized, status, "and not doubled")
+	require.Equal(t, wire.InvalidChallenge, said.Error)
+}
