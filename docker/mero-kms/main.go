@@ -9,6 +9,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"os/signal"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	_ "golang.org/x/crypto/x509roots/fallback" // the image is FROM scratch and holds no certificates
+	"golang.org/x/sync/errgroup"
 
 	"github.com/calimero-network/mero-tee/internal/dstack/guest"
 	"github.com/calimero-network/mero-tee/internal/fault"
@@ -56,44 +58,62 @@ func serve(ctx context.Context, args, environ []string, log *slog.Logger) error 
 	if err != nil {
 		return err
 	}
-	verifier, err := newVerifier(ctx, config, log)
-	if err != nil {
-		return err
-	}
 	signer, err := kms.NewPolicySigner(config)
 	if err != nil {
 		return err
 	}
-	listener, err := kms.Listen(config.Listen, os.LookupEnv)
+	collateral := newCollateral(config)
+	verifier, err := newVerifier(config, collateral)
 	if err != nil {
 		return err
 	}
+	redis.SetLogger(kms.RedisLog{Log: log})
 	agent := guest.New(config.GuestSocket)
 	defer agent.Close()
-	redis.SetLogger(kms.RedisLog{Log: log})
+	service := kms.New(config, kms.Parts{Guest: agent, Verifier: verifier, Transport: http.DefaultTransport, PolicySigner: signer,
+		CollateralAge: collateral.Age, Now: time.Now, Log: log})
+	g, ctx := errgroup.WithContext(ctx)
+	if err := listen(ctx, g, service, config); err != nil {
+		return err
+	}
 	go announce(ctx, agent, log)
-	service := kms.New(config, kms.Parts{Guest: agent, Verifier: verifier, Transport: http.DefaultTransport, PolicySigner: signer, Now: time.Now, Log: log})
-	return service.Serve(ctx, listener)
+	go collateral.Refresh(ctx, func(url string, err error) {
+		log.Warn("collateral could not be renewed; it serves until its end", "url", url, "reason", err.Error())
+	})
+	return g.Wait()
 }
 
-// newVerifier also keeps the collateral fresh until ctx ends.
-func newVerifier(ctx context.Context, config kms.Config, log *slog.Logger) (*tdx.Verifier, error) {
+// listen opens every address before anything is served, and serves until ctx ends.
+func listen(ctx context.Context, g *errgroup.Group, service *kms.Service, config kms.Config) error {
+	l, err := kms.Listen(config.Listen, os.LookupEnv)
+	if err != nil {
+		return err
+	}
+	if config.Metrics != "" {
+		m, err := net.Listen("tcp", config.Metrics)
+		if err != nil {
+			_ = l.Close()
+			return &fault.Error{Code: fault.Usage, Message: "METRICS_ADDR cannot be opened", Got: config.Metrics, Err: err}
+		}
+		g.Go(func() error { return service.ServeMetrics(ctx, m) })
+	}
+	g.Go(func() error { return service.Serve(ctx, l) })
+	return nil
+}
+
+func newCollateral(config kms.Config) *tdx.Collateral {
+	if config.PCSURL != "" {
+		return tdx.NewMirrored(config.PCSURL, http.DefaultClient)
+	}
+	return tdx.NewCollateral(http.DefaultClient)
+}
+
+func newVerifier(config kms.Config, collateral *tdx.Collateral) (*tdx.Verifier, error) {
 	root, err := tdx.ParseRoot(config.TDXRoot)
 	if err != nil {
 		return nil, err
 	}
-	collateral := tdx.NewCollateral(http.DefaultClient)
-	if config.PCSURL != "" {
-		collateral = tdx.NewMirrored(config.PCSURL, http.DefaultClient)
-	}
-	verifier, err := tdx.NewVerifier(tdx.Config{Root: root, Collateral: collateral, Now: time.Now, MinEvaluationNumber: config.MinEvaluation})
-	if err != nil {
-		return nil, err
-	}
-	go collateral.Refresh(ctx, func(url string, err error) {
-		log.Warn("collateral could not be renewed; it serves until its end", "url", url, "reason", err.Error())
-	})
-	return verifier, nil
+	return tdx.NewVerifier(tdx.Config{Root: root, Collateral: collateral, Now: time.Now, MinEvaluationNumber: config.MinEvaluation})
 }
 
 // announce logs which application dstack says this is; nothing depends on it.

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -26,7 +27,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func command(t *testing.T, stderr io.Writer, env ...string) *exec.Cmd {
+func command(t testing.TB, stderr io.Writer, env ...string) *exec.Cmd {
 	t.Helper()
 	exe, err := os.Executable()
 	require.NoError(t, err)
@@ -37,14 +38,20 @@ func command(t *testing.T, stderr io.Writer, env ...string) *exec.Cmd {
 	return c
 }
 
-func TestServesOnAnInheritedSocketUntilSIGTERM(t *testing.T) {
-	t.Parallel()
+// inherited is a listening socket, and the file by which a child takes it over.
+func inherited(t testing.TB) (address string, f *os.File) {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	f, err := l.(*net.TCPListener).File()
+	f, err = l.(*net.TCPListener).File()
 	require.NoError(t, err)
 	require.NoError(t, l.Close())
+	return l.Addr().String(), f
+}
 
+func TestServesOnAnInheritedSocketUntilSIGTERM(t *testing.T) {
+	t.Parallel()
+	address, f := inherited(t)
 	var stderr bytes.Buffer
 	c := command(t, &stderr, "LISTEN_FDS=1", "LISTEN_ADDR=127.0.0.1:1")
 	c.ExtraFiles = []*os.File{f} // becomes descriptor 3
@@ -52,7 +59,7 @@ func TestServesOnAnInheritedSocketUntilSIGTERM(t *testing.T) {
 	require.NoError(t, f.Close())
 
 	// The socket listens already: a request made before the service accepts waits for it.
-	resp, err := http.Get("http://" + l.Addr().String() + "/health")
+	resp, err := http.Get("http://" + address + "/health")
 	require.NoError(t, err)
 	var h wire.Health
 	require.NoError(t, json.NewDecoder(resp.Body).Decode(&h))
@@ -77,6 +84,9 @@ func TestRefusesToStart(t *testing.T) {
 		"ALLOWED_*":  {"ALLOWED_MRTD=00", 2, "ALLOWED_MRTD is set"},
 		"address":    {"LISTEN_ADDR=nowhere", 2, "LISTEN_ADDR"},
 		"no socket":  {"LISTEN_FDS=1", 1, "inherited socket"},
+		"metrics":    {"METRICS_ADDR=nowhere", 2, "METRICS_ADDR"},
+		"no trust":   {"MERO_KMS_TRUSTED_ROOT=/nonexistent/trusted_root.json", 2, "MERO_KMS_TRUSTED_ROOT"},
+		"no redis":   {"REDIS_URL=127.0.0.1:6379", 2, "REDIS_URL is malformed"},
 		"zero root":  {"MERO_KMS_TDX_ROOT_SHA256=" + strings.Repeat("0", 64), 2, "no trusted TDX root"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -99,4 +109,27 @@ func TestArgumentsAreRefused(t *testing.T) {
 	var stderr bytes.Buffer
 	require.Equal(t, 2, run(context.Background(), []string{"--help"}, nil, &stderr))
 	require.Contains(t, stderr.String(), "the environment configures the service")
+}
+
+// The goal is 100 ms from the start of the program to its first answer.
+func BenchmarkStartToHealth(b *testing.B) {
+	program := filepath.Join(b.TempDir(), "mero-kms")
+	build := exec.CommandContext(b.Context(), "go", "build", "-trimpath", "-ldflags=-s -w", "-o", program, ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	out, err := build.CombinedOutput()
+	require.NoError(b, err, string(out))
+	for b.Loop() {
+		address, f := inherited(b)
+		c := command(b, io.Discard, "LISTEN_FDS=1")
+		c.Path, c.ExtraFiles = program, []*os.File{f}
+		require.NoError(b, c.Start())
+		resp, err := http.Get("http://" + address + "/health")
+		require.NoError(b, err)
+		b.StopTimer()
+		require.NoError(b, resp.Body.Close())
+		require.NoError(b, f.Close())
+		require.NoError(b, c.Process.Signal(syscall.SIGTERM))
+		require.NoError(b, c.Wait())
+		b.StartTimer()
+	}
 }

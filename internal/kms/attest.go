@@ -24,6 +24,10 @@ func (s *Service) attest(r *http.Request) (any, error) {
 			return nil, err
 		}
 	}
+	if err := s.quotes.enter(r.Context()); err != nil {
+		return nil, err
+	}
+	defer s.quotes.leave()
 	reportData := wire.AttestReportData(nonce, binding)
 	q, err := s.parts.Guest.Quote(r.Context(), reportData)
 	if err != nil {

@@ -30,6 +30,7 @@ type Config struct {
 	PCSURL        string   // who answers for Intel's service; empty: Intel
 	MinEvaluation int      // smallest tcbEvaluationDataNumber that is believed
 	Listen        string   // host:port
+	Metrics       string   // host:port of /metrics; empty: not served
 	GuestSocket   string
 	ChallengeTTL  time.Duration
 	Redis         *redis.Options // where challenges are kept; nil: in memory
@@ -58,6 +59,7 @@ func Load(environ []string, imageProfile string) (Config, error) {
 	}
 	c := Config{
 		Listen:      or(env["LISTEN_ADDR"], "0.0.0.0:8080"),
+		Metrics:     env["METRICS_ADDR"],
 		GuestSocket: or(env["DSTACK_SOCKET_PATH"], "/var/run/dstack.sock"),
 	}
 	for _, read := range []func(map[string]string) error{

@@ -32,29 +32,46 @@ func refuse(status int, tag, format string, args ...any) *refusal {
 
 func (e *refusal) because(err error) *refusal { e.cause = err; return e }
 
-// endpoint turns an answer or an error into HTTP.
-func (s *Service) endpoint(method string, answer func(*http.Request) (any, error)) http.HandlerFunc {
+// endpoint is one of the service's; no method means any.
+type endpoint struct {
+	path, method string
+	answer       func(*http.Request) (any, error)
+}
+
+// endpoint turns an answer or an error into HTTP, and counts it.
+func (s *Service) endpoint(e endpoint) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		if method != "" && r.Method != method {
-			w.Header().Set("Allow", method)
-			s.refuse(w, r, refuse(http.StatusMethodNotAllowed, wire.MethodNotAllowed, "%s takes %s", r.URL.Path, method))
+		began := time.Now()
+		body, err := e.handle(w, r)
+		if err == nil {
+			s.metrics.answered(e.path, http.StatusOK, "", time.Since(began))
+			s.write(w, http.StatusOK, body)
 			return
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, wire.MaxBody)
-		body, err := answer(r)
-		if err != nil {
-			s.refuse(w, r, err)
-			return
-		}
-		s.write(w, http.StatusOK, body)
+		no := refusalOf(err)
+		s.metrics.answered(e.path, no.status, no.tag, time.Since(began))
+		s.refuse(w, r, no)
 	}
 }
 
-func (s *Service) refuse(w http.ResponseWriter, r *http.Request, err error) {
+func (e endpoint) handle(w http.ResponseWriter, r *http.Request) (any, error) {
+	if e.method != "" && r.Method != e.method {
+		w.Header().Set("Allow", e.method)
+		return nil, refuse(http.StatusMethodNotAllowed, wire.MethodNotAllowed, "%s takes %s", e.path, e.method)
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, wire.MaxBody)
+	return e.answer(r)
+}
+
+func refusalOf(err error) *refusal {
 	var no *refusal
 	if !errors.As(err, &no) {
 		no = refuse(http.StatusInternalServerError, wire.InternalError, "see the service's log").because(err)
 	}
+	return no
+}
+
+func (s *Service) refuse(w http.ResponseWriter, r *http.Request, no *refusal) {
 	if no.retryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int((no.retryAfter+time.Second-1)/time.Second)))
 	}

@@ -17,3 +17,19 @@ func (s *Service) TryPolicy(ctx context.Context) error {
 
 // MaxPendingPerPeer is the limit whose refusal the tests provoke.
 const MaxPendingPerPeer = maxPendingPerPeer
+
+// FillQueues leaves room for no further decision or quote, until empty is called.
+func (s *Service) FillQueues() (empty func()) {
+	for _, l := range []limiter{s.decisions, s.quotes} {
+		for range cap(l.waiting) {
+			l.waiting <- struct{}{}
+		}
+	}
+	return func() {
+		for _, l := range []limiter{s.decisions, s.quotes} {
+			for range cap(l.waiting) {
+				<-l.waiting
+			}
+		}
+	}
+}

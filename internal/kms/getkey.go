@@ -81,6 +81,11 @@ func (s *Service) decide(ctx context.Context, log *slog.Logger, policy *policies
 	if err != nil {
 		return nil, err
 	}
+	// Before the challenge is taken: a request that finds no room can be made again.
+	if err := s.decisions.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer s.decisions.leave()
 	if c.nonce, err = s.challenges.consume(ctx, c.challenge, id); err != nil {
 		return nil, refuseChallenge(err)
 	}

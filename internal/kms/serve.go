@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"time"
 
+	"golang.org/x/net/netutil"
+
 	"github.com/calimero-network/mero-tee/internal/fault"
 )
 
@@ -23,16 +25,12 @@ const drain = 20 * time.Second
 func (s *Service) Serve(ctx context.Context, l net.Listener) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	server := &http.Server{
-		Handler: s.Handler(), ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
-		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second,
-		WriteTimeout: 60 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
-	}
+	server := s.server(s.Handler())
 	s.log.Info("key service started", "version", s.config.Version.String(), "profile", s.config.Profile, "address", l.Addr().String(),
 		"policy_url", s.config.PolicyURL.String(), "policy_pinned", s.config.PolicySHA256 != "", "tdx_root_sha256", s.config.TDXRoot)
 
 	served, loaded := make(chan error, 1), make(chan error, 1)
-	go func() { served <- server.Serve(l) }()
+	go func() { served <- server.Serve(netutil.LimitListener(l, maxConnections)) }()
 	go func() { loaded <- s.policy.load(ctx) }()
 	err := s.wait(ctx, served, loaded)
 	stop()
@@ -46,6 +44,26 @@ func (s *Service) Serve(ctx context.Context, l net.Listener) error {
 	}
 	s.log.Info("key service stopped")
 	return err
+}
+
+// server has a deadline for every phase of a connection.
+func (s *Service) server(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler: h, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second,
+		WriteTimeout: 60 * time.Second, IdleTimeout: 30 * time.Second, MaxHeaderBytes: 16 << 10,
+	}
+}
+
+// ServeMetrics answers /metrics on l until ctx ends.
+func (s *Service) ServeMetrics(ctx context.Context, l net.Listener) error {
+	server := s.server(s.MetricsHandler())
+	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
+	defer stop()
+	if err := server.Serve(netutil.LimitListener(l, maxScrapes)); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve metrics: %w", err)
+	}
+	return nil
 }
 
 // wait returns when the service must stop, and why.

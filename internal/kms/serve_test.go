@@ -4,13 +4,16 @@ import (
 	"context"
 	"encoding/base64"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -106,4 +109,60 @@ func TestListen(t *testing.T) {
 
 	_, err = kms.Listen("127.0.0.1:0", env("LISTEN_FDS", "2"))
 	require.ErrorContains(t, err, "LISTEN_FDS")
+}
+
+// pipes is a listener whose connections are in memory, so that a test's clock rules their deadlines.
+type pipes struct {
+	conns  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.conns:
+		return c, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipes) Close() error { p.once.Do(func() { close(p.closed) }); return nil }
+
+func (*pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
+
+func TestSlowAndIdleConnectionsAreCut(t *testing.T) {
+	t.Parallel()
+	const head = "POST /challenge HTTP/1.1\r\nHost: kms\r\nContent-Length: 10\r\n"
+	for name, tc := range map[string]struct {
+		says string
+		cut  time.Duration
+	}{
+		"says nothing":    {"", 5 * time.Second},
+		"half a header":   {head, 5 * time.Second},
+		"half a body":     {head + "\r\n{", 15 * time.Second},
+		"one and then no": {"GET /health HTTP/1.1\r\nHost: kms\r\n\r\n", 30 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, err := kms.Load([]string{"MERO_KMS_VERSION=1.2.0", "MERO_KMS_PROFILE=debug", "MERO_KMS_POLICY_URL=file:///nonexistent/p.json"}, "/nonexistent")
+			require.NoError(t, err)
+			synctest.Test(t, func(t *testing.T) {
+				s := kms.New(c, kms.Parts{Transport: local{http.NotFoundHandler()}, Now: time.Now, Log: slog.New(slog.DiscardHandler)})
+				l := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
+				ctx, stop := context.WithCancel(t.Context())
+				served := make(chan error, 1)
+				go func() { served <- s.Serve(ctx, l) }()
+				client, server := net.Pipe()
+				l.conns <- server
+				began := time.Now()
+				go func() { _, _ = io.WriteString(client, tc.says) }()
+				_, err := io.Copy(io.Discard, client) // until the service hangs up
+				require.NoError(t, err)
+				require.Equal(t, tc.cut, time.Since(began))
+				stop()
+				require.NoError(t, <-served)
+			})
+		})
+	}
 }

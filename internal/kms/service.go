@@ -24,12 +24,13 @@ type Verifier interface {
 
 // Parts are what the service works with.
 type Parts struct {
-	Guest        Guest
-	Verifier     Verifier
-	Transport    http.RoundTripper // fetches the policy
-	PolicySigner PolicySigner      // nil: the policy needs no signature
-	Now          func() time.Time
-	Log          *slog.Logger
+	Guest         Guest
+	Verifier      Verifier
+	Transport     http.RoundTripper            // fetches the policy
+	PolicySigner  PolicySigner                 // nil: the policy needs no signature
+	CollateralAge func() (time.Duration, bool) // of the oldest collateral; may be nil
+	Now           func() time.Time
+	Log           *slog.Logger
 }
 
 // Service is one key service. Its handler answers at once; Serve also fetches the policy.
@@ -39,6 +40,9 @@ type Service struct {
 	log        *slog.Logger
 	policy     *policySource
 	challenges challengeStore
+	metrics    *metrics
+	decisions  limiter
+	quotes     limiter
 }
 
 // New puts the parts together; nothing runs yet. When the trusted root is not
@@ -48,8 +52,10 @@ func New(c Config, p Parts) *Service {
 	if !c.Intel() {
 		log = log.With("warning", foreignRoot, "tdx_root_sha256", c.TDXRoot)
 	}
-	return &Service{config: c, parts: p, log: log,
+	s := &Service{config: c, parts: p, log: log, decisions: newLimiter(maxDecisions), quotes: newLimiter(maxQuotes),
 		policy: newPolicySource(c, p, log), challenges: newChallengeStore(c, p.Now)}
+	s.metrics = newMetrics(s)
+	return s
 }
 
 // foreignRoot is said in /health, at start and with every decision.
@@ -58,23 +64,22 @@ const foreignRoot = "the trusted TDX root is not Intel's: whoever holds that roo
 // notEnforced is the spec's "logs a warning on every key request".
 const notEnforced = "policy_not_ready: MRTD and RTMR values are not enforced"
 
+const getKeyPath = "/get-key"
+
 // Handler serves the four endpoints; anything else is answered in the same form of error.
 func (s *Service) Handler() http.Handler {
 	mux := http.NewServeMux()
-	for path, e := range map[string]struct {
-		method string
-		answer func(*http.Request) (any, error)
-	}{
-		"/health":    {http.MethodGet, s.health},
-		"/attest":    {http.MethodPost, s.attest},
-		"/challenge": {http.MethodPost, s.challenge},
-		"/get-key":   {http.MethodPost, s.getKey},
+	for _, e := range []endpoint{
+		{"/health", http.MethodGet, s.health},
+		{"/attest", http.MethodPost, s.attest},
+		{"/challenge", http.MethodPost, s.challenge},
+		{getKeyPath, http.MethodPost, s.getKey},
 	} {
-		mux.HandleFunc(path, s.endpoint(e.method, e.answer))
+		mux.HandleFunc(e.path, s.endpoint(e))
 	}
-	mux.HandleFunc("/", s.endpoint("", func(r *http.Request) (any, error) {
+	mux.HandleFunc("/", s.endpoint(endpoint{path: "other", answer: func(*http.Request) (any, error) {
 		return nil, refuse(http.StatusNotFound, wire.NotFound, "the endpoints are /health, /attest, /challenge and /get-key")
-	}))
+	}}))
 	return mux
 }
 

@@ -86,7 +86,8 @@ func idle(t testing.TB, change func(*policies.Policy), env ...string) *world {
 	w.platform, err = pki.NewPlatform(1)
 	require.NoError(t, err)
 	w.pcs = tdxsim.NewPCS(pki, time.Now, w.platform)
-	w.verifier, err = tdx.NewVerifier(tdx.Config{Root: pki.RootSHA256(), Collateral: tdx.NewCollateral(&http.Client{Transport: local{w.pcs}})})
+	collateral := tdx.NewCollateral(&http.Client{Transport: local{w.pcs}})
+	w.verifier, err = tdx.NewVerifier(tdx.Config{Root: pki.RootSHA256(), Collateral: collateral})
 	require.NoError(t, err)
 	w.guest = newGuestAgent(t, w.platform)
 
@@ -100,7 +101,7 @@ func idle(t testing.TB, change func(*policies.Policy), env ...string) *world {
 	require.NoError(t, err)
 	client := guest.New(w.guest.socket)
 	t.Cleanup(client.Close)
-	w.service = kms.New(config, kms.Parts{Guest: client, Verifier: w.verifier, Transport: local{http.NotFoundHandler()},
+	w.service = kms.New(config, kms.Parts{Guest: client, Verifier: w.verifier, Transport: local{http.NotFoundHandler()}, CollateralAge: collateral.Age,
 		Now: func() time.Time { return time.Now().Add(time.Duration(w.ahead.Load())) }, Log: slog.New(slog.NewJSONHandler(w.logs, nil))})
 	server := httptest.NewServer(w.service.Handler())
 	t.Cleanup(server.Close)
