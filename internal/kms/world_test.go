@@ -33,14 +33,15 @@ import (
 
 // world is one key service with all that it needs around it, on loopback.
 type world struct {
-	platform *tdxsim.Platform
-	pcs      *tdxsim.PCS
-	verifier *tdx.Verifier
-	guest    *guestAgent
-	service  *kms.Service
-	url      string
-	logs     *lines
-	ahead    atomic.Int64 // nanoseconds by which the service's clock is ahead
+	platform   *tdxsim.Platform
+	pcs        *tdxsim.PCS
+	verifier   *tdx.Verifier
+	collateral *tdx.Collateral
+	guest      *guestAgent
+	service    *kms.Service
+	url        string
+	logs       *lines
+	ahead      atomic.Int64 // nanoseconds by which the service's clock is ahead
 }
 
 // local answers requests of a client in process, whatever their host.
@@ -52,14 +53,19 @@ func (l local) RoundTrip(r *http.Request) (*http.Response, error) {
 	return w.Result(), nil
 }
 
+// lines keeps the log, unless quiet.
 type lines struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
+	quiet bool
+	mu    sync.Mutex
+	buf   bytes.Buffer
 }
 
 func (l *lines) Write(b []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.quiet {
+		return len(b), nil
+	}
 	return l.buf.Write(b)
 }
 
@@ -86,8 +92,8 @@ func idle(t testing.TB, change func(*policies.Policy), env ...string) *world {
 	w.platform, err = pki.NewPlatform(1)
 	require.NoError(t, err)
 	w.pcs = tdxsim.NewPCS(pki, time.Now, w.platform)
-	collateral := tdx.NewCollateral(&http.Client{Transport: local{w.pcs}})
-	w.verifier, err = tdx.NewVerifier(tdx.Config{Root: pki.RootSHA256(), Collateral: collateral})
+	w.collateral = tdx.NewCollateral(&http.Client{Transport: local{w.pcs}})
+	w.verifier, err = tdx.NewVerifier(tdx.Config{Root: pki.RootSHA256(), Collateral: w.collateral})
 	require.NoError(t, err)
 	w.guest = newGuestAgent(t, w.platform)
 
@@ -101,7 +107,7 @@ func idle(t testing.TB, change func(*policies.Policy), env ...string) *world {
 	require.NoError(t, err)
 	client := guest.New(w.guest.socket)
 	t.Cleanup(client.Close)
-	w.service = kms.New(config, kms.Parts{Guest: client, Verifier: w.verifier, Transport: local{http.NotFoundHandler()}, CollateralAge: collateral.Age,
+	w.service = kms.New(config, kms.Parts{Guest: client, Verifier: w.verifier, Transport: local{http.NotFoundHandler()}, CollateralAge: w.collateral.Age,
 		Now: func() time.Time { return time.Now().Add(time.Duration(w.ahead.Load())) }, Log: slog.New(slog.NewJSONHandler(w.logs, nil))})
 	server := httptest.NewServer(w.service.Handler())
 	t.Cleanup(server.Close)
