@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/calimero-network/mero-tee/internal/canonical"
 	"github.com/calimero-network/mero-tee/internal/kms/wire"
 )
 
@@ -109,7 +108,7 @@ func decode[T any](r *http.Request, tag string) (T, error) {
 	if err != nil {
 		return v, refuse(http.StatusBadRequest, tag, "the body ended early")
 	}
-	if err := canonical.Unmarshal(data, &v); err != nil {
+	if err := wire.Decode(data, &v); err != nil {
 		return v, refuse(http.StatusBadRequest, tag, "%v", err)
 	}
 	return v, nil

@@ -47,7 +47,7 @@ func TestBodies(t *testing.T) {
 		"field twice":      {"/challenge", `{"peerId":"a","peerId":"b"}`, 400, wire.InvalidRequest, "twice"},
 		"trailing data":    {"/challenge", `{"peerId":"a"}{}`, 400, wire.InvalidRequest, "after the end"},
 		"no JSON":          {"/challenge", ``, 400, wire.InvalidRequest, "EOF"},
-		"null":             {"/challenge", `null`, 400, wire.InvalidPeerID, "0 characters"},
+		"null":             {"/challenge", `null`, 400, wire.InvalidRequest, "not a JSON object"},
 		"attest unknown":   {"/attest", `{"nonce":""}`, 400, wire.InvalidAttestation, "nonce"},
 		"short nonce":      {"/attest", `{"nonceB64":"AAAA"}`, 400, wire.InvalidAttestation, "nonceB64 is not base64 of 32"},
 		"bad binding":      {"/attest", `{"nonceB64":"` + b64(make([]byte, 32)) + `","bindingB64":"AAAA"}`, 400, wire.InvalidAttestation, "bindingB64"},
