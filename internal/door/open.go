@@ -1,6 +1,7 @@
 package door
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"os"
@@ -13,9 +14,6 @@ import (
 	"github.com/calimero-network/mero-tee/internal/rehearsal"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
-
-// firstVersion is what a rehearsal releases when nobody says otherwise.
-const firstVersion = "0.1.0"
 
 // place is where a command runs: the repository, and where it stages releases.
 type place struct{ root, dist string }
@@ -48,15 +46,12 @@ func configuration(tag string) (*config.Config, error) {
 	if err != nil || cfg.Environment != config.Rehearsal {
 		return cfg, err
 	}
-	if cfg.KMSVersion == "" {
-		cfg.KMSVersion = firstVersion
-		if t, err := release.ParseTag(tag); err == nil && t.Family == release.KMS {
-			cfg.KMSVersion = t.Version.String()
-		}
+	version := release.Version{Minor: 1} // what a rehearsal releases when nobody says otherwise
+	if t, err := release.ParseTag(tag); err == nil && t.Family == release.KMS {
+		version = t.Version
 	}
-	if cfg.TEEVersion == "" {
-		cfg.TEEVersion = firstVersion
-	}
+	cfg.KMSVersion = cmp.Or(cfg.KMSVersion, version.String())
+	cfg.TEEVersion = cmp.Or(cfg.TEEVersion, version.Final().String())
 	return cfg, nil
 }
 

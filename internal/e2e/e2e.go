@@ -1,5 +1,6 @@
 // Package e2e is the judgement of step 11: the released key service, running,
-// against nodes of the counterpart release.
+// against nodes of the counterpart release and of every other release that the
+// compatibility catalog lists.
 //
 // Its promise: every check of the explicit list has a result, also when the
 // thing it looks at never came up; and what it deployed is deleted when Run
@@ -30,12 +31,12 @@ type Provider interface {
 
 var _ Provider = (*dstack.Client)(nil)
 
-// Boot starts a node of the counterpart release's image and returns its
+// Boot starts a node from an image of a node release and returns its
 // configfs-tsm. RTMR3 is untouched: the agent extends it. What Boot starts ends
 // with ctx.
-type Boot func(ctx context.Context, profile release.Profile) (configfsi.Client, error)
+type Boot func(ctx context.Context, node release.Tag, profile release.Profile) (configfsi.Client, error)
 
-// Release is the audited KMS release, as it was downloaded, and its counterpart.
+// Release is an audited KMS release, as it was downloaded, and its counterpart.
 type Release struct {
 	KMS         *measurement.Published       // published-mrtds.json
 	Node        *measurement.Published       // of the counterpart node release
@@ -44,9 +45,12 @@ type Release struct {
 	NotReady    bool                         // the release's policies say policy_not_ready
 }
 
-// Trial is one run of the end-to-end test. All fields are required.
+// Trial is one run of the end-to-end test. All fields are required, but Others
+// and Stale.
 type Trial struct {
 	Release    Release
+	Others     []Pair            // guardrail A: what the catalog lists besides the release and its counterpart
+	Stale      *Stale            // guardrail C: nil when there is no older policy
 	Profiles   []release.Profile // whose key release is judged: the production profile, or more
 	Provider   Provider
 	Boot       Boot
@@ -61,12 +65,14 @@ type Report struct {
 	Node     release.Tag       // of the node release it was tried with
 	Profiles []release.Profile // whose key release was judged
 	Results  check.Results
+	Matrix   Matrix // guardrail A
 	Observed []Observation
 }
 
 // Observation is one machine as its verified quote shows it.
 type Observation struct {
 	Family    release.Family
+	Version   release.Version
 	Profile   release.Profile
 	Registers tdx.Registers
 	TCB       tdx.Status
@@ -90,7 +96,7 @@ func (t *Trial) Run(ctx context.Context) *Report {
 	nodes, stop := context.WithCancel(ctx)
 	defer stop()
 	s.set(ctx, nodes)
-	r.Results = append(r.Results, s.judge(ctx)...)
+	r.Results, r.Matrix = s.judge(ctx)
 	r.Observed = s.observed()
 	return r
 }

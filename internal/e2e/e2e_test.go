@@ -33,11 +33,12 @@ const (
 	nodeCheck      = "node locked-read-only shows the published registers"
 	keyCheck       = "node locked-read-only verifies its service and gets its own key, twice the same"
 	isolationCheck = "service locked-read-only refuses a node debug with 403 policy_violation"
+	staleCheck     = "a new node is refused under an older policy with 403 policy_violation, and gets its key once the policy is updated"
 	cleanupCheck   = "nothing is left behind"
 )
 
 func allChecks() []string {
-	return []string{composeCheck, attestCheck, eventsCheck, debugNodeCheck, nodeCheck, keyCheck, isolationCheck, cleanupCheck}
+	return []string{composeCheck, attestCheck, eventsCheck, debugNodeCheck, nodeCheck, keyCheck, isolationCheck, staleCheck, cleanupCheck}
 }
 
 func names(rs check.Results) []string {
@@ -48,11 +49,11 @@ func names(rs check.Results) []string {
 	return out
 }
 
-// notPassed maps the checks that did not pass to their results.
+// notPassed maps the checks that should have passed to their results.
 func notPassed(rs check.Results) map[string]check.Result {
 	out := map[string]check.Result{}
 	for _, r := range rs {
-		if r.Status != check.Passed {
+		if r.Status != check.Passed && r.Status != check.Inapplicable {
 			out[r.Name] = r
 		}
 	}
@@ -82,7 +83,7 @@ func TestEveryProfile(t *testing.T) {
 	w.trial.Profiles = release.Profiles()
 	report := w.trial.Run(t.Context())
 	require.NoError(t, report.Results.Strict().Err())
-	require.Len(t, report.Results, 3*3+3+3+1+1)
+	require.Len(t, report.Results, 3*3+3+3+1+1+1)
 	require.Len(t, report.Observed, 6)
 }
 
@@ -120,10 +121,13 @@ func TestReleasesThatDoNotWork(t *testing.T) {
 			w.trial.Release.KMS.Profiles[locked] = p
 		}, map[string]string{composeCheck: release.MeasurementsAsset}, fault.Verification},
 		"the policy lets debug nodes in": {func(w *world) {
-			p := *w.policies[locked]
-			p.Measurements[0].Registers = w.policies[release.Debug].Measurements[0].Registers
-			n := p.Measurements[0].Registers
-			w.policies[locked] = policyFor(locked, n)
+			p, m := w.policies[policyName(version, locked)], w.policies[policyName(version, release.Debug)].Measurements
+			p.Measurements = m
+			p.AllowedRTMR1, p.AllowedRTMR2, p.AllowedRTMR3 = nil, nil, nil
+			for _, m := range m {
+				p.AllowedRTMR1, p.AllowedRTMR2 = append(p.AllowedRTMR1, m.RTMR1), append(p.AllowedRTMR2, m.RTMR2)
+			}
+			p.AllowedRTMR3 = append(p.AllowedRTMR3, m[0].RTMR3)
 		}, map[string]string{isolationCheck: "the key was released", keyCheck: "policy_violation"}, fault.Verification},
 		"keys change": {func(w *world) { w.keyOf = counter() },
 			map[string]string{keyCheck: "two different keys"}, fault.Verification},
@@ -136,16 +140,16 @@ func TestReleasesThatDoNotWork(t *testing.T) {
 		}, map[string]string{nodeCheck: "rtmr1 0100"}, fault.Verification},
 		"the node does not boot": {func(w *world) {
 			boot := w.trial.Boot
-			w.trial.Boot = func(ctx context.Context, p release.Profile) (configfsi.Client, error) {
+			w.trial.Boot = func(ctx context.Context, tag release.Tag, p release.Profile) (configfsi.Client, error) {
 				if p == release.Debug {
 					return nil, errors.New("no capacity in the zone")
 				}
-				return boot(ctx, p)
+				return boot(ctx, tag, p)
 			}
 		}, map[string]string{debugNodeCheck: "no capacity", isolationCheck: "no capacity"}, fault.General},
 		"the node was measured before": {func(w *world) {
-			w.trial.Boot = func(_ context.Context, p release.Profile) (configfsi.Client, error) {
-				m, err := node.Boot(w.machine, p)
+			w.trial.Boot = func(_ context.Context, _ release.Tag, p release.Profile) (configfsi.Client, error) {
+				m, err := node.Image{Version: version, Profile: p}.Boot(w.machine)
 				if err == nil && p == locked {
 					err = m.TD.Extend(3, tdx.Register{1})
 				}
@@ -153,7 +157,7 @@ func TestReleasesThatDoNotWork(t *testing.T) {
 			}
 		}, map[string]string{nodeCheck: "extended before", keyCheck: "extended before"}, fault.Verification},
 		"a debug TD": {func(w *world) {
-			w.trial.Boot = func(_ context.Context, p release.Profile) (configfsi.Client, error) {
+			w.trial.Boot = func(_ context.Context, _ release.Tag, p release.Profile) (configfsi.Client, error) {
 				td := w.machine.NewTD(tdx.Register{1}, tdxsim.Debug)
 				return tdxsim.TSM(td, 4), nil
 			}
@@ -189,6 +193,7 @@ func TestPolicyNotReady(t *testing.T) {
 	report := w.trial.Run(t.Context())
 	require.NoError(t, report.Results.Err())
 	require.Equal(t, check.Skipped, notPassed(report.Results)[isolationCheck].Status)
+	require.Equal(t, check.Skipped, notPassed(report.Results)[staleCheck].Status)
 	require.Error(t, report.Results.Strict().Err())
 }
 

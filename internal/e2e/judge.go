@@ -17,14 +17,21 @@ import (
 
 // judge makes every check, the ones that talk to a service at the same time,
 // and returns the results in a fixed order.
-func (s *stage) judge(ctx context.Context) check.Results {
-	keys := make([]check.Result, len(s.trial.Profiles))
-	var isolation check.Result
+func (s *stage) judge(ctx context.Context) (check.Results, Matrix) {
+	keys, others := make([]check.Result, len(s.trial.Profiles)), make([]check.Result, len(s.trial.others()))
+	var isolation, stale check.Result
 	var wg sync.WaitGroup
 	for i, p := range s.trial.Profiles {
-		wg.Go(func() { keys[i] = s.keyRelease(ctx, p) })
+		name := fmt.Sprintf("node %s verifies its service and gets its own key, twice the same", p)
+		service, node := s.released(p), s.counterpart(p)
+		wg.Go(func() { keys[i] = s.keyRelease(ctx, name, service, node) })
+	}
+	for i, c := range s.trial.others() {
+		service, node := s.service(c.KMS, c.profile), s.node(c.Node, c.profile)
+		wg.Go(func() { others[i] = s.keyRelease(ctx, c.name(), service, node) })
 	}
 	wg.Go(func() { isolation = s.isolation(ctx) })
+	wg.Go(func() { stale = s.stalePolicy(ctx) })
 	wg.Wait()
 	var out check.Results
 	for _, p := range s.order {
@@ -33,20 +40,20 @@ func (s *stage) judge(ctx context.Context) check.Results {
 	for _, p := range s.booted {
 		out = append(out, s.nodeMeasurements(p))
 	}
-	return append(append(out, keys...), isolation)
+	return slices.Concat(out, keys, others, check.Results{isolation, stale}), s.matrix(keys, others)
 }
 
 // composeFile: one compose hash, by the provider's reckoning, in
 // compose-hash.txt, in published-mrtds.json and of the released file.
 func (s *stage) composeFile(p release.Profile) check.Result {
 	name := fmt.Sprintf("service %s runs the released compose file", p)
-	if err := s.services[p].err; err != nil {
+	if err := s.released(p).err; err != nil {
 		return check.Of(name, err)
 	}
 	r := s.trial.Release
 	want := measurement.SHA256(r.ComposeHash[p])
 	for _, c := range []struct{ where, hash string }{
-		{"the provider", "sha256:" + s.services[p].deployment.ComposeHash},
+		{"the provider", "sha256:" + s.released(p).deployment.ComposeHash},
 		{release.MeasurementsAsset, r.KMS.Profiles[p].Image.ComposeHash.String()},
 		{release.ComposeAsset(p), measurement.Sum(r.AppCompose[p]).String()},
 	} {
@@ -61,13 +68,13 @@ func (s *stage) composeFile(p release.Profile) check.Result {
 // serviceMeasurements is guardrail D for a key service: "Compare the MRTD/RTMR
 // values observed during E2E against published-mrtds.json from the release."
 func (s *stage) serviceMeasurements(p release.Profile) check.Result {
-	return check.Of(fmt.Sprintf("service %s attests the published registers and compose hash", p), s.services[p].attested)
+	return check.Of(fmt.Sprintf("service %s attests the published registers and compose hash", p), s.released(p).attested)
 }
 
 // bootEvents: the events that replay to RTMR3 contain the predicted ones, in their order.
 func (s *stage) bootEvents(p release.Profile) check.Result {
 	name := fmt.Sprintf("service %s booted through the predicted events", p)
-	service := s.services[p]
+	service := s.released(p)
 	if service.report == nil {
 		return check.Of(name, service.attested)
 	}
@@ -99,7 +106,7 @@ func eventNames(events []tdx.Event) string {
 // nodeMeasurements is guardrail D for a node: "Any mismatch is a release blocker."
 func (s *stage) nodeMeasurements(p release.Profile) check.Result {
 	name := fmt.Sprintf("node %s shows the published registers", p)
-	node := s.nodes[p]
+	node := s.counterpart(p)
 	if node.verdict == nil {
 		return check.Of(name, node.err)
 	}

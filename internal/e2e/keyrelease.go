@@ -13,19 +13,21 @@ import (
 	"github.com/calimero-network/mero-tee/internal/check"
 	"github.com/calimero-network/mero-tee/internal/fault"
 	"github.com/calimero-network/mero-tee/internal/kms/wire"
-	"github.com/calimero-network/mero-tee/internal/release"
 )
+
+// violation is the refusal that guardrails B and C demand: "403 PolicyViolation".
+const violation = "403 " + wire.PolicyViolation
+
+const acceptsAll = "the policy is policy_not_ready and accepts every register"
 
 // keyRelease is the node's whole way: it verifies the service, gets its key,
 // the same one again, and one that no other peer has.
-func (s *stage) keyRelease(ctx context.Context, p release.Profile) check.Result {
-	name := fmt.Sprintf("node %s verifies its service and gets its own key, twice the same", p)
-	service, node := s.services[p], s.nodes[p]
+func (s *stage) keyRelease(ctx context.Context, name string, service *service, node *node) check.Result {
 	if err := errors.Join(service.err, node.err); err != nil {
 		return check.Of(name, err)
 	}
 	url := service.deployment.URL
-	if _, err := node.agent.VerifyKMS(ctx, url, s.trial.expectation(p)); err != nil {
+	if _, err := node.agent.VerifyKMS(ctx, url, service.want); err != nil {
 		return check.Of(name, err)
 	}
 	_, stranger, err := ed25519.GenerateKey(rand.Reader)
@@ -51,23 +53,20 @@ func (s *stage) keyRelease(ctx context.Context, p release.Profile) check.Result 
 
 // isolation is guardrail B: "Verify the key release is rejected with 403 PolicyViolation."
 func (s *stage) isolation(ctx context.Context) check.Result {
-	name := fmt.Sprintf("service %s refuses a node %s with 403 %s", fortress, intruder, wire.PolicyViolation)
+	name := fmt.Sprintf("service %s refuses a node %s with %s", fortress, intruder, violation)
 	if s.trial.Release.NotReady {
-		return check.Skip(name, "the policy is policy_not_ready and accepts every register")
+		return check.Skip(name, acceptsAll)
 	}
-	service, node := s.services[fortress], s.nodes[intruder]
+	service, node := s.released(fortress), s.counterpart(intruder)
 	if err := errors.Join(service.err, node.err); err != nil {
 		return check.Of(name, err)
 	}
-	_, err := node.agent.GetKey(ctx, service.deployment.URL)
-	if err == nil {
-		return check.Fail(name, fault.Verification, "the key was released", "403 "+wire.PolicyViolation, "200 and a key")
-	}
+	return refusedByPolicy(ctx, name, service, node)
+}
+
+func isViolation(err error) bool {
 	var refused *agent.Refused
-	if errors.As(err, &refused) && refused.Status == http.StatusForbidden && refused.Tag == wire.PolicyViolation {
-		return check.Pass(name)
-	}
-	return unreleased(name, "403 "+wire.PolicyViolation, err)
+	return errors.As(err, &refused) && refused.Status == http.StatusForbidden && refused.Tag == wire.PolicyViolation
 }
 
 // unreleased is what GetKey's error stands for: a refusal is the service's

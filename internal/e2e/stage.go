@@ -19,15 +19,25 @@ import (
 // stage is what a trial has running.
 type stage struct {
 	trial    *Trial
-	services map[release.Profile]*service
-	nodes    map[release.Profile]*node
-	order    []release.Profile // of services
-	booted   []release.Profile // order of nodes
+	services []*service // in the order in which they were asked for
+	nodes    []*node
+	stale    *service          // guardrail C; nil when there is none
+	order    []release.Profile // of the release's services
+	booted   []release.Profile // of the counterpart's nodes
+}
+
+// machine says which release and profile a service or a node is of.
+type machine struct {
+	tag     release.Tag
+	profile release.Profile
 }
 
 // service is one deployed key service; err says why there is none to talk to,
 // attested why report is nil.
 type service struct {
+	machine
+	app        dstack.App
+	want       agent.Expectation
 	deployment *dstack.Deployment
 	err        error
 	report     *agent.KMSReport
@@ -36,61 +46,111 @@ type service struct {
 
 // node is one booted node. verdict is nil when err says why.
 type node struct {
+	machine
 	agent   *agent.Agent
 	verdict *tdx.Verdict
 	err     error
 }
 
 func (t *Trial) stage() *stage {
-	s := &stage{trial: t, services: map[release.Profile]*service{}, nodes: map[release.Profile]*node{},
-		order: including(t.Profiles, fortress), booted: including(t.Profiles, intruder)}
+	s := &stage{trial: t, order: including(t.Profiles, fortress), booted: including(t.Profiles, intruder)}
+	if t.Stale != nil {
+		s.order, s.booted = including(s.order, t.Stale.Profile), including(s.booted, t.Stale.Profile)
+		s.stale = t.staleService()
+		s.node(t.Stale.Admitted, t.Stale.Profile)
+	}
 	for _, p := range s.order {
-		s.services[p] = &service{err: errors.New("not deployed"), attested: errors.New("not deployed")}
+		s.service(&t.Release, p)
 	}
 	for _, p := range s.booted {
-		s.nodes[p] = &node{err: errors.New("not booted")}
+		s.node(t.Release.Node.Tag, p)
+	}
+	for _, c := range t.others() {
+		s.service(c.KMS, c.profile)
+		s.node(c.Node, c.profile)
 	}
 	return s
+}
+
+// service finds the key service of a release and profile, or adds it to the stage.
+func (s *stage) service(r *Release, p release.Profile) *service {
+	m := machine{r.KMS.Tag, p}
+	for _, there := range s.services {
+		if there.machine == m {
+			return there
+		}
+	}
+	added := &service{machine: m, want: s.trial.expectation(r, p), err: errNotDeployed, attested: errNotDeployed,
+		app: dstack.App{Name: dstack.Name(string(release.KMS), m.tag.Version.String(), string(p)), Compose: r.AppCompose[p]}}
+	s.services = append(s.services, added)
+	return added
+}
+
+// node finds the node of a release and profile, or adds it to the stage.
+func (s *stage) node(tag release.Tag, p release.Profile) *node {
+	m := machine{tag, p}
+	for _, there := range s.nodes {
+		if there.machine == m {
+			return there
+		}
+	}
+	added := &node{machine: m, err: errNotBooted}
+	s.nodes = append(s.nodes, added)
+	return added
+}
+
+// released and counterpart are the machines of the release under test.
+func (s *stage) released(p release.Profile) *service { return s.service(&s.trial.Release, p) }
+func (s *stage) counterpart(p release.Profile) *node { return s.node(s.trial.Release.Node.Tag, p) }
+
+var (
+	errNotDeployed = errors.New("not deployed")
+	errNotBooted   = errors.New("not booted")
+)
+
+// deployed is every service, guardrail C's too.
+func (s *stage) deployed() []*service {
+	if s.stale == nil {
+		return s.services
+	}
+	return append(s.services[:len(s.services):len(s.services)], s.stale)
 }
 
 // set brings everything up, all at once: minutes each, on real machines.
 func (s *stage) set(ctx, nodes context.Context) {
 	var wg sync.WaitGroup
-	for p, service := range s.services {
-		wg.Go(func() { s.deploy(ctx, p, service) })
+	for _, service := range s.deployed() {
+		wg.Go(func() { s.deploy(ctx, service) })
 	}
-	for p, node := range s.nodes {
-		wg.Go(func() { node.err = s.boot(nodes, p, node) })
+	for _, node := range s.nodes {
+		wg.Go(func() { node.err = s.boot(nodes, node) })
 	}
 	wg.Wait()
 }
 
-// deploy runs the key service of a profile and has it attest itself.
-func (s *stage) deploy(ctx context.Context, p release.Profile, out *service) {
+// deploy runs a key service and has it attest itself.
+func (s *stage) deploy(ctx context.Context, out *service) {
 	t := s.trial
-	out.deployment, out.err = t.Provider.Deploy(ctx, dstack.App{
-		Name:    dstack.Name(string(release.KMS), t.Release.KMS.Tag.Version.String(), string(p)),
-		Compose: t.Release.AppCompose[p],
-	})
+	out.deployment, out.err = t.Provider.Deploy(ctx, out.app)
 	if out.err == nil {
 		out.err = t.ready(ctx, out.deployment.URL)
 	}
 	out.attested = out.err
 	if out.err == nil {
-		out.report, out.attested = (&agent.Agent{HTTP: t.HTTP}).VerifyKMS(ctx, out.deployment.URL, t.expectation(p))
+		out.report, out.attested = (&agent.Agent{HTTP: t.HTTP}).VerifyKMS(ctx, out.deployment.URL, out.want)
 	}
 }
 
 // expectation is what the published measurements demand of a profile's key service.
-func (t *Trial) expectation(p release.Profile) agent.Expectation {
+func (t *Trial) expectation(r *Release, p release.Profile) agent.Expectation {
 	return agent.Expectation{Verifier: t.Verifier, AllowedTCB: t.AllowedTCB,
-		Registers: t.Release.KMS.Profiles[p].Registers(), ComposeHash: t.Release.ComposeHash[p]}
+		Registers: r.KMS.Profiles[p].Registers(), ComposeHash: r.ComposeHash[p]}
 }
 
 // boot starts a node as its image does, profile first, and reads its registers
 // from a quote over a fresh nonce.
-func (s *stage) boot(ctx context.Context, p release.Profile, out *node) error {
-	tsm, err := s.trial.Boot(ctx, p)
+func (s *stage) boot(ctx context.Context, out *node) error {
+	tsm, err := s.trial.Boot(ctx, out.tag, out.profile)
 	if err != nil {
 		return err
 	}
@@ -98,7 +158,7 @@ func (s *stage) boot(ctx context.Context, p release.Profile, out *node) error {
 	if err != nil {
 		return err
 	}
-	out.agent = &agent.Agent{TSM: tsm, HTTP: s.trial.HTTP, Profile: p, Key: key}
+	out.agent = &agent.Agent{TSM: tsm, HTTP: s.trial.HTTP, Profile: out.profile, Key: key}
 	if err := out.agent.ExtendProfile(); err != nil {
 		return err
 	}
@@ -121,8 +181,8 @@ func (s *stage) clear(ctx context.Context) check.Result {
 	defer cancel()
 	const name = "nothing is left behind"
 	var errs []error
-	for _, p := range s.order {
-		d := s.services[p].deployment
+	for _, service := range s.deployed() {
+		d := service.deployment
 		if d == nil {
 			continue
 		}
@@ -140,14 +200,14 @@ func (s *stage) clear(ctx context.Context) check.Result {
 // observed lists the machines whose quotes were verified.
 func (s *stage) observed() []Observation {
 	var out []Observation
-	for _, p := range s.order {
-		if r := s.services[p].report; r != nil {
-			out = append(out, Observation{release.KMS, p, r.Verdict.Registers, r.Verdict.TCB})
+	for _, service := range s.services {
+		if r := service.report; r != nil {
+			out = append(out, Observation{release.KMS, service.tag.Version, service.profile, r.Verdict.Registers, r.Verdict.TCB})
 		}
 	}
-	for _, p := range s.booted {
-		if v := s.nodes[p].verdict; v != nil {
-			out = append(out, Observation{release.Node, p, v.Registers, v.TCB})
+	for _, node := range s.nodes {
+		if v := node.verdict; v != nil {
+			out = append(out, Observation{release.Node, node.tag.Version, node.profile, v.Registers, v.TCB})
 		}
 	}
 	return out

@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"path"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -34,7 +33,15 @@ import (
 	"github.com/calimero-network/mero-tee/policies"
 )
 
-var version = release.Version{Major: 1, Minor: 2}
+var (
+	version = release.Version{Major: 1, Minor: 2}
+	older   = release.Version{Major: 1, Minor: 1}
+)
+
+func nodeTag(v release.Version) release.Tag { return release.Tag{Family: release.Node, Version: v} }
+
+// policyName is where a KMS release's policy is served, below /policies/.
+func policyName(v release.Version, p release.Profile) string { return v.String() + "/" + string(p) }
 
 // world is a release and what runs it: real key services, in this process, over simulated TDs.
 type world struct {
@@ -42,7 +49,7 @@ type world struct {
 	machine  *tdxsim.Platform
 	root     [32]byte
 	ctx      context.Context
-	policies map[release.Profile]*policies.Policy
+	policies map[string]*policies.Policy // by policyName
 
 	mu       sync.Mutex
 	deployed map[string]context.CancelFunc
@@ -62,7 +69,7 @@ func newWorld(t *testing.T) *world {
 	pki, err := tdxsim.NewPKI([]byte("e2e"))
 	require.NoError(t, err)
 	w := &world{root: pki.RootSHA256(), ctx: t.Context(), deployed: map[string]context.CancelFunc{},
-		policies: map[release.Profile]*policies.Policy{}, firmware: "dstack firmware",
+		policies: map[string]*policies.Policy{}, firmware: "dstack firmware",
 		events: func(e []measurement.Event) []measurement.Event { return e },
 		keyOf:  func(appID, path string) string { return appID + path },
 		deploy: func(d *dstack.Deployment, err error) (*dstack.Deployment, error) { return d, err }}
@@ -73,8 +80,8 @@ func newWorld(t *testing.T) *world {
 	require.NoError(t, err)
 	w.trial = &e2e.Trial{Profiles: []release.Profile{release.LockedReadOnly}, Provider: w, Verifier: verifier,
 		AllowedTCB: []string{"UpToDate"}, HTTP: &http.Client{Timeout: time.Minute},
-		Boot: func(_ context.Context, p release.Profile) (configfsi.Client, error) {
-			m, err := node.Boot(w.machine, p)
+		Boot: func(_ context.Context, tag release.Tag, p release.Profile) (configfsi.Client, error) {
+			m, err := node.Image{Version: tag.Version, Profile: p}.Boot(w.machine)
 			return m.TSM(), err
 		}}
 	w.publish(t)
@@ -85,39 +92,64 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// publish makes the release: measurements, app-compose files, policies.
+// publish makes the release and its counterpart, which is the second one.
 func (w *world) publish(t *testing.T) {
 	t.Helper()
-	r := e2e.Release{
-		KMS:        &measurement.Published{Family: release.KMS, Tag: release.Tag{Family: release.KMS, Version: version}, Profiles: map[release.Profile]measurement.Profile{}},
-		Node:       &measurement.Published{Family: release.Node, Tag: release.Tag{Family: release.Node, Version: version}, Profiles: map[release.Profile]measurement.Profile{}},
-		AppCompose: map[release.Profile][]byte{}, ComposeHash: map[release.Profile][32]byte{},
+	node := w.publishNode(t, version)
+	w.trial.Release = w.publishKMS(t, version, node, w.publishNode(t, older))
+	w.trial.Release.Node = node
+}
+
+func (w *world) publishNode(t *testing.T, v release.Version) *measurement.Published {
+	t.Helper()
+	out := &measurement.Published{Family: release.Node, Tag: nodeTag(v), Profiles: map[release.Profile]measurement.Profile{}}
+	for _, p := range release.Profiles() {
+		m, err := node.Image{Version: v, Profile: p}.Boot(w.machine)
+		require.NoError(t, err)
+		n := m.TD.Registers()
+		n.RTMR3 = tdx.ProfileRTMR3(string(p))
+		out.Profiles[p] = measurement.Profile{MRTD: n.MRTD, RTMR0: n.RTMR0, RTMR1: n.RTMR1, RTMR2: n.RTMR2, RTMR3: &n.RTMR3}
 	}
+	return out
+}
+
+// publishKMS makes measurements, app-compose files and policies that admit the nodes.
+func (w *world) publishKMS(t *testing.T, v release.Version, nodes ...*measurement.Published) e2e.Release {
+	t.Helper()
+	r := e2e.Release{AppCompose: map[release.Profile][]byte{}, ComposeHash: map[release.Profile][32]byte{},
+		KMS: &measurement.Published{Family: release.KMS, Tag: release.Tag{Family: release.KMS, Version: v}, Profiles: map[release.Profile]measurement.Profile{}}}
 	td, _ := w.platform(t.Context(), nil)
 	os := td.Registers()
 	for _, p := range release.Profiles() {
-		file, err := compose.AppCompose(p, fmt.Appendf(nil, `{"services":{"mero-kms":{"environment":{"MERO_KMS_PROFILE":%q,"MERO_KMS_VERSION":%q,`+
-			`"MERO_KMS_POLICY_URL":"https://github.com/policies/%s","MERO_KMS_TDX_ROOT_SHA256":"%x"}}}}`, p, version, p, w.root))
+		file, err := compose.AppCompose(p, fmt.Appendf(nil, `{"services":{"mero-kms":{"environment":{"MERO_KMS_POLICY_URL":"https://github.com/policies/%s",`+
+			`"MERO_KMS_PROFILE":%q,"MERO_KMS_TDX_ROOT_SHA256":"%x","MERO_KMS_VERSION":%q}}}}`, policyName(v, p), p, w.root, v))
 		require.NoError(t, err)
 		r.AppCompose[p], r.ComposeHash[p] = file, compose.Hash(file)
 		r.KMS.Profiles[p] = measurement.Profile{MRTD: os.MRTD, RTMR0: os.RTMR0, RTMR1: os.RTMR1, RTMR2: os.RTMR2,
 			Image: measurement.Image{ComposeHash: r.ComposeHash[p]}, Events: measurement.PredictEvents(r.ComposeHash[p])}
-		m, err := node.Boot(w.machine, p)
-		require.NoError(t, err)
-		n := m.TD.Registers()
-		n.RTMR3 = tdx.ProfileRTMR3(string(p))
-		r.Node.Profiles[p] = measurement.Profile{MRTD: n.MRTD, RTMR0: n.RTMR0, RTMR1: n.RTMR1, RTMR2: n.RTMR2, RTMR3: &n.RTMR3}
-		w.policies[p] = policyFor(p, n)
+		w.policies[policyName(v, p)] = policyFor(t, v, p, nodes...)
 	}
-	w.trial.Release = r
+	return r
 }
 
-func policyFor(p release.Profile, n tdx.Registers) *policies.Policy {
-	return &policies.Policy{SchemaVersion: policies.SchemaVersion, KMSVersion: version, Profile: p,
-		AllowedMRTD: []tdx.Register{n.MRTD}, AllowedRTMR0: []tdx.Register{n.RTMR0}, AllowedRTMR1: []tdx.Register{n.RTMR1},
-		AllowedRTMR2: []tdx.Register{n.RTMR2}, AllowedRTMR3: []tdx.Register{n.RTMR3}, AllowedTCBStatus: []string{"UpToDate"},
-		Measurements: []policies.Measurement{{NodeRelease: release.Tag{Family: release.Node, Version: version},
-			Evidence: "sha256:" + strings.Repeat("00", 32), Registers: n}}}
+func policyFor(t *testing.T, v release.Version, p release.Profile, nodes ...*measurement.Published) *policies.Policy {
+	t.Helper()
+	working := &policies.Working{SchemaVersion: policies.SchemaVersion, Profile: p, AllowedTCBStatus: []string{"UpToDate"},
+		Measurements: []policies.Measurement{}, Revoked: []policies.Revocation{}}
+	var counterpart policies.Evidence
+	for i, n := range nodes {
+		ev := policies.Evidence{Tag: n.Tag, Digest: "sha256:" + strings.Repeat(fmt.Sprintf("%02x", i), 32),
+			Registers: map[release.Profile]tdx.Registers{p: n.Profiles[p].Registers()}}
+		var err error
+		working, err = policies.Promote(working, ev)
+		require.NoError(t, err)
+		if i == 0 {
+			counterpart = ev
+		}
+	}
+	out, err := policies.Generate(working, v, counterpart)
+	require.NoError(t, err)
+	return out
 }
 
 // platform boots the machine under a key service.
@@ -182,7 +214,7 @@ func (w *world) service(app dstack.App, hash [32]byte, appID string) (*kms.Servi
 }
 
 func (w *world) servePolicy(rw http.ResponseWriter, r *http.Request) {
-	data, err := w.policies[release.Profile(path.Base(r.URL.Path))].Encode()
+	data, err := w.policies[strings.TrimPrefix(r.URL.Path, "/policies/")].Encode()
 	if err != nil || w.misses.Add(-1) >= 0 {
 		http.Error(rw, "no policy", http.StatusNotFound)
 		return

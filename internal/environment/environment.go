@@ -41,8 +41,8 @@ type Environment struct {
 	Signing func(context.Context, release.Tag, *Checkout) (sign.Config, error)
 	// Trust returns whom a verifier believes.
 	Trust func(context.Context) (root.TrustedMaterial, error)
-	// Boot starts a node of a profile from the newest image of the node release and returns its TSM.
-	Boot func(context.Context, release.Profile) (configfsi.Client, error)
+	// Boot starts a node of a profile from the image of a node release and returns its TSM.
+	Boot func(context.Context, release.Tag, release.Profile) (configfsi.Client, error)
 }
 
 // Checkout is the state of the repository that a release is made from.

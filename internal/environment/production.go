@@ -47,7 +47,7 @@ func registryAuth(cfg *config.Config) authn.Authenticator {
 }
 
 // noNodes: booting nodes on GCP belongs to the node family's pipeline.
-func noNodes(context.Context, release.Profile) (configfsi.Client, error) {
+func noNodes(context.Context, release.Tag, release.Profile) (configfsi.Client, error) {
 	return nil, &fault.Error{Code: fault.General, Message: "this version cannot boot nodes on GCP",
 		Expected: "a TDX node of the counterpart release", Got: "no driver for GCE",
 		Hint: "release as a candidate: its E2E is advisory; or rehearse"}

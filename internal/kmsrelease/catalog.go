@@ -8,9 +8,9 @@ import (
 	"github.com/calimero-network/mero-tee/catalog"
 	"github.com/calimero-network/mero-tee/internal/atomicfile"
 	"github.com/calimero-network/mero-tee/internal/console"
+	"github.com/calimero-network/mero-tee/internal/e2e"
 	"github.com/calimero-network/mero-tee/internal/github"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
-	"github.com/calimero-network/mero-tee/internal/release"
 )
 
 const (
@@ -54,7 +54,7 @@ func (r *Release) writeCatalog(c *catalog.Catalog) error {
 
 // proposeCatalog opens the pull request with the entries that E2E tested. "A
 // maintainer reviews the compatibility entries, verifies E2E results, and merges."
-func (r *Release) proposeCatalog(ctx context.Context, w *pipeline.Work, tested []release.Profile) error {
+func (r *Release) proposeCatalog(ctx context.Context, w *pipeline.Work, tested e2e.Matrix) error {
 	staged, err := r.staged()
 	if err != nil {
 		return err
@@ -63,7 +63,7 @@ func (r *Release) proposeCatalog(ctx context.Context, w *pipeline.Work, tested [
 	if err != nil {
 		return err
 	}
-	result, err := catalog.MarkTested(staged, catalog.PairOf(r.Tag, counterpart), tested, "")
+	result, err := markTested(staged, tested)
 	if err != nil {
 		return err
 	}
@@ -83,6 +83,21 @@ func (r *Release) proposeCatalog(ctx context.Context, w *pipeline.Work, tested [
 	}
 	w.Infof("proposed the catalog entries in pull request #%d", pr.Number)
 	return w.Journal("proposed", pr.HTMLURL)
+}
+
+// markTested: "the pipeline adds entries to the catalog for all tested version pairs".
+func markTested(c *catalog.Catalog, tested e2e.Matrix) (*catalog.Catalog, error) {
+	for _, cell := range tested {
+		passed := tested.Passed(cell.KMS, cell.Node)
+		if len(passed) == 0 {
+			continue
+		}
+		var err error
+		if c, err = catalog.MarkTested(c, catalog.PairOf(cell.KMS, cell.Node), passed, ""); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
 }
 
 // catalogPath is the catalog's place in the repository.

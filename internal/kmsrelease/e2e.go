@@ -1,9 +1,12 @@
 package kmsrelease
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/calimero-network/mero-tee/internal/compose"
@@ -24,23 +27,27 @@ type e2eRecord struct {
 	Node     string            `json:"node"`
 	Profiles []release.Profile `json:"profiles"`
 	Passed   bool              `json:"passed"`
+	Matrix   e2e.Matrix        `json:"matrix"`
 	Checks   []string          `json:"checks"`
 }
 
 // e2e runs what the audit downloaded, not what was built. "RC: E2E may be
 // advisory": a candidate's failure is shown and recorded, and does not block.
 func (r *Release) e2e(ctx context.Context, w *pipeline.Work) error {
-	trial, err := r.trial()
+	report, err := r.try(ctx)
 	if err != nil {
 		return err
 	}
-	report := trial.Run(ctx)
 	if r.Tag.Stable() {
 		report.Results = report.Results.Strict()
 	}
 	report.Results.Print(w.Console)
+	if err := printMatrix(w, report.Matrix); err != nil {
+		return err
+	}
 	err = report.Results.Err()
-	record := e2eRecord{Tag: r.Tag.String(), Node: report.Node.String(), Profiles: report.Profiles, Passed: err == nil, Checks: names(report.Results)}
+	record := e2eRecord{Tag: r.Tag.String(), Node: report.Node.String(), Profiles: report.Profiles, Passed: err == nil,
+		Matrix: report.Matrix, Checks: names(report.Results)}
 	if err != nil && r.Tag.Stable() {
 		return err
 	}
@@ -50,8 +57,46 @@ func (r *Release) e2e(ctx context.Context, w *pipeline.Work) error {
 	return writeJSON(r.work(e2eFile), record)
 }
 
+func printMatrix(w *pipeline.Work, m e2e.Matrix) error {
+	var table bytes.Buffer
+	if err := m.Write(&table); err != nil {
+		return err
+	}
+	for line := range strings.Lines(table.String()) {
+		w.Infof("%s", strings.TrimRight(line, "\n"))
+	}
+	return nil
+}
+
+// try runs the trial; the policy shared for guardrail C is gone afterwards.
+func (r *Release) try(ctx context.Context) (report *e2e.Report, err error) {
+	defer func() { err = errors.Join(err, r.github.Unshare(context.WithoutCancel(ctx), r.staleBranch())) }()
+	trial, err := r.trial()
+	if err != nil {
+		return nil, err
+	}
+	others, absent, err := r.compatible(ctx, &trial.Release)
+	if err != nil {
+		return nil, err
+	}
+	if trial.Stale, err = r.stale(ctx, &trial.Release, others); err != nil {
+		return nil, err
+	}
+	trial.Others = others
+	report = trial.Run(ctx)
+	report.Results = append(report.Results, absent...)
+	return report, nil
+}
+
 func (r *Release) trial() (*e2e.Trial, error) {
-	released, allowed, err := r.audited()
+	released, err := readRelease(r.work("public"))
+	if err != nil {
+		return nil, err
+	}
+	if released.Node, err = readMeasurements(r.work(counterpartDir)); err != nil {
+		return nil, err
+	}
+	policy, err := readPolicy(r.work("public"), r.Env.Config.Profile)
 	if err != nil {
 		return nil, err
 	}
@@ -62,45 +107,42 @@ func (r *Release) trial() (*e2e.Trial, error) {
 	}
 	return &e2e.Trial{Release: *released, Profiles: release.Profiles(),
 		Provider: dstack.New(r.Env.DstackURL, r.Env.DstackKey.Reveal(), r.Env.Transport),
-		Boot:     r.Env.Boot, Verifier: verifier, AllowedTCB: allowed, HTTP: client}, nil
+		Boot:     r.Env.Boot, Verifier: verifier, AllowedTCB: policy.AllowedTCBStatus, HTTP: client}, nil
 }
 
-// audited reads the release from the folder into which the auditor downloaded
-// it, and the TCB statuses that its production policy allows.
-func (r *Release) audited() (*e2e.Release, []string, error) {
-	dir := r.work("public")
-	read := func(dir, name string) ([]byte, error) { return os.ReadFile(filepath.Join(dir, name)) }
+// readRelease reads a KMS release from the folder into which the auditor
+// downloaded it.
+func readRelease(dir string) (*e2e.Release, error) {
 	out := &e2e.Release{AppCompose: map[release.Profile][]byte{}}
 	for _, profile := range release.Profiles() {
-		data, err := read(dir, release.ComposeAsset(profile))
+		data, err := os.ReadFile(filepath.Join(dir, release.ComposeAsset(profile)))
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		out.AppCompose[profile] = data
+		policy, err := readPolicy(dir, profile)
+		if err != nil {
+			return nil, err
+		}
+		out.NotReady = out.NotReady || policy.NotReady()
 	}
-	hashes, err := read(dir, release.ComposeHashAsset)
+	hashes, err := os.ReadFile(filepath.Join(dir, release.ComposeHashAsset))
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if out.ComposeHash, err = compose.ParseHashes(hashes); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	if out.KMS, err = readMeasurements(dir); err != nil {
-		return nil, nil, err
-	}
-	if out.Node, err = readMeasurements(r.work(counterpartDir)); err != nil {
-		return nil, nil, err
-	}
-	policy, err := read(dir, release.PolicyAsset(r.Env.Config.Profile))
+	out.KMS, err = readMeasurements(dir)
+	return out, err
+}
+
+func readPolicy(dir string, profile release.Profile) (*policies.Policy, error) {
+	data, err := os.ReadFile(filepath.Join(dir, release.PolicyAsset(profile)))
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	p, err := policies.Decode(policy)
-	if err != nil {
-		return nil, nil, err
-	}
-	out.NotReady = p.NotReady()
-	return out, p.AllowedTCBStatus, nil
+	return policies.Decode(data)
 }
 
 func readMeasurements(dir string) (*measurement.Published, error) {

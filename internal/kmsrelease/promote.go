@@ -18,7 +18,7 @@ func (r *Release) promote(ctx context.Context, w *pipeline.Work) error {
 		w.Warnf("E2E did not pass; %s stays a pre-release and no catalog entry is proposed", r.Tag)
 		return nil
 	}
-	if err := r.proposeCatalog(ctx, w, e2e.Profiles); err != nil {
+	if err := r.proposeCatalog(ctx, w, e2e.Matrix); err != nil {
 		return err
 	}
 	if !r.Tag.Stable() {

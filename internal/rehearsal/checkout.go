@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/calimero-network/mero-tee/catalog"
 	"github.com/calimero-network/mero-tee/internal/atomicfile"
@@ -17,9 +18,9 @@ import (
 )
 
 // checkout does what people would have done before they push the tag: the
-// counterpart is released, its measurements are promoted into policies/, the
-// pair is declared in the catalog, and the tag is pushed. A work tree with
-// changes is welcome here.
+// pairs are declared in the catalog, the node releases that it lists are out,
+// their measurements are promoted into policies/, and the tag is pushed. A work
+// tree with changes is welcome here.
 func (w *World) checkout(ctx context.Context, tag release.Tag) (*environment.Checkout, error) {
 	head, err := git.Head(ctx, w.Env.Root)
 	if err != nil {
@@ -32,11 +33,20 @@ func (w *World) checkout(ctx context.Context, tag release.Tag) (*environment.Che
 		return nil, err
 	}
 	counterpart := release.Tag{Family: release.Node, Version: node}
-	published, err := w.seed(ctx, counterpart, c)
-	if err != nil {
-		return nil, fault.At("rehearsal", err)
+	if err := w.mergeCatalog(c.Catalog, tag, counterpart); err != nil {
+		return nil, err
 	}
-	if err := errors.Join(w.mergePolicies(c.Policies, published), w.mergeCatalog(c.Catalog, tag, counterpart)); err != nil {
+	nodes, err := listedNodes(c.Catalog, tag, counterpart)
+	if err != nil {
+		return nil, err
+	}
+	published := make([][]byte, len(nodes))
+	for i, node := range nodes {
+		if published[i], err = w.seed(ctx, node, c); err != nil {
+			return nil, fault.At("rehearsal", err)
+		}
+	}
+	if err := w.mergePolicies(c.Policies, published); err != nil {
 		return nil, err
 	}
 	if err := w.pushMain(c); err != nil {
@@ -54,22 +64,46 @@ func (w *World) pushMain(c *environment.Checkout) error {
 	return w.github.Push("refs/heads/main", c.Commit, map[string][]byte{catalog.Path: data})
 }
 
-// mergePolicies is the policy-promotion pull request, merged.
-func (w *World) mergePolicies(dir string, published []byte) error {
+// listedNodes are the node releases that the catalog lists with the key
+// service's tag, the counterpart among them, oldest first.
+func listedNodes(path string, kms, counterpart release.Tag) ([]release.Tag, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	c, err := catalog.Decode(data)
+	if err != nil {
+		return nil, err
+	}
+	out := []release.Tag{counterpart}
+	for _, e := range c.Entries {
+		node := release.Tag{Family: release.Node, Version: e.NodeImage}
+		if e.KMS == kms.Version.Final() && e.NodeImage != counterpart.Version.Final() && !slices.Contains(out, node) {
+			out = append(out, node)
+		}
+	}
+	slices.SortFunc(out, func(a, b release.Tag) int { return a.Version.Compare(b.Version) })
+	return out, nil
+}
+
+// mergePolicies is the policy-promotion pull requests, merged: one for each
+// node release's published-mrtds.json.
+func (w *World) mergePolicies(dir string, published [][]byte) error {
 	working, err := policies.LoadDir(os.DirFS(filepath.Join(w.Env.Root, "policies")))
 	if err != nil {
 		return err
 	}
-	evidence, err := policies.EvidenceOf(published)
-	if err != nil {
-		return err
-	}
 	for profile, p := range working {
-		promoted, err := policies.Promote(p, evidence)
-		if err != nil {
-			return err
+		for _, data := range published {
+			evidence, err := policies.EvidenceOf(data)
+			if err != nil {
+				return err
+			}
+			if p, err = policies.Promote(p, evidence); err != nil {
+				return err
+			}
 		}
-		data, err := promoted.Encode()
+		data, err := p.Encode()
 		if err != nil {
 			return err
 		}
@@ -80,8 +114,10 @@ func (w *World) mergePolicies(dir string, published []byte) error {
 	return nil
 }
 
-// mergeCatalog is the pull request that declares the pair, merged.
-func (w *World) mergeCatalog(path string, a, b release.Tag) error {
+// mergeCatalog is the pull request that declares the pair, merged. The key
+// service is declared with the node release before the counterpart too, as one
+// that nodes are upgraded under must be.
+func (w *World) mergeCatalog(path string, kms, node release.Tag) error {
 	source := w.Env.Config.CatalogPath
 	if source == "" {
 		source = catalog.Path
@@ -100,13 +136,30 @@ func (w *World) mergeCatalog(path string, a, b release.Tag) error {
 	if err != nil {
 		return err
 	}
-	if c, err = catalog.Declare(c, catalog.PairOf(a, b), "rehearsed pair"); err != nil {
+	if c, err = catalog.Declare(c, catalog.PairOf(kms, node), "rehearsed pair"); err != nil {
+		return err
+	}
+	older := release.Tag{Family: release.Node, Version: before(node.Version)}
+	if c, err = catalog.Declare(c, catalog.PairOf(kms, older), "rehearsed older node release"); err != nil {
 		return err
 	}
 	if data, err = c.Encode(); err != nil {
 		return err
 	}
 	return atomicfile.Write(path, data, 0o644)
+}
+
+// before is a final version that may have come before v.
+func before(v release.Version) release.Version {
+	switch {
+	case v.Patch > 0:
+		return release.Version{Major: v.Major, Minor: v.Minor, Patch: v.Patch - 1}
+	case v.Minor > 0:
+		return release.Version{Major: v.Major, Minor: v.Minor - 1, Patch: 9}
+	case v.Major > 0:
+		return release.Version{Major: v.Major - 1, Minor: 9}
+	}
+	return release.Version{}
 }
 
 // pushTag makes the tag on the local GitHub. A tag never moves.

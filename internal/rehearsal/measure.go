@@ -31,11 +31,12 @@ func (w *World) measureNodes(ctx context.Context, tag release.Tag, commit string
 	published := &measurement.Published{SchemaVersion: measurement.SchemaVersion, Family: release.Node, Tag: tag, Commit: commit,
 		Profiles: map[release.Profile]measurement.Profile{}}
 	for _, profile := range release.Profiles() {
-		m, err := w.measureNode(ctx, v, profile)
+		image := node.Image{Version: tag.Version, Profile: profile}
+		m, err := w.measureNode(ctx, v, image)
 		if err != nil {
 			return nil, fmt.Errorf("profile %s: %w", profile, err)
 		}
-		m.Image = measurement.Image{Name: node.ImageName(tag.Version, profile), Digest: node.ImageDigest(profile)}
+		m.Image = measurement.Image{Name: image.Name(), Digest: image.Digest()}
 		m.Evidence.Collateral = collateral.digest()
 		published.Profiles[profile] = m
 	}
@@ -43,14 +44,14 @@ func (w *World) measureNodes(ctx context.Context, tag release.Tag, commit string
 }
 
 // measureNode boots a node several times; its registers must agree.
-func (w *World) measureNode(ctx context.Context, v *tdx.Verifier, profile release.Profile) (measurement.Profile, error) {
-	out, err := w.observe(ctx, v, profile)
+func (w *World) measureNode(ctx context.Context, v *tdx.Verifier, image node.Image) (measurement.Profile, error) {
+	out, err := w.observe(ctx, v, image)
 	for range boots - 1 {
 		if err != nil {
 			return out, err
 		}
 		var again measurement.Profile
-		again, err = w.observe(ctx, v, profile)
+		again, err = w.observe(ctx, v, image)
 		if diffs := out.Compare(again.Registers()); err == nil && len(diffs) > 0 {
 			return out, &fault.Error{Code: fault.Verification, Message: diffs[0].Name + " differs between two boots",
 				Expected: diffs[0].Want.String(), Got: diffs[0].Got.String()}
@@ -61,12 +62,12 @@ func (w *World) measureNode(ctx context.Context, v *tdx.Verifier, profile releas
 }
 
 // observe boots a node once and verifies the quote its agent makes.
-func (w *World) observe(ctx context.Context, v *tdx.Verifier, profile release.Profile) (measurement.Profile, error) {
-	m, err := node.Boot(w.platform, profile)
+func (w *World) observe(ctx context.Context, v *tdx.Verifier, image node.Image) (measurement.Profile, error) {
+	m, err := image.Boot(w.platform)
 	if err != nil {
 		return measurement.Profile{}, err
 	}
-	a := &agent.Agent{TSM: m.TSM(), Profile: profile}
+	a := &agent.Agent{TSM: m.TSM(), Profile: image.Profile}
 	if err := a.ExtendProfile(); err != nil {
 		return measurement.Profile{}, err
 	}

@@ -62,8 +62,8 @@ func (w *World) unpack(ctx context.Context, ref, dir string) (v1.Config, error) 
 }
 
 // boot starts a node whose agent has yet to extend RTMR3, as a fresh VM.
-func (w *World) boot(_ context.Context, profile release.Profile) (configfsi.Client, error) {
-	m, err := node.Boot(w.platform, profile)
+func (w *World) boot(_ context.Context, tag release.Tag, profile release.Profile) (configfsi.Client, error) {
+	m, err := node.Image{Version: tag.Version, Profile: profile}.Boot(w.platform)
 	if err != nil {
 		return nil, err
 	}

@@ -60,3 +60,26 @@ func (s *Server) putContent(r *http.Request, st *state) answer {
 	}
 	return a
 }
+
+// raw serves the bytes of a file of a public repository to anyone. A commit
+// outlives its branch, as on GitHub.
+func (s *Server) raw(w http.ResponseWriter, r *http.Request) {
+	if !s.admit(w, r) {
+		return
+	}
+	var content []byte
+	found := s.transact(func(st *state) answer {
+		at, known := st.commitish(r.PathValue("ref"))
+		there := false
+		if content, there = st.Commits[at.SHA].Files[r.PathValue("path")]; !known || !there {
+			return missing
+		}
+		return ok(nil)
+	}, false)
+	if found.status != http.StatusOK {
+		http.Error(w, "404: Not Found", http.StatusNotFound)
+		return
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = w.Write(content) // the client has gone; nothing to do
+}

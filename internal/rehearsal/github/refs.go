@@ -110,6 +110,15 @@ func (s *Server) createRef(r *http.Request, st *state) answer {
 	return created(s.showRef(in.Ref, at))
 }
 
+func (s *Server) deleteRef(r *http.Request, st *state) answer {
+	name := "refs/" + r.PathValue("ref")
+	if _, there := st.Refs[name]; !there {
+		return fail(http.StatusUnprocessableEntity, "Reference does not exist")
+	}
+	delete(st.Refs, name)
+	return answer{status: http.StatusNoContent}
+}
+
 func (s *Server) getTagObject(r *http.Request, st *state) answer {
 	sha := r.PathValue("sha")
 	t, there := st.TagObjects[sha]

@@ -26,10 +26,11 @@ const (
 	uploadHost  = "uploads.github.com"
 	webHost     = "github.com"
 	storageHost = "release-assets.githubusercontent.com"
+	rawHost     = "raw.githubusercontent.com"
 )
 
 // Hosts lists the production host names that a Server answers for.
-func Hosts() []string { return []string{apiHost, uploadHost, webHost, storageHost} }
+func Hosts() []string { return []string{apiHost, uploadHost, webHost, storageHost, rawHost} }
 
 // Options configures a Server.
 type Options struct {
@@ -39,7 +40,7 @@ type Options struct {
 	Now        func() time.Time // nil: time.Now
 }
 
-// Server is an http.Handler for the four hosts. One process at a time may write
+// Server is an http.Handler for the five hosts. One process at a time may write
 // to its folder.
 type Server struct {
 	dir, repository, token string
@@ -80,7 +81,7 @@ func New(o Options) (*Server, error) {
 
 func (s *Server) incoming() string { return filepath.Join(s.dir, "incoming") }
 
-// ServeHTTP answers for all four hosts.
+// ServeHTTP answers for all five hosts.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
 
 func (s *Server) routes() *http.ServeMux {
@@ -98,6 +99,7 @@ func (s *Server) routes() *http.ServeMux {
 	api("GET", "tags", s.listTags)
 	api("GET", "git/ref/{ref...}", s.getRef)
 	api("POST", "git/refs", s.createRef)
+	api("DELETE", "git/refs/{ref...}", s.deleteRef)
 	api("GET", "git/tags/{sha}", s.getTagObject)
 	api("POST", "git/tags", s.createTagObject)
 	api("GET", "contents/{path...}", s.getContent)
@@ -106,6 +108,7 @@ func (s *Server) routes() *http.ServeMux {
 	api("POST", "pulls", s.createPull)
 	mux.HandleFunc("POST "+uploadHost+"/repos/{owner}/{repo}/releases/{id}/assets", s.upload)
 	mux.HandleFunc("GET "+webHost+"/{owner}/{repo}/releases/download/{tag}/{name}", s.browserDownload)
+	mux.HandleFunc("GET "+rawHost+"/{owner}/{repo}/{ref}/{path...}", s.raw)
 	mux.HandleFunc("GET "+storageHost+"/github-production-release-asset/{id}", s.store)
 	return mux
 }

@@ -1,9 +1,10 @@
-// Package node is the rehearsal's node images: for each profile, what a GCP
-// TDX VM booted from the image would measure, in a simulated TD.
+// Package node is the rehearsal's node images: for each release and profile,
+// what a GCP TDX VM booted from the image would measure, in a simulated TD.
 //
-// Its promise: MRTD, RTMR0 and RTMR1 are the platform's and equal in all
-// profiles, RTMR2 differs by profile, and RTMR3 stays zero until an agent,
-// running production's own code over the TD's configfs-tsm, extends it.
+// Its promise: MRTD and RTMR0 are the platform's and equal in all images,
+// RTMR1 and RTMR2 are the release's, RTMR2 differs by profile, and RTMR3 stays
+// zero until an agent, running production's own code over the TD's
+// configfs-tsm, extends it.
 package node
 
 import (
@@ -21,14 +22,25 @@ import (
 // evIPL is EV_IPL, the event type with which shim and GRUB measure what they load.
 const evIPL = 0x0000000d
 
+// Image is the simulated image of one profile of a node release.
+type Image struct {
+	Version release.Version
+	Profile release.Profile
+}
+
 // Machine is one booted node.
 type Machine struct {
 	TD  *tdxsim.TD
 	Log *tdxsim.EventLog
 }
 
-// Boot starts a node of the profile on the platform: firmware, loader, kernel.
+// Boot starts a node of the profile, of the first image there is, on the platform.
 func Boot(platform *tdxsim.Platform, profile release.Profile) (*Machine, error) {
+	return Image{Profile: profile}.Boot(platform)
+}
+
+// Boot starts a node from the image on the platform: firmware, loader, kernel.
+func (i Image) Boot(platform *tdxsim.Platform) (*Machine, error) {
 	td := platform.NewTD(tdx.Register(sha512.Sum384([]byte("rehearsal GCP firmware"))))
 	m := &Machine{TD: td, Log: tdxsim.NewEventLog(td)}
 	for _, e := range []struct {
@@ -36,9 +48,9 @@ func Boot(platform *tdxsim.Platform, profile release.Profile) (*Machine, error) 
 		what string
 	}{
 		{0, "rehearsal VM shape c3-standard-4, secure boot off"},
-		{1, "rehearsal shim and loader"},
-		{2, "rehearsal kernel and initrd"},
-		{2, fmt.Sprintf("kernel_cmdline: root=/dev/mapper/root mero.profile=%s roothash=%s", profile, verityRoot(profile))},
+		{1, fmt.Sprintf("rehearsal shim and loader of %s", i.Version)},
+		{2, fmt.Sprintf("rehearsal kernel and initrd of %s", i.Version)},
+		{2, fmt.Sprintf("kernel_cmdline: root=/dev/mapper/root mero.profile=%s roothash=%s", i.Profile, i.verityRoot())},
 	} {
 		if err := m.Log.Measure(e.rtmr, evIPL, []byte(e.what)); err != nil {
 			return nil, err
@@ -47,21 +59,21 @@ func Boot(platform *tdxsim.Platform, profile release.Profile) (*Machine, error) 
 	return m, nil
 }
 
-// verityRoot stands for the root hash of the profile's file system.
-func verityRoot(profile release.Profile) string {
-	sum := sha512.Sum512_256([]byte("rehearsal root file system of " + profile))
+// verityRoot stands for the root hash of the image's file system.
+func (i Image) verityRoot() string {
+	sum := sha512.Sum512_256(fmt.Appendf(nil, "rehearsal root file system of %s %s", i.Version, i.Profile))
 	return hex.EncodeToString(sum[:])
 }
 
 // TSM is the machine's configfs-tsm, as its agent sees it.
 func (m *Machine) TSM() configfsi.Client { return tdxsim.TSM(m.TD, 4) }
 
-// ImageName is the simulated image's name, with its content id.
-func ImageName(v release.Version, profile release.Profile) string {
-	return fmt.Sprintf("mero-tee-%s-%s-%s", profile, v, verityRoot(profile)[:8])
+// Name is the simulated image's name, with its content id.
+func (i Image) Name() string {
+	return fmt.Sprintf("mero-tee-%s-%s-%s", i.Profile, i.Version, i.verityRoot()[:8])
 }
 
-// ImageDigest stands for the digest of the disk image.
-func ImageDigest(profile release.Profile) [32]byte {
-	return sha512.Sum512_256([]byte("rehearsal disk image of " + profile))
+// Digest stands for the digest of the disk image.
+func (i Image) Digest() [32]byte {
+	return sha512.Sum512_256(fmt.Appendf(nil, "rehearsal disk image of %s %s", i.Version, i.Profile))
 }

@@ -1,0 +1,153 @@
+package kmsrelease_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/calimero-network/mero-tee/internal/config"
+	"github.com/calimero-network/mero-tee/internal/fault"
+	"github.com/calimero-network/mero-tee/internal/release"
+)
+
+// refused performs the guards' step and what comes after it, and expects that
+// nothing was built or published.
+func refused(t *testing.T, p *process, dist string, code fault.Code, message string) {
+	t.Helper()
+	err := p.perform(t.Context(), "kms:promote")
+	require.Equal(t, code, fault.CodeOf(err), "%v", err)
+	require.ErrorContains(t, err, message)
+	require.ErrorContains(t, err, "kms:version")
+	require.Contains(t, p.log.String(), "[FAIL] kms:version: ")
+	require.Zero(t, p.writes.Load())
+	require.NoDirExists(t, onGitHub(dist, p.release.Tag))
+	require.Empty(t, contents(t, staged(dist, p.release.Tag)))
+	require.Error(t, p.run.Perform(t.Context(), "kms:build"), "the ledger lets nothing past a guard that failed")
+}
+
+// "Fails if: tag = mero-kms-v1.3.0 but MERO_KMS_VERSION = 1.2.0".
+func TestVersionDisagrees(t *testing.T) {
+	t.Parallel()
+	s := world(t)
+	for name, version := range map[string]string{"another": "0.2.0", "of the candidate": "0.1.0-rc.1", "with a v": "v0.1.0", "not set": ""} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dist := from(t, s.seeded)
+			p := opened(t, s.root, dist, stable, func(c *config.Config) { c.KMSVersion = version })
+			refused(t, p, dist, fault.Verification, "guard 2: version sync")
+		})
+	}
+}
+
+func TestCounterpartIsNotReleased(t *testing.T) {
+	t.Parallel()
+	s := world(t)
+	dist := from(t, s.seeded)
+	p := opened(t, s.root, dist, stable)
+	p.world.Env.Config.TEEVersion = "9.9.9" // only now: the rehearsal would release it
+	refused(t, p, dist, fault.Verification, "mero-tee-v9.9.9 is not released")
+}
+
+func TestCounterpartIsNotNamed(t *testing.T) {
+	t.Parallel()
+	s := world(t)
+	dist := from(t, s.seeded)
+	p := opened(t, s.root, dist, stable)
+	p.world.Env.Config.TEEVersion = ""
+	refused(t, p, dist, fault.Usage, "MERO_TEE_VERSION does not name the counterpart")
+}
+
+// A counterpart that does not pass its audit is none.
+func TestCounterpartIsForged(t *testing.T) {
+	t.Parallel()
+	s := world(t)
+	for name, tc := range map[string]struct {
+		forge func(path string) error
+		code  fault.Code
+	}{
+		"a byte changed": {func(path string) error {
+			data, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			data[len(data)/2] ^= 1
+			return os.WriteFile(path, data, 0o600)
+		}, fault.Verification},
+		"no signature": {func(path string) error { return os.Remove(path + release.BundleSuffix) }, fault.MissingAsset},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dist := from(t, s.seeded)
+			p := opened(t, s.root, dist, stable)
+			node := release.Tag{Family: release.Node, Version: stable.Version}
+			require.NoError(t, tc.forge(filepath.Join(onGitHub(dist, node), release.ChecksumsAsset)))
+			err := p.perform(t.Context(), "kms:promote")
+			require.Equal(t, tc.code, fault.CodeOf(err), "%v", err)
+			require.ErrorContains(t, err, "mero-tee-v0.1.0 does not pass its audit")
+			require.Zero(t, p.writes.Load())
+		})
+	}
+}
+
+func TestPairIsNotDeclared(t *testing.T) {
+	t.Parallel()
+	s := world(t)
+	own := filepath.Join(t.TempDir(), "catalog.json")
+	require.NoError(t, os.WriteFile(own, []byte("{\n  \"schema_version\": \"1\",\n  \"entries\": []\n}\n"), 0o600))
+	dist := from(t, s.seeded)
+	p := opened(t, s.root, dist, stable, func(c *config.Config) { c.CatalogPath = own })
+	refused(t, p, dist, fault.Verification, "the pair is not in the compatibility catalog")
+}
+
+// "The policy references valid MRTDs": in a stable release every profile needs one.
+func TestPolicyIsNotPromoted(t *testing.T) {
+	t.Parallel()
+	s := world(t)
+	dist := from(t, s.seeded)
+	p := opened(t, s.root, dist, stable)
+	p.release.Checkout.Policies = filepath.Join(s.root, "policies") // as they are before the pull request
+	refused(t, p, dist, fault.Verification, "guard 3: policy references the counterpart's measurements")
+}
+
+// "Release workflows must never set ALLOWED_MRTD": guard 4 reads them all.
+func TestAllowedInWorkflow(t *testing.T) {
+	t.Parallel()
+	s := world(t)
+	root, dist := filepath.Join(t.TempDir(), "repository"), from(t, s.seeded)
+	require.NoError(t, repository(root))
+	workflow := "on: push\nenv:\n  ALLOWED_MRTD: aa\njobs:\n  a:\n    runs-on: ubuntu-24.04\n    steps:\n      - run: make\n"
+	require.NoError(t, os.WriteFile(filepath.Join(root, ".github/workflows/other.yaml"), []byte(workflow), 0o600))
+	refused(t, opened(t, root, dist, stable), dist, fault.Verification, "ALLOWED_* variable")
+}
+
+// Not parallel: it changes the environment of the process.
+func TestAllowedInEnvironment(t *testing.T) {
+	s := world(t)
+	t.Setenv("ALLOWED_TCB_STATUS", "OutOfDate")
+	dist := from(t, s.seeded)
+	refused(t, opened(t, s.root, dist, stable), dist, fault.Verification, "the process environment overrides the policy")
+}
+
+// "Policy may be policy_not_ready" and "compatibility catalog update is
+// optional": a candidate gets past what stops a stable release, and says so.
+func TestCandidateIsNotPromoted(t *testing.T) {
+	t.Parallel()
+	s := world(t)
+	tag := stable
+	tag.Version.Candidate = 1
+	dist := from(t, s.seeded)
+	p := opened(t, s.root, dist, tag)
+	p.release.Checkout.Policies = filepath.Join(s.root, "policies")
+	require.NoError(t, p.perform(t.Context(), "kms:promote"), "%s", p.log)
+	require.Contains(t, p.log.String(), "the policy of locked-read-only is policy_not_ready")
+	require.Contains(t, p.log.String(), "stays a pre-release")
+	rel, err := p.github(t).ReleaseByTag(t.Context(), tag.String())
+	require.NoError(t, err)
+	require.True(t, rel.Prerelease)
+	require.Len(t, rel.Assets, len(release.KMS.ExpectedAssets()))
+	latest, err := p.github(t).Latest(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "mero-tee-v0.1.0", latest.TagName, "`latest` did not move")
+}
