@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -34,7 +35,11 @@ type e2eRecord struct {
 // e2e runs what the audit downloaded, not what was built. "RC: E2E may be
 // advisory": a candidate's failure is shown and recorded, and does not block.
 func (r *Release) e2e(ctx context.Context, w *pipeline.Work) error {
-	report, err := r.try(ctx)
+	if _, err := os.Stat(filepath.Join(r.work(counterpartDir), release.MeasurementsAsset)); errors.Is(err, fs.ErrNotExist) {
+		w.Warnf("no node release yet, so there is nothing to test with")
+		return writeJSON(r.work(e2eFile), e2eRecord{Tag: r.Tag.String(), Checks: []string{"not applicable: first release"}})
+	}
+	report, err := r.try(ctx, w)
 	if err != nil {
 		return err
 	}
@@ -69,12 +74,13 @@ func printMatrix(w *pipeline.Work, m e2e.Matrix) error {
 }
 
 // try runs the trial; the policy shared for guardrail C is gone afterwards.
-func (r *Release) try(ctx context.Context) (report *e2e.Report, err error) {
+func (r *Release) try(ctx context.Context, w *pipeline.Work) (report *e2e.Report, err error) {
 	defer func() { err = errors.Join(err, r.github.Unshare(context.WithoutCancel(ctx), r.staleBranch())) }()
 	trial, err := r.trial()
 	if err != nil {
 		return nil, err
 	}
+	trial.Provider = journalled{Provider: trial.Provider, work: w}
 	others, absent, err := r.compatible(ctx, &trial.Release)
 	if err != nil {
 		return nil, err
