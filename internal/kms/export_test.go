@@ -33,3 +33,6 @@ func (s *Service) FillQueues() (empty func()) {
 		}
 	}
 }
+
+// MaxPending is the limit of challenges in all.
+const MaxPending = maxPending
