@@ -7,6 +7,9 @@
 // peer that the key is for, and a policy that admits the quote. Whatever is
 // missing or unclear means no key.
 //
+// A key request carries no event log: the policy judges whole tuples of register
+// values, which a log could only explain.
+//
 // The service measures no event of its own into RTMR3. dstack offers EmitEvent,
 // but what it extends comes after system-ready, where verifiers trust nothing,
 // and a restarted container would measure it twice. The profile is bound

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -68,17 +69,20 @@ func TestKeyRequestRefused(t *testing.T) {
 		}},
 		"no key from dstack": {500, wire.KeyDerivationFailed, func(_ *testing.T, a *attempt) { a.w.guest.noKey.Store(true) }},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t, nil)
-			a := begin(t, w, w.node(t, "1.0.0", release.Debug))
-			tc.change(t, a)
-			status, said := post(t, w.url+"/get-key", a.request)
-			require.Equal(t, tc.status, status, said.Details)
-			require.Equal(t, tc.tag, said.Error, said.Details)
-			require.NotContains(t, w.logs.String(), "key released")
-			require.NotContains(t, w.logs.String(), a.challenge.ChallengeID, "a challenge is logged by its first digits")
-		})
+		for _, version := range []int{4, 5} {
+			t.Run(fmt.Sprintf("%s, version %d", name, version), func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t, nil)
+				w.version = version
+				a := begin(t, w, w.node(t, "1.0.0", release.Debug))
+				tc.change(t, a)
+				status, said := post(t, w.url+"/get-key", a.request)
+				require.Equal(t, tc.status, status, said.Details)
+				require.Equal(t, tc.tag, said.Error, said.Details)
+				require.NotContains(t, w.logs.String(), "key released")
+				require.NotContains(t, w.logs.String(), a.challenge.ChallengeID, "a challenge is logged by its first digits")
+			})
+		}
 	}
 }
 

@@ -41,6 +41,7 @@ type world struct {
 	service    *kms.Service
 	url        string
 	logs       *lines
+	version    int          // of the nodes' quotes
 	ahead      atomic.Int64 // nanoseconds by which the service's clock is ahead
 }
 
@@ -88,7 +89,7 @@ func idle(t testing.TB, change func(*policies.Policy), env ...string) *world {
 	t.Helper()
 	pki, err := tdxsim.NewPKI([]byte("kms"))
 	require.NoError(t, err)
-	w := &world{logs: &lines{}}
+	w := &world{logs: &lines{}, version: 4}
 	w.platform, err = pki.NewPlatform(1)
 	require.NoError(t, err)
 	w.pcs = tdxsim.NewPCS(pki, time.Now, w.platform)
@@ -165,7 +166,7 @@ func (w *world) node(t testing.TB, version string, profile release.Profile, opti
 	for i, e := range nodeEvents(version) {
 		require.NoError(t, td.Extend(i, e))
 	}
-	return agentOver(t, td, profile, 4)
+	return agentOver(t, td, profile, w.version)
 }
 
 func agentOver(t testing.TB, td *tdxsim.TD, profile release.Profile, quoteVersion int) *agent.Agent {

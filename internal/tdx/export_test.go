@@ -21,3 +21,10 @@ func (v *Verifier) FillMemory() {
 		v.accepted.platforms[[32]byte{byte(i), byte(i >> 8)}] = nil
 	}
 }
+
+// Forget makes every platform a new one.
+func (v *Verifier) Forget() {
+	v.accepted.mu.Lock()
+	defer v.accepted.mu.Unlock()
+	clear(v.accepted.platforms)
+}
