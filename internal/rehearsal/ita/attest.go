@@ -1,0 +1,155 @@
+package ita
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/sha512"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
+
+	"github.com/calimero-network/mero-tee/internal/tdx"
+)
+
+const maxRequest = 1 << 20 // bytes
+
+// evidence is one TD's part of a request.
+type evidence struct {
+	Quote         []byte         `json:"quote"`
+	VerifierNonce *verifierNonce `json:"verifier_nonce"`
+	RuntimeData   []byte         `json:"runtime_data"`
+	EventLog      []byte         `json:"event_log"`
+	UserData      []byte         `json:"user_data"`
+}
+
+// attestRequest has the evidence under "tdx", or flat as the connector's Attest sends it.
+type attestRequest struct {
+	evidence
+	TDX             *evidence `json:"tdx"`
+	PolicyIDs       []string  `json:"policy_ids"`
+	PolicyMustMatch bool      `json:"policy_must_match"`
+	Algorithm       string    `json:"token_signing_alg"`
+}
+
+func (s *Service) serveAttest(w http.ResponseWriter, r *http.Request) {
+	var request attestRequest
+	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&request); err != nil {
+		refuse(w, http.StatusBadRequest, "malformed request: "+err.Error())
+		return
+	}
+	token, err := s.appraise(r.Context(), &request)
+	if err != nil {
+		refuse(w, http.StatusBadRequest, err.Error())
+		return
+	}
+	reply(w, map[string]string{"token": token})
+}
+
+// appraise verifies the evidence and signs what it shows.
+func (s *Service) appraise(ctx context.Context, request *attestRequest) (string, error) {
+	e := &request.evidence
+	if request.TDX != nil {
+		e = request.TDX
+	}
+	if len(request.PolicyIDs) > 0 {
+		return "", errors.New("policy not found") // a rehearsal's tenant has none
+	}
+	if knob := s.current().Instead; knob != nil {
+		e.Quote = knob
+	}
+	verdict, err := s.judge(ctx, e)
+	if err != nil {
+		return "", err
+	}
+	said := s.frame()
+	appraisal := tdxClaims(verdict, e)
+	if request.TDX != nil {
+		said["tdx"] = appraisal
+	} else {
+		for k, v := range appraisal {
+			said[k] = v
+		}
+	}
+	if change := s.current().Claims; change != nil {
+		change(said)
+	}
+	return s.sign(said, request.Algorithm)
+}
+
+// judge is the whole verification of one quote. Report data is compared when
+// the request holds anything that it must hash to.
+func (s *Service) judge(ctx context.Context, e *evidence) (*tdx.Verdict, error) {
+	claim, err := tdx.ParseQuote(e.Quote)
+	if err != nil {
+		return nil, err
+	}
+	verdict, err := s.Verifier.Verify(ctx, e.Quote, claim.ReportData)
+	if err != nil {
+		return nil, err
+	}
+	if e.VerifierNonce != nil {
+		if err := s.accept(e.VerifierNonce); err != nil {
+			return nil, err
+		}
+	}
+	if e.VerifierNonce == nil && len(e.RuntimeData) == 0 {
+		return verdict, nil
+	}
+	want := sha512.Sum512(slices.Concat(e.VerifierNonce.bytes(), e.RuntimeData))
+	if !bytes.Equal(want[:], verdict.ReportData[:]) {
+		return nil, errors.New("report data is not the hash of nonce and runtime data")
+	}
+	return verdict, nil
+}
+
+// frame are the claims of any token; a token lives for five minutes.
+func (s *Service) frame() map[string]any {
+	id := make([]byte, 16)
+	_, _ = rand.Read(id) // never fails
+	now := s.Now().Unix()
+	return map[string]any{"iss": issuer, "iat": now, "nbf": now, "exp": now + 300, "jti": fmt.Sprintf("%x-%x-%x-%x-%x", id[:4], id[4:6], id[6:8], id[8:10], id[10:]),
+		"ver": "2.0.0", "intuse": "generic", "eat_profile": issuer + "/eat_profile.html"}
+}
+
+// tdxClaims are named by the EAT profile.
+func tdxClaims(v *tdx.Verdict, e *evidence) map[string]any {
+	out := map[string]any{
+		"attester_type": "TDX", "attester_tcb_status": v.TCB, "attester_advisory_ids": v.Advisories, "attester_held_data": e.RuntimeData,
+		"dbgstat": "disabled", "tdx_is_debuggable": v.Debug(), "tdx_report_data": hex.EncodeToString(v.ReportData[:]),
+		"tdx_mrseam": v.MRSEAM.String(), "tdx_mrsignerseam": v.MRSIGNERSEAM.String(), "tdx_tee_tcb_svn": hex.EncodeToString(v.TEETCBSVN[:]),
+		"tdx_collateral": map[string]any{"fmspc": v.FMSPC, "tcbevaluationdatanumber": v.EvaluationNumber},
+	}
+	for i, name := range tdx.RegisterNames() {
+		out["tdx_"+name] = v.Registers.Values()[i].String()
+	}
+	return out
+}
+
+// sign makes the JWT, with PS384 unless RS256 is asked for.
+func (s *Service) sign(said map[string]any, algorithm string) (string, error) {
+	if algorithm == "" {
+		algorithm = string(jose.PS384)
+	}
+	if algorithm != string(jose.PS384) && algorithm != string(jose.RS256) {
+		return "", fmt.Errorf("token_signing_alg %.20q is neither PS384 nor RS256", algorithm)
+	}
+	a, err := s.signer()
+	if err != nil {
+		return "", err
+	}
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.SignatureAlgorithm(algorithm), Key: jose.JSONWebKey{Key: a.token.key, KeyID: a.kid()}},
+		(&jose.SignerOptions{}).WithType("JWT").WithHeader("jku", issuer+"/certs"))
+	if err != nil {
+		return "", err
+	}
+	return jwt.Signed(signer).Claims(said).Serialize()
+}

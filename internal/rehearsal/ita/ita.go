@@ -1,0 +1,106 @@
+// Package ita is a local Intel Trust Authority: its API, its portal with the
+// signing keys and revocation lists, under their production host names.
+//
+// Its promise: it gives a token only for a quote that it verified itself, and
+// speaks the protocol so well that Intel's own connector accepts its tokens;
+// and its root certificate says that it is a rehearsal's, so that nobody who
+// believes Intel's root believes one.
+package ita
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/calimero-network/mero-tee/internal/tdx"
+)
+
+// The hosts of the API and of the portal, which issues the tokens.
+const (
+	apiHost    = "api.trustauthority.intel.com"
+	portalHost = "portal.trustauthority.intel.com"
+	issuer     = "https://" + portalHost
+)
+
+// Hosts are the names that one Service answers for.
+func Hosts() []string { return []string{apiHost, portalHost} }
+
+// Options of a Service. All are required.
+type Options struct {
+	Authority *Authority
+	APIKey    string
+	Verifier  *tdx.Verifier // of the quotes to appraise
+	Now       func() time.Time
+}
+
+// Service is the http.Handler of both hosts.
+type Service struct {
+	Options
+	mux      *http.ServeMux
+	mu       sync.Mutex
+	knobs    Knobs
+	stranger func() (*Authority, error)
+}
+
+// New makes a service without faults.
+func New(o Options) *Service {
+	s := &Service{Options: o, mux: http.NewServeMux(), stranger: sync.OnceValues(NewAuthority)}
+	s.mux.HandleFunc("GET "+apiHost+"/appraisal/v2/nonce", s.authorized(s.serveNonce))
+	s.mux.HandleFunc("POST "+apiHost+"/appraisal/v2/attest", s.authorized(s.serveAttest))
+	s.mux.HandleFunc("GET "+portalHost+"/certs", s.serveKeys)
+	s.mux.HandleFunc("GET "+portalHost+rootCRLPath, s.serveRootCRL)
+	s.mux.HandleFunc("GET "+portalHost+signingCRLPath, s.serveSigningCRL)
+	return s
+}
+
+// ServeHTTP answers for both hosts, by the request's Host.
+func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if status, after := s.fault(); status != 0 {
+		if after > 0 {
+			w.Header().Set("Retry-After", strconv.Itoa(int(after/time.Second)))
+		}
+		refuse(w, status, http.StatusText(status))
+		return
+	}
+	s.mux.ServeHTTP(w, r)
+}
+
+// authorized demands the API key, as both appraisal endpoints do.
+func (s *Service) authorized(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		got, want := sha256.Sum256([]byte(r.Header.Get("x-api-key"))), sha256.Sum256([]byte(s.APIKey))
+		if subtle.ConstantTimeCompare(got[:], want[:]) != 1 {
+			refuse(w, http.StatusUnauthorized, "unauthorized")
+			return
+		}
+		next(w, r)
+	}
+}
+
+// signer is whose keys this moment's tokens are signed with.
+func (s *Service) signer() (*Authority, error) {
+	if s.current().Stranger {
+		return s.stranger()
+	}
+	return s.Authority, nil
+}
+
+func refuse(w http.ResponseWriter, status int, why string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(map[string]string{"error": why}) // a client that left is no fault of the service
+}
+
+func reply(w http.ResponseWriter, v any) {
+	data, err := json.Marshal(v)
+	if err != nil {
+		refuse(w, http.StatusInternalServerError, err.Error())
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(data)
+}
