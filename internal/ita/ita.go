@@ -9,7 +9,6 @@ package ita
 
 import (
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -139,10 +138,7 @@ func (c *Client) attest(ctx context.Context, quote []byte) (string, error) {
 // explain turns an answer into an error for people; what names the thing that was asked about.
 func (c *Client) explain(what string, err error) error {
 	var answer *refused
-	var certificate *tls.CertificateVerificationError
 	switch {
-	case errors.As(err, &certificate):
-		return &fault.Error{Code: fault.General, Message: "Intel Trust Authority", Err: err, Hint: "the connection's certificate is not trusted here"}
 	case !errors.As(err, &answer) || answer.busy():
 		return &fault.Error{Code: fault.General, Message: "Intel Trust Authority gave no answer about " + what, Err: err,
 			Hint: "run the step again; what is done already is not repeated"}
