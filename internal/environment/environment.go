@@ -15,6 +15,7 @@ import (
 	"github.com/sigstore/sigstore-go/pkg/root"
 
 	"github.com/calimero-network/mero-tee/internal/config"
+	"github.com/calimero-network/mero-tee/internal/ita"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/sign"
 )
@@ -34,6 +35,8 @@ type Environment struct {
 
 	TDXRoot      [32]byte // SHA-256 of the one TDX root certificate that is believed
 	PlatformFile string   // registers of the dstack OS, see measurement.Platform
+
+	ITA ita.Config // whom to ask about quotes besides; without a key nobody is asked
 
 	// Checkout says which commit the tag is released from, or why it may not be.
 	Checkout func(context.Context, release.Tag) (*Checkout, error)

@@ -1,6 +1,7 @@
 package environment
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/config"
 	"github.com/calimero-network/mero-tee/internal/fault"
 	"github.com/calimero-network/mero-tee/internal/git"
+	"github.com/calimero-network/mero-tee/internal/ita"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/sign"
 	"github.com/calimero-network/mero-tee/internal/tdx"
@@ -26,16 +28,31 @@ func Production(dir, dist string, cfg *config.Config) (*Environment, error) {
 	if err != nil {
 		return nil, err
 	}
+	appraiser, err := intelTrustAuthority(cfg)
+	if err != nil {
+		return nil, err
+	}
 	e := &Environment{
 		Config: cfg, Root: dir, Dist: dist, Transport: http.DefaultTransport,
 		GitHubToken: cfg.GitHubToken, RegistryAuth: registryAuth(cfg),
 		DstackURL: cfg.DstackURL, DstackKey: cfg.DstackKey,
 		TDXRoot: intel, PlatformFile: filepath.Join(dir, "docker/mero-kms/dstack-platform.json"),
+		ITA:   appraiser,
 		Trust: func(context.Context) (root.TrustedMaterial, error) { return sign.TrustedRoot("") },
 		Boot:  noNodes,
 	}
 	e.Checkout, e.Signing = e.taggedCheckout, e.actionsSigning
 	return e, nil
+}
+
+// intelTrustAuthority refuses a bad address now and not in the last step.
+func intelTrustAuthority(cfg *config.Config) (ita.Config, error) {
+	root, err := tdx.ParseRoot(ita.IntelRootSHA256)
+	c := ita.Config{URL: cmp.Or(cfg.ITAURL, ita.APIURL), Key: cfg.ITAKey, Root: root, Transport: http.DefaultTransport}
+	if err == nil && c.Key != "" {
+		_, err = ita.New(c)
+	}
+	return c, err
 }
 
 func registryAuth(cfg *config.Config) authn.Authenticator {

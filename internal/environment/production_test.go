@@ -1,6 +1,7 @@
 package environment_test
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/config"
 	"github.com/calimero-network/mero-tee/internal/environment"
 	"github.com/calimero-network/mero-tee/internal/fault"
+	"github.com/calimero-network/mero-tee/internal/ita"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/tdx"
 )
@@ -90,6 +92,11 @@ func TestProductionTrustsIntelAndNeedsAnIdentity(t *testing.T) {
 	intel, err := tdx.ParseRoot(tdx.IntelRootSHA256)
 	require.NoError(t, err)
 	require.Equal(t, intel, e.TDXRoot)
+	authority, err := tdx.ParseRoot(ita.IntelRootSHA256)
+	require.NoError(t, err)
+	require.Equal(t, authority, e.ITA.Root)
+	require.Equal(t, ita.APIURL, e.ITA.URL)
+	require.Empty(t, e.ITA.Key)
 	require.Empty(t, e.Banner)
 	require.Equal(t, authn.Anonymous, e.RegistryAuth)
 	_, err = e.Signing(t.Context(), release.Tag{}, nil)
@@ -97,6 +104,18 @@ func TestProductionTrustsIntelAndNeedsAnIdentity(t *testing.T) {
 	require.ErrorContains(t, err, "no identity to sign with")
 	_, err = e.Boot(t.Context(), release.Debug)
 	require.ErrorContains(t, err, "cannot boot nodes on GCP")
+}
+
+func TestProductionTakesTheAppraisersAddressAndKey(t *testing.T) {
+	t.Parallel()
+	e := production(t, t.TempDir(), map[string]string{"ITA_API_URL": "https://api.eu.trustauthority.intel.com", "ITA_API_KEY": "hidden"})
+	require.Equal(t, "https://api.eu.trustauthority.intel.com", e.ITA.URL)
+	require.Equal(t, "hidden", e.ITA.Key.Reveal())
+	require.NotContains(t, fmt.Sprintf("%+v", e), "hidden")
+
+	_, err := environment.Production(t.TempDir(), t.TempDir(), &config.Config{ITAKey: "hidden", ITAURL: "https://api.trustauthority.intel.com/appraisal/v2/attest"})
+	require.Equal(t, fault.Usage, fault.CodeOf(err), "before anything is built")
+	require.ErrorContains(t, err, "ITA_API_URL")
 }
 
 func TestRegistryTokenBelongsToTheOwner(t *testing.T) {

@@ -29,6 +29,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/environment"
 	"github.com/calimero-network/mero-tee/internal/fault"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/github"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/ita"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/network"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/sigstore"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
@@ -79,7 +80,7 @@ func Open(ctx context.Context, root, dist string, cfg *config.Config, c *console
 
 func (w *World) start(ctx context.Context) error {
 	w.closing(w.Network.Close)
-	for _, f := range []func() error{w.lock, w.startTDX, w.startGitHub, w.startRegistry, w.startDstack} {
+	for _, f := range []func() error{w.lock, w.startTDX, w.startITA, w.startGitHub, w.startRegistry, w.startDstack} {
 		if err := f(); err != nil {
 			return err
 		}
@@ -141,7 +142,7 @@ func (w *World) handle(h http.Handler, hosts ...string) error {
 
 // Hosts are the production names that are answered here.
 func (w *World) Hosts() []string {
-	return slices.Concat(github.Hosts(), []string{registryHost(w.Env.Config), dstackHost}, tdxsim.Hosts())
+	return slices.Concat(github.Hosts(), []string{registryHost(w.Env.Config), dstackHost}, tdxsim.Hosts(), ita.Hosts())
 }
 
 // secret reads 32 bytes kept under name, making them at first.

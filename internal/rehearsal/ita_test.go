@@ -1,0 +1,51 @@
+package rehearsal_test
+
+import (
+	"crypto/rand"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/calimero-network/mero-tee/internal/agent"
+	"github.com/calimero-network/mero-tee/internal/ita"
+	"github.com/calimero-network/mero-tee/internal/release"
+	"github.com/calimero-network/mero-tee/internal/tdx"
+)
+
+// The environment holds all that an appraisal needs, and the root stays the same from one command to the next.
+func TestTheWorldAppraisesItsNodes(t *testing.T) {
+	t.Parallel()
+	dist := t.TempDir()
+	w, err := open(t, dist)
+	require.NoError(t, err)
+	defer w.Close() //nolint:errcheck // test
+	tsm, err := w.Env.Boot(t.Context(), release.Debug)
+	require.NoError(t, err)
+	var nonce [64]byte
+	_, _ = rand.Read(nonce[:])
+	quote, err := (&agent.Agent{TSM: tsm}).Quote(nonce)
+	require.NoError(t, err)
+	v, err := tdx.NewVerifier(tdx.Config{Root: w.Env.TDXRoot, Collateral: tdx.NewCollateral(w.Env.Client())})
+	require.NoError(t, err)
+	ours, err := v.Verify(t.Context(), quote, nonce)
+	require.NoError(t, err)
+	client, err := ita.New(w.Env.ITA)
+	require.NoError(t, err)
+	_, err = client.Appraise(t.Context(), quote, ours)
+	require.NoError(t, err)
+
+	intel, err := tdx.ParseRoot(ita.IntelRootSHA256)
+	require.NoError(t, err)
+	production := w.Env.ITA
+	production.Root = intel
+	client, err = ita.New(production)
+	require.NoError(t, err)
+	_, err = client.Appraise(t.Context(), quote, ours)
+	require.ErrorContains(t, err, "not the pinned one", "production believes no rehearsal")
+
+	require.NoError(t, w.Close())
+	again, err := open(t, dist)
+	require.NoError(t, err)
+	defer again.Close() //nolint:errcheck // test
+	require.Equal(t, w.Env.ITA.Root, again.Env.ITA.Root)
+}
