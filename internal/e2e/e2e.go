@@ -45,8 +45,8 @@ type Release struct {
 	NotReady    bool                         // the release's policies say policy_not_ready
 }
 
-// Trial is one run of the end-to-end test. All fields are required, but Others
-// and Stale.
+// Trial is one run of the end-to-end test. All fields are required, but Others,
+// Stale and Appraiser.
 type Trial struct {
 	Release    Release
 	Others     []Pair            // guardrail A: what the catalog lists besides the release and its counterpart
@@ -57,6 +57,7 @@ type Trial struct {
 	Verifier   *tdx.Verifier
 	AllowedTCB []string     // of the machine under the key service
 	HTTP       *http.Client // reaches the key service
+	Appraiser  Appraiser    // of every quote; nil when there is no key for one, and its checks are skipped
 }
 
 // Report is what a Trial found.
@@ -67,6 +68,8 @@ type Report struct {
 	Results  check.Results
 	Matrix   Matrix // guardrail A
 	Observed []Observation
+
+	Appraisals []Appraisal
 }
 
 // Observation is one machine as its verified quote shows it.
@@ -97,6 +100,8 @@ func (t *Trial) Run(ctx context.Context) *Report {
 	defer stop()
 	s.set(ctx, nodes)
 	r.Results, r.Matrix = s.judge(ctx)
+	appraised, evidence := s.appraise(ctx)
+	r.Results, r.Appraisals = append(r.Results, appraised...), evidence
 	r.Observed = s.observed()
 	return r
 }

@@ -27,9 +27,11 @@ func (s *stage) keyRelease(ctx context.Context, name string, service *service, n
 		return check.Of(name, err)
 	}
 	url := service.deployment.URL
-	if _, err := node.agent.VerifyKMS(ctx, url, service.want); err != nil {
+	report, err := node.agent.VerifyKMS(ctx, url, service.want)
+	if err != nil {
 		return check.Of(name, err)
 	}
+	s.seen.add(s.serviceLabel(service.machine), report.Quote, report.Verdict)
 	_, stranger, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		return check.Of(name, err)

@@ -24,6 +24,7 @@ type stage struct {
 	stale    *service          // guardrail C; nil when there is none
 	order    []release.Profile // of the release's services
 	booted   []release.Profile // of the counterpart's nodes
+	seen     sightings
 }
 
 // machine says which release and profile a service or a node is of.
@@ -139,6 +140,9 @@ func (s *stage) deploy(ctx context.Context, out *service) {
 	if out.err == nil {
 		out.report, out.attested = (&agent.Agent{HTTP: t.HTTP}).VerifyKMS(ctx, out.deployment.URL, out.want)
 	}
+	if out.report != nil {
+		s.seen.add(s.serviceLabel(out.machine), out.report.Quote, out.report.Verdict)
+	}
 }
 
 // expectation is what the published measurements demand of a profile's key service.
@@ -169,6 +173,9 @@ func (s *stage) boot(ctx context.Context, out *node) error {
 		return err
 	}
 	out.verdict, err = s.trial.Verifier.Verify(ctx, quote, nonce)
+	if err == nil {
+		s.seen.add(s.nodeLabel(out.machine), quote, out.verdict)
+	}
 	if err == nil || errors.Is(err, tdx.ErrCollateral) {
 		return err
 	}

@@ -26,6 +26,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/e2e"
 	"github.com/calimero-network/mero-tee/internal/kms"
 	"github.com/calimero-network/mero-tee/internal/measurement"
+	local "github.com/calimero-network/mero-tee/internal/rehearsal/ita"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/node"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
 	"github.com/calimero-network/mero-tee/internal/release"
@@ -46,6 +47,7 @@ func policyName(v release.Version, p release.Profile) string { return v.String()
 // world is a release and what runs it: real key services, in this process, over simulated TDs.
 type world struct {
 	trial    *e2e.Trial
+	ita      *local.Service
 	machine  *tdxsim.Platform
 	root     [32]byte
 	ctx      context.Context
@@ -75,7 +77,7 @@ func newWorld(t *testing.T) *world {
 		deploy: func(d *dstack.Deployment, err error) (*dstack.Deployment, error) { return d, err }}
 	w.machine, err = pki.NewPlatform(1)
 	require.NoError(t, err)
-	pcs := local{tdxsim.NewPCS(pki, time.Now, w.machine)}
+	pcs := inProcess{tdxsim.NewPCS(pki, time.Now, w.machine)}
 	verifier, err := tdx.NewVerifier(tdx.Config{Root: w.root, Collateral: tdx.NewCollateral(&http.Client{Transport: pcs})})
 	require.NoError(t, err)
 	w.trial = &e2e.Trial{Profiles: []release.Profile{release.LockedReadOnly}, Provider: w, Verifier: verifier,
@@ -84,6 +86,7 @@ func newWorld(t *testing.T) *world {
 			m, err := node.Image{Version: tag.Version, Profile: p}.Boot(w.machine)
 			return m.TSM(), err
 		}}
+	w.trial.Appraiser = w.appraiser(t)
 	w.publish(t)
 	t.Cleanup(func() {
 		w.services.Wait()
@@ -209,7 +212,7 @@ func (w *world) service(app dstack.App, hash [32]byte, appID string) (*kms.Servi
 	events := measurement.PredictEvents(hash)
 	events[2].Payload, events[3].Payload = measurement.Hex("instance"), measurement.Hex("{}")
 	td, log := w.platform(w.ctx, w.events(events))
-	return kms.New(config, kms.Parts{Guest: &guestAgent{w, appID, td, log}, Verifier: w.trial.Verifier, Transport: local{http.HandlerFunc(w.servePolicy)},
+	return kms.New(config, kms.Parts{Guest: &guestAgent{w, appID, td, log}, Verifier: w.trial.Verifier, Transport: inProcess{http.HandlerFunc(w.servePolicy)},
 		Now: time.Now, Log: slog.New(slog.DiscardHandler)}), nil
 }
 
@@ -259,10 +262,10 @@ func (g *guestAgent) Key(_ context.Context, path, _ string) ([]byte, error) {
 	return sum[:], nil
 }
 
-// local answers requests of a client in process, whatever their host.
-type local struct{ http.Handler }
+// inProcess answers requests of a client in process, whatever their host.
+type inProcess struct{ http.Handler }
 
-func (l local) RoundTrip(r *http.Request) (*http.Response, error) {
+func (l inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 	w := httptest.NewRecorder()
 	l.ServeHTTP(w, r)
 	return w.Result(), nil

@@ -13,6 +13,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/compose"
 	"github.com/calimero-network/mero-tee/internal/dstack"
 	"github.com/calimero-network/mero-tee/internal/e2e"
+	"github.com/calimero-network/mero-tee/internal/ita"
 	"github.com/calimero-network/mero-tee/internal/measurement"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
 	"github.com/calimero-network/mero-tee/internal/release"
@@ -30,6 +31,8 @@ type e2eRecord struct {
 	Passed   bool              `json:"passed"`
 	Matrix   e2e.Matrix        `json:"matrix"`
 	Checks   []string          `json:"checks"`
+
+	Appraisals []e2e.Appraisal `json:"appraisals,omitempty"`
 }
 
 // e2e runs what the audit downloaded, not what was built. "RC: E2E may be
@@ -52,7 +55,7 @@ func (r *Release) e2e(ctx context.Context, w *pipeline.Work) error {
 	}
 	err = report.Results.Err()
 	record := e2eRecord{Tag: r.Tag.String(), Node: report.Node.String(), Profiles: report.Profiles, Passed: err == nil,
-		Matrix: report.Matrix, Checks: names(report.Results)}
+		Matrix: report.Matrix, Checks: names(report.Results), Appraisals: report.Appraisals}
 	if err != nil && r.Tag.Stable() {
 		return err
 	}
@@ -111,9 +114,21 @@ func (r *Release) trial() (*e2e.Trial, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &e2e.Trial{Release: *released, Profiles: release.Profiles(),
+	appraiser, err := r.appraiser()
+	if err != nil {
+		return nil, err
+	}
+	return &e2e.Trial{Release: *released, Appraiser: appraiser, Profiles: release.Profiles(),
 		Provider: dstack.New(r.Env.DstackURL, r.Env.DstackKey.Reveal(), r.Env.Transport),
 		Boot:     r.Env.Boot, Verifier: verifier, AllowedTCB: policy.AllowedTCBStatus, HTTP: client}, nil
+}
+
+// appraiser is Intel Trust Authority; nil without a key for it.
+func (r *Release) appraiser() (e2e.Appraiser, error) {
+	if r.Env.ITA.Key == "" {
+		return nil, nil
+	}
+	return ita.New(r.Env.ITA)
 }
 
 // readRelease reads a KMS release from the folder into which the auditor
