@@ -102,7 +102,7 @@ func TestProductionTrustsIntelAndNeedsAnIdentity(t *testing.T) {
 	_, err = e.Signing(t.Context(), release.Tag{}, nil)
 	require.Equal(t, fault.Usage, fault.CodeOf(err))
 	require.ErrorContains(t, err, "no identity to sign with")
-	_, err = e.Boot(t.Context(), release.Debug)
+	_, err = e.Boot(t.Context(), release.Tag{}, release.Debug)
 	require.ErrorContains(t, err, "cannot boot nodes on GCP")
 }
 

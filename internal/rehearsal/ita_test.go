@@ -19,7 +19,7 @@ func TestTheWorldAppraisesItsNodes(t *testing.T) {
 	w, err := open(t, dist)
 	require.NoError(t, err)
 	defer w.Close() //nolint:errcheck // test
-	tsm, err := w.Env.Boot(t.Context(), release.Debug)
+	tsm, err := w.Env.Boot(t.Context(), release.Tag{Family: release.Node, Version: release.Version{Minor: 1}}, release.Debug)
 	require.NoError(t, err)
 	var nonce [64]byte
 	_, _ = rand.Read(nonce[:])
