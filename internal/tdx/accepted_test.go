@@ -49,6 +49,7 @@ func TestARememberedPlatformHasTheSameVerdicts(t *testing.T) {
 				want, err := w.verifier(t).Verify(t.Context(), raw, w.reportData)
 				require.NoError(t, err)
 				require.Equal(t, want, got)
+				require.True(t, v.Recalls(t.Context(), raw))
 			}
 			require.Equal(t, 2, v.Remembered())
 			_, err := v.Verify(t.Context(), w.quote(t, 4), [64]byte{})
@@ -166,6 +167,9 @@ func TestARememberedPlatformExpiresWithItsCollateral(t *testing.T) {
 	ahead.Store(int64(41 * time.Second)) // less than a verdict is remembered
 	_, err = v.Verify(t.Context(), raw, w.reportData)
 	requireNotGenuine(t, err, "has expired")
+	ahead.Store(int64(-2 * time.Hour))
+	_, err = v.Verify(t.Context(), raw, w.reportData)
+	requireNotGenuine(t, err, "in the future")
 }
 
 func TestRememberedPlatformsAreBounded(t *testing.T) {

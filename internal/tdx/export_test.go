@@ -1,6 +1,9 @@
 package tdx
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // SetClock replaces the clock by which answers are kept.
 func (c *Collateral) SetClock(now func() time.Time) { c.now = now }
@@ -27,4 +30,10 @@ func (v *Verifier) Forget() {
 	v.accepted.mu.Lock()
 	defer v.accepted.mu.Unlock()
 	clear(v.accepted.platforms)
+}
+
+// Recalls says whether the verifier needs one signature alone for this quote.
+func (v *Verifier) Recalls(ctx context.Context, raw []byte) bool {
+	e, err := parseEvidence(raw)
+	return err == nil && v.recall(ctx, e) != nil
 }
