@@ -37,7 +37,7 @@ func fuzzPackage(ctx context.Context, w io.Writer, pkg string, seconds int) erro
 		return fmt.Errorf("%s: %w", pkg, err)
 	}
 	for _, target := range fuzzTarget.FindAllString(string(listed), -1) {
-		err := goTool(ctx, w, ".", "test", "-run=^$", "-fuzz=^"+target+"$", fmt.Sprintf("-fuzztime=%ds", seconds), pkg)
+		err := goTool(ctx, w, ".", "test", "-run=^$", "-fuzz=^"+target+"$", "-fuzzminimizetime=1x", fmt.Sprintf("-fuzztime=%ds", seconds), pkg)
 		if err != nil {
 			return err
 		}
