@@ -19,9 +19,10 @@ import (
 // Expectation is what a key service must prove about itself.
 type Expectation struct {
 	Verifier    *tdx.Verifier
-	Registers   tdx.Registers // RTMR3 is not compared: dstack measures an instance ID into it
-	ComposeHash [32]byte      // SHA-256 of the released app-compose file
-	AllowedTCB  []string      // at least one status
+	Registers   tdx.Registers  // RTMR3 is not compared: dstack measures an instance ID into it
+	RTMR3       []tdx.Register // of known instances; empty: any instance of the compose hash
+	ComposeHash [32]byte       // SHA-256 of the released app-compose file
+	AllowedTCB  []string       // at least one status
 }
 
 // KMSReport is what a verified key service proved.
@@ -71,6 +72,9 @@ func (e Expectation) check(v *tdx.Verdict) error {
 	}
 	want := e.Registers
 	want.RTMR3 = v.Registers.RTMR3
+	if len(e.RTMR3) > 0 && !slices.Contains(e.RTMR3, want.RTMR3) {
+		want.RTMR3 = e.RTMR3[0]
+	}
 	var expected, got []string
 	for _, d := range want.Compare(v.Registers) {
 		expected = append(expected, d.Name+" "+d.Want.String())

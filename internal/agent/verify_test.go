@@ -87,7 +87,8 @@ func (s *attested) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func TestVerifyKMS(t *testing.T) {
 	t.Parallel()
 	s, a, want := attest(t, append(boot(), event{"my-own", []byte("x")}))
-	want.Registers.RTMR3 = tdx.Register{9} // an instance's own: not compared
+	want.Registers.RTMR3 = tdx.Register{9}                   // an instance's own: not compared
+	want.RTMR3 = []tdx.Register{{1}, s.td.Registers().RTMR3} // unless instances are pinned
 	report, err := a.VerifyKMS(t.Context(), "http://kms/", want)
 	require.NoError(t, err)
 	require.Equal(t, s.td.Registers(), report.Verdict.Registers)
@@ -108,11 +109,12 @@ func TestVerifyKMSRefuses(t *testing.T) {
 		"TCB out of date": {nil, func(s *attested, _ *agent.Expectation) {
 			s.pcs.Turn(func(k *tdxsim.Knobs) { k.QE = tdx.OutOfDate })
 		}, "TCB status"},
-		"no TCB allowed":        {nil, func(_ *attested, e *agent.Expectation) { e.AllowedTCB = nil }, "TCB status"},
-		"another compose file":  {[]event{{"compose-hash", other[:]}, {"system-ready", nil}}, nil, "compose hash"},
-		"no compose hash":       {[]event{{"system-ready", nil}}, nil, "event log"},
-		"compose hash too late": {[]event{{"system-ready", nil}, {"compose-hash", composeHash[:]}}, nil, "event log"},
-		"compose hash twice":    {[]event{{"compose-hash", composeHash[:]}, {"compose-hash", other[:]}, {"system-ready", nil}}, nil, "twice"},
+		"RTMR3 of no known instance": {nil, func(_ *attested, e *agent.Expectation) { e.RTMR3 = []tdx.Register{{1}, {2}} }, "registers"},
+		"no TCB allowed":             {nil, func(_ *attested, e *agent.Expectation) { e.AllowedTCB = nil }, "TCB status"},
+		"another compose file":       {[]event{{"compose-hash", other[:]}, {"system-ready", nil}}, nil, "compose hash"},
+		"no compose hash":            {[]event{{"system-ready", nil}}, nil, "event log"},
+		"compose hash too late":      {[]event{{"system-ready", nil}, {"compose-hash", composeHash[:]}}, nil, "event log"},
+		"compose hash twice":         {[]event{{"compose-hash", composeHash[:]}, {"compose-hash", other[:]}, {"system-ready", nil}}, nil, "twice"},
 		"event log of another": {nil, func(s *attested, _ *agent.Expectation) {
 			s.editLog = func([]byte) json.RawMessage {
 				return json.RawMessage(`[{"imr":3,"event_type":134217729,"digest":"` + tdx.Register{}.String() + `","event":"system-ready","event_payload":""}]`)

@@ -79,6 +79,10 @@ func tagOf(flag string, cfg *config.Config) (release.Tag, error) {
 	if name == "" {
 		name = string(release.KMS) + "-v" + cfg.KMSVersion
 	}
+	return kmsTag(name)
+}
+
+func kmsTag(name string) (release.Tag, error) {
 	tag, err := release.ParseTag(name)
 	if err == nil && tag.Family != release.KMS {
 		err = &fault.Error{Code: fault.Usage, Message: "not a tag of the key service", Expected: "mero-kms-vX.Y.Z", Got: name}

@@ -13,7 +13,6 @@ import (
 	"github.com/calimero-network/mero-tee/internal/console"
 	"github.com/calimero-network/mero-tee/internal/fault"
 	"github.com/calimero-network/mero-tee/internal/git"
-	"github.com/calimero-network/mero-tee/internal/github"
 	"github.com/calimero-network/mero-tee/internal/guard"
 	"github.com/calimero-network/mero-tee/internal/kmsrelease"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
@@ -25,7 +24,7 @@ func Plan(w io.Writer) error { return report((*kmsrelease.Release)(nil).Graph().
 
 // Status writes what the ledger of a tag holds, as a table or as JSON.
 func Status(w io.Writer, tag *string, asJSON *bool) error {
-	return report(status(w, deref(tag), deref(asJSON)))
+	return report(status(w, Value(tag), Value(asJSON)))
 }
 
 func status(w io.Writer, flag string, asJSON bool) error {
@@ -57,7 +56,7 @@ func status(w io.Writer, flag string, asJSON bool) error {
 // Verify audits a public release of either family, or a folder that holds one,
 // and prints one line per check.
 func Verify(ctx context.Context, name string, quick *bool, offline *string) error {
-	return report(verify(ctx, name, deref(quick), deref(offline)))
+	return report(verify(ctx, name, Value(quick), Value(offline)))
 }
 
 func verify(ctx context.Context, name string, quick bool, folder string) (err error) {
@@ -65,52 +64,17 @@ func verify(ctx context.Context, name string, quick bool, folder string) (err er
 	if err != nil {
 		return err
 	}
-	p, err := here()
+	o, err := openOperator(ctx)
 	if err != nil {
 		return err
 	}
-	cfg, err := configuration("")
-	if err != nil {
-		return err
-	}
-	c := Console()
-	env, world, err := environmentOf(ctx, p, cfg, c)
-	if err != nil {
-		return err
-	}
-	defer world.Close() //nolint:errcheck // nothing was written
-	trust, err := env.Trust(ctx)
-	if err != nil {
-		return err
-	}
-	subject := audit.Subject{Tag: tag, Repository: cfg.Repository, Trust: trust, TDXRoot: env.TDXRoot, Quick: quick}
-	var src audit.Source = audit.Folder{Dir: folder}
-	if folder == "" {
-		client, err := github.New(github.Options{Repository: cfg.Repository, Token: env.GitHubToken.Reveal(), Transport: env.Transport})
-		if err != nil {
-			return err
-		}
-		src = &audit.GitHub{Client: client, Tag: tag.String()}
-		if subject.Commit, err = client.TagCommit(ctx, tag.String()); err != nil {
-			return &fault.Error{Code: fault.General, Message: "tag " + tag.String(), Err: err}
-		}
-	}
+	defer o.world.Close() //nolint:errcheck // nothing was written
 	dir, err := os.MkdirTemp("", "mero-tee-verify-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
-	result, err := audit.Release(ctx, src, dir, subject)
-	if err != nil {
-		return err
-	}
-	result.Results.Print(c)
-	if err := result.Results.Err(); err != nil {
-		return &fault.Error{Code: fault.CodeOf(err), Step: "verify:release",
-			Message: fmt.Sprintf("%s is not to be trusted: %d of %d checks failed", tag, result.Results.Count(check.Failed), len(result.Results))}
-	}
-	c.Infof("%s was built from commit %s by %s%s", tag, result.Commit, tag.Family.Workflow(), banner(env.Banner))
-	return nil
+	return o.audited(ctx, audit.Subject{Tag: tag, Quick: quick}, folder, dir)
 }
 
 func banner(text string) string {
@@ -199,7 +163,8 @@ func report(err error) error {
 	return err
 }
 
-func deref[T any](p *T) T {
+// Value is what an optional flag was set to, the zero value when it was not.
+func Value[T any](p *T) T {
 	if p == nil {
 		var zero T
 		return zero

@@ -11,28 +11,20 @@ import (
 )
 
 // Sweep lists what interrupted runs left at the provider and, with apply, deletes it.
-func Sweep(ctx context.Context, apply *bool) error { return report(sweep(ctx, deref(apply))) }
+func Sweep(ctx context.Context, apply *bool) error { return report(sweep(ctx, Value(apply))) }
 
 func sweep(ctx context.Context, apply bool) error {
-	p, err := here()
+	o, err := openOperator(ctx)
 	if err != nil {
 		return err
 	}
-	cfg, err := configuration("")
+	defer o.world.Close() //nolint:errcheck // nothing was written
+	records, err := allRecords(o.env.Dist)
 	if err != nil {
 		return err
 	}
-	c := Console()
-	env, world, err := environmentOf(ctx, p, cfg, c)
-	if err != nil {
-		return err
-	}
-	defer world.Close() //nolint:errcheck // nothing was written
-	records, err := allRecords(p.dist)
-	if err != nil {
-		return err
-	}
-	found, err := kmsrelease.Sweep(ctx, dstack.New(env.DstackURL, env.DstackKey.Reveal(), env.Transport), records, apply)
+	c := o.console
+	found, err := kmsrelease.Sweep(ctx, dstack.New(o.env.DstackURL, o.env.DstackKey.Reveal(), o.env.Transport), records, apply)
 	for _, name := range found {
 		c.Infof("left behind: %s%s", name, map[bool]string{true: ", deleted", false: ""}[apply])
 	}

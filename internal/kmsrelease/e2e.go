@@ -173,3 +173,13 @@ func readMeasurements(dir string) (*measurement.Published, error) {
 	}
 	return measurement.Decode(data)
 }
+
+// Read is what an audited release, downloaded into dir, says of a profile.
+func Read(dir string, profile release.Profile) (measurement.Profile, *policies.Policy, error) {
+	published, err := readMeasurements(dir)
+	if err != nil {
+		return measurement.Profile{}, nil, err
+	}
+	policy, err := readPolicy(dir, profile)
+	return published.Profiles[profile], policy, err
+}

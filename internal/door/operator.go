@@ -1,0 +1,67 @@
+package door
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/calimero-network/mero-tee/internal/audit"
+	"github.com/calimero-network/mero-tee/internal/check"
+	"github.com/calimero-network/mero-tee/internal/console"
+	"github.com/calimero-network/mero-tee/internal/environment"
+	"github.com/calimero-network/mero-tee/internal/fault"
+	"github.com/calimero-network/mero-tee/internal/github"
+)
+
+// operator is a stranger with a terminal: who uses releases and makes none.
+type operator struct {
+	console *console.Console
+	env     *environment.Environment
+	world   io.Closer
+	github  *github.Client
+}
+
+// openOperator opens the configured environment. Close its world.
+func openOperator(ctx context.Context) (*operator, error) {
+	p, err := here()
+	if err != nil {
+		return nil, err
+	}
+	cfg, err := configuration("")
+	if err != nil {
+		return nil, err
+	}
+	o := &operator{console: Console()}
+	if o.env, o.world, err = environmentOf(ctx, p, cfg, o.console); err != nil {
+		return nil, err
+	}
+	o.github, err = github.New(github.Options{Repository: cfg.Repository, Token: o.env.GitHubToken.Reveal(), Transport: o.env.Transport})
+	return o, err
+}
+
+// audited puts a public release, or the one in folder, into dir, prints one
+// line per check, and returns an error unless every check passed.
+func (o *operator) audited(ctx context.Context, s audit.Subject, folder, dir string) (err error) {
+	if s.Trust, err = o.env.Trust(ctx); err != nil {
+		return err
+	}
+	s.Repository, s.TDXRoot = o.env.Config.Repository, o.env.TDXRoot
+	var src audit.Source = audit.Folder{Dir: folder}
+	if folder == "" {
+		src = &audit.GitHub{Client: o.github, Tag: s.Tag.String()}
+		if s.Commit, err = o.github.TagCommit(ctx, s.Tag.String()); err != nil {
+			return &fault.Error{Code: fault.General, Message: "tag " + s.Tag.String(), Err: err}
+		}
+	}
+	result, err := audit.Release(ctx, src, dir, s)
+	if err != nil {
+		return err
+	}
+	result.Results.Print(o.console)
+	if err := result.Results.Err(); err != nil {
+		return &fault.Error{Code: fault.CodeOf(err), Step: "verify:release",
+			Message: fmt.Sprintf("%s is not to be trusted: %d of %d checks failed", s.Tag, result.Results.Count(check.Failed), len(result.Results))}
+	}
+	o.console.Infof("%s was built from commit %s by %s%s", s.Tag, result.Commit, s.Tag.Family.Workflow(), banner(o.env.Banner))
+	return nil
+}
