@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -19,6 +20,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/calimero-network/mero-tee/internal/github"
 	"github.com/calimero-network/mero-tee/internal/kmsrelease"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
 	"github.com/calimero-network/mero-tee/internal/release"
@@ -31,11 +33,14 @@ const crashVariable = "MERO_TEST_CRASH"
 type accident struct {
 	Root, Dist string
 	Host       string // of the requests that are counted; "" means GitHub's two
+	Method     string // of those requests; "" means all that change something
 	N          int64  // the first is 1
 	When       string // "before" the request is sent, "during" its body, "after" its answer; or "ledger" for the clock of the ledger
 }
 
-func die() {
+// die ends the process after it has told what runs beside it.
+func (a accident) die() {
+	fmt.Fprintln(os.Stderr, "beside it:", processesOf(a.Dist))
 	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 	select {}
 }
@@ -82,7 +87,7 @@ func (a accident) watchLedger(p *process) (err error) {
 	var asked atomic.Int64
 	clock := func() time.Time {
 		if asked.Add(1) == a.N {
-			die()
+			a.die()
 		}
 		return time.Now()
 	}
@@ -104,13 +109,13 @@ func (d *deadly) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	switch d.When {
 	case "before":
-		die()
+		d.die()
 	case "during":
 		r = r.Clone(r.Context())
-		r.Body = &cut{ReadCloser: r.Body, left: r.ContentLength / 2}
+		r.Body = &cut{ReadCloser: r.Body, left: r.ContentLength / 2, die: d.die}
 	}
 	resp, err := d.next.RoundTrip(r)
-	die()
+	d.die()
 	return resp, err
 }
 
@@ -118,26 +123,28 @@ func (d *deadly) counts(r *http.Request) bool {
 	if d.Host == "" {
 		return writesToGitHub(r)
 	}
-	return r.URL.Hostname() == d.Host && r.Method != http.MethodGet && r.Method != http.MethodHead
+	return r.URL.Hostname() == d.Host && changes(r) && (d.Method == "" || d.Method == r.Method)
 }
 
 // cut is a body that the process does not live to send whole.
 type cut struct {
 	io.ReadCloser
 	left int64
+	die  func()
 }
 
 func (c *cut) Read(b []byte) (int, error) {
 	if c.left <= 0 {
-		die()
+		c.die()
 	}
 	n, err := c.ReadCloser.Read(b[:min(int64(len(b)), c.left)])
 	c.left -= int64(n)
 	return n, err
 }
 
-// happens runs the child until it is dead, and makes sure that nothing of it lives on.
-func (a accident) happens(t *testing.T) {
+// happens runs the child until it is dead, makes sure that nothing of it lives
+// on, and returns what it said.
+func (a accident) happens(t *testing.T) string {
 	t.Helper()
 	order, err := json.Marshal(a)
 	require.NoError(t, err)
@@ -152,6 +159,7 @@ func (a accident) happens(t *testing.T) {
 	require.True(t, ok)
 	require.True(t, status.Signaled() && status.Signal() == syscall.SIGKILL, "%v\n%s", err, said.String())
 	require.EventuallyWithT(t, func(c *assert.CollectT) { require.Empty(c, processesOf(a.Dist)) }, 15*time.Second, 20*time.Millisecond)
+	return said.String()
 }
 
 // processesOf lists the processes that have to do with a folder: their program,
@@ -173,18 +181,22 @@ func processesOf(dir string) []string {
 	return found
 }
 
-// recovers runs the release again, to its end, and checks that nothing tells of the accident.
-func (a accident) recovers(t *testing.T) {
+// recovers runs the release again, up to a step, and checks that nothing tells of the accident.
+func (a accident) recovers(t *testing.T, last string) {
 	t.Helper()
 	before := contents(t, staged(a.Dist, stable))
 	p := opened(t, a.Root, a.Dist, stable)
-	require.NoError(t, p.perform(t.Context(), "kms:promote"), "%s", p.log)
-	after := contents(t, staged(a.Dist, stable))
-	for name, content := range before {
-		require.Equal(t, content, after[name], "%s changed", name)
+	require.NoError(t, p.perform(t.Context(), last), "%s", p.log)
+	require.Equal(t, before, contents(t, staged(a.Dist, stable)), "what was staged is what is released")
+	if last == "kms:promote" {
+		requireReleased(t, p, a.Dist)
+		return
 	}
-	requireReleased(t, p, a.Dist)
-	require.Empty(t, processesOf(a.Dist))
+	requirePublished(t, a.Dist)
+	all, err := p.github(t).Releases(t.Context())
+	require.NoError(t, err)
+	require.Len(t, slices.DeleteFunc(all, func(r github.Release) bool { return r.TagName != stable.String() || r.Draft }), 1)
+	require.Equal(t, 1, passes(records(t, a.Dist), "kms:publish"))
 }
 
 func (a accident) String() string { return fmt.Sprintf("%s %d %s", a.Host, a.N, a.When) }
@@ -201,14 +213,15 @@ var (
 func TestKilledWhilePublishing(t *testing.T) {
 	t.Parallel()
 	s := world(t)
-	var cases []accident
-	for n := int64(1); n <= publishing; n++ {
-		cases = append(cases, accident{N: n, When: []string{"before", "after", "during"}[n%3]})
-	}
-	for _, n := range []int64{1, 2, publishing} {
-		cases = append(cases, accident{N: n, When: "before"}, accident{N: n, When: "after"})
-	}
-	survive(t, s.root, s.signed, cases)
+	middle := publishing / 2
+	survive(t, s.root, s.signed, "kms:audit", []accident{
+		{N: 1, When: "before"}, {N: 1, When: "after"}, // the draft
+		{N: 2, When: "before"}, {N: 2, When: "during"}, {N: 2, When: "after"}, // the first upload
+		{N: middle, When: "before"}, {N: middle, When: "during"}, {N: middle, When: "after"},
+		{N: publishing - 1, When: "during"}, {N: publishing - 1, When: "after"}, // the last upload
+		{N: publishing, When: "before"}, // the draft is full, and audited
+		{N: publishing, When: "after"},  // public, and nobody wrote it down
+	})
 }
 
 func TestKilledWhilePromoting(t *testing.T) {
@@ -218,25 +231,23 @@ func TestKilledWhilePromoting(t *testing.T) {
 	for n := int64(1); n <= promoting; n++ {
 		cases = append(cases, accident{N: n, When: "before"}, accident{N: n, When: "after"})
 	}
-	survive(t, s.root, s.tested, cases)
+	survive(t, s.root, s.tested, "kms:promote", cases)
 }
 
 // Between an effect and its record, between a record and the next effect.
 func TestKilledBeforeARecord(t *testing.T) {
 	t.Parallel()
 	s := world(t)
-	var cases []accident
-	for _, n := range []int64{8, 20, 40, 75, 110} {
-		cases = append(cases, accident{N: n, When: "ledger"})
-	}
-	survive(t, s.root, s.signed, cases)
+	survive(t, s.root, s.signed, "kms:audit", []accident{{N: 8, When: "ledger"}, {N: 20, When: "ledger"}, {N: 45, When: "ledger"}, {N: 64, When: "ledger"}})
 }
 
 // The platform's processes go with the command that started them.
 func TestKilledDuringE2E(t *testing.T) {
 	t.Parallel()
 	s := world(t)
-	survive(t, s.root, s.signed, []accident{{Host: "cloud-api.rehearsal.invalid", N: 8, When: "after"}})
+	a := accident{Root: s.root, Dist: from(t, s.staged), Host: "cloud-api.rehearsal.invalid", Method: http.MethodDelete, N: 1, When: "before"}
+	require.Regexp(t, `beside it: \[.*/mero-kms`, a.happens(t), "key services were running")
+	a.recovers(t, "kms:promote")
 }
 
 func TestKilledWhileSigning(t *testing.T) {
@@ -246,20 +257,20 @@ func TestKilledWhileSigning(t *testing.T) {
 	for _, name := range release.KMS.SignedAssets()[3:] {
 		require.NoError(t, os.Remove(filepath.Join(staged(a.Dist, stable), name+release.BundleSuffix)))
 	}
-	a.happens(t)
+	require.Regexp(t, `beside it: \[.*rekor-server`, a.happens(t), "the local Sigstore was running")
 	p := opened(t, a.Root, a.Dist, stable)
 	require.NoError(t, p.perform(t.Context(), "kms:audit"), "%s", p.log)
 	requirePublished(t, a.Dist)
 }
 
-func survive(t *testing.T, root, stage string, cases []accident) {
+func survive(t *testing.T, root, stage, last string, cases []accident) {
 	t.Helper()
 	for _, a := range cases {
 		t.Run(a.String(), func(t *testing.T) {
 			t.Parallel()
 			a.Root, a.Dist = root, from(t, stage)
 			a.happens(t)
-			a.recovers(t)
+			a.recovers(t, last)
 		})
 	}
 }
