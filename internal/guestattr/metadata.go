@@ -1,0 +1,106 @@
+package guestattr
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Server is where a VM of Compute Engine finds its metadata.
+const Server = "http://metadata.google.internal"
+
+const (
+	callTimeout  = 10 * time.Second
+	attempts     = 6
+	firstPause   = 250 * time.Millisecond
+	maxAttribute = 256 << 10 // bytes of one instance attribute
+)
+
+// Metadata is a VM's metadata server, asked from inside.
+type Metadata struct {
+	Base string // Server
+	HTTP *http.Client
+	Wait func(ctx context.Context, d time.Duration) error // nil: a timer
+}
+
+// Attribute reads an attribute of the instance; absent is "" without an error.
+func (m *Metadata) Attribute(ctx context.Context, name string) (string, error) {
+	body, status, err := m.call(ctx, http.MethodGet, "attributes/"+url.PathEscape(name), "")
+	if err != nil || status == http.StatusNotFound {
+		return "", err
+	}
+	if status != http.StatusOK {
+		return "", fmt.Errorf("attribute %s: the metadata server answered %d", name, status)
+	}
+	return body, nil
+}
+
+// Publish writes a report as guest attributes of the namespace.
+func (m *Metadata) Publish(ctx context.Context, namespace, name string, report []byte) error {
+	entries, err := Encode(name, report)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		_, status, err := m.call(ctx, http.MethodPut, "guest-attributes/"+url.PathEscape(namespace)+"/"+url.PathEscape(e.Key), e.Value)
+		if err == nil && status/100 != 2 {
+			err = fmt.Errorf("the metadata server answered %d: is enable-guest-attributes=TRUE set?", status)
+		}
+		if err != nil {
+			return fmt.Errorf("guest attribute %s: %w", e.Key, err)
+		}
+	}
+	return nil
+}
+
+// call repeats a request, which is idempotent, while the server is overloaded.
+func (m *Metadata) call(ctx context.Context, method, path, body string) (answer string, status int, err error) {
+	for attempt := range attempts {
+		answer, status, err = m.once(ctx, method, path, body)
+		if err == nil && status != http.StatusTooManyRequests && status < http.StatusInternalServerError {
+			return answer, status, nil
+		}
+		if attempt+1 == attempts || m.wait(ctx, firstPause<<attempt) != nil {
+			break
+		}
+	}
+	return answer, status, err
+}
+
+func (m *Metadata) once(ctx context.Context, method, path, body string) (string, int, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, method, m.Base+"/computeMetadata/v1/instance/"+path, strings.NewReader(body))
+	if err != nil {
+		return "", 0, err
+	}
+	req.Header.Set("Metadata-Flavor", "Google")
+	resp, err := m.HTTP.Do(req)
+	if err != nil {
+		return "", 0, err
+	}
+	defer resp.Body.Close() //nolint:errcheck // read side
+	data, err := io.ReadAll(io.LimitReader(resp.Body, maxAttribute+1))
+	if err == nil && len(data) > maxAttribute {
+		err = fmt.Errorf("%s is larger than %d bytes", path, maxAttribute)
+	}
+	return string(data), resp.StatusCode, err
+}
+
+func (m *Metadata) wait(ctx context.Context, d time.Duration) error {
+	if m.Wait != nil {
+		return m.Wait(ctx, d)
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,124 @@
+// Package tsm is how a TD asks its kernel for quotes and extends its RTMRs.
+//
+// Its promise: one configfsi.Client, whichever of the kernel's two interfaces
+// to the RTMRs is there, so that the agent's code is the same on hardware of
+// any age and over a simulated TD.
+package tsm
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/google/go-configfs-tsm/configfs/configfsi"
+	"github.com/google/go-configfs-tsm/configfs/linuxtsm"
+)
+
+// Measurements is where Linux 6.16 and later show the registers:
+// Documentation/ABI/testing/sysfs-devices-virtual-misc-tdx_guest, "Read from any
+// of these returns the current value of the corresponding RTMR. Write extends
+// the written buffer to the RTMR. All writes must start at offset 0 and be 48
+// bytes in size."
+const Measurements = "/sys/devices/virtual/misc/tdx_guest/measurements"
+
+// subsystem is configfs-tsm's directory of RTMRs, which never reached mainline.
+const subsystem = configfsi.TsmPrefix + "/rtmrs"
+
+// Open is the client of the TD that this process runs in.
+func Open() (configfsi.Client, error) {
+	client, err := linuxtsm.MakeClient()
+	if err != nil {
+		return nil, fmt.Errorf("configfs-tsm: %w", err)
+	}
+	if _, err := os.Stat(subsystem); !errors.Is(err, fs.ErrNotExist) {
+		return client, nil
+	}
+	if _, err := os.Stat(Measurements); err != nil {
+		return nil, fmt.Errorf("the kernel shows no RTMRs, neither in %s nor in %s: %w", subsystem, Measurements, err)
+	}
+	return Sysfs(client, Measurements), nil
+}
+
+// Sysfs answers for the subsystem rtmrs from the folder of measurements, and
+// leaves everything else to client.
+func Sysfs(client configfsi.Client, folder string) configfsi.Client {
+	return sysfs{client, folder}
+}
+
+type sysfs struct {
+	configfsi.Client
+	folder string
+}
+
+const registers = 4
+
+// ReadDir lists one entry for each RTMR; they need not be made.
+func (s sysfs) ReadDir(dir string) ([]os.DirEntry, error) {
+	if filepath.Clean(dir) != subsystem {
+		return s.Client.ReadDir(dir)
+	}
+	out := make([]os.DirEntry, registers)
+	for i := range out {
+		out[i] = entry(fmt.Sprintf("rtmr%d", i))
+	}
+	return out, nil
+}
+
+// ReadFile reads an RTMR's index, digest or tcg_map.
+func (s sysfs) ReadFile(name string) ([]byte, error) {
+	e, attribute, ours := split(name)
+	switch {
+	case !ours:
+		return s.Client.ReadFile(name)
+	case !e.known():
+		return nil, fs.ErrNotExist
+	case attribute == "index":
+		return []byte(strings.TrimPrefix(string(e), "rtmr") + "\n"), nil
+	case attribute == "digest":
+		return os.ReadFile(s.path(e))
+	case attribute == "tcg_map": // sysfs has none
+		return []byte("\n"), nil
+	}
+	return nil, fs.ErrNotExist
+}
+
+// WriteFile extends an RTMR: one write of the whole digest.
+func (s sysfs) WriteFile(name string, contents []byte) error {
+	e, attribute, ours := split(name)
+	switch {
+	case !ours:
+		return s.Client.WriteFile(name, contents)
+	case !e.known() || attribute != "digest":
+		return fs.ErrPermission
+	}
+	f, err := os.OpenFile(s.path(e), os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(contents)
+	return errors.Join(err, f.Close())
+}
+
+func (s sysfs) path(e entry) string { return filepath.Join(s.folder, string(e)+":sha384") }
+
+// split takes apart a path below the subsystem.
+func split(name string) (e entry, attribute string, ours bool) {
+	rest, ours := strings.CutPrefix(filepath.Clean(name), subsystem+"/")
+	dir, attribute := filepath.Split(rest)
+	return entry(filepath.Clean(dir)), attribute, ours
+}
+
+// entry is the directory of one RTMR.
+type entry string
+
+func (e entry) known() bool {
+	return len(e) == len("rtmr0") && strings.HasPrefix(string(e), "rtmr") && e[4] >= '0' && e[4] < '0'+registers
+}
+
+func (e entry) Name() string             { return string(e) }
+func (entry) IsDir() bool                { return true }
+func (entry) Type() os.FileMode          { return os.ModeDir }
+func (entry) Info() (os.FileInfo, error) { return nil, fs.ErrNotExist }
