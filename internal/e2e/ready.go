@@ -20,12 +20,12 @@ const (
 	maxHealth     = 64 << 10
 )
 
-// ready waits until the service at url has its policy.
-func (t *Trial) ready(ctx context.Context, url string) error {
+// Ready waits until the service at url has its policy.
+func Ready(ctx context.Context, client *http.Client, url string) error {
 	ctx, cancel := context.WithTimeout(ctx, readyPatience)
 	defer cancel()
 	for pause := firstPause; ; pause = min(pause*2, lastPause) {
-		h, err := t.health(ctx, url)
+		h, err := health(ctx, client, url)
 		if err == nil && h.PolicyReady {
 			return nil
 		}
@@ -40,16 +40,20 @@ func (t *Trial) ready(ctx context.Context, url string) error {
 	}
 }
 
-func (t *Trial) health(ctx context.Context, url string) (wire.Health, error) {
+func health(ctx context.Context, client *http.Client, url string) (wire.Health, error) {
 	var h wire.Health
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/health", nil)
 	if err != nil {
 		return h, err
 	}
-	resp, err := t.HTTP.Do(req)
+	resp, err := client.Do(req)
 	if err != nil {
 		return h, err
 	}
 	defer resp.Body.Close() //nolint:errcheck // read side
-	return h, json.NewDecoder(io.LimitReader(resp.Body, maxHealth)).Decode(&h)
+	data, err := io.ReadAll(io.LimitReader(resp.Body, maxHealth)) // to its end, or the connection is torn down under the next request
+	if err != nil {
+		return h, err
+	}
+	return h, json.Unmarshal(data, &h)
 }

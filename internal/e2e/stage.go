@@ -134,7 +134,7 @@ func (s *stage) deploy(ctx context.Context, out *service) {
 	t := s.trial
 	out.deployment, out.err = t.Provider.Deploy(ctx, out.app)
 	if out.err == nil {
-		out.err = t.ready(ctx, out.deployment.URL)
+		out.err = Ready(ctx, t.HTTP, out.deployment.URL)
 	}
 	out.attested = out.err
 	if out.err == nil {

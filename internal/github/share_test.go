@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/calimero-network/mero-tee/internal/github"
 )
 
 func TestShare(t *testing.T) {
@@ -44,4 +46,16 @@ func TestShareNeedsABaseAndARightToWrite(t *testing.T) {
 	_, err = w.client("").Share(t.Context(), change())
 	require.Error(t, err)
 	require.Error(t, w.client("").Unshare(t.Context(), "main"))
+}
+
+func TestReadFile(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	data, err := w.client("").ReadFile(t.Context(), "catalog/c.json", "main")
+	require.NoError(t, err)
+	require.Equal(t, "{}\n", string(data))
+	for _, at := range [][2]string{{"catalog/none.json", "main"}, {"catalog/c.json", "none"}} {
+		_, err = w.client("").ReadFile(t.Context(), at[0], at[1])
+		require.ErrorIs(t, err, github.ErrNotFound)
+	}
 }

@@ -49,19 +49,47 @@ func (w *World) checkout(ctx context.Context, tag release.Tag) (*environment.Che
 	if err := w.mergePolicies(c.Policies, published); err != nil {
 		return nil, err
 	}
-	if err := w.pushMain(c); err != nil {
+	if err := w.pushMain(ctx, c); err != nil {
 		return nil, err
 	}
 	return c, w.pushTag(ctx, tag, c.Commit)
 }
 
-// pushMain is the branch with those pull requests merged.
-func (w *World) pushMain(c *environment.Checkout) error {
+// pushMain is the branch with those pull requests merged. It loses no pair that
+// an earlier release declared.
+func (w *World) pushMain(ctx context.Context, c *environment.Checkout) error {
 	data, err := os.ReadFile(c.Catalog)
 	if err != nil {
 		return err
 	}
+	client, err := w.client()
+	if err != nil {
+		return err
+	}
+	before, err := client.ReadFile(ctx, catalog.Path, "main")
+	if err == nil {
+		data, err = merged(before, data)
+	}
+	if err != nil && !errors.Is(err, github.ErrNotFound) {
+		return err
+	}
 	return w.github.Push("refs/heads/main", c.Commit, map[string][]byte{catalog.Path: data})
+}
+
+// merged is the second catalog with the first one's entries.
+func merged(before, now []byte) ([]byte, error) {
+	old, err := catalog.Decode(before)
+	if err != nil {
+		return nil, err
+	}
+	c, err := catalog.Decode(now)
+	if err != nil {
+		return nil, err
+	}
+	if c, err = catalog.Merge(c, old.Entries); err != nil {
+		return nil, err
+	}
+	return c.Encode()
 }
 
 // listedNodes are the node releases that the catalog lists with the key

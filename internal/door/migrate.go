@@ -1,0 +1,126 @@
+package door
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/calimero-network/mero-tee/catalog"
+	"github.com/calimero-network/mero-tee/internal/audit"
+	"github.com/calimero-network/mero-tee/internal/check"
+	"github.com/calimero-network/mero-tee/internal/dstack"
+	"github.com/calimero-network/mero-tee/internal/kmsrelease"
+	"github.com/calimero-network/mero-tee/internal/migrate"
+	"github.com/calimero-network/mero-tee/internal/release"
+	"github.com/calimero-network/mero-tee/internal/tdx"
+)
+
+// Migrate walks the five migration steps of a profile from one KMS release to
+// another. With the address of a service that was restarted already it verifies
+// that one; without, it performs the restart at the provider, and cleans up.
+func Migrate(ctx context.Context, w io.Writer, from, to, profile, url string) error {
+	return report(runMigration(ctx, w, from, to, profile, url))
+}
+
+func runMigration(ctx context.Context, w io.Writer, from, to, profile, url string) error {
+	p, err := release.ParseProfile(profile)
+	if err != nil {
+		return err
+	}
+	o, err := openOperator(ctx)
+	if err != nil {
+		return err
+	}
+	defer o.world.Close() //nolint:errcheck // what was deployed is deleted by then
+	m := migrate.Migration{Profile: p}
+	// Step 2, "Download New Policy … Verify its Sigstore signature", comes before the pair is judged: what is not verified is not read.
+	if m.From, err = o.side(ctx, from, p); err != nil {
+		return err
+	}
+	if m.To, err = o.side(ctx, to, p); err != nil {
+		return err
+	}
+	node, err := o.pair(ctx, m)
+	if err != nil {
+		return err
+	}
+	o.console.Infof("step 2: the %s policies of %s and %s are verified", p, m.From.Tag, m.To.Tag)
+	if err := writePlan(w, m); err != nil {
+		return err
+	}
+	return o.move(ctx, m, node, url)
+}
+
+// side audits a release and reads one profile of it.
+func (o *operator) side(ctx context.Context, name string, p release.Profile) (out migrate.Release, err error) {
+	if out.Tag, err = kmsTag(name); err != nil {
+		return out, err
+	}
+	dir, err := os.MkdirTemp("", "mero-tee-migrate-")
+	if err != nil {
+		return out, err
+	}
+	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
+	if err := o.audited(ctx, audit.Subject{Tag: out.Tag}, "", dir); err != nil {
+		return out, err
+	}
+	if out.Published, out.Policy, err = kmsrelease.Read(dir, p); err != nil {
+		return out, err
+	}
+	out.AppCompose, err = os.ReadFile(filepath.Join(dir, release.ComposeAsset(p)))
+	return out, err
+}
+
+// pair finds the newest node release of step 1 in the catalog on the main branch.
+func (o *operator) pair(ctx context.Context, m migrate.Migration) (release.Tag, error) {
+	data, err := o.github.ReadFile(ctx, catalog.Path, "main")
+	if err != nil {
+		return release.Tag{}, err
+	}
+	c, err := catalog.Decode(data)
+	if err != nil {
+		return release.Tag{}, err
+	}
+	nodes, result := m.Pairs(c)
+	result.Print(o.console)
+	if err := result.Err(); err != nil {
+		return release.Tag{}, err
+	}
+	return nodes[0], nil
+}
+
+// writePlan is step 3, "Update KMS Config".
+func writePlan(w io.Writer, m migrate.Migration) error {
+	variables, err := m.Environment()
+	if err != nil {
+		return err
+	}
+	_, _ = fmt.Fprintf(w, "# the environment of %s, %s\n", m.To.Tag, m.Profile)
+	for _, v := range variables {
+		_, _ = fmt.Fprintf(w, "%s=%s\n", v.Name, v.Value)
+	}
+	_, _ = fmt.Fprintf(w, "# measurements that change from %s\n", m.From.Tag)
+	return m.WriteDiff(w)
+}
+
+// move is steps 4 and 5.
+func (o *operator) move(ctx context.Context, m migrate.Migration, node release.Tag, url string) error {
+	client := o.env.Client()
+	v, err := tdx.NewVerifier(tdx.Config{Root: o.env.TDXRoot, Collateral: tdx.NewCollateral(client), Now: time.Now})
+	if err != nil {
+		return err
+	}
+	f := migrate.Field{Provider: dstack.New(o.env.DstackURL, o.env.DstackKey.Reveal(), o.env.Transport), Boot: o.env.Boot, Verifier: v, HTTP: client}
+	var results check.Results
+	if url != "" {
+		o.console.Infof("step 4: %s is taken to be restarted", url)
+		results = f.Verify(ctx, m, node, url)
+	} else {
+		results = f.Restart(ctx, m, node)
+	}
+	results.Print(o.console)
+	return results.Err()
+}
