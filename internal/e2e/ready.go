@@ -50,7 +50,7 @@ func health(ctx context.Context, client *http.Client, url string) (wire.Health, 
 	if err != nil {
 		return h, err
 	}
-	defer resp.Body.Close() //nolint:errcheck // read side
+	defer resp.Body.Close()                                       //nolint:errcheck // read side
 	data, err := io.ReadAll(io.LimitReader(resp.Body, maxHealth)) // to its end, or the connection is torn down under the next request
 	if err != nil {
 		return h, err

@@ -2,6 +2,9 @@ package rehearsal
 
 import (
 	"context"
+	"errors"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -13,6 +16,7 @@ import (
 
 	"github.com/calimero-network/mero-tee/internal/config"
 	"github.com/calimero-network/mero-tee/internal/environment"
+	"github.com/calimero-network/mero-tee/internal/fault"
 	"github.com/calimero-network/mero-tee/internal/image"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/dstack"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/node"
@@ -99,5 +103,10 @@ func (w *World) signing(_ context.Context, tag release.Tag, c *environment.Check
 
 // trust is the rehearsal's own trusted root; verifying starts no process.
 func (w *World) trust(context.Context) (root.TrustedMaterial, error) {
-	return sign.TrustedRoot(filepath.Join(w.sigstoreDir(), "trusted_root.json"))
+	path := filepath.Join(w.sigstoreDir(), "trusted_root.json")
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return nil, &fault.Error{Code: fault.General, Message: "nothing was released in this rehearsal yet", Expected: path, Got: "no such file",
+			Hint: "run `go tool mage release:kms` first"}
+	}
+	return sign.TrustedRoot(path)
 }
