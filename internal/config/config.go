@@ -35,6 +35,9 @@ func (s Secret) String() string {
 // GoString hides the value from %#v too.
 func (s Secret) GoString() string { return s.String() }
 
+// MarshalText hides the value from every encoding, such as JSON.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
 // Reveal returns the value, for the client that needs it.
 func (s Secret) Reveal() string { return string(s) }
 

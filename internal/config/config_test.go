@@ -1,7 +1,10 @@
 package config_test
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
+	"log/slog"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -52,5 +55,68 @@ func TestDefaultsAndSecrets(t *testing.T) {
 	for _, format := range []string{"%v", "%+v", "%#v", "%s"} {
 		require.NotContains(t, fmt.Sprintf(format, c), "hunter2", format)
 		require.NotContains(t, fmt.Sprintf(format, c.RegistryToken), "hunter2", format)
+	}
+}
+
+// Each variable of the spec goes into its own field, and nothing else is read.
+func TestEveryVariable(t *testing.T) {
+	t.Parallel()
+	for name, field := range map[string]func(*config.Config) any{
+		"GITHUB_REPOSITORY":              func(c *config.Config) any { return c.Repository },
+		"GITHUB_REF_NAME":                func(c *config.Config) any { return c.RefName },
+		"GITHUB_STEP_SUMMARY":            func(c *config.Config) any { return c.StepSummary },
+		"MERO_KMS_VERSION":               func(c *config.Config) any { return c.Version(release.KMS) },
+		"MERO_TEE_VERSION":               func(c *config.Config) any { return c.Version(release.Node) },
+		"GCP_PROJECT_ID":                 func(c *config.Config) any { return c.GCPProject },
+		"GCP_ZONE":                       func(c *config.Config) any { return c.GCPZone },
+		"GCP_IMAGE_FAMILY":               func(c *config.Config) any { return c.GCPFamily },
+		"GHCR_REGISTRY":                  func(c *config.Config) any { return c.Registry },
+		"PHALA_DSTACK_URL":               func(c *config.Config) any { return c.DstackURL },
+		"ITA_API_URL":                    func(c *config.Config) any { return c.ITAURL },
+		"COMPATIBILITY_CATALOG_PATH":     func(c *config.Config) any { return c.CatalogPath },
+		"GCP_SERVICE_ACCOUNT_KEY":        func(c *config.Config) any { return c.GCPKey.Reveal() },
+		"GHCR_TOKEN":                     func(c *config.Config) any { return c.RegistryToken.Reveal() },
+		"ITA_API_KEY":                    func(c *config.Config) any { return c.ITAKey.Reveal() },
+		"COSIGN_PASSWORD":                func(c *config.Config) any { return c.CosignPassword.Reveal() },
+		"GITHUB_TOKEN":                   func(c *config.Config) any { return c.GitHubToken.Reveal() },
+		"PHALA_CLOUD_API_KEY":            func(c *config.Config) any { return c.DstackKey.Reveal() },
+		"ACTIONS_ID_TOKEN_REQUEST_URL":   func(c *config.Config) any { return c.TokenRequestURL },
+		"ACTIONS_ID_TOKEN_REQUEST_TOKEN": func(c *config.Config) any { return c.TokenRequestToken.Reveal() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			empty, err := config.Load(from(nil))
+			require.NoError(t, err)
+			c, err := config.Load(from(map[string]string{name: "something"}))
+			require.NoError(t, err)
+			require.Equal(t, "something", field(c))
+			again, err := config.Load(from(map[string]string{name: ""}))
+			require.NoError(t, err)
+			require.Equal(t, empty, again, "an empty variable is one that is not set, as in GitHub Actions")
+		})
+	}
+}
+
+func TestSecretsAreNotEncoded(t *testing.T) {
+	t.Parallel()
+	c, err := config.Load(from(map[string]string{"GITHUB_TOKEN": "hunter2"}))
+	require.NoError(t, err)
+	data, err := json.Marshal(c)
+	require.NoError(t, err)
+	require.NotContains(t, string(data), "hunter2")
+	var log bytes.Buffer
+	slog.New(slog.NewJSONHandler(&log, nil)).Info("started", "token", c.GitHubToken, "config", c)
+	require.NotContains(t, log.String(), "hunter2")
+	require.Contains(t, log.String(), "set, not shown")
+	require.Equal(t, "not set", c.RegistryToken.String())
+}
+
+// In GitHub Actions only the word "true" counts; a laptop may say anything else.
+func TestActions(t *testing.T) {
+	t.Parallel()
+	for value, want := range map[string]bool{"": false, "true": true, "false": false, "1": false} {
+		c, err := config.Load(from(map[string]string{"GITHUB_ACTIONS": value, "MERO_ENVIRONMENT": config.Rehearsal}))
+		require.NoError(t, err)
+		require.Equal(t, want, c.Actions, value)
 	}
 }

@@ -5,11 +5,13 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -96,21 +98,18 @@ func benchmarks(ctx context.Context, w io.Writer, page io.Writer) error {
 	return nil
 }
 
-// benchDirs lists the folders whose tests declare benchmarks.
+// benchDirs lists the folders below root whose tests declare benchmarks, each once, in order.
 func benchDirs(root string) ([]string, error) {
-	files, err := filepath.Glob(filepath.Join(root, "internal", "*", "*_test.go"))
-	if err != nil {
-		return nil, err
-	}
 	var dirs []string
-	for _, file := range files {
-		data, err := os.ReadFile(file)
-		if err != nil {
-			return nil, err
+	err := filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, "_test.go") || strings.HasPrefix(path, "tools") {
+			return err
 		}
-		if dir := filepath.Dir(file); benchFunc.Match(data) && (len(dirs) == 0 || dirs[len(dirs)-1] != dir) {
+		data, err := os.ReadFile(path)
+		if dir := filepath.Dir(path); benchFunc.Match(data) && !slices.Contains(dirs, dir) {
 			dirs = append(dirs, dir)
 		}
-	}
-	return dirs, nil
+		return err
+	})
+	return dirs, err
 }

@@ -216,8 +216,8 @@ func TestKilledWhilePublishing(t *testing.T) {
 	middle := publishing / 2
 	survive(t, s.root, s.signed, "kms:audit", []accident{
 		{N: 1, When: "before"}, {N: 1, When: "after"}, // the draft
-		{N: 2, When: "before"}, {N: 2, When: "during"}, {N: 2, When: "after"}, // the first upload
-		{N: middle, When: "before"}, {N: middle, When: "during"}, {N: middle, When: "after"},
+		{N: 2, When: "during"}, {N: 2, When: "after"}, // the first upload
+		{N: middle, When: "during"}, {N: middle, When: "after"},
 		{N: publishing - 1, When: "during"}, {N: publishing - 1, When: "after"}, // the last upload
 		{N: publishing, When: "before"}, // the draft is full, and audited
 		{N: publishing, When: "after"},  // public, and nobody wrote it down
@@ -227,9 +227,9 @@ func TestKilledWhilePublishing(t *testing.T) {
 func TestKilledWhilePromoting(t *testing.T) {
 	t.Parallel()
 	s := world(t)
-	var cases []accident
+	cases := []accident{{N: promoting, When: "before"}}
 	for n := int64(1); n <= promoting; n++ {
-		cases = append(cases, accident{N: n, When: "before"}, accident{N: n, When: "after"})
+		cases = append(cases, accident{N: n, When: "after"})
 	}
 	survive(t, s.root, s.tested, "kms:promote", cases)
 }
@@ -238,7 +238,7 @@ func TestKilledWhilePromoting(t *testing.T) {
 func TestKilledBeforeARecord(t *testing.T) {
 	t.Parallel()
 	s := world(t)
-	survive(t, s.root, s.signed, "kms:audit", []accident{{N: 8, When: "ledger"}, {N: 20, When: "ledger"}, {N: 45, When: "ledger"}, {N: 64, When: "ledger"}})
+	survive(t, s.root, s.signed, "kms:audit", []accident{{N: 8, When: "ledger"}, {N: 45, When: "ledger"}, {N: 64, When: "ledger"}})
 }
 
 // The platform's processes go with the command that started them.
