@@ -1,0 +1,126 @@
+package rehearsal
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/calimero-network/mero-tee/catalog"
+	"github.com/calimero-network/mero-tee/internal/atomicfile"
+	"github.com/calimero-network/mero-tee/internal/release"
+	"github.com/calimero-network/mero-tee/policies"
+)
+
+// merged is the second catalog with the first one's entries.
+func merged(before, now []byte) ([]byte, error) {
+	old, err := catalog.Decode(before)
+	if err != nil {
+		return nil, err
+	}
+	c, err := catalog.Decode(now)
+	if err != nil {
+		return nil, err
+	}
+	if c, err = catalog.Merge(c, old.Entries); err != nil {
+		return nil, err
+	}
+	return c.Encode()
+}
+
+// listedNodes are the node releases that the catalog lists with the key
+// service's tag, the counterpart among them, oldest first.
+func listedNodes(path string, kms, counterpart release.Tag) ([]release.Tag, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	c, err := catalog.Decode(data)
+	if err != nil {
+		return nil, err
+	}
+	out := []release.Tag{counterpart}
+	for _, e := range c.Entries {
+		node := release.Tag{Family: release.Node, Version: e.NodeImage}
+		if e.KMS == kms.Version.Final() && e.NodeImage != counterpart.Version.Final() && !slices.Contains(out, node) {
+			out = append(out, node)
+		}
+	}
+	slices.SortFunc(out, func(a, b release.Tag) int { return a.Version.Compare(b.Version) })
+	return out, nil
+}
+
+// mergePolicies is the policy-promotion pull requests, merged: one for each
+// node release's published-mrtds.json.
+func (w *World) mergePolicies(dir string, published [][]byte) error {
+	working, err := policies.LoadDir(os.DirFS(filepath.Join(w.Env.Root, "policies")))
+	if err != nil {
+		return err
+	}
+	for profile, p := range working {
+		for _, data := range published {
+			evidence, err := policies.EvidenceOf(data)
+			if err != nil {
+				return err
+			}
+			if p, err = policies.Promote(p, evidence); err != nil {
+				return err
+			}
+		}
+		data, err := p.Encode()
+		if err != nil {
+			return err
+		}
+		if err := atomicfile.Write(filepath.Join(dir, policies.File(profile)), data, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// mergeCatalog is the pull request that declares the pair, merged. The key
+// service is declared with the node release before the counterpart too, as one
+// that nodes are upgraded under must be.
+func (w *World) mergeCatalog(path string, kms, node release.Tag) error {
+	source := w.Env.Config.CatalogPath
+	if source == "" {
+		source = catalog.Path
+	}
+	if !filepath.IsAbs(source) {
+		source = filepath.Join(w.Env.Root, source)
+	}
+	data, err := os.ReadFile(source)
+	if err != nil {
+		return err
+	}
+	if w.Env.Config.CatalogPath != "" { // somebody's own catalog is taken as it is
+		return atomicfile.Write(path, data, 0o644)
+	}
+	c, err := catalog.Decode(data)
+	if err != nil {
+		return err
+	}
+	if c, err = catalog.Declare(c, catalog.PairOf(kms, node), "rehearsed pair"); err != nil {
+		return err
+	}
+	older := release.Tag{Family: release.Node, Version: before(node.Version)}
+	if c, err = catalog.Declare(c, catalog.PairOf(kms, older), "rehearsed older node release"); err != nil {
+		return err
+	}
+	if data, err = c.Encode(); err != nil {
+		return err
+	}
+	return atomicfile.Write(path, data, 0o644)
+}
+
+// before is a final version that may have come before v.
+func before(v release.Version) release.Version {
+	switch {
+	case v.Patch > 0:
+		return release.Version{Major: v.Major, Minor: v.Minor, Patch: v.Patch - 1}
+	case v.Minor > 0:
+		return release.Version{Major: v.Major, Minor: v.Minor - 1, Patch: 9}
+	case v.Major > 0:
+		return release.Version{Major: v.Major - 1, Minor: 9}
+	}
+	return release.Version{}
+}
