@@ -28,7 +28,7 @@ type ClientRequest struct {
 // ClientConfig writes the client configuration for a profile of a release to
 // w. The release is audited first, and refused unless every check passes.
 func ClientConfig(ctx context.Context, w io.Writer, r ClientRequest) error {
-	return report(clientConfig(ctx, w, r))
+	return report("config:attestation", clientConfig(ctx, w, r))
 }
 
 func clientConfig(ctx context.Context, w io.Writer, r ClientRequest) error {

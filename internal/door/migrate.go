@@ -22,7 +22,7 @@ import (
 // another. With the address of a service that was restarted already it verifies
 // that one; without, it performs the restart at the provider, and cleans up.
 func Migrate(ctx context.Context, w io.Writer, from, to, profile, url string) error {
-	return report(runMigration(ctx, w, from, to, profile, url))
+	return report("policy:migrate", runMigration(ctx, w, from, to, profile, url))
 }
 
 func runMigration(ctx context.Context, w io.Writer, from, to, profile, url string) error {

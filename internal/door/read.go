@@ -20,11 +20,13 @@ import (
 )
 
 // Plan writes the step graph of a KMS release.
-func Plan(w io.Writer) error { return report((*kmsrelease.Release)(nil).Graph().Plan(w)) }
+func Plan(w io.Writer) error {
+	return report("release:plan", (*kmsrelease.Release)(nil).Graph().Plan(w))
+}
 
 // Status writes what the ledger of a tag holds, as a table or as JSON.
 func Status(w io.Writer, tag *string, asJSON *bool) error {
-	return report(status(w, Value(tag), Value(asJSON)))
+	return report("release:status", status(w, Value(tag), Value(asJSON)))
 }
 
 func status(w io.Writer, flag string, asJSON bool) error {
@@ -56,7 +58,7 @@ func status(w io.Writer, flag string, asJSON bool) error {
 // Verify audits a public release of either family, or a folder that holds one,
 // and prints one line per check.
 func Verify(ctx context.Context, name string, quick *bool, offline *string) error {
-	return report(verify(ctx, name, Value(quick), Value(offline)))
+	return report("verify:release", verify(ctx, name, Value(quick), Value(offline)))
 }
 
 func verify(ctx context.Context, name string, quick bool, folder string) (err error) {
@@ -88,26 +90,26 @@ func banner(text string) string {
 func GuardSelfTest() error {
 	results := guard.SelfTest()
 	results.Print(Console())
-	return report(results.Err())
+	return report("guard:selftest", results.Err())
 }
 
 // GuardDocs is guard 1 over the files that changed since base.
 func GuardDocs(ctx context.Context, base string) error {
 	p, err := here()
 	if err != nil {
-		return report(err)
+		return report("guard:docs", err)
 	}
 	changed, err := git.Changed(ctx, p.root, base)
 	if err != nil {
-		return report(err)
+		return report("guard:docs", err)
 	}
 	results := check.Results{guard.Docs(changed)}
 	results.Print(Console())
-	return report(results.Err())
+	return report("guard:docs", results.Err())
 }
 
 // Guards runs guards 2, 3 and 4 alone.
-func Guards(ctx context.Context) error { return report(guards(ctx)) }
+func Guards(ctx context.Context) error { return report("guard:all", guards(ctx)) }
 
 func guards(ctx context.Context) error {
 	s := &session{console: Console()}
@@ -128,7 +130,7 @@ func guards(ctx context.Context) error {
 }
 
 // Up keeps the rehearsal's world running until ctx ends and prints where it listens.
-func Up(ctx context.Context, w io.Writer) error { return report(up(ctx, w)) }
+func Up(ctx context.Context, w io.Writer) error { return report("rehearse:up", up(ctx, w)) }
 
 func up(ctx context.Context, w io.Writer) error {
 	p, err := here()
@@ -149,15 +151,16 @@ func up(ctx context.Context, w io.Writer) error {
 func Reset() error {
 	p, err := here()
 	if err != nil {
-		return report(err)
+		return report("rehearse:reset", err)
 	}
 	Console().Infof("removing %s", console.Path(p.dist))
-	return report(os.RemoveAll(p.dist))
+	return report("rehearse:reset", os.RemoveAll(p.dist))
 }
 
-// report prints an error once, with its hint, and passes it on.
-func report(err error) error {
-	if err != nil {
+// report names the target that an error belongs to, prints the error once,
+// with its hint, and passes it on.
+func report(target string, err error) error {
+	if err = fault.At(target, err); err != nil {
 		Console().Fault(err)
 	}
 	return err

@@ -11,7 +11,7 @@ import (
 )
 
 // Sweep lists what interrupted runs left at the provider and, with apply, deletes it.
-func Sweep(ctx context.Context, apply *bool) error { return report(sweep(ctx, Value(apply))) }
+func Sweep(ctx context.Context, apply *bool) error { return report("sweep", sweep(ctx, Value(apply))) }
 
 func sweep(ctx context.Context, apply bool) error {
 	o, err := openOperator(ctx)
