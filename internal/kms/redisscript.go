@@ -14,13 +14,17 @@ const (
 type redisScripts struct{ issue, consume, pending *redis.Script }
 
 func newRedisScripts() redisScripts {
-	return redisScripts{issue: redis.NewScript(forget + issueLua), consume: redis.NewScript(consumeLua), pending: redis.NewScript(forget + pendingLua)}
+	return redisScripts{issue: redis.NewScript(forget + issueLua), consume: redis.NewScript(clock + consumeLua), pending: redis.NewScript(forget + pendingLua)}
 }
 
-// forget drops from a set the IDs whose challenges have expired.
-const forget = `
+// clock is the one moment, in milliseconds, that a script judges by.
+const clock = `
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
+`
+
+// forget drops from a set the IDs whose challenges have expired.
+const forget = clock + `
 local function forget(set) redis.call('ZREMRANGEBYSCORE', set, '-inf', now) end
 `
 
@@ -42,13 +46,17 @@ return {0, now + ttl}
 `
 
 // KEYS: the challenge, all. ARGV: ID, and what a peer's set begins with. The
-// owner stands in the record, so that a thief's attempt also frees the owner's room.
+// owner stands in the record, so that a thief's attempt also frees the owner's
+// room. The set says when the challenge ends: the record's own expiry is rounded
+// by another clock.
 const consumeLua = `
 local record = redis.call('GET', KEYS[1])
 if not record then return false end
+local ends = redis.call('ZSCORE', KEYS[2], ARGV[1])
 redis.call('DEL', KEYS[1])
 redis.call('ZREM', KEYS[2], ARGV[1])
 redis.call('ZREM', ARGV[2] .. string.match(record, '^%S*'), ARGV[1])
+if not ends or tonumber(ends) <= now then return false end
 return record
 `
 
