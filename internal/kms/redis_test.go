@@ -188,6 +188,8 @@ func TestARecordThatIsNoneIsNoChallenge(t *testing.T) {
 	s := redisStore(t, StartRedis(t), time.Minute)
 	for _, record := range []string{"p", "p 00", "p " + fmt.Sprintf("%064d", 0) + "0", " "} {
 		require.NoError(t, s.client.Set(t.Context(), s.one("x"), record, 0).Err())
+		pending := redis.Z{Score: float64(time.Now().Add(time.Minute).UnixMilli()), Member: "x"}
+		require.NoError(t, s.client.ZAdd(t.Context(), s.all(), pending).Err())
 		_, err := s.consume(t.Context(), "x", "p")
 		require.ErrorContains(t, err, "malformed", record)
 	}
