@@ -54,6 +54,28 @@ func TestVerifyThenKeyTwice(t *testing.T) {
 	require.NotContains(t, w.logs.String(), hex.EncodeToString(first))
 }
 
+// dstack's guest agent goes and comes back: no key meanwhile, the same key after.
+func TestThePlatformGoesAndComesBack(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	node := w.node(t, "1.0.0", release.Debug)
+	before, err := node.GetKey(t.Context(), w.url)
+	require.NoError(t, err)
+
+	w.guest.server.Close()
+	_, err = node.GetKey(t.Context(), w.url)
+	var refused *agent.Refused
+	require.ErrorAs(t, err, &refused)
+	require.Equal(t, http.StatusInternalServerError, refused.Status)
+	require.Equal(t, wire.KeyDerivationFailed, refused.Tag)
+	require.Equal(t, "alive", health(t, w).Status)
+
+	t.Cleanup(w.guest.listen(t).Close)
+	after, err := node.GetKey(t.Context(), w.url)
+	require.NoError(t, err)
+	require.Equal(t, before, after)
+}
+
 func TestQuoteOfVersion5(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)

@@ -183,6 +183,7 @@ var composeHash = sha256.Sum256([]byte("app-compose"))
 // guestAgent is the dstack guest agent's protocol over a simulated TD.
 type guestAgent struct {
 	socket string
+	server *httptest.Server
 	td     *tdxsim.TD
 	log    *tdxsim.EventLog
 	noKey  atomic.Bool
@@ -207,12 +208,18 @@ func newGuestAgent(t testing.TB, platform *tdxsim.Platform) *guestAgent {
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	g.socket = filepath.Join(dir, "dstack.sock")
+	t.Cleanup(g.listen(t).Close)
+	return g
+}
+
+// listen serves the agent on its socket; closing the server removes the socket.
+func (g *guestAgent) listen(t testing.TB) *httptest.Server {
+	t.Helper()
 	l, err := net.Listen("unix", g.socket)
 	require.NoError(t, err)
-	server := &httptest.Server{Listener: l, Config: &http.Server{Handler: g}}
-	server.Start()
-	t.Cleanup(server.Close)
-	return g
+	g.server = &httptest.Server{Listener: l, Config: &http.Server{Handler: g}}
+	g.server.Start()
+	return g.server
 }
 
 func (g *guestAgent) ServeHTTP(w http.ResponseWriter, r *http.Request) {
