@@ -2,6 +2,7 @@ package door
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -36,7 +37,10 @@ func openOperator(ctx context.Context) (*operator, error) {
 		return nil, err
 	}
 	o.github, err = github.New(github.Options{Repository: cfg.Repository, Token: o.env.GitHubToken.Reveal(), Transport: o.env.Transport})
-	return o, err
+	if err != nil {
+		return nil, errors.Join(err, o.world.Close())
+	}
+	return o, nil
 }
 
 // audited puts a public release, or the one in folder, into dir, prints one
