@@ -38,3 +38,20 @@ func TestOutputIsBounded(t *testing.T) {
 	require.True(t, b.over)
 	require.Equal(t, "abc", b.String())
 }
+
+func FuzzParseNumstat(f *testing.F) {
+	f.Add("1\t2\ta.txt\x00-\t-\tb c\td\x00")
+	f.Add("x\t2\ta\x00")
+	f.Add("-\t2\ta\x00")
+	f.Fuzz(func(t *testing.T, out string) {
+		changes, err := parseNumstat(out)
+		if err != nil {
+			return
+		}
+		for _, c := range changes {
+			require.NotEmpty(t, c.Path)
+			require.True(t, c.Added >= 0 && c.Deleted >= 0)
+			require.False(t, c.Binary && c.Added+c.Deleted > 0)
+		}
+	})
+}

@@ -20,7 +20,7 @@ const (
 
 const allowedHint = "measurements come from the release process, TCB statuses from policies/{profile}.json; remove the variable"
 
-// File is a workflow or a composite action, by its path in the repository.
+// File is a workflow, a local action or a script, by its path in the repository.
 type File struct {
 	Path string
 	Data []byte
@@ -29,25 +29,31 @@ type File struct {
 // maxWorkflow bounds what is read of one file, in bytes. GitHub itself refuses workflows above 1 MiB.
 const maxWorkflow = 1 << 20
 
-// Workflows reads every workflow under .github/workflows and every action
-// under .github/actions of a repository, in path order.
+// Workflows reads what guard 4 looks at in a repository, in path order: every
+// workflow under .github/workflows, every action under .github/actions, and the
+// shell scripts under .github and in scripts, which workflows may run or source.
 func Workflows(repository fs.FS) ([]File, error) {
 	var out []File
-	err := fs.WalkDir(repository, ".github", func(name string, d fs.DirEntry, err error) error {
-		if errors.Is(err, fs.ErrNotExist) && name == ".github" {
+	for _, root := range []string{".github", "scripts"} {
+		err := fs.WalkDir(repository, root, func(name string, d fs.DirEntry, err error) error {
+			if errors.Is(err, fs.ErrNotExist) && name == root {
+				return nil
+			}
+			if err != nil || d.IsDir() || !isWorkflow(name) && !isAction(name) && !isScript(name) {
+				return err
+			}
+			data, err := readLimited(repository, name)
+			if err != nil {
+				return err
+			}
+			out = append(out, File{Path: name, Data: data})
 			return nil
-		}
-		if err != nil || d.IsDir() || !isWorkflow(name) && !isAction(name) {
-			return err
-		}
-		data, err := readLimited(repository, name)
+		})
 		if err != nil {
-			return err
+			return nil, err
 		}
-		out = append(out, File{Path: name, Data: data})
-		return nil
-	})
-	return out, err
+	}
+	return out, nil
 }
 
 func isWorkflow(name string) bool {
@@ -58,6 +64,8 @@ func isAction(name string) bool {
 	base := path.Base(name)
 	return strings.HasPrefix(name, ".github/actions/") && (base == "action.yml" || base == "action.yaml")
 }
+
+func isScript(name string) bool { return path.Ext(name) == ".sh" }
 
 func readLimited(fsys fs.FS, name string) ([]byte, error) {
 	f, err := fsys.Open(name)
@@ -97,10 +105,15 @@ func allowedWorkflows(files []File) check.Result {
 	if len(files) == 0 {
 		return check.NotApplicable(workflowsName, "no workflow under .github")
 	}
+	units := make([]*unit, len(files))
+	for i, f := range files {
+		units[i] = read(f)
+	}
+	connect(units)
 	var found []string
-	for _, f := range files {
-		for _, x := range scan(f) {
-			found = append(found, fmt.Sprintf("%s:%d: %s", f.Path, x.line, x.what))
+	for _, u := range units {
+		for _, x := range u.scan() {
+			found = append(found, fmt.Sprintf("%s:%d: %s", u.file.Path, x.line, x.what))
 		}
 	}
 	if len(found) == 0 {

@@ -54,26 +54,6 @@ func (s *scanner) match(form *regexp.Regexp, at []string, line int, text string)
 	return m != nil
 }
 
-// script reads a run script. GitHub evaluates expressions before the shell sees
-// anything, in comments too, so they are judged first and then taken out.
-func (s *scanner) script(at []string, n *yaml.Node) {
-	for _, e := range expression.FindAllStringIndex(n.Value, -1) {
-		s.match(anyCase, at, lineOf(n, strings.Count(n.Value[:e[0]], "\n")), n.Value[e[0]:e[1]])
-	}
-	code := expression.ReplaceAllStringFunc(n.Value, func(e string) string { return strings.Repeat("\n", strings.Count(e, "\n")) })
-	lines, forms := rawLines(code), []*regexp.Regexp{anyCase}
-	if s.posix {
-		lines, forms = statements(code), []*regexp.Regexp{mention, assignment, exporting}
-	}
-	for _, l := range lines {
-		for _, form := range forms {
-			if s.match(form, at, lineOf(n, l.index), l.text) {
-				break
-			}
-		}
-	}
-}
-
 // lineOf is the line in the file of a scalar's line; a folded scalar has lost its own lines.
 func lineOf(n *yaml.Node, index int) int {
 	if n.Style&yaml.LiteralStyle != 0 {

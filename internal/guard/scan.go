@@ -1,14 +1,10 @@
 package guard
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 
-	"github.com/rhysd/actionlint"
 	"go.yaml.in/yaml/v4"
 )
 
@@ -18,48 +14,24 @@ type finding struct {
 	what string
 }
 
-// What aliases of aliases, and an alias of what it lies in, may cost.
-const (
-	maxNodes = 100_000
-	maxDepth = 64
-)
-
 type scanner struct {
-	posix bool // every script of the file is for sh or bash, so '#' starts a comment
-	left  int  // nodes that may still be visited
-	found []finding
+	posix    bool // every script of the file is for sh or bash, so '#' starts a comment
+	resolver *resolver
+	found    []finding
 }
 
-// scan reads one workflow or action. What cannot be read is a finding too:
-// the guard does not clear what it does not understand.
-func scan(f File) []finding {
-	if isWorkflow(f.Path) {
-		if _, errs := actionlint.Parse(f.Data); len(errs) > 0 {
-			return []finding{{errs[0].Line, "not a workflow that can be read: " + errs[0].Message}}
-		}
+// scan looks at everything that the unit's file says.
+func (u *unit) scan() []finding {
+	if len(u.broken) > 0 {
+		return u.broken
 	}
-	doc, err := document(f.Data)
-	if err != nil {
-		return []finding{{1, "not YAML that can be read: " + err.Error()}}
-	}
-	s := &scanner{posix: posixOnly(doc), left: maxNodes}
-	s.walk(nil, doc)
-	if s.left <= 0 {
-		s.add(1, "too large or too deep to be read")
+	s := &scanner{posix: isScript(u.file.Path) || posixOnly(u.doc), resolver: &resolver{values: u.values, left: maxLookups}}
+	if isScript(u.file.Path) {
+		s.script([]string{"script"}, u.doc)
+	} else {
+		s.walk(nil, u.doc)
 	}
 	return s.found
-}
-
-func document(data []byte) (*yaml.Node, error) {
-	dec := yaml.NewDecoder(bytes.NewReader(data))
-	doc := new(yaml.Node)
-	if err := dec.Decode(doc); err != nil {
-		return nil, err
-	}
-	if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
-		return nil, errors.New("more than one document")
-	}
-	return doc, nil
 }
 
 func (s *scanner) add(line int, format string, args ...any) {
@@ -67,10 +39,6 @@ func (s *scanner) add(line int, format string, args ...any) {
 }
 
 func (s *scanner) walk(at []string, n *yaml.Node) {
-	if s.left--; s.left <= 0 || len(at) > maxDepth {
-		s.left = 0
-		return
-	}
 	switch n.Kind {
 	case yaml.DocumentNode:
 		s.walk(at, n.Content[0])
@@ -119,5 +87,22 @@ func (s *scanner) scalar(at []string, n *yaml.Node) {
 		s.match(mention, at, n.Line, n.Value)
 	default:
 		s.expressions(at, n)
+		s.texts(at, n)
+	}
+}
+
+// texts judges what a computed value can become.
+func (s *scanner) texts(at []string, n *yaml.Node) {
+	if !expression.MatchString(n.Value) {
+		return
+	}
+	texts, ok := s.resolver.expand(n.Value, 0)
+	if !ok {
+		s.add(n.Line, "%s can become more than is followed here", strings.Join(at, "."))
+	}
+	for _, text := range texts {
+		if s.match(mention, at, n.Line, text) {
+			return
+		}
 	}
 }

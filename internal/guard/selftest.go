@@ -2,7 +2,6 @@ package guard
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/calimero-network/mero-tee/catalog"
 	"github.com/calimero-network/mero-tee/internal/check"
@@ -39,26 +38,27 @@ func SelfTest() check.Results {
 }
 
 func drills() []drill {
-	out := []drill{
-		{docsName, Docs([]string{catalog.Path}), Docs([]string{catalog.Path, "docs/catalog.md"}), fault.Verification},
+	out := append(docsDrills(), []drill{
 		{versionName, Version("mero-kms-v1.3.0", "1.2.0"), Version("mero-kms-v1.3.0", "1.3.0"), fault.Verification},
 		{versionName + ", malformed tag", Version("mero-kms-1.3.0", "1.3.0"), Version("mero-tee-v1.3.0", "1.3.0"), fault.Usage},
 		{environmentName, allowedEnvironment([]string{"ALLOWED_MRTD=00"}), allowedEnvironment([]string{"PATH=/bin"}), fault.Verification},
-	}
+	}...)
 	out = append(out, pairDrills()...)
-	clean := allowedWorkflows([]File{sample("run: mage release:kms")})
-	for _, step := range []string{"env: {ALLOWED_MRTD: x}\nrun: mage release:kms", "run: export ALLOWED_MRTD=x",
-		"run: echo ALLOWED_MRTD=x >> $GITHUB_ENV", "run: echo ${{ vars.allowed_mrtd }}", "run: {"} {
-		name, _, _ := strings.Cut(step, "\n")
-		out = append(out, drill{workflowsName + ", " + name, allowedWorkflows([]File{sample(step)}), clean, fault.Verification})
-	}
-	return out
+	return append(out, allowedDrills()...)
 }
 
-// sample is a workflow with one step.
-func sample(step string) File {
-	return File{Path: ".github/workflows/selftest.yaml", Data: []byte("on: push\njobs:\n  drill:\n    runs-on: ubuntu-24.04\n    steps:\n      - name: drill\n        " +
-		strings.ReplaceAll(step, "\n", "\n        ") + "\n")}
+// docsDrills change one file of each kind: with another page than its own, and with its own.
+func docsDrills() []drill {
+	var out []drill
+	for _, d := range [][2]string{
+		{"attestation-policy-debug.json", "docs/policies.md"}, {"policies/debug.json", "docs/policies.md"},
+		{"published-mrtds.json", "docs/measurements.md"}, {"docker/mero-kms/dstack-platform.json", "docs/measurements.md"},
+		{"packer/node.pkr.hcl", "docs/measurements.md"}, {"ansible/playbook.yml", "docs/measurements.md"},
+		{catalog.Path, "docs/catalog.md"}, {"scripts/release-kms.sh", "docs/commands.md"},
+	} {
+		out = append(out, drill{docsName + ", " + d[0], Docs([]string{d[0], "docs/architecture.md"}), Docs([]string{d[0], d[1]}), fault.Verification})
+	}
+	return out
 }
 
 func pairDrills() []drill {

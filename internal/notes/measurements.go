@@ -3,6 +3,8 @@ package notes
 import (
 	"fmt"
 	"strings"
+
+	"github.com/calimero-network/mero-tee/internal/measurement"
 )
 
 // measurements is one table for each profile, with what changed since the previous release.
@@ -23,16 +25,20 @@ func measurements(in Input) string {
 		fmt.Fprintf(&b, "### %s\n\n| register | value | change |\n|---|---|---|\n", code(m.Profile))
 		was := old.rows()
 		for j, row := range m.rows() {
-			fmt.Fprintf(&b, "| %s | %s | %s |\n", row.name, value(row.value), changed(row.value, was[j].value, known))
+			fmt.Fprintf(&b, "| %s | %s | %s |\n", row.name, value(row.value), changed(row, was[j].value, known))
 		}
 	}
 	return b.String()
 }
 
-type row struct{ name, value string }
+type row struct {
+	name, value string
+	owner       measurement.Owner
+}
 
 func (m Measurement) rows() [5]row {
-	return [5]row{{"MRTD", m.MRTD}, {"RTMR0", m.RTMR0}, {"RTMR1", m.RTMR1}, {"RTMR2", m.RTMR2}, {"RTMR3", m.RTMR3}}
+	return [5]row{{"MRTD", m.MRTD, m.Owners.MRTD}, {"RTMR0", m.RTMR0, m.Owners.RTMR0}, {"RTMR1", m.RTMR1, m.Owners.RTMR1},
+		{"RTMR2", m.RTMR2, m.Owners.RTMR2}, {"RTMR3", m.RTMR3, m.Owners.RTMR3}}
 }
 
 func value(v string) string {
@@ -42,14 +48,27 @@ func value(v string) string {
 	return code(v)
 }
 
-func changed(now, before string, known bool) string {
+func changed(now row, before string, known bool) string {
 	switch {
 	case !known:
 		return "new"
-	case now == before:
+	case now.value == before:
 		return "unchanged"
 	case before == "":
 		return "new"
 	}
-	return "was " + code(before)
+	return "was " + code(before) + reason(now.owner)
+}
+
+// reason is what the owner of a register tells about its change: nobody else can have made it.
+func reason(o measurement.Owner) string {
+	switch o {
+	case measurement.OwnerPlatform:
+		return "; the platform moved (firmware, machine shape or its system)"
+	case measurement.OwnerImage:
+		return "; the image changed"
+	case measurement.OwnerProfile:
+		return "; the profile's formula changed"
+	}
+	return ""
 }

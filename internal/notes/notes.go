@@ -1,15 +1,19 @@
-// Package notes writes the notes of a release in Markdown.
+// Package notes writes the notes of a release in Markdown and judges the part
+// of them that people write.
 //
 // Its promise: the same input gives the same bytes; every section that the spec
-// asks for is there, also when it is empty; and text from commits is shown
-// literally: it can link, mention, format and hide nothing.
+// asks for the class is there, also when it is empty; text from commits is shown
+// literally: it can link, mention, format and hide nothing; and a template that
+// nobody filled in never counts as written.
 package notes
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
 	"github.com/calimero-network/mero-tee/internal/git"
+	"github.com/calimero-network/mero-tee/internal/measurement"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
@@ -21,13 +25,14 @@ const MaxSize = 125_000
 type Input struct {
 	Repository  string // "owner/name"
 	Tag         release.Tag
-	Previous    *release.Tag // the family's release before it; nil in the first
-	Counterpart *release.Tag // the compatible release of the other family; nil when there is none yet
-	Banner      string       // one line that the environment wants on top; empty in production
-	Commits     []git.Entry  // since Previous
-	Summary     string       // Markdown: what a hotfix must explain (incident, exact change, rollback); may be empty
-	Breaking    string       // Markdown; empty: what the commits say
-	Upgrade     string       // Markdown; empty: the standard path
+	Class       release.Class // empty: what the version alone says
+	Previous    *release.Tag  // the family's release before it; nil in the first
+	Counterpart *release.Tag  // the compatible release of the other family; nil when there is none yet
+	Banner      string        // one line that the environment wants on top; empty in production
+	Commits     []git.Entry   // since Previous
+	Summary     string        // Markdown: what a hotfix must explain (incident, exact change, rollback); may be empty
+	Breaking    string        // Markdown; empty: what the commits say
+	Upgrade     string        // Markdown; empty: the standard path
 
 	Measurements []Measurement
 	Before       []Measurement // of Previous, to tell what changed
@@ -35,10 +40,12 @@ type Input struct {
 }
 
 // Measurement is one profile's registers as they are published: 96 hex digits,
-// or empty for a register that is not published.
+// or empty for a register that is not published. The owners, where they are
+// known, say why a register changed.
 type Measurement struct {
 	Profile                          string
 	MRTD, RTMR0, RTMR1, RTMR2, RTMR3 string
+	Owners                           measurement.Owners
 }
 
 // Image is what a profile's image is called, by digest or content id.
@@ -52,18 +59,25 @@ func Generate(in Input) string {
 	if in.Banner != "" {
 		fmt.Fprintf(&b, "> **%s**\n\n", strings.Join(strings.Fields(in.Banner), " "))
 	}
-	fmt.Fprintf(&b, "%s %s, a %s.\n", title(in.Tag.Family), in.Tag.Version, class(in.Tag))
+	fmt.Fprintf(&b, "%s %s, a %s.\n", title(in.Tag.Family), in.Tag.Version, description(in.class()))
 	if in.Summary != "" {
 		fmt.Fprintf(&b, "\n%s\n", strings.TrimSpace(in.Summary))
 	}
+	brief := in.class() == release.Candidate // "release notes can be abbreviated"
 	section(&b, "Changes", changes(in))
-	section(&b, "Breaking changes", breaking(in))
-	section(&b, "Upgrade", upgrade(in))
+	if !brief || in.Breaking != "" {
+		section(&b, "Breaking changes", breaking(in))
+	}
+	if !brief || in.Upgrade != "" {
+		section(&b, "Upgrade", upgrade(in))
+	}
 	section(&b, "Compatible with", counterpart(in))
 	section(&b, "Measurements", measurements(in))
 	section(&b, "Images", images(in))
 	section(&b, "Verify", fmt.Sprintf("```\ngo tool mage verify:release %s\n```\n", in.Tag))
-	section(&b, "Contributors", contributors(in.Commits))
+	if !brief {
+		section(&b, "Contributors", contributors(in.Commits))
+	}
 	return b.String()
 }
 
@@ -78,12 +92,18 @@ func title(f release.Family) string {
 	return "Node image"
 }
 
-// class follows the spec: a patch bump is a hotfix.
-func class(t release.Tag) string {
-	switch {
-	case !t.Stable():
+func (in Input) class() release.Class {
+	if !in.Tag.Stable() {
+		return release.Candidate
+	}
+	return cmp.Or(in.Class, release.Stable)
+}
+
+func description(c release.Class) string {
+	switch c {
+	case release.Candidate:
 		return "release candidate; not for production"
-	case t.Version.Patch > 0:
+	case release.Hotfix:
 		return "hotfix release"
 	}
 	return "stable release"

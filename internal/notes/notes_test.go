@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/calimero-network/mero-tee/internal/git"
+	"github.com/calimero-network/mero-tee/internal/measurement"
 	"github.com/calimero-network/mero-tee/internal/notes"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
@@ -27,8 +28,8 @@ func tag(t *testing.T, s string) release.Tag {
 
 func register(digit string) string { return strings.Repeat(digit, 96) }
 
-func measurement(p release.Profile, rtmr2 string) notes.Measurement {
-	return notes.Measurement{Profile: string(p), MRTD: register("a"), RTMR0: register("b"), RTMR1: register("c"), RTMR2: register(rtmr2)}
+func measured(p release.Profile, rtmr2 string) notes.Measurement {
+	return notes.Measurement{Profile: string(p), MRTD: register("a"), RTMR0: register("b"), RTMR1: register("c"), RTMR2: register(rtmr2), Owners: measurement.OwnersOf(release.KMS)}
 }
 
 func stable(t *testing.T) notes.Input {
@@ -40,8 +41,8 @@ func stable(t *testing.T) notes.Input {
 			{Hash: strings.Repeat("2", 40), Subject: "feat(api)!: name the profile in /health", Author: "Ann"},
 			{Hash: strings.Repeat("3", 40), Subject: "fix: bound the event log", Body: "Details.\n\nBREAKING CHANGE: longer logs are refused", Author: "Ann"},
 		},
-		Measurements: []notes.Measurement{measurement(release.Debug, "d"), measurement(release.DebugReadOnly, "e"), measurement(release.LockedReadOnly, "f")},
-		Before:       []notes.Measurement{measurement(release.Debug, "d"), measurement(release.DebugReadOnly, "0")},
+		Measurements: []notes.Measurement{measured(release.Debug, "d"), measured(release.DebugReadOnly, "e"), measured(release.LockedReadOnly, "f")},
+		Before:       []notes.Measurement{measured(release.Debug, "d"), measured(release.DebugReadOnly, "0")},
 		Images:       []notes.Image{{Profile: "debug", Reference: "ghcr.io/calimero-network/mero-kms:1.2.0-debug@sha256:" + strings.Repeat("a", 64)}},
 	}
 }
@@ -51,15 +52,20 @@ func TestGenerate(t *testing.T) {
 	first := notes.Input{Repository: "calimero-network/mero-tee", Tag: tag(t, "mero-tee-v0.1.0-rc.1"),
 		Banner: "Rehearsal: simulated platforms; production roots refuse this release."}
 	hotfix := stable(t)
-	hotfix.Tag, hotfix.Commits = tag(t, "mero-kms-v1.2.1"), hotfix.Commits[:1]
-	hotfix.Summary, hotfix.Breaking = "Fixes CVE-2026-0001: a policy without a TCB list was accepted.\n", "None for operators.\n"
-	hotfix.Upgrade = "Set `MERO_KMS_VERSION` back to roll back.\n\n"
+	hotfix.Tag, hotfix.Class, hotfix.Commits = tag(t, "mero-kms-v1.2.1"), release.Hotfix, hotfix.Commits[:1]
+	written(t, "mero-kms-v1.2.1").Fill(&hotfix)
+	full := stable(t)
+	full.Class = release.Stable
+	written(t, "mero-kms-v1.2.0").Fill(&full)
+	node := nodeRelease(t)
+	candidate := stable(t)
+	candidate.Tag = tag(t, "mero-kms-v1.2.0-rc.2")
 	hostile := stable(t)
 	hostile.Commits = nil
 	for i, s := range hostileSubjects() {
 		hostile.Commits = append(hostile.Commits, git.Entry{Hash: fmt.Sprintf("%040x", i), Subject: s, Author: s})
 	}
-	for name, in := range map[string]notes.Input{"stable": stable(t), "first-candidate": first, "hotfix": hotfix, "hostile": hostile} {
+	for name, in := range map[string]notes.Input{"stable": stable(t), "first-candidate": first, "hotfix": hotfix, "hostile": hostile, "stable-written": full, "node": node, "candidate": candidate} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			golden := filepath.Join("testdata", name+".md")
@@ -73,6 +79,29 @@ func TestGenerate(t *testing.T) {
 			require.Equal(t, string(want), got)
 		})
 	}
+}
+
+// written reads a file of testdata/releases that must be in order.
+func written(t *testing.T, name string) notes.Written {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("testdata", "releases", name+".md"))
+	require.NoError(t, err)
+	class := release.Stable
+	if tag(t, name).Version.Patch > 0 {
+		class = release.Hotfix
+	}
+	w, results := notes.Read(tag(t, name), class, data)
+	require.NoError(t, results.Err())
+	return w
+}
+
+// nodeRelease is one in which a register of each owner changed.
+func nodeRelease(t *testing.T) notes.Input {
+	previous := tag(t, "mero-tee-v1.1.0")
+	now := notes.Measurement{Profile: "debug", MRTD: register("1"), RTMR0: register("2"), RTMR1: register("3"), RTMR2: register("4"), RTMR3: register("5"), Owners: measurement.OwnersOf(release.Node)}
+	before := notes.Measurement{Profile: "debug", MRTD: register("1"), RTMR0: register("a"), RTMR1: register("b"), RTMR2: register("4"), RTMR3: register("c")}
+	return notes.Input{Repository: "calimero-network/mero-tee", Tag: tag(t, "mero-tee-v1.2.0"), Class: release.Stable, Previous: &previous,
+		Measurements: []notes.Measurement{now}, Before: []notes.Measurement{before}}
 }
 
 func hostileSubjects() []string {

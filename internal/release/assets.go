@@ -17,13 +17,25 @@ func PolicyAsset(p Profile) string { return fmt.Sprintf("attestation-policy-%s.j
 // ComposeAsset is the file name of the canonical app-compose whose SHA-256 is the profile's compose hash.
 func ComposeAsset(p Profile) string { return fmt.Sprintf("app-compose-%s.json", p) }
 
+// RecordAsset is the file name of the record of a profile's node image.
+func RecordAsset(p Profile) string { return fmt.Sprintf("image-record-%s.json", p) }
+
+// EvidenceAsset is the file name of the boots on which a node profile's measurements rest.
+func EvidenceAsset(p Profile) string { return fmt.Sprintf("evidence-%s.json", p) }
+
 // Assets lists what a release of the family holds besides checksums and
 // bundles. The list is explicit: missing counts as failed.
 func (f Family) Assets() []string {
-	if f == Node {
-		return []string{MeasurementsAsset}
-	}
 	var out []string
+	if f == Node {
+		for _, p := range Profiles() {
+			out = append(out, EvidenceAsset(p))
+		}
+		for _, p := range Profiles() {
+			out = append(out, RecordAsset(p))
+		}
+		return append(out, MeasurementsAsset, SBOMAsset)
+	}
 	for _, p := range Profiles() {
 		out = append(out, PolicyAsset(p))
 	}

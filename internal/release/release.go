@@ -33,6 +33,22 @@ func (f Family) Counterpart() Family {
 	return KMS
 }
 
+// Short is the family's name in commands: the steps of a key service release are kms:build, kms:sign and so on.
+func (f Family) Short() string {
+	if f == KMS {
+		return "kms"
+	}
+	return "node"
+}
+
+// Title is the family's name in sentences.
+func (f Family) Title() string {
+	if f == KMS {
+		return "the key service"
+	}
+	return "the node images"
+}
+
 // Workflow is the file name of the workflow that may sign releases of the family.
 func (f Family) Workflow() string {
 	if f == KMS {

@@ -45,14 +45,6 @@ func (v Version) IsCandidate() bool { return v.Candidate > 0 }
 // Final is the version that a candidate is a candidate for; a final version is its own.
 func (v Version) Final() Version { v.Candidate = 0; return v }
 
-// NextPatch is the smallest final version above v.
-func (v Version) NextPatch() Version {
-	if v.IsCandidate() {
-		return v.Final()
-	}
-	return Version{Major: v.Major, Minor: v.Minor, Patch: v.Patch + 1}
-}
-
 // Compare orders versions; a candidate comes before its final version.
 func (v Version) Compare(o Version) int {
 	candidate := func(x Version) int {
