@@ -55,12 +55,17 @@ func (a *Agent) ExtendProfile() error {
 	if err := rtmr.ExtendDigest(a.TSM, profileRegister, digest[:]); err != nil {
 		return fmt.Errorf("extend RTMR3: %w", err)
 	}
-	after, err := a.readProfileRegister()
+	return a.CheckProfile()
+}
+
+// CheckProfile says whether RTMR3 is what ExtendProfile makes of it.
+func (a *Agent) CheckProfile() error {
+	got, err := a.readProfileRegister()
 	if err != nil {
 		return err
 	}
-	if want := tdx.ProfileRTMR3(string(a.Profile)); after != want {
-		return mismatch("RTMR3 is not the profile's after the extension", want.String(), after.String())
+	if want := tdx.ProfileRTMR3(string(a.Profile)); got != want {
+		return mismatch("RTMR3 is not the profile's after the extension", want.String(), got.String())
 	}
 	return nil
 }

@@ -20,10 +20,10 @@ const (
 
 // Refused is an answer of the key service other than 200. Tag is one of package wire's.
 type Refused struct {
-	Path    string // the endpoint, e.g. "/get-key"
-	Status  int    // of HTTP
-	Tag     string // empty when the body was not the service's
-	Details string
+	Path    string `json:"path"`          // the endpoint, e.g. "/get-key"
+	Status  int    `json:"status"`        // of HTTP
+	Tag     string `json:"tag,omitempty"` // empty when the body was not the service's
+	Details string `json:"details"`
 }
 
 func (e *Refused) Error() string {

@@ -3,10 +3,8 @@ package agent
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"encoding/base64"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -29,6 +27,7 @@ type Expectation struct {
 type KMSReport struct {
 	Verdict  *tdx.Verdict
 	Events   []tdx.Event // of RTMR3, before system-ready
+	Nonce    [32]byte    // that the quote answers
 	Quote    []byte
 	EventLog []byte // dstack's JSON, replayed to the quote's RTMR3
 	VMConfig string // dstack's word, unproven
@@ -38,8 +37,7 @@ type KMSReport struct {
 // checks it against what is expected. A failed check is an error of code
 // Verification; an unreachable or refusing service, or absent collateral, is not.
 func (a *Agent) VerifyKMS(ctx context.Context, url string, want Expectation) (*KMSReport, error) {
-	var nonce [32]byte
-	_, _ = rand.Read(nonce[:]) // crypto/rand never fails (Go 1.24)
+	nonce := NewNonce()
 	var answer wire.AttestResponse
 	err := a.post(ctx, url, "/attest", wire.AttestRequest{NonceB64: base64.StdEncoding.EncodeToString(nonce[:])}, &answer)
 	if err != nil {
@@ -50,11 +48,8 @@ func (a *Agent) VerifyKMS(ctx context.Context, url string, want Expectation) (*K
 		return nil, failed("the key service's quote is not base64", err)
 	}
 	verdict, err := want.Verifier.Verify(ctx, quote, wire.AttestReportData(nonce, wire.DefaultBinding()))
-	if errors.Is(err, tdx.ErrCollateral) {
-		return nil, fmt.Errorf("the key service's quote is undecided: %w", err)
-	}
-	if err != nil {
-		return nil, failed("the key service's quote", err)
+	if err := undecided("the key service's quote", err); err != nil {
+		return nil, err
 	}
 	if err := want.check(verdict); err != nil {
 		return nil, err
@@ -63,7 +58,7 @@ func (a *Agent) VerifyKMS(ctx context.Context, url string, want Expectation) (*K
 	if err != nil {
 		return nil, err
 	}
-	return &KMSReport{Verdict: verdict, Events: events, Quote: quote, EventLog: answer.EventLog, VMConfig: answer.VMConfig}, nil
+	return &KMSReport{Verdict: verdict, Events: events, Nonce: nonce, Quote: quote, EventLog: answer.EventLog, VMConfig: answer.VMConfig}, nil
 }
 
 func (e Expectation) check(v *tdx.Verdict) error {
@@ -75,15 +70,7 @@ func (e Expectation) check(v *tdx.Verdict) error {
 	if len(e.RTMR3) > 0 && !slices.Contains(e.RTMR3, want.RTMR3) {
 		want.RTMR3 = e.RTMR3[0]
 	}
-	var expected, got []string
-	for _, d := range want.Compare(v.Registers) {
-		expected = append(expected, d.Name+" "+d.Want.String())
-		got = append(got, d.Name+" "+d.Got.String())
-	}
-	if len(got) > 0 {
-		return mismatch("the key service's registers", strings.Join(expected, ", "), strings.Join(got, ", "))
-	}
-	return nil
+	return compare("the key service's registers", want, v.Registers)
 }
 
 func (e Expectation) checkEvents(log []byte, rtmr3 tdx.Register) ([]tdx.Event, error) {

@@ -4,15 +4,12 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/calimero-network/mero-tee/catalog"
-	"github.com/calimero-network/mero-tee/internal/audit"
 	"github.com/calimero-network/mero-tee/internal/check"
 	"github.com/calimero-network/mero-tee/internal/dstack"
-	"github.com/calimero-network/mero-tee/internal/kmsrelease"
+	"github.com/calimero-network/mero-tee/internal/measurement"
 	"github.com/calimero-network/mero-tee/internal/migrate"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/tdx"
@@ -54,26 +51,6 @@ func runMigration(ctx context.Context, w io.Writer, from, to, profile, url strin
 	return o.move(ctx, m, node, url)
 }
 
-// side audits a release and reads one profile of it.
-func (o *operator) side(ctx context.Context, name string, p release.Profile) (out migrate.Release, err error) {
-	if out.Tag, err = kmsTag(name); err != nil {
-		return out, err
-	}
-	dir, err := os.MkdirTemp("", "mero-tee-migrate-")
-	if err != nil {
-		return out, err
-	}
-	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
-	if err := o.audited(ctx, audit.Subject{Tag: out.Tag}, "", dir); err != nil {
-		return out, err
-	}
-	if out.Published, out.Policy, err = kmsrelease.Read(dir, p); err != nil {
-		return out, err
-	}
-	out.AppCompose, err = os.ReadFile(filepath.Join(dir, release.ComposeAsset(p)))
-	return out, err
-}
-
 // pair finds the newest node release of step 1 in the catalog on the main branch.
 func (o *operator) pair(ctx context.Context, m migrate.Migration) (release.Tag, error) {
 	data, err := o.github.ReadFile(ctx, catalog.Path, "main")
@@ -107,20 +84,41 @@ func writePlan(w io.Writer, m migrate.Migration) error {
 }
 
 // move is steps 4 and 5.
-func (o *operator) move(ctx context.Context, m migrate.Migration, node release.Tag, url string) error {
+func (o *operator) move(ctx context.Context, m migrate.Migration, tag release.Tag, url string) error {
+	node, err := o.node(ctx, tag)
+	if err != nil {
+		return err
+	}
 	client := o.env.Client()
 	v, err := tdx.NewVerifier(tdx.Config{Root: o.env.TDXRoot, Collateral: tdx.NewCollateral(client), Now: time.Now})
 	if err != nil {
 		return err
 	}
-	f := migrate.Field{Provider: dstack.New(o.env.DstackURL, o.env.DstackKey.Reveal(), o.env.Transport), Boot: o.env.Boot, Verifier: v, HTTP: client}
+	f := migrate.Field{Provider: dstack.New(o.env.DstackURL, o.env.DstackKey.Reveal(), o.env.Transport), Verifier: v, HTTP: client,
+		Nodes: o.env.Nodes("migrate", fmt.Sprintf("%s-migrate-%s", m.To.Tag, m.Profile), nil)}
 	var results check.Results
 	if url != "" {
 		o.console.Infof("step 4: %s is taken to be restarted", url)
 		results = f.Verify(ctx, m, node, url)
-	} else {
-		results = f.Restart(ctx, m, node)
+	} else if results, err = o.restart(ctx, f, m, node); err != nil {
+		return err
 	}
 	results.Print(o.console)
 	return results.Err()
+}
+
+// restart performs it, with a session of a node release that both policies admit.
+func (o *operator) restart(ctx context.Context, f migrate.Field, m migrate.Migration, node *measurement.Published) (check.Results, error) {
+	tag, both := m.Session()
+	var session *measurement.Published
+	switch {
+	case both && tag == node.Tag:
+		session = node
+	case both:
+		var err error
+		if session, err = o.node(ctx, tag); err != nil {
+			return nil, err
+		}
+	}
+	return f.Restart(ctx, m, session, node), nil
 }

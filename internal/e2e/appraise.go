@@ -74,7 +74,7 @@ func (s *stage) appraise(ctx context.Context) (check.Results, []Appraisal) {
 	}
 	for _, node := range s.nodes {
 		name := s.nodeLabel(node.machine)
-		machines, missing[name] = append(machines, name), node.err
+		machines, missing[name] = append(machines, name), node.unproven
 	}
 	for _, other := range slices.Sorted(maps.Keys(s.seen.of)) {
 		if !slices.Contains(machines, other) {

@@ -1,14 +1,11 @@
 package e2e_test
 
 import (
-	"context"
-	"errors"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/google/go-configfs-tsm/configfs/configfsi"
 	"github.com/stretchr/testify/require"
 
 	"github.com/calimero-network/mero-tee/internal/check"
@@ -40,7 +37,7 @@ func (w *world) appraiser(t *testing.T) *ita.Client {
 	return c
 }
 
-// The service's quote to the trial, its quote to the node, and each node's.
+// The service's quote to the trial, those to the nodes that visit it, and each node's.
 func TestEveryQuoteIsAppraised(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -52,8 +49,8 @@ func TestEveryQuoteIsAppraised(t *testing.T) {
 		ids[a.ID] = true
 		require.Equal(t, 2, strings.Count(a.Token, "."))
 	}
-	require.Equal(t, map[string]int{"service locked-read-only": 2, "node debug": 1, "node locked-read-only": 1}, machines)
-	require.Len(t, ids, 4)
+	require.Equal(t, map[string]int{"service locked-read-only": 3, "node debug": 1, "node locked-read-only": 1}, machines)
+	require.Len(t, ids, 5)
 }
 
 // "A candidate shows it as skipped with the reason; a stable refuses that."
@@ -98,13 +95,7 @@ func TestTheAppraiserDisagrees(t *testing.T) {
 func TestNoQuoteToAppraise(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	boot := w.trial.Boot
-	w.trial.Boot = func(ctx context.Context, tag release.Tag, p release.Profile) (configfsi.Client, error) {
-		if p == release.Debug {
-			return nil, errors.New("no capacity in the zone")
-		}
-		return boot(ctx, tag, p)
-	}
+	w.noCapacity(release.Debug)
 	w.firmware = "dev cluster"
 	got := notPassed(w.trial.Run(t.Context()).Results)
 	require.Equal(t, check.Failed, got[debugAppraisal].Status)

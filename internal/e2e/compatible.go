@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/calimero-network/mero-tee/internal/check"
+	"github.com/calimero-network/mero-tee/internal/measurement"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
@@ -13,7 +14,7 @@ import (
 // node-image versions (and vice versa)".
 type Pair struct {
 	KMS      *Release // its Node is not looked at
-	Node     release.Tag
+	Node     *measurement.Published
 	Profiles []release.Profile // that the catalog lists
 }
 
@@ -37,7 +38,7 @@ func (t *Trial) others() []cell {
 }
 
 func (c cell) name() string {
-	return fmt.Sprintf("service %s of %s gives a node of %s its key", c.profile, c.KMS.KMS.Tag, c.Node)
+	return fmt.Sprintf("service %s of %s gives a node of %s its key", c.profile, c.KMS.KMS.Tag, c.Node.Tag)
 }
 
 // matrix puts the results of the release's own key releases and of the other
@@ -48,7 +49,7 @@ func (s *stage) matrix(keys, others []check.Result) Matrix {
 		out = append(out, Cell{s.trial.Release.KMS.Tag, s.trial.Release.Node.Tag, p, keys[i].Status})
 	}
 	for i, c := range s.trial.others() {
-		out = append(out, Cell{c.KMS.KMS.Tag, c.Node, c.profile, others[i].Status})
+		out = append(out, Cell{c.KMS.KMS.Tag, c.Node.Tag, c.profile, others[i].Status})
 	}
 	return out
 }

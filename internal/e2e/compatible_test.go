@@ -26,16 +26,16 @@ const (
 func compatible(t *testing.T) *world {
 	t.Helper()
 	w := newWorld(t)
-	before := w.publishKMS(t, older, w.publishNode(t, older), w.trial.Release.Node)
+	before := w.publishKMS(t, older, w.older, w.trial.Release.Node)
 	w.trial.Others = []e2e.Pair{
-		{KMS: &w.trial.Release, Node: nodeTag(older), Profiles: []release.Profile{release.LockedReadOnly}},
-		{KMS: &before, Node: nodeTag(version), Profiles: release.Profiles()},
+		{KMS: &w.trial.Release, Node: w.older, Profiles: []release.Profile{release.LockedReadOnly}},
+		{KMS: &before, Node: w.trial.Release.Node, Profiles: release.Profiles()},
 	}
 	locked := release.LockedReadOnly
 	w.policies[staleName] = w.without(t, policyName(version, locked), version)
 	app, err := compose.Reconfigure(w.trial.Release.AppCompose[locked], map[string]string{"MERO_KMS_POLICY_URL": "https://github.com/policies/" + staleName})
 	require.NoError(t, err)
-	w.trial.Stale = &e2e.Stale{Profile: locked, AppCompose: app, Admitted: nodeTag(older)}
+	w.trial.Stale = &e2e.Stale{Profile: locked, AppCompose: app, Admitted: w.older}
 	return w
 }
 
@@ -107,8 +107,8 @@ func TestPairsThatDoNotWork(t *testing.T) {
 		"the older policy admits the new node": {func(_ *testing.T, w *world) {
 			w.policies[staleName] = w.policies[current]
 		}, map[string]string{staleCheck: "the key was released"}},
-		"the older policy admits nobody who is there": {func(_ *testing.T, w *world) {
-			w.trial.Stale.Admitted = nodeTag(release.Version{Minor: 9})
+		"the older policy admits nobody who is there": {func(t *testing.T, w *world) {
+			w.trial.Stale.Admitted = w.publishNode(t, release.Version{Minor: 9})
 		}, map[string]string{staleCheck: "which the older policy admits"}},
 		"the updated policy still refuses the new node": {func(t *testing.T, w *world) {
 			w.policies[current] = w.without(t, current, version)

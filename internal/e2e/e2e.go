@@ -3,8 +3,10 @@
 // compatibility catalog lists.
 //
 // Its promise: every check of the explicit list has a result, also when the
-// thing it looks at never came up; and what it deployed is deleted when Run
-// returns, on failure and cancellation too.
+// thing it looks at never came up; no key leaves a node, and what a node says
+// counts only when its quote proves the node and the service's quote proves
+// what it saw; and what was deployed is deleted when Run returns, on failure
+// and cancellation too.
 package e2e
 
 import (
@@ -13,8 +15,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/google/go-configfs-tsm/configfs/configfsi"
-
+	"github.com/calimero-network/mero-tee/internal/agent"
 	"github.com/calimero-network/mero-tee/internal/check"
 	"github.com/calimero-network/mero-tee/internal/dstack"
 	"github.com/calimero-network/mero-tee/internal/measurement"
@@ -30,11 +31,6 @@ type Provider interface {
 }
 
 var _ Provider = (*dstack.Client)(nil)
-
-// Boot starts a node from an image of a node release and returns its
-// configfs-tsm. RTMR3 is untouched: the agent extends it. What Boot starts ends
-// with ctx.
-type Boot func(ctx context.Context, node release.Tag, profile release.Profile) (configfsi.Client, error)
 
 // Release is an audited KMS release, as it was downloaded, and its counterpart.
 type Release struct {
@@ -53,7 +49,7 @@ type Trial struct {
 	Stale      *Stale            // guardrail C: nil when there is no older policy
 	Profiles   []release.Profile // whose key release is judged: the production profile, or more
 	Provider   Provider
-	Boot       Boot
+	Nodes      agent.Nodes
 	Verifier   *tdx.Verifier
 	AllowedTCB []string     // of the machine under the key service
 	HTTP       *http.Client // reaches the key service
@@ -96,10 +92,8 @@ func (t *Trial) Run(ctx context.Context) *Report {
 	r := &Report{Tag: t.Release.KMS.Tag, Node: t.Release.Node.Tag, Profiles: t.Profiles}
 	s := t.stage()
 	defer func() { r.Results = append(r.Results, s.clear(ctx)) }()
-	nodes, stop := context.WithCancel(ctx)
-	defer stop()
-	s.set(ctx, nodes)
-	r.Results, r.Matrix = s.judge(ctx)
+	s.set(ctx)
+	r.Results, r.Matrix = s.judge()
 	appraised, evidence := s.appraise(ctx)
 	r.Results, r.Appraisals = append(r.Results, appraised...), evidence
 	r.Observed = s.observed()

@@ -12,7 +12,6 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/google/go-configfs-tsm/configfs/configfsi"
 	"github.com/stretchr/testify/require"
 
 	"github.com/calimero-network/mero-tee/internal/check"
@@ -20,26 +19,30 @@ import (
 	"github.com/calimero-network/mero-tee/internal/fault"
 	"github.com/calimero-network/mero-tee/internal/kms/wire"
 	"github.com/calimero-network/mero-tee/internal/measurement"
-	"github.com/calimero-network/mero-tee/internal/rehearsal/node"
-	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/tdx"
 )
 
 const (
-	composeCheck   = "service locked-read-only runs the released compose file"
-	attestCheck    = "service locked-read-only attests the published registers and compose hash"
-	eventsCheck    = "service locked-read-only booted through the predicted events"
-	debugNodeCheck = "node debug shows the published registers"
-	nodeCheck      = "node locked-read-only shows the published registers"
-	keyCheck       = "node locked-read-only verifies its service and gets its own key, twice the same"
-	isolationCheck = "service locked-read-only refuses a node debug with 403 policy_violation"
-	staleCheck     = "a new node is refused under an older policy with 403 policy_violation, and gets its key once the policy is updated"
-	cleanupCheck   = "nothing is left behind"
+	composeCheck     = "service locked-read-only runs the released compose file"
+	attestCheck      = "service locked-read-only attests the published registers and compose hash"
+	eventsCheck      = "service locked-read-only booted through the predicted events"
+	debugDeployed    = "node debug is deployed"
+	debugBooted      = "node debug proves its boot by its quote and event log"
+	deployedCheck    = "node locked-read-only is deployed"
+	bootedCheck      = "node locked-read-only proves its boot by its quote and event log"
+	attestationCheck = "node locked-read-only verifies its service by /attest"
+	debugNodeCheck   = "node debug shows the published registers"
+	nodeCheck        = "node locked-read-only shows the published registers"
+	keyCheck         = "node locked-read-only verifies its service and gets its own key, twice the same"
+	isolationCheck   = "service locked-read-only refuses a node debug with 403 policy_violation"
+	staleCheck       = "a new node is refused under an older policy with 403 policy_violation, and gets its key once the policy is updated"
+	cleanupCheck     = "nothing is left behind"
 )
 
 func allChecks() []string {
-	return []string{composeCheck, attestCheck, eventsCheck, debugNodeCheck, nodeCheck, keyCheck, isolationCheck, staleCheck,
+	return []string{composeCheck, attestCheck, eventsCheck, debugDeployed, debugBooted, debugNodeCheck,
+		deployedCheck, bootedCheck, nodeCheck, attestationCheck, keyCheck, isolationCheck, staleCheck,
 		serviceAppraisal, debugAppraisal, nodeAppraisal, cleanupCheck}
 }
 
@@ -85,7 +88,7 @@ func TestEveryProfile(t *testing.T) {
 	w.trial.Profiles = release.Profiles()
 	report := w.trial.Run(t.Context())
 	require.NoError(t, report.Results.Strict().Err())
-	require.Len(t, report.Results, 3*3+3+3+1+1+6+1)
+	require.Len(t, report.Results, 3*3+3*3+3+3+1+1+6+1)
 	require.Len(t, report.Observed, 6)
 }
 
@@ -99,9 +102,9 @@ func TestReleasesThatDoNotWork(t *testing.T) {
 		code   fault.Code
 	}{
 		"the service runs on other firmware": {func(w *world) { w.firmware = "dev cluster" },
-			map[string]string{attestCheck: "the key service's registers", eventsCheck: "registers", keyCheck: "registers"}, fault.Verification},
+			map[string]string{attestCheck: "the key service's registers", eventsCheck: "registers", attestationCheck: "registers", keyCheck: "registers", isolationCheck: "registers"}, fault.Verification},
 		"the service's machine is out of date": {func(w *world) { w.trial.AllowedTCB = []string{"SWHardeningNeeded"} },
-			map[string]string{attestCheck: "TCB status", eventsCheck: "TCB", keyCheck: "TCB"}, fault.Verification},
+			map[string]string{attestCheck: "TCB status", eventsCheck: "TCB", attestationCheck: "TCB", keyCheck: "TCB", isolationCheck: "TCB"}, fault.Verification},
 		"an event is missing": {func(w *world) {
 			w.events = func(e []measurement.Event) []measurement.Event { return slices.Delete(e, 3, 4) }
 		}, map[string]string{eventsCheck: "key-provider"}, fault.Verification},
@@ -113,7 +116,7 @@ func TestReleasesThatDoNotWork(t *testing.T) {
 		}, map[string]string{eventsCheck: "event app-id"}, fault.Verification},
 		"another compose file was measured": {func(w *world) {
 			w.events = func(e []measurement.Event) []measurement.Event { e[1].Payload = make(measurement.Hex, 32); return e }
-		}, map[string]string{attestCheck: "compose hash", eventsCheck: "compose hash", keyCheck: "compose hash"}, fault.Verification},
+		}, map[string]string{attestCheck: "compose hash", eventsCheck: "compose hash", attestationCheck: "compose hash", keyCheck: "compose hash", isolationCheck: "compose hash"}, fault.Verification},
 		"the provider tells another compose hash": {func(w *world) {
 			w.deploy = func(d *dstack.Deployment, err error) (*dstack.Deployment, error) { d.ComposeHash = "00"; return d, err }
 		}, map[string]string{composeCheck: "the provider"}, fault.Verification},
@@ -140,32 +143,10 @@ func TestReleasesThatDoNotWork(t *testing.T) {
 			p.RTMR1, p.MRTD = tdx.Register{1}, tdx.Register{2}
 			w.trial.Release.Node.Profiles[locked] = p
 		}, map[string]string{nodeCheck: "rtmr1 0100"}, fault.Verification},
-		"the node does not boot": {func(w *world) {
-			boot := w.trial.Boot
-			w.trial.Boot = func(ctx context.Context, tag release.Tag, p release.Profile) (configfsi.Client, error) {
-				if p == release.Debug {
-					return nil, errors.New("no capacity in the zone")
-				}
-				return boot(ctx, tag, p)
-			}
-		}, map[string]string{debugNodeCheck: "no capacity", isolationCheck: "no capacity"}, fault.General},
-		"the node was measured before": {func(w *world) {
-			w.trial.Boot = func(_ context.Context, _ release.Tag, p release.Profile) (configfsi.Client, error) {
-				m, err := node.Image{Version: version, Profile: p}.Boot(w.machine)
-				if err == nil && p == locked {
-					err = m.TD.Extend(3, tdx.Register{1})
-				}
-				return m.TSM(), err
-			}
-		}, map[string]string{nodeCheck: "extended before", keyCheck: "extended before"}, fault.Verification},
-		"a debug TD": {func(w *world) {
-			w.trial.Boot = func(_ context.Context, _ release.Tag, p release.Profile) (configfsi.Client, error) {
-				td := w.machine.NewTD(tdx.Register{1}, tdxsim.Debug)
-				return tdxsim.TSM(td, 4), nil
-			}
-		}, map[string]string{nodeCheck: "debug", debugNodeCheck: "debug", keyCheck: "debug", isolationCheck: "debug"}, fault.Verification},
+		"the node does not boot": {func(w *world) { w.noCapacity(release.Debug) },
+			map[string]string{debugDeployed: "no capacity", debugBooted: "no capacity", debugNodeCheck: "no capacity", isolationCheck: "no capacity"}, fault.General},
 		"a deployment fails": {func(w *world) { w.trial.Release.AppCompose[locked] = []byte("{}") },
-			map[string]string{composeCheck: "app-compose", attestCheck: "app-compose", eventsCheck: "app-compose", keyCheck: "app-compose", isolationCheck: "app-compose"}, fault.Verification},
+			map[string]string{composeCheck: "app-compose", attestCheck: "app-compose", eventsCheck: "app-compose", attestationCheck: "app-compose", keyCheck: "app-compose", isolationCheck: "app-compose"}, fault.Verification},
 		"a deployment stays": {func(w *world) { w.deleteError = errors.New("provider is down") },
 			map[string]string{cleanupCheck: "provider is down"}, fault.General},
 	} {
@@ -204,7 +185,7 @@ func TestPolicyNotReady(t *testing.T) {
 func TestRefusedForAnotherReason(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.trial.HTTP = &http.Client{Transport: unsigned{}}
+	w.nodes.HTTP = &http.Client{Transport: unsigned{w.nodes.HTTP.Transport}}
 	results := w.trial.Run(t.Context()).Results
 	got := notPassed(results)
 	require.Len(t, got, 2)
@@ -214,11 +195,11 @@ func TestRefusedForAnotherReason(t *testing.T) {
 }
 
 // unsigned spoils the signature of every key request on its way.
-type unsigned struct{}
+type unsigned struct{ http.RoundTripper }
 
-func (unsigned) RoundTrip(r *http.Request) (*http.Response, error) {
+func (u unsigned) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.URL.Path != "/get-key" {
-		return http.DefaultTransport.RoundTrip(r)
+		return u.RoundTripper.RoundTrip(r)
 	}
 	var request wire.KeyRequest
 	if err := json.NewDecoder(r.Body).Decode(&request); err != nil {
@@ -231,7 +212,7 @@ func (unsigned) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	spoiled := r.Clone(r.Context())
 	spoiled.Body, spoiled.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
-	return http.DefaultTransport.RoundTrip(spoiled)
+	return u.RoundTripper.RoundTrip(spoiled)
 }
 
 func TestCancelledTrialDeletesWhatItDeployed(t *testing.T) {

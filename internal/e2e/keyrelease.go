@@ -1,10 +1,6 @@
 package e2e
 
 import (
-	"context"
-	"crypto/ed25519"
-	"crypto/rand"
-	"crypto/subtle"
 	"errors"
 	"fmt"
 	"net/http"
@@ -13,6 +9,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/check"
 	"github.com/calimero-network/mero-tee/internal/fault"
 	"github.com/calimero-network/mero-tee/internal/kms/wire"
+	"github.com/calimero-network/mero-tee/internal/release"
 )
 
 // violation is the refusal that guardrails B and C demand: "403 PolicyViolation".
@@ -20,50 +17,57 @@ const violation = "403 " + wire.PolicyViolation
 
 const acceptsAll = "the policy is policy_not_ready and accepts every register"
 
-// keyRelease is the node's whole way: it verifies the service, gets its key,
-// the same one again, and one that no other peer has.
-func (s *stage) keyRelease(ctx context.Context, name string, service *service, node *node) check.Result {
-	if err := errors.Join(service.err, node.err); err != nil {
-		return check.Of(name, err)
-	}
-	url := service.deployment.URL
-	report, err := node.agent.VerifyKMS(ctx, url, service.want)
+// attestation is step 3 of the spec's end-to-end test: "Node verifies the KMS (Plane 1) using POST /attest."
+func (s *stage) attestation(p release.Profile) check.Result {
+	_, err := s.counterpart(p).visit(s.released(p))
+	return check.Of(fmt.Sprintf("node %s verifies its service by /attest", p), err)
+}
+
+// keyRelease is step 4, the node's whole way: it verified the service, got its
+// key, the same one again, and one that no other peer has.
+func keyRelease(name string, service *service, node *node) check.Result {
+	v, err := node.visit(service)
 	if err != nil {
 		return check.Of(name, err)
 	}
-	s.seen.add(s.serviceLabel(service.machine), report.Quote, report.Verdict)
-	_, stranger, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		return check.Of(name, err)
-	}
-	other := *node.agent
-	other.Key = stranger
-	var keys [3][]byte
-	for i, a := range []*agent.Agent{node.agent, node.agent, &other} {
-		if keys[i], err = a.GetKey(ctx, url); err != nil {
-			return unreleased(name, "200 and a key", err)
-		}
+	if err := v.Err(); err != nil {
+		return unreleased(name, "200 and a key", err)
 	}
 	switch {
-	case subtle.ConstantTimeCompare(keys[0], keys[1]) != 1:
+	case !v.KeyReleased:
+		return check.Fail(name, fault.Verification, "the node got no key", "200 and a key", "no key and no error")
+	case !v.KeySame:
 		return check.Fail(name, fault.Verification, "the same peer got two different keys", "one key", "two")
-	case subtle.ConstantTimeCompare(keys[0], keys[2]) == 1:
+	case !v.KeyOwn:
 		return check.Fail(name, fault.Verification, "two peers got the same key", "a key for each peer", "one for both")
 	}
 	return check.Pass(name)
 }
 
 // isolation is guardrail B: "Verify the key release is rejected with 403 PolicyViolation."
-func (s *stage) isolation(ctx context.Context) check.Result {
+func (s *stage) isolation() check.Result {
 	name := fmt.Sprintf("service %s refuses a node %s with %s", fortress, intruder, violation)
 	if s.trial.Release.NotReady {
 		return check.Skip(name, acceptsAll)
 	}
-	service, node := s.released(fortress), s.counterpart(intruder)
-	if err := errors.Join(service.err, node.err); err != nil {
+	return refusedByPolicy(name, s.released(fortress), s.counterpart(intruder))
+}
+
+// refusedByPolicy passes when the service proved itself to the node and refused
+// it its key with 403 policy_violation.
+func refusedByPolicy(name string, service *service, node *node) check.Result {
+	v, err := node.visit(service)
+	if err != nil {
 		return check.Of(name, err)
 	}
-	return refusedByPolicy(ctx, name, service, node)
+	err = v.Err()
+	switch {
+	case v.KeyReleased || err == nil:
+		return check.Fail(name, fault.Verification, "the key was released", violation, "200 and a key")
+	case isViolation(err):
+		return check.Pass(name)
+	}
+	return unreleased(name, violation, err)
 }
 
 func isViolation(err error) bool {
@@ -71,7 +75,7 @@ func isViolation(err error) bool {
 	return errors.As(err, &refused) && refused.Status == http.StatusForbidden && refused.Tag == wire.PolicyViolation
 }
 
-// unreleased is what GetKey's error stands for: a refusal is the service's
+// unreleased is what a visit's error stands for: a refusal is the service's
 // verdict, anything else a failure to ask.
 func unreleased(name, expected string, err error) check.Result {
 	var refused *agent.Refused

@@ -17,9 +17,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-configfs-tsm/configfs/configfsi"
 	"github.com/stretchr/testify/require"
 
+	"github.com/calimero-network/mero-tee/internal/agent"
 	"github.com/calimero-network/mero-tee/internal/compose"
 	"github.com/calimero-network/mero-tee/internal/dstack"
 	"github.com/calimero-network/mero-tee/internal/dstack/guest"
@@ -48,6 +48,7 @@ func policyName(v release.Version, p release.Profile) string { return v.String()
 type world struct {
 	trial    *e2e.Trial
 	ita      *local.Service
+	older    *measurement.Published // the node release before
 	machine  *tdxsim.Platform
 	root     [32]byte
 	ctx      context.Context
@@ -57,11 +58,13 @@ type world struct {
 	deployed map[string]context.CancelFunc
 	services sync.WaitGroup
 
+	nodes node.Nodes
 	// faults
-	firmware    string                                                      // of the machines under the services
-	events      func([]measurement.Event) []measurement.Event               // changes the boot chain
-	keyOf       func(appID, path string) string                             // what the guest agent derives from
-	deploy      func(*dstack.Deployment, error) (*dstack.Deployment, error) // changes the provider's answer
+	edit        func(release.Profile, *agent.Report, error) (*agent.Report, error) // changes what a node reports
+	firmware    string                                                             // of the machines under the services
+	events      func([]measurement.Event) []measurement.Event                      // changes the boot chain
+	keyOf       func(appID, path string) string                                    // what the guest agent derives from
+	deploy      func(*dstack.Deployment, error) (*dstack.Deployment, error)        // changes the provider's answer
 	deleteError error
 	misses      atomic.Int64 // this many requests for a policy are answered 404
 }
@@ -73,6 +76,7 @@ func newWorld(t *testing.T) *world {
 	w := &world{root: pki.RootSHA256(), ctx: t.Context(), deployed: map[string]context.CancelFunc{},
 		policies: map[string]*policies.Policy{}, firmware: "dstack firmware",
 		events: func(e []measurement.Event) []measurement.Event { return e },
+		edit:   func(_ release.Profile, r *agent.Report, err error) (*agent.Report, error) { return r, err },
 		keyOf:  func(appID, path string) string { return appID + path },
 		deploy: func(d *dstack.Deployment, err error) (*dstack.Deployment, error) { return d, err }}
 	w.machine, err = pki.NewPlatform(1)
@@ -82,10 +86,8 @@ func newWorld(t *testing.T) *world {
 	require.NoError(t, err)
 	w.trial = &e2e.Trial{Profiles: []release.Profile{release.LockedReadOnly}, Provider: w, Verifier: verifier,
 		AllowedTCB: []string{"UpToDate"}, HTTP: &http.Client{Timeout: time.Minute},
-		Boot: func(_ context.Context, tag release.Tag, p release.Profile) (configfsi.Client, error) {
-			m, err := node.Image{Version: tag.Version, Profile: p}.Boot(w.machine)
-			return m.TSM(), err
-		}}
+		Nodes: w}
+	w.nodes = node.Nodes{Platform: w.machine, TDXRoot: w.root, HTTP: &http.Client{Transport: split{pcs}, Timeout: time.Minute}}
 	w.trial.Appraiser = w.appraiser(t)
 	w.publish(t)
 	t.Cleanup(func() {
@@ -95,11 +97,28 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
+// Boot runs a node in this process.
+func (w *world) Boot(ctx context.Context, published *measurement.Published, p release.Profile, m agent.Mission) (*agent.Report, error) {
+	r, err := w.nodes.Boot(ctx, published, p, m)
+	return w.edit(p, r, err)
+}
+
+// split sends loopback to the network and everything else to the collateral.
+type split struct{ pcs http.RoundTripper }
+
+func (s split) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.Hostname() == "127.0.0.1" {
+		return http.DefaultTransport.RoundTrip(r)
+	}
+	return s.pcs.RoundTrip(r)
+}
+
 // publish makes the release and its counterpart, which is the second one.
 func (w *world) publish(t *testing.T) {
 	t.Helper()
 	node := w.publishNode(t, version)
-	w.trial.Release = w.publishKMS(t, version, node, w.publishNode(t, older))
+	w.older = w.publishNode(t, older)
+	w.trial.Release = w.publishKMS(t, version, node, w.older)
 	w.trial.Release.Node = node
 }
 

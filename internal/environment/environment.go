@@ -10,12 +10,14 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/google/go-configfs-tsm/configfs/configfsi"
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/sigstore/sigstore-go/pkg/root"
 
+	"github.com/calimero-network/mero-tee/internal/agent"
 	"github.com/calimero-network/mero-tee/internal/config"
+	"github.com/calimero-network/mero-tee/internal/gce"
 	"github.com/calimero-network/mero-tee/internal/ita"
+	"github.com/calimero-network/mero-tee/internal/nodeimage"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/sign"
 )
@@ -44,8 +46,14 @@ type Environment struct {
 	Signing func(context.Context, release.Tag, *Checkout) (sign.Config, error)
 	// Trust returns whom a verifier believes.
 	Trust func(context.Context) (root.TrustedMaterial, error)
-	// Boot starts a node of a profile from the image of a node release and returns its TSM.
-	Boot func(context.Context, release.Tag, release.Profile) (configfsi.Client, error)
+	// Nodes boots nodes from the images of node releases, for a purpose ("measure",
+	// "e2e") and a run, whose name is the same when it is begun again. Every
+	// machine is journalled before it is made; journal may be nil.
+	Nodes func(purpose, run string, journal func(event, subject string) error) agent.Nodes
+	// Images makes node images.
+	Images nodeimage.Images
+	// Cloud is Google Compute Engine, as this environment's own account there.
+	Cloud func(ctx context.Context, journal func(event, subject string) error) (*gce.Client, error)
 }
 
 // Checkout is the state of the repository that a release is made from.
@@ -54,6 +62,7 @@ type Checkout struct {
 	Time     time.Time // the commit's: SOURCE_DATE_EPOCH of everything that is made
 	Policies string    // folder of the working policies
 	Catalog  string    // path of the compatibility catalog
+	Notes    string    // folder of what people wrote for each release
 }
 
 // Client is an HTTP client on the environment's transport, with a deadline.

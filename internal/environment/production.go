@@ -7,23 +7,29 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/google/go-configfs-tsm/configfs/configfsi"
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/sigstore/sigstore-go/pkg/root"
 
 	"github.com/calimero-network/mero-tee/catalog"
+	"github.com/calimero-network/mero-tee/docs/releases"
+	"github.com/calimero-network/mero-tee/internal/agent"
 	"github.com/calimero-network/mero-tee/internal/config"
 	"github.com/calimero-network/mero-tee/internal/fault"
+	"github.com/calimero-network/mero-tee/internal/gce"
 	"github.com/calimero-network/mero-tee/internal/git"
 	"github.com/calimero-network/mero-tee/internal/ita"
+	"github.com/calimero-network/mero-tee/internal/nodebuild"
+	"github.com/calimero-network/mero-tee/internal/nodes"
+	"github.com/calimero-network/mero-tee/internal/packer"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/sign"
 	"github.com/calimero-network/mero-tee/internal/tdx"
 )
 
 // Production is the environment in which releases are real: the public
-// Sigstore, Intel's root, and a clean checkout of the pushed tag.
-func Production(dir, dist string, cfg *config.Config) (*Environment, error) {
+// Sigstore, Intel's root, and a clean checkout of the pushed tag. log hears what
+// takes minutes, such as the first compilation of Packer.
+func Production(dir, dist string, cfg *config.Config, log func(string)) (*Environment, error) {
 	intel, err := tdx.ParseRoot(tdx.IntelRootSHA256)
 	if err != nil {
 		return nil, err
@@ -39,9 +45,16 @@ func Production(dir, dist string, cfg *config.Config) (*Environment, error) {
 		TDXRoot: intel, PlatformFile: filepath.Join(dir, "docker/mero-kms/dstack-platform.json"),
 		ITA:   appraiser,
 		Trust: func(context.Context) (root.TrustedMaterial, error) { return sign.TrustedRoot("") },
-		Boot:  noNodes,
 	}
-	e.Checkout, e.Signing = e.taggedCheckout, e.actionsSigning
+	e.Checkout, e.Signing, e.Cloud = e.taggedCheckout, e.actionsSigning, e.cloud
+	e.Images = nodebuild.New(context.Background(), nodebuild.Options{Root: dir, Project: cfg.GCPProject, Zone: cfg.GCPZone, Family: cfg.GCPFamily,
+		Cloud: e.Cloud, Fetch: nodebuild.Fetcher{Transport: e.Transport}, Env: e.packerEnvironment,
+		Pins: func(names []string) ([]packer.Pin, error) { return packer.ReadPins(dir, names) },
+		Log:  log})
+	e.Nodes = func(purpose, run string, journal func(event, subject string) error) agent.Nodes {
+		return &nodes.VMs{Project: cfg.GCPProject, Purpose: purpose, Run: gce.RunLabel(run),
+			Client: func(ctx context.Context) (*gce.Client, error) { return e.Cloud(ctx, journal) }}
+	}
 	return e, nil
 }
 
@@ -63,11 +76,24 @@ func registryAuth(cfg *config.Config) authn.Authenticator {
 	return &authn.Basic{Username: owner, Password: cfg.RegistryToken.Reveal()}
 }
 
-// noNodes: booting nodes on GCP belongs to the node family's pipeline.
-func noNodes(context.Context, release.Tag, release.Profile) (configfsi.Client, error) {
-	return nil, &fault.Error{Code: fault.General, Message: "this version cannot boot nodes on GCP",
-		Expected: "a TDX node of the counterpart release", Got: "no driver for GCE",
-		Hint: "release as a candidate: its E2E is advisory; or rehearse"}
+// cloud is the project of GCP_PROJECT_ID. Without GCP_SERVICE_ACCOUNT_KEY the
+// machine's own credentials are used, such as a workload identity's.
+func (e *Environment) cloud(ctx context.Context, journal func(event, subject string) error) (*gce.Client, error) {
+	return gce.New(ctx, gce.Options{Project: e.Config.GCPProject, Zone: e.Config.GCPZone, Key: []byte(e.Config.GCPKey.Reveal()),
+		Transport: e.Transport, Journal: journal})
+}
+
+// packerEnvironment is how Packer gets at the project: the key, or the file that
+// a workload identity's credentials lie in.
+func (e *Environment) packerEnvironment() ([]string, error) {
+	if key := e.Config.GCPKey.Reveal(); key != "" {
+		return []string{"GOOGLE_CREDENTIALS=" + key}, nil
+	}
+	if file := e.Config.GCPCredentials; file != "" {
+		return []string{"GOOGLE_APPLICATION_CREDENTIALS=" + file}, nil
+	}
+	return nil, &fault.Error{Code: fault.Usage, Message: "no credentials for Google Cloud",
+		Expected: "GCP_SERVICE_ACCOUNT_KEY, or GOOGLE_APPLICATION_CREDENTIALS of a workload identity", Got: "neither"}
 }
 
 // taggedCheckout: "in production a dirty tree, or a tag that is not at HEAD, stops the release".
@@ -87,7 +113,8 @@ func (e *Environment) taggedCheckout(ctx context.Context, tag release.Tag) (*Che
 	if err := tagAtHead(ctx, e.Root, tag, head.Hash); err != nil {
 		return nil, err
 	}
-	c := &Checkout{Commit: head.Hash, Time: head.Time, Policies: filepath.Join(e.Root, "policies"), Catalog: filepath.Join(e.Root, catalog.Path)}
+	c := &Checkout{Commit: head.Hash, Time: head.Time, Policies: filepath.Join(e.Root, "policies"),
+		Catalog: filepath.Join(e.Root, catalog.Path), Notes: filepath.Join(e.Root, releases.Dir)}
 	if e.Config.CatalogPath != "" {
 		c.Catalog = filepath.Join(e.Root, e.Config.CatalogPath)
 	}

@@ -43,7 +43,7 @@ func production(t *testing.T, dir string, vars map[string]string) *environment.E
 	t.Helper()
 	cfg, err := config.Load(func(name string) (string, bool) { v, ok := vars[name]; return v, ok })
 	require.NoError(t, err)
-	e, err := environment.Production(dir, filepath.Join(dir, "dist"), cfg)
+	e, err := environment.Production(dir, filepath.Join(dir, "dist"), cfg, func(string) {})
 	require.NoError(t, err)
 	return e
 }
@@ -102,8 +102,9 @@ func TestProductionTrustsIntelAndNeedsAnIdentity(t *testing.T) {
 	_, err = e.Signing(t.Context(), release.Tag{}, nil)
 	require.Equal(t, fault.Usage, fault.CodeOf(err))
 	require.ErrorContains(t, err, "no identity to sign with")
-	_, err = e.Boot(t.Context(), release.Tag{}, release.Debug)
-	require.ErrorContains(t, err, "cannot boot nodes on GCP")
+	_, err = e.Cloud(t.Context(), nil)
+	require.Equal(t, fault.Usage, fault.CodeOf(err))
+	require.ErrorContains(t, err, "no project of Google Cloud")
 }
 
 func TestProductionTakesTheAppraisersAddressAndKey(t *testing.T) {
@@ -113,7 +114,7 @@ func TestProductionTakesTheAppraisersAddressAndKey(t *testing.T) {
 	require.Equal(t, "hidden", e.ITA.Key.Reveal())
 	require.NotContains(t, fmt.Sprintf("%+v", e), "hidden")
 
-	_, err := environment.Production(t.TempDir(), t.TempDir(), &config.Config{ITAKey: "hidden", ITAURL: "https://api.trustauthority.intel.com/appraisal/v2/attest"})
+	_, err := environment.Production(t.TempDir(), t.TempDir(), &config.Config{ITAKey: "hidden", ITAURL: "https://api.trustauthority.intel.com/appraisal/v2/attest"}, nil)
 	require.Equal(t, fault.Usage, fault.CodeOf(err), "before anything is built")
 	require.ErrorContains(t, err, "ITA_API_URL")
 }

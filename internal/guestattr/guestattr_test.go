@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -105,7 +107,7 @@ func metadata(t *testing.T, s *server) *guestattr.Metadata {
 	t.Helper()
 	h := httptest.NewServer(s)
 	t.Cleanup(h.Close)
-	return &guestattr.Metadata{Base: h.URL, HTTP: h.Client(), Wait: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }}
+	return &guestattr.Metadata{Host: h.Listener.Addr().String(), HTTP: h.Client(), Wait: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }}
 }
 
 func TestPublish(t *testing.T) {
@@ -130,6 +132,52 @@ func TestAttribute(t *testing.T) {
 	value, err = m.Attribute(t.Context(), "absent")
 	require.NoError(t, err)
 	require.Empty(t, value)
+}
+
+// absent is a network that comes up after some attempts.
+type absent struct {
+	http.RoundTripper
+	attempts *int
+}
+
+func (a absent) RoundTrip(r *http.Request) (*http.Response, error) {
+	if *a.attempts--; *a.attempts >= 0 {
+		return nil, errors.New("network is unreachable")
+	}
+	return a.RoundTripper.RoundTrip(r)
+}
+
+// At boot the network may be up later than the agent; only the deadline ends the wait.
+func TestWaitsForTheNetwork(t *testing.T) {
+	t.Parallel()
+	m, attempts := metadata(t, &server{}), 100
+	m.HTTP = &http.Client{Transport: absent{m.HTTP.Transport, &attempts}}
+	var longest time.Duration
+	m.Wait = func(ctx context.Context, d time.Duration) error { longest = max(longest, d); return ctx.Err() }
+	value, err := m.Attribute(t.Context(), "mero-nonce")
+	require.NoError(t, err)
+	require.Equal(t, "00ff", value)
+	require.Equal(t, 5*time.Second, longest)
+
+	ctx, cancel := context.WithCancel(t.Context())
+	attempts = 1 << 30
+	m.Wait = func(ctx context.Context, _ time.Duration) error { cancel(); return ctx.Err() }
+	_, err = m.Attribute(ctx, "mero-nonce")
+	require.ErrorContains(t, err, "unreachable")
+}
+
+func TestAnAttributeTooLarge(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int64
+	h := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked.Add(1)
+		_, _ = w.Write(make([]byte, 256<<10+1))
+	}))
+	t.Cleanup(h.Close)
+	m := &guestattr.Metadata{Host: h.Listener.Addr().String(), HTTP: h.Client(), Wait: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }}
+	_, err := m.Attribute(t.Context(), "mero-nonce")
+	require.ErrorContains(t, err, "more than 262144 bytes")
+	require.EqualValues(t, 1, asked.Load(), "it would be as large again")
 }
 
 func FuzzDecode(f *testing.F) {

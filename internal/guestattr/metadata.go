@@ -1,7 +1,9 @@
 package guestattr
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -10,19 +12,26 @@ import (
 	"time"
 )
 
-// Server is where a VM of Compute Engine finds its metadata.
-const Server = "http://metadata.google.internal"
+// Host is where a VM of Compute Engine finds its metadata, and HostVariable the
+// environment variable that names another place, "host:port", as Google's own
+// clients read it.
+const (
+	Host         = "metadata.google.internal"
+	HostVariable = "GCE_METADATA_HOST"
+)
 
 const (
 	callTimeout  = 10 * time.Second
-	attempts     = 6
+	attempts     = 6 // that the server refuses, overloaded
 	firstPause   = 250 * time.Millisecond
+	lastPause    = 5 * time.Second
 	maxAttribute = 256 << 10 // bytes of one instance attribute
 )
 
-// Metadata is a VM's metadata server, asked from inside.
+// Metadata is a VM's metadata server, asked from inside. While it cannot be
+// reached, as at boot before the network is up, calls wait until ctx ends.
 type Metadata struct {
-	Base string // Server
+	Host string // empty: the constant
 	HTTP *http.Client
 	Wait func(ctx context.Context, d time.Duration) error // nil: a timer
 }
@@ -57,24 +66,31 @@ func (m *Metadata) Publish(ctx context.Context, namespace, name string, report [
 	return nil
 }
 
-// call repeats a request, which is idempotent, while the server is overloaded.
+// call repeats a request, which is idempotent, while the server is overloaded or not there.
 func (m *Metadata) call(ctx context.Context, method, path, body string) (answer string, status int, err error) {
-	for attempt := range attempts {
+	refusals := 0
+	for pause := firstPause; ; pause = min(2*pause, lastPause) {
 		answer, status, err = m.once(ctx, method, path, body)
-		if err == nil && status != http.StatusTooManyRequests && status < http.StatusInternalServerError {
+		switch {
+		case err == nil && status != http.StatusTooManyRequests && status < http.StatusInternalServerError:
 			return answer, status, nil
+		case errors.Is(err, errTooLarge):
+			return "", status, err
+		case err == nil:
+			refusals++
 		}
-		if attempt+1 == attempts || m.wait(ctx, firstPause<<attempt) != nil {
-			break
+		if refusals == attempts || m.wait(ctx, pause) != nil {
+			return answer, status, err
 		}
 	}
-	return answer, status, err
 }
+
+var errTooLarge = fmt.Errorf("more than %d bytes", maxAttribute)
 
 func (m *Metadata) once(ctx context.Context, method, path, body string) (string, int, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, method, m.Base+"/computeMetadata/v1/instance/"+path, strings.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+cmp.Or(m.Host, Host)+"/computeMetadata/v1/instance/"+path, strings.NewReader(body))
 	if err != nil {
 		return "", 0, err
 	}
@@ -86,7 +102,7 @@ func (m *Metadata) once(ctx context.Context, method, path, body string) (string,
 	defer resp.Body.Close() //nolint:errcheck // read side
 	data, err := io.ReadAll(io.LimitReader(resp.Body, maxAttribute+1))
 	if err == nil && len(data) > maxAttribute {
-		err = fmt.Errorf("%s is larger than %d bytes", path, maxAttribute)
+		err = fmt.Errorf("%s: %w", path, errTooLarge)
 	}
 	return string(data), resp.StatusCode, err
 }

@@ -24,6 +24,11 @@ func (p Profile) Compare(observed tdx.Registers) []tdx.Difference {
 	return p.Registers().Compare(observed)
 }
 
+// Equal compares everything but the events, which only key services have.
+func (p Profile) Equal(o Profile) bool {
+	return p.Registers() == o.Registers() && p.Owners == o.Owners && p.Image == o.Image && p.Evidence == o.Evidence
+}
+
 // Change is one value that differs between two releases; empty means absent.
 type Change struct {
 	Profile  release.Profile

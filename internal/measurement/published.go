@@ -3,6 +3,7 @@ package measurement
 import (
 	"bytes"
 	"fmt"
+	"strings"
 
 	"github.com/calimero-network/mero-tee/internal/canonical"
 	"github.com/calimero-network/mero-tee/internal/fault"
@@ -98,4 +99,24 @@ func firstDifference(a, b []byte) int {
 		}
 	}
 	return n
+}
+
+// Reference is how the image is asked for: the container's repository by digest, the node image by name.
+func (i Image) Reference(f release.Family) (string, error) {
+	if f == release.Node {
+		return i.Name, nil
+	}
+	at := strings.LastIndex(i.Name, ":")
+	if at < 0 || strings.Contains(i.Name[at:], "/") {
+		return "", fmt.Errorf("image %q is not named repository:tag", i.Name)
+	}
+	return i.Name[:at] + "@" + i.Digest.String(), nil
+}
+
+// Rehashed is the profile of a key service whose compose file became another:
+// the events that follow from its hash change, and nothing else.
+func (p Profile) Rehashed(composeHash SHA256) Profile {
+	p.Image.ComposeHash = composeHash
+	p.Events = PredictEvents(composeHash)
+	return p
 }

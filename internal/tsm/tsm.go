@@ -27,8 +27,12 @@ const Measurements = "/sys/devices/virtual/misc/tdx_guest/measurements"
 // subsystem is configfs-tsm's directory of RTMRs, which never reached mainline.
 const subsystem = configfsi.TsmPrefix + "/rtmrs"
 
-// Open is the client of the TD that this process runs in.
-func Open() (configfsi.Client, error) {
+// Open is the client of the TD that this process runs in: the one that somebody
+// serves at the socket, or, when socket is empty, the kernel's.
+func Open(socket string) (configfsi.Client, error) {
+	if socket != "" {
+		return Dial(socket), nil
+	}
 	client, err := linuxtsm.MakeClient()
 	if err != nil {
 		return nil, fmt.Errorf("configfs-tsm: %w", err)

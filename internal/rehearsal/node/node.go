@@ -9,7 +9,6 @@ package node
 
 import (
 	"crypto/sha512"
-	"encoding/hex"
 	"fmt"
 
 	"github.com/google/go-configfs-tsm/configfs/configfsi"
@@ -40,8 +39,8 @@ func Boot(platform *tdxsim.Platform, profile release.Profile) (*Machine, error) 
 }
 
 // Boot starts a node from the image on the platform: firmware, loader, kernel.
-func (i Image) Boot(platform *tdxsim.Platform) (*Machine, error) {
-	td := platform.NewTD(tdx.Register(sha512.Sum384([]byte("rehearsal GCP firmware"))))
+func (i Image) Boot(platform *tdxsim.Platform, options ...tdxsim.TDOption) (*Machine, error) {
+	td := platform.NewTD(tdx.Register(sha512.Sum384([]byte("rehearsal GCP firmware"))), options...)
 	m := &Machine{TD: td, Log: tdxsim.NewEventLog(td)}
 	for _, e := range []struct {
 		rtmr int
@@ -50,7 +49,7 @@ func (i Image) Boot(platform *tdxsim.Platform) (*Machine, error) {
 		{0, "rehearsal VM shape c3-standard-4, secure boot off"},
 		{1, fmt.Sprintf("rehearsal shim and loader of %s", i.Version)},
 		{2, fmt.Sprintf("rehearsal kernel and initrd of %s", i.Version)},
-		{2, fmt.Sprintf("kernel_cmdline: root=/dev/mapper/root mero.profile=%s roothash=%s", i.Profile, i.verityRoot())},
+		{2, "kernel_cmdline: " + i.commandLine()},
 	} {
 		if err := m.Log.Measure(e.rtmr, evIPL, []byte(e.what)); err != nil {
 			return nil, err
@@ -59,21 +58,5 @@ func (i Image) Boot(platform *tdxsim.Platform) (*Machine, error) {
 	return m, nil
 }
 
-// verityRoot stands for the root hash of the image's file system.
-func (i Image) verityRoot() string {
-	sum := sha512.Sum512_256(fmt.Appendf(nil, "rehearsal root file system of %s %s", i.Version, i.Profile))
-	return hex.EncodeToString(sum[:])
-}
-
 // TSM is the machine's configfs-tsm, as its agent sees it.
 func (m *Machine) TSM() configfsi.Client { return tdxsim.TSM(m.TD, 4) }
-
-// Name is the simulated image's name, with its content id.
-func (i Image) Name() string {
-	return fmt.Sprintf("mero-tee-%s-%s-%s", i.Profile, i.Version, i.verityRoot()[:8])
-}
-
-// Digest stands for the digest of the disk image.
-func (i Image) Digest() [32]byte {
-	return sha512.Sum512_256(fmt.Appendf(nil, "rehearsal disk image of %s %s", i.Version, i.Profile))
-}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/calimero-network/mero-tee/internal/agent"
 	"github.com/calimero-network/mero-tee/internal/clientconfig"
 	"github.com/calimero-network/mero-tee/internal/dstack/guest"
 	"github.com/calimero-network/mero-tee/internal/fault"
@@ -109,15 +110,15 @@ func policyFile(t *testing.T, r tdx.Registers) string {
 }
 
 // askWith runs a mission with the client configuration and returns its report.
-func (m *machine) askWith(t *testing.T, config []byte) (Report, error) {
+func (m *machine) askWith(t *testing.T, config []byte) (*agent.Report, error) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "merod.toml")
 	require.NoError(t, os.WriteFile(path, config, 0o600))
-	mission := m.mission(t, "-config="+path)
+	o := m.options(t, "-config="+path)
 	pcs := local{tdxsim.NewPCS(m.pki, time.Now, m.platform)}
-	mission.http = &http.Client{Transport: split{pcs}}
+	o.node.HTTP = &http.Client{Transport: split{pcs}}
 	var out bytes.Buffer
-	err := mission.accomplish(t.Context(), &out)
+	err := o.run(t.Context(), &out)
 	return decode(t, out.Bytes()), err
 }
 
@@ -143,9 +144,12 @@ func TestKeyRelease(t *testing.T) {
 	m := boot(t)
 	r, err := m.askWith(t, m.service(t, m.registers()).TOML())
 	require.NoError(t, err)
-	require.True(t, r.KMS.Verified)
-	require.True(t, r.KMS.KeyReleased)
-	require.Equal(t, "UpToDate", r.KMS.TCB)
+	require.Len(t, r.Visits, 1)
+	v := r.Visits[0]
+	require.Equal(t, agent.ConfigAttribute, v.Name)
+	require.True(t, v.Verified)
+	require.True(t, v.KeyReleased)
+	require.Equal(t, "UpToDate", v.TCB)
 	m.proves(t, r, r.Nonce)
 }
 
@@ -158,9 +162,10 @@ func TestARefusalIsReported(t *testing.T) {
 	require.NoError(t, err)
 	r, err := m.askWith(t, config)
 	require.Equal(t, fault.Verification, fault.CodeOf(err))
-	require.Equal(t, wire.PolicyViolation, r.KMS.Refusal)
-	require.False(t, r.KMS.KeyReleased)
-	require.Equal(t, 10, r.ExitCode)
+	require.Equal(t, wire.PolicyViolation, r.Visits[0].Refusal.Tag)
+	require.Equal(t, http.StatusForbidden, r.Visits[0].Refusal.Status)
+	require.False(t, r.Visits[0].KeyReleased)
+	require.Equal(t, fault.Verification, r.ExitCode)
 }
 
 // A service of another release is not asked for anything but its proof.
@@ -171,6 +176,6 @@ func TestAnotherServiceIsNotAsked(t *testing.T) {
 	config.Attestation.AllowedComposeHashes = []string{strings.Repeat("ab", 32)}
 	r, err := m.askWith(t, config.TOML())
 	require.ErrorContains(t, err, "compose hash")
-	require.False(t, r.KMS.Verified)
-	require.Empty(t, r.KMS.Refusal, "no key was asked for")
+	require.False(t, r.Visits[0].Verified)
+	require.Nil(t, r.Visits[0].Refusal, "no key was asked for")
 }

@@ -1,18 +1,16 @@
 // Command mero-agent is the node agent of every profile: it measures the
-// profile into RTMR3, proves the TD by a quote, verifies the key service and
-// asks it for the node's key, and reports what it found.
+// profile into RTMR3, proves the TD by a quote, verifies key services and asks
+// them for the node's key, and reports what it found.
 //
 // Its promise: it extends RTMR3 once, it talks to no key service that it did
-// not verify against the configuration file, and no key leaves it.
+// not verify against its configuration, and no key leaves it.
 package main
 
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"os/signal"
 	"syscall"
@@ -20,38 +18,34 @@ import (
 
 	_ "golang.org/x/crypto/x509roots/fallback" // an image may hold no certificates
 
+	"github.com/calimero-network/mero-tee/internal/agent"
 	"github.com/calimero-network/mero-tee/internal/fault"
 	"github.com/calimero-network/mero-tee/internal/guestattr"
-	"github.com/calimero-network/mero-tee/internal/release"
-	"github.com/calimero-network/mero-tee/internal/tdx"
 	"github.com/calimero-network/mero-tee/internal/tsm"
 )
 
-// eventLog is where Linux shows the data behind ACPI's CCEL table.
-const eventLog = "/sys/firmware/acpi/tables/data/CCEL"
+const (
+	deadline       = 10 * time.Minute
+	reportPatience = 2 * time.Minute // for the report, when the deadline has passed too
+)
 
-const deadline = 10 * time.Minute
+// socketVariable names the unix socket of a simulated TD; hardware has none.
+const socketVariable = "MERO_TSM_SOCKET"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	ctx, cancel := context.WithTimeout(ctx, deadline)
-	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	code := run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr)
 	cancel()
 	stop()
 	os.Exit(code)
 }
 
 // run returns one of the exit codes of package fault.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	m, err := parse(args, stderr)
-	if errors.Is(err, flag.ErrHelp) {
+func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
+	err := work(ctx, args, getenv, stdout, stderr)
+	if errors.Is(err, errHelp) {
 		return int(fault.Success)
-	}
-	if err == nil {
-		m.tsm, err = tsm.Open()
-	}
-	if err == nil {
-		err = m.accomplish(ctx, stdout)
 	}
 	if err != nil {
 		_, _ = fmt.Fprintf(stderr, "[ERROR] %v\n", err)
@@ -59,41 +53,17 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return int(fault.CodeOf(err))
 }
 
-// parse reads the flags, which the image measures with its boot configuration.
-func parse(args []string, stderr io.Writer) (*mission, error) {
-	m := &mission{http: &http.Client{Timeout: time.Minute}, now: time.Now}
-	flags := flag.NewFlagSet("mero-agent", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	profile := flags.String("profile", "", "profile of the image: debug, debug-read-only or locked-read-only")
-	flags.StringVar(&m.nonce, "nonce", "", "32 bytes in hex that the quote must hold; random when empty")
-	flags.StringVar(&m.configFile, "config", "", "client configuration of merod (TOML or JSON); without it no key service is asked")
-	flags.StringVar(&m.eventLog, "event-log", eventLog, "the firmware's event log")
-	flags.BoolVar(&m.extended, "extended", false, "the profile was measured in an earlier run since boot")
-	metadata := flags.Bool("metadata", false, "take nonce and configuration from instance metadata, and report through guest attributes")
-	server := flags.String("metadata-server", guestattr.Server, "address of the metadata server")
-	root := flags.String("tdx-root-sha256", tdx.IntelRootSHA256, "digest of the one TDX root that is believed")
-	if err := flags.Parse(args); err != nil {
-		return nil, usage(err)
-	}
-	if flags.NArg() > 0 {
-		return nil, usage(fmt.Errorf("unexpected argument %q", flags.Arg(0)))
-	}
-	var err error
-	if m.profile, err = release.ParseProfile(*profile); err != nil {
-		return nil, err
-	}
-	if m.root, err = tdx.ParseRoot(*root); err != nil {
-		return nil, usage(err)
-	}
-	if *metadata {
-		m.metadata = &guestattr.Metadata{Base: *server, HTTP: &http.Client{Transport: &http.Transport{Proxy: nil}}}
-	}
-	return m, nil
-}
-
-func usage(err error) error {
-	if errors.Is(err, flag.ErrHelp) {
+func work(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
+	o, err := parse(args, stderr)
+	if err != nil {
 		return err
 	}
-	return &fault.Error{Code: fault.Usage, Message: "mero-agent", Err: err}
+	o.metadataHost = getenv(guestattr.HostVariable)
+	if o.node.TSM, err = tsm.Open(getenv(socketVariable)); err != nil {
+		return err
+	}
+	if o.measure {
+		return (&agent.Agent{TSM: o.node.TSM, Profile: o.node.Profile}).ExtendProfile()
+	}
+	return o.run(ctx, stdout)
 }

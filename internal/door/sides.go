@@ -1,0 +1,55 @@
+package door
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+
+	"github.com/calimero-network/mero-tee/internal/audit"
+	"github.com/calimero-network/mero-tee/internal/lane"
+	"github.com/calimero-network/mero-tee/internal/measurement"
+	"github.com/calimero-network/mero-tee/internal/migrate"
+	"github.com/calimero-network/mero-tee/internal/release"
+)
+
+// side audits a release and reads one profile of it.
+func (o *operator) side(ctx context.Context, name string, p release.Profile) (out migrate.Release, err error) {
+	if out.Tag, err = kmsTag(name); err != nil {
+		return out, err
+	}
+	err = o.reading(ctx, out.Tag, func(dir string) error {
+		published, err := lane.ReadMeasurements(dir)
+		if err != nil {
+			return err
+		}
+		out.Published = published.Profiles[p]
+		if out.Policy, err = lane.ReadPolicy(dir, p); err != nil {
+			return err
+		}
+		out.AppCompose, err = os.ReadFile(filepath.Join(dir, release.ComposeAsset(p)))
+		return err
+	})
+	return out, err
+}
+
+// reading audits a release and lets read look at its assets.
+func (o *operator) reading(ctx context.Context, tag release.Tag, read func(dir string) error) error {
+	dir, err := os.MkdirTemp("", "mero-tee-migrate-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
+	if err := o.audited(ctx, audit.Subject{Tag: tag}, "", dir); err != nil {
+		return err
+	}
+	return read(dir)
+}
+
+// node audits a node release, whose nodes are to be booted.
+func (o *operator) node(ctx context.Context, tag release.Tag) (out *measurement.Published, err error) {
+	err = o.reading(ctx, tag, func(dir string) error {
+		out, err = lane.ReadMeasurements(dir)
+		return err
+	})
+	return out, err
+}

@@ -1,0 +1,45 @@
+package node
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+
+	"github.com/calimero-network/mero-tee/internal/atomicfile"
+	"github.com/calimero-network/mero-tee/internal/nodeimage"
+	"github.com/calimero-network/mero-tee/internal/release"
+)
+
+// Images "makes" simulated images: there is nothing to them but their records.
+type Images struct {
+	Version release.Version
+	Dir     string // for the program that records speak of
+}
+
+var _ nodeimage.Images = Images{}
+
+// Content is the content id of the simulated image.
+func (s Images) Content(_ context.Context, p release.Profile) (string, error) {
+	return Image{Version: s.Version, Profile: p}.contentID(), nil
+}
+
+// Build returns the record.
+func (s Images) Build(_ context.Context, o nodeimage.Order) (*nodeimage.Record, error) {
+	return Image{Version: s.Version, Profile: o.Profile}.Record(o.Commit), nil
+}
+
+// Discard has nothing to delete.
+func (Images) Discard(context.Context, nodeimage.Order, bool) error { return nil }
+
+// Programs is a folder with the one program.
+func (s Images) Programs(context.Context, release.Profile) (string, error) {
+	if err := os.MkdirAll(s.Dir, 0o755); err != nil {
+		return "", err
+	}
+	return s.Dir, atomicfile.Write(filepath.Join(s.Dir, program), programBytes(), 0o755)
+}
+
+// Drift has no base image to compare.
+func (Images) Drift(context.Context) (string, error) {
+	return "simulated images have no base image", nil
+}

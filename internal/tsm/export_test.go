@@ -1,0 +1,4 @@
+package tsm
+
+// Handler is what Serve serves.
+var Handler = handler
