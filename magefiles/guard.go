@@ -8,8 +8,8 @@ import (
 	"github.com/calimero-network/mero-tee/internal/door"
 )
 
-// All runs guards 2, 3 and 4 for the release that the configuration names; it releases nothing.
-func (Guard) All(ctx context.Context) error { return door.Exit(door.Guards(ctx)) }
+// All runs guards 2, 3 and 4 for the release that the configuration or -tag names; it releases nothing. [-tag=…]
+func (Guard) All(ctx context.Context, tag *string) error { return door.Exit(door.Guards(ctx, tag)) }
 
 // Selftest runs each guard against a case in which it must fire.
 func (Guard) Selftest() error { return door.Exit(door.GuardSelfTest()) }

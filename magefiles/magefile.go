@@ -25,8 +25,10 @@ type Rehearse mg.Namespace
 
 // Aliases are the names that the spec's scripts had.
 var Aliases = map[string]any{
-	"BuildKMS":  KMS.Build,
-	"GenPolicy": KMS.Policy,
-	"Publish":   KMS.Publish,
-	"Audit":     KMS.Audit,
+	"BuildKMS":            KMS.Build,
+	"GenPolicy":           KMS.Policy,
+	"Publish":             KMS.Publish,
+	"Audit":               KMS.Audit,
+	"BuildNode":           Node.Build,
+	"CollectMeasurements": Node.Measure,
 }

@@ -27,8 +27,24 @@ func (Release) Prerelease(ctx context.Context, tag *string) error {
 	return d.Report()
 }
 
-// Plan prints the steps of a KMS release and what each waits for; it changes nothing.
-func (Release) Plan() error { return door.Exit(door.Plan(os.Stdout)) }
+// Node releases the node images: version, Packer build, measure, MRTDs, SBOM, checksums, sign, publish, audit, E2E, catalog, promote. [-tag=mero-tee-vX.Y.Z]
+func (Release) Node(ctx context.Context, tag *string) error {
+	ctx, d := door.Open(ctx, "release:node", door.Whole(), door.Tag(tag))
+	defer d.Close()
+	mg.CtxDeps(ctx, Node.Promote)
+	return d.Report()
+}
+
+// NodePrerelease runs the steps of a node release up to its E2E and stops; `node:catalog` and `node:promote` finish it after an approval. [-tag=mero-tee-vX.Y.Z]
+func (Release) NodePrerelease(ctx context.Context, tag *string) error {
+	ctx, d := door.Open(ctx, "release:nodePrerelease", door.Whole(), door.Tag(tag))
+	defer d.Close()
+	mg.CtxDeps(ctx, Node.E2e)
+	return d.Report()
+}
+
+// Plan prints the steps of a release and what each waits for; it changes nothing. [-tag=…: a node release's shows that family's]
+func (Release) Plan(tag *string) error { return door.Exit(door.Plan(os.Stdout, tag)) }
 
 // Status prints what the ledger holds of a release; it changes nothing. [-tag=…] [-json]
 func (Release) Status(tag *string, json *bool) error {

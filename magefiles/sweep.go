@@ -8,5 +8,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/door"
 )
 
-// Sweep lists what interrupted runs left at the cloud providers; with -apply it deletes that. [-apply]
-func Sweep(ctx context.Context, apply *bool) error { return door.Exit(door.Sweep(ctx, apply)) }
+// Sweep lists what interrupted runs left at the cloud providers; with -apply it deletes that, with -unexpired also what may still be in use. [-apply] [-unexpired]
+func Sweep(ctx context.Context, apply, unexpired *bool) error {
+	return door.Exit(door.Sweep(ctx, apply, unexpired))
+}

@@ -20,6 +20,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/check"
 	"github.com/calimero-network/mero-tee/internal/fault"
 	"github.com/calimero-network/mero-tee/internal/release"
+	"github.com/calimero-network/mero-tee/internal/tdx"
 )
 
 // Asset is one file of a release as its host lists it.
@@ -43,6 +44,8 @@ type Subject struct {
 	Trust      root.TrustedMaterial
 	TDXRoot    [32]byte // SHA-256 of the one TDX root that a key service may believe
 	Quick      bool     // only checksums, signatures and measurements
+
+	Collateral tdx.CollateralSource // for the quotes of a node release; without one they are not verified again, and that is said
 }
 
 // Report is what was found.
@@ -68,7 +71,7 @@ func Release(ctx context.Context, src Source, dir string, s Subject) (*Report, e
 	}
 	a.checksums()
 	a.signatures()
-	a.contents()
+	a.contents(ctx)
 	return a.report, nil
 }
 

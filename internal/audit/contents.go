@@ -1,7 +1,7 @@
 package audit
 
 import (
-	"slices"
+	"context"
 
 	"github.com/calimero-network/mero-tee/internal/canonical"
 	"github.com/calimero-network/mero-tee/internal/check"
@@ -16,23 +16,20 @@ import (
 const maxSBOM = 64 << 20
 
 // contents reads what the assets say and compares what they say of each other.
-func (a *auditor) contents() {
+func (a *auditor) contents(ctx context.Context) {
 	published, err := a.measurements()
 	a.add(check.Of("measurements", err))
-	switch {
-	case len(a.Tag.Family.Assets()) == 1: // the measurements were all
-		return
-	case a.Quick:
-		a.add(check.Skip("contents", "a quick check does not read the policies, the compose files and the SBOM"))
+	if a.Quick {
+		a.add(check.Skip("contents", "a quick check reads no other asset than the measurements"))
 		return
 	}
 	if a.Tag.Family == release.KMS {
 		a.policies()
 		a.composeFiles(published)
+	} else {
+		a.nodeImages(ctx, published)
 	}
-	if slices.Contains(a.Tag.Family.Assets(), release.SBOMAsset) {
-		a.add(check.Of("SBOM", a.sbom()))
-	}
+	a.add(check.Of("SBOM", a.sbom()))
 }
 
 func (a *auditor) measurements() (*measurement.Published, error) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
@@ -17,12 +18,17 @@ import (
 	"github.com/sigstore/sigstore-go/pkg/root"
 	"github.com/stretchr/testify/require"
 
+	"github.com/calimero-network/mero-tee/internal/agent"
 	"github.com/calimero-network/mero-tee/internal/audit"
+	"github.com/calimero-network/mero-tee/internal/boot"
 	"github.com/calimero-network/mero-tee/internal/check"
 	"github.com/calimero-network/mero-tee/internal/checksum"
 	"github.com/calimero-network/mero-tee/internal/compose"
 	"github.com/calimero-network/mero-tee/internal/measurement"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/network"
+	sim "github.com/calimero-network/mero-tee/internal/rehearsal/node"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/sigstore"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/sign"
 	"github.com/calimero-network/mero-tee/internal/tdx"
@@ -165,6 +171,11 @@ func judgeSource(t testing.TB, src audit.Source, s audit.Subject) *audit.Report 
 		s.Trust = trust(t, local)
 	}
 	s.Repository, s.TDXRoot = repository, tdxRoot
+	if s.Tag.Family == release.Node && s.Collateral == nil {
+		h, err := nodes()
+		require.NoError(t, err)
+		s.TDXRoot, s.Collateral = h.root, tdx.NewCollateral(h.client)
+	}
 	report, err := audit.Release(t.Context(), src, t.TempDir(), s)
 	require.NoError(t, err)
 	return report
@@ -191,7 +202,7 @@ func stage(dir string, tag release.Tag, change edit) error {
 	}
 	s := &stager{dir: dir, tag: tag, change: change, images: map[release.Profile]measurement.Image{}, hashes: map[release.Profile]measurement.SHA256{}}
 	if tag.Family == release.Node {
-		return s.nodeMeasurements()
+		return s.nodeRelease()
 	}
 	for _, profile := range release.Profiles() {
 		if err := s.profile(profile); err != nil {
@@ -207,6 +218,8 @@ type stager struct {
 	change edit
 	images map[release.Profile]measurement.Image
 	hashes map[release.Profile]measurement.SHA256
+
+	digests []measurement.SHA256 // of a node release's records
 }
 
 func (s *stager) write(name string, content []byte) ([]byte, error) {
@@ -292,22 +305,131 @@ func (s *stager) rest() error {
 	return nil
 }
 
-func (s *stager) nodeMeasurements() error {
+// nodes is the simulated hardware under the node releases of the tests.
+var nodes = sync.OnceValues(func() (*hardware, error) {
+	pki, err := tdxsim.NewPKI([]byte(strings.Repeat("a", 32)))
+	if err != nil {
+		return nil, err
+	}
+	h := &hardware{}
+	if h.platform, err = pki.NewPlatform(0); err != nil {
+		return nil, err
+	}
+	n := network.New() // lives as long as the tests
+	for _, host := range tdxsim.Hosts() {
+		if err := n.Handle(host, tdxsim.NewPCS(pki, time.Now, h.platform)); err != nil {
+			return nil, err
+		}
+	}
+	h.root, h.client = pki.RootSHA256(), &http.Client{Transport: n.Transport()}
+	h.verifier, err = tdx.NewVerifier(tdx.Config{Root: h.root, Collateral: tdx.NewCollateral(h.client)})
+	return h, err
+})
+
+type hardware struct {
+	platform *tdxsim.Platform
+	root     [32]byte
+	client   *http.Client
+	verifier *tdx.Verifier
+}
+
+// nodeRelease writes records, evidence, measurements and SBOM of simulated images.
+func (s *stager) nodeRelease() error {
+	h, err := nodes()
+	if err != nil {
+		return err
+	}
 	p := &measurement.Published{SchemaVersion: measurement.SchemaVersion, Family: release.Node, Tag: s.tag, Commit: commit,
 		Profiles: map[release.Profile]measurement.Profile{}}
 	for _, profile := range release.Profiles() {
-		r := registersOf(profile)
-		p.Profiles[profile] = measurement.Profile{MRTD: r.MRTD, RTMR0: r.RTMR0, RTMR1: r.RTMR1, RTMR2: r.RTMR2, RTMR3: &r.RTMR3,
-			Owners: measurement.OwnersOf(release.Node),
-			Image:  measurement.Image{Name: "mero-tee-" + string(profile), Digest: measurement.Sum([]byte(profile))},
-			Evidence: measurement.Evidence{Quote: measurement.Sum([]byte("quote")), EventLog: measurement.Sum([]byte("log")),
-				Collateral: measurement.Sum([]byte("collateral")), Boots: 2}}
+		if p.Profiles[profile], err = s.nodeProfile(h, sim.Image{Version: s.tag.Version, Profile: profile}); err != nil {
+			return err
+		}
 	}
 	data, err := p.Encode()
-	if err == nil {
-		_, err = s.write(release.MeasurementsAsset, data)
+	if err != nil {
+		return err
 	}
+	if _, err := s.write(release.MeasurementsAsset, data); err != nil {
+		return err
+	}
+	document, err := nodeDocument(s.digests, s.tag.Version)
+	if err != nil {
+		return err
+	}
+	_, err = s.write(release.SBOMAsset, document)
 	return err
+}
+
+func (s *stager) nodeProfile(h *hardware, image sim.Image) (measurement.Profile, error) {
+	record, err := image.Record(commit).Encode()
+	if err != nil {
+		return measurement.Profile{}, err
+	}
+	if record, err = s.write(release.RecordAsset(image.Profile), record); err != nil {
+		return measurement.Profile{}, err
+	}
+	s.digests = append(s.digests, measurement.Sum(record))
+	e := &boot.Evidence{SchemaVersion: boot.SchemaVersion, Profile: image.Profile, Image: image.Name(), Collateral: measurement.Sum([]byte("collateral"))}
+	for range 2 {
+		b, err := h.boot(image)
+		if err != nil {
+			return measurement.Profile{}, err
+		}
+		e.Boots = append(e.Boots, b)
+	}
+	seen, err := e.Observe(context.Background(), h.verifier)
+	if err != nil {
+		return measurement.Profile{}, err
+	}
+	data, err := e.Encode()
+	if err != nil {
+		return measurement.Profile{}, err
+	}
+	if _, err := s.write(release.EvidenceAsset(image.Profile), data); err != nil {
+		return measurement.Profile{}, err
+	}
+	return e.Published(seen, measurement.Image{Name: image.Name(), Digest: measurement.Sum(record)}), nil
+}
+
+func (h *hardware) boot(image sim.Image) (boot.Boot, error) {
+	m := agent.Mission{Nonce: agent.NewNonce()}
+	published := &measurement.Published{Tag: release.Tag{Family: release.Node, Version: image.Version}}
+	report, err := sim.Nodes{Platform: h.platform, HTTP: h.client, TDXRoot: h.root}.Boot(context.Background(), published, image.Profile, m)
+	if err != nil {
+		return boot.Boot{}, err
+	}
+	o, err := boot.Observe(context.Background(), h.verifier, image.Profile, m.Nonce, report)
+	if err != nil {
+		return boot.Boot{}, err
+	}
+	return o.Record(time.Unix(1_800_000_000, 0), nil)
+}
+
+// nodeDocument is an SBOM of three images with one package each.
+func nodeDocument(images []measurement.SHA256, version release.Version) ([]byte, error) {
+	small, err := os.ReadFile("../sbom/testdata/small.spdx.json")
+	if err != nil {
+		return nil, err
+	}
+	var doc map[string]any
+	if err := json.Unmarshal(small, &doc); err != nil {
+		return nil, err
+	}
+	var packages, relations []any
+	for i, digest := range images {
+		root, inside := fmt.Sprintf("SPDXRef-image-%d", i), fmt.Sprintf("SPDXRef-package-%d", i)
+		packages = append(packages,
+			map[string]any{"SPDXID": root, "name": "mero-tee", "versionInfo": version.String(), "downloadLocation": "NOASSERTION",
+				"checksums": []any{map[string]any{"algorithm": "SHA256", "checksumValue": strings.TrimPrefix(digest.String(), "sha256:")}}},
+			map[string]any{"SPDXID": inside, "name": "simulated-base", "versionInfo": version.String(), "downloadLocation": "NOASSERTION"})
+		relations = append(relations,
+			map[string]any{"spdxElementId": "SPDXRef-DOCUMENT", "relatedSpdxElement": root, "relationshipType": "DESCRIBES"},
+			map[string]any{"spdxElementId": root, "relatedSpdxElement": inside, "relationshipType": "CONTAINS"})
+	}
+	doc["packages"], doc["relationships"] = packages, relations
+	delete(doc, "files")
+	return json.Marshal(doc)
 }
 
 func register(seed byte) tdx.Register {

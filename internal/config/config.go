@@ -65,6 +65,8 @@ type Config struct {
 	ITAKey         Secret // ITA_API_KEY
 	CosignPassword Secret // COSIGN_PASSWORD: read and reported; keyless signing has no use for it
 
+	GCPCredentials string // GOOGLE_APPLICATION_CREDENTIALS: a file, as a workload identity has it
+
 	GitHubToken       Secret // GITHUB_TOKEN
 	DstackKey         Secret // PHALA_CLOUD_API_KEY
 	TokenRequestURL   string // ACTIONS_ID_TOKEN_REQUEST_URL
@@ -91,7 +93,8 @@ func Load(lookup Lookup) (*Config, error) {
 		GCPProject: get("GCP_PROJECT_ID", ""), GCPZone: get("GCP_ZONE", ""), GCPFamily: get("GCP_IMAGE_FAMILY", ""),
 		Registry: get("GHCR_REGISTRY", "ghcr.io/calimero-network"), DstackURL: get("PHALA_DSTACK_URL", ""),
 		ITAURL: get("ITA_API_URL", ""), CatalogPath: get("COMPATIBILITY_CATALOG_PATH", ""),
-		GCPKey: secret("GCP_SERVICE_ACCOUNT_KEY"), RegistryToken: secret("GHCR_TOKEN"), ITAKey: secret("ITA_API_KEY"),
+		GCPCredentials: get("GOOGLE_APPLICATION_CREDENTIALS", ""),
+		GCPKey:         secret("GCP_SERVICE_ACCOUNT_KEY"), RegistryToken: secret("GHCR_TOKEN"), ITAKey: secret("ITA_API_KEY"),
 		CosignPassword: secret("COSIGN_PASSWORD"), GitHubToken: secret("GITHUB_TOKEN"), DstackKey: secret("PHALA_CLOUD_API_KEY"),
 		TokenRequestURL: get("ACTIONS_ID_TOKEN_REQUEST_URL", ""), TokenRequestToken: secret("ACTIONS_ID_TOKEN_REQUEST_TOKEN"),
 	}

@@ -31,6 +31,7 @@ const (
 type Console struct {
 	out     *output
 	subject string
+	quiet   bool
 }
 
 type output struct {
@@ -47,10 +48,24 @@ func New(w io.Writer, annotations bool) *Console {
 }
 
 // For returns a console whose lines name the step or command that speaks.
-func (c *Console) For(subject string) *Console { return &Console{out: c.out, subject: subject} }
+func (c *Console) For(subject string) *Console {
+	return &Console{out: c.out, subject: subject, quiet: c.quiet}
+}
+
+// Quiet returns a console that says only what must not be missed: warnings,
+// failures and what Noticef says.
+func (c *Console) Quiet() *Console { return &Console{out: c.out, subject: c.subject, quiet: true} }
+
+// Noticef reports progress that even a quiet console says, such as the beginning of minutes of compilation.
+func (c *Console) Noticef(format string, args ...any) {
+	(&Console{out: c.out, subject: c.subject}).Printf(Info, format, args...)
+}
 
 // Printf writes one event.
 func (c *Console) Printf(l Level, format string, args ...any) {
+	if c.quiet && (l == Info || l == Pass) {
+		return
+	}
 	text := strings.TrimRight(fmt.Sprintf(format, args...), "\n")
 	if c.subject != "" {
 		text = c.subject + ": " + text

@@ -16,9 +16,11 @@ import (
 	"github.com/magefile/mage/mg"
 
 	"github.com/calimero-network/mero-tee/internal/console"
+	"github.com/calimero-network/mero-tee/internal/environment"
 	"github.com/calimero-network/mero-tee/internal/fault"
-	"github.com/calimero-network/mero-tee/internal/kmsrelease"
+	"github.com/calimero-network/mero-tee/internal/lane"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
+	"github.com/calimero-network/mero-tee/internal/release"
 )
 
 // Door is one target's way into the session of its command.
@@ -32,8 +34,9 @@ type session struct {
 	console  *console.Console
 	progress *console.Progress
 	world    io.Closer
-	release  *kmsrelease.Release
+	lane     *lane.Lane
 	run      *pipeline.Run
+	part     string // of the steps of a target, the only one that is wanted
 	mu       sync.Mutex
 	failure  error // the first one
 }
@@ -46,6 +49,7 @@ type Option func(*options)
 type options struct {
 	tag   string
 	whole bool
+	part  string
 }
 
 // Tag sets the release's tag; nil leaves it to the configuration.
@@ -59,6 +63,9 @@ func Tag(tag *string) Option {
 
 // Whole says that the target stands for the whole release, not for one step of it.
 func Whole() Option { return func(o *options) { o.whole = true } }
+
+// Profile restricts the steps that there are for each profile to one of them; nil means all.
+func Profile(profile *string) Option { return func(o *options) { o.part = Value(profile) } }
 
 // Open enters the session in ctx, or opens one for this command. Its errors
 // are kept and returned by Perform, so that a target stays a straight line.
@@ -82,41 +89,58 @@ func Console() *console.Console {
 }
 
 func (s *session) open(ctx context.Context, target string, o options) error {
-	p, err := here()
+	if o.part != "" {
+		if _, err := release.ParseProfile(o.part); err != nil {
+			return err
+		}
+	}
+	tag, env, world, err := s.enter(ctx, familyOf(target, o.tag), o.tag)
 	if err != nil {
 		return err
 	}
-	cfg, err := configuration(o.tag)
+	s.world, s.part = world, o.part
+	l, graph, err := openLane(ctx, env, tag, s.console)
 	if err != nil {
 		return err
 	}
-	tag, err := tagOf(o.tag, cfg)
-	if err != nil {
-		return err
-	}
-	env, world, err := environmentOf(ctx, p, cfg, s.console)
-	if err != nil {
-		return err
-	}
-	s.world = world
-	if s.release, err = kmsrelease.Open(ctx, env, tag, s.console); err != nil {
-		return err
-	}
+	s.lane = l
 	s.progress = s.console.Progress(console.IsTerminal(os.Stderr))
-	s.run = &pipeline.Run{Graph: s.release.Graph(), Ledger: s.release.Ledger, Console: s.console, Progress: s.progress}
+	s.run = &pipeline.Run{Graph: graph, Ledger: l.Ledger, Console: s.console, Progress: s.progress}
 	if !o.whole {
 		s.run.Only = target
 	}
 	return nil
 }
 
-// Perform runs this door's step, unless the session has already failed to open.
+// enter opens the world in which the tag is released.
+func (s *session) enter(ctx context.Context, f release.Family, flag string) (release.Tag, *environment.Environment, io.Closer, error) {
+	p, err := here()
+	if err != nil {
+		return release.Tag{}, nil, nil, err
+	}
+	cfg, err := configuration(p, f, flag)
+	if err != nil {
+		return release.Tag{}, nil, nil, err
+	}
+	tag, err := tagOf(f, flag, cfg)
+	if err != nil {
+		return release.Tag{}, nil, nil, err
+	}
+	env, world, err := environmentOf(ctx, p, cfg, s.console)
+	return tag, env, world, err
+}
+
+// Perform runs this door's steps, unless the session has already failed to open.
 func (d *Door) Perform(ctx context.Context) error {
 	s := d.session
 	if s.run == nil {
 		return Exit(s.failure)
 	}
-	return s.fail(d.step, s.run.Perform(ctx, d.step))
+	part := ""
+	if len(s.run.Graph.Target(d.step)) > 1 {
+		part = s.part
+	}
+	return s.fail(d.step, s.run.PerformTarget(ctx, d.step, part))
 }
 
 // Report closes a whole release: what was released, where it lies, how long
@@ -126,7 +150,7 @@ func (d *Door) Report() error {
 	if s.failure != nil {
 		return Exit(s.failure)
 	}
-	return s.fail(d.step, s.release.Report(s.run))
+	return s.fail(d.step, s.lane.Report(s.run))
 }
 
 // Print copies a staged asset to w.
@@ -135,7 +159,7 @@ func (d *Door) Print(w io.Writer, asset string) error {
 	if s.failure != nil {
 		return Exit(s.failure)
 	}
-	return s.fail(d.step, s.release.Print(w, asset))
+	return s.fail(d.step, s.lane.Print(w, asset))
 }
 
 // Close ends the session if this door opened it.
@@ -148,8 +172,8 @@ func (d *Door) Close() {
 		s.progress.Close()
 	}
 	var errs []error
-	if s.release != nil {
-		errs = append(errs, s.release.Close())
+	if s.lane != nil {
+		errs = append(errs, s.lane.Close())
 	}
 	if s.world != nil {
 		errs = append(errs, s.world.Close())

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/magefile/mage/mg"
@@ -14,6 +15,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/console"
 	"github.com/calimero-network/mero-tee/internal/fault"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
+	"github.com/calimero-network/mero-tee/internal/release"
 )
 
 // Mage looks for an exit code on the outermost error only.
@@ -67,24 +69,27 @@ func TestBlockedAloneIsPrinted(t *testing.T) {
 func TestTagOf(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
-		flag string
-		cfg  config.Config
-		want string // empty: a usage error
+		family release.Family
+		flag   string
+		cfg    config.Config
+		want   string // empty: a usage error
 	}{
-		"the flag's":                   {"mero-kms-v1.2.3", config.Config{KMSVersion: "9.9.9"}, "mero-kms-v1.2.3"},
-		"the workflow's":               {"", config.Config{Actions: true, RefName: "mero-kms-v1.2.3-rc.1", KMSVersion: "9.9.9"}, "mero-kms-v1.2.3-rc.1"},
-		"the flag before the workflow": {"mero-kms-v1.0.0", config.Config{Actions: true, RefName: "main"}, "mero-kms-v1.0.0"},
-		"the variable's":               {"", config.Config{KMSVersion: "1.2.3"}, "mero-kms-v1.2.3"},
-		"a ref outside of Actions":     {"", config.Config{RefName: "mero-kms-v5.0.0", KMSVersion: "1.2.3"}, "mero-kms-v1.2.3"},
-		"a branch's workflow":          {"", config.Config{Actions: true, RefName: "main", KMSVersion: "1.2.3"}, ""},
-		"nothing":                      {"", config.Config{}, ""},
-		"the other family":             {"mero-tee-v1.2.3", config.Config{}, ""},
-		"not a tag":                    {"v1.2.3", config.Config{}, ""},
-		"a path":                       {"mero-kms-v1.2.3/../x", config.Config{}, ""},
+		"the flag's":                   {release.KMS, "mero-kms-v1.2.3", config.Config{KMSVersion: "9.9.9"}, "mero-kms-v1.2.3"},
+		"the workflow's":               {release.KMS, "", config.Config{Actions: true, RefName: "mero-kms-v1.2.3-rc.1", KMSVersion: "9.9.9"}, "mero-kms-v1.2.3-rc.1"},
+		"the flag before the workflow": {release.KMS, "mero-kms-v1.0.0", config.Config{Actions: true, RefName: "main"}, "mero-kms-v1.0.0"},
+		"the variable's":               {release.KMS, "", config.Config{KMSVersion: "1.2.3"}, "mero-kms-v1.2.3"},
+		"a node's":                     {release.Node, "", config.Config{KMSVersion: "1.2.3", TEEVersion: "3.2.1"}, "mero-tee-v3.2.1"},
+		"a ref outside of Actions":     {release.KMS, "", config.Config{RefName: "mero-kms-v5.0.0", KMSVersion: "1.2.3"}, "mero-kms-v1.2.3"},
+		"a branch's workflow":          {release.KMS, "", config.Config{Actions: true, RefName: "main", KMSVersion: "1.2.3"}, ""},
+		"nothing":                      {release.KMS, "", config.Config{}, ""},
+		"the other family":             {release.KMS, "mero-tee-v1.2.3", config.Config{}, ""},
+		"the other family's node":      {release.Node, "mero-kms-v1.2.3", config.Config{}, ""},
+		"not a tag":                    {release.KMS, "v1.2.3", config.Config{}, ""},
+		"a path":                       {release.KMS, "mero-kms-v1.2.3/../x", config.Config{}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			tag, err := tagOf(tc.flag, &tc.cfg)
+			tag, err := tagOf(tc.family, tc.flag, &tc.cfg)
 			if tc.want == "" {
 				require.Equal(t, fault.Usage, fault.CodeOf(err))
 				return
@@ -95,27 +100,53 @@ func TestTagOf(t *testing.T) {
 	}
 }
 
+func TestFamilyOf(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		target, tag string
+		want        release.Family
+	}{
+		"a step":                   {"kms:sign", "", release.KMS},
+		"a node step":              {"node:sign", "", release.Node},
+		"a whole node release":     {"release:node", "", release.Node},
+		"a look":                   {"release:status", "", release.KMS},
+		"a look at a node release": {"release:status", "mero-tee-v1.0.0", release.Node},
+		"a step keeps its family":  {"kms:sign", "mero-tee-v1.0.0", release.KMS},
+		"so does a release":        {"release:kms", "mero-tee-v1.0.0", release.KMS},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			require.Equal(t, tc.want, familyOf(tc.target, tc.tag))
+		})
+	}
+}
+
 // Not parallel: it changes the environment of the process.
 func TestConfigurationFollowsTheTag(t *testing.T) {
 	for _, name := range []string{"MERO_ENVIRONMENT", "MERO_KMS_VERSION", "MERO_TEE_VERSION", "GITHUB_ACTIONS"} {
 		t.Setenv(name, "")
 	}
+	p := place{dist: t.TempDir()}
 	for tag, want := range map[string][2]string{
 		"":                     {"0.1.0", "0.1.0"},
 		"mero-kms-v3.2.1-rc.4": {"3.2.1-rc.4", "3.2.1"}, // "an RC is matched by the version it is a candidate for"
-		"mero-tee-v3.2.1":      {"0.1.0", "0.1.0"},
+		"mero-tee-v3.2.1":      {"3.2.0", "3.2.1"},
 	} {
-		cfg, err := configuration(tag)
+		f := release.KMS
+		if strings.HasPrefix(tag, "mero-tee") {
+			f = release.Node
+		}
+		cfg, err := configuration(p, f, tag)
 		require.NoError(t, err)
 		require.Equal(t, want, [2]string{cfg.KMSVersion, cfg.TEEVersion}, tag)
 	}
 	t.Setenv("MERO_KMS_VERSION", "7.0.0")
-	cfg, err := configuration("mero-kms-v3.2.1")
+	cfg, err := configuration(p, release.KMS, "mero-kms-v3.2.1")
 	require.NoError(t, err)
 	require.Equal(t, "7.0.0", cfg.KMSVersion, "guard 2 must see what the repository says")
 	t.Setenv("MERO_ENVIRONMENT", config.Production)
 	t.Setenv("MERO_KMS_VERSION", "")
-	cfg, err = configuration("mero-kms-v3.2.1")
+	cfg, err = configuration(p, release.KMS, "mero-kms-v3.2.1")
 	require.NoError(t, err)
 	require.Empty(t, cfg.KMSVersion, "production makes nothing up")
 }

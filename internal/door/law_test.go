@@ -8,6 +8,7 @@ import (
 	"go/parser"
 	"go/token"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/calimero-network/mero-tee/internal/console"
 	"github.com/calimero-network/mero-tee/internal/kmsrelease"
+	"github.com/calimero-network/mero-tee/internal/noderelease"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
 )
 
@@ -65,18 +67,33 @@ func TestALedgerGateHoldsWhereMageDoesNot(t *testing.T) {
 	require.Empty(t, published, "nothing is published after a guard has failed")
 }
 
-// Mage orders and the ledger gates; the two must say the same.
+// Mage orders and the ledger gates; the two must say the same. Steps that there
+// are for each profile are one target.
 func TestEachTargetsDepsAreItsStepsNeeds(t *testing.T) {
 	t.Parallel()
-	deps := targetDeps(t, "../../magefiles/kms.go")
-	graph := (*kmsrelease.Release)(nil).Graph()
-	require.NoError(t, graph.Check())
-	require.Len(t, deps, len(graph), "one target for each step")
-	for _, step := range graph {
-		got, ok := deps[step.Name]
-		require.True(t, ok, "no target opens the door of %s", step.Name)
-		require.ElementsMatch(t, step.Needs, got, "mg.CtxDeps of %s", step.Name)
+	for file, graph := range map[string]pipeline.Graph{"kms": kmsrelease.Plan(), "node": noderelease.Plan()} {
+		deps := targetDeps(t, "../../magefiles/"+file+".go", file)
+		require.NoError(t, graph.Check())
+		needs := map[string][]string{}
+		for _, step := range graph {
+			target := step.Target()
+			needs[target] = append(needs[target], targets(step.Needs)...)
+			require.Contains(t, deps, target, "no target opens the door of %s", step.Name)
+		}
+		require.Len(t, deps, len(needs), "one target for each step, or for the steps of all profiles")
+		for target, want := range needs {
+			slices.Sort(want)
+			require.ElementsMatch(t, slices.Compact(want), deps[target], "mg.CtxDeps of %s", target)
+		}
 	}
+}
+
+func targets(steps []string) []string {
+	out := make([]string, len(steps))
+	for i, s := range steps {
+		out[i] = pipeline.Step{Name: s}.Target()
+	}
+	return out
 }
 
 // Law 2: "a target is a door of at most five lines".
@@ -105,42 +122,74 @@ func parse(t *testing.T, file string) (*token.FileSet, *ast.File) {
 	return set, parsed
 }
 
-// targetDeps maps the step that each target of namespace KMS opens to the
-// steps of the targets in its mg.CtxDeps.
-func targetDeps(t *testing.T, file string) map[string][]string {
+// targetDeps maps the step that each target of a namespace opens to the steps
+// of the targets in its mg.CtxDeps. A function outside of the namespace stands
+// for the target that it calls.
+func targetDeps(t *testing.T, file, namespace string) map[string][]string {
 	t.Helper()
 	_, parsed := parse(t, file)
-	out := map[string][]string{}
+	out, stands := map[string][]string{}, map[string]string{}
 	for _, decl := range parsed.Decls {
 		f, ok := decl.(*ast.FuncDecl)
 		if !ok {
 			continue
 		}
-		step, needs := "", []string{}
-		ast.Inspect(f, func(n ast.Node) bool {
-			call, ok := n.(*ast.CallExpr)
-			if !ok {
-				return true
-			}
-			switch name(call.Fun) {
-			case "door.Open":
-				step, _ = strconv.Unquote(call.Args[1].(*ast.BasicLit).Value)
-			case "mg.CtxDeps":
-				for _, arg := range call.Args[1:] {
-					needs = append(needs, strings.ToLower(strings.ReplaceAll(name(arg), ".", ":")))
-				}
-			}
-			return true
-		})
-		require.Equal(t, "kms:"+strings.ToLower(f.Name.Name), step, "a target opens its own door")
+		step, needs := read(f)
+		if f.Recv == nil {
+			stands[f.Name.Name] = step
+			continue
+		}
+		require.Equal(t, namespace+":"+strings.ToLower(f.Name.Name), step, "a target opens its own door")
 		out[step] = needs
+	}
+	for step, needs := range out {
+		for i, need := range needs {
+			if target, ok := stands[need]; ok {
+				out[step][i] = target
+			}
+		}
 	}
 	return out
 }
 
+// read finds the step whose door a function opens, or the target that it calls, and what it waits for.
+func read(f *ast.FuncDecl) (step string, needs []string) {
+	ast.Inspect(f, func(n ast.Node) bool {
+		call, ok := n.(*ast.CallExpr)
+		if !ok {
+			return true
+		}
+		switch called := name(call.Fun); {
+		case called == "door.Open":
+			step, _ = strconv.Unquote(call.Args[1].(*ast.BasicLit).Value)
+		case called == "mg.CtxDeps":
+			for _, arg := range call.Args[1:] {
+				needs = append(needs, strings.ReplaceAll(name(arg), ".", ":"))
+			}
+		case f.Recv == nil:
+			step = strings.ReplaceAll(called, ".", ":")
+		}
+		return true
+	})
+	return step, needs
+}
+
+// name is "X.Sel" in lower case of a selector, of one on a composite literal
+// too, and the plain name of a function.
 func name(e ast.Expr) string {
-	if s, ok := e.(*ast.SelectorExpr); ok {
-		return s.X.(*ast.Ident).Name + "." + s.Sel.Name
+	switch e := e.(type) {
+	case *ast.Ident:
+		return e.Name
+	case *ast.SelectorExpr:
+		x := e.X
+		if literal, ok := x.(*ast.CompositeLit); ok {
+			x = literal.Type
+		}
+		if id, ok := x.(*ast.Ident); ok && id.Name != "mg" && id.Name != "door" {
+			return strings.ToLower(id.Name + "." + e.Sel.Name)
+		} else if ok {
+			return id.Name + "." + e.Sel.Name
+		}
 	}
 	return ""
 }

@@ -6,11 +6,16 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/calimero-network/mero-tee/internal/config"
 	"github.com/calimero-network/mero-tee/internal/console"
 	"github.com/calimero-network/mero-tee/internal/environment"
 	"github.com/calimero-network/mero-tee/internal/fault"
+	"github.com/calimero-network/mero-tee/internal/kmsrelease"
+	"github.com/calimero-network/mero-tee/internal/lane"
+	"github.com/calimero-network/mero-tee/internal/noderelease"
+	"github.com/calimero-network/mero-tee/internal/pipeline"
 	"github.com/calimero-network/mero-tee/internal/rehearsal"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
@@ -41,17 +46,18 @@ func here() (place, error) {
 
 // configuration reads the variables. In a rehearsal the repository's version
 // variables follow the tag that is asked for, unless they are set.
-func configuration(tag string) (*config.Config, error) {
+func configuration(p place, f release.Family, flag string) (*config.Config, error) {
 	cfg, err := config.Load(os.LookupEnv)
 	if err != nil || cfg.Environment != config.Rehearsal {
 		return cfg, err
 	}
-	version := release.Version{Minor: 1} // what a rehearsal releases when nobody says otherwise
-	if t, err := release.ParseTag(tag); err == nil && t.Family == release.KMS {
-		version = t.Version
+	tag, err := release.ParseTag(cmp.Or(flag, string(f)+"-v"+cfg.Version(f)))
+	if err != nil || tag.Family != f {
+		tag = release.Tag{Family: f} // the tag itself is judged by tagOf
 	}
-	cfg.KMSVersion = cmp.Or(cfg.KMSVersion, version.String())
-	cfg.TEEVersion = cmp.Or(cfg.TEEVersion, version.Final().String())
+	kms, tee := rehearsal.Versions(p.dist, tag)
+	cfg.KMSVersion = cmp.Or(cfg.KMSVersion, kms.String())
+	cfg.TEEVersion = cmp.Or(cfg.TEEVersion, tee.String())
 	return cfg, nil
 }
 
@@ -59,7 +65,7 @@ func configuration(tag string) (*config.Config, error) {
 // the one place that tells the two apart.
 func environmentOf(ctx context.Context, p place, cfg *config.Config, c *console.Console) (*environment.Environment, io.Closer, error) {
 	if cfg.Environment == config.Production {
-		env, err := environment.Production(p.root, p.dist, cfg)
+		env, err := environment.Production(p.root, p.dist, cfg, func(line string) { c.Infof("%s", line) })
 		return env, io.NopCloser(nil), err
 	}
 	world, err := rehearsal.Open(ctx, p.root, p.dist, cfg, c)
@@ -70,22 +76,61 @@ func environmentOf(ctx context.Context, p place, cfg *config.Config, c *console.
 	return world.Env, world, nil
 }
 
-// tagOf is the tag to release: the flag's, the workflow's, or that of MERO_KMS_VERSION.
-func tagOf(flag string, cfg *config.Config) (release.Tag, error) {
+// tagOf is the tag to release: the flag's, the workflow's, or that of the family's version variable.
+func tagOf(f release.Family, flag string, cfg *config.Config) (release.Tag, error) {
 	name := flag
 	if name == "" && cfg.Actions {
 		name = cfg.RefName
 	}
 	if name == "" {
-		name = string(release.KMS) + "-v" + cfg.KMSVersion
+		name = string(f) + "-v" + cfg.Version(f)
 	}
-	return kmsTag(name)
+	return tagIn(f, name)
 }
 
-func kmsTag(name string) (release.Tag, error) {
+// kmsTag reads the tag of a key service release.
+func kmsTag(name string) (release.Tag, error) { return tagIn(release.KMS, name) }
+
+func tagIn(f release.Family, name string) (release.Tag, error) {
 	tag, err := release.ParseTag(name)
-	if err == nil && tag.Family != release.KMS {
-		err = &fault.Error{Code: fault.Usage, Message: "not a tag of the key service", Expected: "mero-kms-vX.Y.Z", Got: name}
+	if err == nil && tag.Family != f {
+		err = &fault.Error{Code: fault.Usage, Message: "not a tag of " + f.Title(), Expected: string(f) + "-vX.Y.Z", Got: name}
 	}
 	return tag, err
+}
+
+// familyOf is the family that a target releases: its namespace says so, or, for
+// a target that serves both, the tag.
+func familyOf(target, tag string) release.Family {
+	if strings.HasPrefix(target, "node:") || target == "release:node" || target == "release:nodePrerelease" {
+		return release.Node
+	}
+	if t, err := release.ParseTag(tag); err == nil && !strings.HasPrefix(target, "kms:") && target != "release:kms" {
+		return t.Family
+	}
+	return release.KMS
+}
+
+// openLane opens the release of a tag and gives its steps.
+func openLane(ctx context.Context, env *environment.Environment, tag release.Tag, c *console.Console) (*lane.Lane, pipeline.Graph, error) {
+	if tag.Family == release.Node {
+		r, err := noderelease.Open(ctx, env, tag, c)
+		if err != nil {
+			return nil, nil, err
+		}
+		return r.Lane, r.Graph(), nil
+	}
+	r, err := kmsrelease.Open(ctx, env, tag, c)
+	if err != nil {
+		return nil, nil, err
+	}
+	return r.Lane, r.Graph(), nil
+}
+
+// planOf is the graph of a family's releases, to be looked at.
+func planOf(f release.Family) pipeline.Graph {
+	if f == release.Node {
+		return noderelease.Plan()
+	}
+	return kmsrelease.Plan()
 }

@@ -12,6 +12,8 @@ import (
 	"github.com/calimero-network/mero-tee/internal/environment"
 	"github.com/calimero-network/mero-tee/internal/fault"
 	"github.com/calimero-network/mero-tee/internal/github"
+	"github.com/calimero-network/mero-tee/internal/release"
+	"github.com/calimero-network/mero-tee/internal/tdx"
 )
 
 // operator is a stranger with a terminal: who uses releases and makes none.
@@ -28,7 +30,7 @@ func openOperator(ctx context.Context) (*operator, error) {
 	if err != nil {
 		return nil, err
 	}
-	cfg, err := configuration("")
+	cfg, err := configuration(p, release.KMS, "")
 	if err != nil {
 		return nil, err
 	}
@@ -49,7 +51,7 @@ func (o *operator) audited(ctx context.Context, s audit.Subject, folder, dir str
 	if s.Trust, err = o.env.Trust(ctx); err != nil {
 		return err
 	}
-	s.Repository, s.TDXRoot = o.env.Config.Repository, o.env.TDXRoot
+	s.Repository, s.TDXRoot, s.Collateral = o.env.Config.Repository, o.env.TDXRoot, tdx.NewCollateral(o.env.Client())
 	var src audit.Source = audit.Folder{Dir: folder}
 	if folder == "" {
 		src = &audit.GitHub{Client: o.github, Tag: s.Tag.String()}

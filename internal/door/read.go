@@ -14,14 +14,15 @@ import (
 	"github.com/calimero-network/mero-tee/internal/fault"
 	"github.com/calimero-network/mero-tee/internal/git"
 	"github.com/calimero-network/mero-tee/internal/guard"
-	"github.com/calimero-network/mero-tee/internal/kmsrelease"
+	"github.com/calimero-network/mero-tee/internal/lane"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
-// Plan writes the step graph of a KMS release.
-func Plan(w io.Writer) error {
-	return report("release:plan", (*kmsrelease.Release)(nil).Graph().Plan(w))
+// Plan writes the step graph of a release of the tag's family.
+func Plan(w io.Writer, tag *string) error {
+	f := familyOf("release:plan", Value(tag))
+	return report("release:plan", planOf(f).Plan(w))
 }
 
 // Status writes what the ledger of a tag holds, as a table or as JSON.
@@ -34,15 +35,16 @@ func status(w io.Writer, flag string, asJSON bool) error {
 	if err != nil {
 		return err
 	}
-	cfg, err := configuration(flag)
+	f := familyOf("release:status", flag)
+	cfg, err := configuration(p, f, flag)
 	if err != nil {
 		return err
 	}
-	tag, err := tagOf(flag, cfg)
+	tag, err := tagOf(f, flag, cfg)
 	if err != nil {
 		return err
 	}
-	states, err := (*kmsrelease.Release)(nil).Graph().Status(kmsrelease.Dir(p.dist, tag))
+	states, err := planOf(f).Status(lane.Dir(p.dist, tag))
 	if err != nil {
 		return err
 	}
@@ -108,23 +110,23 @@ func GuardDocs(ctx context.Context, base string) error {
 	return report("guard:docs", results.Err())
 }
 
-// Guards runs guards 2, 3 and 4 alone.
-func Guards(ctx context.Context) error { return report("guard:all", guards(ctx)) }
+// Guards runs guards 2, 3 and 4 alone, for the release of a tag.
+func Guards(ctx context.Context, tag *string) error {
+	return report("guard:all", guards(ctx, Value(tag)))
+}
 
-func guards(ctx context.Context) error {
+func guards(ctx context.Context, tag string) error {
 	s := &session{console: Console()}
 	d := &Door{session: s, outer: true}
 	defer d.Close()
-	if err := s.open(ctx, "guard:all", options{}); err != nil {
+	if err := s.open(ctx, "guard:all", options{tag: tag}); err != nil {
 		return err
 	}
-	results, err := s.release.Guards(ctx)
+	results, err := s.lane.Guards(ctx)
 	if err != nil {
 		return err
 	}
-	if s.release.Tag.Stable() {
-		results = results.Strict()
-	}
+	results = s.lane.Judged(results)
 	results.Print(s.console)
 	return results.Err()
 }
@@ -137,7 +139,7 @@ func up(ctx context.Context, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	cfg, err := configuration("")
+	cfg, err := configuration(p, release.KMS, "")
 	if err != nil {
 		return err
 	}

@@ -10,9 +10,8 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/calimero-network/mero-tee/internal/atomicfile"
-	"github.com/calimero-network/mero-tee/internal/canonical"
 	"github.com/calimero-network/mero-tee/internal/image"
+	"github.com/calimero-network/mero-tee/internal/lane"
 	"github.com/calimero-network/mero-tee/internal/measurement"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
 	"github.com/calimero-network/mero-tee/internal/release"
@@ -40,8 +39,8 @@ func (r *Release) build(ctx context.Context, w *pipeline.Work) error {
 		return err
 	}
 	indexes, err := image.Build(image.Options{
-		Dockerfile: filepath.Join(r.Env.Root, "docker/mero-kms/Dockerfile"), Context: r.work(contextDir),
-		Version: r.Tag.Version, Revision: r.Checkout.Commit, Source: r.sourceURL(), Epoch: r.Checkout.Time})
+		Dockerfile: filepath.Join(r.Env.Root, "docker/mero-kms/Dockerfile"), Context: r.Work(contextDir),
+		Version: r.Tag.Version, Revision: r.Checkout.Commit, Source: r.SourceURL(), Epoch: r.Checkout.Time})
 	if err != nil {
 		return err
 	}
@@ -56,7 +55,7 @@ func (r *Release) build(ctx context.Context, w *pipeline.Work) error {
 	if err := r.layout(indexes[r.Env.Config.Profile]); err != nil {
 		return err
 	}
-	return writeJSON(r.work(imagesFile), pushed)
+	return lane.WriteJSON(r.Work(imagesFile), pushed)
 }
 
 func (r *Release) compile(ctx context.Context) error {
@@ -64,14 +63,14 @@ func (r *Release) compile(ctx context.Context) error {
 	for _, platform := range image.Platforms() {
 		g.Go(func() error {
 			_, err := image.Compile(ctx, image.CompileOptions{Root: r.Env.Root, Package: "./docker/mero-kms", Name: binaryName,
-				GOARCH: platform.Architecture, OutDir: r.work(contextDir)})
+				GOARCH: platform.Architecture, OutDir: r.Work(contextDir)})
 			return err
 		})
 	}
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	return image.PinProfiles(r.work(contextDir))
+	return image.PinProfiles(r.Work(contextDir))
 }
 
 func (r *Release) push(ctx context.Context, w *pipeline.Work, profile release.Profile, index v1.ImageIndex) (measurement.SHA256, error) {
@@ -99,7 +98,7 @@ func (r *Release) push(ctx context.Context, w *pipeline.Work, profile release.Pr
 }
 
 func (r *Release) layout(index v1.ImageIndex) error {
-	dir := r.work(layoutDir)
+	dir := r.Work(layoutDir)
 	if err := os.RemoveAll(dir); err != nil {
 		return err
 	}
@@ -110,8 +109,6 @@ func (r *Release) remote() image.Remote {
 	return image.Remote{Transport: r.Env.Transport, Auth: r.Env.RegistryAuth}
 }
 
-func (r *Release) sourceURL() string { return "https://github.com/" + r.Env.Config.Repository }
-
 // imageTag is the image's human name, {registry}/mero-kms:{version}-{profile}.
 func (r *Release) imageTag(p release.Profile) (name.Tag, error) {
 	return name.NewTag(fmt.Sprintf("%s/mero-kms:%s-%s", r.Env.Config.Registry, r.Tag.Version, p), name.StrictValidation)
@@ -120,24 +117,5 @@ func (r *Release) imageTag(p release.Profile) (name.Tag, error) {
 // readImages reads back what the build step pushed.
 func (r *Release) readImages() (images, error) {
 	out := images{}
-	return out, readJSON(r.work(imagesFile), &out)
-}
-
-func readJSON(path string, v any) error {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	if err := canonical.Unmarshal(data, v); err != nil {
-		return fmt.Errorf("%s: %w", filepath.Base(path), err)
-	}
-	return nil
-}
-
-func writeJSON(path string, v any) error {
-	data, err := canonical.Marshal(v)
-	if err != nil {
-		return err
-	}
-	return atomicfile.Write(path, data, 0o644)
+	return out, lane.ReadJSON(r.Work(imagesFile), &out)
 }

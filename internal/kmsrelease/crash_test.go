@@ -21,7 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/calimero-network/mero-tee/internal/github"
-	"github.com/calimero-network/mero-tee/internal/kmsrelease"
+	"github.com/calimero-network/mero-tee/internal/lane"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
@@ -91,7 +91,7 @@ func (a accident) watchLedger(p *process) (err error) {
 		}
 		return time.Now()
 	}
-	p.release.Ledger, err = pipeline.OpenLedger(kmsrelease.Dir(a.Dist, stable), stable.String(), p.release.Checkout.Commit, clock)
+	p.release.Ledger, err = pipeline.OpenLedger(lane.Dir(a.Dist, stable), stable.String(), p.release.Checkout.Commit, clock)
 	p.run.Ledger = p.release.Ledger
 	return err
 }

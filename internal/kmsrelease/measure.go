@@ -12,6 +12,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/checksum"
 	"github.com/calimero-network/mero-tee/internal/compose"
 	"github.com/calimero-network/mero-tee/internal/image"
+	"github.com/calimero-network/mero-tee/internal/lane"
 	"github.com/calimero-network/mero-tee/internal/measurement"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
 	"github.com/calimero-network/mero-tee/internal/release"
@@ -26,11 +27,11 @@ func measureAssets() []string {
 }
 
 func (r *Release) measureInputs(context.Context) (pipeline.Digests, error) {
-	platform, err := fileDigest(r.Env.PlatformFile)
+	platform, err := lane.FileDigest(r.Env.PlatformFile)
 	if err != nil {
 		return nil, err
 	}
-	file, err := fileDigest(r.composeFile())
+	file, err := lane.FileDigest(r.composeFile())
 	return pipeline.Digests{"platform": platform, "compose": file, "tdx-root": hex.EncodeToString(r.Env.TDXRoot[:])}, err
 }
 
@@ -59,7 +60,7 @@ func (r *Release) measure(ctx context.Context, w *pipeline.Work) error {
 	if err != nil {
 		return err
 	}
-	if err := atomicfile.Write(filepath.Join(r.assets(), release.ComposeHashAsset), list, 0o644); err != nil {
+	if err := atomicfile.Write(filepath.Join(r.Assets(), release.ComposeHashAsset), list, 0o644); err != nil {
 		return err
 	}
 	return r.predict(pushed, hashes)
@@ -75,7 +76,7 @@ func (r *Release) inspect(ctx context.Context, pushed images) error {
 				return err
 			}
 			_, err = image.Inspect(ctx, tag.Context().Digest(pushed[profile].String()),
-				image.Expected{Profile: profile, Version: r.Tag.Version, Revision: r.Checkout.Commit, Source: r.sourceURL()}, r.remote())
+				image.Expected{Profile: profile, Version: r.Tag.Version, Revision: r.Checkout.Commit, Source: r.SourceURL()}, r.remote())
 			return err
 		})
 	}
@@ -89,7 +90,7 @@ func (r *Release) writeCompose(ctx context.Context, profile release.Profile, dig
 	if err != nil {
 		return hash, err
 	}
-	policy, _, err := checksum.Digest(filepath.Join(r.assets(), release.PolicyAsset(profile)))
+	policy, _, err := checksum.Digest(filepath.Join(r.Assets(), release.PolicyAsset(profile)))
 	if err != nil {
 		return hash, err
 	}
@@ -112,11 +113,11 @@ func (r *Release) writeCompose(ctx context.Context, profile release.Profile, dig
 	if err != nil {
 		return hash, err
 	}
-	return compose.Hash(app), atomicfile.Write(filepath.Join(r.assets(), release.ComposeAsset(profile)), app, 0o644)
+	return compose.Hash(app), atomicfile.Write(filepath.Join(r.Assets(), release.ComposeAsset(profile)), app, 0o644)
 }
 
 func (r *Release) assetURL(name string) string {
-	return r.sourceURL() + "/releases/download/" + r.Tag.String() + "/" + name
+	return r.SourceURL() + "/releases/download/" + r.Tag.String() + "/" + name
 }
 
 func (r *Release) predict(pushed images, hashes map[release.Profile][32]byte) error {
@@ -144,5 +145,5 @@ func (r *Release) predict(pushed images, hashes map[release.Profile][32]byte) er
 	if err != nil {
 		return err
 	}
-	return atomicfile.Write(filepath.Join(r.assets(), release.MeasurementsAsset), encoded, 0o644)
+	return atomicfile.Write(filepath.Join(r.Assets(), release.MeasurementsAsset), encoded, 0o644)
 }

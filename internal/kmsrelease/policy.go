@@ -27,7 +27,7 @@ func (r *Release) generatePolicies(_ context.Context, w *pipeline.Work) error {
 	if err != nil {
 		return err
 	}
-	evidence, err := r.readCounterpart()
+	evidence, err := r.counterpartEvidence()
 	if err != nil {
 		return err
 	}
@@ -50,9 +50,21 @@ func (r *Release) generatePolicies(_ context.Context, w *pipeline.Work) error {
 		if err != nil {
 			return err
 		}
-		if err := atomicfile.Write(filepath.Join(r.assets(), release.PolicyAsset(profile)), data, 0o644); err != nil {
+		if err := atomicfile.Write(filepath.Join(r.Assets(), release.PolicyAsset(profile)), data, 0o644); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// counterpartEvidence reads what the guards verified; nothing when the node family has no release yet.
+func (r *Release) counterpartEvidence() (policies.Evidence, error) {
+	data, err := os.ReadFile(r.CounterpartFile(release.MeasurementsAsset))
+	if os.IsNotExist(err) {
+		return policies.Evidence{}, nil
+	}
+	if err != nil {
+		return policies.Evidence{}, err
+	}
+	return policies.EvidenceOf(data)
 }

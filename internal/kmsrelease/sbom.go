@@ -15,16 +15,17 @@ import (
 // sbom lets syft read the image as it was pushed, and then compares the result
 // with what the Go linker wrote into the binaries of both architectures.
 func (r *Release) sbom(ctx context.Context, w *pipeline.Work) error {
-	syft, err := tool.Build(ctx, sbom.Program(r.Env.Root), func(line string) { w.Infof("%s", line) })
+	syft, err := tool.Build(ctx, sbom.Program(r.Env.Root), func(line string) { w.Noticef("%s", line) })
 	if err != nil {
 		return err
 	}
-	var platforms, binaries []string
+	var sources []sbom.Source
+	var binaries []string
 	for _, p := range image.Platforms() {
-		platforms = append(platforms, p.String())
-		binaries = append(binaries, r.work(contextDir, binaryName+"-linux-"+p.Architecture))
+		sources = append(sources, sbom.Image(r.Work(layoutDir), p.String()))
+		binaries = append(binaries, r.Work(contextDir, binaryName+"-linux-"+p.Architecture))
 	}
-	data, err := sbom.Generate(ctx, sbom.Options{Syft: syft, Layout: r.work(layoutDir), Platforms: platforms,
+	data, err := sbom.Generate(ctx, sbom.Options{Syft: syft, Sources: sources,
 		Name: binaryName, Version: r.Tag.Version.String(), Epoch: r.Checkout.Time})
 	if err != nil {
 		return err
@@ -32,5 +33,5 @@ func (r *Release) sbom(ctx context.Context, w *pipeline.Work) error {
 	if err := sbom.Check(data, binaries...); err != nil {
 		return err
 	}
-	return atomicfile.Write(filepath.Join(r.assets(), release.SBOMAsset), data, 0o644)
+	return atomicfile.Write(filepath.Join(r.Assets(), release.SBOMAsset), data, 0o644)
 }

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/calimero-network/mero-tee/internal/console"
 	"github.com/calimero-network/mero-tee/internal/fault"
 )
@@ -20,8 +22,8 @@ type Run struct {
 	Console  *console.Console
 	Progress *console.Progress // optional
 
-	// Only, when not empty, names the one step that may be performed; the
-	// others must already be in the ledger. That is how a single target
+	// Only, when not empty, names the one target whose steps may be performed;
+	// the others must already be in the ledger. That is how a single target
 	// "refuses, naming the missing step".
 	Only string
 
@@ -50,6 +52,57 @@ func (r *Run) Perform(ctx context.Context, name string) error {
 	return fault.At(name, err)
 }
 
+// PerformTarget performs the steps of a target side by side: all of them, or
+// only the one of that part. One that fails does not stop the others, whose
+// work is kept.
+func (r *Run) PerformTarget(ctx context.Context, target, part string) error {
+	steps := r.Graph.Target(target)
+	if part != "" {
+		step, ok := r.Graph.Step(Part(target, part))
+		if !ok {
+			return &fault.Error{Code: fault.Usage, Message: fmt.Sprintf("%s has no part %q", target, part)}
+		}
+		steps = []Step{step}
+	}
+	if len(steps) == 0 {
+		return &fault.Error{Code: fault.Usage, Message: fmt.Sprintf("there is no step %q", target)}
+	}
+	errs := make([]error, len(steps))
+	var wg sync.WaitGroup
+	for i, s := range steps {
+		wg.Go(func() { errs[i] = r.Perform(ctx, s.Name) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// All performs every step of the graph, each as soon as what it needs has
+// passed. The first failure ends the others.
+func (r *Run) All(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	passed := map[string]chan struct{}{}
+	for _, s := range r.Graph {
+		passed[s.Name] = make(chan struct{})
+	}
+	for _, s := range r.Graph {
+		g.Go(func() error {
+			for _, need := range s.Needs {
+				select {
+				case <-passed[need]:
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+			}
+			if err := r.Perform(ctx, s.Name); err != nil {
+				return err
+			}
+			close(passed[s.Name])
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
 func (r *Run) perform(ctx context.Context, step Step) (kept bool, err error) {
 	for _, need := range step.Needs {
 		if err := r.satisfied(ctx, need); err != nil {
@@ -66,7 +119,7 @@ func (r *Run) perform(ctx context.Context, step Step) (kept bool, err error) {
 		}
 		return done, err
 	}
-	if r.Only != "" && r.Only != step.Name {
+	if r.Only != "" && r.Only != step.Target() {
 		return false, notInLedger(r.Only, step.Name)
 	}
 	if err := r.unpublished(step, inputs); err != nil {
@@ -107,7 +160,7 @@ func (e *BlockedError) Error() string {
 
 func notInLedger(who, missing string) error {
 	return &fault.Error{Code: fault.General, Message: fmt.Sprintf("%s needs %s", who, missing), Err: &BlockedError{missing},
-		Hint: fmt.Sprintf("run `go tool mage %s` first, or the whole release", missing)}
+		Hint: fmt.Sprintf("run `go tool mage %s` first, or the whole release", Step{Name: missing}.Target())}
 }
 
 // holds says whether the ledger has the step as passed with these inputs and

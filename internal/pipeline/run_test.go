@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -150,6 +151,49 @@ func TestOnlyOneStepMayRun(t *testing.T) {
 	perform(t, r, "build")
 	r.Only = "sign"
 	perform(t, r, "build", "sign")
+}
+
+// parted is a target of three parts, the second of which fails, and one that needs them all.
+func parted(ran *sync.Map) pipeline.Graph {
+	var g pipeline.Graph
+	var needs []string
+	for _, part := range []string{"a", "b", "c"} {
+		name := pipeline.Part("build", part)
+		needs = append(needs, name)
+		g = append(g, pipeline.Step{Name: name, Do: func(context.Context, *pipeline.Work) error {
+			ran.Store(part, true)
+			if part == "b" {
+				return errors.New("no disk")
+			}
+			return nil
+		}})
+	}
+	return append(g, pipeline.Step{Name: "join", Needs: needs, Do: func(context.Context, *pipeline.Work) error { return nil }})
+}
+
+func TestPartsOfATarget(t *testing.T) {
+	t.Parallel()
+	var ran sync.Map
+	r := open(t, t.TempDir(), parted(&ran))
+	r.Only = "build"
+	require.NoError(t, r.PerformTarget(t.Context(), "build", "c"))
+	_, a := ran.Load("a")
+	require.False(t, a, "only the part that was asked for")
+	require.EqualError(t, r.PerformTarget(t.Context(), "build", ""), "build/b: no disk")
+	_, a = ran.Load("a")
+	require.True(t, a, "one that fails does not stop the others")
+	for name, want := range map[string]pipeline.Event{"build/a": pipeline.Passed, "build/b": pipeline.Failed, "build/c": pipeline.Passed} {
+		record, ok := r.Ledger.Latest(name)
+		require.True(t, ok, name)
+		require.Equal(t, want, record.Event, name)
+	}
+	err := r.Perform(t.Context(), "join")
+	require.ErrorContains(t, err, "needs build/b")
+	var f *fault.Error
+	require.ErrorAs(t, err, &f)
+	require.Contains(t, f.Hint, "go tool mage build`", "a target, not a part, is what one runs")
+	require.Equal(t, fault.Usage, fault.CodeOf(r.PerformTarget(t.Context(), "build", "d")))
+	require.Equal(t, fault.Usage, fault.CodeOf(r.PerformTarget(t.Context(), "nope", "")))
 }
 
 func TestCancelledStepIsNotPassed(t *testing.T) {

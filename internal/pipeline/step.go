@@ -10,6 +10,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/calimero-network/mero-tee/internal/console"
 )
@@ -34,6 +35,27 @@ type Step struct {
 
 	// Publishes marks the step after which the tag is public: from then on no step may run with other inputs.
 	Publishes bool
+}
+
+// Part names one of several steps that a target performs side by side, for
+// example "node:build/debug".
+func Part(target, part string) string { return target + "/" + part }
+
+// Target is the Mage target that performs the step.
+func (s Step) Target() string {
+	target, _, _ := strings.Cut(s.Name, "/")
+	return target
+}
+
+// Target lists the steps that a target performs, in the graph's order.
+func (g Graph) Target(name string) []Step {
+	var out []Step
+	for _, s := range g {
+		if s.Target() == name {
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
 // Work is what a running step has at hand.

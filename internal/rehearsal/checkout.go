@@ -3,34 +3,45 @@ package rehearsal
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 
 	"github.com/calimero-network/mero-tee/catalog"
+	"github.com/calimero-network/mero-tee/docs/releases"
+	"github.com/calimero-network/mero-tee/internal/atomicfile"
+	"github.com/calimero-network/mero-tee/internal/class"
+	"github.com/calimero-network/mero-tee/internal/config"
 	"github.com/calimero-network/mero-tee/internal/environment"
 	"github.com/calimero-network/mero-tee/internal/fault"
 	"github.com/calimero-network/mero-tee/internal/git"
 	"github.com/calimero-network/mero-tee/internal/github"
+	"github.com/calimero-network/mero-tee/internal/notes"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
-// checkout does what people would have done before they push the tag: the
-// pairs are declared in the catalog, the node releases that it lists are out,
-// their measurements are promoted into policies/, and the tag is pushed. A work
+// checkout does what people would have done before they push the tag. A work
 // tree with changes is welcome here.
 func (w *World) checkout(ctx context.Context, tag release.Tag) (*environment.Checkout, error) {
-	head, err := git.Head(ctx, w.Env.Root)
+	if tag.Family == release.Node {
+		return w.checkoutNode(ctx, tag)
+	}
+	return w.checkoutKMS(ctx, w.Env.Config, tag)
+}
+
+// checkoutKMS: the pairs are declared in the catalog, the node releases that it
+// lists are out, their measurements are promoted into policies/, and the tag is pushed.
+func (w *World) checkoutKMS(ctx context.Context, cfg *config.Config, tag release.Tag) (*environment.Checkout, error) {
+	c, err := w.head(ctx)
 	if err != nil {
 		return nil, err
 	}
-	c := &environment.Checkout{Commit: head.Hash, Time: head.Time,
-		Policies: filepath.Join(w.State, "repository", "policies"), Catalog: filepath.Join(w.State, "repository", catalog.File)}
-	node, err := release.ParseVersion(w.Env.Config.TEEVersion)
+	node, err := release.ParseVersion(cfg.TEEVersion)
 	if err != nil {
 		return nil, err
 	}
 	counterpart := release.Tag{Family: release.Node, Version: node}
-	if err := w.mergeCatalog(c.Catalog, tag, counterpart); err != nil {
+	if err := w.mergeCatalog(ctx, c.Catalog, tag, counterpart); err != nil {
 		return nil, err
 	}
 	nodes, err := listedNodes(c.Catalog, tag, counterpart)
@@ -39,17 +50,90 @@ func (w *World) checkout(ctx context.Context, tag release.Tag) (*environment.Che
 	}
 	published := make([][]byte, len(nodes))
 	for i, node := range nodes {
-		if published[i], err = w.seed(ctx, node, c); err != nil {
+		if published[i], err = w.seedNode(ctx, node, c); err != nil {
 			return nil, fault.At("rehearsal", err)
 		}
 	}
-	if err := w.mergePolicies(c.Policies, published); err != nil {
+	return c, w.merge(ctx, c, tag, published)
+}
+
+// checkoutNode: the key service that the node release is tested with is out,
+// the pair is declared in the catalog, and the tag is pushed.
+func (w *World) checkoutNode(ctx context.Context, tag release.Tag) (*environment.Checkout, error) {
+	kms, err := release.ParseVersion(w.Env.Config.KMSVersion)
+	if err != nil {
 		return nil, err
+	}
+	counterpart := release.Tag{Family: release.KMS, Version: kms}
+	if err := w.seedKMS(ctx, counterpart); err != nil {
+		return nil, fault.At("rehearsal", err)
+	}
+	c, err := w.head(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := w.mergeCatalog(ctx, c.Catalog, counterpart, tag); err != nil {
+		return nil, err
+	}
+	return c, w.merge(ctx, c, tag, nil)
+}
+
+// head is the work tree's commit, with the files that pull requests change kept elsewhere.
+func (w *World) head(ctx context.Context) (*environment.Checkout, error) {
+	head, err := git.Head(ctx, w.Env.Root)
+	if err != nil {
+		return nil, err
+	}
+	return &environment.Checkout{Commit: head.Hash, Time: head.Time,
+		Policies: filepath.Join(w.State, "repository", "policies"), Catalog: filepath.Join(w.State, "repository", catalog.File),
+		Notes: filepath.Join(w.State, "repository", "releases")}, nil
+}
+
+// merge is the pull requests, merged, and the push of the tag.
+func (w *World) merge(ctx context.Context, c *environment.Checkout, tag release.Tag, published [][]byte) error {
+	if err := w.mergePolicies(c.Policies, published); err != nil {
+		return err
 	}
 	if err := w.pushMain(ctx, c); err != nil {
+		return err
+	}
+	if err := w.writeNotes(ctx, c, tag); err != nil {
+		return err
+	}
+	return w.pushTag(ctx, tag, c.Commit)
+}
+
+// writeNotes is what people would have written for the release: the file of the
+// repository when there is one, else a statement that it is a rehearsal.
+func (w *World) writeNotes(ctx context.Context, c *environment.Checkout, tag release.Tag) error {
+	data, err := os.ReadFile(filepath.Join(w.Env.Root, releases.Path(tag)))
+	if errors.Is(err, fs.ErrNotExist) {
+		data, err = w.statement(ctx, c, tag)
+	}
+	if err != nil || data == nil {
+		return err
+	}
+	return atomicfile.Write(filepath.Join(c.Notes, releases.File(tag)), data, 0o644)
+}
+
+func (w *World) statement(ctx context.Context, c *environment.Checkout, tag release.Tag) ([]byte, error) {
+	client, err := w.client()
+	if err != nil {
 		return nil, err
 	}
-	return c, w.pushTag(ctx, tag, c.Commit)
+	tags, err := client.Tags(ctx)
+	if err != nil {
+		return nil, err
+	}
+	subject := class.Subject{Tag: tag, Commit: c.Commit, Tags: map[string]string{}}
+	for _, t := range tags {
+		subject.Tags[t.Name] = t.Commit
+	}
+	decided, err := class.Of(ctx, subject, class.Repository(w.Env.Root))
+	if err != nil {
+		return nil, nil //nolint:nilerr // the plan will say so; nobody could have written anything
+	}
+	return notes.Statement(tag, decided.Class, "This is a rehearsal: there is nothing to tell.", "REHEARSAL-1", class.GuardedRoots()...), nil
 }
 
 // pushMain is the branch with those pull requests merged. It loses no pair that
@@ -96,7 +180,8 @@ func (w *World) pushTag(ctx context.Context, tag release.Tag, commit string) err
 	return nil
 }
 
-// nextFree is the smallest version above tag's that no tag has.
+// nextFree is the smallest version above tag's that no tag has. A patch bump
+// would be a hotfix, which main's newer work cannot be.
 func nextFree(ctx context.Context, client *github.Client, tag release.Tag) (release.Tag, error) {
 	tags, err := client.Tags(ctx)
 	taken := map[string]bool{}
@@ -104,7 +189,7 @@ func nextFree(ctx context.Context, client *github.Client, tag release.Tag) (rele
 		taken[t.Name] = true
 	}
 	for {
-		tag.Version = tag.Version.NextPatch()
+		tag.Version = tag.Version.NextMinor()
 		if !taken[tag.String()] {
 			return tag, err
 		}

@@ -1,13 +1,13 @@
 package rehearsal_test
 
 import (
-	"crypto/rand"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/calimero-network/mero-tee/internal/agent"
 	"github.com/calimero-network/mero-tee/internal/ita"
+	"github.com/calimero-network/mero-tee/internal/measurement"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/tdx"
 )
@@ -19,15 +19,14 @@ func TestTheWorldAppraisesItsNodes(t *testing.T) {
 	w, err := open(t, dist)
 	require.NoError(t, err)
 	defer w.Close() //nolint:errcheck // test
-	tsm, err := w.Env.Boot(t.Context(), release.Tag{Family: release.Node, Version: release.Version{Minor: 1}}, release.Debug)
-	require.NoError(t, err)
-	var nonce [64]byte
-	_, _ = rand.Read(nonce[:])
-	quote, err := (&agent.Agent{TSM: tsm}).Quote(nonce)
-	require.NoError(t, err)
 	v, err := tdx.NewVerifier(tdx.Config{Root: w.Env.TDXRoot, Collateral: tdx.NewCollateral(w.Env.Client())})
 	require.NoError(t, err)
-	ours, err := v.Verify(t.Context(), quote, nonce)
+	published := &measurement.Published{Tag: release.Tag{Family: release.Node, Version: release.Version{Minor: 1}}}
+	mission := agent.Mission{Nonce: agent.NewNonce()}
+	report, err := w.Env.Nodes("ita", "ita", nil).Boot(t.Context(), published, release.Debug, mission)
+	require.NoError(t, err)
+	quote := report.Quote
+	ours, err := report.Verify(t.Context(), v, release.Debug, mission.Nonce)
 	require.NoError(t, err)
 	client, err := ita.New(w.Env.ITA)
 	require.NoError(t, err)

@@ -28,6 +28,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/console"
 	"github.com/calimero-network/mero-tee/internal/environment"
 	"github.com/calimero-network/mero-tee/internal/fault"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/gce"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/github"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/ita"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/network"
@@ -53,6 +54,9 @@ type World struct {
 	github   *github.Server
 	pki      *tdxsim.PKI
 	platform *tdxsim.Platform
+	cloud    func() (*gce.Server, error)
+	base     func() error // the base image of builds is there
+	sshPort  int          // of build VMs; set when the cloud is up
 	sigstore func() (*sigstore.Instance, error)
 	mu       sync.Mutex
 	closers  []func() error
@@ -70,7 +74,7 @@ func Open(ctx context.Context, root, dist string, cfg *config.Config, c *console
 		RegistryAuth: &authn.Basic{Username: "rehearsal", Password: token},
 		DstackURL:    "https://" + dstackHost + "/api/v1", DstackKey: token,
 		PlatformFile: filepath.Join(root, "internal/rehearsal/dstack/platform.json"),
-		Checkout:     w.checkout, Signing: w.signing, Trust: w.trust, Boot: w.boot,
+		Checkout:     w.checkout, Signing: w.signing, Trust: w.trust, Nodes: w.bootNodes, Cloud: w.cloudClient,
 	}
 	if err := w.start(ctx); err != nil {
 		return nil, errors.Join(err, w.Close())
@@ -80,7 +84,8 @@ func Open(ctx context.Context, root, dist string, cfg *config.Config, c *console
 
 func (w *World) start(ctx context.Context) error {
 	w.closing(w.Network.Close)
-	for _, f := range []func() error{w.lock, w.startTDX, w.startITA, w.startGitHub, w.startRegistry, w.startDstack} {
+	for _, f := range []func() error{w.lock, w.startTDX, w.startITA, w.startGitHub, w.startRegistry, w.startDstack,
+		func() error { return w.startCloud(ctx) }, func() error { return w.startImages(ctx) }} {
 		if err := f(); err != nil {
 			return err
 		}

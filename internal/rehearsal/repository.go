@@ -1,12 +1,16 @@
 package rehearsal
 
 import (
+	"cmp"
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
 
 	"github.com/calimero-network/mero-tee/catalog"
 	"github.com/calimero-network/mero-tee/internal/atomicfile"
+	"github.com/calimero-network/mero-tee/internal/github"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/policies"
 )
@@ -77,22 +81,15 @@ func (w *World) mergePolicies(dir string, published [][]byte) error {
 	return nil
 }
 
-// mergeCatalog is the pull request that declares the pair, merged. The key
-// service is declared with the node release before the counterpart too, as one
+// mergeCatalog is the pull request that declares the pair, merged. A key
+// service is declared with the node release before its counterpart too, as one
 // that nodes are upgraded under must be.
-func (w *World) mergeCatalog(path string, kms, node release.Tag) error {
-	source := w.Env.Config.CatalogPath
-	if source == "" {
-		source = catalog.Path
-	}
-	if !filepath.IsAbs(source) {
-		source = filepath.Join(w.Env.Root, source)
-	}
-	data, err := os.ReadFile(source)
+func (w *World) mergeCatalog(ctx context.Context, path string, kms, node release.Tag) error {
+	data, own, err := w.catalog(ctx)
 	if err != nil {
 		return err
 	}
-	if w.Env.Config.CatalogPath != "" { // somebody's own catalog is taken as it is
+	if own { // somebody's own catalog is taken as it is
 		return atomicfile.Write(path, data, 0o644)
 	}
 	c, err := catalog.Decode(data)
@@ -102,7 +99,7 @@ func (w *World) mergeCatalog(path string, kms, node release.Tag) error {
 	if c, err = catalog.Declare(c, catalog.PairOf(kms, node), "rehearsed pair"); err != nil {
 		return err
 	}
-	older := release.Tag{Family: release.Node, Version: before(node.Version)}
+	older := release.Tag{Family: release.Node, Version: before(kms.Version.Final())}
 	if c, err = catalog.Declare(c, catalog.PairOf(kms, older), "rehearsed older node release"); err != nil {
 		return err
 	}
@@ -110,6 +107,31 @@ func (w *World) mergeCatalog(path string, kms, node release.Tag) error {
 		return err
 	}
 	return atomicfile.Write(path, data, 0o644)
+}
+
+// catalog is the one of the work tree together with what was merged in this
+// rehearsal, or somebody's own, if COMPATIBILITY_CATALOG_PATH names one.
+func (w *World) catalog(ctx context.Context) (data []byte, own bool, err error) {
+	source := cmp.Or(w.Env.Config.CatalogPath, catalog.Path)
+	if !filepath.IsAbs(source) {
+		source = filepath.Join(w.Env.Root, source)
+	}
+	if data, err = os.ReadFile(source); err != nil || w.Env.Config.CatalogPath != "" {
+		return data, true, err
+	}
+	client, err := w.client()
+	if err != nil {
+		return nil, false, err
+	}
+	there, err := client.ReadFile(ctx, catalog.Path, "main")
+	if errors.Is(err, github.ErrNotFound) {
+		return data, false, nil
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	data, err = merged(there, data)
+	return data, false, err
 }
 
 // before is a final version that may have come before v.

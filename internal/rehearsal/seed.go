@@ -3,42 +3,78 @@ package rehearsal
 import (
 	"bytes"
 	"context"
+	"errors"
 	"path/filepath"
 
-	"github.com/calimero-network/mero-tee/internal/atomicfile"
-	"github.com/calimero-network/mero-tee/internal/checksum"
+	"github.com/calimero-network/mero-tee/internal/agent"
 	"github.com/calimero-network/mero-tee/internal/environment"
 	"github.com/calimero-network/mero-tee/internal/github"
-	"github.com/calimero-network/mero-tee/internal/publish"
+	"github.com/calimero-network/mero-tee/internal/kmsrelease"
+	"github.com/calimero-network/mero-tee/internal/lane"
+	"github.com/calimero-network/mero-tee/internal/noderelease"
+	"github.com/calimero-network/mero-tee/internal/pipeline"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/node"
 	"github.com/calimero-network/mero-tee/internal/release"
-	"github.com/calimero-network/mero-tee/internal/sign"
 )
 
-// seed releases the counterpart node image unless it is released, and returns
-// its published-mrtds.json. The registers come from verified quotes of
-// simulated nodes whose agents extended RTMR3 themselves.
-func (w *World) seed(ctx context.Context, tag release.Tag, c *environment.Checkout) ([]byte, error) {
+// seedNode releases a simulated node image, through production's own steps,
+// unless a node release of that tag is public, and returns its
+// published-mrtds.json. Its registers come from verified quotes of simulated
+// TDs whose agents measured the profile themselves.
+func (w *World) seedNode(ctx context.Context, tag release.Tag, c *environment.Checkout) ([]byte, error) {
 	client, err := w.client()
 	if err != nil {
 		return nil, err
 	}
-	if data, err := w.seeded(ctx, client, tag); err != nil || data != nil {
+	if data, err := published(ctx, client, tag); err != nil || data != nil {
 		return data, err
 	}
 	w.console.Infof("rehearsal: releasing the simulated counterpart %s", tag)
-	dir := filepath.Join(w.State, "seed", tag.String())
-	data, err := w.measureNodes(ctx, tag, c.Commit)
+	if _, err := w.sigstore(); err != nil { // makes the trusted root that verifiers want
+		return nil, err
+	}
+	r, err := noderelease.Open(ctx, w.simulated(tag, c), tag, w.console.For("rehearsal"))
 	if err != nil {
 		return nil, err
 	}
-	if err := atomicfile.Write(filepath.Join(dir, release.MeasurementsAsset), data, 0o644); err != nil {
+	defer r.Close() //nolint:errcheck // what was released is read back below
+	run := &pipeline.Run{Graph: simulatedSteps(r), Ledger: r.Ledger, Console: r.Console.Quiet()}
+	if err := run.All(ctx); err != nil {
 		return nil, err
 	}
-	return data, w.releaseNode(ctx, client, tag, c, dir)
+	return published(ctx, client, tag)
 }
 
-// seeded returns the measurements of the counterpart if it is public, nil otherwise.
-func (w *World) seeded(ctx context.Context, client *github.Client, tag release.Tag) ([]byte, error) {
+// simulated is the environment in which images are made and booted in this process.
+func (w *World) simulated(tag release.Tag, c *environment.Checkout) *environment.Environment {
+	env := *w.Env
+	env.Dist = filepath.Join(w.State, "seed")
+	env.Images = node.Images{Version: tag.Version, Dir: filepath.Join(env.Dist, "programs")}
+	env.Nodes = w.simulatedNodes
+	env.Checkout = func(ctx context.Context, tag release.Tag) (*environment.Checkout, error) {
+		return c, errors.Join(w.writeNotes(ctx, c, tag), w.pushTag(ctx, tag, c.Commit))
+	}
+	return &env
+}
+
+// simulatedSteps are the steps that make a release and prove it: without the
+// guards, which want a counterpart, and without what comes after the audit.
+func simulatedSteps(r *noderelease.Release) pipeline.Graph {
+	var out pipeline.Graph
+	for _, s := range r.Graph() {
+		switch s.Target() {
+		case "node:e2e", "node:catalog", "node:promote":
+			continue
+		case "node:version":
+			s.Do, s.Inputs, s.Outputs = r.Decide, nil, r.WorkFiles(lane.PlanFile)
+		}
+		out = append(out, s)
+	}
+	return append(out, pipeline.Step{Name: "node:promote", Title: "promoting the release", Needs: []string{"node:audit"}, Do: r.Promote})
+}
+
+// published are the measurements of a release that is public, nil otherwise.
+func published(ctx context.Context, client *github.Client, tag release.Tag) ([]byte, error) {
 	releases, err := client.Releases(ctx)
 	if err != nil {
 		return nil, err
@@ -58,40 +94,33 @@ func (w *World) seeded(ctx context.Context, client *github.Client, tag release.T
 	return nil, nil
 }
 
-// releaseNode signs and publishes through production's own packages.
-func (w *World) releaseNode(ctx context.Context, client *github.Client, tag release.Tag, c *environment.Checkout, dir string) error {
-	if err := w.pushTag(ctx, tag, c.Commit); err != nil {
-		return err
-	}
-	if _, err := checksum.Write(dir, release.Node.Assets()); err != nil {
-		return err
-	}
-	signing, err := w.signing(ctx, tag, c)
+// seedKMS releases the key service that a node release is tested with, by the
+// key service's own pipeline, unless it is public.
+func (w *World) seedKMS(ctx context.Context, tag release.Tag) error {
+	client, err := w.client()
 	if err != nil {
 		return err
 	}
-	trust, err := w.trust(ctx)
+	if data, err := published(ctx, client, tag); err != nil || data != nil {
+		return err
+	}
+	w.console.Infof("rehearsal: releasing the counterpart %s first", tag)
+	env, cfg := *w.Env, *w.Env.Config
+	kms, tee := Versions("", tag)
+	cfg.KMSVersion, cfg.TEEVersion = kms.String(), tee.String()
+	env.Config, env.Nodes = &cfg, w.simulatedNodes
+	env.Checkout = func(ctx context.Context, tag release.Tag) (*environment.Checkout, error) {
+		return w.checkoutKMS(ctx, &cfg, tag)
+	}
+	r, err := kmsrelease.Open(ctx, &env, tag, w.console.For("rehearsal"))
 	if err != nil {
 		return err
 	}
-	v, err := sign.NewVerifier(trust, sign.Identity{Repository: w.Env.Config.Repository, Workflow: tag.Family.Workflow(), Tag: tag, Commit: c.Commit})
-	if err != nil {
-		return err
-	}
-	signer := func(ctx context.Context) (*sign.Signer, error) { return sign.NewSigner(ctx, signing) }
-	if _, err := sign.Files(ctx, signer, v, dir, release.Node.SignedAssets()); err != nil {
-		return err
-	}
-	p := &publish.Publisher{GitHub: client}
-	draft, _, err := p.Fill(ctx, publish.Plan{Tag: tag, Commit: c.Commit, Title: tag.String(),
-		Notes: "> " + Banner + "\n\nThe counterpart that a rehearsed KMS release needs.\n", Dir: dir, Names: release.Node.ExpectedAssets()})
-	if err != nil {
-		return err
-	}
-	public, err := p.MakePublic(ctx, draft)
-	if err != nil || !tag.Stable() {
-		return err
-	}
-	_, err = p.Promote(ctx, public, publish.Digests(draft))
-	return err
+	run := &pipeline.Run{Graph: r.Graph(), Ledger: r.Ledger, Console: r.Console.Quiet()}
+	return errors.Join(run.All(ctx), r.Close())
+}
+
+// simulatedNodes boots simulated images in this process.
+func (w *World) simulatedNodes(string, string, func(event, subject string) error) agent.Nodes {
+	return node.Nodes{Platform: w.platform, HTTP: w.Env.Client(), TDXRoot: w.Env.TDXRoot}
 }

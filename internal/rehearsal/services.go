@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/go-configfs-tsm/configfs/configfsi"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/sigstore/sigstore-go/pkg/root"
@@ -19,7 +18,6 @@ import (
 	"github.com/calimero-network/mero-tee/internal/fault"
 	"github.com/calimero-network/mero-tee/internal/image"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/dstack"
-	"github.com/calimero-network/mero-tee/internal/rehearsal/node"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/registry"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/sigstore"
 	"github.com/calimero-network/mero-tee/internal/release"
@@ -63,15 +61,6 @@ func (w *World) unpack(ctx context.Context, ref, dir string) (v1.Config, error) 
 		return v1.Config{}, err
 	}
 	return image.Unpack(ctx, digest, v1.Platform{OS: "linux", Architecture: "amd64"}, dir, image.Remote{Transport: w.Env.Transport})
-}
-
-// boot starts a node whose agent has yet to extend RTMR3, as a fresh VM.
-func (w *World) boot(_ context.Context, tag release.Tag, profile release.Profile) (configfsi.Client, error) {
-	m, err := node.Image{Version: tag.Version, Profile: profile}.Boot(w.platform)
-	if err != nil {
-		return nil, err
-	}
-	return m.TSM(), nil
 }
 
 func (w *World) sigstoreDir() string { return filepath.Join(w.State, "sigstore") }

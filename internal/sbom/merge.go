@@ -18,15 +18,15 @@ import (
 // namespace begins every documentNamespace; what follows is unique to the document.
 const namespace = "https://github.com/calimero-network/mero-tee/spdx/"
 
-// merge makes one document of one per platform. docs is in the order of o.Platforms.
+// merge makes one document of one per source. docs is in the order of o.Sources.
 func merge(o Options, docs []*spdx.Document) (*spdx.Document, error) {
 	out := &spdx.Document{SPDXVersion: spdx.Version, DataLicense: spdx.DataLicense, SPDXIdentifier: "DOCUMENT", DocumentName: o.Name}
 	for i, doc := range docs {
 		if doc.CreationInfo == nil {
 			return nil, errors.New("a document without creationInfo")
 		}
-		if err := renameRoot(doc, o.Platforms[i]); err != nil {
-			return nil, fmt.Errorf("%s: %w", o.Platforms[i], err)
+		if err := distinguish(doc, o.Sources[i]); err != nil {
+			return nil, fmt.Errorf("%s: %w", o.Sources[i].Label, err)
 		}
 		out.CreationInfo = doc.CreationInfo
 		out.Packages = append(out.Packages, doc.Packages...)
@@ -47,28 +47,53 @@ func merge(o Options, docs []*spdx.Document) (*spdx.Document, error) {
 	return out, nil
 }
 
-// renameRoot makes the described package's identifier, which syft derives from
-// the name alone, different on each platform.
-func renameRoot(doc *spdx.Document, platform string) error {
+// distinguish makes the identifiers of one source's document different from
+// those of the others: syft derives them from names and paths alone, which two
+// platforms or profiles share.
+func distinguish(doc *spdx.Document, source Source) error {
 	roots := described(doc)
 	if len(roots) != 1 {
 		return fmt.Errorf("the document describes %d packages, not one", len(roots))
 	}
-	from := roots[0]
-	to := from + common.ElementID("-"+strings.ReplaceAll(platform, "/", "-"))
+	rename := map[common.ElementID]common.ElementID{roots[0]: suffixed(roots[0], source.Label)}
 	for _, p := range doc.Packages {
-		if p.PackageSPDXIdentifier == from {
-			p.PackageSPDXIdentifier = to
+		if source.sha == "" {
+			break // the content of an image has its layer in its identifiers
 		}
+		rename[p.PackageSPDXIdentifier] = suffixed(p.PackageSPDXIdentifier, source.Label)
+		if p.PackageSPDXIdentifier == roots[0] {
+			p.PackageChecksums = []common.Checksum{{Algorithm: common.SHA256, Value: source.sha}}
+		}
+	}
+	for _, f := range doc.Files {
+		if source.sha != "" {
+			rename[f.FileSPDXIdentifier] = suffixed(f.FileSPDXIdentifier, source.Label)
+		}
+	}
+	renameAll(doc, rename)
+	return nil
+}
+
+func suffixed(id common.ElementID, label string) common.ElementID {
+	return id + common.ElementID("-"+strings.ReplaceAll(label, "/", "-"))
+}
+
+func renameAll(doc *spdx.Document, to map[common.ElementID]common.ElementID) {
+	apply := func(id *common.ElementID) {
+		if other, ok := to[*id]; ok {
+			*id = other
+		}
+	}
+	for _, p := range doc.Packages {
+		apply(&p.PackageSPDXIdentifier)
+	}
+	for _, f := range doc.Files {
+		apply(&f.FileSPDXIdentifier)
 	}
 	for _, r := range doc.Relationships {
-		for _, end := range []*common.DocElementID{&r.RefA, &r.RefB} {
-			if end.ElementRefID == from {
-				end.ElementRefID = to
-			}
-		}
+		apply(&r.RefA.ElementRefID)
+		apply(&r.RefB.ElementRefID)
 	}
-	return nil
 }
 
 // described lists what the document says it describes.

@@ -21,11 +21,13 @@ func document(t testing.TB) []byte {
 	return data
 }
 
+func platformSources() []Source { return []Source{{Label: "linux/amd64"}, {Label: "linux/arm64"}} }
+
 // merged merges two copies of one document, as if two platforms held the same.
 func merged(data []byte) ([]byte, error) {
-	o := Options{Name: "mero-kms", Version: "1.2.0", Platforms: []string{"linux/amd64", "linux/arm64"}, Epoch: time.Unix(1, 0)}
+	o := Options{Name: "mero-kms", Version: "1.2.0", Sources: platformSources(), Epoch: time.Unix(1, 0)}
 	var docs []*spdx.Document
-	for range o.Platforms {
+	for range o.Sources {
 		doc, err := read(data)
 		if err != nil {
 			return nil, err
@@ -70,7 +72,7 @@ func TestMergeRefuses(t *testing.T) {
 			spoiled, err := read(document(t))
 			require.NoError(t, err)
 			tc.spoil(spoiled)
-			_, err = merge(Options{Platforms: []string{"linux/amd64", "linux/arm64"}}, []*spdx.Document{whole, spoiled})
+			_, err = merge(Options{Sources: platformSources()}, []*spdx.Document{whole, spoiled})
 			require.ErrorContains(t, err, tc.want)
 		})
 	}

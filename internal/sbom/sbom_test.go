@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -62,8 +63,16 @@ func build(t testing.TB) built {
 	return b
 }
 
+func sourcesOf(layout string, platforms ...string) []sbom.Source {
+	var out []sbom.Source
+	for _, p := range platforms {
+		out = append(out, sbom.Image(layout, p))
+	}
+	return out
+}
+
 func (b built) options(layout string) sbom.Options {
-	return sbom.Options{Syft: b.syft, Layout: layout, Platforms: platforms, Name: "mero-kms", Version: "1.2.0",
+	return sbom.Options{Syft: b.syft, Sources: sourcesOf(layout, platforms...), Name: "mero-kms", Version: "1.2.0",
 		Epoch: time.Date(2026, 11, 23, 12, 0, 0, 0, time.FixedZone("somewhere", 3600))}
 }
 
@@ -106,7 +115,7 @@ func TestGenerateIsDeterministic(t *testing.T) {
 	require.Equal(t, string(first), string(generate(t, b.options(writeLayout(t, b.binaries)))), "another folder")
 
 	swapped := b.options(writeArchive(t, layout))
-	swapped.Platforms = []string{platforms[1], platforms[0]}
+	swapped.Sources = sourcesOf(layout, platforms[1], platforms[0])
 	require.Equal(t, string(first), string(generate(t, swapped)), "an archive, and the platforms in another order")
 
 	later := b.options(layout)
@@ -127,14 +136,13 @@ func TestGenerateRefuses(t *testing.T) {
 		"no syft":           {func(o *sbom.Options) { o.Syft = "" }, fault.Usage, "SBOM without syft"},
 		"no name":           {func(o *sbom.Options) { o.Name = "" }, fault.Usage, "SBOM without name"},
 		"no version":        {func(o *sbom.Options) { o.Version = "" }, fault.Usage, "SBOM without version"},
-		"no layout":         {func(o *sbom.Options) { o.Layout = "" }, fault.Usage, "SBOM without layout"},
 		"no epoch":          {func(o *sbom.Options) { o.Epoch = time.Time{} }, fault.Usage, "SBOM without epoch"},
-		"no platform":       {func(o *sbom.Options) { o.Platforms = nil }, fault.Usage, "of no platform"},
-		"a platform twice":  {func(o *sbom.Options) { o.Platforms = []string{platforms[0], platforms[0]} }, fault.Usage, "one platform twice"},
-		"absent layout":     {func(o *sbom.Options) { o.Layout = layout + "/absent" }, fault.Usage, "no image to describe"},
-		"no layout in it":   {func(o *sbom.Options) { o.Layout = filepath.Join(layout, "blobs") }, fault.General, "cannot describe"},
-		"missing platform":  {func(o *sbom.Options) { o.Layout = amd64Only }, fault.General, "syft cannot describe the image for linux/arm64"},
-		"unknown platform":  {func(o *sbom.Options) { o.Platforms = []string{"linux/riscv64"} }, fault.General, "linux/riscv64"},
+		"no platform":       {func(o *sbom.Options) { o.Sources = nil }, fault.Usage, "SBOM of nothing"},
+		"a platform twice":  {func(o *sbom.Options) { o.Sources = sourcesOf(layout, platforms[0], platforms[0]) }, fault.Usage, "one thing twice"},
+		"absent layout":     {func(o *sbom.Options) { o.Sources = sourcesOf(layout+"/absent", platforms...) }, fault.Usage, "no image to describe"},
+		"no layout in it":   {func(o *sbom.Options) { o.Sources = sourcesOf(filepath.Join(layout, "blobs"), platforms...) }, fault.General, "cannot describe"},
+		"missing platform":  {func(o *sbom.Options) { o.Sources = sourcesOf(amd64Only, platforms...) }, fault.General, "syft cannot describe linux/arm64"},
+		"unknown platform":  {func(o *sbom.Options) { o.Sources = sourcesOf(layout, "linux/riscv64") }, fault.General, "linux/riscv64"},
 		"syft is no syft":   {func(o *sbom.Options) { o.Syft = "/bin/false" }, fault.General, "cannot describe"},
 		"syft says nothing": {func(o *sbom.Options) { o.Syft = "/bin/true" }, fault.General, "EOF"},
 	} {
@@ -171,4 +179,49 @@ func BenchmarkGenerate(b *testing.B) {
 	for b.Loop() {
 		generate(b, o)
 	}
+}
+
+// tree is a folder as one profile's record gives it: a package database and a program.
+func tree(t testing.TB, binary string, packages ...string) string {
+	t.Helper()
+	dir := t.TempDir()
+	var status strings.Builder
+	for _, p := range packages {
+		fmt.Fprintf(&status, "Package: %s\nStatus: install ok installed\nVersion: 1.0-1\nArchitecture: amd64\nMaintainer: nobody\nDescription: %s\n\n", p, p)
+	}
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "var/lib/dpkg"), 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "var/lib/dpkg/status"), []byte(status.String()), 0o600))
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "usr/lib/mero"), 0o755))
+	data, err := os.ReadFile(binary)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "usr/lib/mero/mero-agent"), data, 0o700))
+	return dir
+}
+
+func TestFolders(t *testing.T) {
+	t.Parallel()
+	b := build(t)
+	binary := b.binaries[platforms[0]]
+	o := b.options("")
+	o.Sources = []sbom.Source{
+		sbom.Folder(tree(t, binary, "curl", "zlib1g"), "debug", [32]byte{1}),
+		sbom.Folder(tree(t, binary, "zlib1g"), "locked-read-only", [32]byte{2}),
+	}
+	data := generate(t, o)
+	require.NoError(t, sbom.Check(data, binary))
+	require.NoError(t, sbom.CheckPackages(data, [32]byte{1}, []string{"curl 1.0-1", "zlib1g 1.0-1"}))
+	require.NoError(t, sbom.CheckPackages(data, [32]byte{2}, []string{"zlib1g 1.0-1"}))
+	for name, err := range map[string]error{
+		"a package of another profile": sbom.CheckPackages(data, [32]byte{2}, []string{"curl 1.0-1"}),
+		"another version":              sbom.CheckPackages(data, [32]byte{1}, []string{"curl 2.0-1"}),
+		"another image":                sbom.CheckPackages(data, [32]byte{3}, []string{"curl 1.0-1"}),
+	} {
+		require.Equal(t, fault.Verification, fault.CodeOf(err), name)
+	}
+	again := o
+	again.Sources = []sbom.Source{
+		sbom.Folder(tree(t, binary, "zlib1g"), "locked-read-only", [32]byte{2}),
+		sbom.Folder(tree(t, binary, "curl", "zlib1g"), "debug", [32]byte{1}),
+	}
+	require.Equal(t, string(data), string(generate(t, again)), "other folders, in another order")
 }

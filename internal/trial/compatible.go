@@ -1,16 +1,15 @@
-package kmsrelease
+package trial
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os"
 	"slices"
 
 	"github.com/calimero-network/mero-tee/catalog"
 	"github.com/calimero-network/mero-tee/internal/check"
 	"github.com/calimero-network/mero-tee/internal/e2e"
 	"github.com/calimero-network/mero-tee/internal/fault"
+	"github.com/calimero-network/mero-tee/internal/lane"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
@@ -24,20 +23,19 @@ type listed struct {
 
 // listedPairs: "test the new KMS version against all listed compatible
 // node-image versions (and vice versa)".
-func (r *Release) listedPairs() ([]listed, error) {
-	data, err := os.ReadFile(r.work(catalogFile))
+func (t *Trial) listedPairs() ([]listed, error) {
+	staged, err := t.lane.Staged()
 	if err != nil {
 		return nil, err
 	}
-	staged, err := catalog.Decode(data)
+	counterpart, err := t.lane.Counterpart()
 	if err != nil {
 		return nil, err
 	}
-	counterpart, err := r.counterpart()
-	if err != nil {
-		return nil, err
+	if t.lane.Tag.Family == release.KMS {
+		return otherPairs(staged, t.lane.Tag, counterpart), nil
 	}
-	return otherPairs(staged, r.Tag, counterpart), nil
+	return otherPairs(staged, counterpart, t.lane.Tag), nil
 }
 
 // otherPairs are the pairs of the catalog that hold one of the two tags, but
@@ -68,19 +66,19 @@ func otherPairs(c *catalog.Catalog, kms, node release.Tag) []listed {
 // compatible downloads and audits what guardrail A needs. A pair whose other
 // side is not released is a result instead: declared pairs may wait for their
 // release, tested ones may not.
-func (r *Release) compatible(ctx context.Context, released *e2e.Release) ([]e2e.Pair, check.Results, error) {
-	pairs, err := r.listedPairs()
+func (t *Trial) compatible(ctx context.Context, released *e2e.Release) ([]e2e.Pair, check.Results, error) {
+	pairs, err := t.listedPairs()
 	if err != nil {
 		return nil, nil, err
 	}
 	var out []e2e.Pair
 	var absent check.Results
 	for _, l := range pairs {
-		other, kms := l.node, released
-		if l.kms != r.Tag {
+		other := l.node
+		if l.kms != released.KMS.Tag {
 			other = l.kms
 		}
-		there, err := r.isReleased(ctx, other)
+		there, err := t.lane.Published().Has(ctx, other)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -88,14 +86,30 @@ func (r *Release) compatible(ctx context.Context, released *e2e.Release) ([]e2e.
 			absent = append(absent, l.absent(other))
 			continue
 		}
-		if other.Family == release.KMS {
-			if kms, err = r.otherKMS(ctx, other); err != nil {
-				return nil, nil, err
-			}
+		pair, err := t.pair(ctx, l, other, released)
+		if err != nil {
+			return nil, nil, err
 		}
-		out = append(out, e2e.Pair{KMS: kms, Node: l.node, Profiles: l.profiles})
+		out = append(out, pair)
 	}
 	return out, absent, nil
+}
+
+// pair reads the other release, audited as this one is.
+func (t *Trial) pair(ctx context.Context, l listed, other release.Tag, released *e2e.Release) (e2e.Pair, error) {
+	out := e2e.Pair{KMS: released, Node: released.Node, Profiles: l.profiles}
+	dir, err := t.lane.Published().Audited(ctx, other)
+	if err != nil {
+		return out, err
+	}
+	if other.Family == release.Node {
+		out.Node, err = lane.ReadMeasurements(dir)
+		return out, err
+	}
+	if out.KMS, err = readRelease(dir); err != nil || t.lane.Tag.Family == release.KMS {
+		return out, err
+	}
+	return out, t.promoteInto(ctx, out.KMS, dir)
 }
 
 func (l listed) absent(other release.Tag) check.Result {
@@ -105,21 +119,4 @@ func (l listed) absent(other release.Tag) check.Result {
 	}
 	return check.Fail(name, fault.Verification, "the catalog lists the pair as tested", other.String(), "no such release").
 		WithHint("a release that is gone cannot be tested again: take the pair out of the catalog")
-}
-
-func (r *Release) isReleased(ctx context.Context, tag release.Tag) (bool, error) {
-	tags, err := published{r}.Tags(ctx, tag.Family)
-	return slices.Contains(tags, tag), err
-}
-
-// otherKMS is another release of the key service, audited as this one is.
-func (r *Release) otherKMS(ctx context.Context, tag release.Tag) (*e2e.Release, error) {
-	dir := r.work("compatible", tag.String())
-	if err := errors.Join(os.RemoveAll(dir), os.MkdirAll(dir, 0o755)); err != nil {
-		return nil, err
-	}
-	if err := (published{r}).audited(ctx, tag, dir); err != nil {
-		return nil, err
-	}
-	return readRelease(dir)
 }

@@ -1,4 +1,4 @@
-package kmsrelease
+package trial
 
 import (
 	"context"

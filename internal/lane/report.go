@@ -1,4 +1,4 @@
-package kmsrelease
+package lane
 
 import (
 	"bytes"
@@ -14,8 +14,8 @@ import (
 )
 
 // Print copies a staged asset to w.
-func (r *Release) Print(w io.Writer, asset string) error {
-	f, err := os.Open(filepath.Join(r.assets(), filepath.Base(asset)))
+func (l *Lane) Print(w io.Writer, asset string) error {
+	f, err := os.Open(filepath.Join(l.Assets(), filepath.Base(asset)))
 	if err != nil {
 		return err
 	}
@@ -26,48 +26,48 @@ func (r *Release) Print(w io.Writer, asset string) error {
 
 // Report ends a whole release with what a person wants to know: on the
 // console, and in a workflow also on the run's summary page.
-func (r *Release) Report(run *pipeline.Run) error {
+func (l *Lane) Report(run *pipeline.Run) error {
 	var table bytes.Buffer
 	if err := run.Report(&table); err != nil {
 		return err
 	}
 	for line := range strings.Lines(table.String()) {
-		r.console.Infof("%s", strings.TrimRight(line, " \n"))
+		l.Console.Infof("%s", strings.TrimRight(line, " \n"))
 	}
-	facts, err := r.facts()
+	facts, err := l.facts()
 	if err != nil {
 		return err
 	}
 	for _, f := range facts {
-		r.console.Infof("%-9s %s", f[0], f[1])
+		l.Console.Infof("%-9s %s", f[0], f[1])
 	}
-	return r.summarize(table.String(), facts)
+	return l.summarize(table.String(), facts)
 }
 
-func (r *Release) facts() ([][2]string, error) {
-	images, err := r.readImages()
+func (l *Lane) facts() ([][2]string, error) {
+	published, err := ReadMeasurements(l.Assets())
 	if err != nil {
 		return nil, err
 	}
-	out := [][2]string{{"released", r.Tag.String()}}
-	if r.Env.Banner != "" {
-		out = append(out, [2]string{"note", r.Env.Banner})
+	out := [][2]string{{"released", l.Tag.String()}}
+	if l.Env.Banner != "" {
+		out = append(out, [2]string{"note", l.Env.Banner})
 	}
 	for _, profile := range release.Profiles() {
-		tag, err := r.imageTag(profile)
+		reference, err := published.Profiles[profile].Image.Reference(l.Tag.Family)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, [2]string{"image", tag.Context().Digest(images[profile].String()).String() + " (" + string(profile) + ")"})
+		out = append(out, [2]string{"image", reference + " (" + string(profile) + ")"})
 	}
-	return append(out, [2]string{"assets", console.Path(r.assets())},
-		[2]string{"ledger", console.Path(filepath.Join(Dir(r.Env.Dist, r.Tag), pipeline.LedgerName))},
-		[2]string{"verify", "go tool mage verify:release " + r.Tag.String()}), nil
+	return append(out, [2]string{"assets", console.Path(l.Assets())},
+		[2]string{"ledger", console.Path(filepath.Join(Dir(l.Env.Dist, l.Tag), pipeline.LedgerName))},
+		[2]string{"verify", "go tool mage verify:release " + l.Tag.String()}), nil
 }
 
 // summarize appends Markdown to the file that GitHub Actions shows on the run's page.
-func (r *Release) summarize(table string, facts [][2]string) error {
-	path := r.Env.Config.StepSummary
+func (l *Lane) summarize(table string, facts [][2]string) error {
+	path := l.Env.Config.StepSummary
 	if path == "" {
 		return nil
 	}
@@ -77,7 +77,7 @@ func (r *Release) summarize(table string, facts [][2]string) error {
 	}
 	defer f.Close() //nolint:errcheck // the write below is checked
 	var page strings.Builder
-	fmt.Fprintf(&page, "## %s\n\n```text\n%s```\n\n", r.Tag, table)
+	fmt.Fprintf(&page, "## %s\n\n```text\n%s```\n\n", l.Tag, table)
 	for _, fact := range facts {
 		fmt.Fprintf(&page, "- %s: `%s`\n", fact[0], fact[1])
 	}

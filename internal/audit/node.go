@@ -1,0 +1,131 @@
+package audit
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/calimero-network/mero-tee/internal/boot"
+	"github.com/calimero-network/mero-tee/internal/canonical"
+	"github.com/calimero-network/mero-tee/internal/check"
+	"github.com/calimero-network/mero-tee/internal/fault"
+	"github.com/calimero-network/mero-tee/internal/measurement"
+	"github.com/calimero-network/mero-tee/internal/nodeimage"
+	"github.com/calimero-network/mero-tee/internal/release"
+	"github.com/calimero-network/mero-tee/internal/sbom"
+	"github.com/calimero-network/mero-tee/internal/tdx"
+)
+
+// nodeImages verifies once more what a node release rests on: for each profile
+// the record of its image, the boots that were measured, and the SBOM's packages.
+func (a *auditor) nodeImages(ctx context.Context, published *measurement.Published) {
+	if published == nil {
+		a.add(check.Skip("node images", "there are no measurements to compare them with"))
+		return
+	}
+	for _, p := range release.Profiles() {
+		record, err := a.record(p, published.Profiles[p])
+		a.add(check.Of("image record of "+string(p), err))
+		a.add(a.boots(ctx, p, published.Profiles[p], record))
+		if record != nil {
+			a.add(check.Of("SBOM lists the packages of "+string(p), a.packages(record)))
+		}
+	}
+}
+
+func (a *auditor) record(p release.Profile, published measurement.Profile) (*nodeimage.Record, error) {
+	data, err := a.read(release.RecordAsset(p), canonical.MaxSize)
+	if err != nil {
+		return nil, err
+	}
+	r, err := nodeimage.Decode(data)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range []struct{ what, expected, got string }{
+		{"profile", string(p), string(r.Profile)},
+		{"version", a.Tag.Version.String(), r.Version.String()},
+		{"image name", published.Image.Name, r.Image.Name},
+		{"digest", published.Image.Digest.String(), measurement.Sum(data).String()},
+	} {
+		if c.expected != c.got {
+			return nil, different("another "+c.what+" than "+release.MeasurementsAsset+" says", c.expected, c.got)
+		}
+	}
+	if a.report.Commit != "" && r.Commit != a.report.Commit {
+		return nil, different("built from another commit than the signatures'", a.report.Commit, r.Commit)
+	}
+	return r, nil
+}
+
+// boots verifies the quotes and event logs again, as of today's collateral, and
+// compares them with what was published and with the image's record.
+func (a *auditor) boots(ctx context.Context, p release.Profile, published measurement.Profile, record *nodeimage.Record) check.Result {
+	name := "boots of " + string(p)
+	if a.Collateral == nil {
+		return check.Skip(name, "no source of TDX collateral")
+	}
+	return check.Of(name, a.observe(ctx, p, published, record))
+}
+
+func (a *auditor) observe(ctx context.Context, p release.Profile, published measurement.Profile, record *nodeimage.Record) error {
+	data, err := a.read(release.EvidenceAsset(p), canonical.MaxSize)
+	if err != nil {
+		return err
+	}
+	e, err := boot.DecodeEvidence(data)
+	if err != nil {
+		return err
+	}
+	if e.Profile != p || e.Image != published.Image.Name {
+		return different("evidence of another image", published.Image.Name, e.Image)
+	}
+	v, err := tdx.NewVerifier(tdx.Config{Root: a.TDXRoot, Collateral: a.Collateral, Now: time.Now})
+	if err != nil {
+		return err
+	}
+	seen, err := e.Observe(ctx, v)
+	if err != nil {
+		return err
+	}
+	if got := e.Published(seen, published.Image); !got.Equal(published) {
+		return different("the boots do not show what is published", summary(published), summary(got))
+	}
+	return bootedFrom(seen[0], record)
+}
+
+func summary(p measurement.Profile) string {
+	values, names := p.Registers().Values(), tdx.RegisterNames()
+	out := make([]string, len(values))
+	for i, v := range values {
+		out[i] = names[i] + " " + v.String()
+	}
+	return strings.Join(out, ", ") + fmt.Sprintf("; quote %s, event log %s, %d boots", p.Evidence.Quote, p.Evidence.EventLog, p.Evidence.Boots)
+}
+
+// bootedFrom: RTMR2 measures the kernel command line, which names the root hash
+// and the content of the recorded image.
+func bootedFrom(o *boot.Observation, record *nodeimage.Record) error {
+	if record == nil {
+		return &fault.Error{Code: fault.Verification, Message: "the image's record is not valid, so nothing says what booted"}
+	}
+	for _, e := range o.Events {
+		if e.RTMR == 2 && strings.Contains(string(e.Payload), record.KernelCommandLine) {
+			return nil
+		}
+	}
+	return different("RTMR2 measures another kernel command line than the record's", record.KernelCommandLine, "no such event")
+}
+
+func (a *auditor) packages(r *nodeimage.Record) error {
+	data, err := a.read(release.SBOMAsset, maxSBOM)
+	if err != nil {
+		return err
+	}
+	encoded, err := r.Encode()
+	if err != nil {
+		return err
+	}
+	return sbom.CheckPackages(data, measurement.Sum(encoded), r.PackageVersions())
+}

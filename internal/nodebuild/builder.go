@@ -1,0 +1,234 @@
+// Package nodebuild makes node images: it compiles the agent, fetches the
+// programs beside it by their pins, and has Packer and Ansible do the rest.
+//
+// Its promise: an image's content id follows from everything that decides it;
+// an image that exists is never overwritten; and what an interrupted build left
+// is found by the build's own names and labels.
+package nodebuild
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/calimero-network/mero-tee/internal/console"
+	"github.com/calimero-network/mero-tee/internal/fault"
+	"github.com/calimero-network/mero-tee/internal/gce"
+	"github.com/calimero-network/mero-tee/internal/nodeimage"
+	"github.com/calimero-network/mero-tee/internal/packer"
+	"github.com/calimero-network/mero-tee/internal/release"
+)
+
+// Options is where images are made and of what. All fields are required but
+// TDXRoot, Family and SSHPort.
+type Options struct {
+	Root          string // of the repository
+	Project, Zone string
+	Family        string              // image family of what is made
+	TDXRoot       string              // digest in hex of the TDX root that agents believe; empty means Intel's
+	SSHPort       func() (int, error) // of build VMs; nil means 22
+	Cloud         func(ctx context.Context, journal func(event, subject string) error) (*gce.Client, error)
+	Fetch         Fetcher
+	Pins          func(names []string) ([]packer.Pin, error)
+	Env           func() ([]string, error) // NAME=value for Packer: credentials and the way out
+	Log           func(line string)        // what is compiled, once
+}
+
+// Builder is an nodeimage.Images.
+type Builder struct {
+	o      Options
+	stock  func() (*stock, error)
+	packer func() (*packer.Packer, error)
+}
+
+var _ nodeimage.Images = (*Builder)(nil)
+
+// New prepares nothing yet: programs are fetched and compiled when they are first asked for.
+func New(ctx context.Context, o Options) *Builder {
+	b := &Builder{o: o}
+	b.stock = sync.OnceValues(func() (*stock, error) { return b.prepare(ctx) })
+	b.packer = sync.OnceValues(func() (*packer.Packer, error) { return packer.Prepare(ctx, o.Root, o.Log) })
+	return b
+}
+
+// Content is the content id of a profile's image.
+func (b *Builder) Content(_ context.Context, p release.Profile) (string, error) {
+	s, err := b.stock()
+	if err != nil {
+		return "", err
+	}
+	return packer.Inputs{Root: b.o.Root, Profile: p, Agent: s.agent.SHA256, Companions: s.companions, TDXRoot: b.o.TDXRoot}.ContentID()
+}
+
+// Programs is the folder of the agent and all companions, by name.
+func (b *Builder) Programs(context.Context, release.Profile) (string, error) {
+	s, err := b.stock()
+	if err != nil {
+		return "", err
+	}
+	return s.dir, nil
+}
+
+// lifetime is after how long nothing needs a build's VM any more.
+const lifetime = 90 * time.Minute
+
+// Build runs Packer and reads the record that its post-processor left.
+func (b *Builder) Build(ctx context.Context, o nodeimage.Order) (*nodeimage.Record, error) {
+	if err := b.absent(ctx, o); err != nil {
+		return nil, err
+	}
+	order, err := b.order(o)
+	if err != nil {
+		return nil, err
+	}
+	p, err := b.packer()
+	if err != nil {
+		return nil, err
+	}
+	if err := o.Journal("vm begins", order.InstanceName); err != nil {
+		return nil, err
+	}
+	path, err := logged(ctx, p, order)
+	if err != nil {
+		return nil, errors.Join(err, b.Discard(context.WithoutCancel(ctx), o, true))
+	}
+	if err := o.Journal("vm deleted", order.InstanceName); err != nil {
+		return nil, err
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return nodeimage.Decode(data)
+}
+
+// logged runs Packer with its whole log in a file, which an error names.
+func logged(ctx context.Context, p *packer.Packer, order *packer.Order) (string, error) {
+	if err := os.MkdirAll(order.Output, 0o755); err != nil {
+		return "", err
+	}
+	name := filepath.Join(order.Output, "packer.log")
+	file, err := os.Create(name)
+	if err != nil {
+		return "", err
+	}
+	defer file.Close() //nolint:errcheck // a log
+	log := &buildLog{file: file, say: order.Log}
+	order.Log = log.line
+	path, err := p.Build(ctx, *order)
+	var f *fault.Error
+	if errors.As(err, &f) && f.Hint == "" {
+		f.Hint = "the whole log is in " + console.Path(name)
+	}
+	return path, err
+}
+
+// order is what Packer is told.
+func (b *Builder) order(o nodeimage.Order) (*packer.Order, error) {
+	s, err := b.stock()
+	if err != nil {
+		return nil, err
+	}
+	env, err := b.o.Env()
+	if err != nil {
+		return nil, err
+	}
+	port := 0
+	if b.o.SSHPort != nil {
+		if port, err = b.o.SSHPort(); err != nil {
+			return nil, err
+		}
+	}
+	agent := s.agent
+	agent.Version = o.Tag.Version.String()
+	return &packer.Order{Profile: o.Profile, Version: o.Tag.Version, Commit: o.Commit, ContentID: o.Content,
+		Project: b.o.Project, Zone: b.o.Zone, ImageFamily: b.family(o.Profile), InstanceName: instanceName(o), SSHPort: port,
+		Labels: map[string]string{gce.LabelOwner: gce.Owner, gce.LabelRun: runLabel(o),
+			gce.LabelExpires: fmt.Sprint(time.Now().Add(lifetime).Unix())},
+		Agent: agent, AgentBinary: s.path(agent.Name), Companions: s.companions, CompanionsDir: s.dir,
+		TDXRoot: b.o.TDXRoot, Output: o.Work, Env: env, Log: o.Log}, nil
+}
+
+func (b *Builder) family(p release.Profile) string {
+	if b.o.Family == "" {
+		return ""
+	}
+	return b.o.Family + "-" + string(p)
+}
+
+// instanceName is the same whenever the build is begun again.
+func instanceName(o nodeimage.Order) string {
+	return fmt.Sprintf("mero-build-%s-%s", o.Profile, o.Name[len(o.Name)-8:])
+}
+
+func runLabel(o nodeimage.Order) string {
+	return gce.RunLabel(o.Tag.String(), "build", string(o.Profile))
+}
+
+// absent refuses a name that an image has: "an existing name is never overwritten".
+func (b *Builder) absent(ctx context.Context, o nodeimage.Order) error {
+	client, err := b.o.Cloud(ctx, o.Journal)
+	if err != nil {
+		return err
+	}
+	defer client.Close() //nolint:errcheck // nothing is buffered
+	there, err := client.Image(ctx, b.o.Project, o.Name)
+	if errors.Is(err, gce.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return &fault.Error{Code: fault.Verification, Message: "an image of this name exists already, and this release did not make it",
+		Expected: "no image " + o.Name, Got: fmt.Sprintf("id %d of %s", there.ID, there.Created.Format(time.RFC3339)),
+		Hint: "an image is never overwritten: release the next version, or, when no release has it, let `mage sweep -unexpired -apply` delete it"}
+}
+
+// Discard deletes what an interrupted run of the same order left.
+func (b *Builder) Discard(ctx context.Context, o nodeimage.Order, image bool) error {
+	client, err := b.o.Cloud(ctx, o.Journal)
+	if err != nil {
+		return err
+	}
+	defer client.Close() //nolint:errcheck // nothing is buffered
+	swept, err := client.SweepRun(ctx, runLabel(o))
+	for _, r := range swept {
+		o.Log(fmt.Sprintf("deleted %s %s of an interrupted run", r.Kind, r.Name))
+	}
+	if err != nil {
+		return err
+	}
+	if err := client.DeleteDisk(ctx, instanceName(o)); err != nil { // Packer cannot label it
+		return err
+	}
+	if !image {
+		return nil
+	}
+	return client.DeleteImage(ctx, o.Name)
+}
+
+// Drift compares the pinned base image with the newest of its family.
+func (b *Builder) Drift(ctx context.Context) (string, error) {
+	base, err := packer.ReadBase(b.o.Root)
+	if err != nil {
+		return "", err
+	}
+	client, err := b.o.Cloud(ctx, nil)
+	if err != nil {
+		return "", err
+	}
+	defer client.Close() //nolint:errcheck // nothing is buffered
+	newest, err := client.NewestOfFamily(ctx, base.Project, base.Family)
+	if err != nil {
+		return "", err
+	}
+	if newest.Name == base.Image {
+		return fmt.Sprintf("the base image %s is the newest of %s", base.Image, base.Family), nil
+	}
+	return fmt.Sprintf("the base image is pinned to %s; %s has %s: moving the pin (packer/base.pkrvars.hcl) changes RTMR1 and RTMR2 of every profile, and RTMR0 where the firmware's tables changed",
+		base.Image, base.Family, newest.Name), nil
+}

@@ -1,0 +1,122 @@
+package rehearsal
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"github.com/calimero-network/mero-tee/internal/atomicfile"
+	"github.com/calimero-network/mero-tee/internal/measurement"
+	"github.com/calimero-network/mero-tee/internal/nodebuild"
+	"github.com/calimero-network/mero-tee/internal/nodeimage"
+	"github.com/calimero-network/mero-tee/internal/packer"
+)
+
+// companionHost gives the programs beside the agent: stand-ins with digests of their own.
+const companionHost = "companions.rehearsal.invalid"
+
+// images is production's own builder over the local Compute Engine.
+type images struct {
+	*nodebuild.Builder
+	world *World
+}
+
+// startImages: what differs from production are the pins, the way out and the root that agents believe.
+func (w *World) startImages(ctx context.Context) error {
+	cfg := w.Env.Config
+	w.Env.Images = images{world: w, Builder: nodebuild.New(ctx, nodebuild.Options{
+		Root: w.Env.Root, Project: cfg.GCPProject, Zone: cfg.GCPZone, Family: cfg.GCPFamily,
+		TDXRoot: hex.EncodeToString(w.Env.TDXRoot[:]), SSHPort: w.portOfSSH, Cloud: w.cloudClient, Fetch: nodebuild.Fetcher{Transport: w.Env.Transport},
+		Pins: standInPins, Env: w.packerEnvironment, Log: func(line string) { w.console.Infof("%s", line) }})}
+	return w.Network.Handle(companionHost, http.HandlerFunc(serveStandIn))
+}
+
+// Build makes sure that the base image is there first.
+func (i images) Build(ctx context.Context, o nodeimage.Order) (*nodeimage.Record, error) {
+	if err := i.world.base(); err != nil {
+		return nil, err
+	}
+	return i.Builder.Build(ctx, o)
+}
+
+// Drift, too, looks at the base image.
+func (i images) Drift(ctx context.Context) (string, error) {
+	if err := i.world.base(); err != nil {
+		return "", err
+	}
+	return i.Builder.Drift(ctx)
+}
+
+func (w *World) portOfSSH() (int, error) {
+	_, err := w.cloud()
+	return w.sshPort, err
+}
+
+// packerEnvironment leads Packer to the local Compute Engine, under its production names.
+func (w *World) packerEnvironment() ([]string, error) {
+	s, err := w.cloud()
+	if err != nil {
+		return nil, err
+	}
+	key, err := s.Key()
+	if err != nil {
+		return nil, err
+	}
+	proxy, err := w.Network.Proxy()
+	if err != nil {
+		return nil, err
+	}
+	certificate := filepath.Join(w.State, "network.pem")
+	return []string{"GOOGLE_CREDENTIALS=" + string(key), "HTTPS_PROXY=" + proxy.URL, "HTTP_PROXY=" + proxy.URL, "SSL_CERT_FILE=" + certificate},
+		atomicfile.Write(certificate, proxy.CertificatePEM, 0o644)
+}
+
+// standInPins pins the stand-ins.
+func standInPins(names []string) ([]packer.Pin, error) {
+	out := make([]packer.Pin, 0, len(names))
+	for _, name := range names {
+		archive, err := standIn(name)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, packer.Pin{Name: name, Version: "0.0.0-rehearsal", URL: "https://" + companionHost + "/" + name + ".tar.gz",
+			SHA256: measurement.Sum(archive), Member: name})
+	}
+	return out, nil
+}
+
+// standIn is an archive with a program that says what it is, the same bytes each time.
+func standIn(name string) ([]byte, error) {
+	program := fmt.Sprintf("#!/bin/sh\necho 'rehearsal: a stand-in for %s'\n", name)
+	var b bytes.Buffer
+	packed := gzip.NewWriter(&b)
+	files := tar.NewWriter(packed)
+	if err := files.WriteHeader(&tar.Header{Name: name, Mode: 0o755, Size: int64(len(program)), Typeflag: tar.TypeReg}); err != nil {
+		return nil, err
+	}
+	if _, err := files.Write([]byte(program)); err != nil {
+		return nil, err
+	}
+	if err := files.Close(); err != nil {
+		return nil, err
+	}
+	err := packed.Close()
+	return b.Bytes(), err
+}
+
+func serveStandIn(w http.ResponseWriter, r *http.Request) {
+	name, ok := strings.CutSuffix(path.Base(r.URL.Path), ".tar.gz")
+	archive, err := standIn(name)
+	if err != nil || !ok {
+		http.NotFound(w, r)
+		return
+	}
+	_, _ = w.Write(archive) // a client that has gone needs no answer
+}

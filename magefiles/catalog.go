@@ -1,0 +1,23 @@
+//go:build mage
+
+package main
+
+import (
+	"context"
+	"os"
+
+	"github.com/magefile/mage/mg"
+
+	"github.com/calimero-network/mero-tee/internal/door"
+)
+
+// Catalog looks at the compatibility catalog.
+type Catalog mg.Namespace
+
+// Check judges the catalog: shape, order, duplicates, profiles, and that the tags of tested pairs exist; exit 10 when something fails.
+func (Catalog) Check(ctx context.Context) error { return door.Exit(door.CatalogCheck(ctx)) }
+
+// Show prints which key services work with which node images. [-svg=FILE: draw it too]
+func (Catalog) Show(svg *string) error {
+	return door.Exit(door.CatalogShow(os.Stdout, door.Value(svg)))
+}
