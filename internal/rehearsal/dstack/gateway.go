@@ -9,6 +9,8 @@ import (
 	"os"
 	"strconv"
 	"strings"
+
+	"github.com/calimero-network/mero-tee/internal/rehearsal/network"
 )
 
 // agentPort is where the guest agent publishes logs of an application that allows it.
@@ -65,7 +67,7 @@ func (p *Provider) forward(w http.ResponseWriter, r *http.Request, c *cvm) {
 			http.Error(w, err.Error(), http.StatusBadGateway)
 		},
 	}
-	proxy.ServeHTTP(w, r)
+	network.Forward(proxy, w, r)
 }
 
 // serveLogs is the guest agent's GET /logs/{container}?text&bare&tail=N.

@@ -74,7 +74,7 @@ func (p *proxy) outer(w http.ResponseWriter, r *http.Request) {
 	case r.Method == http.MethodConnect:
 		p.connect(w, r)
 	default:
-		p.forward.ServeHTTP(w, r)
+		Forward(p.forward, w, r)
 	}
 }
 
@@ -89,7 +89,7 @@ func (p *proxy) inner(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	r.URL.Scheme, r.URL.Host = "https", r.Host
-	p.forward.ServeHTTP(w, r)
+	Forward(p.forward, w, r)
 }
 
 func (p *proxy) connect(w http.ResponseWriter, r *http.Request) {

@@ -1,0 +1,51 @@
+package network_test
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/calimero-network/mero-tee/internal/rehearsal/network"
+)
+
+// An answer that begins before the request's body has ended comes whole.
+func TestForwardAnswersWhileTheRequestIsSent(t *testing.T) {
+	t.Parallel()
+	const answer = "answered"
+	behind := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		require.NoError(t, http.NewResponseController(w).EnableFullDuplex())
+		_, _ = w.Write([]byte(answer))
+		_ = http.NewResponseController(w).Flush()
+		_, _ = io.Copy(w, r.Body)
+	}))
+	defer behind.Close()
+	to, err := url.Parse(behind.URL)
+	require.NoError(t, err)
+	proxy := &httputil.ReverseProxy{Transport: &http.Transport{DisableKeepAlives: true}, FlushInterval: -1,
+		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to) }}
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { network.Forward(proxy, w, r) }))
+	defer front.Close()
+
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	body, rest := io.Pipe()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, front.URL, body)
+	require.NoError(t, err)
+	req.ContentLength = int64(len("first" + "second"))
+	go func() { _, _ = rest.Write([]byte("first")) }()
+	resp, err := front.Client().Do(req)
+	require.NoError(t, err, "the answer waits for the end of the request")
+	defer resp.Body.Close() //nolint:errcheck // test
+	go func() { _, _ = rest.Write([]byte("second")); _ = rest.Close() }()
+	got, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	require.Equal(t, answer+"firstsecond", strings.TrimSpace(string(got)))
+}
