@@ -1,0 +1,126 @@
+package gce_test
+
+import (
+	"encoding/json"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/stretchr/testify/require"
+	api "google.golang.org/api/compute/v1"
+
+	"github.com/calimero-network/mero-tee/internal/rehearsal/gce"
+)
+
+// bubble is a server whose time is the test's.
+type bubble struct {
+	*testing.T
+	server *gce.Server
+	token  string
+}
+
+// silence is a listener that nobody connects to.
+type silence struct{ closed chan struct{} }
+
+func (s silence) Accept() (net.Conn, error) { <-s.closed; return nil, net.ErrClosed }
+func (s silence) Close() error              { close(s.closed); return nil }
+func (silence) Addr() net.Addr              { return &net.UnixAddr{Name: "silence"} }
+
+func newBubble(t *testing.T, m *machines) *bubble {
+	s := newServer(t, gce.Options{State: t.TempDir(), Hosts: m})
+	s.Listen(func() (net.Listener, error) { return silence{make(chan struct{})}, nil })
+	key, err := s.Key()
+	require.NoError(t, err)
+	return &bubble{t, s, assertion(t, key, jose.RS256, map[string]any{"iss": "mero-tee@rehearsal.iam.gserviceaccount.com", "scope": "s",
+		"iat": time.Now().Unix(), "exp": time.Now().Add(time.Hour).Unix()})}
+}
+
+func (b *bubble) do(method, path string, body any) *httptest.ResponseRecorder {
+	b.Helper()
+	data, err := json.Marshal(body)
+	require.NoError(b, err)
+	r := httptest.NewRequest(method, "https://compute.googleapis.com/compute/v1/projects/rehearsal/"+path, strings.NewReader(string(data)))
+	r.Header.Set("Authorization", "Bearer "+b.token)
+	w := httptest.NewRecorder()
+	b.server.ServeHTTP(w, r)
+	return w
+}
+
+func TestMaxRunDuration(t *testing.T) {
+	t.Parallel()
+	for action, left := range map[string]string{"DELETE": "", "STOP": "TERMINATED", "": "TERMINATED"} {
+		t.Run("action "+action, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := newMachines()
+				b := newBubble(t, m)
+				in := vm("a")
+				in.Disks = []*api.AttachedDisk{{Boot: true, AutoDelete: true, Source: path("disks", "d")}}
+				in.Scheduling = &api.Scheduling{MaxRunDuration: &api.Duration{Seconds: 60}, InstanceTerminationAction: action}
+				require.Equal(t, http.StatusOK, b.do("POST", "zones/"+zone+"/disks", &api.Disk{Name: "d"}).Code)
+				synctest.Wait()
+				answer := b.do("POST", "zones/"+zone+"/instances", in)
+				require.Equal(t, http.StatusOK, answer.Code, answer.Body)
+				time.Sleep(59 * time.Second)
+				synctest.Wait()
+				_, machine := m.last()
+				require.False(t, machine.stopped())
+				time.Sleep(2 * time.Second)
+				synctest.Wait()
+				require.True(t, machine.stopped())
+				answer = b.do("GET", "zones/"+zone+"/instances/a", nil)
+				if left == "" {
+					require.Equal(t, http.StatusNotFound, answer.Code)
+					require.Empty(t, b.server.Resources())
+					return
+				}
+				require.Contains(t, answer.Body.String(), `"status":"`+left+`"`)
+			})
+		})
+	}
+}
+
+// A limit that has passed does nothing to what was deleted before.
+func TestMaxRunDurationOfADeletedInstance(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBubble(t, newMachines())
+		in := vm("a")
+		in.Disks = []*api.AttachedDisk{{Boot: true, Source: path("disks", "d")}}
+		in.Scheduling = &api.Scheduling{MaxRunDuration: &api.Duration{Seconds: 60}}
+		for _, call := range []func() *httptest.ResponseRecorder{
+			func() *httptest.ResponseRecorder { return b.do("POST", "zones/"+zone+"/disks", &api.Disk{Name: "d"}) },
+			func() *httptest.ResponseRecorder { return b.do("POST", "zones/"+zone+"/instances", in) },
+			func() *httptest.ResponseRecorder { return b.do("DELETE", "zones/"+zone+"/instances/a", nil) },
+		} {
+			require.Equal(t, http.StatusOK, call().Code)
+			synctest.Wait()
+		}
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		require.Equal(t, []string{path("disks", "d")}, b.server.Resources())
+	})
+}
+
+// An operation that is not done is answered as it is when the time is up.
+func TestWaitEndsAfterTwoMinutes(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBubble(t, newMachines())
+		b.server.SetFaults(gce.Faults{Slow: map[string]time.Duration{"disks.insert": 3 * time.Minute}})
+		var op api.Operation
+		require.NoError(t, json.Unmarshal(b.do("POST", "zones/"+zone+"/disks", &api.Disk{Name: "d"}).Body.Bytes(), &op))
+		for want, status := range map[time.Duration]string{2 * time.Minute: "RUNNING"} {
+			start := time.Now()
+			require.NoError(t, json.Unmarshal(b.do("POST", "zones/"+zone+"/operations/"+op.Name+"/wait", nil).Body.Bytes(), &op))
+			require.Equal(t, want, time.Since(start))
+			require.Equal(t, status, op.Status)
+		}
+		require.NoError(t, json.Unmarshal(b.do("POST", "zones/"+zone+"/operations/"+op.Name+"/wait", nil).Body.Bytes(), &op))
+		require.Equal(t, "DONE", op.Status)
+	})
+}

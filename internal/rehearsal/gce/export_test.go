@@ -1,0 +1,25 @@
+package gce
+
+import "net"
+
+// ParseFilter is for the fuzz target.
+func ParseFilter(text string) error {
+	_, err := parseFilter(text)
+	return err
+}
+
+// Unmounted is the guard of every removal of a disk.
+func Unmounted(folder string) error { return unmounted(folder) }
+
+// Calls names every call with its method and path below projects/{project}.
+func (s *Server) Calls() map[string]string {
+	all := map[string]string{}
+	for _, c := range s.calls() {
+		all[c.name] = c.route
+	}
+	return all
+}
+
+// Listen replaces the listeners of metadata servers: inside a synctest bubble
+// nothing may wait for the network.
+func (s *Server) Listen(listen func() (net.Listener, error)) { s.listen = listen }

@@ -1,0 +1,100 @@
+package systemd
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+)
+
+// folder is where an administrator's units are, and the links that enable them.
+const folder = "etc/systemd/system"
+
+// Oneshots are the one-shot services that are files of their own in
+// /etc/systemd/system of the image and enabled there, in the order in which
+// they run. A service that cannot be understood is among them, with its Err.
+func Oneshots(image *os.Root) ([]*Service, error) {
+	names, err := fs.Glob(image.FS(), folder+"/*.service")
+	if err != nil {
+		return nil, err
+	}
+	var out []*Service
+	for _, file := range names {
+		name := path.Base(file)
+		info, err := image.Lstat(file)
+		if err != nil {
+			return nil, err
+		}
+		on, err := Enabled(image, name)
+		if err != nil {
+			return nil, err
+		}
+		if !info.Mode().IsRegular() || !on {
+			continue
+		}
+		if s := read(image, name); s.Err != nil || s.Type == "oneshot" {
+			out = append(out, s)
+		}
+	}
+	return order(out)
+}
+
+// Masked says whether the image forbids the unit.
+func Masked(image *os.Root, name string) bool {
+	target, err := image.Readlink(folder + "/" + name)
+	return err == nil && target == "/dev/null"
+}
+
+// Enabled says whether a target of the image pulls the unit in, and nobody masked it.
+func Enabled(image *os.Root, name string) (bool, error) {
+	if Masked(image, name) {
+		return false, nil
+	}
+	for _, kind := range []string{"wants", "requires"} {
+		links, err := fs.Glob(image.FS(), folder+"/*."+kind)
+		if err != nil {
+			return false, err
+		}
+		for _, dir := range links {
+			_, err := image.Lstat(path.Join(dir, name))
+			if !errors.Is(err, fs.ErrNotExist) {
+				return err == nil, err
+			}
+		}
+	}
+	return false, nil
+}
+
+// read never fails: what is wrong with the unit is in it.
+func read(image *os.Root, name string) *Service {
+	text, err := contents(image, folder+"/"+name)
+	if err != nil {
+		return &Service{Name: name, Err: err}
+	}
+	s, err := Parse(name, text)
+	if err != nil {
+		return &Service{Name: name, Err: err}
+	}
+	changes, err := fs.Glob(image.FS(), folder+"/"+name+".d/*.conf")
+	switch {
+	case err != nil:
+		s.Err = err
+	case len(changes) > 0:
+		s.Err = fmt.Errorf("%s: drop-ins are not supported here", strings.Join(changes, ", "))
+	case len(s.Commands) == 0:
+		s.Err = errors.New("no ExecStart=")
+	}
+	return s
+}
+
+func contents(image *os.Root, name string) ([]byte, error) {
+	f, err := image.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() //nolint:errcheck // read-only handle
+	return io.ReadAll(io.LimitReader(f, MaxUnitSize+1))
+}

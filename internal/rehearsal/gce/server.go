@@ -1,0 +1,163 @@
+// Package gce is the rehearsal's Google Compute Engine: one project and one
+// zone of the compute/v1 API, the token server of its service account, and each
+// instance's metadata server.
+//
+// Its promise: a client written for Compute Engine cannot tell it apart for the
+// calls it serves (every answer fits the vendor's description), operations take
+// their time and fail as the vendor's do, everything that exists is a plain file
+// below Options.State, and a kill at any instant leaves images usable and every
+// instance, disk and image listed until somebody deletes it.
+package gce
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"sync"
+	"time"
+
+	compute "google.golang.org/api/compute/v1"
+)
+
+const (
+	apiHost     = "compute.googleapis.com"
+	projectHost = "cloudresourcemanager.googleapis.com"
+	tokenHost   = "oauth2.googleapis.com"
+)
+
+// Hosts lists the production host names that a Server answers for; OAuth
+// answers for oauth2.googleapis.com.
+func Hosts() []string { return []string{apiHost, projectHost} }
+
+// Options configures a Server. All but Now, Faults and After are required.
+type Options struct {
+	State   string // folder of all that is kept; one process at a time may use it
+	Project string
+	Zone    string
+	Hosts   Machines
+	SSHPort int              // where each instance's sshd listens, on the instance's own address
+	Now     func() time.Time // nil: time.Now; near the clients' time, for tokens
+	Faults  Faults
+	After   func(call string) // called when a call was carried out, before its answer is sent
+}
+
+// Server is an http.Handler for Hosts.
+type Server struct {
+	options Options
+	mux     *http.ServeMux
+	account *account
+	listen  func() (net.Listener, error) // for an instance's metadata server
+
+	ctx     context.Context // ends with Close; operations and instances live under it
+	cancel  context.CancelFunc
+	running sync.WaitGroup // operations, and who waits for machines
+
+	mu         sync.Mutex // guards all that follows
+	closed     bool
+	faults     faults
+	images     map[string]*compute.Image // by project/name
+	disks      map[string]*compute.Disk
+	instances  map[string]*instance
+	operations map[string]*operation
+	requests   map[string]*operation // by call, target and requestId
+}
+
+var (
+	projectForm = regexp.MustCompile(`^[a-z][-a-z0-9]{4,28}[a-z0-9]$`)
+	zoneForm    = regexp.MustCompile(`^[a-z]+-[a-z]+[0-9]-[a-z]$`)
+)
+
+// New opens or creates the folder and goes on from what it holds.
+func New(o Options) (*Server, error) {
+	if !projectForm.MatchString(o.Project) || !zoneForm.MatchString(o.Zone) || o.Hosts == nil {
+		return nil, errors.New("a project, a zone such as us-central1-a and machines are needed")
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	state, err := folder(o.State)
+	if err != nil {
+		return nil, err
+	}
+	o.State = state
+	a, err := openAccount(filepath.Join(state, "service-account.json"), o.Project)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{options: o, account: a, listen: listenLoopback, faults: newFaults(o.Faults),
+		images: map[string]*compute.Image{}, disks: map[string]*compute.Disk{}, instances: map[string]*instance{},
+		operations: map[string]*operation{}, requests: map[string]*operation{}}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.mux = s.routes()
+	if err := s.restore(); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// folder makes the state folder and gives its real name, as mounts are listed.
+func folder(path string) (string, error) {
+	if err := os.MkdirAll(path, 0o755); err != nil {
+		return "", err
+	}
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return "", err
+	}
+	return filepath.Abs(real)
+}
+
+// ServeHTTP answers for Hosts.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
+
+// Resources names every instance, disk and image of the project that exists,
+// by its address below the API's root.
+func (s *Server) Resources() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []string
+	for name := range s.instances {
+		all = append(all, s.zonal("instances", name))
+	}
+	for name := range s.disks {
+		all = append(all, s.zonal("disks", name))
+	}
+	for _, image := range s.images {
+		if path := pathOf(image.SelfLink); project(path) == s.options.Project {
+			all = append(all, path)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// Close stops every running instance and waits for all that is under way. What
+// an operation had not finished stays as a kill would leave it.
+func (s *Server) Close() error {
+	s.mu.Lock()
+	s.closed = true
+	all := make([]*instance, 0, len(s.instances))
+	for _, in := range s.instances {
+		all = append(all, in)
+	}
+	s.mu.Unlock()
+	s.cancel()
+	var errs []error
+	for _, in := range all {
+		errs = append(errs, s.halt(in))
+	}
+	s.running.Wait()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, in := range s.instances {
+		if in.resource.Status != "TERMINATED" {
+			errs = append(errs, s.terminated(in))
+		}
+	}
+	return errors.Join(errs...)
+}
