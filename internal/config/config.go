@@ -2,13 +2,13 @@
 // variables, four secrets and the few things that the runner tells.
 //
 // Its promise: it is the only reader of the process environment; every value is
-// typed and checked here, once, and a secret never appears in a message.
+// listed in Variables, typed and checked here, once, before anything is done
+// with it; and a secret never appears in a message.
 package config
 
 import (
-	"fmt"
+	"cmp"
 
-	"github.com/calimero-network/mero-tee/internal/fault"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
@@ -76,52 +76,45 @@ type Config struct {
 // Lookup reads one variable, as os.LookupEnv does.
 type Lookup func(name string) (string, bool)
 
-// Load reads and checks the configuration.
+// Load reads and checks the configuration; its error tells of the first
+// variable that is not what it must be.
 func Load(lookup Lookup) (*Config, error) {
-	get := func(name, fallback string) string {
-		if v, ok := lookup(name); ok && v != "" {
-			return v
+	c, entries := read(lookup)
+	for _, e := range entries {
+		if e.Err != nil {
+			return nil, e.Err
 		}
-		return fallback
-	}
-	secret := func(name string) Secret { return Secret(get(name, "")) }
-	c := &Config{
-		Actions:    get("GITHUB_ACTIONS", "") == "true",
-		Repository: get("GITHUB_REPOSITORY", DefaultRepository), RefName: get("GITHUB_REF_NAME", ""),
-		StepSummary: get("GITHUB_STEP_SUMMARY", ""),
-		KMSVersion:  get("MERO_KMS_VERSION", ""), TEEVersion: get("MERO_TEE_VERSION", ""),
-		GCPProject: get("GCP_PROJECT_ID", ""), GCPZone: get("GCP_ZONE", ""), GCPFamily: get("GCP_IMAGE_FAMILY", ""),
-		Registry: get("GHCR_REGISTRY", "ghcr.io/calimero-network"), DstackURL: get("PHALA_DSTACK_URL", ""),
-		ITAURL: get("ITA_API_URL", ""), CatalogPath: get("COMPATIBILITY_CATALOG_PATH", ""),
-		GCPCredentials: get("GOOGLE_APPLICATION_CREDENTIALS", ""),
-		GCPKey:         secret("GCP_SERVICE_ACCOUNT_KEY"), RegistryToken: secret("GHCR_TOKEN"), ITAKey: secret("ITA_API_KEY"),
-		CosignPassword: secret("COSIGN_PASSWORD"), GitHubToken: secret("GITHUB_TOKEN"), DstackKey: secret("PHALA_CLOUD_API_KEY"),
-		TokenRequestURL: get("ACTIONS_ID_TOKEN_REQUEST_URL", ""), TokenRequestToken: secret("ACTIONS_ID_TOKEN_REQUEST_TOKEN"),
-	}
-	var err error
-	if c.Environment, err = environment(get("MERO_ENVIRONMENT", ""), c.Actions); err != nil {
-		return nil, err
-	}
-	if c.Profile, err = release.ParseProfile(get("MERO_KMS_PROFILE", string(release.LockedReadOnly))); err != nil {
-		return nil, &fault.Error{Code: fault.Usage, Message: "MERO_KMS_PROFILE", Err: err}
 	}
 	return c, nil
 }
 
-// environment applies law 1: CI never rehearses by accident, a laptop never releases by accident.
-func environment(value string, actions bool) (string, error) {
-	switch {
-	case value == Rehearsal || value == Production:
-		return value, nil
-	case value == "" && !actions:
-		return Rehearsal, nil
-	case value == "":
-		return "", &fault.Error{Code: fault.Usage, Message: "MERO_ENVIRONMENT is not set in GitHub Actions",
-			Expected: "production or rehearsal", Got: "nothing",
-			Hint: "set env MERO_ENVIRONMENT in the workflow, so that CI never rehearses by accident"}
+// Entry is what became of one variable.
+type Entry struct {
+	*Variable
+	Set bool  // it has a value; an empty one is none, as in GitHub Actions
+	Err error // why the value cannot be taken; never holds a secret
+}
+
+// Inspect says of every variable whether it is set and valid. The
+// configuration, which need not be, is only to be looked at.
+func Inspect(lookup Lookup) (*Config, []Entry) { return read(lookup) }
+
+// read fills every field first: what a value must be may depend on the environment.
+func read(lookup Lookup) (*Config, []Entry) {
+	c, all := &Config{}, Variables()
+	values := make([]string, len(all))
+	for i := range all {
+		values[i], _ = lookup(all[i].Name)
+		all[i].set(c, cmp.Or(values[i], all[i].Default))
 	}
-	return "", &fault.Error{Code: fault.Usage, Message: "MERO_ENVIRONMENT",
-		Expected: "production or rehearsal", Got: fmt.Sprintf("%q", value)}
+	entries := make([]Entry, len(all))
+	for i := range all {
+		entries[i] = Entry{Variable: &all[i], Set: values[i] != "", Err: all[i].judge(c, values[i])}
+	}
+	if c.Environment == "" && !c.Actions {
+		c.Environment = Rehearsal
+	}
+	return c, entries
 }
 
 // Version is the repository variable of the family's version.
