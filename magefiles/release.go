@@ -43,8 +43,10 @@ func (Release) NodePrerelease(ctx context.Context, tag *string) error {
 	return d.Report()
 }
 
-// Plan prints the steps of a release and what each waits for; it changes nothing. [-tag=…: a node release's shows that family's]
-func (Release) Plan(tag *string) error { return door.Exit(door.Plan(os.Stdout, tag)) }
+// Plan prints the class of a release, the rules that follow, what it still lacks, and its steps; it changes nothing. [-tag=…]
+func (Release) Plan(ctx context.Context, tag *string) error {
+	return door.Exit(door.Plan(ctx, os.Stdout, tag))
+}
 
 // Status prints what the ledger holds of a release; it changes nothing. [-tag=…] [-json]
 func (Release) Status(tag *string, json *bool) error {

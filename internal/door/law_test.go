@@ -103,6 +103,9 @@ func TestTargetsAreDoors(t *testing.T) {
 	require.NoError(t, err)
 	require.NotEmpty(t, files)
 	for _, file := range files {
+		if filepath.Base(file) == "mage_output_file.go" {
+			continue // Mage's own, while it compiles
+		}
 		set, parsed := parse(t, file)
 		for _, decl := range parsed.Decls {
 			if f, ok := decl.(*ast.FuncDecl); ok {

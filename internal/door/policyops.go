@@ -168,6 +168,7 @@ func (o *operator) propose(ctx context.Context, p *propose.Proposal, dryRun bool
 		o.console.Infof("dry run: nothing was proposed")
 		return nil
 	}
+	p.Banner = o.env.Banner
 	pr, err := propose.Open(ctx, o.github, p)
 	if err != nil {
 		return err

@@ -19,12 +19,6 @@ import (
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
-// Plan writes the step graph of a release of the tag's family.
-func Plan(w io.Writer, tag *string) error {
-	f := familyOf("release:plan", Value(tag))
-	return report("release:plan", planOf(f).Plan(w))
-}
-
 // Status writes what the ledger of a tag holds, as a table or as JSON.
 func Status(w io.Writer, tag *string, asJSON *bool) error {
 	return report("release:status", status(w, Value(tag), Value(asJSON)))

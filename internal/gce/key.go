@@ -16,7 +16,7 @@ const scope = "https://www.googleapis.com/auth/cloud-platform"
 
 // credentials turns a service account key, or what the machine has, into tokens.
 func credentials(ctx context.Context, key []byte) (oauth2.TokenSource, error) {
-	if key == nil {
+	if len(key) == 0 {
 		found, err := google.FindDefaultCredentials(ctx, scope)
 		if err != nil {
 			return nil, &fault.Error{Code: fault.Usage, Message: "this machine has no credentials for Google Cloud",

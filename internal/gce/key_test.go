@@ -75,9 +75,11 @@ func TestProjectAndZoneAreChecked(t *testing.T) {
 func TestDefaultCredentials(t *testing.T) {
 	path := t.TempDir() + "/missing.json"
 	t.Setenv("GOOGLE_APPLICATION_CREDENTIALS", path)
-	_, err := gce.New(t.Context(), gce.Options{Project: project, Zone: zone, Transport: http.DefaultTransport})
-	require.Equal(t, fault.Usage, fault.CodeOf(err))
-	require.ErrorContains(t, err, "no credentials")
+	for _, key := range [][]byte{nil, {}} { // an unset secret arrives as an empty one
+		_, err := gce.New(t.Context(), gce.Options{Project: project, Zone: zone, Transport: http.DefaultTransport, Key: key})
+		require.Equal(t, fault.Usage, fault.CodeOf(err))
+		require.ErrorContains(t, err, "no credentials")
+	}
 }
 
 // The token comes over the given transport, signed with the key, and is kept.

@@ -86,7 +86,7 @@ func (c *Client) pageOfDisks(ctx context.Context, filter, token string) (*page, 
 			p.unknown = append(p.unknown, scope)
 		}
 		for _, d := range list.Disks {
-			p.found = append(p.found, resource(Disks, scope, d.Name, d.Labels))
+			p.found = append(p.found, diskResource(scope, d.Name, d.CreationTimestamp, d.Labels))
 		}
 	}
 	return p, nil

@@ -11,7 +11,7 @@ import (
 
 // Remove deletes a resource that Leftovers found; one that is gone is fine.
 func (c *Client) Remove(ctx context.Context, r Resource) error {
-	if r.Labels[LabelOwner] != Owner {
+	if !r.ours() {
 		return &fault.Error{Code: fault.Usage, Message: fmt.Sprintf("gce: %s %s is not ours to delete", r.Kind, r.Name),
 			Expected: "label " + LabelOwner + "=" + Owner}
 	}

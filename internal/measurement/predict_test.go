@@ -122,20 +122,41 @@ func TestCompareWithAMachine(t *testing.T) {
 	require.Len(t, n.Compare(observed), 1, "a node's is")
 }
 
-func TestDiff(t *testing.T) {
+func TestEqual(t *testing.T) {
 	t.Parallel()
-	from, to := node(t), node(t)
-	require.Empty(t, measurement.Diff(from, to))
-	edit(to, release.LockedReadOnly, func(p *measurement.Profile) { p.RTMR0 = register(9) })
-	edit(to, release.Debug, func(p *measurement.Profile) { p.Image.Digest = sum("new") })
-	require.Equal(t, []measurement.Change{
-		{Profile: release.Debug, Field: "digest", Old: sum("image debug").String(), New: sum("new").String()},
-		{Profile: release.LockedReadOnly, Field: "rtmr0", Old: register(0x6b).String(), New: register(9).String()},
-	}, measurement.Diff(from, to))
-	first := measurement.Diff(nil, kms(t))
-	require.Len(t, first, 3*7, "four registers, image, digest and compose hash per profile")
-	require.Empty(t, first[0].Old)
-	require.Len(t, measurement.Diff(kms(t), nil), 3*7)
+	p := node(t).Profiles[release.Debug]
+	require.True(t, p.Equal(node(t).Profiles[release.Debug]))
+	for name, change := range map[string]func(*measurement.Profile){
+		"register": func(p *measurement.Profile) { p.RTMR1 = register(9) },
+		"rtmr3":    func(p *measurement.Profile) { p.RTMR3 = nil },
+		"image":    func(p *measurement.Profile) { p.Image.Name = "another" },
+		"evidence": func(p *measurement.Profile) { p.Evidence.Boots++ },
+		"owners":   func(p *measurement.Profile) { p.Owners.RTMR2 = measurement.OwnerPlatform },
+	} {
+		other := node(t).Profiles[release.Debug]
+		change(&other)
+		require.False(t, p.Equal(other), name)
+	}
+}
+
+func TestReferenceAndRehashed(t *testing.T) {
+	t.Parallel()
+	image := measurement.Image{Name: "ghcr.io:5000/owner/mero-kms:1.2.0-debug", Digest: sum("index")}
+	got, err := image.Reference(release.KMS)
+	require.NoError(t, err)
+	require.Equal(t, "ghcr.io:5000/owner/mero-kms@"+sum("index").String(), got)
+	got, err = image.Reference(release.Node)
+	require.NoError(t, err)
+	require.Equal(t, image.Name, got)
+	for _, name := range []string{"mero-kms", "ghcr.io:5000/mero-kms"} {
+		_, err = measurement.Image{Name: name}.Reference(release.KMS)
+		require.Error(t, err, name)
+	}
+	p := kms(t).Profiles[release.Debug]
+	other := p.Rehashed(sum("another compose file"))
+	require.Equal(t, measurement.PredictEvents(sum("another compose file")), other.Events)
+	require.Equal(t, p.Registers(), other.Registers())
+	require.NotEqual(t, p.Image.ComposeHash, other.Image.ComposeHash)
 }
 
 func TestParseSHA256(t *testing.T) {

@@ -142,6 +142,5 @@ func FuzzDecode(f *testing.F) {
 		again, err := p.Encode()
 		require.NoError(t, err)
 		require.Equal(t, string(data), string(again))
-		require.Empty(t, measurement.Diff(p, p))
 	})
 }

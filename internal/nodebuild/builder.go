@@ -144,7 +144,7 @@ func (b *Builder) order(o nodeimage.Order) (*packer.Order, error) {
 		}
 	}
 	agent := s.agent
-	agent.Version = o.Tag.Version.String()
+	agent.Version = agent.SHA256.String()[len("sha256:"):][:12] // compiled here: what it is follows from its sources alone
 	return &packer.Order{Profile: o.Profile, Version: o.Tag.Version, Commit: o.Commit, ContentID: o.Content,
 		Project: b.o.Project, Zone: b.o.Zone, ImageFamily: b.family(o.Profile), InstanceName: instanceName(o), SSHPort: port,
 		Labels: map[string]string{gce.LabelOwner: gce.Owner, gce.LabelRun: runLabel(o),
@@ -162,7 +162,7 @@ func (b *Builder) family(p release.Profile) string {
 
 // instanceName is the same whenever the build is begun again.
 func instanceName(o nodeimage.Order) string {
-	return fmt.Sprintf("mero-build-%s-%s", o.Profile, o.Name[len(o.Name)-8:])
+	return fmt.Sprintf(gce.BuilderPrefix+"%s-%s", o.Profile, o.Name[len(o.Name)-8:])
 }
 
 func runLabel(o nodeimage.Order) string {

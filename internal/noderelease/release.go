@@ -40,7 +40,7 @@ func Plan() pipeline.Graph {
 func (r *Release) Graph() pipeline.Graph {
 	return slices.Concat(pipeline.Graph{
 		// 1. Version Sync: tag == MERO_TEE_VERSION, and with it guards 3 and 4, before anything is built.
-		{Name: "node:version", Title: "running the guards", Inputs: r.GuardInputs, Outputs: r.GuardOutputs, Do: r.RunGuards},
+		{Name: "node:version", Title: "running the guards", Inputs: r.GuardInputs, Outputs: r.GuardOutputs, Do: r.version},
 	},
 		// 2. Packer Build: per-profile GCP image.
 		r.eachProfile("node:build", "building the image with Packer and Ansible", r.builder),
@@ -71,6 +71,21 @@ func (r *Release) Graph() pipeline.Graph {
 			// Only then a stable release becomes the latest.
 			{Name: "node:promote", Title: "promoting the release", Needs: []string{"node:catalog"}, Do: r.promote},
 		})
+}
+
+// version runs the guards, and then says how the pinned base image compares
+// with the newest of its family: drift is news, and no reason to stop.
+func (r *Release) version(ctx context.Context, w *pipeline.Work) error {
+	if err := r.RunGuards(ctx, w); err != nil {
+		return err
+	}
+	drift, err := r.Env.Images.Drift(ctx)
+	if err != nil {
+		w.Warnf("the base image's family could not be asked: %v", err)
+		return nil
+	}
+	w.Infof("%s", drift)
+	return nil
 }
 
 // steps are the names of a per-profile step.

@@ -18,6 +18,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/github"
 	"github.com/calimero-network/mero-tee/internal/notes"
 	"github.com/calimero-network/mero-tee/internal/release"
+	"github.com/calimero-network/mero-tee/policies"
 )
 
 // checkout does what people would have done before they push the tag. A work
@@ -129,11 +130,18 @@ func (w *World) statement(ctx context.Context, c *environment.Checkout, tag rele
 	for _, t := range tags {
 		subject.Tags[t.Name] = t.Commit
 	}
-	decided, err := class.Of(ctx, subject, class.Repository(w.Env.Root))
+	return Statement(ctx, w.Env.Root, subject)
+}
+
+// Statement is what a rehearsal writes for a release: every section that its
+// class wants says that it is a rehearsal. Nil for a release that cannot be of
+// any class, of which the plan will say so.
+func Statement(ctx context.Context, root string, s class.Subject) ([]byte, error) {
+	decided, err := class.Of(ctx, s, class.Repository(root))
 	if err != nil {
-		return nil, nil //nolint:nilerr // the plan will say so; nobody could have written anything
+		return nil, nil //nolint:nilerr // nobody could have written anything
 	}
-	return notes.Statement(tag, decided.Class, "This is a rehearsal: there is nothing to tell.", "REHEARSAL-1", class.GuardedRoots()...), nil
+	return notes.Statement(s.Tag, decided.Class, "This is a rehearsal: there is nothing to tell.", "REHEARSAL-1", class.GuardedRoots()...), nil
 }
 
 // pushMain is the branch with those pull requests merged. It loses no pair that
@@ -154,7 +162,16 @@ func (w *World) pushMain(ctx context.Context, c *environment.Checkout) error {
 	if err != nil && !errors.Is(err, github.ErrNotFound) {
 		return err
 	}
-	return w.github.Push("refs/heads/main", c.Commit, map[string][]byte{catalog.Path: data})
+	files := map[string][]byte{catalog.Path: data}
+	for _, p := range release.Profiles() {
+		if files["policies/"+policies.File(p)], err = os.ReadFile(filepath.Join(c.Policies, policies.File(p))); err != nil {
+			return err
+		}
+	}
+	if files["docs/policies.md"], err = os.ReadFile(filepath.Join(w.Env.Root, "docs/policies.md")); err != nil {
+		return err
+	}
+	return w.github.Push("refs/heads/main", c.Commit, files)
 }
 
 // pushTag makes the tag on the local GitHub. A tag never moves.

@@ -8,6 +8,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/agent"
 	"github.com/calimero-network/mero-tee/internal/ita"
 	"github.com/calimero-network/mero-tee/internal/measurement"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/node"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/tdx"
 )
@@ -21,7 +22,9 @@ func TestTheWorldAppraisesItsNodes(t *testing.T) {
 	defer w.Close() //nolint:errcheck // test
 	v, err := tdx.NewVerifier(tdx.Config{Root: w.Env.TDXRoot, Collateral: tdx.NewCollateral(w.Env.Client())})
 	require.NoError(t, err)
-	published := &measurement.Published{Tag: release.Tag{Family: release.Node, Version: release.Version{Minor: 1}}}
+	image := node.Image{Version: release.Version{Minor: 1}, Profile: release.Debug}
+	published := &measurement.Published{Tag: release.Tag{Family: release.Node, Version: image.Version},
+		Profiles: map[release.Profile]measurement.Profile{image.Profile: {Image: measurement.Image{Name: image.Name()}}}}
 	mission := agent.Mission{Nonce: agent.NewNonce()}
 	report, err := w.Env.Nodes("ita", "ita", nil).Boot(t.Context(), published, release.Debug, mission)
 	require.NoError(t, err)

@@ -33,6 +33,7 @@ func TestForwardAnswersWhileTheRequestIsSent(t *testing.T) {
 		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to) }}
 	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { network.Forward(proxy, w, r) }))
 	defer front.Close()
+	defer front.CloseClientConnections() // whatever became of the request
 
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()

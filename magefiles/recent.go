@@ -1,0 +1,12 @@
+//go:build mage
+
+package main
+
+import (
+	"context"
+
+	"github.com/calimero-network/mero-tee/internal/door"
+)
+
+// Recent checks the N newest public releases of each family, as verify:release does. N
+func (Verify) Recent(ctx context.Context, n int) error { return door.Exit(door.VerifyRecent(ctx, n)) }
