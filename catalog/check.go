@@ -12,35 +12,96 @@ import (
 // Check says whether the catalog is in order, without duplicates and about
 // known profiles and final versions. Its errors have code Verification.
 func (c *Catalog) Check() error {
+	for _, rule := range rules() {
+		if err := rule.holds(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// rule is one thing that a catalog must keep to.
+type rule struct {
+	name  string
+	holds func(*Catalog) error
+}
+
+func rules() []rule {
+	return []rule{
+		{"version and entries are there", (*Catalog).checkShape},
+		{"each entry names two final versions", each(Entry.checkVersions)},
+		{"profiles are known, once each and in order", each(Entry.checkProfiles)},
+		{"no pair is listed twice", (*Catalog).checkDuplicates},
+		{"entries are ordered newest first", (*Catalog).checkOrder},
+	}
+}
+
+func (c *Catalog) checkShape() error {
 	if c.SchemaVersion != SchemaVersion {
 		return broken("unknown schema_version", SchemaVersion, c.SchemaVersion)
 	}
 	if c.Entries == nil {
 		return broken("entries is missing", "a list", "nothing")
 	}
-	for i, e := range c.Entries {
-		if err := e.check(); err != nil {
-			return fmt.Errorf("entries[%d]: %w", i, err)
-		}
-		if i > 0 && order(c.Entries[i-1], e) >= 0 {
-			return fmt.Errorf("entries[%d]: %w", i, misplaced(c.Entries[i-1], e))
-		}
-		if i > 0 && c.Entries[i-1].pair() == e.pair() && overlap(c.Entries[i-1].Profiles, e.Profiles) {
-			return broken("a profile of a pair is listed as tested and as not tested", "one of them", e.String())
-		}
-	}
 	return nil
 }
 
+func each(check func(Entry) error) func(*Catalog) error {
+	return func(c *Catalog) error {
+		for i, e := range c.Entries {
+			if err := check(e); err != nil {
+				return fmt.Errorf("entries[%d]: %w", i, err)
+			}
+		}
+		return nil
+	}
+}
+
 func (e Entry) check() error {
+	if err := e.checkVersions(); err != nil {
+		return err
+	}
+	return e.checkProfiles()
+}
+
+func (e Entry) checkVersions() error {
 	if e.KMS == (release.Version{}) || e.NodeImage == (release.Version{}) {
 		return broken("kms or node_image is missing", "two versions", e.String())
 	}
 	if e.KMS.IsCandidate() || e.NodeImage.IsCandidate() {
 		return broken("a release candidate in the catalog", "the version it is a candidate for", e.String())
 	}
+	return nil
+}
+
+func (e Entry) checkProfiles() error {
 	if len(e.Profiles) == 0 || !slices.Equal(e.Profiles, inOrder(e.Profiles)) {
 		return broken("profiles are unknown, repeated or out of order", fmt.Sprint(release.Profiles()), fmt.Sprint(e.Profiles))
+	}
+	return nil
+}
+
+// checkDuplicates: a pair has one entry, or two when only some profiles were tested.
+func (c *Catalog) checkDuplicates() error {
+	for i, e := range c.Entries {
+		for _, o := range c.Entries[:i] {
+			switch {
+			case o.pair() != e.pair():
+			case o.Tested == e.Tested:
+				return fmt.Errorf("entries[%d]: %w", i, broken("an entry appears twice", "each pair once", e.String()))
+			case overlap(o.Profiles, e.Profiles):
+				return fmt.Errorf("entries[%d]: %w", i, broken("a profile of a pair is listed as tested and as not tested", "one of them", e.String()))
+			}
+		}
+	}
+	return nil
+}
+
+func (c *Catalog) checkOrder() error {
+	for i := 1; i < len(c.Entries); i++ {
+		if before, e := c.Entries[i-1], c.Entries[i]; order(before, e) > 0 {
+			return fmt.Errorf("entries[%d]: %w", i, broken("entries are not ordered newest first", e.String()+" before "+before.String(), "after it"))
+		}
 	}
 	return nil
 }
@@ -61,13 +122,6 @@ func order(a, b Entry) int {
 
 func newestFirst(a, b Pair) int {
 	return cmp.Or(b.KMS.Compare(a.KMS), b.NodeImage.Compare(a.NodeImage))
-}
-
-func misplaced(before, e Entry) error {
-	if order(before, e) == 0 {
-		return broken("an entry appears twice", "each pair once", e.String())
-	}
-	return broken("entries are not ordered newest first", e.String()+" before "+before.String(), "after it")
 }
 
 func overlap(a, b []release.Profile) bool {

@@ -3,37 +3,57 @@ package policies
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/calimero-network/mero-tee/internal/fault"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/tdx"
 )
 
-// TCBStatuses are the statuses of Intel's TCB info (PCS API v4) that an
-// operator may allow. "Revoked" is Intel's too and is never allowed.
-func TCBStatuses() []string {
-	return []string{"UpToDate", "SWHardeningNeeded", "ConfigurationNeeded",
-		"ConfigurationAndSWHardeningNeeded", "OutOfDate", "OutOfDateConfigurationNeeded"}
+// Finding is what one of a policy's checks found.
+type Finding struct {
+	Name string
+	Err  error // nil: it is in order; else of code Verification
+}
+
+type namedCheck struct {
+	name string
+	run  func() error
+}
+
+// first stops at the first error, so that what is broken is not looked at any further.
+func first(checks []namedCheck) error {
+	for _, c := range checks {
+		if err := c.run(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func findings(checks []namedCheck) []Finding {
+	out := make([]Finding, len(checks))
+	for i, c := range checks {
+		out[i] = Finding{c.name, c.run()}
+	}
+	return out
 }
 
 // Check says whether the policy means something: known version, profile and
 // status, sound tuples, flat lists that agree with them, a TCB list of known
 // statuses. Its errors have code Verification.
-func (p *Policy) Check() error {
-	if err := checkHead(p.SchemaVersion, p.Profile); err != nil {
-		return err
+func (p *Policy) Check() error { return first(p.checks()) }
+
+// Findings are Check's checks one by one; one error does not hide the next.
+func (p *Policy) Findings() []Finding { return findings(p.checks()) }
+
+func (p *Policy) checks() []namedCheck {
+	return []namedCheck{
+		{"version and profile are known", func() error { return checkHead(p.SchemaVersion, p.Profile) }},
+		{"status is that of its release", p.checkStatus},
+		{"TCB list is sane", func() error { return checkTCB(p.AllowedTCBStatus, p.TCBWaivers) }},
+		{"measurements are whole tuples", func() error { return checkTuples(p.Measurements) }},
+		{"flat lists equal the tuples", p.checkLists},
 	}
-	if err := p.checkStatus(); err != nil {
-		return err
-	}
-	if err := checkTCB(p.AllowedTCBStatus); err != nil {
-		return err
-	}
-	if err := checkTuples(p.Measurements); err != nil {
-		return err
-	}
-	return p.checkLists()
 }
 
 func checkHead(schema string, profile release.Profile) error {
@@ -57,21 +77,6 @@ func (p *Policy) checkStatus() error {
 		return broken("policy_not_ready in a stable release", "a policy in force for "+p.KMSVersion.String(), string(p.Status))
 	case !p.NotReady() && len(p.Measurements) == 0:
 		return broken("a policy in force holds no measurement", "at least one", "none")
-	}
-	return nil
-}
-
-func checkTCB(list []string) error {
-	if len(list) == 0 {
-		return broken("allowed_tcb_status is empty", "at least one of "+strings.Join(TCBStatuses(), ", "), "none")
-	}
-	for i, s := range list {
-		if !slices.Contains(TCBStatuses(), s) {
-			return broken("allowed_tcb_status holds a status that is never allowed", strings.Join(TCBStatuses(), ", "), s)
-		}
-		if slices.Contains(list[:i], s) {
-			return broken("allowed_tcb_status holds a status twice", "each once", s)
-		}
 	}
 	return nil
 }

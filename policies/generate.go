@@ -59,6 +59,6 @@ func assemble(w *Working, kms release.Version, status Status, tuples []Measureme
 	lists := flatten(tuples)
 	p := &Policy{SchemaVersion: SchemaVersion, KMSVersion: kms, Profile: w.Profile, Status: status,
 		AllowedMRTD: lists[0], AllowedRTMR0: lists[1], AllowedRTMR1: lists[2], AllowedRTMR2: lists[3], AllowedRTMR3: lists[4],
-		AllowedTCBStatus: slices.Clone(w.AllowedTCBStatus), Measurements: tuples}
+		AllowedTCBStatus: slices.Clone(w.AllowedTCBStatus), TCBWaivers: slices.Clone(w.TCBWaivers), Measurements: tuples}
 	return p, p.Check()
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"time"
 
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/tdx"
@@ -13,7 +14,20 @@ import (
 type Measurement struct {
 	NodeRelease release.Tag `json:"node_release"`
 	Evidence    string      `json:"evidence"` // "sha256:" and 64 hex digits of the published-mrtds.json it came from
+	// FirstSeen is the day, YYYY-MM-DD, on which the release's image was first
+	// seen with these platform registers. It is empty in the tuple that the
+	// release itself published; Evidence is then the release's own.
+	FirstSeen string `json:"first_seen,omitempty"`
 	tdx.Registers
+}
+
+// Refreshed says that the tuple was observed after the release.
+func (m Measurement) Refreshed() bool { return m.FirstSeen != "" }
+
+// SameImage says that the registers that a release of ours decides are equal:
+// RTMR1 to RTMR3. MRTD and RTMR0 are the platform's.
+func SameImage(a, b tdx.Registers) bool {
+	return a.RTMR1 == b.RTMR1 && a.RTMR2 == b.RTMR2 && a.RTMR3 == b.RTMR3
 }
 
 var evidenceForm = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
@@ -47,6 +61,11 @@ func (m Measurement) check() error {
 	}
 	if !evidenceForm.MatchString(m.Evidence) {
 		return broken("evidence is not a digest", "sha256: and 64 lower-case hex digits", m.Evidence)
+	}
+	if m.Refreshed() {
+		if _, err := time.Parse(time.DateOnly, m.FirstSeen); err != nil {
+			return broken("first_seen is not a day", "YYYY-MM-DD", m.FirstSeen)
+		}
 	}
 	return checkRegisters(m.Registers)
 }

@@ -34,6 +34,11 @@ const NotReady Status = "policy_not_ready"
 //go:embed attestation-policy.schema.json
 var Schema []byte
 
+// WorkingSchema is the JSON schema of a Working (draft 2020-12).
+//
+//go:embed working-policy.schema.json
+var WorkingSchema []byte
+
 // Policy is attestation-policy-{profile}.json. The flat lists are what a
 // reader of the file sees first; the measurements decide.
 type Policy struct {
@@ -47,6 +52,7 @@ type Policy struct {
 	AllowedRTMR2     []tdx.Register  `json:"allowed_rtmr2"`
 	AllowedRTMR3     []tdx.Register  `json:"allowed_rtmr3"`
 	AllowedTCBStatus []string        `json:"allowed_tcb_status"`
+	TCBWaivers       []Waiver        `json:"tcb_waivers,omitempty"` // why a status that needs a reason is in the list
 	Measurements     []Measurement   `json:"measurements"`
 }
 

@@ -43,10 +43,14 @@ func (w *Working) candidate(ev Evidence) (*Measurement, error) {
 		return nil, err
 	}
 	if r := w.Revocation(m.Registers); r != nil {
-		return nil, &fault.Error{Code: fault.Verification, Message: fmt.Sprintf("the %s measurement of %s is revoked: %s", w.Profile, ev.Tag, r.Reason),
-			Expected: "a measurement that stands", Got: m.MRTD.String(), Hint: "pair with a later node release"}
+		return nil, w.revoked(ev.Tag, r)
 	}
 	return &m, w.conflict(m)
+}
+
+func (w *Working) revoked(node release.Tag, r *Revocation) error {
+	return &fault.Error{Code: fault.Verification, Message: fmt.Sprintf("the %s measurement of %s is revoked: %s", w.Profile, node, r.Reason),
+		Expected: "a measurement that stands", Got: r.MRTD.String(), Hint: "pair with a later node release"}
 }
 
 // One published-mrtds.json holds one tuple per profile, and a published

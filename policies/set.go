@@ -31,6 +31,27 @@ func CheckSet(set map[release.Profile]*Policy) error {
 	return nil
 }
 
+// CheckWorkingSet judges the working policies together, as CheckSet does the
+// released ones. A revoked tuple claims nothing.
+func CheckWorkingSet(set map[release.Profile]*Working) error {
+	owner := map[place]release.Profile{}
+	for _, profile := range release.Profiles() {
+		w := set[profile]
+		if w == nil {
+			return broken("working policy is missing", string(profile), "nothing")
+		}
+		for _, m := range w.Measurements {
+			if err := checkProfileRegister(profile, m); err != nil {
+				return fmt.Errorf("%s: %w", File(profile), err)
+			}
+		}
+		if err := claim(owner, profile, w.standing()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func checkPlace(profile release.Profile, p, first *Policy) error {
 	if err := p.Check(); err != nil {
 		return err

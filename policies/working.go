@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"path"
 	"slices"
+	"strings"
 
 	"github.com/calimero-network/mero-tee/internal/canonical"
 	"github.com/calimero-network/mero-tee/internal/fault"
@@ -18,12 +19,15 @@ type Working struct {
 	SchemaVersion    string          `json:"schema_version"`
 	Profile          release.Profile `json:"profile"`
 	AllowedTCBStatus []string        `json:"allowed_tcb_status"`
+	TCBWaivers       []Waiver        `json:"tcb_waivers,omitempty"`
 	Measurements     []Measurement   `json:"measurements"` // promoted, oldest first
 	Revoked          []Revocation    `json:"revoked"`
 }
 
-// Revocation is a tuple that no policy may hold again, whichever release it came from.
+// Revocation is a tuple that no policy may hold again, whichever release it
+// came from; NodeRelease is the one that it was promoted for, for readers.
 type Revocation struct {
+	NodeRelease release.Tag `json:"node_release,omitzero"`
 	tdx.Registers
 	Reason string `json:"reason"`
 }
@@ -49,17 +53,19 @@ func (w *Working) Encode() ([]byte, error) {
 }
 
 // Check says whether the file means something. Its errors have code Verification.
-func (w *Working) Check() error {
-	if err := checkHead(w.SchemaVersion, w.Profile); err != nil {
-		return err
+func (w *Working) Check() error { return first(w.checks()) }
+
+// Findings are Check's checks one by one; one error does not hide the next.
+func (w *Working) Findings() []Finding { return findings(w.checks()) }
+
+func (w *Working) checks() []namedCheck {
+	return []namedCheck{
+		{"version and profile are known", func() error { return checkHead(w.SchemaVersion, w.Profile) }},
+		{"TCB list is sane", func() error { return checkTCB(w.AllowedTCBStatus, w.TCBWaivers) }},
+		{"measurements are whole tuples", func() error { return checkTuples(w.Measurements) }},
+		{"refreshed measurements are of the released image", func() error { return checkRefreshed(w.Measurements) }},
+		{"revocations give a reason", func() error { return checkRevoked(w.Revoked) }},
 	}
-	if err := checkTCB(w.AllowedTCBStatus); err != nil {
-		return err
-	}
-	if err := checkTuples(w.Measurements); err != nil {
-		return err
-	}
-	return checkRevoked(w.Revoked)
 }
 
 func checkRevoked(list []Revocation) error {
@@ -70,7 +76,13 @@ func checkRevoked(list []Revocation) error {
 		if err := checkRegisters(r.Registers); err != nil {
 			return fmt.Errorf("revoked[%d]: %w", i, err)
 		}
-		if r.Reason == "" {
+		if f := r.NodeRelease.Family; f != "" && f != release.Node {
+			return broken("node_release of a revocation is not a node release", "mero-tee-vX.Y.Z", r.NodeRelease.String())
+		}
+		if slices.ContainsFunc(list[:i], func(o Revocation) bool { return o.Registers == r.Registers }) {
+			return broken("a measurement is revoked twice", "each once", fmt.Sprintf("revoked[%d]", i))
+		}
+		if strings.TrimSpace(r.Reason) == "" {
 			return broken("a revocation gives no reason", "why, for those who come later", "nothing")
 		}
 	}
@@ -88,8 +100,11 @@ func (w *Working) Revocation(r tdx.Registers) *Revocation {
 // File is the name of a profile's working policy in policies/.
 func File(p release.Profile) string { return string(p) + ".json" }
 
-// SchemaFile is the name of the JSON schema that lies beside the working policies.
-const SchemaFile = "attestation-policy.schema.json"
+// The JSON schemas that lie beside the working policies: of a released policy, and of a working one.
+const (
+	SchemaFile        = "attestation-policy.schema.json"
+	WorkingSchemaFile = "working-policy.schema.json"
+)
 
 // LoadDir reads the working policies of all profiles from the root of fsys. A
 // missing one has code MissingAsset; a JSON file with any other name is
@@ -98,9 +113,15 @@ func LoadDir(fsys fs.FS) (map[release.Profile]*Working, error) {
 	if err := refuseStrangers(fsys); err != nil {
 		return nil, err
 	}
+	return Load(func(name string) ([]byte, error) { return fs.ReadFile(fsys, name) })
+}
+
+// Load reads the working policies of all profiles, each by its File name. One
+// that cannot be read has code MissingAsset.
+func Load(read func(name string) ([]byte, error)) (map[release.Profile]*Working, error) {
 	out := make(map[release.Profile]*Working, len(release.Profiles()))
 	for _, p := range release.Profiles() {
-		data, err := fs.ReadFile(fsys, File(p))
+		data, err := read(File(p))
 		if err != nil {
 			return nil, &fault.Error{Code: fault.MissingAsset, Message: "working policy of " + string(p), Expected: File(p), Err: err}
 		}
@@ -123,7 +144,7 @@ func refuseStrangers(fsys fs.FS) error {
 	}
 	for _, name := range names {
 		profile := release.Profile(name[:len(name)-len(path.Ext(name))])
-		if name != SchemaFile && !slices.Contains(release.Profiles(), profile) {
+		if name != SchemaFile && name != WorkingSchemaFile && !slices.Contains(release.Profiles(), profile) {
 			return broken("unknown file beside the working policies", "one {profile}.json per profile", name)
 		}
 	}

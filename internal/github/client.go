@@ -1,5 +1,5 @@
 // Package github speaks the little of GitHub's REST API that a release needs:
-// releases and their assets, tags, and a pull request with one changed file.
+// releases and their assets, tags, and pull requests with changed files.
 //
 // Its promise: what it reports was said by GitHub over the production host
 // names, downloads are byte-exact, the token leaves only for github.com and its

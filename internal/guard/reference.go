@@ -125,6 +125,12 @@ func sameAsPublished(p release.Profile, m policies.Measurement, ev policies.Evid
 	if !ok {
 		return broken(fmt.Sprintf("%s publishes no measurement of %s", ev.Tag, p), string(p), "nothing")
 	}
+	if m.Refreshed() { // seen after the release, on a platform that moved: only the image is the release's
+		if !policies.SameImage(regs, m.Registers) {
+			return broken(fmt.Sprintf("the refreshed measurement of %s in the %s policy is of another image", ev.Tag, p), regs.RTMR2.String(), m.RTMR2.String())
+		}
+		return nil
+	}
 	if m.Evidence != ev.Digest {
 		return broken(fmt.Sprintf("%s of %s is not the evidence in the %s policy", release.MeasurementsAsset, ev.Tag, p), m.Evidence, ev.Digest)
 	}

@@ -18,42 +18,50 @@ import (
 	"github.com/calimero-network/mero-tee/policies"
 )
 
-const location = policies.SchemaFile
+// base is where the schemas' $id says that they are; nothing is fetched from there.
+const base = "https://github.com/calimero-network/mero-tee/policies/"
 
 // Validate says whether the file conforms to attestation-policy.schema.json.
 // Its errors have code Verification and name the place in the file.
-func Validate(policy []byte) error {
+func Validate(policy []byte) error { return validate(policies.SchemaFile, policy) }
+
+// ValidateWorking is Validate for a working policy and working-policy.schema.json.
+func ValidateWorking(policy []byte) error { return validate(policies.WorkingSchemaFile, policy) }
+
+func validate(location string, policy []byte) error {
 	if len(policy) > canonical.MaxSize {
-		return refused(fmt.Errorf("%d bytes, more than the %d allowed", len(policy), canonical.MaxSize))
+		return refused(location, fmt.Errorf("%d bytes, more than the %d allowed", len(policy), canonical.MaxSize))
 	}
 	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(policy))
 	if err != nil {
-		return refused(err)
+		return refused(location, err)
 	}
-	schema, err := compile()
+	schema, err := compile(location)
 	if err != nil {
 		return err
 	}
 	if err := schema.Validate(value); err != nil {
-		return refused(err)
+		return refused(location, err)
 	}
 	return nil
 }
 
-// compile needs no network: the schema refers to nothing outside itself.
-func compile() (*jsonschema.Schema, error) {
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(policies.Schema))
-	if err != nil {
-		return nil, err
-	}
+// compile needs no network: the schemas refer to nothing but each other.
+func compile(location string) (*jsonschema.Schema, error) {
 	c := jsonschema.NewCompiler()
 	c.UseLoader(jsonschema.SchemeURLLoader{})
-	if err := c.AddResource(location, doc); err != nil {
-		return nil, err
+	for name, schema := range map[string][]byte{policies.SchemaFile: policies.Schema, policies.WorkingSchemaFile: policies.WorkingSchema} {
+		doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(schema))
+		if err != nil {
+			return nil, err
+		}
+		if err := c.AddResource(base+name, doc); err != nil {
+			return nil, err
+		}
 	}
-	return c.Compile(location)
+	return c.Compile(base + location)
 }
 
-func refused(err error) error {
-	return &fault.Error{Code: fault.Verification, Message: "the policy does not conform to " + policies.SchemaFile, Err: err}
+func refused(location string, err error) error {
+	return &fault.Error{Code: fault.Verification, Message: "the policy does not conform to " + location, Err: err}
 }

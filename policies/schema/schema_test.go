@@ -11,6 +11,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/canonical"
 	"github.com/calimero-network/mero-tee/internal/fault"
 	"github.com/calimero-network/mero-tee/internal/release"
+	"github.com/calimero-network/mero-tee/internal/tdx"
 	"github.com/calimero-network/mero-tee/policies"
 	"github.com/calimero-network/mero-tee/policies/schema"
 )
@@ -27,6 +28,7 @@ func TestValidateAcceptsWhatIsGenerated(t *testing.T) {
 	require.NoError(t, schema.Validate([]byte(golden(t))))
 
 	w := &policies.Working{SchemaVersion: "1", Profile: release.Debug, AllowedTCBStatus: policies.TCBStatuses(),
+		TCBWaivers:   []policies.Waiver{{Status: "OutOfDate", Reason: "r"}, {Status: "OutOfDateConfigurationNeeded", Reason: "r"}},
 		Measurements: []policies.Measurement{}, Revoked: []policies.Revocation{}}
 	p, err := policies.Generate(w, release.Version{Major: 1, Candidate: 1}, policies.Evidence{})
 	require.NoError(t, err)
@@ -68,6 +70,53 @@ func TestValidateRefuses(t *testing.T) {
 			require.Equal(t, fault.Verification, fault.CodeOf(err))
 		})
 	}
+}
+
+func TestValidateWorking(t *testing.T) {
+	t.Parallel()
+	tag, regs := release.Tag{Family: release.Node, Version: release.Version{Major: 1}}, tdx.Registers{}
+	for _, r := range []*tdx.Register{&regs.MRTD, &regs.RTMR0, &regs.RTMR1, &regs.RTMR2, &regs.RTMR3} {
+		r[0] = 1
+	}
+	w := &policies.Working{SchemaVersion: "1", Profile: release.Debug, AllowedTCBStatus: []string{"OutOfDate"}, TCBWaivers: []policies.Waiver{{Status: "OutOfDate", Reason: "r"}},
+		Measurements: []policies.Measurement{{NodeRelease: tag, Evidence: "sha256:" + strings.Repeat("a", 64), FirstSeen: "2026-05-01", Registers: regs}},
+		Revoked:      []policies.Revocation{{NodeRelease: tag, Registers: regs, Reason: "CVE-2026-1"}}}
+	data, err := w.Encode()
+	require.NoError(t, err)
+	require.NoError(t, schema.ValidateWorking(data))
+	require.Error(t, schema.Validate(data), "a working policy is not a released one")
+	for name, tc := range map[string]struct{ from, to string }{
+		"no waiver":      {`"tcb_waivers"`, `"waivers"`},
+		"waiver missing": {"\"tcb_waivers\": [\n    {\n      \"status\": \"OutOfDate\",\n      \"reason\": \"r\"\n    }\n  ],\n", ""},
+		"first_seen":     {"2026-05-01", "May"},
+		"no reason":      {"CVE-2026-1", " "},
+		"zero register":  {regs.MRTD.String(), strings.Repeat("0", 96)},
+		"flat list":      {`"revoked"`, `"allowed_mrtd"`},
+	} {
+		changed := strings.Replace(string(data), tc.from, tc.to, 1)
+		require.NotEqual(t, string(data), changed, name)
+		require.ErrorContains(t, schema.ValidateWorking([]byte(changed)), "does not conform to working-policy.schema.json", name)
+	}
+	for _, p := range release.Profiles() {
+		shipped, err := os.ReadFile(filepath.Join("..", policies.File(p)))
+		require.NoError(t, err)
+		require.NoError(t, schema.ValidateWorking(shipped))
+	}
+}
+
+func FuzzValidateWorking(f *testing.F) {
+	b, err := os.ReadFile(filepath.Join("..", policies.File(release.Debug)))
+	require.NoError(f, err)
+	f.Add(b)
+	f.Fuzz(func(t *testing.T, in []byte) {
+		w, err := policies.DecodeWorking(in)
+		if err != nil {
+			return
+		}
+		out, err := w.Encode() // white space and the case of keys are Go's matter, not the schema's
+		require.NoError(t, err)
+		require.NoError(t, schema.ValidateWorking(out))
+	})
 }
 
 func FuzzValidate(f *testing.F) {

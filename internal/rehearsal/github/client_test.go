@@ -46,7 +46,14 @@ func TestTheClientsRequestsFitGitHubsDescription(t *testing.T) {
 	require.NoError(t, err)
 	_, err = c.Propose(t.Context(), github.Change{Base: "main", Branch: "b", Path: "c.json", Content: []byte("[]\n"), Message: "m", Title: "t", Body: "b"})
 	require.NoError(t, err)
-	for _, request := range []string{"POST git", "POST releases", "PATCH releases", "PUT contents", "POST pulls"} {
+	several := github.Change{Base: "main", Branch: "several", Files: map[string][]byte{"c.json": []byte("[1]\n"), "d/e.json": []byte("{}\n")},
+		Message: "m", Title: "t", Body: "b", Labels: []string{"one"}}
+	_, err = c.Propose(t.Context(), several)
+	require.NoError(t, err)
+	several.Files["c.json"] = []byte("[2]\n")
+	_, err = c.Propose(t.Context(), several)
+	require.NoError(t, err)
+	for _, request := range []string{"POST git", "PATCH git", "POST releases", "PATCH releases", "PUT contents", "POST pulls", "POST issues"} {
 		require.True(t, seen[request], request)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -109,16 +110,26 @@ func TestAnswersFitGitHubsDescription(t *testing.T) {
 	file := check("content-file", w.do("GET", api+"contents/catalog/c.json?ref=change", ""))
 	check("file-commit", w.owner("PUT", api+"contents/catalog/c.json", `{"message":"m","content":"e30=","branch":"change","sha":"`+file["sha"].(string)+`"}`))
 	check("file-commit", w.owner("PUT", api+"contents/new.json", `{"message":"m","content":"e30=","branch":"change"}`))
-	check("pull-request", w.owner("POST", api+"pulls", `{"title":"t","head":"change","base":"main"}`))
+	parent := w.do("GET", api+"git/ref/heads/change", "").json(t)["object"].(map[string]any)["sha"].(string)
+	on := check("git-commit", w.do("GET", api+"git/commits/"+parent, ""))["tree"].(map[string]any)["sha"].(string)
+	tree := check("git-tree", w.owner("POST", api+"git/trees", `{"base_tree":"`+on+`","tree":[{"path":"a/b.json","mode":"100644","type":"blob","content":"{}"}]}`))
+	made := check("git-commit", w.owner("POST", api+"git/commits", `{"message":"m","tree":"`+tree["sha"].(string)+`","parents":["`+parent+`"]}`))
+	check("git-ref", w.owner("PATCH", api+"git/refs/heads/change", `{"sha":"`+made["sha"].(string)+`"}`))
+	pr := check("pull-request", w.owner("POST", api+"pulls", `{"title":"t","head":"change","base":"main"}`))
+	first("label", w.owner("POST", fmt.Sprintf("%sissues/%.0f/labels", api, pr["number"]), `{"labels":["one"]}`))
 	first("pull-request-simple", w.do("GET", api+"pulls?state=open&head=calimero-network:change", ""))
 	d.check(t, "validation-error", w.owner("POST", api+"releases", `{}`).json(t))
 }
+
+// GitHub's description writes {path} for what may hold slashes.
+var severalSegments = strings.NewReplacer("{path}", "{path...}", "{ref}", "{ref...}")
 
 // spy checks the requests that pass against the description, for clients' tests.
 func (d description) spy(t *testing.T, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		mux := http.NewServeMux()
 		for pattern, body := range d.Requests {
+			pattern = severalSegments.Replace(pattern)
 			mux.HandleFunc(pattern, func(_ http.ResponseWriter, r *http.Request) {
 				d.checkRequest(t, pattern, body.Required, body.Properties, r)
 			})

@@ -1,6 +1,6 @@
 // Package github is a GitHub REST server for one repository that keeps
-// everything on disk: releases, tags, branches with the files of a catalog
-// change, and pull requests.
+// everything on disk: releases, tags, branches with the files of a catalog or
+// policy change, and pull requests with their labels.
 //
 // Its promise: a client written for GitHub cannot tell it apart for the requests
 // it serves (their answers hold every top-level field that GitHub's OpenAPI
@@ -100,12 +100,18 @@ func (s *Server) routes() *http.ServeMux {
 	api("GET", "git/ref/{ref...}", s.getRef)
 	api("POST", "git/refs", s.createRef)
 	api("DELETE", "git/refs/{ref...}", s.deleteRef)
+	api("PATCH", "git/refs/{ref...}", s.updateRef)
+	api("POST", "git/trees", s.createTree)
+	api("POST", "git/commits", s.createCommit)
+	api("GET", "git/commits/{sha}", s.getCommit)
 	api("GET", "git/tags/{sha}", s.getTagObject)
 	api("POST", "git/tags", s.createTagObject)
 	api("GET", "contents/{path...}", s.getContent)
 	api("PUT", "contents/{path...}", s.putContent)
 	api("GET", "pulls", s.listPulls)
 	api("POST", "pulls", s.createPull)
+	api("POST", "issues/{number}/labels", s.addLabels)
+	mux.HandleFunc("GET "+apiHost+"/repos/{owner}/{repo}", s.showRepositoryTo)
 	mux.HandleFunc("POST "+uploadHost+"/repos/{owner}/{repo}/releases/{id}/assets", s.upload)
 	mux.HandleFunc("GET "+webHost+"/{owner}/{repo}/releases/download/{tag}/{name}", s.browserDownload)
 	mux.HandleFunc("GET "+rawHost+"/{owner}/{repo}/{ref}/{path...}", s.raw)

@@ -3,7 +3,9 @@ package github
 import (
 	"encoding/base64"
 	"fmt"
+	"maps"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -108,9 +110,28 @@ func (s *Server) showCommit(sha string, c commit) fields {
 		"message": c.Message, "parents": []any{fields{"sha": c.Parent, "url": s.apiURL("git/commits/%s", c.Parent)}}}
 }
 
+// showGitCommit is the commit as the Git database shows it.
+func (s *Server) showGitCommit(sha string, c commit) fields {
+	who := fields{"name": s.ownerName(), "email": s.ownerName() + "@users.noreply.github.com", "date": s.stamp()}
+	f, tree := s.showCommit(sha, c), treeID(c.Files)
+	f["author"], f["committer"], f["tree"] = who, who, fields{"sha": tree, "url": s.apiURL("git/trees/%s", tree)}
+	f["verification"] = fields{"verified": false, "reason": "unsigned", "signature": nil, "payload": nil, "verified_at": nil}
+	return f
+}
+
+// showTree lists files flat, where GitHub nests folders.
+func (s *Server) showTree(sha string, files map[string][]byte) fields {
+	entries := []any{}
+	for _, path := range slices.Sorted(maps.Keys(files)) {
+		blob := blobID(files[path])
+		entries = append(entries, fields{"path": path, "mode": "100644", "type": "blob", "sha": blob, "size": len(files[path]), "url": s.apiURL("git/blobs/%s", blob)})
+	}
+	return fields{"sha": sha, "url": s.apiURL("git/trees/%s", sha), "truncated": false, "tree": entries}
+}
+
 func (s *Server) showPull(st *state, p *pull) fields {
 	f := fields{"id": p.Number, "node_id": node("PullRequest", p.Number), "number": p.Number, "state": p.State, "locked": false, "title": p.Title,
-		"body": p.Body, "user": s.user(), "labels": []any{}, "milestone": nil, "created_at": p.CreatedAt, "updated_at": p.CreatedAt, "closed_at": nil,
+		"body": p.Body, "user": s.user(), "labels": s.showLabels(st, p), "milestone": nil, "created_at": p.CreatedAt, "updated_at": p.CreatedAt, "closed_at": nil,
 		"merged_at": nil, "merge_commit_sha": nil, "assignee": nil, "author_association": "OWNER", "auto_merge": nil, "draft": false,
 		"head": s.showEnd(st, p.Head), "base": s.showEnd(st, p.Base), "_links": fields{},
 		"url": s.apiURL("pulls/%d", p.Number), "html_url": s.webURL("pull/%d", p.Number), "diff_url": s.webURL("pull/%d.diff", p.Number),

@@ -23,6 +23,9 @@ type state struct {
 	TagObjects map[string]annotation `json:"tag_objects"`
 	Commits    map[string]commit     `json:"commits"`
 	Pulls      []*pull               `json:"pulls"`
+
+	Trees  map[string]map[string][]byte `json:"trees,omitempty"`  // made through the API; a commit's own need no entry
+	Labels map[string]int64             `json:"labels,omitempty"` // ids by name
 }
 
 type release struct {
@@ -74,6 +77,8 @@ type pull struct {
 	Base      string `json:"base"`
 	State     string `json:"state"`
 	CreatedAt string `json:"created_at"`
+
+	Labels []string `json:"labels,omitempty"`
 }
 
 func (s *Server) load() (*state, error) {
@@ -87,6 +92,12 @@ func (s *Server) load() (*state, error) {
 	}
 	if st.Refs == nil {
 		st.Refs, st.TagObjects, st.Commits = map[string]object{}, map[string]annotation{}, map[string]commit{}
+	}
+	if st.Trees == nil {
+		st.Trees = map[string]map[string][]byte{}
+	}
+	if st.Labels == nil {
+		st.Labels = map[string]int64{}
 	}
 	return st, nil
 }

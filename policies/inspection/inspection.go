@@ -1,0 +1,185 @@
+// Package inspection judges policy files check by check, for people who want
+// every finding and not only the first.
+//
+// Its promise: one result for each check of each file, a file that cannot be
+// read fails, and what policies.Decode, policies.LoadDir or the schemas refuse
+// fails here too.
+package inspection
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/calimero-network/mero-tee/internal/canonical"
+	"github.com/calimero-network/mero-tee/internal/check"
+	"github.com/calimero-network/mero-tee/internal/fault"
+	"github.com/calimero-network/mero-tee/internal/release"
+	"github.com/calimero-network/mero-tee/policies"
+	"github.com/calimero-network/mero-tee/policies/schema"
+)
+
+// File judges one policy, a released or a working one.
+func File(name string, data []byte) check.Results {
+	out, _ := file(name, data)
+	return out
+}
+
+// subject is what a file turned out to be; both are nil when it could not be read.
+type subject struct {
+	released *policies.Policy
+	working  *policies.Working
+}
+
+func file(name string, data []byte) (check.Results, subject) {
+	s, unreadable := read(data)
+	conforms, known := schema.ValidateWorking, working
+	if isReleased(data) {
+		conforms, known = schema.Validate, released
+	}
+	out := check.Results{
+		check.Of(name+": conforms to its schema", conforms(data)),
+		check.Of(name+": registers are 96 hex digits and not zero", registers(data)),
+		check.Of(name+": is in the canonical form", unreadable),
+	}
+	for _, f := range known(s) {
+		line := name + ": " + f.Name
+		if s == (subject{}) {
+			out = append(out, check.Skip(line, "the file cannot be read"))
+			continue
+		}
+		out = append(out, check.Of(line, f.Err))
+	}
+	return out, s
+}
+
+func released(s subject) []policies.Finding {
+	if s.released == nil {
+		return (&policies.Policy{}).Findings()
+	}
+	return s.released.Findings()
+}
+
+func working(s subject) []policies.Finding {
+	if s.working == nil {
+		return (&policies.Working{}).Findings()
+	}
+	return s.working.Findings()
+}
+
+// isReleased tells the kinds of files apart: only a released policy has a KMS version.
+func isReleased(data []byte) bool {
+	var head struct {
+		Version *json.RawMessage `json:"kms_version"`
+	}
+	return json.Unmarshal(data, &head) == nil && head.Version != nil
+}
+
+// read takes the file as it is, sound or not.
+func read(data []byte) (s subject, err error) {
+	var into any = new(policies.Working)
+	if isReleased(data) {
+		into = new(policies.Policy)
+	}
+	if err := canonical.Unmarshal(data, into); err != nil {
+		return s, refused("not a policy", err)
+	}
+	encoded, err := canonical.Marshal(into)
+	if err == nil && string(encoded) != string(data) {
+		err = errors.New("written by hand or by another program")
+	}
+	if err != nil {
+		err = refused("not as the tools write it", err)
+	}
+	s.released, _ = into.(*policies.Policy)
+	s.working, _ = into.(*policies.Working)
+	return s, err
+}
+
+func refused(message string, err error) error {
+	return &fault.Error{Code: fault.Verification, Message: message, Err: err,
+		Hint: "two-space indented, the keys of the schema in its order, one newline at the end; policy:promote, policy:refresh and policy:revoke write it so"}
+}
+
+// Folder judges the policies in the root of fsys: the working policies, or
+// those of a KMS release, file by file and as a set.
+func Folder(fsys fs.FS) check.Results {
+	names, err := fs.Glob(fsys, "*.json")
+	if err != nil {
+		return check.Results{check.Of("folder", err)}
+	}
+	if slices.ContainsFunc(names, func(n string) bool { return strings.HasPrefix(n, assetPrefix) }) {
+		return folder(fsys, release.PolicyAsset, releasedSet)
+	}
+	out := check.Results{strangers(names)}
+	return append(out, folder(fsys, policies.File, workingSet)...)
+}
+
+const assetPrefix = "attestation-policy-"
+
+func strangers(names []string) check.Result {
+	known := []string{policies.SchemaFile, policies.WorkingSchemaFile}
+	for _, p := range release.Profiles() {
+		known = append(known, policies.File(p))
+	}
+	unknown := slices.DeleteFunc(slices.Clone(names), func(n string) bool { return slices.Contains(known, path.Base(n)) })
+	const name = "folder holds one policy per profile and nothing unknown"
+	if len(unknown) > 0 {
+		return check.Fail(name, fault.Verification, "unknown files", strings.Join(known, ", "), strings.Join(unknown, ", "))
+	}
+	return check.Pass(name)
+}
+
+func folder(fsys fs.FS, name func(release.Profile) string, set func(map[release.Profile]subject) error) check.Results {
+	var out check.Results
+	all := map[release.Profile]subject{}
+	for _, p := range release.Profiles() {
+		data, err := fs.ReadFile(fsys, name(p))
+		if err != nil {
+			missing := &fault.Error{Code: fault.MissingAsset, Message: "policy of " + string(p), Expected: name(p), Err: err}
+			out = append(out, check.Of(name(p), missing))
+			continue
+		}
+		results, s := file(name(p), data)
+		out = append(out, results...)
+		if s != (subject{}) {
+			all[p] = s
+		}
+	}
+	const together = "RTMR2 and RTMR3 keep the profiles apart, RTMR3 is the profile's"
+	if len(all) < len(release.Profiles()) {
+		return append(out, check.Skip(together, fmt.Sprintf("only %d of %d policies can be read", len(all), len(release.Profiles()))))
+	}
+	return append(out, check.Of(together, set(all)))
+}
+
+func workingSet(all map[release.Profile]subject) error {
+	set := map[release.Profile]*policies.Working{}
+	for p, s := range all {
+		if s.working == nil || s.working.Profile != p {
+			return misplaced(p)
+		}
+		set[p] = s.working
+	}
+	return policies.CheckWorkingSet(set)
+}
+
+func releasedSet(all map[release.Profile]subject) error {
+	set := map[release.Profile]*policies.Policy{}
+	for _, p := range slices.Sorted(maps.Keys(all)) {
+		if all[p].released == nil {
+			return misplaced(p)
+		}
+		set[p] = all[p].released
+	}
+	return policies.CheckSet(set)
+}
+
+func misplaced(p release.Profile) error {
+	return &fault.Error{Code: fault.Verification, Message: "a policy in the place of another", Expected: string(p), Got: "another profile or kind of policy"}
+}

@@ -1,0 +1,98 @@
+package policies
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/calimero-network/mero-tee/internal/fault"
+	"github.com/calimero-network/mero-tee/internal/release"
+	"github.com/calimero-network/mero-tee/internal/tdx"
+)
+
+// Refresh adds the registers with which the image of a promoted node release
+// was observed on a platform that moved, next to the tuples that stand; w is
+// left as it was. day is YYYY-MM-DD. What is there already changes nothing.
+// Refused (code Verification): an observation whose RTMR1, RTMR2 or RTMR3 is
+// not the promoted one, a release of which nothing stands, a revoked tuple.
+func Refresh(w *Working, node release.Tag, observed Evidence, day string) (*Working, error) {
+	if err := w.Check(); err != nil {
+		return nil, err
+	}
+	seen, err := observed.measurement(w.Profile)
+	if err != nil {
+		return nil, err
+	}
+	seen.NodeRelease, seen.FirstSeen = node, day
+	if err := seen.check(); err != nil {
+		return nil, err
+	}
+	if r := w.Revocation(seen.Registers); r != nil {
+		return nil, w.revoked(node, r)
+	}
+	stands := naming(w.standing(), node)
+	if len(stands) == 0 {
+		return nil, w.nothingStands(node)
+	}
+	if !SameImage(stands[0].Registers, seen.Registers) {
+		return nil, otherImage(stands[0], seen)
+	}
+	out := *w
+	out.Measurements = slices.Clone(w.Measurements)
+	if !slices.ContainsFunc(stands, func(m Measurement) bool { return m.Registers == seen.Registers }) {
+		out.Measurements = append(out.Measurements, seen)
+	}
+	return &out, out.Check()
+}
+
+func naming(tuples []Measurement, node release.Tag) []Measurement {
+	return slices.DeleteFunc(slices.Clone(tuples), func(m Measurement) bool { return m.NodeRelease != node })
+}
+
+// ReleasedAs finds the newest node release of which a standing tuple has the
+// image of the registers; the zero Tag when there is none.
+func (w *Working) ReleasedAs(seen tdx.Registers) release.Tag {
+	for _, m := range slices.Backward(w.standing()) {
+		if SameImage(m.Registers, seen) {
+			return m.NodeRelease
+		}
+	}
+	return release.Tag{}
+}
+
+func (w *Working) nothingStands(node release.Tag) error {
+	got := "it was never promoted"
+	for _, r := range w.Revoked {
+		if r.NodeRelease == node {
+			got = "revoked: " + r.Reason
+		}
+	}
+	return &fault.Error{Code: fault.Verification, Message: fmt.Sprintf("no %s measurement of %s stands, so there is none to refresh", w.Profile, node),
+		Expected: "a promoted measurement of " + node.String(), Got: got, Hint: "policy:promote -tag=" + node.String()}
+}
+
+func otherImage(promoted, seen Measurement) error {
+	var names, want, got []string
+	for _, d := range promoted.Compare(seen.Registers) {
+		if d.Name != "mrtd" && d.Name != "rtmr0" {
+			names, want, got = append(names, d.Name), append(want, d.Want.String()), append(got, d.Got.String())
+		}
+	}
+	return &fault.Error{Code: fault.Verification, Message: fmt.Sprintf("%s is not that of %s: this is another image, not another platform", strings.Join(names, ", "), promoted.NodeRelease),
+		Expected: strings.Join(want, ", "), Got: strings.Join(got, ", "), Hint: "release the image and promote that release"}
+}
+
+// checkRefreshed: one release has one image, whatever platform it was seen on.
+func checkRefreshed(tuples []Measurement) error {
+	for _, m := range tuples {
+		if !m.Refreshed() {
+			continue
+		}
+		for _, o := range naming(tuples, m.NodeRelease) {
+			if !SameImage(o.Registers, m.Registers) {
+				return otherImage(o, m)
+			}
+		}
+	}
+	return nil
+}
