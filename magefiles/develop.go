@@ -16,7 +16,7 @@ import (
 // Test runs every test of every module, with the race detector where a C compiler is at hand.
 func Test(ctx context.Context) error { return door.Exit(develop.Test(ctx, os.Stdout)) }
 
-// Lint runs gofmt, go vet, staticcheck, actionlint, yamllint and go mod tidy -diff over the repository.
+// Lint runs gofmt, go vet, staticcheck, actionlint, yamllint, ansible-lint, packer fmt and validate, and go mod tidy -diff over the repository.
 func Lint(ctx context.Context) error { return door.Exit(lint.Run(ctx, ".", os.Stdout)) }
 
 // Bench runs the benchmarks and a timed rehearsal, and writes docs/performance.md.

@@ -48,23 +48,46 @@ func commands(ctx context.Context, w io.Writer, page io.Writer) error {
 		return err
 	}
 	defer os.RemoveAll(dist) //nolint:errcheck // a temporary folder
-	_, _ = fmt.Fprint(page, "\n## Commands\n\nWarm: programs and packages are compiled.\n\n| command | target | measured |\n|---|---|---|\n")
+	_, _ = fmt.Fprint(page, "\n## Commands\n\nWarm: programs and packages are compiled, the base image is made.\n\n| command | target | measured |\n|---|---|---|\n")
+	var steps strings.Builder
 	for _, c := range []struct{ title, target, command string }{
 		{"`go tool mage -l`", "0.5 s", "-l"},
 		{"`go tool mage release:kms`, dist/ empty", "20 s", "release:kms"},
 		{"`go tool mage release:kms`, again", "", "release:kms"},
 		{"`go tool mage verify:release`, 20 assets", "", "verify:release mero-kms-v0.1.0"},
+		{"`go tool mage release:node`, after a key service", "120 s", "release:node"},
+		{"`go tool mage release:node`, again", "", "release:node -tag=mero-tee-v0.2.0"},
 	} {
-		took, err := timed(ctx, w, dist, c.command)
+		took, said, err := timed(ctx, w, dist, c.command)
 		if err != nil {
 			return err
 		}
 		_, _ = fmt.Fprintf(page, "| %s | %s | %.2f s |\n", c.title, c.target, took.Seconds())
+		if c.target != "" {
+			writeSteps(&steps, c.command, said)
+		}
 	}
-	return nil
+	_, err = io.WriteString(page, steps.String())
+	return err
 }
 
-func timed(ctx context.Context, w io.Writer, dist, command string) (time.Duration, error) {
+var stepLine = regexp.MustCompile(`(?m)^\[INFO\] ((?:kms|node):\S+ +\d+\.\d\d s|critical path .*)$`)
+
+// writeSteps copies the table with which a whole release ends.
+func writeSteps(page io.Writer, command, said string) {
+	lines := stepLine.FindAllStringSubmatch(said, -1)
+	if len(lines) == 0 {
+		return
+	}
+	_, _ = fmt.Fprintf(page, "\nThe steps of `%s`:\n\n```text\n", command)
+	for _, l := range lines {
+		_, _ = fmt.Fprintln(page, l[1])
+	}
+	_, _ = fmt.Fprint(page, "```\n")
+}
+
+// timed runs a command and returns what it said.
+func timed(ctx context.Context, w io.Writer, dist, command string) (time.Duration, string, error) {
 	args := append([]string{"tool", "mage"}, strings.Fields(command)...)
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Env = append(os.Environ(), "MERO_DIST="+dist)
@@ -72,11 +95,11 @@ func timed(ctx context.Context, w io.Writer, dist, command string) (time.Duratio
 	cmd.Stdout, cmd.Stderr = &out, &out
 	start := time.Now()
 	if err := cmd.Run(); err != nil {
-		return 0, &fault.Error{Code: fault.General, Step: "bench", Message: command, Err: err, Got: out.String()}
+		return 0, "", &fault.Error{Code: fault.General, Step: "bench", Message: command, Err: err, Got: out.String()}
 	}
 	took := time.Since(start)
 	_, _ = fmt.Fprintf(w, "[INFO] %s: %.2f s\n", command, took.Seconds())
-	return took, nil
+	return took, out.String(), nil
 }
 
 // benchmarks runs every package that has some.

@@ -99,7 +99,8 @@ func linters(root string) ([]linter, error) {
 	}
 	// What else is installed must not change the result: no shellcheck, no pyflakes.
 	actionlint := append([]string{"go", "tool", pinned, "actionlint", "-shellcheck=", "-pyflakes="}, workflows...)
-	return append(all, command("actionlint", root, actionlint...), command("yamllint", root, "yamllint", "--strict", ".")), nil
+	all = append(all, command("actionlint", root, actionlint...), command("yamllint", root, "yamllint", "--strict", "."))
+	return append(all, imageLinters(root)...), nil
 }
 
 // command is a linter that exits with a code other than 0 when it finds something.
