@@ -28,8 +28,8 @@ type recipe struct {
 
 // packages are what a cloud image has and Ansible needs.
 func packages() []string {
-	return []string{"apt", "ca-certificates", "curl", "dbus", "grub2-common", "initramfs-tools", "iproute2", "kmod",
-		"openssh-server", "procps", "python3", "python3-apt", "sudo", "systemd-sysv", "udev"}
+	return []string{"apt", "ca-certificates", "cryptsetup-bin", "curl", "dbus", "grub2-common", "initramfs-tools", "iproute2", "kmod",
+		"openssh-server", "procps", "python3", "python3-apt", "squashfs-tools", "sudo", "systemd-sysv", "udev"}
 }
 
 // newRecipe reads this machine's own apt configuration. A base is made anew
