@@ -52,7 +52,7 @@ func withScratch(run func() int) int {
 // nothing of it: a rehearsal takes a dirty tree, and so every copy has the same
 // commit, whatever else is being worked on meanwhile.
 func repository(dir string) error {
-	for _, name := range []string{"internal", "docker", "policies", "catalog", ".github"} {
+	for _, name := range []string{"internal", "docker", "policies", "catalog", "docs", "packer", "ansible", "scripts", ".github"} {
 		if err := os.CopyFS(filepath.Join(dir, name), os.DirFS(filepath.Join("../..", name))); err != nil {
 			return err
 		}

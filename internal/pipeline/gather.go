@@ -1,0 +1,109 @@
+package pipeline
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/calimero-network/mero-tee/internal/atomicfile"
+	"github.com/calimero-network/mero-tee/internal/fault"
+)
+
+// maxStaged bounds one staged file, in bytes.
+const maxStaged = 2 << 30
+
+// staged is a file that lies in a folder.
+type staged struct{ dir, digest string }
+
+// gather copies what is staged in the folders into dir, unless two of them, or
+// dir itself, have other bytes under the same name.
+func gather(dirs []string, dir string) error {
+	chosen, err := stagedIn(dir)
+	if err != nil {
+		return err
+	}
+	there := maps.Clone(chosen)
+	for _, from := range slices.Sorted(slices.Values(dirs)) {
+		more, err := stagedIn(from)
+		if err != nil {
+			return err
+		}
+		for _, name := range slices.Sorted(maps.Keys(more)) {
+			if have, ok := chosen[name]; ok && have.digest != more[name].digest {
+				return &fault.Error{Code: fault.Verification, Message: name + " is not the same in all jobs",
+					Expected: "sha256:" + have.digest + " in " + have.dir, Got: "sha256:" + more[name].digest + " in " + from}
+			}
+			chosen[name] = more[name]
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(chosen)) {
+		if _, ok := there[name]; ok {
+			continue
+		}
+		if err := copyFile(chosen[name].dir, dir, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stagedIn finds every file below dir, by its slash-separated path, but the ledger.
+func stagedIn(dir string) (map[string]staged, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close() //nolint:errcheck // read only
+	out := map[string]staged{}
+	return out, fs.WalkDir(root.FS(), ".", func(name string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() || name == LedgerName {
+			return err
+		}
+		digest, err := stagedDigest(root, name, e)
+		out[name] = staged{dir, digest}
+		return err
+	})
+}
+
+func stagedDigest(root *os.Root, name string, e fs.DirEntry) (string, error) {
+	info, err := e.Info()
+	if err != nil {
+		return "", err
+	}
+	if !info.Mode().IsRegular() || info.Size() > maxStaged {
+		return "", &fault.Error{Code: fault.Verification, Message: filepath.Join(root.Name(), name),
+			Expected: fmt.Sprintf("a file of at most %d bytes", maxStaged), Got: fmt.Sprintf("%s, %d bytes", info.Mode(), info.Size())}
+	}
+	f, err := root.Open(name)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close() //nolint:errcheck // read only
+	h := sha256.New()
+	_, err = io.Copy(h, io.LimitReader(f, maxStaged))
+	return hex.EncodeToString(h.Sum(nil)), err
+}
+
+func copyFile(from, to, name string) (err error) {
+	root, err := os.OpenRoot(from)
+	if err != nil {
+		return err
+	}
+	defer root.Close() //nolint:errcheck // read only
+	f, err := root.Open(name)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	return atomicfile.Stream(filepath.Join(to, filepath.FromSlash(name)), 0o644, func(w io.Writer) error {
+		_, err := io.Copy(w, f)
+		return err
+	})
+}
