@@ -34,6 +34,9 @@ func (s *stock) path(name string) string { return filepath.Join(s.dir, name) }
 
 // prepare compiles the agent and fetches every companion that a profile has.
 func (b *Builder) prepare(ctx context.Context) (*stock, error) {
+	if _, err := packer.ReadBase(b.o.Root); err != nil { // before anything is fetched, or built on it
+		return nil, err
+	}
 	names, err := b.companionNames()
 	if err != nil {
 		return nil, err

@@ -3,20 +3,15 @@ package rehearsal
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
 
 	"github.com/calimero-network/mero-tee/catalog"
-	"github.com/calimero-network/mero-tee/docs/releases"
-	"github.com/calimero-network/mero-tee/internal/atomicfile"
-	"github.com/calimero-network/mero-tee/internal/class"
 	"github.com/calimero-network/mero-tee/internal/config"
 	"github.com/calimero-network/mero-tee/internal/environment"
 	"github.com/calimero-network/mero-tee/internal/fault"
 	"github.com/calimero-network/mero-tee/internal/git"
 	"github.com/calimero-network/mero-tee/internal/github"
-	"github.com/calimero-network/mero-tee/internal/notes"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/policies"
 )
@@ -102,46 +97,6 @@ func (w *World) merge(ctx context.Context, c *environment.Checkout, tag release.
 		return err
 	}
 	return w.pushTag(ctx, tag, c.Commit)
-}
-
-// writeNotes is what people would have written for the release: the file of the
-// repository when there is one, else a statement that it is a rehearsal.
-func (w *World) writeNotes(ctx context.Context, c *environment.Checkout, tag release.Tag) error {
-	data, err := os.ReadFile(filepath.Join(w.Env.Root, releases.Path(tag)))
-	if errors.Is(err, fs.ErrNotExist) {
-		data, err = w.statement(ctx, c, tag)
-	}
-	if err != nil || data == nil {
-		return err
-	}
-	return atomicfile.Write(filepath.Join(c.Notes, releases.File(tag)), data, 0o644)
-}
-
-func (w *World) statement(ctx context.Context, c *environment.Checkout, tag release.Tag) ([]byte, error) {
-	client, err := w.client()
-	if err != nil {
-		return nil, err
-	}
-	tags, err := client.Tags(ctx)
-	if err != nil {
-		return nil, err
-	}
-	subject := class.Subject{Tag: tag, Commit: c.Commit, Tags: map[string]string{}}
-	for _, t := range tags {
-		subject.Tags[t.Name] = t.Commit
-	}
-	return Statement(ctx, w.Env.Root, subject)
-}
-
-// Statement is what a rehearsal writes for a release: every section that its
-// class wants says that it is a rehearsal. Nil for a release that cannot be of
-// any class, of which the plan will say so.
-func Statement(ctx context.Context, root string, s class.Subject) ([]byte, error) {
-	decided, err := class.Of(ctx, s, class.Repository(root))
-	if err != nil {
-		return nil, nil //nolint:nilerr // nobody could have written anything
-	}
-	return notes.Statement(s.Tag, decided.Class, "This is a rehearsal: there is nothing to tell.", "REHEARSAL-1", class.GuardedRoots()...), nil
 }
 
 // pushMain is the branch with those pull requests merged. It loses no pair that

@@ -88,11 +88,11 @@ func freePort() (int, error) {
 // importBase puts the pinned base image into the project where builds look for
 // it: this machine's own distribution under the pin's name, which says so.
 func (w *World) importBase(ctx context.Context) error {
-	s, err := w.cloud()
+	pin, err := packer.ReadBase(w.Env.Root)
 	if err != nil {
 		return err
 	}
-	pin, err := packer.ReadBase(w.Env.Root)
+	s, err := w.cloud()
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/calimero-network/mero-tee/internal/fault"
+	"github.com/calimero-network/mero-tee/internal/lockfile"
 )
 
 // Spec says what to build.
@@ -56,7 +57,7 @@ func build(ctx context.Context, s Spec, log func(string)) (string, error) {
 	if built(program) {
 		return program, nil
 	}
-	unlock, err := lock(ctx, dir)
+	unlock, err := lockfile.Lock(ctx, dir)
 	if err != nil {
 		return "", err
 	}

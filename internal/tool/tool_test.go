@@ -174,5 +174,5 @@ func TestWaitsForAnotherProcess(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	_, err = tool.Build(ctx, s, func(line string) { t.Errorf("compiles without the lock: %s", line) })
-	require.ErrorContains(t, err, "another process builds")
+	require.ErrorContains(t, err, "another process works in")
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/calimero-network/mero-tee/internal/atomicfile"
 	"github.com/calimero-network/mero-tee/internal/fault"
+	"github.com/calimero-network/mero-tee/internal/lockfile"
 )
 
 // Base is the image that stands for the cloud's: the machine's own
@@ -52,7 +53,7 @@ func makeBase(ctx context.Context, r *runner, cacheDir string, log func(string))
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	unlock, err := lock(ctx, dir)
+	unlock, err := lockfile.Lock(ctx, dir)
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,3 @@ func Missing(name, pkg string) error { return look([]program{{name, pkg}}) }
 func Key(d *apt.Distribution, options []string, month time.Time) string {
 	return (&recipe{d, options, month}).key()
 }
-
-// Lock is what one process at a time holds while it makes a base.
-var Lock = lock

@@ -1,4 +1,7 @@
-package tool
+// Package lockfile keeps two processes from making the same thing at the same time.
+//
+// Its promise: one holder at a time, and the kernel drops the lock of a process that dies.
+package lockfile
 
 import (
 	"context"
@@ -9,8 +12,8 @@ import (
 	"time"
 )
 
-// lock waits until this process alone may build in dir. The kernel drops the lock of a process that dies.
-func lock(ctx context.Context, dir string) (unlock func(), err error) {
+// Lock waits until this process alone may work in dir.
+func Lock(ctx context.Context, dir string) (unlock func(), err error) {
 	f, err := os.OpenFile(filepath.Join(dir, ".lock"), os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
 		return nil, err
@@ -24,7 +27,7 @@ func lock(ctx context.Context, dir string) (unlock func(), err error) {
 		select {
 		case <-ctx.Done():
 			_ = f.Close()
-			return nil, fmt.Errorf("another process builds in %s: %w", dir, ctx.Err())
+			return nil, fmt.Errorf("another process works in %s: %w", dir, ctx.Err())
 		case <-again.C:
 		}
 	}
