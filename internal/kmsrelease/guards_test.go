@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/calimero-network/mero-tee/docs/releases"
 	"github.com/calimero-network/mero-tee/internal/config"
 	"github.com/calimero-network/mero-tee/internal/fault"
 	"github.com/calimero-network/mero-tee/internal/release"
@@ -150,4 +151,51 @@ func TestCandidateIsNotPromoted(t *testing.T) {
 	latest, err := p.github(t).Latest(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, "mero-tee-v0.1.0", latest.TagName, "`latest` did not move")
+}
+
+// "Branches from the stable tag being patched": a patch bump that carries main's
+// newer work is no hotfix, and becomes nothing else.
+func TestPatchBumpFromMain(t *testing.T) {
+	t.Parallel()
+	s := world(t)
+	root, dist := filepath.Join(t.TempDir(), "repository"), from(t, s.released)
+	require.NoError(t, repository(root))
+	require.NoError(t, git(root, "commit", "-q", "--allow-empty", "-m", "Newer work of main"))
+	hotfix := release.Tag{Family: release.KMS, Version: release.Version{Minor: 1, Patch: 1}}
+	p := opened(t, root, dist, hotfix)
+	err := p.perform(t.Context(), "kms:promote")
+	require.Equal(t, fault.Verification, fault.CodeOf(err), "%v", err)
+	require.ErrorContains(t, err, "is a patch of mero-kms-v0.1.0 and carries newer work of main")
+	require.Zero(t, p.writes.Load())
+	require.NoDirExists(t, onGitHub(dist, hotfix))
+}
+
+// The same commit, built again, is a hotfix with nothing in it; its notes say so.
+func TestHotfixOfTheSameCommit(t *testing.T) {
+	t.Parallel()
+	s := world(t)
+	dist := from(t, s.released)
+	hotfix := release.Tag{Family: release.KMS, Version: release.Version{Minor: 1, Patch: 1}}
+	p := opened(t, s.root, dist, hotfix, func(c *config.Config) { c.TEEVersion = "0.1.0" })
+	require.NoError(t, p.perform(t.Context(), "kms:publish"), "%s", p.log)
+	require.Contains(t, p.log.String(), "mero-kms-v0.1.1 at ")
+	require.Contains(t, p.log.String(), "hotfix of mero-kms-v0.1.0")
+	rel, err := p.github(t).ReleaseByTag(t.Context(), hotfix.String())
+	require.NoError(t, err)
+	for _, section := range []string{"hotfix", "## Rollback", "REHEARSAL-1"} {
+		require.Contains(t, rel.Body, section)
+	}
+}
+
+// "A missing or unfilled required section stops the release before it builds."
+func TestNotesThatNobodyFilledIn(t *testing.T) {
+	t.Parallel()
+	s := world(t)
+	root, dist := filepath.Join(t.TempDir(), "repository"), from(t, s.seeded)
+	require.NoError(t, repository(root))
+	template, err := releases.Template(release.Stable, stable)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(root, releases.Path(stable)), []byte(template), 0o600))
+	p := opened(t, root, dist, stable)
+	refused(t, p, dist, fault.Verification, "notes: ")
 }
