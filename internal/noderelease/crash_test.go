@@ -81,7 +81,7 @@ type kinds struct {
 var nameForm = regexp.MustCompile(`/(operations|images|instances|disks)/[^/]+`)
 
 // kindOf is a call without the names in it: "POST instances", "GET instances getGuestAttributes".
-// What comes after the first deletion is of another kind.
+// Asking how a deletion gets on is of another kind than how a creation does.
 func (k *kinds) kindOf(r *http.Request) (kind string, n int) {
 	path := nameForm.ReplaceAllString(r.URL.Path, "/$1 ")
 	for scope, said := range map[string]string{"/zones/" + fake.Zone + "/": "", "/global/": "", "/aggregated/": " of all zones"} {
@@ -94,7 +94,7 @@ func (k *kinds) kindOf(r *http.Request) (kind string, n int) {
 	kind = strings.TrimSpace(r.Method + " " + path)
 	if r.Method == http.MethodDelete {
 		k.deleting = true
-	} else if k.deleting && r.Method == http.MethodGet {
+	} else if k.deleting && kind == "GET operations" {
 		kind += " while deleting"
 	}
 	if k.seen == nil {
