@@ -123,6 +123,22 @@ func TestPublish(t *testing.T) {
 	require.ErrorContains(t, m.Publish(t.Context(), "mero", "report", report), "429")
 }
 
+// A machine that writes faster than its quota is refused, and the report with it.
+func TestPublishIsPaced(t *testing.T) {
+	t.Parallel()
+	s, paces := &server{}, []time.Duration{}
+	m := metadata(t, s)
+	m.Wait = func(ctx context.Context, d time.Duration) error { paces = append(paces, d); return ctx.Err() }
+	require.NoError(t, m.Publish(t.Context(), "mero", "report", noise(80_000)))
+	require.Len(t, paces, len(s.stored)-1)
+	for _, d := range paces {
+		require.GreaterOrEqual(t, 3*d, time.Second, "three writes in a second at most")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	m.Wait = func(ctx context.Context, _ time.Duration) error { cancel(); return ctx.Err() }
+	require.ErrorIs(t, m.Publish(ctx, "mero", "report", noise(80_000)), context.Canceled)
+}
+
 func TestAttribute(t *testing.T) {
 	t.Parallel()
 	m := metadata(t, &server{})

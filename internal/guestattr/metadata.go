@@ -22,10 +22,11 @@ const (
 
 const (
 	callTimeout  = 10 * time.Second
-	attempts     = 6 // that the server refuses, overloaded
+	attempts     = 16 // that the server refuses, overloaded: a minute, in which its quota fills again
 	firstPause   = 250 * time.Millisecond
 	lastPause    = 5 * time.Second
-	maxAttribute = 256 << 10 // bytes of one instance attribute
+	pace         = 400 * time.Millisecond // Google allows bursts of three writes in a second, and ten in a minute
+	maxAttribute = 256 << 10              // bytes of one instance attribute
 )
 
 // Metadata is a VM's metadata server, asked from inside. While it cannot be
@@ -48,22 +49,33 @@ func (m *Metadata) Attribute(ctx context.Context, name string) (string, error) {
 	return body, nil
 }
 
-// Publish writes a report as guest attributes of the namespace.
+// Publish writes a report as guest attributes of the namespace, no faster than
+// the server takes them.
 func (m *Metadata) Publish(ctx context.Context, namespace, name string, report []byte) error {
 	entries, err := Encode(name, report)
 	if err != nil {
 		return err
 	}
-	for _, e := range entries {
-		_, status, err := m.call(ctx, http.MethodPut, "guest-attributes/"+url.PathEscape(namespace)+"/"+url.PathEscape(e.Key), e.Value)
-		if err == nil && status/100 != 2 {
-			err = fmt.Errorf("the metadata server answered %d: is enable-guest-attributes=TRUE set?", status)
+	for i, e := range entries {
+		if i > 0 {
+			err = m.wait(ctx, pace)
+		}
+		if err == nil {
+			err = m.put(ctx, url.PathEscape(namespace)+"/"+url.PathEscape(e.Key), e.Value)
 		}
 		if err != nil {
 			return fmt.Errorf("guest attribute %s: %w", e.Key, err)
 		}
 	}
 	return nil
+}
+
+func (m *Metadata) put(ctx context.Context, path, value string) error {
+	_, status, err := m.call(ctx, http.MethodPut, "guest-attributes/"+path, value)
+	if err == nil && status/100 != 2 {
+		err = fmt.Errorf("the metadata server answered %d: is enable-guest-attributes=TRUE set?", status)
+	}
+	return err
 }
 
 // call repeats a request, which is idempotent, while the server is overloaded or not there.
