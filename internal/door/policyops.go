@@ -130,6 +130,9 @@ func PolicyRevoke(ctx context.Context, w io.Writer, tag, measurement, reason str
 
 // published is the audited published-mrtds.json of a node release.
 func (o *operator) published(ctx context.Context, name string) (data []byte, err error) {
+	if name == "" {
+		return nil, &fault.Error{Code: fault.Usage, Message: "of which node release", Expected: "-tag=mero-tee-vX.Y.Z", Got: "no -tag", Hint: "`go tool mage verify:recent 3` names the newest ones"}
+	}
 	tag, err := tagIn(release.Node, name)
 	if err != nil {
 		return nil, err

@@ -54,8 +54,11 @@ func TestWhatDoesNotExistIsNotPromoted(t *testing.T) {
 	_, err := o.published(t.Context(), "mero-tee-v9.9.9")
 	require.ErrorIs(t, err, github.ErrNotFound)
 	require.ErrorContains(t, err, "tag mero-tee-v9.9.9")
-	_, err = o.published(t.Context(), "mero-kms-v1.0.0")
-	require.Equal(t, fault.Usage, fault.CodeOf(err))
+	for name, message := range map[string]string{"mero-kms-v1.0.0": "not a tag of the node images", "": "of which node release"} {
+		_, err = o.published(t.Context(), name)
+		require.Equal(t, fault.Usage, fault.CodeOf(err), name)
+		require.ErrorContains(t, err, message)
+	}
 }
 
 func TestADryRunProposesNothing(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/measurement"
 	"github.com/calimero-network/mero-tee/internal/noderelease"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
+	"github.com/calimero-network/mero-tee/internal/propose"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/node"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/tdx"
@@ -103,6 +104,23 @@ func TestWholeRelease(t *testing.T) {
 	latest, err := p.github(t).Latest(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, stable.String(), latest.TagName)
+}
+
+// A node release promotes nothing, and the policies on the branch, from which
+// refreshing and revoking start, keep what was promoted before it.
+func TestPoliciesStay(t *testing.T) {
+	t.Parallel()
+	s := world(t)
+	p := opened(t, s.root, from(t, s.released), stable)
+	working, err := propose.Load(t.Context(), p.github(t), propose.Base)
+	require.NoError(t, err)
+	for _, profile := range release.Profiles() {
+		var of []string
+		for _, m := range working[profile].Measurements {
+			of = append(of, m.NodeRelease.String())
+		}
+		require.ElementsMatch(t, []string{"mero-tee-v0.0.9", "mero-tee-v0.0.8"}, of, profile)
+	}
 }
 
 // "published-mrtds.json with evidence": every register is that of two boots' quotes.

@@ -2,8 +2,6 @@ package rehearsal
 
 import (
 	"context"
-	"errors"
-	"os"
 	"path/filepath"
 
 	"github.com/calimero-network/mero-tee/catalog"
@@ -13,7 +11,6 @@ import (
 	"github.com/calimero-network/mero-tee/internal/git"
 	"github.com/calimero-network/mero-tee/internal/github"
 	"github.com/calimero-network/mero-tee/internal/release"
-	"github.com/calimero-network/mero-tee/policies"
 )
 
 // checkout does what people would have done before they push the tag. A work
@@ -90,82 +87,13 @@ func (w *World) merge(ctx context.Context, c *environment.Checkout, tag release.
 	if err := w.mergePolicies(c.Policies, published); err != nil {
 		return err
 	}
-	if err := w.pushMain(ctx, c); err != nil {
+	if err := w.pushMain(ctx, c, tag.Family); err != nil {
 		return err
 	}
 	if err := w.writeNotes(ctx, c, tag); err != nil {
 		return err
 	}
 	return w.pushTag(ctx, tag, c.Commit)
-}
-
-// pushMain is the branch with those pull requests merged. It loses no pair that
-// an earlier release declared.
-func (w *World) pushMain(ctx context.Context, c *environment.Checkout) error {
-	data, err := os.ReadFile(c.Catalog)
-	if err != nil {
-		return err
-	}
-	client, err := w.client()
-	if err != nil {
-		return err
-	}
-	before, err := client.ReadFile(ctx, catalog.Path, "main")
-	if err == nil {
-		data, err = merged(before, data)
-	}
-	if err != nil && !errors.Is(err, github.ErrNotFound) {
-		return err
-	}
-	files := map[string][]byte{catalog.Path: data}
-	for _, p := range release.Profiles() {
-		if files["policies/"+policies.File(p)], err = os.ReadFile(filepath.Join(c.Policies, policies.File(p))); err != nil {
-			return err
-		}
-	}
-	if files["docs/policies.md"], err = os.ReadFile(filepath.Join(w.Env.Root, "docs/policies.md")); err != nil {
-		return err
-	}
-	return w.github.Push("refs/heads/main", c.Commit, files)
-}
-
-// pushTag makes the tag on the local GitHub. A tag never moves.
-func (w *World) pushTag(ctx context.Context, tag release.Tag, commit string) error {
-	client, err := w.client()
-	if err != nil {
-		return err
-	}
-	at, err := client.TagCommit(ctx, tag.String())
-	switch {
-	case errors.Is(err, github.ErrNotFound):
-		return w.github.Push("refs/tags/"+tag.String(), commit, nil)
-	case err != nil:
-		return err
-	case at != commit:
-		next, err := nextFree(ctx, client, tag)
-		if err != nil {
-			return err
-		}
-		return &fault.Error{Code: fault.General, Message: tag.String() + " was rehearsed from another commit",
-			Expected: at, Got: commit, Hint: "a tag never moves: release the next free one, -tag=" + next.String() + ", or run `go tool mage rehearse:reset`"}
-	}
-	return nil
-}
-
-// nextFree is the smallest version above tag's that no tag has. A patch bump
-// would be a hotfix, which main's newer work cannot be.
-func nextFree(ctx context.Context, client *github.Client, tag release.Tag) (release.Tag, error) {
-	tags, err := client.Tags(ctx)
-	taken := map[string]bool{}
-	for _, t := range tags {
-		taken[t.Name] = true
-	}
-	for {
-		tag.Version = tag.Version.NextMinor()
-		if !taken[tag.String()] {
-			return tag, err
-		}
-	}
 }
 
 func (w *World) client() (*github.Client, error) {

@@ -66,12 +66,17 @@ func begun(t *testing.T, root, dist string, kms, node string) (*rehearsal.World,
 	return w, log
 }
 
-// released are the public releases, by tag, with the names of their assets.
-func released(t *testing.T, w *rehearsal.World) map[string][]string {
+func client(t *testing.T, w *rehearsal.World) *github.Client {
 	t.Helper()
 	c, err := github.New(github.Options{Repository: w.Env.Config.Repository, Token: w.Env.GitHubToken.Reveal(), Transport: w.Env.Transport})
 	require.NoError(t, err)
-	all, err := c.Releases(t.Context())
+	return c
+}
+
+// released are the public releases, by tag, with the names of their assets.
+func released(t *testing.T, w *rehearsal.World) map[string][]string {
+	t.Helper()
+	all, err := client(t, w).Releases(t.Context())
 	require.NoError(t, err)
 	out := map[string][]string{}
 	for _, r := range all {
