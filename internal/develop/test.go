@@ -21,7 +21,7 @@ func modules() []string { return []string{".", "tools/sigstore"} }
 
 // Test runs `go test` in every module.
 func Test(ctx context.Context, w io.Writer) error {
-	args := []string{"test", "-timeout=20m"}
+	args := []string{"test", "-timeout=40m"}
 	if err := hasCompiler(ctx); err == nil {
 		args = append(args, "-race")
 	} else {
