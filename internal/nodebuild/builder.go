@@ -24,7 +24,7 @@ import (
 )
 
 // Options is where images are made and of what. All fields are required but
-// TDXRoot, Family and SSHPort.
+// TDXRoot, Family, SSHPort and Find.
 type Options struct {
 	Root          string // of the repository
 	Project, Zone string
@@ -34,8 +34,9 @@ type Options struct {
 	Cloud         func(ctx context.Context, journal func(event, subject string) error) (*gce.Client, error)
 	Fetch         Fetcher
 	Pins          func(names []string) ([]packer.Pin, error)
-	Env           func() ([]string, error) // NAME=value for Packer: credentials and the way out
-	Log           func(line string)        // what is compiled, once
+	Env           func() ([]string, error)                      // NAME=value for Packer: credentials and the way out
+	Log           func(line string)                             // what is compiled, once
+	Find          func(program string) (path string, err error) // nil means exec.LookPath
 }
 
 // Builder is an nodeimage.Images.
@@ -78,6 +79,9 @@ const lifetime = 90 * time.Minute
 
 // Build runs Packer and reads the record that its post-processor left.
 func (b *Builder) Build(ctx context.Context, o nodeimage.Order) (*nodeimage.Record, error) {
+	if err := b.ready(); err != nil {
+		return nil, err
+	}
 	if err := b.absent(ctx, o); err != nil {
 		return nil, err
 	}

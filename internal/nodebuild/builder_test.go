@@ -48,7 +48,8 @@ func newWorld(t *testing.T, faults gce.Faults) *world {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, w.cloud.Close()) })
 	w.options = nodebuild.Options{Root: filepath.Join("..", ".."), Project: fake.Project, Zone: fake.Zone, Cloud: w.cloud.Client,
-		Env: func() ([]string, error) { return nil, errors.New("packer was about to run") }, Log: w.say}
+		Env: func() ([]string, error) { return nil, errors.New("packer was about to run") }, Log: w.say,
+		Find: func(program string) (string, error) { return "/usr/bin/" + program, nil }}
 	return w
 }
 
@@ -74,6 +75,24 @@ func TestAnImageOfTheNameExists(t *testing.T) {
 	require.Equal(t, fault.Verification, fault.CodeOf(err))
 	require.ErrorContains(t, err, "an image of this name exists already")
 	require.Equal(t, []string{fake.Link(image)}, w.cloud.Server.Resources(), "it is still there")
+	require.Empty(t, w.said, "nothing was prepared, nothing begun")
+}
+
+// Packer would find out after it has started a VM.
+func TestProgramsThatAreNotInstalled(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, gce.Faults{})
+	w.options.Find = func(program string) (string, error) {
+		if program == "ansible-playbook" {
+			return "", exec.ErrNotFound
+		}
+		return "/usr/bin/" + program, nil
+	}
+	_, err := nodebuild.New(t.Context(), w.options).Build(t.Context(), w.order(t))
+	var f *fault.Error
+	require.ErrorAs(t, err, &f)
+	require.Equal(t, "no ansible-playbook", f.Got)
+	require.Contains(t, f.Hint, "apt-get install ansible-core; ")
 	require.Empty(t, w.said, "nothing was prepared, nothing begun")
 }
 
