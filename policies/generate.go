@@ -56,9 +56,15 @@ func (w *Working) notPromoted(kms release.Version, counterpart release.Tag) erro
 }
 
 func assemble(w *Working, kms release.Version, status Status, tuples []Measurement) (*Policy, error) {
+	head := Policy{SchemaVersion: SchemaVersion, KMSVersion: kms, Profile: w.Profile, Status: status,
+		AllowedTCBStatus: slices.Clone(w.AllowedTCBStatus), TCBWaivers: slices.Clone(w.TCBWaivers)}
+	return head.holding(tuples)
+}
+
+// holding is the policy with these tuples and the flat lists that agree with them, checked.
+func (p Policy) holding(tuples []Measurement) (*Policy, error) {
 	lists := flatten(tuples)
-	p := &Policy{SchemaVersion: SchemaVersion, KMSVersion: kms, Profile: w.Profile, Status: status,
-		AllowedMRTD: lists[0], AllowedRTMR0: lists[1], AllowedRTMR1: lists[2], AllowedRTMR2: lists[3], AllowedRTMR3: lists[4],
-		AllowedTCBStatus: slices.Clone(w.AllowedTCBStatus), TCBWaivers: slices.Clone(w.TCBWaivers), Measurements: tuples}
-	return p, p.Check()
+	p.Measurements = tuples
+	p.AllowedMRTD, p.AllowedRTMR0, p.AllowedRTMR1, p.AllowedRTMR2, p.AllowedRTMR3 = lists[0], lists[1], lists[2], lists[3], lists[4]
+	return &p, p.Check()
 }

@@ -30,6 +30,11 @@ func SameImage(a, b tdx.Registers) bool {
 	return a.RTMR1 == b.RTMR1 && a.RTMR2 == b.RTMR2 && a.RTMR3 == b.RTMR3
 }
 
+// Naming are the tuples that come from the node release.
+func Naming(tuples []Measurement, node release.Tag) []Measurement {
+	return slices.DeleteFunc(slices.Clone(tuples), func(m Measurement) bool { return m.NodeRelease != node })
+}
+
 var evidenceForm = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 
 // maxTuples bounds the work that a policy from outside can cause; a profile

@@ -72,12 +72,17 @@ func (w *Working) conflict(m Measurement) error {
 }
 
 func differs(promoted, got Measurement) error {
-	var names, want, have []string
-	for _, d := range promoted.Compare(got.Registers) {
-		names, want, have = append(names, d.Name), append(want, d.Want.String()), append(have, d.Got.String())
+	names, want, have := listed(promoted.Compare(got.Registers))
+	return broken(fmt.Sprintf("%s of %s differs from what was promoted", names, got.NodeRelease), want, have)
+}
+
+// listed are differences as an error names them.
+func listed(diffs []tdx.Difference) (names, want, got string) {
+	var out [3][]string
+	for _, d := range diffs {
+		out[0], out[1], out[2] = append(out[0], d.Name), append(out[1], d.Want.String()), append(out[2], d.Got.String())
 	}
-	return broken(fmt.Sprintf("%s of %s differs from what was promoted", strings.Join(names, ", "), got.NodeRelease),
-		strings.Join(want, ", "), strings.Join(have, ", "))
+	return strings.Join(out[0], ", "), strings.Join(out[1], ", "), strings.Join(out[2], ", ")
 }
 
 // Promote adds the tuple that a node release publishes for w's profile and

@@ -3,7 +3,6 @@ package policies
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/calimero-network/mero-tee/internal/fault"
 	"github.com/calimero-network/mero-tee/internal/release"
@@ -30,7 +29,7 @@ func Refresh(w *Working, node release.Tag, observed Evidence, day string) (*Work
 	if r := w.Revocation(seen.Registers); r != nil {
 		return nil, w.revoked(node, r)
 	}
-	stands := naming(w.standing(), node)
+	stands := Naming(w.standing(), node)
 	if len(stands) == 0 {
 		return nil, w.nothingStands(node)
 	}
@@ -43,10 +42,6 @@ func Refresh(w *Working, node release.Tag, observed Evidence, day string) (*Work
 		out.Measurements = append(out.Measurements, seen)
 	}
 	return &out, out.Check()
-}
-
-func naming(tuples []Measurement, node release.Tag) []Measurement {
-	return slices.DeleteFunc(slices.Clone(tuples), func(m Measurement) bool { return m.NodeRelease != node })
 }
 
 // ReleasedAs finds the newest node release of which a standing tuple has the
@@ -72,14 +67,10 @@ func (w *Working) nothingStands(node release.Tag) error {
 }
 
 func otherImage(promoted, seen Measurement) error {
-	var names, want, got []string
-	for _, d := range promoted.Compare(seen.Registers) {
-		if d.Name != "mrtd" && d.Name != "rtmr0" {
-			names, want, got = append(names, d.Name), append(want, d.Want.String()), append(got, d.Got.String())
-		}
-	}
-	return &fault.Error{Code: fault.Verification, Message: fmt.Sprintf("%s is not that of %s: this is another image, not another platform", strings.Join(names, ", "), promoted.NodeRelease),
-		Expected: strings.Join(want, ", "), Got: strings.Join(got, ", "), Hint: "release the image and promote that release"}
+	ours := slices.DeleteFunc(promoted.Compare(seen.Registers), func(d tdx.Difference) bool { return d.Name == "mrtd" || d.Name == "rtmr0" })
+	names, want, got := listed(ours)
+	return &fault.Error{Code: fault.Verification, Message: fmt.Sprintf("%s is not that of %s: this is another image, not another platform", names, promoted.NodeRelease),
+		Expected: want, Got: got, Hint: "release the image and promote that release"}
 }
 
 // checkRefreshed: one release has one image, whatever platform it was seen on.
@@ -88,7 +79,7 @@ func checkRefreshed(tuples []Measurement) error {
 		if !m.Refreshed() {
 			continue
 		}
-		for _, o := range naming(tuples, m.NodeRelease) {
+		for _, o := range Naming(tuples, m.NodeRelease) {
 			if !SameImage(o.Registers, m.Registers) {
 				return otherImage(o, m)
 			}

@@ -3,7 +3,6 @@ package policies
 import (
 	"fmt"
 	"io/fs"
-	"path"
 	"slices"
 	"strings"
 
@@ -106,6 +105,15 @@ const (
 	WorkingSchemaFile = "working-policy.schema.json"
 )
 
+// Files are the JSON files that lie in policies/; any other is a stranger.
+func Files() []string {
+	out := []string{SchemaFile, WorkingSchemaFile}
+	for _, p := range release.Profiles() {
+		out = append(out, File(p))
+	}
+	return out
+}
+
 // LoadDir reads the working policies of all profiles from the root of fsys. A
 // missing one has code MissingAsset; a JSON file with any other name is
 // refused, so that a misspelt one is not silently left out.
@@ -143,8 +151,7 @@ func refuseStrangers(fsys fs.FS) error {
 		return err
 	}
 	for _, name := range names {
-		profile := release.Profile(name[:len(name)-len(path.Ext(name))])
-		if name != SchemaFile && name != WorkingSchemaFile && !slices.Contains(release.Profiles(), profile) {
+		if !slices.Contains(Files(), name) {
 			return broken("unknown file beside the working policies", "one {profile}.json per profile", name)
 		}
 	}

@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -44,7 +43,7 @@ func (r *Report) checkIdentity() error {
 	if _, err := peer.ParseID(string(r.PeerID)); err != nil {
 		return err
 	}
-	if nonce, err := hex.DecodeString(r.Nonce); err != nil || len(nonce) != 32 {
+	if _, err := ParseNonce(r.Nonce); err != nil {
 		return errors.New("the nonce is not 32 bytes in hex")
 	}
 	return nil

@@ -63,11 +63,26 @@ func (m Mission) Attributes() (map[string]string, error) {
 	return out, err
 }
 
+// ReadMission asks for each instance attribute of a mission; an absent one is "".
+func ReadMission(ctx context.Context, attribute func(ctx context.Context, name string) (string, error)) (Mission, error) {
+	attributes := map[string]string{}
+	for _, name := range []string{NonceAttribute, ConfigAttribute, VisitsAttribute} {
+		var err error
+		if attributes[name], err = attribute(ctx, name); err != nil {
+			return Mission{}, err
+		}
+	}
+	return ParseMission(attributes)
+}
+
 // ParseMission reads instance attributes; an absent one is empty or missing.
 // Without a nonce the node chooses one. Errors have code Usage.
 func ParseMission(attributes map[string]string) (m Mission, err error) {
-	if m.Nonce, err = ParseNonce(attributes[NonceAttribute]); err != nil {
-		return Mission{}, err
+	m.Nonce = NewNonce()
+	if nonce := attributes[NonceAttribute]; nonce != "" {
+		if m.Nonce, err = ParseNonce(nonce); err != nil {
+			return Mission{}, err
+		}
 	}
 	if config := attributes[ConfigAttribute]; config != "" {
 		m.Config = []byte(config)
@@ -81,11 +96,8 @@ func ParseMission(attributes map[string]string) (m Mission, err error) {
 	return m, nil
 }
 
-// ParseNonce reads 64 hex digits; nothing stands for a nonce of the node's own.
+// ParseNonce reads 64 hex digits.
 func ParseNonce(s string) (nonce [32]byte, err error) {
-	if s == "" {
-		return NewNonce(), nil
-	}
 	b, err := hex.DecodeString(s)
 	if err != nil || len(b) != len(nonce) {
 		return nonce, &fault.Error{Code: fault.Usage, Message: "the nonce", Expected: "32 bytes in hex", Got: fmt.Sprintf("%.80q", s)}

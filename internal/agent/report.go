@@ -9,12 +9,6 @@ import (
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
-// The guest attributes that hold a report: their namespace, and its name there.
-const (
-	Namespace  = "mero"
-	ReportName = "report"
-)
-
 // MaxEventLog bounds the firmware's event log, in bytes.
 const MaxEventLog = 1 << 20
 

@@ -2,6 +2,7 @@ package boot
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/calimero-network/mero-tee/internal/tdx"
@@ -77,15 +78,5 @@ func change(before, after string) string {
 }
 
 func without(list, remove []string) []string {
-	var out []string
-	for _, s := range list {
-		found := false
-		for _, r := range remove {
-			found = found || r == s
-		}
-		if !found {
-			out = append(out, s)
-		}
-	}
-	return out
+	return slices.DeleteFunc(slices.Clone(list), func(s string) bool { return slices.Contains(remove, s) })
 }

@@ -92,7 +92,7 @@ func (e *Evidence) Observe(ctx context.Context, v *tdx.Verifier) ([]*Observation
 			return nil, err
 		}
 		nonce, err := agent.ParseNonce(b.Nonce)
-		if err != nil || b.Nonce == "" {
+		if err != nil {
 			return nil, mismatch("the nonce of a boot", "32 bytes in hex", fmt.Sprintf("%.70q", b.Nonce))
 		}
 		if out[i], err = Observe(ctx, v, e.Profile, nonce, r); err != nil {
@@ -128,8 +128,6 @@ func (e *Evidence) Published(o []*Observation, image measurement.Image) measurem
 			Collateral: e.Collateral, Boots: len(o)}}
 }
 
-const maxEventLog = 1 << 20 // bytes, uncompressed
-
 func compress(log []byte) ([]byte, error) {
 	var b bytes.Buffer
 	w, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
@@ -146,9 +144,9 @@ func decompress(packed []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	log, err := io.ReadAll(io.LimitReader(r, maxEventLog+1))
-	if err == nil && len(log) > maxEventLog {
-		err = fmt.Errorf("more than %d bytes", maxEventLog)
+	log, err := io.ReadAll(io.LimitReader(r, agent.MaxEventLog+1))
+	if err == nil && len(log) > agent.MaxEventLog {
+		err = fmt.Errorf("more than %d bytes", agent.MaxEventLog)
 	}
 	return log, err
 }

@@ -1,9 +1,35 @@
 package canonical
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 )
+
+// UnmarshalExact is Unmarshal plus: encoding v again gives data, byte for byte.
+func UnmarshalExact(data []byte, v any) error {
+	if err := Unmarshal(data, v); err != nil {
+		return err
+	}
+	again, err := Marshal(v)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(again, data) {
+		return fmt.Errorf("not in canonical form, first at byte %d", firstDifference(again, data))
+	}
+	return nil
+}
+
+func firstDifference(a, b []byte) int {
+	n := min(len(a), len(b))
+	for i := range n {
+		if a[i] != b[i] {
+			return i
+		}
+	}
+	return n
+}
 
 // exact refuses what encoding/json forgives: it takes "Name" for "name", so
 // that another reader of the same bytes could see another value. Every key of

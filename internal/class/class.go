@@ -9,6 +9,7 @@ package class
 import (
 	"context"
 	"fmt"
+	"maps"
 
 	"github.com/calimero-network/mero-tee/internal/fault"
 	"github.com/calimero-network/mero-tee/internal/git"
@@ -56,11 +57,12 @@ func Of(ctx context.Context, s Subject, h History) (Decision, error) {
 		d.Class = release.Candidate
 		return d, nil
 	}
-	patched, commit, ok := s.patched()
-	if !ok {
+	patched := s.patched()
+	if patched.IsZero() {
 		return d, nil
 	}
 	d.Class, d.Patched = release.Hotfix, patched
+	commit := s.Tags[patched.String()]
 	if commit == s.Commit {
 		return d, nil
 	}
@@ -99,27 +101,12 @@ func (s Subject) refused(patched release.Tag, message, got string) error {
 		Hint:     fmt.Sprintf("release main's work as %s; for a hotfix, git switch -c hotfix/%s %s, and cherry-pick the fix", next, s.Tag.Version, patched)}
 }
 
-// patched is the highest stable tag that the release is a patch bump of.
-func (s Subject) patched() (tag release.Tag, commit string, ok bool) {
-	for name, at := range s.Tags {
-		t, err := release.ParseTag(name)
-		if err != nil || t.Family != s.Tag.Family || !s.Tag.Version.Patches(t.Version) {
-			continue
-		}
-		if !ok || t.Version.Compare(tag.Version) > 0 {
-			tag, commit, ok = t, at, true
-		}
-	}
-	return tag, commit, ok
+// patched is the highest stable tag that the release is a patch bump of; zero when there is none.
+func (s Subject) patched() release.Tag {
+	return release.Highest(s.Tag.Family, maps.Keys(s.Tags), s.Tag.Version.Patches)
 }
 
 // highest is the family's highest stable version; zero when there is none.
 func (s Subject) highest() release.Version {
-	var highest release.Version
-	for name := range s.Tags {
-		if t, err := release.ParseTag(name); err == nil && t.Family == s.Tag.Family && t.Stable() && t.Version.Compare(highest) > 0 {
-			highest = t.Version
-		}
-	}
-	return highest
+	return release.Highest(s.Tag.Family, maps.Keys(s.Tags), func(v release.Version) bool { return !v.IsCandidate() }).Version
 }

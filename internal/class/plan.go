@@ -38,11 +38,14 @@ func Prepare(ctx context.Context, s Subject, file []byte, h History) (*Plan, err
 }
 
 // Err is the first thing that keeps the release from starting.
-func (p *Plan) Err() error {
-	if !p.Rules.SkippedChecks {
-		return p.Checks.Strict().Err()
+func (p *Plan) Err() error { return p.judged().Err() }
+
+// judged are the checks as the class judges them.
+func (p *Plan) judged() check.Results {
+	if p.Rules.SkippedChecks {
+		return p.Checks
 	}
-	return p.Checks.Err()
+	return p.Checks.Strict()
 }
 
 const guardedName = "hotfix: guarded paths have their reason"

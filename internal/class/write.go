@@ -122,11 +122,7 @@ func (p *Plan) writeMissing(b *bytes.Buffer) {
 		return
 	}
 	b.WriteString("\nMissing:\n")
-	results := p.Checks
-	if !p.Rules.SkippedChecks {
-		results = results.Strict()
-	}
-	for _, r := range results {
+	for _, r := range p.judged() {
 		if r.OK() {
 			continue
 		}

@@ -79,7 +79,7 @@ type Lookup func(name string) (string, bool)
 // Load reads and checks the configuration; its error tells of the first
 // variable that is not what it must be.
 func Load(lookup Lookup) (*Config, error) {
-	c, entries := read(lookup)
+	c, entries := Inspect(lookup)
 	for _, e := range entries {
 		if e.Err != nil {
 			return nil, e.Err
@@ -97,10 +97,8 @@ type Entry struct {
 
 // Inspect says of every variable whether it is set and valid. The
 // configuration, which need not be, is only to be looked at.
-func Inspect(lookup Lookup) (*Config, []Entry) { return read(lookup) }
-
-// read fills every field first: what a value must be may depend on the environment.
-func read(lookup Lookup) (*Config, []Entry) {
+func Inspect(lookup Lookup) (*Config, []Entry) {
+	// Every field is filled first: what a value must be may depend on the environment.
 	c, all := &Config{}, Variables()
 	values := make([]string, len(all))
 	for i := range all {

@@ -27,7 +27,7 @@ func fromRunner() []Variable {
 		{Name: "GITHUB_ACTIONS", Kind: KindGiven, Purpose: "says that this is a workflow", Valid: "true, or anything else for no",
 			set: func(c *Config, v string) { c.Actions = v == "true" }},
 		{Name: "GITHUB_REPOSITORY", Kind: KindGiven, Purpose: "the repository whose workflows sign", Valid: "owner/name",
-			Default: DefaultRepository, wrong: form(repositoryForm, "not a GitHub repository"),
+			Default: DefaultRepository, wrong: repository,
 			set: func(c *Config, v string) { c.Repository = v }},
 		{Name: "GITHUB_REF_NAME", Kind: KindGiven, Purpose: "the tag to release, in a workflow", Valid: "a tag",
 			set: func(c *Config, v string) { c.RefName = v }},

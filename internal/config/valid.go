@@ -21,11 +21,10 @@ const (
 )
 
 var (
-	projectForm    = regexp.MustCompile(`^[a-z][-a-z0-9]{4,28}[a-z0-9]$`)
-	zoneForm       = regexp.MustCompile(`^[a-z]+(?:-[a-z]+)+[0-9]+-[a-z0-9]{1,8}$`)
-	familyForm     = regexp.MustCompile(`^[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?$`)
-	registryForm   = regexp.MustCompile(`^[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?(?::[0-9]{1,5})?(?:/[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*){1,8}$`)
-	repositoryForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}$`)
+	projectForm  = regexp.MustCompile(`^[a-z][-a-z0-9]{4,28}[a-z0-9]$`)
+	zoneForm     = regexp.MustCompile(`^[a-z]+(?:-[a-z]+)+[0-9]+-[a-z0-9]{1,8}$`)
+	familyForm   = regexp.MustCompile(`^[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?$`)
+	registryForm = regexp.MustCompile(`^[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?(?::[0-9]{1,5})?(?:/[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*){1,8}$`)
 )
 
 func form(f *regexp.Regexp, why string) func(*Config, string) string {
@@ -47,6 +46,10 @@ func version(_ *Config, v string) string {
 func profile(_ *Config, v string) string {
 	_, err := release.ParseProfile(v)
 	return unless(err == nil, "an unknown profile")
+}
+
+func repository(_ *Config, v string) string {
+	return unless(release.ValidRepository(v), "not a GitHub repository")
 }
 
 // address allows a query: ACTIONS_ID_TOKEN_REQUEST_URL has one, the version of its API.

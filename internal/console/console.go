@@ -6,6 +6,7 @@
 package console
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -75,6 +76,20 @@ func (c *Console) Printf(l Level, format string, args ...any) {
 
 // Infof reports progress.
 func (c *Console) Infof(format string, args ...any) { c.Printf(Info, format, args...) }
+
+// Lines reports progress line by line, as write writes it; blank lines are left out.
+func (c *Console) Lines(write func(io.Writer) error) error {
+	var b bytes.Buffer
+	if err := write(&b); err != nil {
+		return err
+	}
+	for line := range strings.Lines(b.String()) {
+		if line = strings.TrimRight(line, " \n"); line != "" {
+			c.Infof("%s", line)
+		}
+	}
+	return nil
+}
 
 // Warnf reports what is not fatal but should be known.
 func (c *Console) Warnf(format string, args ...any) { c.Printf(Warn, format, args...) }

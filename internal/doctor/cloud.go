@@ -9,7 +9,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/check"
 	"github.com/calimero-network/mero-tee/internal/fault"
 	"github.com/calimero-network/mero-tee/internal/gce"
-	"github.com/calimero-network/mero-tee/internal/packer"
+	"github.com/calimero-network/mero-tee/internal/nodeimage"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
@@ -90,44 +90,32 @@ func baseImage(ctx context.Context, p *patient) check.Results {
 	if err != nil {
 		return one(failed(baseName, err, baseAdvice))
 	}
-	image, newest, err := pinned(ctx, p)
+	image, err := pinned(ctx, p, drift)
 	if err != nil {
-		return one(failed(baseName, err, drift))
+		return one(failed(baseName, err, drift.String()))
 	}
-	return one(judgeBase(image, newest, drift))
+	return one(judgeBase(image, drift))
 }
 
-// pinned asks for the base image, and for the name of the newest in its family.
-func pinned(ctx context.Context, p *patient) (image *gce.Image, newest string, err error) {
-	pin, err := packer.ReadBase(p.env.Root)
-	if err != nil {
-		return nil, "", err
-	}
+func pinned(ctx context.Context, p *patient, d nodeimage.Drift) (*gce.Image, error) {
 	client, err := p.env.Cloud(ctx, nil)
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
 	defer client.Close() //nolint:errcheck // nothing is buffered
-	if image, err = client.Image(ctx, pin.Project, pin.Image); err != nil {
-		return nil, "", err
-	}
-	found, err := client.NewestOfFamily(ctx, pin.Project, pin.Family)
-	if err != nil {
-		return nil, "", err
-	}
-	return image, found.Name, nil
+	return client.Image(ctx, d.Project, d.Pinned)
 }
 
-func judgeBase(image *gce.Image, newest, drift string) check.Result {
+func judgeBase(image *gce.Image, drift nodeimage.Drift) check.Result {
 	title := baseName + ": " + image.Name
 	switch {
 	case image.Status != "READY":
-		return check.Fail(title, fault.Verification, "it cannot be used", "READY", image.Status).WithHint(drift)
+		return check.Fail(title, fault.Verification, "it cannot be used", "READY", image.Status).WithHint(drift.String())
 	case image.State != "" && image.State != "DEPRECATED":
-		return check.Fail(title, fault.Verification, "its owner has withdrawn it", "in use", image.State).WithHint(drift)
+		return check.Fail(title, fault.Verification, "its owner has withdrawn it", "in use", image.State).WithHint(drift.String())
 	case !slices.Contains(image.Features, "TDX_CAPABLE"):
 		return check.Fail(title, fault.Verification, "it boots no TDX VM", "TDX_CAPABLE", strings.Join(image.Features, ", ")).WithHint(baseAdvice)
-	case image.Name != newest:
+	case drift.Pinned != drift.Newest:
 		return remark(title, "%s", drift)
 	}
 	return check.Pass(title + ", the newest of its family")

@@ -23,7 +23,7 @@ func gitHub(ctx context.Context, p *patient) check.Results {
 	if env.GitHubToken == "" {
 		return one(check.Fail(tokenName, fault.Verification, "there is none", "GITHUB_TOKEN", "not set").WithHint(writeHint))
 	}
-	client, err := github.New(github.Options{Repository: env.Config.Repository, Token: env.GitHubToken.Reveal(), Transport: env.Transport})
+	client, err := env.GitHub()
 	if err != nil {
 		return one(failed(tokenName, err, "check GITHUB_REPOSITORY"))
 	}

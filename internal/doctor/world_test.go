@@ -113,7 +113,6 @@ func newWorld(t *testing.T, base *compute.Image) *world {
 	handle(newProvider(t), "cloud-api.phala.com")
 	w.cloud = newCloud(t, base)
 	handle(w.cloud, cloud.Hosts()...)
-	handle(w.cloud.OAuth(), "oauth2.googleapis.com")
 	w.key, err = w.cloud.Key()
 	require.NoError(t, err)
 	w.open(t, n.Transport(), authority.RootSHA256())
@@ -168,27 +167,11 @@ func (noMachines) Boot(context.Context, cloud.Spec) (cloud.Machine, error) {
 }
 
 // theKey is made once: it takes long.
-var theKey = sync.OnceValues(func() (key []byte, err error) {
-	dir, err := os.MkdirTemp("", "doctor-")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
-	s, err := cloud.New(cloud.Options{State: dir, Project: project, Zone: "us-central1-a", Hosts: noMachines{}})
-	if err != nil {
-		return nil, err
-	}
-	defer s.Close() //nolint:errcheck // nothing runs
-	return os.ReadFile(filepath.Join(dir, "service-account.json"))
-})
+var theKey = sync.OnceValues(func() ([]byte, error) { return cloud.NewKey(project) })
 
 // newCloud has the pinned base image, and base, if it is not nil, besides.
 func newCloud(t *testing.T, base *compute.Image) *cloud.Server {
-	state := t.TempDir()
-	key, err := theKey()
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(filepath.Join(state, "service-account.json"), key, 0o600))
-	s, err := cloud.New(cloud.Options{State: state, Project: project, Zone: "us-central1-a", Hosts: noMachines{}})
+	s, err := cloud.New(cloud.Options{State: t.TempDir(), Project: project, Zone: "us-central1-a", Hosts: noMachines{}, Key: theKey})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	pin, err := packer.ReadBase("../..")

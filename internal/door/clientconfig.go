@@ -4,16 +4,11 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
-	"time"
 
 	"github.com/calimero-network/mero-tee/internal/agent"
-	"github.com/calimero-network/mero-tee/internal/audit"
 	"github.com/calimero-network/mero-tee/internal/clientconfig"
 	"github.com/calimero-network/mero-tee/internal/fault"
-	"github.com/calimero-network/mero-tee/internal/kmsrelease"
 	"github.com/calimero-network/mero-tee/internal/release"
-	"github.com/calimero-network/mero-tee/internal/tdx"
 )
 
 // ClientRequest says whose client configuration is wanted.
@@ -48,7 +43,11 @@ func clientConfig(ctx context.Context, w io.Writer, r ClientRequest) error {
 		return err
 	}
 	defer o.world.Close() //nolint:errcheck // nothing was written
-	c, err := o.clientConfig(ctx, tag, profile, r.URL)
+	side, err := o.side(ctx, tag.String(), profile)
+	if err != nil {
+		return err
+	}
+	c, err := clientconfig.New(r.URL, side.Published, side.Policy.AllowedTCBStatus)
 	if err != nil {
 		return err
 	}
@@ -65,29 +64,13 @@ func clientConfig(ctx context.Context, w io.Writer, r ClientRequest) error {
 	return err
 }
 
-func (o *operator) clientConfig(ctx context.Context, tag release.Tag, profile release.Profile, url string) (*clientconfig.Config, error) {
-	dir, err := os.MkdirTemp("", "mero-tee-config-")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
-	if err := o.audited(ctx, audit.Subject{Tag: tag}, "", dir); err != nil {
-		return nil, err
-	}
-	published, policy, err := kmsrelease.Read(dir, profile)
-	if err != nil {
-		return nil, err
-	}
-	return clientconfig.New(url, published, policy.AllowedTCBStatus)
-}
-
 // pin asks the running service to prove itself and adds its RTMR3.
 func (o *operator) pin(ctx context.Context, c *clientconfig.Config, attest bool) error {
 	if !attest {
 		o.console.Warnf("allowed_rtmr3 is empty: RTMR3 is per instance; with -attest the running service's is verified and pinned")
 		return nil
 	}
-	v, err := tdx.NewVerifier(tdx.Config{Root: o.env.TDXRoot, Collateral: tdx.NewCollateral(o.env.Client()), Now: time.Now})
+	v, err := o.env.Verifier()
 	if err != nil {
 		return err
 	}

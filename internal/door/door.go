@@ -88,6 +88,17 @@ func Console() *console.Console {
 	return console.New(os.Stderr, os.Getenv("GITHUB_ACTIONS") == "true")
 }
 
+// within opens a session for what is no step, and closes it.
+func within(ctx context.Context, target, tag string, do func(*session) error) error {
+	s := &session{console: Console()}
+	d := &Door{session: s, outer: true}
+	defer d.Close()
+	if err := s.open(ctx, target, options{tag: tag}); err != nil {
+		return err
+	}
+	return do(s)
+}
+
 func (s *session) open(ctx context.Context, target string, o options) error {
 	if o.part != "" {
 		if _, err := release.ParseProfile(o.part); err != nil {
@@ -114,15 +125,7 @@ func (s *session) open(ctx context.Context, target string, o options) error {
 
 // enter opens the world in which the tag is released.
 func (s *session) enter(ctx context.Context, f release.Family, flag string) (release.Tag, *environment.Environment, io.Closer, error) {
-	p, err := here()
-	if err != nil {
-		return release.Tag{}, nil, nil, err
-	}
-	cfg, err := configuration(p, f, flag)
-	if err != nil {
-		return release.Tag{}, nil, nil, err
-	}
-	tag, err := tagOf(f, flag, cfg)
+	p, cfg, tag, err := asked(f, flag)
 	if err != nil {
 		return release.Tag{}, nil, nil, err
 	}

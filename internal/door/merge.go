@@ -23,19 +23,15 @@ func merge(ctx context.Context, tag, from string) error {
 	if err != nil {
 		return err
 	}
-	s := &session{console: Console()}
-	d := &Door{session: s, outer: true}
-	defer d.Close()
-	if err := s.open(ctx, "release:merge", options{tag: tag}); err != nil {
-		return err
-	}
-	if err := s.lane.Ledger.Merge(s.run.Graph, dirs); err != nil {
-		return err
-	}
-	for _, dir := range dirs {
-		s.console.Infof("merged %s", console.Path(dir))
-	}
-	return nil
+	return within(ctx, "release:merge", tag, func(s *session) error {
+		if err := s.lane.Ledger.Merge(s.run.Graph, dirs); err != nil {
+			return err
+		}
+		for _, dir := range dirs {
+			s.console.Infof("merged %s", console.Path(dir))
+		}
+		return nil
+	})
 }
 
 // jobFolders are the folders below from, or from itself when it is one job's.

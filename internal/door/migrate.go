@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/calimero-network/mero-tee/catalog"
 	"github.com/calimero-network/mero-tee/internal/check"
@@ -12,7 +11,6 @@ import (
 	"github.com/calimero-network/mero-tee/internal/measurement"
 	"github.com/calimero-network/mero-tee/internal/migrate"
 	"github.com/calimero-network/mero-tee/internal/release"
-	"github.com/calimero-network/mero-tee/internal/tdx"
 )
 
 // Migrate walks the five migration steps of a profile from one KMS release to
@@ -89,12 +87,11 @@ func (o *operator) move(ctx context.Context, m migrate.Migration, tag release.Ta
 	if err != nil {
 		return err
 	}
-	client := o.env.Client()
-	v, err := tdx.NewVerifier(tdx.Config{Root: o.env.TDXRoot, Collateral: tdx.NewCollateral(client), Now: time.Now})
+	v, err := o.env.Verifier()
 	if err != nil {
 		return err
 	}
-	f := migrate.Field{Provider: dstack.New(o.env.DstackURL, o.env.DstackKey.Reveal(), o.env.Transport), Verifier: v, HTTP: client,
+	f := migrate.Field{Provider: dstack.New(o.env.DstackURL, o.env.DstackKey.Reveal(), o.env.Transport), Verifier: v, HTTP: o.env.Client(),
 		Nodes: o.env.Nodes("migrate", fmt.Sprintf("%s-migrate-%s", m.To.Tag, m.Profile), nil)}
 	var results check.Results
 	if url != "" {

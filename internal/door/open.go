@@ -61,6 +61,19 @@ func configuration(p place, f release.Family, flag string) (*config.Config, erro
 	return cfg, nil
 }
 
+// asked is where the command runs, how it is configured, and which release of
+// the family it is about.
+func asked(f release.Family, flag string) (p place, cfg *config.Config, tag release.Tag, err error) {
+	if p, err = here(); err != nil {
+		return p, nil, tag, err
+	}
+	if cfg, err = configuration(p, f, flag); err != nil {
+		return p, nil, tag, err
+	}
+	tag, err = tagOf(f, flag, cfg)
+	return p, cfg, tag, err
+}
+
 // environmentOf opens the environment that the configuration names. This is
 // the one place that tells the two apart.
 func environmentOf(ctx context.Context, p place, cfg *config.Config, c *console.Console) (*environment.Environment, io.Closer, error) {

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 
 	"github.com/calimero-network/mero-tee/internal/audit"
 	"github.com/calimero-network/mero-tee/internal/check"
+	"github.com/calimero-network/mero-tee/internal/config"
 	"github.com/calimero-network/mero-tee/internal/console"
 	"github.com/calimero-network/mero-tee/internal/environment"
 	"github.com/calimero-network/mero-tee/internal/fault"
@@ -34,20 +36,30 @@ func openOperator(ctx context.Context) (*operator, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := &operator{console: Console()}
+	return operatorIn(ctx, p, cfg)
+}
+
+func operatorIn(ctx context.Context, p place, cfg *config.Config) (o *operator, err error) {
+	o = &operator{console: Console()}
 	if o.env, o.world, err = environmentOf(ctx, p, cfg, o.console); err != nil {
 		return nil, err
 	}
-	o.github, err = github.New(github.Options{Repository: cfg.Repository, Token: o.env.GitHubToken.Reveal(), Transport: o.env.Transport})
+	o.github, err = o.env.GitHub()
 	if err != nil {
 		return nil, errors.Join(err, o.world.Close())
 	}
 	return o, nil
 }
 
-// audited puts a public release, or the one in folder, into dir, prints one
-// line per check, and returns an error unless every check passed.
-func (o *operator) audited(ctx context.Context, s audit.Subject, folder, dir string) (err error) {
+// audited judges a public release, or the one in folder, prints one line per
+// check, and returns an error unless every check passed. Then read, unless it is
+// nil, may look at the assets in dir.
+func (o *operator) audited(ctx context.Context, s audit.Subject, folder string, read func(dir string) error) (err error) {
+	dir, err := os.MkdirTemp("", "mero-tee-audit-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
 	if s.Trust, err = o.env.Trust(ctx); err != nil {
 		return err
 	}
@@ -69,5 +81,8 @@ func (o *operator) audited(ctx context.Context, s audit.Subject, folder, dir str
 			Message: fmt.Sprintf("%s is not to be trusted: %d of %d checks failed", s.Tag, result.Results.Count(check.Failed), len(result.Results))}
 	}
 	o.console.Infof("%s was built from commit %s by %s%s", s.Tag, result.Commit, s.Tag.Family.Workflow(), banner(o.env.Banner))
-	return nil
+	if read == nil {
+		return nil
+	}
+	return read(dir)
 }

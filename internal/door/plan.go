@@ -20,20 +20,11 @@ import (
 // Plan writes of which class a release of this commit would be, which rules
 // follow, what it lacks, and its steps. It changes nothing.
 func Plan(ctx context.Context, w io.Writer, tag *string) error {
-	return report("release:plan", plan(ctx, w, Value(tag)))
+	return report("release:plan", printPlan(ctx, w, Value(tag)))
 }
 
-func plan(ctx context.Context, w io.Writer, flag string) error {
-	p, err := here()
-	if err != nil {
-		return err
-	}
-	f := familyOf("release:plan", flag)
-	cfg, err := configuration(p, f, flag)
-	if err != nil {
-		return err
-	}
-	tag, err := tagOf(f, flag, cfg)
+func printPlan(ctx context.Context, w io.Writer, flag string) error {
+	p, cfg, tag, err := asked(familyOf("release:plan", flag), flag)
 	if err != nil {
 		return err
 	}
@@ -45,7 +36,7 @@ func plan(ctx context.Context, w io.Writer, flag string) error {
 		return err
 	}
 	_, _ = fmt.Fprintln(w)
-	return planOf(f).Plan(w)
+	return planOf(tag.Family).Plan(w)
 }
 
 // prepare judges the work tree's commit by the tags that are known here.
@@ -81,7 +72,7 @@ func (p place) tags(ctx context.Context, cfg *config.Config) (map[string]string,
 	if cfg.Environment != config.Rehearsal || nothing != nil {
 		return out, nil
 	}
-	o, err := openOperator(ctx)
+	o, err := operatorIn(ctx, p, cfg)
 	if err != nil {
 		return nil, err
 	}

@@ -146,13 +146,13 @@ func (o *operator) published(ctx context.Context, name string) (data []byte, err
 
 // changing works out a change of the policies on the main branch, shows it,
 // and opens its pull request: "Nothing edits a policy silently".
-func changing(ctx context.Context, w io.Writer, dryRun bool, plan func(*operator) (*propose.Proposal, error)) error {
+func changing(ctx context.Context, w io.Writer, dryRun bool, propose func(*operator) (*propose.Proposal, error)) error {
 	o, err := openOperator(ctx)
 	if err != nil {
 		return err
 	}
 	defer o.world.Close() //nolint:errcheck // what was proposed is on GitHub
-	p, err := plan(o)
+	p, err := propose(o)
 	if err != nil {
 		return err
 	}

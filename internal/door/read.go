@@ -25,20 +25,11 @@ func Status(w io.Writer, tag *string, asJSON *bool) error {
 }
 
 func status(w io.Writer, flag string, asJSON bool) error {
-	p, err := here()
+	p, _, tag, err := asked(familyOf("release:status", flag), flag)
 	if err != nil {
 		return err
 	}
-	f := familyOf("release:status", flag)
-	cfg, err := configuration(p, f, flag)
-	if err != nil {
-		return err
-	}
-	tag, err := tagOf(f, flag, cfg)
-	if err != nil {
-		return err
-	}
-	states, err := planOf(f).Status(lane.Dir(p.dist, tag))
+	states, err := planOf(tag.Family).Status(lane.Dir(p.dist, tag))
 	if err != nil {
 		return err
 	}
@@ -67,12 +58,7 @@ func verify(ctx context.Context, name string, quick bool, folder string) (err er
 		return err
 	}
 	defer o.world.Close() //nolint:errcheck // nothing was written
-	dir, err := os.MkdirTemp("", "mero-tee-verify-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
-	return o.audited(ctx, audit.Subject{Tag: tag, Quick: quick}, folder, dir)
+	return o.audited(ctx, audit.Subject{Tag: tag, Quick: quick}, folder, nil)
 }
 
 func banner(text string) string {
@@ -110,19 +96,15 @@ func Guards(ctx context.Context, tag *string) error {
 }
 
 func guards(ctx context.Context, tag string) error {
-	s := &session{console: Console()}
-	d := &Door{session: s, outer: true}
-	defer d.Close()
-	if err := s.open(ctx, "guard:all", options{tag: tag}); err != nil {
-		return err
-	}
-	results, err := s.lane.Guards(ctx)
-	if err != nil {
-		return err
-	}
-	results = s.lane.Judged(results)
-	results.Print(s.console)
-	return results.Err()
+	return within(ctx, "guard:all", tag, func(s *session) error {
+		results, err := s.lane.Guards(ctx)
+		if err != nil {
+			return err
+		}
+		results = s.lane.Judged(results)
+		results.Print(s.console)
+		return results.Err()
+	})
 }
 
 // Up keeps the rehearsal's world running until ctx ends and prints where it listens.

@@ -3,12 +3,12 @@ package door
 import (
 	"context"
 	"fmt"
-	"os"
 	"slices"
 
 	"github.com/calimero-network/mero-tee/internal/audit"
 	"github.com/calimero-network/mero-tee/internal/fault"
 	"github.com/calimero-network/mero-tee/internal/github"
+	"github.com/calimero-network/mero-tee/internal/lane"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
@@ -38,7 +38,7 @@ func verifyRecent(ctx context.Context, n int) error {
 	var errs []error
 	for _, tag := range tags {
 		o.console.Infof("%s", tag)
-		if err := o.verifyPublic(ctx, tag); err != nil {
+		if err := o.audited(ctx, audit.Subject{Tag: tag}, "", nil); err != nil {
 			o.console.Fault(err)
 			errs = append(errs, err)
 		}
@@ -58,23 +58,9 @@ func summary(errs []error, of int) error {
 func recent(all []github.Release, n int) []release.Tag {
 	var out []release.Tag
 	for _, f := range release.Families() {
-		var tags []release.Tag
-		for _, r := range all {
-			if tag, err := release.ParseTag(r.TagName); err == nil && tag.Family == f && !r.Draft {
-				tags = append(tags, tag)
-			}
-		}
+		tags := lane.PublicTags(all, f)
 		slices.SortFunc(tags, func(a, b release.Tag) int { return b.Version.Compare(a.Version) })
 		out = append(out, tags[:min(n, len(tags))]...)
 	}
 	return out
-}
-
-func (o *operator) verifyPublic(ctx context.Context, tag release.Tag) error {
-	dir, err := os.MkdirTemp("", "mero-tee-verify-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
-	return o.audited(ctx, audit.Subject{Tag: tag}, "", dir)
 }

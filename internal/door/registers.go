@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/calimero-network/mero-tee/internal/audit"
 	"github.com/calimero-network/mero-tee/internal/lane"
 	"github.com/calimero-network/mero-tee/internal/registers"
 	"github.com/calimero-network/mero-tee/internal/release"
@@ -40,20 +39,16 @@ func registerDiff(ctx context.Context, w io.Writer, from, to string) error {
 	return registers.WriteDiff(w, sides[0], sides[1])
 }
 
-func (o *operator) registersOf(ctx context.Context, tag release.Tag) (*registers.Side, error) {
+func (o *operator) registersOf(ctx context.Context, tag release.Tag) (side *registers.Side, err error) {
 	staged := filepath.Join(lane.Dir(o.env.Dist, tag), "assets")
 	for _, p := range release.Profiles() {
 		if _, err := os.Stat(filepath.Join(staged, release.EvidenceAsset(p))); err == nil {
 			return registers.Read(tag.String()+" (staged)", staged)
 		}
 	}
-	dir, err := os.MkdirTemp("", "mero-tee-registers-")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
-	if err := o.audited(ctx, audit.Subject{Tag: tag}, "", dir); err != nil {
-		return nil, err
-	}
-	return registers.Read(tag.String(), dir)
+	err = o.reading(ctx, tag, func(dir string) error {
+		side, err = registers.Read(tag.String(), dir)
+		return err
+	})
+	return side, err
 }

@@ -34,15 +34,7 @@ func (o *operator) side(ctx context.Context, name string, p release.Profile) (ou
 
 // reading audits a release and lets read look at its assets.
 func (o *operator) reading(ctx context.Context, tag release.Tag, read func(dir string) error) error {
-	dir, err := os.MkdirTemp("", "mero-tee-migrate-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
-	if err := o.audited(ctx, audit.Subject{Tag: tag}, "", dir); err != nil {
-		return err
-	}
-	return read(dir)
+	return o.audited(ctx, audit.Subject{Tag: tag}, "", read)
 }
 
 // node audits a node release, whose nodes are to be booted.

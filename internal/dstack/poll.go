@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/calimero-network/mero-tee/internal/fault"
+	"github.com/calimero-network/mero-tee/internal/wait"
 )
 
 // The first question comes at once, the next after firstPause, and each pause is
@@ -24,12 +25,8 @@ func poll(ctx context.Context, what string, done func() (bool, error)) error {
 		if ok || err != nil {
 			return err
 		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return &fault.Error{Code: fault.General, Message: "gave up waiting for " + what, Err: ctx.Err()}
+		if err := wait.For(ctx, pause); err != nil {
+			return &fault.Error{Code: fault.General, Message: "gave up waiting for " + what, Err: err}
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/calimero-network/mero-tee/internal/fault"
 	"github.com/calimero-network/mero-tee/internal/kms/wire"
+	"github.com/calimero-network/mero-tee/internal/wait"
 )
 
 const (
@@ -29,11 +30,7 @@ func Ready(ctx context.Context, client *http.Client, url string) error {
 		if err == nil && h.PolicyReady {
 			return nil
 		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
+		if wait.For(ctx, pause) != nil {
 			return &fault.Error{Code: fault.General, Message: "the key service has no policy", Err: err,
 				Expected: "policyReady in /health", Got: h.PolicyReason + " (" + h.PolicyURL + ")"}
 		}

@@ -16,10 +16,12 @@ import (
 	"github.com/calimero-network/mero-tee/internal/agent"
 	"github.com/calimero-network/mero-tee/internal/config"
 	"github.com/calimero-network/mero-tee/internal/gce"
+	"github.com/calimero-network/mero-tee/internal/github"
 	"github.com/calimero-network/mero-tee/internal/ita"
 	"github.com/calimero-network/mero-tee/internal/nodeimage"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/sign"
+	"github.com/calimero-network/mero-tee/internal/tdx"
 )
 
 // Environment is what a release talks to and whom it believes.
@@ -63,6 +65,16 @@ type Checkout struct {
 	Policies string    // folder of the working policies
 	Catalog  string    // path of the compatibility catalog
 	Notes    string    // folder of what people wrote for each release
+}
+
+// GitHub is the repository's GitHub, as whoever the token belongs to.
+func (e *Environment) GitHub() (*github.Client, error) {
+	return github.New(github.Options{Repository: e.Config.Repository, Token: e.GitHubToken.Reveal(), Transport: e.Transport})
+}
+
+// Verifier believes the environment's TDX root, with collateral as of now.
+func (e *Environment) Verifier() (*tdx.Verifier, error) {
+	return tdx.NewVerifier(tdx.Config{Root: e.TDXRoot, Collateral: tdx.NewCollateral(e.Client()), Now: time.Now})
 }
 
 // Client is an HTTP client on the environment's transport, with a deadline.

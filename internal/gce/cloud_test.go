@@ -36,10 +36,8 @@ func newCloud(t *testing.T, faults rehearsal.Faults) *cloud {
 	t.Helper()
 	c := &cloud{around: func(next http.Handler) http.Handler { return next }}
 	c.guest = func(spec rehearsal.Spec) { publish(t, spec, report) }
-	state := t.TempDir()
-	require.NoError(t, os.WriteFile(filepath.Join(state, "service-account.json"), cloudKey(), 0o600))
 	var err error
-	c.server, err = rehearsal.New(rehearsal.Options{State: state, Project: project, Zone: zone, Hosts: c, Faults: faults})
+	c.server, err = rehearsal.New(rehearsal.Options{State: t.TempDir(), Project: project, Zone: zone, Hosts: c, Faults: faults, Key: cloudKey})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, c.server.Close()) })
 	file := filepath.Join(t.TempDir(), "image.tar")
@@ -49,7 +47,7 @@ func newCloud(t *testing.T, faults rehearsal.Faults) *cloud {
 	c.world = newBareWorld(t)
 	c.options.Key, err = c.server.Key()
 	require.NoError(t, err)
-	c.serve("oauth2.googleapis.com", c.server.OAuth())
+	c.serve("oauth2.googleapis.com", c.server)
 	c.serve("cloudresourcemanager.googleapis.com", c.server)
 	c.serve("compute.googleapis.com", http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		c.note(&c.requests, r.Method+" "+r.URL.Path)
@@ -59,23 +57,7 @@ func newCloud(t *testing.T, faults rehearsal.Faults) *cloud {
 }
 
 // cloudKey is made once, because that takes long.
-var cloudKey = sync.OnceValue(func() []byte {
-	dir, err := os.MkdirTemp("", "mero-gce-")
-	if err != nil {
-		panic(err)
-	}
-	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
-	s, err := rehearsal.New(rehearsal.Options{State: dir, Project: project, Zone: zone, Hosts: &cloud{}})
-	if err != nil {
-		panic(err)
-	}
-	_ = s.Close() // nothing runs in it
-	key, err := os.ReadFile(filepath.Join(dir, "service-account.json"))
-	if err != nil {
-		panic(err)
-	}
-	return key
-})
+var cloudKey = sync.OnceValues(func() ([]byte, error) { return rehearsal.NewKey(project) })
 
 // Unpack, Capture and Boot make cloud the machines of its own server.
 func (c *cloud) Unpack(_ context.Context, _, disk string) error { return os.Mkdir(disk, 0o755) }
@@ -102,7 +84,7 @@ func (m *machine) Done() <-chan struct{} { return m.done }
 // publish is what the agent does.
 func publish(t *testing.T, spec rehearsal.Spec, report []byte) {
 	m := &guestattr.Metadata{Host: spec.Metadata, HTTP: http.DefaultClient, Wait: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }}
-	if err := m.Publish(context.Background(), gce.Namespace, gce.ReportName, report); err != nil {
+	if err := m.Publish(context.Background(), guestattr.Namespace, guestattr.ReportName, report); err != nil {
 		t.Error(err)
 	}
 }

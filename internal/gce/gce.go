@@ -21,6 +21,7 @@ import (
 	"google.golang.org/api/option"
 
 	"github.com/calimero-network/mero-tee/internal/fault"
+	"github.com/calimero-network/mero-tee/internal/wait"
 )
 
 // defaultMachine is the smallest shape of the only family with Intel TDX.
@@ -38,7 +39,7 @@ type Options struct {
 
 	// Journal is called before and after every side effect; nil: nothing is journalled.
 	Journal func(event, subject string) error
-	// Wait pauses between questions; nil: a timer.
+	// Wait pauses between questions; nil: wait.For.
 	Wait func(ctx context.Context, d time.Duration) error
 }
 
@@ -98,7 +99,7 @@ func (o *Options) client(ctx context.Context, h *http.Client) (*Client, error) {
 		c.journal = func(string, string) error { return nil }
 	}
 	if c.wait == nil {
-		c.wait = timer
+		c.wait = wait.For
 	}
 	return c, c.connect(ctx, option.WithHTTPClient(h))
 }

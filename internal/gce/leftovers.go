@@ -71,14 +71,3 @@ func diskResource(scope, name, created string, labels map[string]string) Resourc
 	}
 	return out
 }
-
-func (c *Client) labelled(ctx context.Context, filter string, kinds ...Kind) ([]Resource, error) {
-	var out []Resource
-	var errs []error
-	for _, kind := range kinds {
-		found, err := c.everyPage(ctx, kind, filter)
-		out = append(out, found...)
-		errs = append(errs, err)
-	}
-	return out, errors.Join(errs...)
-}

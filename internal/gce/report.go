@@ -14,12 +14,6 @@ import (
 	"github.com/calimero-network/mero-tee/internal/guestattr"
 )
 
-// Where the agent leaves its report.
-const (
-	Namespace  = "mero"
-	ReportName = "report"
-)
-
 const (
 	serialBytes = 8 << 10 // of the console's end
 	serialLines = 20      // of them in an error
@@ -82,7 +76,7 @@ func (c *Client) Report(ctx context.Context, name string, wait time.Duration) ([
 
 // report reads the report once; ErrIncomplete when it is not there yet.
 func (c *Client) report(ctx context.Context, name string) ([]byte, error) {
-	entries, err := c.GuestAttributes(ctx, name, Namespace)
+	entries, err := c.GuestAttributes(ctx, name, guestattr.Namespace)
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return nil, guestattr.ErrIncomplete
@@ -91,7 +85,7 @@ func (c *Client) report(ctx context.Context, name string) ([]byte, error) {
 	}
 	var report []byte
 	if err == nil {
-		report, err = guestattr.Decode(ReportName, entries)
+		report, err = guestattr.Decode(guestattr.ReportName, entries)
 	}
 	if err == nil || errors.Is(err, guestattr.ErrIncomplete) {
 		return report, err

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/proto"
+
+	"github.com/calimero-network/mero-tee/internal/wait"
 )
 
 const (
@@ -51,7 +53,7 @@ func (c *Client) call(ctx context.Context, doing string, op func(context.Context
 		if !again || ctx.Err() != nil {
 			return explain(doing, err)
 		}
-		if pause > maxPause || !fits(ctx, pause) {
+		if pause > maxPause || !wait.Fits(ctx, pause) {
 			return explain(doing, fmt.Errorf("asked to wait %s, longer than allowed: %w", pause, err))
 		}
 		if c.wait(ctx, pause) != nil {
@@ -68,11 +70,6 @@ func once(ctx context.Context, op func(context.Context) error) error {
 		return r // typed, bounded, and without the answer's body
 	}
 	return err
-}
-
-func fits(ctx context.Context, pause time.Duration) bool {
-	deadline, ok := ctx.Deadline()
-	return !ok || time.Until(deadline) > pause
 }
 
 // retryable says whether err may pass by itself, and how long to pause first.
@@ -97,14 +94,3 @@ func hopeless(err error) bool {
 
 // jitter keeps profiles that run side by side from asking in step.
 func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d/2+1) }
-
-func timer(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}

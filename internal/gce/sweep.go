@@ -27,16 +27,17 @@ func (c *Client) Remove(ctx context.Context, r Resource) error {
 }
 
 // SweepRun deletes the VMs and disks that an earlier, interrupted run with this
-// label left, and what else is asked for (Images), and returns what it deleted.
-func (c *Client) SweepRun(ctx context.Context, run string, also ...Kind) ([]Resource, error) {
+// label left, and returns what it deleted.
+func (c *Client) SweepRun(ctx context.Context, run string) ([]Resource, error) {
 	if !labelText.MatchString(run) {
 		return nil, &fault.Error{Code: fault.Usage, Message: "gce: not the label of a run", Got: fmt.Sprintf("%q", run)}
 	}
-	kinds := slices.Concat([]Kind{Instances, Disks}, also)
-	found, err := c.labelled(ctx, fmt.Sprintf("(labels.%s=%s) (labels.%s=%s)", LabelOwner, Owner, LabelRun, run), kinds...)
-	errs := []error{err}
+	filter := fmt.Sprintf("(labels.%s=%s) (labels.%s=%s)", LabelOwner, Owner, LabelRun, run)
+	instances, a := c.everyPage(ctx, Instances, filter)
+	disks, b := c.everyPage(ctx, Disks, filter)
+	errs := []error{a, b}
 	var deleted []Resource
-	for _, r := range found {
+	for _, r := range slices.Concat(instances, disks) {
 		if r.Run != run {
 			continue // a server that does not filter must not cost another run its VM
 		}

@@ -49,7 +49,7 @@ func TestVisitsSideBySide(t *testing.T) {
 func TestALateReport(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t, rehearsal.Faults{})
-	entries, err := guestattr.Encode(gce.ReportName, report)
+	entries, err := guestattr.Encode(guestattr.ReportName, report)
 	require.NoError(t, err)
 	write := make(chan func(), 1)
 	c.guest = func(spec rehearsal.Spec) {
@@ -81,7 +81,7 @@ func TestALateReport(t *testing.T) {
 
 func put(t *testing.T, spec rehearsal.Spec, e guestattr.Entry) {
 	t.Helper()
-	url := "http://" + spec.Metadata + "/computeMetadata/v1/instance/guest-attributes/" + gce.Namespace + "/" + e.Key
+	url := "http://" + spec.Metadata + "/computeMetadata/v1/instance/guest-attributes/" + guestattr.Namespace + "/" + e.Key
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, url, strings.NewReader(e.Value))
 	require.NoError(t, err)
 	req.Header.Set("Metadata-Flavor", "Google")

@@ -17,11 +17,7 @@ type Change struct {
 // Changes lists what differs between the commits from and to, in path order;
 // what was deleted is among it. A rename is a file gone and a file new.
 func Changes(ctx context.Context, dir, from, to string) ([]Change, error) {
-	a, err := resolve(ctx, dir, from)
-	if err != nil {
-		return nil, err
-	}
-	b, err := resolve(ctx, dir, to)
+	a, b, err := ends(ctx, dir, from, to)
 	if err != nil {
 		return nil, err
 	}

@@ -94,6 +94,14 @@ func resolve(ctx context.Context, dir, rev string) (string, error) {
 	return strings.TrimSpace(out), nil
 }
 
+// ends resolves the two revisions between which something is asked for.
+func ends(ctx context.Context, dir, from, to string) (base, tip string, err error) {
+	if base, err = resolve(ctx, dir, from); err == nil {
+		tip, err = resolve(ctx, dir, to)
+	}
+	return base, tip, err
+}
+
 func records(out string) []string {
 	if out = strings.TrimSuffix(out, "\x00"); out == "" {
 		return nil

@@ -11,15 +11,8 @@ import (
 
 // Descends says whether commit is from or comes after it.
 func Descends(ctx context.Context, dir, commit, from string) (bool, error) {
-	ancestor, err := resolve(ctx, dir, from)
+	ancestor, descendant, err := lineage(ctx, dir, from, commit)
 	if err != nil {
-		return false, err
-	}
-	descendant, err := resolve(ctx, dir, commit)
-	if err != nil {
-		return false, err
-	}
-	if err := whole(ctx, dir); err != nil {
 		return false, err
 	}
 	_, err = run(ctx, dir, "merge-base", "--is-ancestor", ancestor, descendant)
@@ -34,15 +27,8 @@ func Descends(ctx context.Context, dir, commit, from string) (bool, error) {
 // main made its own: those on its first-parent line. What came into main with the
 // merge of another branch, such as a hotfix, is not on it. The newest come first.
 func MainWork(ctx context.Context, dir, from, to string) ([]string, error) {
-	base, err := resolve(ctx, dir, from)
+	base, tip, err := lineage(ctx, dir, from, to)
 	if err != nil {
-		return nil, err
-	}
-	tip, err := resolve(ctx, dir, to)
-	if err != nil {
-		return nil, err
-	}
-	if err := whole(ctx, dir); err != nil {
 		return nil, err
 	}
 	mains, err := mainTips(ctx, dir)
@@ -78,6 +64,14 @@ func mainTips(ctx context.Context, dir string) ([]string, error) {
 	}
 	return nil, &fault.Error{Code: fault.General, Message: "no branch main here, so its work cannot be told from a hotfix",
 		Expected: "origin/main or main", Got: "neither", Hint: "git fetch origin main:refs/remotes/origin/main"}
+}
+
+// lineage is ends where the whole history between them is here.
+func lineage(ctx context.Context, dir, from, to string) (base, tip string, err error) {
+	if base, tip, err = ends(ctx, dir, from, to); err == nil {
+		err = whole(ctx, dir)
+	}
+	return base, tip, err
 }
 
 // whole refuses a shallow clone: where it ends, ancestors look unrelated.

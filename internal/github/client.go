@@ -11,12 +11,13 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"regexp"
 	"time"
 
 	"github.com/cli/go-gh/v2/pkg/api"
 
 	"github.com/calimero-network/mero-tee/internal/fault"
+	"github.com/calimero-network/mero-tee/internal/release"
+	"github.com/calimero-network/mero-tee/internal/wait"
 )
 
 const (
@@ -33,7 +34,7 @@ type Options struct {
 	Repository string            // "owner/name"
 	Token      string            // empty: a stranger, who may read what is public
 	Transport  http.RoundTripper // nil: http.DefaultTransport
-	// Wait pauses between attempts and returns early when ctx ends; nil: a timer.
+	// Wait pauses between attempts and returns early when ctx ends; nil: wait.For.
 	Wait func(ctx context.Context, d time.Duration) error
 }
 
@@ -47,13 +48,10 @@ type Client struct {
 	wait       func(context.Context, time.Duration) error
 }
 
-// GitHub's rules for owners and repositories, so that a repository is always two path segments.
-var repositoryForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}$`)
-
 // New checks the options and reads nothing from the environment or from gh's
 // own configuration.
 func New(o Options) (*Client, error) {
-	if !repositoryForm.MatchString(o.Repository) {
+	if !release.ValidRepository(o.Repository) {
 		return nil, &fault.Error{Code: fault.Usage, Message: "not a GitHub repository",
 			Expected: "owner/name", Got: fmt.Sprintf("%q", o.Repository)}
 	}
@@ -61,9 +59,9 @@ func New(o Options) (*Client, error) {
 	if transport == nil {
 		transport = http.DefaultTransport
 	}
-	wait := o.Wait
-	if wait == nil {
-		wait = timer
+	pause := o.Wait
+	if pause == nil {
+		pause = wait.For
 	}
 	options := clientOptions(o.Token, transport)
 	rest, err := api.NewRESTClient(options)
@@ -76,7 +74,7 @@ func New(o Options) (*Client, error) {
 		return nil, fmt.Errorf("github upload client: %w", err)
 	}
 	return &Client{repository: o.Repository, token: o.Token, rest: rest, upload: upload,
-		plain: &http.Client{Transport: transport, CheckRedirect: withoutCredentials}, wait: wait}, nil
+		plain: &http.Client{Transport: transport, CheckRedirect: withoutCredentials}, wait: pause}, nil
 }
 
 // clientOptions leaves nothing for go-gh to look up. Without APIHost it would

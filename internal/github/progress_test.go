@@ -2,7 +2,6 @@ package github
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"io"
 	"testing"
@@ -31,18 +30,5 @@ func TestATransferEndsWhenNothingMoves(t *testing.T) {
 		pause, again := retryable(errStalled, 0)
 		require.True(t, again)
 		require.Equal(t, time.Second, pause)
-	})
-}
-
-func TestTheTimerWaitsOrEndsWithItsContext(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		begin := time.Now()
-		require.NoError(t, timer(t.Context(), time.Minute))
-		require.Equal(t, time.Minute, time.Since(begin))
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		require.ErrorIs(t, timer(ctx, time.Minute), context.DeadlineExceeded)
-		require.Equal(t, time.Minute+time.Second, time.Since(begin))
 	})
 }

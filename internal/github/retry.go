@@ -12,6 +12,7 @@ import (
 	"github.com/cli/go-gh/v2/pkg/api"
 
 	"github.com/calimero-network/mero-tee/internal/fault"
+	"github.com/calimero-network/mero-tee/internal/wait"
 )
 
 const (
@@ -32,18 +33,13 @@ func (c *Client) retry(ctx context.Context, op func(attempt int) error) error {
 		if !again || ctx.Err() != nil || attempt+1 == attempts {
 			return err
 		}
-		if pause > maxPause || !fits(ctx, pause) {
+		if pause > maxPause || !wait.Fits(ctx, pause) {
 			return fmt.Errorf("GitHub asks to wait %s, longer than allowed: %w", pause, err)
 		}
 		if c.wait(ctx, pause) != nil {
 			return err
 		}
 	}
-}
-
-func fits(ctx context.Context, pause time.Duration) bool {
-	deadline, ok := ctx.Deadline()
-	return !ok || time.Until(deadline) > pause
 }
 
 // retryable says whether err may pass by itself, and how long to pause first.
@@ -84,17 +80,6 @@ func askedPause(h http.Header) time.Duration {
 		return 0
 	}
 	return max(0, time.Unix(reset, 0).Sub(date))
-}
-
-func timer(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
 }
 
 // explain turns GitHub's answer into an error for people; doing names the attempt ("release v1").

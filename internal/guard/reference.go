@@ -62,7 +62,7 @@ func WorkingReferences(t release.Tag, working map[release.Profile]*policies.Work
 		if w == nil {
 			return check.Fail(referencesName, fault.MissingAsset, "no working policy", policies.File(p), "nothing")
 		}
-		named := naming(w.Measurements, ev.Tag)
+		named := policies.Naming(w.Measurements, ev.Tag)
 		if len(named) == 0 {
 			missing = append(missing, string(p))
 		}
@@ -114,10 +114,6 @@ func unreferenced(t release.Tag, reason, hint string) check.Result {
 		return check.Fail(referencesName, fault.Verification, reason, "a measurement of the counterpart in every profile's policy", "none").WithHint(hint)
 	}
 	return check.NotApplicable(referencesName, reason+" (policy_not_ready)")
-}
-
-func naming(tuples []policies.Measurement, node release.Tag) []policies.Measurement {
-	return slices.DeleteFunc(slices.Clone(tuples), func(m policies.Measurement) bool { return m.NodeRelease != node })
 }
 
 func sameAsPublished(p release.Profile, m policies.Measurement, ev policies.Evidence) error {

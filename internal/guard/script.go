@@ -61,15 +61,7 @@ func (s *scanner) becomes(text string) ([]string, bool) {
 	if !ok || !s.posix {
 		return texts, ok
 	}
-	var out []string
-	for _, t := range texts {
-		variants, ok := s.resolver.shell(t, 0)
-		if !ok || len(out)+len(variants) > maxTexts {
-			return nil, false
-		}
-		out = append(out, variants...)
-	}
-	return out, true
+	return s.resolver.shells(texts, 0)
 }
 
 // judge names what the statement sets or mentions; empty when it is innocent.
@@ -131,11 +123,11 @@ func (r *resolver) shell(text string, depth int) ([]string, bool) {
 	if !ok || !changed || depth >= maxNesting {
 		return out, ok
 	}
-	return r.again(out, depth+1)
+	return r.shells(out, depth+1) // variables that came out of variables
 }
 
-// again resolves variables that came out of variables.
-func (r *resolver) again(texts []string, depth int) ([]string, bool) {
+// shells is shell of several texts.
+func (r *resolver) shells(texts []string, depth int) ([]string, bool) {
 	var out []string
 	for _, t := range texts {
 		more, ok := r.shell(t, depth)

@@ -22,14 +22,13 @@ const (
 // whole file, whichever job they belong to: too many, never too few.
 type values map[string][]string
 
-func (v values) add(key string, texts ...string) (grew bool) {
+func (v values) add(key string, texts ...string) {
 	key = strings.ToLower(key)
 	for _, t := range texts {
 		if !slices.Contains(v[key], t) {
-			v[key], grew = append(v[key], t), true
+			v[key] = append(v[key], t)
 		}
 	}
-	return grew
 }
 
 func (v values) addString(key string, s *actionlint.String) {

@@ -19,6 +19,12 @@ import (
 	"strings"
 )
 
+// The guest attributes that hold a node's report: their namespace, and its name there.
+const (
+	Namespace  = "mero"
+	ReportName = "report"
+)
+
 const (
 	// chunkSize bounds one value, in characters of base64. Compute Engine's
 	// reference bounds a metadata value at 256 KiB and all of them at 512 KiB;

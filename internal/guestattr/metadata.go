@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/calimero-network/mero-tee/internal/wait"
 )
 
 // Host is where a VM of Compute Engine finds its metadata, and HostVariable the
@@ -34,7 +36,7 @@ const (
 type Metadata struct {
 	Host string // empty: the constant
 	HTTP *http.Client
-	Wait func(ctx context.Context, d time.Duration) error // nil: a timer
+	Wait func(ctx context.Context, d time.Duration) error // nil: wait.For
 }
 
 // Attribute reads an attribute of the instance; absent is "" without an error.
@@ -123,12 +125,5 @@ func (m *Metadata) wait(ctx context.Context, d time.Duration) error {
 	if m.Wait != nil {
 		return m.Wait(ctx, d)
 	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return wait.For(ctx, d)
 }

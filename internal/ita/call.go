@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/calimero-network/mero-tee/internal/wait"
 )
 
 const (
@@ -49,11 +51,7 @@ func (c *Client) ask(ctx context.Context, method, url string, body []byte) ([]by
 		if pause > maxPause {
 			return nil, fmt.Errorf("asked to wait %s, longer than %s: %w", pause, maxPause, err)
 		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
+		if wait.For(ctx, pause) != nil {
 			return nil, err
 		}
 	}

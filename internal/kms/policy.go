@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/calimero-network/mero-tee/internal/fault"
+	"github.com/calimero-network/mero-tee/internal/wait"
 	"github.com/calimero-network/mero-tee/policies"
 )
 
@@ -50,7 +51,7 @@ func newPolicySource(c Config, p Parts, log *slog.Logger) *policySource {
 // load tries until it has the policy or ctx ends; only a policy that a stable
 // version must not run with is returned as an error (code Verification).
 func (s *policySource) load(ctx context.Context) error {
-	for wait := firstRetry; ; wait = min(2*wait, lastRetry) {
+	for pause := firstRetry; ; pause = min(2*pause, lastRetry) {
 		state, err := s.try(ctx)
 		if err == nil {
 			s.state.Store(state)
@@ -64,11 +65,9 @@ func (s *policySource) load(ctx context.Context) error {
 			return nil // stopped; that is no fault of the policy
 		}
 		s.state.Store(&policyState{reason: err.Error()})
-		s.log.Warn("no usable policy; no key is released", "reason", err.Error(), "retry_in", wait.String())
-		select {
-		case <-ctx.Done():
+		s.log.Warn("no usable policy; no key is released", "reason", err.Error(), "retry_in", pause.String())
+		if wait.For(ctx, pause) != nil {
 			return nil
-		case <-time.After(wait):
 		}
 	}
 }

@@ -1,27 +1,24 @@
 package kmsrelease_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/calimero-network/mero-tee/internal/github"
 	"github.com/calimero-network/mero-tee/internal/lane"
+	"github.com/calimero-network/mero-tee/internal/lane/lanetest"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
@@ -40,9 +37,8 @@ type accident struct {
 
 // die ends the process after it has told what runs beside it.
 func (a accident) die() {
-	fmt.Fprintln(os.Stderr, "beside it:", processesOf(a.Dist))
-	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
-	select {}
+	fmt.Fprintln(os.Stderr, "beside it:", slices.Collect(maps.Values(lanetest.ProcessesOf(a.Dist))))
+	lanetest.Die()
 }
 
 // crash is the child: it performs the whole release, until the accident.
@@ -67,13 +63,13 @@ func (a accident) release(ctx context.Context) error {
 		return err
 	}
 	defer p.Close() //nolint:errcheck // it does not come to that
-	switch seam := p.world.Env.Transport.(*counting); a.When {
+	switch seam := p.world.Env.Transport.(*lanetest.Counting); a.When {
 	case "ledger":
 		if err := a.watchLedger(p); err != nil {
 			return err
 		}
 	default:
-		seam.next = &deadly{accident: a, next: seam.next}
+		seam.Next = &deadly{accident: a, next: seam.Next}
 	}
 	return p.perform(ctx, "kms:promote")
 }
@@ -121,9 +117,9 @@ func (d *deadly) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func (d *deadly) counts(r *http.Request) bool {
 	if d.Host == "" {
-		return writesToGitHub(r)
+		return lanetest.WritesToGitHub(r)
 	}
-	return r.URL.Hostname() == d.Host && changes(r) && (d.Method == "" || d.Method == r.Method)
+	return r.URL.Hostname() == d.Host && lanetest.Changes(r) && (d.Method == "" || d.Method == r.Method)
 }
 
 // cut is a body that the process does not live to send whole.
@@ -148,55 +144,27 @@ func (a accident) happens(t *testing.T) string {
 	t.Helper()
 	order, err := json.Marshal(a)
 	require.NoError(t, err)
-	child := exec.CommandContext(t.Context(), os.Args[0])
-	child.Env = append(os.Environ(), crashVariable+"="+string(order))
-	var said bytes.Buffer
-	child.Stdout, child.Stderr = &said, &said
-	err = child.Run()
-	var exit *exec.ExitError
-	require.ErrorAs(t, err, &exit, "it came to its end: there is no moment %s %d", a.When, a.N)
-	status, ok := exit.Sys().(syscall.WaitStatus)
-	require.True(t, ok)
-	require.True(t, status.Signaled() && status.Signal() == syscall.SIGKILL, "%v\n%s", err, said.String())
-	require.EventuallyWithT(t, func(c *assert.CollectT) { require.Empty(c, processesOf(a.Dist)) }, 15*time.Second, 20*time.Millisecond)
-	return said.String()
-}
-
-// processesOf lists the processes that have to do with a folder: their program,
-// root or working directory lies in it, or their command line names it.
-func processesOf(dir string) []string {
-	commands, _ := filepath.Glob("/proc/[0-9]*/cmdline")
-	var found []string
-	for _, file := range commands {
-		line, _ := os.ReadFile(file) // a process that has ended meanwhile is none
-		about := []string{string(bytes.ReplaceAll(line, []byte{0}, []byte{' '}))}
-		for _, link := range []string{"exe", "root", "cwd"} {
-			to, _ := os.Readlink(filepath.Join(filepath.Dir(file), link))
-			about = append(about, to)
-		}
-		if strings.Contains(strings.Join(about, "\n"), dir) {
-			found = append(found, about[0])
-		}
-	}
-	return found
+	said := lanetest.Died(t, crashVariable+"="+string(order))
+	lanetest.RequireNoProcess(t, a.Dist)
+	return said
 }
 
 // recovers runs the release again, up to a step, and checks that nothing tells of the accident.
 func (a accident) recovers(t *testing.T, last string) {
 	t.Helper()
-	before := contents(t, staged(a.Dist, stable))
+	before := lanetest.Contents(t, lanetest.Staged(a.Dist, stable))
 	p := opened(t, a.Root, a.Dist, stable)
 	require.NoError(t, p.perform(t.Context(), last), "%s", p.log)
-	require.Equal(t, before, contents(t, staged(a.Dist, stable)), "what was staged is what is released")
+	require.Equal(t, before, lanetest.Contents(t, lanetest.Staged(a.Dist, stable)), "what was staged is what is released")
 	if last == "kms:promote" {
 		requireReleased(t, p, a.Dist)
 		return
 	}
-	requirePublished(t, a.Dist)
+	lanetest.RequirePublished(t, a.Dist, stable)
 	all, err := p.github(t).Releases(t.Context())
 	require.NoError(t, err)
 	require.Len(t, slices.DeleteFunc(all, func(r github.Release) bool { return r.TagName != stable.String() || r.Draft }), 1)
-	require.Equal(t, 1, passes(records(t, a.Dist), "kms:publish"))
+	require.Equal(t, 1, lanetest.Passes(lanetest.Records(t, a.Dist, stable), "kms:publish"))
 }
 
 func (a accident) String() string { return fmt.Sprintf("%s %d %s", a.Host, a.N, a.When) }
@@ -245,7 +213,7 @@ func TestKilledBeforeARecord(t *testing.T) {
 func TestKilledDuringE2E(t *testing.T) {
 	t.Parallel()
 	s := world(t)
-	a := accident{Root: s.root, Dist: from(t, s.staged), Host: "cloud-api.rehearsal.invalid", Method: http.MethodDelete, N: 1, When: "before"}
+	a := accident{Root: s.root, Dist: lanetest.From(t, s.staged), Host: "cloud-api.rehearsal.invalid", Method: http.MethodDelete, N: 1, When: "before"}
 	require.Regexp(t, `beside it: \[.*/mero-kms`, a.happens(t), "key services were running")
 	a.recovers(t, "kms:promote")
 }
@@ -253,14 +221,14 @@ func TestKilledDuringE2E(t *testing.T) {
 func TestKilledWhileSigning(t *testing.T) {
 	t.Parallel()
 	s := world(t)
-	a := accident{Root: s.root, Dist: from(t, s.signed), Host: "127.0.0.1", N: 4, When: "after"}
+	a := accident{Root: s.root, Dist: lanetest.From(t, s.signed), Host: "127.0.0.1", N: 4, When: "after"}
 	for _, name := range release.KMS.SignedAssets()[3:] {
-		require.NoError(t, os.Remove(filepath.Join(staged(a.Dist, stable), name+release.BundleSuffix)))
+		require.NoError(t, os.Remove(filepath.Join(lanetest.Staged(a.Dist, stable), name+release.BundleSuffix)))
 	}
 	require.Regexp(t, `beside it: \[.*rekor-server`, a.happens(t), "the local Sigstore was running")
 	p := opened(t, a.Root, a.Dist, stable)
 	require.NoError(t, p.perform(t.Context(), "kms:audit"), "%s", p.log)
-	requirePublished(t, a.Dist)
+	lanetest.RequirePublished(t, a.Dist, stable)
 }
 
 func survive(t *testing.T, root, stage, last string, cases []accident) {
@@ -268,7 +236,7 @@ func survive(t *testing.T, root, stage, last string, cases []accident) {
 	for _, a := range cases {
 		t.Run(a.String(), func(t *testing.T) {
 			t.Parallel()
-			a.Root, a.Dist = root, from(t, stage)
+			a.Root, a.Dist = root, lanetest.From(t, stage)
 			a.happens(t)
 			a.recovers(t, last)
 		})

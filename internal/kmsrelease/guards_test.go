@@ -10,6 +10,7 @@ import (
 	"github.com/calimero-network/mero-tee/docs/releases"
 	"github.com/calimero-network/mero-tee/internal/config"
 	"github.com/calimero-network/mero-tee/internal/fault"
+	"github.com/calimero-network/mero-tee/internal/lane/lanetest"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
@@ -23,8 +24,8 @@ func refused(t *testing.T, p *process, dist string, code fault.Code, message str
 	require.ErrorContains(t, err, "kms:version")
 	require.Contains(t, p.log.String(), "[FAIL] kms:version: ")
 	require.Zero(t, p.writes.Load())
-	require.NoDirExists(t, onGitHub(dist, p.release.Tag))
-	require.Empty(t, contents(t, staged(dist, p.release.Tag)))
+	require.NoDirExists(t, lanetest.OnGitHub(dist, p.release.Tag))
+	require.Empty(t, lanetest.Contents(t, lanetest.Staged(dist, p.release.Tag)))
 	require.Error(t, p.run.Perform(t.Context(), "kms:build"), "the ledger lets nothing past a guard that failed")
 }
 
@@ -32,10 +33,10 @@ func refused(t *testing.T, p *process, dist string, code fault.Code, message str
 func TestVersionDisagrees(t *testing.T) {
 	t.Parallel()
 	s := world(t)
-	for name, version := range map[string]string{"another": "0.2.0", "of the candidate": "0.1.0-rc.1", "with a v": "v0.1.0", "not set": ""} {
+	for name, version := range lanetest.WrongVersions() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			dist := from(t, s.seeded)
+			dist := lanetest.From(t, s.seeded)
 			p := opened(t, s.root, dist, stable, func(c *config.Config) { c.KMSVersion = version })
 			refused(t, p, dist, fault.Verification, "guard 2: version sync")
 		})
@@ -45,7 +46,7 @@ func TestVersionDisagrees(t *testing.T) {
 func TestCounterpartIsNotReleased(t *testing.T) {
 	t.Parallel()
 	s := world(t)
-	dist := from(t, s.seeded)
+	dist := lanetest.From(t, s.seeded)
 	p := opened(t, s.root, dist, stable)
 	p.world.Env.Config.TEEVersion = "9.9.9" // only now: the rehearsal would release it
 	refused(t, p, dist, fault.Verification, "mero-tee-v9.9.9 is not released")
@@ -54,7 +55,7 @@ func TestCounterpartIsNotReleased(t *testing.T) {
 func TestCounterpartIsNotNamed(t *testing.T) {
 	t.Parallel()
 	s := world(t)
-	dist := from(t, s.seeded)
+	dist := lanetest.From(t, s.seeded)
 	p := opened(t, s.root, dist, stable)
 	p.world.Env.Config.TEEVersion = ""
 	refused(t, p, dist, fault.Usage, "MERO_TEE_VERSION does not name the counterpart")
@@ -64,28 +65,15 @@ func TestCounterpartIsNotNamed(t *testing.T) {
 func TestCounterpartIsForged(t *testing.T) {
 	t.Parallel()
 	s := world(t)
-	for name, tc := range map[string]struct {
-		forge func(path string) error
-		code  fault.Code
-	}{
-		"a byte changed": {func(path string) error {
-			data, err := os.ReadFile(path)
-			if err != nil {
-				return err
-			}
-			data[len(data)/2] ^= 1
-			return os.WriteFile(path, data, 0o600)
-		}, fault.Verification},
-		"no signature": {func(path string) error { return os.Remove(path + release.BundleSuffix) }, fault.MissingAsset},
-	} {
+	for name, tc := range lanetest.Forgeries() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			dist := from(t, s.seeded)
+			dist := lanetest.From(t, s.seeded)
 			p := opened(t, s.root, dist, stable)
 			node := release.Tag{Family: release.Node, Version: stable.Version}
-			require.NoError(t, tc.forge(filepath.Join(onGitHub(dist, node), release.ChecksumsAsset)))
+			require.NoError(t, tc.Forge(filepath.Join(lanetest.OnGitHub(dist, node), release.ChecksumsAsset)))
 			err := p.perform(t.Context(), "kms:promote")
-			require.Equal(t, tc.code, fault.CodeOf(err), "%v", err)
+			require.Equal(t, tc.Code, fault.CodeOf(err), "%v", err)
 			require.ErrorContains(t, err, "mero-tee-v0.1.0 does not pass its audit")
 			require.Zero(t, p.writes.Load())
 		})
@@ -96,8 +84,8 @@ func TestPairIsNotDeclared(t *testing.T) {
 	t.Parallel()
 	s := world(t)
 	own := filepath.Join(t.TempDir(), "catalog.json")
-	require.NoError(t, os.WriteFile(own, []byte("{\n  \"schema_version\": \"1\",\n  \"entries\": []\n}\n"), 0o600))
-	dist := from(t, s.seeded)
+	require.NoError(t, os.WriteFile(own, []byte(lanetest.EmptyCatalog), 0o600))
+	dist := lanetest.From(t, s.seeded)
 	p := opened(t, s.root, dist, stable, func(c *config.Config) { c.CatalogPath = own })
 	refused(t, p, dist, fault.Verification, "the pair is not in the compatibility catalog")
 }
@@ -106,7 +94,7 @@ func TestPairIsNotDeclared(t *testing.T) {
 func TestPolicyIsNotPromoted(t *testing.T) {
 	t.Parallel()
 	s := world(t)
-	dist := from(t, s.seeded)
+	dist := lanetest.From(t, s.seeded)
 	p := opened(t, s.root, dist, stable)
 	p.release.Checkout.Policies = filepath.Join(s.root, "policies") // as they are before the pull request
 	refused(t, p, dist, fault.Verification, "guard 3: policy references the counterpart's measurements")
@@ -116,10 +104,9 @@ func TestPolicyIsNotPromoted(t *testing.T) {
 func TestAllowedInWorkflow(t *testing.T) {
 	t.Parallel()
 	s := world(t)
-	root, dist := filepath.Join(t.TempDir(), "repository"), from(t, s.seeded)
-	require.NoError(t, repository(root))
-	workflow := "on: push\nenv:\n  ALLOWED_MRTD: aa\njobs:\n  a:\n    runs-on: ubuntu-24.04\n    steps:\n      - run: make\n"
-	require.NoError(t, os.WriteFile(filepath.Join(root, ".github/workflows/other.yaml"), []byte(workflow), 0o600))
+	root, dist := filepath.Join(t.TempDir(), "repository"), lanetest.From(t, s.seeded)
+	require.NoError(t, lanetest.Repository("../..", root))
+	require.NoError(t, os.WriteFile(filepath.Join(root, ".github/workflows/other.yaml"), []byte(lanetest.AllowedWorkflow), 0o600))
 	refused(t, opened(t, root, dist, stable), dist, fault.Verification, "ALLOWED_* variable")
 }
 
@@ -127,7 +114,7 @@ func TestAllowedInWorkflow(t *testing.T) {
 func TestAllowedInEnvironment(t *testing.T) {
 	s := world(t)
 	t.Setenv("ALLOWED_TCB_STATUS", "OutOfDate")
-	dist := from(t, s.seeded)
+	dist := lanetest.From(t, s.seeded)
 	refused(t, opened(t, s.root, dist, stable), dist, fault.Verification, "the process environment overrides the policy")
 }
 
@@ -138,7 +125,7 @@ func TestCandidateIsNotPromoted(t *testing.T) {
 	s := world(t)
 	tag := stable
 	tag.Version.Candidate = 1
-	dist := from(t, s.seeded)
+	dist := lanetest.From(t, s.seeded)
 	p := opened(t, s.root, dist, tag)
 	p.release.Checkout.Policies = filepath.Join(s.root, "policies")
 	require.NoError(t, p.perform(t.Context(), "kms:promote"), "%s", p.log)
@@ -158,23 +145,23 @@ func TestCandidateIsNotPromoted(t *testing.T) {
 func TestPatchBumpFromMain(t *testing.T) {
 	t.Parallel()
 	s := world(t)
-	root, dist := filepath.Join(t.TempDir(), "repository"), from(t, s.released)
-	require.NoError(t, repository(root))
-	require.NoError(t, git(root, "commit", "-q", "--allow-empty", "-m", "Newer work of main"))
+	root, dist := filepath.Join(t.TempDir(), "repository"), lanetest.From(t, s.released)
+	require.NoError(t, lanetest.Repository("../..", root))
+	require.NoError(t, lanetest.Git(root, "commit", "-q", "--allow-empty", "-m", "Newer work of main"))
 	hotfix := release.Tag{Family: release.KMS, Version: release.Version{Minor: 1, Patch: 1}}
 	p := opened(t, root, dist, hotfix)
 	err := p.perform(t.Context(), "kms:promote")
 	require.Equal(t, fault.Verification, fault.CodeOf(err), "%v", err)
 	require.ErrorContains(t, err, "is a patch of mero-kms-v0.1.0 and carries newer work of main")
 	require.Zero(t, p.writes.Load())
-	require.NoDirExists(t, onGitHub(dist, hotfix))
+	require.NoDirExists(t, lanetest.OnGitHub(dist, hotfix))
 }
 
 // The same commit, built again, is a hotfix with nothing in it; its notes say so.
 func TestHotfixOfTheSameCommit(t *testing.T) {
 	t.Parallel()
 	s := world(t)
-	dist := from(t, s.released)
+	dist := lanetest.From(t, s.released)
 	hotfix := release.Tag{Family: release.KMS, Version: release.Version{Minor: 1, Patch: 1}}
 	p := opened(t, s.root, dist, hotfix, func(c *config.Config) { c.TEEVersion = "0.1.0" })
 	require.NoError(t, p.perform(t.Context(), "kms:publish"), "%s", p.log)
@@ -191,8 +178,8 @@ func TestHotfixOfTheSameCommit(t *testing.T) {
 func TestNotesThatNobodyFilledIn(t *testing.T) {
 	t.Parallel()
 	s := world(t)
-	root, dist := filepath.Join(t.TempDir(), "repository"), from(t, s.seeded)
-	require.NoError(t, repository(root))
+	root, dist := filepath.Join(t.TempDir(), "repository"), lanetest.From(t, s.seeded)
+	require.NoError(t, lanetest.Repository("../..", root))
 	template, err := releases.Template(release.Stable, stable)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(root, releases.Path(stable)), []byte(template), 0o600))

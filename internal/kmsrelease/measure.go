@@ -8,7 +8,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/calimero-network/mero-tee/internal/atomicfile"
 	"github.com/calimero-network/mero-tee/internal/checksum"
 	"github.com/calimero-network/mero-tee/internal/compose"
 	"github.com/calimero-network/mero-tee/internal/image"
@@ -60,7 +59,7 @@ func (r *Release) measure(ctx context.Context, w *pipeline.Work) error {
 	if err != nil {
 		return err
 	}
-	if err := atomicfile.Write(filepath.Join(r.Assets(), release.ComposeHashAsset), list, 0o644); err != nil {
+	if err := r.WriteAsset(release.ComposeHashAsset, list); err != nil {
 		return err
 	}
 	return r.predict(pushed, hashes)
@@ -113,7 +112,7 @@ func (r *Release) writeCompose(ctx context.Context, profile release.Profile, dig
 	if err != nil {
 		return hash, err
 	}
-	return compose.Hash(app), atomicfile.Write(filepath.Join(r.Assets(), release.ComposeAsset(profile)), app, 0o644)
+	return compose.Hash(app), r.WriteAsset(release.ComposeAsset(profile), app)
 }
 
 func (r *Release) assetURL(name string) string {
@@ -145,5 +144,5 @@ func (r *Release) predict(pushed images, hashes map[release.Profile][32]byte) er
 	if err != nil {
 		return err
 	}
-	return atomicfile.Write(filepath.Join(r.Assets(), release.MeasurementsAsset), encoded, 0o644)
+	return r.WriteAsset(release.MeasurementsAsset, encoded)
 }

@@ -4,9 +4,8 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 
-	"github.com/calimero-network/mero-tee/internal/atomicfile"
+	"github.com/calimero-network/mero-tee/internal/lane"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/policies"
@@ -50,7 +49,7 @@ func (r *Release) generatePolicies(_ context.Context, w *pipeline.Work) error {
 		if err != nil {
 			return err
 		}
-		if err := atomicfile.Write(filepath.Join(r.Assets(), release.PolicyAsset(profile)), data, 0o644); err != nil {
+		if err := r.WriteAsset(release.PolicyAsset(profile), data); err != nil {
 			return err
 		}
 	}
@@ -59,12 +58,8 @@ func (r *Release) generatePolicies(_ context.Context, w *pipeline.Work) error {
 
 // counterpartEvidence reads what the guards verified; nothing when the node family has no release yet.
 func (r *Release) counterpartEvidence() (policies.Evidence, error) {
-	data, err := os.ReadFile(r.CounterpartFile(release.MeasurementsAsset))
-	if os.IsNotExist(err) {
-		return policies.Evidence{}, nil
-	}
-	if err != nil {
+	if there, err := r.HasCounterpart(); err != nil || !there {
 		return policies.Evidence{}, err
 	}
-	return policies.EvidenceOf(data)
+	return lane.ReadEvidence(r.CounterpartDir())
 }

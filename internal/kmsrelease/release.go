@@ -13,11 +13,9 @@ import (
 	"github.com/calimero-network/mero-tee/internal/console"
 	"github.com/calimero-network/mero-tee/internal/environment"
 	"github.com/calimero-network/mero-tee/internal/lane"
-	"github.com/calimero-network/mero-tee/internal/measurement"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/trial"
-	"github.com/calimero-network/mero-tee/policies"
 )
 
 // Release is one KMS release under way.
@@ -79,14 +77,4 @@ func (r *Release) Graph() pipeline.Graph {
 		// Only then: tested catalog entries are proposed, and a stable release becomes the latest.
 		{Name: "kms:promote", Title: "promoting the release", Needs: []string{"kms:e2e"}, Do: r.promote},
 	}
-}
-
-// Read is what an audited release, downloaded into dir, says of a profile.
-func Read(dir string, profile release.Profile) (measurement.Profile, *policies.Policy, error) {
-	published, err := lane.ReadMeasurements(dir)
-	if err != nil {
-		return measurement.Profile{}, nil, err
-	}
-	policy, err := lane.ReadPolicy(dir, profile)
-	return published.Profiles[profile], policy, err
 }

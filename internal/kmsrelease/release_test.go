@@ -1,9 +1,6 @@
 package kmsrelease_test
 
 import (
-	"encoding/hex"
-	"io"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,22 +14,10 @@ import (
 	"github.com/calimero-network/mero-tee/internal/checksum"
 	"github.com/calimero-network/mero-tee/internal/fault"
 	"github.com/calimero-network/mero-tee/internal/github"
+	"github.com/calimero-network/mero-tee/internal/lane/lanetest"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
-
-func records(t testing.TB, dist string) []pipeline.Record {
-	t.Helper()
-	f, err := os.Open(filepath.Join(dist, stable.String(), pipeline.LedgerName))
-	require.NoError(t, err)
-	defer f.Close() //nolint:errcheck // read only
-	list, size, err := pipeline.ReadLedger(f)
-	require.NoError(t, err)
-	info, err := f.Stat()
-	require.NoError(t, err)
-	require.Equal(t, info.Size(), size, "no torn line")
-	return list
-}
 
 // requireReleased checks the final state: one release, public, the latest, with
 // the staged bytes; one pull request; every step passed exactly once.
@@ -40,54 +25,22 @@ func requireReleased(t testing.TB, p *process, dist string) {
 	t.Helper()
 	all, err := p.github(t).Releases(t.Context())
 	require.NoError(t, err)
-	tags := map[string]int{}
-	for _, r := range all {
-		require.False(t, r.Draft, r.TagName)
-		require.False(t, r.Prerelease, r.TagName)
-		tags[r.TagName]++
-		require.Equal(t, 1, tags[r.TagName], r.TagName)
-	}
-	require.Contains(t, tags, stable.String())
+	lanetest.RequireReleased(t, dist, stable, p.run.Graph, all)
 	latest, err := p.github(t).Latest(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, stable.String(), latest.TagName)
 	require.Equal(t, []string{"Compatibility of mero-kms-v0.1.0 with mero-tee-v0.1.0"}, p.pulls(t))
-	requirePublished(t, dist)
-	for _, step := range p.run.Graph {
-		require.Equal(t, 1, passes(records(t, dist), step.Name), "%s passed once", step.Name)
-	}
-}
-
-// requirePublished compares what GitHub holds with what is staged.
-func requirePublished(t testing.TB, dist string) {
-	t.Helper()
-	want, got := contents(t, staged(dist, stable)), contents(t, onGitHub(dist, stable))
-	require.ElementsMatch(t, release.KMS.ExpectedAssets(), slices.Collect(maps.Keys(got)))
-	require.Equal(t, want, got)
-	incoming, err := os.ReadDir(filepath.Join(dist, "rehearsal", "github", "incoming"))
-	require.NoError(t, err)
-	require.Empty(t, incoming, "no half upload is left over")
-}
-
-func passes(list []pipeline.Record, step string) int {
-	n := 0
-	for _, r := range list {
-		if r.Step == step && r.Event == pipeline.Passed {
-			n++
-		}
-	}
-	return n
 }
 
 func TestWholeRelease(t *testing.T) {
 	t.Parallel()
 	s := world(t)
-	dist := from(t, s.released)
+	dist := lanetest.From(t, s.released)
 	requireReleased(t, opened(t, s.root, dist, stable), dist)
-	list, err := checksum.Parse([]byte(contents(t, staged(dist, stable))[release.ChecksumsAsset]))
+	list, err := checksum.Parse([]byte(lanetest.Contents(t, lanetest.Staged(dist, stable))[release.ChecksumsAsset]))
 	require.NoError(t, err)
 	require.NoError(t, checksum.Covers(list, release.KMS.Assets()))
-	require.NoError(t, checksum.Verify(staged(dist, stable), list))
+	require.NoError(t, checksum.Verify(lanetest.Staged(dist, stable), list))
 	require.Contains(t, s.log, "[PASS] kms:audit: all 20 expected assets are present")
 	require.NotContains(t, s.log, "[FAIL]")
 }
@@ -96,12 +49,12 @@ func TestWholeRelease(t *testing.T) {
 func TestRunAgainDoesNothing(t *testing.T) {
 	t.Parallel()
 	s := world(t)
-	dist := from(t, s.released)
-	before := records(t, dist)
+	dist := lanetest.From(t, s.released)
+	before := lanetest.Records(t, dist, stable)
 	p := opened(t, s.root, dist, stable)
 	require.NoError(t, p.perform(t.Context(), "kms:promote"))
 	require.Zero(t, p.writes.Load(), "nothing is written to GitHub")
-	require.Equal(t, before, records(t, dist), "nothing is added to the ledger")
+	require.Equal(t, before, lanetest.Records(t, dist, stable), "nothing is added to the ledger")
 	require.Contains(t, p.log.String(), "kms:promote: already done, nothing to do")
 	requireReleased(t, p, dist)
 }
@@ -111,14 +64,14 @@ func TestRunAgainDoesNothing(t *testing.T) {
 func TestMadeAgainFromNothing(t *testing.T) {
 	t.Parallel()
 	s := world(t)
-	root, dist := filepath.Join(t.TempDir(), "elsewhere"), from(t, s.released)
-	require.NoError(t, repository(root))
-	public := contents(t, onGitHub(dist, stable))
+	root, dist := filepath.Join(t.TempDir(), "elsewhere"), lanetest.From(t, s.released)
+	require.NoError(t, lanetest.Repository("../..", root))
+	public := lanetest.Contents(t, lanetest.OnGitHub(dist, stable))
 	require.NoError(t, os.RemoveAll(filepath.Join(dist, stable.String())))
 	p := opened(t, root, dist, stable)
 	require.NoError(t, p.perform(t.Context(), "kms:audit"), "%s", p.log)
 	require.Zero(t, p.writes.Load(), "published bytes win: nothing is uploaded")
-	require.Equal(t, public, contents(t, staged(dist, stable)))
+	require.Equal(t, public, lanetest.Contents(t, lanetest.Staged(dist, stable)))
 	require.Contains(t, p.log.String(), "adopted 10 bundles")
 	for _, profile := range release.Profiles() {
 		require.Contains(t, p.log.String(), "ghcr.io/calimero-network/mero-kms:0.1.0-"+string(profile)+" is there already")
@@ -129,8 +82,8 @@ func TestMadeAgainFromNothing(t *testing.T) {
 func TestSourcesChangedAfterPublishing(t *testing.T) {
 	t.Parallel()
 	s := world(t)
-	root, dist := filepath.Join(t.TempDir(), "repository"), from(t, s.released)
-	require.NoError(t, repository(root))
+	root, dist := filepath.Join(t.TempDir(), "repository"), lanetest.From(t, s.released)
+	require.NoError(t, lanetest.Repository("../..", root))
 	main := filepath.Join(root, "docker/mero-kms/main.go")
 	source, err := os.ReadFile(main)
 	require.NoError(t, err)
@@ -140,14 +93,14 @@ func TestSourcesChangedAfterPublishing(t *testing.T) {
 	require.Equal(t, fault.General, fault.CodeOf(err))
 	require.ErrorContains(t, err, "mero-kms-v0.1.0 is published, and sources has changed since")
 	require.Zero(t, p.writes.Load())
-	require.Equal(t, contents(t, onGitHub(s.released, stable)), contents(t, onGitHub(dist, stable)))
+	require.Equal(t, lanetest.Contents(t, lanetest.OnGitHub(s.released, stable)), lanetest.Contents(t, lanetest.OnGitHub(dist, stable)))
 }
 
 // Law 2, of a single target: "refuses, naming the missing step".
 func TestSingleStepNamesWhatIsMissing(t *testing.T) {
 	t.Parallel()
 	s := world(t)
-	p := opened(t, s.root, from(t, s.seeded), stable)
+	p := opened(t, s.root, lanetest.From(t, s.seeded), stable)
 	p.run.Only = "kms:sbom"
 	err := p.run.Perform(t.Context(), "kms:sbom")
 	var blocked *pipeline.BlockedError
@@ -158,7 +111,7 @@ func TestSingleStepNamesWhatIsMissing(t *testing.T) {
 func TestRegistryTagIsTaken(t *testing.T) {
 	t.Parallel()
 	s := world(t)
-	p := opened(t, s.root, from(t, s.seeded), stable)
+	p := opened(t, s.root, lanetest.From(t, s.seeded), stable)
 	tag, err := name.NewTag("ghcr.io/calimero-network/mero-kms:0.1.0-debug-read-only", name.StrictValidation)
 	require.NoError(t, err)
 	taken := remote.WithTransport(p.world.Env.Transport)
@@ -177,43 +130,28 @@ func TestRegistryTagIsTaken(t *testing.T) {
 func TestDraftHoldsOtherBytes(t *testing.T) {
 	t.Parallel()
 	s := world(t)
-	dist := from(t, s.signed)
+	dist := lanetest.From(t, s.signed)
 	p := opened(t, s.root, dist, stable)
 	forged := filepath.Join(t.TempDir(), release.SBOMAsset)
 	require.NoError(t, os.WriteFile(forged, []byte("{}\n"), 0o600))
-	upload(t, p, forged)
+	lanetest.Upload(t, p.github(t), stable, p.release.Checkout.Commit, forged)
 	err := p.perform(t.Context(), "kms:promote")
 	require.Equal(t, fault.Verification, fault.CodeOf(err))
 	require.ErrorContains(t, err, "holds other bytes under the name sbom.spdx.json")
-	require.Equal(t, map[string]string{release.SBOMAsset: "{}\n"}, contents(t, onGitHub(dist, stable)), "nothing is added, nothing is replaced")
+	require.Equal(t, map[string]string{release.SBOMAsset: "{}\n"}, lanetest.Contents(t, lanetest.OnGitHub(dist, stable)), "nothing is added, nothing is replaced")
 	all, err := p.github(t).Releases(t.Context())
 	require.NoError(t, err)
 	i := slices.IndexFunc(all, func(r github.Release) bool { return r.TagName == stable.String() })
 	require.True(t, all[i].Draft, "it did not become public")
 }
 
-// upload makes a draft of the tag that holds one file.
-func upload(t testing.TB, p *process, path string) {
-	t.Helper()
-	draft, err := p.github(t).CreateDraft(t.Context(), github.Draft{Tag: stable.String(), Commit: p.release.Checkout.Commit, Title: "forged"})
-	require.NoError(t, err)
-	digest, size, err := checksum.Digest(path)
-	require.NoError(t, err)
-	_, err = p.github(t).Upload(t.Context(), draft, github.File{Name: filepath.Base(path), Size: size, Digest: "sha256:" + hex.EncodeToString(digest[:]),
-		ContentType: "application/json", Open: func() (io.ReadCloser, error) { return os.Open(path) }})
-	require.NoError(t, err)
-}
-
 // The public release is compared with the audited draft, not only with itself.
 func TestAssetChangedAfterPublishing(t *testing.T) {
 	t.Parallel()
 	s := world(t)
-	dist := from(t, s.tested)
-	path := filepath.Join(onGitHub(dist, stable), release.SBOMAsset)
-	data, err := os.ReadFile(path)
-	require.NoError(t, err)
-	data[len(data)/2] ^= 1
-	require.NoError(t, os.WriteFile(path, data, 0o600))
+	dist := lanetest.From(t, s.tested)
+	path := filepath.Join(lanetest.OnGitHub(dist, stable), release.SBOMAsset)
+	require.NoError(t, lanetest.ChangeByte(path))
 	p := opened(t, s.root, dist, stable)
 	require.Error(t, p.perform(t.Context(), "kms:promote"))
 	require.Zero(t, p.writes.Load())

@@ -9,13 +9,14 @@ import (
 	"github.com/calimero-network/mero-tee/internal/atomicfile"
 	"github.com/calimero-network/mero-tee/internal/github"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
+	"github.com/calimero-network/mero-tee/internal/propose"
 )
 
 // CatalogFile is the name of the staged catalog in work/.
 const CatalogFile = catalog.File
 
 // BaseBranch is where pull requests go.
-const BaseBranch = "main"
+const BaseBranch = propose.Base
 
 // Staged is the catalog of the checkout, with the pair of this release declared.
 func (l *Lane) Staged() (*catalog.Catalog, error) {

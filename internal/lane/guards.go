@@ -1,16 +1,13 @@
 package lane
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"os"
-	"strings"
+	"path/filepath"
 
 	"github.com/calimero-network/mero-tee/catalog"
 	"github.com/calimero-network/mero-tee/internal/check"
-	"github.com/calimero-network/mero-tee/internal/console"
 	"github.com/calimero-network/mero-tee/internal/guard"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
 	"github.com/calimero-network/mero-tee/internal/release"
@@ -37,7 +34,7 @@ func (l *Lane) GuardInputs(context.Context) (pipeline.Digests, error) {
 
 // GuardOutputs are what the later steps build upon: the verified counterpart and the policies.
 func (l *Lane) GuardOutputs(context.Context) (pipeline.Digests, error) {
-	counterpart, err := FileDigest(l.CounterpartFile(release.MeasurementsAsset))
+	counterpart, err := FileDigest(filepath.Join(l.CounterpartDir(), release.MeasurementsAsset))
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +61,7 @@ func (l *Lane) RunGuards(ctx context.Context, w *pipeline.Work) error {
 	if !plan.Rules.SkippedChecks {
 		plan.Checks = plan.Checks.Strict()
 	}
-	if err := printLines(w.Console, plan.WriteRules); err != nil {
+	if err := w.Lines(plan.WriteRules); err != nil {
 		return err
 	}
 	plan.Checks.Print(w.Console)
@@ -72,20 +69,6 @@ func (l *Lane) RunGuards(ctx context.Context, w *pipeline.Work) error {
 		return err
 	}
 	return l.recordPlan(plan)
-}
-
-// printLines shows what write writes as lines of the console.
-func printLines(c *console.Console, write func(io.Writer) error) error {
-	var b bytes.Buffer
-	if err := write(&b); err != nil {
-		return err
-	}
-	for line := range strings.Lines(b.String()) {
-		if line = strings.TrimRight(line, " \n"); line != "" {
-			c.Infof("%s", line)
-		}
-	}
-	return nil
 }
 
 // Judged is results under the rule of the release's class: "a stable release refuses skipped".

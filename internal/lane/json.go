@@ -9,6 +9,11 @@ import (
 	"github.com/calimero-network/mero-tee/internal/canonical"
 )
 
+// WriteAsset stages an asset, whole or not at all.
+func (l *Lane) WriteAsset(name string, data []byte) error {
+	return atomicfile.Write(filepath.Join(l.Assets(), name), data, 0o644)
+}
+
 // ReadJSON reads one of our own records strictly.
 func ReadJSON(path string, v any) error {
 	data, err := os.ReadFile(path)

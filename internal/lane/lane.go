@@ -37,7 +37,7 @@ func Open(ctx context.Context, env *environment.Environment, tag release.Tag, c 
 	if err != nil {
 		return nil, err
 	}
-	client, err := github.New(github.Options{Repository: env.Config.Repository, Token: env.GitHubToken.Reveal(), Transport: env.Transport})
+	client, err := env.GitHub()
 	if err != nil {
 		return nil, err
 	}

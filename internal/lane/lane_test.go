@@ -40,7 +40,7 @@ func TestCounterpart(t *testing.T) {
 	w.Env.Config.KMSVersion = "newest"
 	_, err := w.Counterpart()
 	require.Error(t, err)
-	require.NoFileExists(t, w.CounterpartFile(release.MeasurementsAsset), "no counterpart has no files")
+	require.NoFileExists(t, filepath.Join(w.CounterpartDir(), release.MeasurementsAsset), "no counterpart has no files")
 }
 
 // "A stable release refuses skipped"; a candidate says so.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"maps"
-	"os"
 	"slices"
 
 	"github.com/calimero-network/mero-tee/internal/git"
@@ -31,14 +30,14 @@ func (l *Lane) notes(ctx context.Context, before, published *measurement.Publish
 		}
 		in.Images = append(in.Images, notes.Image{Profile: string(profile), Reference: reference})
 	}
-	if _, err := os.Stat(l.CounterpartFile(release.MeasurementsAsset)); err == nil {
+	if there, err := l.HasCounterpart(); err != nil {
+		return "", err
+	} else if there {
 		counterpart, err := l.Counterpart()
 		if err != nil {
 			return "", err
 		}
 		in.Counterpart = &counterpart
-	} else if !errors.Is(err, os.ErrNotExist) {
-		return "", err
 	}
 	return notes.Generate(in), nil
 }
@@ -59,16 +58,11 @@ func (l *Lane) fill(in *notes.Input) error {
 	return nil
 }
 
-// changelog fills in the commits since the family's last release. GitHub says
-// which tags there are: a checkout need not have them.
+// changelog fills in the commits since the family's last release.
 func (l *Lane) changelog(ctx context.Context, in *notes.Input) error {
-	tags, err := l.GitHub.Tags(ctx)
+	commits, err := l.tags(ctx)
 	if err != nil {
 		return err
-	}
-	commits := map[string]string{}
-	for _, t := range tags {
-		commits[t.Name] = t.Commit
 	}
 	from := ""
 	if in.Previous = notes.Previous(l.Tag, slices.Collect(maps.Keys(commits))); in.Previous != nil {

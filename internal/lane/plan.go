@@ -41,19 +41,26 @@ func (p planRecord) decision() (class.Decision, error) {
 
 // Plan decides the class of this release and what it still lacks.
 func (l *Lane) Plan(ctx context.Context) (*class.Plan, error) {
-	tags, err := l.GitHub.Tags(ctx)
+	tags, err := l.tags(ctx)
 	if err != nil {
 		return nil, err
 	}
-	subject := class.Subject{Tag: l.Tag, Commit: l.Checkout.Commit, Tags: map[string]string{}}
-	for _, t := range tags {
-		subject.Tags[t.Name] = t.Commit
-	}
+	subject := class.Subject{Tag: l.Tag, Commit: l.Checkout.Commit, Tags: tags}
 	file, err := l.written()
 	if err != nil {
 		return nil, err
 	}
 	return class.Prepare(ctx, subject, file, class.Repository(l.Env.Root))
+}
+
+// tags are the commits of all tags. GitHub knows them: a checkout need not have them.
+func (l *Lane) tags(ctx context.Context) (map[string]string, error) {
+	all, err := l.GitHub.Tags(ctx)
+	out := map[string]string{}
+	for _, t := range all {
+		out[t.Name] = t.Commit
+	}
+	return out, err
 }
 
 // Decide records the class without running the guards: for a simulated

@@ -3,12 +3,14 @@ package lane
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 
 	"github.com/calimero-network/mero-tee/internal/audit"
 	"github.com/calimero-network/mero-tee/internal/fault"
+	"github.com/calimero-network/mero-tee/internal/github"
 	"github.com/calimero-network/mero-tee/internal/measurement"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/tdx"
@@ -22,14 +24,23 @@ type Published struct{ l *Lane }
 // Published is what others released, as a stranger sees it.
 func (l *Lane) Published() Published { return Published{l} }
 
-// CounterpartFile is an asset of the counterpart as the guards verified it; the
-// file is absent when the other family has no release yet.
-func (l *Lane) CounterpartFile(asset string) string {
+// CounterpartDir is the folder of the counterpart's assets as the guards
+// verified them; they are absent when the other family has no release yet.
+func (l *Lane) CounterpartDir() string {
 	tag, err := l.Counterpart()
 	if err != nil {
-		return l.Work("audited", "none", asset)
+		return l.Work("audited", "none")
 	}
-	return filepath.Join(l.audited(tag), asset)
+	return l.audited(tag)
+}
+
+// HasCounterpart says whether the other family has a release, which the guards verified.
+func (l *Lane) HasCounterpart() (bool, error) {
+	_, err := os.Stat(filepath.Join(l.CounterpartDir(), release.MeasurementsAsset))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 func (l *Lane) audited(tag release.Tag) string { return l.Work("audited", tag.String()) }
@@ -40,13 +51,18 @@ func (p Published) Tags(ctx context.Context, f release.Family) ([]release.Tag, e
 	if err != nil {
 		return nil, err
 	}
+	return PublicTags(all, f), nil
+}
+
+// PublicTags are the tags of a family's releases that are no drafts.
+func PublicTags(all []github.Release, f release.Family) []release.Tag {
 	var out []release.Tag
 	for _, rel := range all {
 		if tag, err := release.ParseTag(rel.TagName); err == nil && tag.Family == f && !rel.Draft {
 			out = append(out, tag)
 		}
 	}
-	return out, nil
+	return out
 }
 
 // Has says whether a release is public.
@@ -61,11 +77,7 @@ func (p Published) Measurements(ctx context.Context, node release.Tag) (policies
 	if err != nil {
 		return policies.Evidence{}, err
 	}
-	data, err := os.ReadFile(filepath.Join(dir, release.MeasurementsAsset))
-	if err != nil {
-		return policies.Evidence{}, err
-	}
-	return policies.EvidenceOf(data)
+	return ReadEvidence(dir)
 }
 
 // Policies reads the policies of a KMS release.
@@ -119,6 +131,15 @@ func ReadPolicy(dir string, profile release.Profile) (*policies.Policy, error) {
 		return nil, err
 	}
 	return policies.Decode(data)
+}
+
+// ReadEvidence reads what published-mrtds.json, in a folder of assets, says to a policy.
+func ReadEvidence(dir string) (policies.Evidence, error) {
+	data, err := os.ReadFile(filepath.Join(dir, release.MeasurementsAsset))
+	if err != nil {
+		return policies.Evidence{}, err
+	}
+	return policies.EvidenceOf(data)
 }
 
 // ReadMeasurements reads published-mrtds.json from a folder of assets.

@@ -28,11 +28,8 @@ func (l *Lane) Print(w io.Writer, asset string) error {
 // console, and in a workflow also on the run's summary page.
 func (l *Lane) Report(run *pipeline.Run) error {
 	var table bytes.Buffer
-	if err := run.Report(&table); err != nil {
+	if err := l.Console.Lines(func(w io.Writer) error { return run.Report(io.MultiWriter(w, &table)) }); err != nil {
 		return err
-	}
-	for line := range strings.Lines(table.String()) {
-		l.Console.Infof("%s", strings.TrimRight(line, " \n"))
 	}
 	facts, err := l.facts()
 	if err != nil {

@@ -3,6 +3,7 @@ package measurement
 import (
 	"fmt"
 
+	"github.com/calimero-network/mero-tee/internal/canonical"
 	"github.com/calimero-network/mero-tee/internal/fault"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/tdx"
@@ -27,7 +28,7 @@ type Platform struct {
 // an input of the repository.
 func DecodePlatform(data []byte) (Platform, error) {
 	var p Platform
-	if err := decodeExact(data, &p); err != nil {
+	if err := canonical.UnmarshalExact(data, &p); err != nil {
 		return Platform{}, platformFault(err)
 	}
 	if err := p.check(); err != nil {

@@ -1,7 +1,6 @@
 package measurement
 
 import (
-	"bytes"
 	"fmt"
 	"strings"
 
@@ -66,39 +65,13 @@ func (p *Published) Encode() ([]byte, error) {
 // canonical form of what they say are refused. Errors carry code 10.
 func Decode(data []byte) (*Published, error) {
 	var p Published
-	if err := decodeExact(data, &p); err != nil {
+	if err := canonical.UnmarshalExact(data, &p); err != nil {
 		return nil, &fault.Error{Code: fault.Verification, Message: release.MeasurementsAsset, Err: err}
 	}
 	if err := p.Check(); err != nil {
 		return nil, err
 	}
 	return &p, nil
-}
-
-// decodeExact is canonical.Unmarshal plus: encoding v again gives data. That
-// also refuses what encoding/json forgives, such as keys in another case.
-func decodeExact(data []byte, v any) error {
-	if err := canonical.Unmarshal(data, v); err != nil {
-		return err
-	}
-	again, err := canonical.Marshal(v)
-	if err != nil {
-		return err
-	}
-	if !bytes.Equal(again, data) {
-		return fmt.Errorf("not in canonical form, first at byte %d", firstDifference(again, data))
-	}
-	return nil
-}
-
-func firstDifference(a, b []byte) int {
-	n := min(len(a), len(b))
-	for i := range n {
-		if a[i] != b[i] {
-			return i
-		}
-	}
-	return n
 }
 
 // Reference is how the image is asked for: the container's repository by digest, the node image by name.

@@ -8,6 +8,7 @@ package nodebuild
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -148,7 +149,7 @@ func (b *Builder) order(o nodeimage.Order) (*packer.Order, error) {
 		}
 	}
 	agent := s.agent
-	agent.Version = agent.SHA256.String()[len("sha256:"):][:12] // compiled here: what it is follows from its sources alone
+	agent.Version = hex.EncodeToString(agent.SHA256[:6]) // compiled here: what it is follows from its sources alone
 	return &packer.Order{Profile: o.Profile, Version: o.Tag.Version, Commit: o.Commit, ContentID: o.Content,
 		Project: b.o.Project, Zone: b.o.Zone, ImageFamily: b.family(o.Profile), InstanceName: instanceName(o), SSHPort: port,
 		Labels: map[string]string{gce.LabelOwner: gce.Owner, gce.LabelRun: runLabel(o),

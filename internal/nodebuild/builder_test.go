@@ -29,7 +29,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
-var image = node.Image{Version: release.Version{Major: 1}, Profile: release.Debug}
+var built = node.Image{Version: release.Version{Major: 1}, Profile: release.Debug}
 
 // world is a builder over a local project.
 type world struct {
@@ -61,8 +61,8 @@ func (w *world) say(line string) {
 
 func (w *world) order(t *testing.T) nodeimage.Order {
 	t.Helper()
-	return nodeimage.Order{Profile: image.Profile, Tag: release.Tag{Family: release.Node, Version: image.Version}, Name: image.Name(),
-		Content: image.Record("").ContentID, Work: t.TempDir(), Log: w.say,
+	return nodeimage.Order{Profile: built.Profile, Tag: release.Tag{Family: release.Node, Version: built.Version}, Name: built.Name(),
+		Content: built.Record("").ContentID, Work: t.TempDir(), Log: w.say,
 		Journal: func(event, subject string) error { w.say(event + " " + subject); return nil }}
 }
 
@@ -70,11 +70,11 @@ func (w *world) order(t *testing.T) nodeimage.Order {
 func TestAnImageOfTheNameExists(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, gce.Faults{})
-	require.NoError(t, w.cloud.Import(t.Context(), image))
+	require.NoError(t, w.cloud.Import(t.Context(), built))
 	_, err := nodebuild.New(t.Context(), w.options).Build(t.Context(), w.order(t))
 	require.Equal(t, fault.Verification, fault.CodeOf(err))
 	require.ErrorContains(t, err, "an image of this name exists already")
-	require.Equal(t, []string{fake.Link(image)}, w.cloud.Server.Resources(), "it is still there")
+	require.Equal(t, []string{fake.Link(built)}, w.cloud.Server.Resources(), "it is still there")
 	require.Empty(t, w.said, "nothing was prepared, nothing begun")
 }
 
@@ -112,17 +112,17 @@ func TestDiscard(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, gce.Faults{Silent: true})
-			require.NoError(t, w.cloud.Import(t.Context(), image))
-			other := node.Image{Version: image.Version, Profile: release.LockedReadOnly}
+			require.NoError(t, w.cloud.Import(t.Context(), built))
+			other := node.Image{Version: built.Version, Profile: release.LockedReadOnly}
 			require.NoError(t, w.cloud.Import(t.Context(), other))
-			w.leave(t, "mero-build-debug-"+image.Name()[len(image.Name())-8:], client.RunLabel("mero-tee-v1.0.0", "build", "debug"))
+			w.leave(t, "mero-build-debug-"+built.Name()[len(built.Name())-8:], client.RunLabel("mero-tee-v1.0.0", "build", "debug"))
 			w.leave(t, "mero-build-debug-of-another", client.RunLabel("mero-tee-v2.0.0", "build", "debug"))
 			require.NoError(t, nodebuild.New(t.Context(), w.options).Discard(t.Context(), w.order(t), whole))
 			left := strings.Join(w.cloud.Server.Resources(), "\n")
-			require.Equal(t, !whole, strings.Contains(left, fake.Link(image)))
+			require.Equal(t, !whole, strings.Contains(left, fake.Link(built)))
 			require.Contains(t, left, fake.Link(other))
 			require.Contains(t, left, "/instances/mero-build-debug-of-another")
-			require.NotContains(t, left, "mero-build-debug-"+image.Name()[len(image.Name())-8:])
+			require.NotContains(t, left, "mero-build-debug-"+built.Name()[len(built.Name())-8:])
 			require.Contains(t, strings.Join(w.said, "\n"), "deleted vm mero-build-debug-")
 		})
 	}
@@ -133,7 +133,7 @@ func (w *world) leave(t *testing.T, name, run string) {
 	t.Helper()
 	c, err := w.cloud.Client(t.Context(), nil)
 	require.NoError(t, err)
-	_, err = c.Boot(t.Context(), client.VM{Name: name, Image: "https://www.googleapis.com/compute/v1/" + fake.Link(image),
+	_, err = c.Boot(t.Context(), client.VM{Name: name, Image: "https://www.googleapis.com/compute/v1/" + fake.Link(built),
 		Labels: map[string]string{client.LabelRun: run}, MaxRun: time.Hour})
 	require.NoError(t, err)
 }
@@ -155,13 +155,13 @@ func TestDrift(t *testing.T) {
 			if tc.newest != "" {
 				require.NoError(t, w.cloud.Server.Import(t.Context(), base.Project, &compute.Image{Name: tc.newest, Family: base.Family}, file))
 			}
-			said, err := nodebuild.New(t.Context(), w.options).Drift(t.Context())
+			drift, err := nodebuild.New(t.Context(), w.options).Drift(t.Context())
 			if tc.newest == "" {
 				require.ErrorContains(t, err, tc.want)
 				return
 			}
 			require.NoError(t, err)
-			require.Contains(t, said, tc.want)
+			require.Contains(t, drift.String(), tc.want)
 		})
 	}
 }

@@ -55,23 +55,19 @@ func (b *Builder) Discard(ctx context.Context, o nodeimage.Order, image bool) er
 }
 
 // Drift compares the pinned base image with the newest of its family.
-func (b *Builder) Drift(ctx context.Context) (string, error) {
+func (b *Builder) Drift(ctx context.Context) (nodeimage.Drift, error) {
 	base, err := packer.ReadBase(b.o.Root)
 	if err != nil {
-		return "", err
+		return nodeimage.Drift{}, err
 	}
 	client, err := b.o.Cloud(ctx, nil)
 	if err != nil {
-		return "", err
+		return nodeimage.Drift{}, err
 	}
 	defer client.Close() //nolint:errcheck // nothing is buffered
 	newest, err := client.NewestOfFamily(ctx, base.Project, base.Family)
 	if err != nil {
-		return "", err
+		return nodeimage.Drift{}, err
 	}
-	if newest.Name == base.Image {
-		return fmt.Sprintf("the base image %s is the newest of %s", base.Image, base.Family), nil
-	}
-	return fmt.Sprintf("the base image is pinned to %s; %s has %s: moving the pin (packer/base.pkrvars.hcl) changes RTMR1 and RTMR2 of every profile, and RTMR0 where the firmware's tables changed",
-		base.Image, base.Family, newest.Name), nil
+	return nodeimage.Drift{Project: base.Project, Family: base.Family, Pinned: base.Image, Newest: newest.Name}, nil
 }

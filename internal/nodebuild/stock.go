@@ -16,9 +16,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
-// agentPackage is the agent's program; it lies in the role that installs it.
 const (
-	agentPackage = "ansible/roles/agent/files/mero-agent"
 	agentName    = "mero-agent"
 	architecture = "amd64" // of every machine with Intel TDX
 )
@@ -110,7 +108,7 @@ func (b *Builder) compileAgent(ctx context.Context, s *stock) error {
 		return err
 	}
 	defer os.RemoveAll(scratch) //nolint:errcheck // scratch
-	program, err := image.Compile(ctx, image.CompileOptions{Root: b.o.Root, Package: "./" + agentPackage, Name: agentName, GOARCH: architecture, OutDir: scratch})
+	program, err := image.Compile(ctx, image.CompileOptions{Root: b.o.Root, Package: "./" + packer.AgentSources, Name: agentName, GOARCH: architecture, OutDir: scratch})
 	if err != nil {
 		return err
 	}
@@ -118,6 +116,6 @@ func (b *Builder) compileAgent(ctx context.Context, s *stock) error {
 	if err != nil {
 		return err
 	}
-	s.agent = packer.Companion{Name: agentName, SHA256: measurement.Sum(data), Source: agentPackage}
+	s.agent = packer.Companion{Name: agentName, SHA256: measurement.Sum(data), Source: packer.AgentSources}
 	return atomicfile.Write(s.path(agentName), data, 0o755)
 }

@@ -10,13 +10,10 @@ import (
 	"github.com/calimero-network/mero-tee/internal/measurement"
 )
 
-// ManifestPath is where an image keeps its manifest. Its digest is mero.content
-// on the kernel command line, so that RTMR2 follows what is in the image also
-// where the root file system is not verified.
-const ManifestPath = "/usr/share/mero/manifest"
-
-// Manifest renders packages and files as the image has them: one line each,
-// fields parted by tabs, lines in the order of their bytes.
+// Manifest renders packages and files as the image has them in
+// /usr/share/mero/manifest: one line each, fields parted by tabs, lines in the
+// order of their bytes. Its digest is mero.content on the kernel command line, so
+// that RTMR2 follows what is in the image also where the root is not verified.
 func (r *Record) Manifest() []byte {
 	lines := make([]string, 0, len(r.Packages)+len(r.Files))
 	for _, p := range r.Packages {

@@ -7,9 +7,6 @@
 package nodeimage
 
 import (
-	"bytes"
-	"errors"
-
 	"github.com/calimero-network/mero-tee/internal/canonical"
 	"github.com/calimero-network/mero-tee/internal/fault"
 	"github.com/calimero-network/mero-tee/internal/measurement"
@@ -97,25 +94,11 @@ func (r *Record) Encode() ([]byte, error) {
 // of what they say are refused.
 func Decode(data []byte) (*Record, error) {
 	var r Record
-	if err := decodeExact(data, &r); err != nil {
+	if err := canonical.UnmarshalExact(data, &r); err != nil {
 		return nil, &fault.Error{Code: fault.Verification, Message: "image record", Err: err}
 	}
 	if err := r.Check(); err != nil {
 		return nil, err
 	}
 	return &r, nil
-}
-
-func decodeExact(data []byte, r *Record) error {
-	if err := canonical.Unmarshal(data, r); err != nil {
-		return err
-	}
-	again, err := canonical.Marshal(r)
-	if err != nil {
-		return err
-	}
-	if !bytes.Equal(again, data) {
-		return errors.New("not in canonical form")
-	}
-	return nil
 }

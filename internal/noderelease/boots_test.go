@@ -16,6 +16,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/agent"
 	"github.com/calimero-network/mero-tee/internal/fault"
 	"github.com/calimero-network/mero-tee/internal/kms/wire"
+	"github.com/calimero-network/mero-tee/internal/lane/lanetest"
 	"github.com/calimero-network/mero-tee/internal/measurement"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/ita"
@@ -140,7 +141,7 @@ func TestBadBoots(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			dist := from(t, s.built)
+			dist := lanetest.From(t, s.built)
 			p := opened(t, s.root, dist, stable)
 			bootBy(t, p, dist, tc.boot)
 			unmeasured(t, p, dist, fault.Verification, tc.want)
@@ -163,7 +164,7 @@ func unmeasured(t *testing.T, p *process, dist string, code fault.Code, want str
 	require.Equal(t, code, fault.CodeOf(err), "%v", err)
 	require.ErrorContains(t, err, want)
 	require.ErrorContains(t, err, "node:measure/debug")
-	require.NotContains(t, contents(t, staged(dist, stable)), release.EvidenceAsset(release.Debug))
+	require.NotContains(t, lanetest.Contents(t, lanetest.Staged(dist, stable)), release.EvidenceAsset(release.Debug))
 	var blocked *pipeline.BlockedError
 	require.ErrorAs(t, p.run.Perform(t.Context(), "node:mrtds"), &blocked)
 	requireUnpublished(t, p, dist)
@@ -177,7 +178,7 @@ func unmeasured(t *testing.T, p *process, dist string, code fault.Code, want str
 func TestBootsThatDisagree(t *testing.T) {
 	t.Parallel()
 	s := world(t)
-	dist := from(t, s.built)
+	dist := lanetest.From(t, s.built)
 	p := opened(t, s.root, dist, stable)
 	var boots atomic.Int64
 	bootBy(t, p, dist, honest(func(m *node.Machine) error {
@@ -214,7 +215,7 @@ func TestAppraiserDisagrees(t *testing.T) {
 	for name, value := range map[string]string{"attester_tcb_status": "OutOfDate", "tdx_rtmr2": hex.EncodeToString(make([]byte, 48))} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			dist := from(t, s.built)
+			dist := lanetest.From(t, s.built)
 			p := opened(t, s.root, dist, stable)
 			appraisedBy(t, p, dist, func(said map[string]any) { said["tdx"].(map[string]any)[name] = value })
 			f := unmeasured(t, p, dist, fault.Verification, "the appraisal is not our verdict of the quote")
@@ -227,7 +228,7 @@ func TestAppraiserDisagrees(t *testing.T) {
 func TestStableWithoutAppraiser(t *testing.T) {
 	t.Parallel()
 	s := world(t)
-	dist := from(t, s.built)
+	dist := lanetest.From(t, s.built)
 	p := opened(t, s.root, dist, stable)
 	p.world.Env.ITA.Key = ""
 	f := unmeasured(t, p, dist, fault.Verification, "no appraisal by Intel Trust Authority")

@@ -1,12 +1,9 @@
 package noderelease
 
 import (
-	"bytes"
 	"context"
-	"path/filepath"
 	"strings"
 
-	"github.com/calimero-network/mero-tee/internal/atomicfile"
 	"github.com/calimero-network/mero-tee/internal/fault"
 	"github.com/calimero-network/mero-tee/internal/nodeimage"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
@@ -92,7 +89,7 @@ func (r *Release) writeRecord(p release.Profile, order nodeimage.Order, record *
 	if err != nil {
 		return err
 	}
-	return atomicfile.Write(filepath.Join(r.Assets(), release.RecordAsset(p)), data, 0o644)
+	return r.WriteAsset(release.RecordAsset(p), data)
 }
 
 // adoptRecord takes the record that this tag's release already holds, when it
@@ -110,5 +107,5 @@ func (r *Release) adoptRecord(ctx context.Context, w *pipeline.Work, p release.P
 		return false, nil
 	}
 	w.Infof("%s is there already", order.Name)
-	return true, atomicfile.Write(filepath.Join(r.Assets(), release.RecordAsset(p)), bytes.Clone(data), 0o644)
+	return true, r.WriteAsset(release.RecordAsset(p), data)
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/calimero-network/mero-tee/internal/console"
+	"github.com/calimero-network/mero-tee/internal/lane/lanetest"
 	"github.com/calimero-network/mero-tee/internal/nodeimage"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
@@ -52,7 +53,7 @@ type listener struct{ words string }
 
 func (l listener) Write(b []byte) (int, error) {
 	if bytes.Contains(b, []byte(l.words)) {
-		die()
+		lanetest.Die()
 	}
 	return os.Stderr.Write(b)
 }
@@ -80,7 +81,7 @@ func TestKilledWhileBuilding(t *testing.T) {
 	t.Parallel()
 	needBuilds(t)
 	s := world(t)
-	dist := from(t, s.seeded)
+	dist := lanetest.From(t, s.seeded)
 	guarded(t, s.root, dist)
 	for _, moment := range []string{
 		"Waiting for the instance to become running", // instances.insert is done
@@ -91,9 +92,9 @@ func TestKilledWhileBuilding(t *testing.T) {
 		start := time.Now()
 		order, err := json.Marshal(mishap{s.root, dist, moment})
 		require.NoError(t, err)
-		died(t, buildVariable+"="+string(order))
+		lanetest.Died(t, buildVariable+"="+string(order))
 		endPacker(t, dist)
-		requireNoProcess(t, dist)
+		lanetest.RequireNoProcess(t, dist)
 		t.Logf("killed when it said %q, after %s", moment, time.Since(start).Round(time.Second))
 	}
 	p, log := &process{}, &locked{}
@@ -108,7 +109,7 @@ func TestKilledWhileBuilding(t *testing.T) {
 // still answers; here it died with the build, and Packer tries for minutes.
 func endPacker(t *testing.T, dist string) {
 	t.Helper()
-	for pid, command := range processesOf(dist) {
+	for pid, command := range lanetest.ProcessesOf(dist) {
 		group, err := syscall.Getpgid(pid)
 		if err == nil && strings.Contains(command, "/packer build ") {
 			require.NotEqual(t, syscall.Getpgrp(), group)
@@ -128,7 +129,7 @@ func guarded(t *testing.T, root, dist string) {
 
 func requireOneImage(t *testing.T, p *process, dist string) {
 	t.Helper()
-	record, err := nodeimage.Decode([]byte(contents(t, staged(dist, stable))[release.RecordAsset(release.Debug)]))
+	record, err := nodeimage.Decode([]byte(lanetest.Contents(t, lanetest.Staged(dist, stable))[release.RecordAsset(release.Debug)]))
 	require.NoError(t, err)
 	c, err := p.world.Env.Cloud(t.Context(), nil)
 	require.NoError(t, err)

@@ -13,6 +13,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/boot"
 	"github.com/calimero-network/mero-tee/internal/console"
 	"github.com/calimero-network/mero-tee/internal/kmsrelease"
+	"github.com/calimero-network/mero-tee/internal/lane/lanetest"
 	"github.com/calimero-network/mero-tee/internal/measurement"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/node"
@@ -45,7 +46,7 @@ func TestCandidate(t *testing.T) {
 	s := world(t)
 	tag := stable
 	tag.Version.Candidate = 1
-	dist := from(t, s.seeded)
+	dist := lanetest.From(t, s.seeded)
 	p := opened(t, s.root, dist, tag, func(p *process) error { p.world.Env.ITA.Key = ""; return nil })
 	bootNoneIn(p, "e2e")
 	require.NoError(t, p.perform(t.Context(), "node:promote"), "%s", p.log)
@@ -62,7 +63,7 @@ func TestCandidate(t *testing.T) {
 	latest, err := p.github(t).Latest(t.Context())
 	require.NoError(t, err)
 	require.NotEqual(t, tag.String(), latest.TagName, "`latest` did not move")
-	evidence, err := boot.DecodeEvidence([]byte(contents(t, onGitHub(dist, tag))[release.EvidenceAsset(release.Debug)]))
+	evidence, err := boot.DecodeEvidence([]byte(lanetest.Contents(t, lanetest.OnGitHub(dist, tag))[release.EvidenceAsset(release.Debug)]))
 	require.NoError(t, err)
 	require.Nil(t, evidence.Boots[0].Appraisal)
 }
@@ -71,7 +72,7 @@ func TestCandidate(t *testing.T) {
 func TestStableDoesNotPassItsTrial(t *testing.T) {
 	t.Parallel()
 	s := world(t)
-	dist := from(t, s.audited)
+	dist := lanetest.From(t, s.audited)
 	p := opened(t, s.root, dist, stable)
 	bootNoneIn(p, "e2e")
 	err := p.perform(t.Context(), "node:promote")
@@ -89,7 +90,7 @@ func TestStableDoesNotPassItsTrial(t *testing.T) {
 func TestTheKeyServiceThatFollows(t *testing.T) {
 	t.Parallel()
 	s := world(t)
-	dist := from(t, s.released)
+	dist := lanetest.From(t, s.released)
 	p := opened(t, s.root, dist, stable)
 	kms := release.Tag{Family: release.KMS, Version: stable.Version}
 	p.world.Env.Config.KMSVersion = kms.Version.String()
@@ -99,10 +100,10 @@ func TestTheKeyServiceThatFollows(t *testing.T) {
 	run := &pipeline.Run{Graph: r.Graph(), Ledger: r.Ledger, Console: r.Console}
 	require.NoError(t, run.All(t.Context()), "%s", p.log)
 	require.NotContains(t, p.log.String(), "releasing the simulated counterpart "+stable.String())
-	published, err := measurement.Decode([]byte(contents(t, onGitHub(dist, stable))[release.MeasurementsAsset]))
+	published, err := measurement.Decode([]byte(lanetest.Contents(t, lanetest.OnGitHub(dist, stable))[release.MeasurementsAsset]))
 	require.NoError(t, err)
 	for _, profile := range release.Profiles() {
-		policy, err := policies.Decode([]byte(contents(t, onGitHub(dist, kms))[release.PolicyAsset(profile)]))
+		policy, err := policies.Decode([]byte(lanetest.Contents(t, lanetest.OnGitHub(dist, kms))[release.PolicyAsset(profile)]))
 		require.NoError(t, err)
 		var names []string
 		for _, m := range policy.Measurements {
@@ -122,14 +123,14 @@ func TestTheKeyServiceThatFollows(t *testing.T) {
 func TestAProgramThatIsNotTheOneInTheImage(t *testing.T) {
 	t.Parallel()
 	s := world(t)
-	dist := from(t, s.built)
+	dist := lanetest.From(t, s.built)
 	p := opened(t, s.root, dist, stable, func(p *process) error {
 		p.world.Env.Images = otherPrograms{p.world.Env.Images.(node.Images), t.TempDir()}
 		return nil
 	})
 	err := p.run.Perform(t.Context(), "node:sbom")
 	require.ErrorContains(t, err, "mero-agent is not the one in the image")
-	require.NotContains(t, contents(t, staged(dist, stable)), release.SBOMAsset)
+	require.NotContains(t, lanetest.Contents(t, lanetest.Staged(dist, stable)), release.SBOMAsset)
 }
 
 // otherPrograms hands over another program under the agent's name.

@@ -13,6 +13,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/agent"
 	"github.com/calimero-network/mero-tee/internal/fault"
 	client "github.com/calimero-network/mero-tee/internal/gce"
+	"github.com/calimero-network/mero-tee/internal/lane/lanetest"
 	"github.com/calimero-network/mero-tee/internal/measurement"
 	"github.com/calimero-network/mero-tee/internal/nodes"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/gce"
@@ -80,13 +81,13 @@ func requireClean(t testing.TB, p *process, profiles ...release.Profile) {
 func TestReleaseInTheCloud(t *testing.T) {
 	t.Parallel()
 	s := world(t)
-	dist := from(t, s.seeded)
+	dist := lanetest.From(t, s.seeded)
 	p := opened(t, s.root, dist, stable, inCloud(gce.Faults{}, nil))
 	require.NoError(t, p.run.All(t.Context()), "%s", p.log)
 	requireReleased(t, p, dist)
 	requireClean(t, p, release.Profiles()...)
 	begun, ended := 0, 0
-	for _, r := range records(t, dist) {
+	for _, r := range lanetest.Records(t, dist, stable) {
 		switch {
 		case strings.HasPrefix(r.Detail, "vm begins "):
 			begun++
@@ -117,7 +118,7 @@ func TestBadVMs(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			dist := from(t, s.built)
+			dist := lanetest.From(t, s.built)
 			p := opened(t, s.root, dist, stable, inCloud(tc.faults, nil))
 			require.NoError(t, p.cloud.Import(t.Context(), node.Image{Version: stable.Version, Profile: release.Debug}))
 			unmeasured(t, p, dist, tc.code, tc.want)

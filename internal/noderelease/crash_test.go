@@ -1,28 +1,23 @@
 package noderelease_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/calimero-network/mero-tee/internal/boot"
+	"github.com/calimero-network/mero-tee/internal/lane/lanetest"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/gce"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/fake"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/node"
@@ -44,12 +39,6 @@ type accident struct {
 }
 
 func (a accident) String() string { return fmt.Sprintf("%s %s, number %d", a.When, a.Call, a.N) }
-
-// die ends the process.
-func die() {
-	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
-	select {}
-}
 
 // crash is the child: it performs the target, until the accident.
 func crash(order []byte) int {
@@ -122,7 +111,7 @@ func (d *deadly) RoundTrip(r *http.Request) (*http.Response, error) {
 	if d.When == "after" {
 		_, _ = d.next.RoundTrip(r) //nolint:bodyclose // the answer is lost with the process
 	}
-	die()
+	lanetest.Die()
 	return nil, http.ErrAbortHandler
 }
 
@@ -131,49 +120,8 @@ func (a accident) happens(t *testing.T) {
 	t.Helper()
 	order, err := json.Marshal(a)
 	require.NoError(t, err)
-	died(t, crashVariable+"="+string(order))
-	requireNoProcess(t, a.Dist)
-}
-
-// died runs this binary as a command that kills itself.
-func died(t *testing.T, order string) {
-	t.Helper()
-	child := exec.CommandContext(t.Context(), os.Args[0])
-	child.Env = append(os.Environ(), order)
-	var said bytes.Buffer
-	child.Stdout, child.Stderr = &said, &said
-	err := child.Run()
-	var exit *exec.ExitError
-	require.ErrorAs(t, err, &exit, "it came to its end\n%s", said.String())
-	status, ok := exit.Sys().(syscall.WaitStatus)
-	require.True(t, ok)
-	require.True(t, status.Signaled() && status.Signal() == syscall.SIGKILL, "%v\n%s", err, said.String())
-}
-
-// requireNoProcess waits until nothing lives on that has to do with the folder.
-func requireNoProcess(t *testing.T, dist string) {
-	t.Helper()
-	require.EventuallyWithT(t, func(c *assert.CollectT) { require.Empty(c, processesOf(dist)) }, 15*time.Second, 20*time.Millisecond)
-}
-
-// processesOf finds the processes that have to do with a folder, by their id: their
-// program, root or working directory lies in it, or their command line names it.
-func processesOf(dir string) map[int]string {
-	commands, _ := filepath.Glob("/proc/[0-9]*/cmdline")
-	found := map[int]string{}
-	for _, file := range commands {
-		line, _ := os.ReadFile(file) // a process that has ended meanwhile is none
-		about := []string{string(bytes.ReplaceAll(line, []byte{0}, []byte{' '}))}
-		for _, link := range []string{"exe", "root", "cwd"} {
-			to, _ := os.Readlink(filepath.Join(filepath.Dir(file), link))
-			about = append(about, to)
-		}
-		if strings.Contains(strings.Join(about, "\n"), dir) {
-			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(file))) // as the pattern says
-			found[pid] = about[0]
-		}
-	}
-	return found
+	lanetest.Died(t, crashVariable+"="+string(order))
+	lanetest.RequireNoProcess(t, a.Dist)
 }
 
 // furnish puts the release's images into the cloud, as the builds did.
@@ -190,7 +138,7 @@ func furnish(t *testing.T, dist string, profiles ...release.Profile) {
 // callsOf performs a target without an accident and tells the kinds of calls that it makes.
 func callsOf(t *testing.T, root, stage, target, part string, profiles ...release.Profile) []string {
 	t.Helper()
-	dist := from(t, stage)
+	dist := lanetest.From(t, stage)
 	furnish(t, dist, profiles...)
 	k := &kinds{}
 	p := opened(t, root, dist, stable, inCloud(gce.Faults{}, func(next http.RoundTripper) http.RoundTripper { k.next = next; return k }))
@@ -219,7 +167,7 @@ func TestKilledWhileMeasuring(t *testing.T) {
 	for _, a := range cases {
 		t.Run(a.String(), func(t *testing.T) {
 			t.Parallel()
-			a.Root, a.Dist, a.Target, a.Part = s.root, from(t, s.built), "node:measure", "debug"
+			a.Root, a.Dist, a.Target, a.Part = s.root, lanetest.From(t, s.built), "node:measure", "debug"
 			furnish(t, a.Dist, release.Debug)
 			a.happens(t)
 			a.measuresAgain(t, s)
@@ -236,14 +184,14 @@ func (a accident) measuresAgain(t *testing.T, s *stages) {
 	}
 	require.NoError(t, p.run.PerformTarget(t.Context(), a.Target, a.Part), "%s", p.log)
 	requireClean(t, p, release.Debug)
-	require.Equal(t, 1, passes(records(t, a.Dist), "node:measure/debug"))
+	require.Equal(t, 1, lanetest.Passes(lanetest.Records(t, a.Dist, stable), "node:measure/debug"))
 	require.Equal(t, registersIn(t, s.measured), registersIn(t, a.Dist))
 }
 
 // registersIn are those of the staged evidence of the debug profile.
 func registersIn(t *testing.T, dist string) tdx.Registers {
 	t.Helper()
-	evidence, err := boot.DecodeEvidence([]byte(contents(t, staged(dist, stable))[release.EvidenceAsset(release.Debug)]))
+	evidence, err := boot.DecodeEvidence([]byte(lanetest.Contents(t, lanetest.Staged(dist, stable))[release.EvidenceAsset(release.Debug)]))
 	require.NoError(t, err)
 	quote, err := tdx.ParseQuote(evidence.Boots[0].Quote)
 	require.NoError(t, err)
@@ -258,7 +206,7 @@ func TestKilledDuringE2E(t *testing.T) {
 		{Call: "DELETE instances", N: 1, When: "before"}, {Call: "DELETE instances", N: 2, When: "after"}} {
 		t.Run(a.String(), func(t *testing.T) {
 			t.Parallel()
-			a.Root, a.Dist, a.Target = s.root, from(t, s.audited), "node:e2e"
+			a.Root, a.Dist, a.Target = s.root, lanetest.From(t, s.audited), "node:e2e"
 			furnish(t, a.Dist, release.Profiles()...)
 			a.happens(t)
 			p := opened(t, a.Root, a.Dist, stable, inCloud(gce.Faults{}, nil))
@@ -266,7 +214,7 @@ func TestKilledDuringE2E(t *testing.T) {
 			require.NoError(t, p.perform(t.Context(), "node:promote"), "%s", p.log)
 			requireClean(t, p, release.Profiles()...)
 			requireReleased(t, p, a.Dist)
-			require.Equal(t, contents(t, onGitHub(s.released, stable)), contents(t, onGitHub(a.Dist, stable)), "the same release as without an accident")
+			require.Equal(t, lanetest.Contents(t, lanetest.OnGitHub(s.released, stable)), lanetest.Contents(t, lanetest.OnGitHub(a.Dist, stable)), "the same release as without an accident")
 		})
 	}
 }

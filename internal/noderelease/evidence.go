@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/calimero-network/mero-tee/internal/atomicfile"
 	"github.com/calimero-network/mero-tee/internal/boot"
 	"github.com/calimero-network/mero-tee/internal/fault"
 	"github.com/calimero-network/mero-tee/internal/measurement"
@@ -17,13 +16,14 @@ import (
 	"github.com/calimero-network/mero-tee/internal/tdx"
 )
 
-// record reads the staged record of a profile's image.
-func (r *Release) record(p release.Profile) (*nodeimage.Record, error) {
+// record reads the staged record of a profile's image, and its digest.
+func (r *Release) record(p release.Profile) (*nodeimage.Record, measurement.SHA256, error) {
 	data, err := os.ReadFile(filepath.Join(r.Assets(), release.RecordAsset(p)))
 	if err != nil {
-		return nil, err
+		return nil, measurement.SHA256{}, err
 	}
-	return nodeimage.Decode(data)
+	record, err := nodeimage.Decode(data)
+	return record, measurement.Sum(data), err
 }
 
 // adoptEvidence takes the evidence that this tag's release already holds, when
@@ -38,7 +38,7 @@ func (r *Release) adoptEvidence(ctx context.Context, w *pipeline.Work, p release
 		return false, err
 	}
 	w.Infof("%s was measured before; its evidence is public", record.Image.Name)
-	return true, atomicfile.Write(filepath.Join(r.Assets(), release.EvidenceAsset(p)), data, 0o644)
+	return true, r.WriteAsset(release.EvidenceAsset(p), data)
 }
 
 // unappraised: "skipped only in an RC, with the reason".
@@ -66,9 +66,9 @@ func (r *Release) published(ctx context.Context, v *tdx.Verifier, p release.Prof
 	if err != nil {
 		return measurement.Profile{}, fmt.Errorf("profile %s: %w", p, err)
 	}
-	record, err := os.ReadFile(filepath.Join(r.Assets(), release.RecordAsset(p)))
+	_, digest, err := r.record(p)
 	if err != nil {
 		return measurement.Profile{}, err
 	}
-	return evidence.Published(seen, measurement.Image{Name: evidence.Image, Digest: measurement.Sum(record)}), nil
+	return evidence.Published(seen, measurement.Image{Name: evidence.Image, Digest: digest}), nil
 }

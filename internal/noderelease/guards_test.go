@@ -12,6 +12,7 @@ import (
 
 	"github.com/calimero-network/mero-tee/internal/config"
 	"github.com/calimero-network/mero-tee/internal/fault"
+	"github.com/calimero-network/mero-tee/internal/lane/lanetest"
 	"github.com/calimero-network/mero-tee/internal/nodeimage"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
@@ -39,23 +40,23 @@ func refused(t *testing.T, p *process, dist string, code fault.Code, message str
 	require.Contains(t, p.log.String(), "[FAIL] node:version: ")
 	require.Error(t, p.run.PerformTarget(t.Context(), "node:build", ""), "the ledger lets nothing past a guard that failed")
 	requireUnpublished(t, p, dist)
-	require.Empty(t, contents(t, staged(dist, p.release.Tag)))
+	require.Empty(t, lanetest.Contents(t, lanetest.Staged(dist, p.release.Tag)))
 }
 
 func requireUnpublished(t *testing.T, p *process, dist string) {
 	t.Helper()
 	require.Zero(t, p.writes.Load())
-	require.NoDirExists(t, onGitHub(dist, p.release.Tag))
+	require.NoDirExists(t, lanetest.OnGitHub(dist, p.release.Tag))
 }
 
 // "Tag equals MERO_TEE_VERSION."
 func TestVersionDisagrees(t *testing.T) {
 	t.Parallel()
 	s := world(t)
-	for name, version := range map[string]string{"another": "0.2.0", "of the candidate": "0.1.0-rc.1", "with a v": "v0.1.0", "not set": ""} {
+	for name, version := range lanetest.WrongVersions() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			dist := from(t, s.seeded)
+			dist := lanetest.From(t, s.seeded)
 			p := opened(t, s.root, dist, stable, configured(func(c *config.Config) { c.TEEVersion = version }))
 			refused(t, p, dist, fault.Verification, "guard 2: version sync")
 		})
@@ -65,7 +66,7 @@ func TestVersionDisagrees(t *testing.T) {
 func TestCounterpartIsNotReleased(t *testing.T) {
 	t.Parallel()
 	s := world(t)
-	dist := from(t, s.seeded)
+	dist := lanetest.From(t, s.seeded)
 	p := opened(t, s.root, dist, stable)
 	p.world.Env.Config.KMSVersion = "9.9.9" // only now: the rehearsal would release it
 	refused(t, p, dist, fault.Verification, "mero-kms-v9.9.9 is not released")
@@ -74,7 +75,7 @@ func TestCounterpartIsNotReleased(t *testing.T) {
 func TestCounterpartIsNotNamed(t *testing.T) {
 	t.Parallel()
 	s := world(t)
-	dist := from(t, s.seeded)
+	dist := lanetest.From(t, s.seeded)
 	p := opened(t, s.root, dist, stable)
 	p.world.Env.Config.KMSVersion = ""
 	refused(t, p, dist, fault.Usage, "MERO_KMS_VERSION does not name the counterpart")
@@ -84,27 +85,14 @@ func TestCounterpartIsNotNamed(t *testing.T) {
 func TestCounterpartIsForged(t *testing.T) {
 	t.Parallel()
 	s := world(t)
-	for name, tc := range map[string]struct {
-		forge func(path string) error
-		code  fault.Code
-	}{
-		"a byte changed": {func(path string) error {
-			data, err := os.ReadFile(path)
-			if err != nil {
-				return err
-			}
-			data[len(data)/2] ^= 1
-			return os.WriteFile(path, data, 0o600)
-		}, fault.Verification},
-		"no signature": {func(path string) error { return os.Remove(path + release.BundleSuffix) }, fault.MissingAsset},
-	} {
+	for name, tc := range lanetest.Forgeries() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			dist := from(t, s.seeded)
+			dist := lanetest.From(t, s.seeded)
 			p := opened(t, s.root, dist, stable)
-			require.NoError(t, tc.forge(filepath.Join(onGitHub(dist, counterpart), release.PolicyAsset(release.Debug))))
+			require.NoError(t, tc.Forge(filepath.Join(lanetest.OnGitHub(dist, counterpart), release.PolicyAsset(release.Debug))))
 			err := p.perform(t.Context(), "node:promote")
-			require.Equal(t, tc.code, fault.CodeOf(err), "%v", err)
+			require.Equal(t, tc.Code, fault.CodeOf(err), "%v", err)
 			require.ErrorContains(t, err, "mero-kms-v0.0.9 does not pass its audit")
 			requireUnpublished(t, p, dist)
 		})
@@ -115,8 +103,8 @@ func TestPairIsNotDeclared(t *testing.T) {
 	t.Parallel()
 	s := world(t)
 	own := filepath.Join(t.TempDir(), "catalog.json")
-	require.NoError(t, os.WriteFile(own, []byte("{\n  \"schema_version\": \"1\",\n  \"entries\": []\n}\n"), 0o600))
-	dist := from(t, s.seeded)
+	require.NoError(t, os.WriteFile(own, []byte(lanetest.EmptyCatalog), 0o600))
+	dist := lanetest.From(t, s.seeded)
 	p := opened(t, s.root, dist, stable, configured(func(c *config.Config) { c.CatalogPath = own }))
 	refused(t, p, dist, fault.Verification, "the pair is not in the compatibility catalog")
 }
@@ -125,7 +113,7 @@ func TestPairIsNotDeclared(t *testing.T) {
 func TestPolicyNamesANodeReleaseThatDoesNotExist(t *testing.T) {
 	t.Parallel()
 	s := world(t)
-	dist := from(t, s.seeded)
+	dist := lanetest.From(t, s.seeded)
 	forget(t, dist, "mero-tee-v0.0.9")
 	p := opened(t, s.root, dist, stable)
 	refused(t, p, dist, fault.Verification, "names a node release that does not exist")
@@ -161,9 +149,8 @@ func forget(t *testing.T, dist, tag string) {
 func TestAllowedInWorkflow(t *testing.T) {
 	t.Parallel()
 	s := world(t)
-	root, dist := filepath.Join(t.TempDir(), "repository"), from(t, s.seeded)
-	require.NoError(t, repository(root))
-	workflow := "on: push\nenv:\n  ALLOWED_MRTD: aa\njobs:\n  a:\n    runs-on: ubuntu-24.04\n    steps:\n      - run: make\n"
-	require.NoError(t, os.WriteFile(filepath.Join(root, ".github/workflows/other.yaml"), []byte(workflow), 0o600))
+	root, dist := filepath.Join(t.TempDir(), "repository"), lanetest.From(t, s.seeded)
+	require.NoError(t, lanetest.Repository("../..", root))
+	require.NoError(t, os.WriteFile(filepath.Join(root, ".github/workflows/other.yaml"), []byte(lanetest.AllowedWorkflow), 0o600))
 	refused(t, opened(t, root, dist, stable), dist, fault.Verification, "ALLOWED_* variable")
 }

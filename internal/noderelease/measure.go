@@ -2,13 +2,11 @@ package noderelease
 
 import (
 	"context"
-	"path/filepath"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/calimero-network/mero-tee/internal/agent"
-	"github.com/calimero-network/mero-tee/internal/atomicfile"
 	"github.com/calimero-network/mero-tee/internal/boot"
 	"github.com/calimero-network/mero-tee/internal/ita"
 	"github.com/calimero-network/mero-tee/internal/measurement"
@@ -29,7 +27,7 @@ func (r *Release) measurer(p release.Profile) pipeline.Step {
 
 // measure boots the image, verifies what each boot says, and keeps the evidence.
 func (r *Release) measure(ctx context.Context, w *pipeline.Work, p release.Profile) error {
-	record, err := r.record(p)
+	record, _, err := r.record(p)
 	if err != nil {
 		return err
 	}
@@ -105,12 +103,12 @@ func (r *Release) writeEvidence(p release.Profile, e *boot.Evidence) error {
 	if err != nil {
 		return err
 	}
-	return atomicfile.Write(filepath.Join(r.Assets(), release.EvidenceAsset(p)), data, 0o644)
+	return r.WriteAsset(release.EvidenceAsset(p), data)
 }
 
 // mrtds writes published-mrtds.json from the evidence, which it verifies once more.
 func (r *Release) mrtds(ctx context.Context, _ *pipeline.Work) error {
-	v, err := tdx.NewVerifier(tdx.Config{Root: r.Env.TDXRoot, Collateral: tdx.NewCollateral(r.Env.Client()), Now: time.Now})
+	v, err := r.Env.Verifier()
 	if err != nil {
 		return err
 	}
@@ -125,5 +123,5 @@ func (r *Release) mrtds(ctx context.Context, _ *pipeline.Work) error {
 	if err != nil {
 		return err
 	}
-	return atomicfile.Write(filepath.Join(r.Assets(), release.MeasurementsAsset), data, 0o644)
+	return r.WriteAsset(release.MeasurementsAsset, data)
 }

@@ -48,9 +48,9 @@ func (r *Release) Graph() pipeline.Graph {
 		r.eachProfile("node:measure", "booting TDX VMs and verifying their quotes", r.measurer),
 		pipeline.Graph{
 			// 4. Publish MRTDs: published-mrtds.json, and the SBOM.
-			{Name: "node:mrtds", Title: "writing the measurements", Needs: steps("node:measure"),
+			{Name: "node:mrtds", Title: "writing the measurements", Needs: perProfile("node:measure"),
 				Outputs: r.AssetFiles(release.MeasurementsAsset), Do: r.mrtds},
-			{Name: "node:sbom", Title: "listing what is in the images", Needs: steps("node:build"),
+			{Name: "node:sbom", Title: "listing what is in the images", Needs: perProfile("node:build"),
 				Outputs: r.AssetFiles(release.SBOMAsset), Do: r.sbom},
 			{Name: "node:checksums", Title: "writing the checksums", Needs: []string{"node:mrtds", "node:sbom"},
 				Outputs: r.AssetFiles(release.ChecksumsAsset), Do: r.Checksums},
@@ -88,8 +88,8 @@ func (r *Release) version(ctx context.Context, w *pipeline.Work) error {
 	return nil
 }
 
-// steps are the names of a per-profile step.
-func steps(name string) []string {
+// perProfile are the names of a per-profile step.
+func perProfile(name string) []string {
 	var out []string
 	for _, p := range release.Profiles() {
 		out = append(out, pipeline.Part(name, string(p)))

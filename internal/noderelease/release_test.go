@@ -12,6 +12,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/boot"
 	"github.com/calimero-network/mero-tee/internal/checksum"
 	"github.com/calimero-network/mero-tee/internal/fault"
+	"github.com/calimero-network/mero-tee/internal/lane/lanetest"
 	"github.com/calimero-network/mero-tee/internal/measurement"
 	"github.com/calimero-network/mero-tee/internal/noderelease"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
@@ -21,59 +22,14 @@ import (
 	"github.com/calimero-network/mero-tee/internal/tdx"
 )
 
-func records(t testing.TB, dist string) []pipeline.Record {
-	t.Helper()
-	f, err := os.Open(filepath.Join(dist, stable.String(), pipeline.LedgerName))
-	require.NoError(t, err)
-	defer f.Close() //nolint:errcheck // read only
-	list, size, err := pipeline.ReadLedger(f)
-	require.NoError(t, err)
-	info, err := f.Stat()
-	require.NoError(t, err)
-	require.Equal(t, info.Size(), size, "no torn line")
-	return list
-}
-
-// requireReleased checks the final state: one release, public, the latest, with
-// the staged bytes; one pull request; every step passed exactly once.
+// requireReleased checks the final state: one release, public, with the
+// staged bytes; one pull request; every step passed exactly once.
 func requireReleased(t testing.TB, p *process, dist string) {
 	t.Helper()
 	all, err := p.github(t).Releases(t.Context())
 	require.NoError(t, err)
-	tags := map[string]int{}
-	for _, r := range all {
-		require.False(t, r.Draft, r.TagName)
-		require.False(t, r.Prerelease, r.TagName)
-		tags[r.TagName]++
-		require.Equal(t, 1, tags[r.TagName], r.TagName)
-	}
-	require.Contains(t, tags, stable.String())
+	lanetest.RequireReleased(t, dist, stable, p.run.Graph, all)
 	require.Equal(t, []string{"Compatibility of mero-tee-v0.1.0 with mero-kms-v0.0.9"}, p.pulls(t))
-	requirePublished(t, dist)
-	for _, step := range p.run.Graph {
-		require.Equal(t, 1, passes(records(t, dist), step.Name), "%s passed once", step.Name)
-	}
-}
-
-// requirePublished compares what GitHub holds with what is staged.
-func requirePublished(t testing.TB, dist string) {
-	t.Helper()
-	want, got := contents(t, staged(dist, stable)), contents(t, onGitHub(dist, stable))
-	require.ElementsMatch(t, release.Node.ExpectedAssets(), slices.Collect(maps.Keys(got)))
-	require.Equal(t, want, got)
-	incoming, err := os.ReadDir(filepath.Join(dist, "rehearsal", "github", "incoming"))
-	require.NoError(t, err)
-	require.Empty(t, incoming, "no half upload is left over")
-}
-
-func passes(list []pipeline.Record, step string) int {
-	n := 0
-	for _, r := range list {
-		if r.Step == step && r.Event == pipeline.Passed {
-			n++
-		}
-	}
-	return n
 }
 
 func TestGraph(t *testing.T) {
@@ -90,13 +46,13 @@ func TestGraph(t *testing.T) {
 func TestWholeRelease(t *testing.T) {
 	t.Parallel()
 	s := world(t)
-	dist := from(t, s.released)
+	dist := lanetest.From(t, s.released)
 	p := opened(t, s.root, dist, stable)
 	requireReleased(t, p, dist)
-	list, err := checksum.Parse([]byte(contents(t, staged(dist, stable))[release.ChecksumsAsset]))
+	list, err := checksum.Parse([]byte(lanetest.Contents(t, lanetest.Staged(dist, stable))[release.ChecksumsAsset]))
 	require.NoError(t, err)
 	require.NoError(t, checksum.Covers(list, release.Node.Assets()))
-	require.NoError(t, checksum.Verify(staged(dist, stable), list))
+	require.NoError(t, checksum.Verify(lanetest.Staged(dist, stable), list))
 	require.NotContains(t, s.log, "[FAIL]")
 	require.Contains(t, s.log, "[PASS] node:audit: boots of locked-read-only")
 	require.Contains(t, s.log, "node:measure/debug: Intel Trust Authority agrees")
@@ -111,7 +67,7 @@ func TestWholeRelease(t *testing.T) {
 func TestPoliciesStay(t *testing.T) {
 	t.Parallel()
 	s := world(t)
-	p := opened(t, s.root, from(t, s.released), stable)
+	p := opened(t, s.root, lanetest.From(t, s.released), stable)
 	working, err := propose.Load(t.Context(), p.github(t), propose.Base)
 	require.NoError(t, err)
 	for _, profile := range release.Profiles() {
@@ -127,7 +83,7 @@ func TestPoliciesStay(t *testing.T) {
 func TestMeasurementsComeFromTheEvidence(t *testing.T) {
 	t.Parallel()
 	s := world(t)
-	files := contents(t, onGitHub(s.released, stable))
+	files := lanetest.Contents(t, lanetest.OnGitHub(s.released, stable))
 	published, err := measurement.Decode([]byte(files[release.MeasurementsAsset]))
 	require.NoError(t, err)
 	seen := map[tdx.Register]bool{}
@@ -154,12 +110,12 @@ func TestMeasurementsComeFromTheEvidence(t *testing.T) {
 func TestRunAgainDoesNothing(t *testing.T) {
 	t.Parallel()
 	s := world(t)
-	dist := from(t, s.released)
-	before := records(t, dist)
+	dist := lanetest.From(t, s.released)
+	before := lanetest.Records(t, dist, stable)
 	p := opened(t, s.root, dist, stable)
 	require.NoError(t, p.perform(t.Context(), "node:promote"))
 	require.Zero(t, p.writes.Load(), "nothing is written to GitHub")
-	require.Equal(t, before, records(t, dist), "nothing is added to the ledger")
+	require.Equal(t, before, lanetest.Records(t, dist, stable), "nothing is added to the ledger")
 	for _, step := range p.run.Graph {
 		require.Contains(t, p.log.String(), step.Name+": already done, nothing to do")
 	}
@@ -172,14 +128,14 @@ func TestRunAgainDoesNothing(t *testing.T) {
 func TestMadeAgainFromNothing(t *testing.T) {
 	t.Parallel()
 	s := world(t)
-	root, dist := filepath.Join(t.TempDir(), "elsewhere"), from(t, s.released)
-	require.NoError(t, repository(root))
-	public := contents(t, onGitHub(dist, stable))
+	root, dist := filepath.Join(t.TempDir(), "elsewhere"), lanetest.From(t, s.released)
+	require.NoError(t, lanetest.Repository("../..", root))
+	public := lanetest.Contents(t, lanetest.OnGitHub(dist, stable))
 	require.NoError(t, os.RemoveAll(filepath.Join(dist, stable.String())))
 	p := opened(t, root, dist, stable)
 	require.NoError(t, p.perform(t.Context(), "node:audit"), "%s", p.log)
 	require.Zero(t, p.writes.Load(), "published bytes win: nothing is uploaded")
-	require.Equal(t, public, contents(t, staged(dist, stable)))
+	require.Equal(t, public, lanetest.Contents(t, lanetest.Staged(dist, stable)))
 	for _, profile := range release.Profiles() {
 		name := node.Image{Version: stable.Version, Profile: profile}.Name()
 		require.Contains(t, p.log.String(), name+" is there already")
@@ -191,20 +147,20 @@ func TestMadeAgainFromNothing(t *testing.T) {
 func TestEvidenceOfAnotherImageIsNotAdopted(t *testing.T) {
 	t.Parallel()
 	s := world(t)
-	dist := from(t, s.signed)
+	dist := lanetest.From(t, s.signed)
 	p := opened(t, s.root, dist, stable)
 	asset := release.EvidenceAsset(release.Debug)
-	var evidence boot.Evidence
-	decoded, err := boot.DecodeEvidence([]byte(contents(t, staged(dist, stable))[asset]))
+	var changed boot.Evidence
+	decoded, err := boot.DecodeEvidence([]byte(lanetest.Contents(t, lanetest.Staged(dist, stable))[asset]))
 	require.NoError(t, err)
-	evidence = *decoded
-	evidence.Image = "mero-tee-debug-0-1-0-00000000"
-	data, err := evidence.Encode()
+	changed = *decoded
+	changed.Image = "mero-tee-debug-0-1-0-00000000"
+	data, err := changed.Encode()
 	require.NoError(t, err)
 	forged := filepath.Join(t.TempDir(), asset)
 	require.NoError(t, os.WriteFile(forged, data, 0o600))
-	upload(t, p, forged)
-	require.NoError(t, os.Remove(filepath.Join(staged(dist, stable), asset)))
+	lanetest.Upload(t, p.github(t), stable, p.release.Checkout.Commit, forged)
+	require.NoError(t, os.Remove(filepath.Join(lanetest.Staged(dist, stable), asset)))
 	require.NoError(t, p.run.PerformTarget(t.Context(), "node:measure", string(release.Debug)), "%s", p.log)
 	require.Contains(t, p.log.String(), "node:measure/debug: 2 boots agree")
 	require.NotContains(t, p.log.String(), "was measured before")
@@ -214,7 +170,7 @@ func TestEvidenceOfAnotherImageIsNotAdopted(t *testing.T) {
 func TestSourcesChangedAfterPublishing(t *testing.T) {
 	t.Parallel()
 	s := world(t)
-	dist := from(t, s.released)
+	dist := lanetest.From(t, s.released)
 	changed := func(p *process) error { // as content ids do when a role changes
 		p.world.Env.Images = node.Images{Version: release.Version{Minor: 7}, Dir: t.TempDir()}
 		return nil
@@ -224,7 +180,7 @@ func TestSourcesChangedAfterPublishing(t *testing.T) {
 	require.Equal(t, fault.General, fault.CodeOf(err))
 	require.ErrorContains(t, err, "mero-tee-v0.1.0 is published, and content has changed since")
 	require.Zero(t, p.writes.Load())
-	require.Equal(t, contents(t, onGitHub(s.released, stable)), contents(t, onGitHub(dist, stable)))
+	require.Equal(t, lanetest.Contents(t, lanetest.OnGitHub(s.released, stable)), lanetest.Contents(t, lanetest.OnGitHub(dist, stable)))
 }
 
 // Law 2, of a single target: "refuses, naming the missing step".
@@ -241,7 +197,7 @@ func TestSingleStepNamesWhatIsMissing(t *testing.T) {
 	} {
 		t.Run(target, func(t *testing.T) {
 			t.Parallel()
-			p := opened(t, s.root, from(t, tc.stage), stable)
+			p := opened(t, s.root, lanetest.From(t, tc.stage), stable)
 			p.run.Only = target
 			err := p.run.PerformTarget(t.Context(), target, "")
 			var blocked *pipeline.BlockedError
@@ -256,14 +212,14 @@ func TestSingleStepNamesWhatIsMissing(t *testing.T) {
 func TestOneProfile(t *testing.T) {
 	t.Parallel()
 	s := world(t)
-	dist := from(t, s.seeded)
+	dist := lanetest.From(t, s.seeded)
 	p := opened(t, s.root, dist, stable)
 	require.NoError(t, p.run.Perform(t.Context(), "node:version"))
 	for _, target := range []string{"node:build", "node:measure"} {
 		require.NoError(t, p.run.PerformTarget(t.Context(), target, string(release.Debug)), "%s", p.log)
 	}
 	require.ElementsMatch(t, []string{release.RecordAsset(release.Debug), release.EvidenceAsset(release.Debug)},
-		slices.Collect(maps.Keys(contents(t, staged(dist, stable)))))
+		slices.Collect(maps.Keys(lanetest.Contents(t, lanetest.Staged(dist, stable)))))
 	err := p.run.Perform(t.Context(), "node:mrtds")
 	var blocked *pipeline.BlockedError
 	require.ErrorAs(t, err, &blocked)

@@ -2,6 +2,7 @@ package noderelease
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -10,27 +11,21 @@ import (
 	"strings"
 
 	"github.com/calimero-network/mero-tee/internal/atomicfile"
-	"github.com/calimero-network/mero-tee/internal/checksum"
 	"github.com/calimero-network/mero-tee/internal/fault"
 	"github.com/calimero-network/mero-tee/internal/measurement"
 	"github.com/calimero-network/mero-tee/internal/nodeimage"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/sbom"
-	"github.com/calimero-network/mero-tee/internal/tool"
 )
 
 // sbom lets syft read what each record lists: the packages, as a package
 // database of Debian, and the programs themselves.
 func (r *Release) sbom(ctx context.Context, w *pipeline.Work) error {
-	syft, err := tool.Build(ctx, sbom.Program(r.Env.Root), func(line string) { w.Noticef("%s", line) })
-	if err != nil {
-		return err
-	}
-	o := sbom.Options{Syft: syft, Name: string(release.Node), Version: r.Tag.Version.String(), Epoch: r.Checkout.Time}
+	var sources []sbom.Source
 	records := map[[32]byte]*nodeimage.Record{}
 	for _, p := range release.Profiles() {
-		record, digest, err := r.recordOf(p)
+		record, digest, err := r.record(p)
 		if err != nil {
 			return err
 		}
@@ -39,27 +34,23 @@ func (r *Release) sbom(ctx context.Context, w *pipeline.Work) error {
 			return err
 		}
 		records[digest] = record
-		o.Sources = append(o.Sources, sbom.Folder(dir, string(p), digest))
+		sources = append(sources, sbom.Folder(dir, string(p), digest))
 	}
-	data, err := sbom.Generate(ctx, o)
+	return r.WriteSBOM(ctx, w, string(release.Node), sources, func(data []byte) error { return listsAll(data, records) })
+}
+
+// listsAll wants the packages of each record, by the record's digest.
+func listsAll(data []byte, records map[[32]byte]*nodeimage.Record) error {
+	listed, err := sbom.Read(data)
 	if err != nil {
 		return err
 	}
 	for digest, record := range records {
-		if err := sbom.CheckPackages(data, digest, record.PackageVersions()); err != nil {
+		if err := listed.Check(digest, record.PackageVersions()); err != nil {
 			return fmt.Errorf("profile %s: %w", record.Profile, err)
 		}
 	}
-	return atomicfile.Write(filepath.Join(r.Assets(), release.SBOMAsset), data, 0o644)
-}
-
-func (r *Release) recordOf(p release.Profile) (*nodeimage.Record, measurement.SHA256, error) {
-	data, err := os.ReadFile(filepath.Join(r.Assets(), release.RecordAsset(p)))
-	if err != nil {
-		return nil, measurement.SHA256{}, err
-	}
-	record, err := nodeimage.Decode(data)
-	return record, measurement.Sum(data), err
+	return nil
 }
 
 // layOut writes the record's packages and programs where syft looks for them.
@@ -92,20 +83,17 @@ func status(packages []nodeimage.Package) string {
 
 // copyProgram copies a program that must be the one in the image.
 func copyProgram(from, to string, want measurement.SHA256) error {
-	got, _, err := checksum.Digest(from)
-	if err != nil {
-		return err
-	}
-	if got != want {
-		return &fault.Error{Code: fault.Verification, Message: filepath.Base(from) + " is not the one in the image", Expected: want.String(), Got: measurement.SHA256(got).String()}
-	}
 	in, err := os.Open(from)
 	if err != nil {
 		return err
 	}
 	defer in.Close() //nolint:errcheck // read only
 	return atomicfile.Stream(to, 0o755, func(w io.Writer) error {
-		_, err := io.Copy(w, in)
+		h := sha256.New()
+		_, err := io.Copy(io.MultiWriter(w, h), in)
+		if got := measurement.SHA256(h.Sum(nil)); err == nil && got != want {
+			err = &fault.Error{Code: fault.Verification, Message: filepath.Base(from) + " is not the one in the image", Expected: want.String(), Got: got.String()}
+		}
 		return err
 	})
 }

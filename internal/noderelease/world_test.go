@@ -3,13 +3,8 @@ package noderelease_test
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
-	"io"
-	"io/fs"
-	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -22,6 +17,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/config"
 	"github.com/calimero-network/mero-tee/internal/console"
 	"github.com/calimero-network/mero-tee/internal/github"
+	"github.com/calimero-network/mero-tee/internal/lane/lanetest"
 	"github.com/calimero-network/mero-tee/internal/noderelease"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
 	"github.com/calimero-network/mero-tee/internal/rehearsal"
@@ -42,54 +38,7 @@ func TestMain(m *testing.M) {
 			os.Exit(child([]byte(order)))
 		}
 	}
-	os.Exit(withScratch(m.Run))
-}
-
-func withScratch(run func() int) int {
-	var err error
-	if scratch, err = os.MkdirTemp("", "noderelease-"); err != nil {
-		panic(err)
-	}
-	defer os.RemoveAll(scratch) //nolint:errcheck // scratch
-	return run()
-}
-
-// repository copies what a release reads of this repository and commits
-// nothing of it: a rehearsal takes a dirty tree, and so every copy has the same
-// commit, whatever else is being worked on meanwhile.
-func repository(dir string) error {
-	for _, name := range []string{"internal", "docker", "policies", "catalog", "docs", ".github", "packer", "ansible"} {
-		if err := os.CopyFS(filepath.Join(dir, name), os.DirFS(filepath.Join("../..", name))); err != nil {
-			return err
-		}
-	}
-	for _, name := range []string{"go.mod", "go.sum"} {
-		data, err := os.ReadFile(filepath.Join("../..", name))
-		if err != nil {
-			return err
-		}
-		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
-			return err
-		}
-	}
-	tools, err := filepath.Abs("../../tools")
-	if err != nil {
-		return err
-	}
-	return errors.Join(os.Symlink(tools, filepath.Join(dir, "tools")), git(dir, "init", "-q", "-b", "main"),
-		git(dir, "commit", "-q", "--allow-empty", "-m", "The beginning"))
-}
-
-func git(dir string, args ...string) error {
-	cmd := exec.Command("git", append([]string{"-C", dir, "-c", "commit.gpgSign=false"}, args...)...)
-	cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_AUTHOR_NAME=Ann", "GIT_AUTHOR_EMAIL=ann@example.org",
-		"GIT_COMMITTER_NAME=Ann", "GIT_COMMITTER_EMAIL=ann@example.org",
-		"GIT_AUTHOR_DATE=2026-11-01T12:00:00Z", "GIT_COMMITTER_DATE=2026-11-01T12:00:00Z")
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		return errors.Join(err, errors.New(string(out)))
-	}
-	return nil
+	os.Exit(lanetest.WithScratch("noderelease", &scratch, m.Run))
 }
 
 // stages are copies of one release's folder, each made when it had come so far.
@@ -108,30 +57,27 @@ type stages struct {
 // once releases stable a single time for all tests of the binary.
 var once = sync.OnceValues(func() (*stages, error) {
 	s := &stages{root: filepath.Join(scratch, "repository")}
-	if err := repository(s.root); err != nil {
+	if err := lanetest.Repository("../..", s.root); err != nil {
 		return nil, err
 	}
-	live := filepath.Join(scratch, "live")
-	for _, to := range []struct {
-		last string
-		copy *string
-	}{{"", &s.seeded}, {"node:build", &s.built}, {"node:measure", &s.measured}, {"node:sign", &s.signed}, {"node:audit", &s.audited},
-		{"node:e2e", &s.tested}, {"node:promote", &s.released}} {
-		p, err := begin(context.Background(), s.root, live, stable)
+	var err error
+	s.log, err = lanetest.Release(scratch, []lanetest.Stage{
+		{Last: "", Copy: &s.seeded},
+		{Last: "node:build", Copy: &s.built},
+		{Last: "node:measure", Copy: &s.measured},
+		{Last: "node:sign", Copy: &s.signed},
+		{Last: "node:audit", Copy: &s.audited},
+		{Last: "node:e2e", Copy: &s.tested},
+		{Last: "node:promote", Copy: &s.released},
+	}, func(dist, last string) (string, error) {
+		p, err := begin(context.Background(), s.root, dist, stable)
 		if err != nil {
-			return nil, err
+			return "", err
 		}
-		err = errors.Join(p.perform(context.Background(), to.last), p.Close())
-		s.log += p.log.String()
-		if err != nil {
-			return nil, errors.Join(err, errors.New(s.log))
-		}
-		*to.copy = filepath.Join(scratch, "after "+strings.ReplaceAll(to.last, ":", "-"))
-		if err := clone(live, *to.copy); err != nil {
-			return nil, err
-		}
-	}
-	return s, nil
+		err = errors.Join(p.perform(context.Background(), last), p.Close())
+		return p.log.String(), err
+	})
+	return s, err
 })
 
 func world(t testing.TB) *stages {
@@ -139,39 +85,6 @@ func world(t testing.TB) *stages {
 	s, err := once()
 	require.NoError(t, err)
 	return s
-}
-
-// from is a copy of one stage that the test may change.
-func from(t testing.TB, stage string) string {
-	t.Helper()
-	dist := filepath.Join(t.TempDir(), "dist")
-	require.NoError(t, clone(stage, dist))
-	return dist
-}
-
-// clone copies a folder. Blobs of images, which are never written to again, are linked.
-func clone(from, to string) error {
-	return filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		rel, err := filepath.Rel(from, path)
-		if err != nil {
-			return err
-		}
-		target := filepath.Join(to, rel)
-		switch {
-		case d.IsDir():
-			return os.MkdirAll(target, 0o755)
-		case strings.Contains(rel, "/blobs/") || strings.Contains(rel, "/context/"):
-			return os.Link(path, target)
-		}
-		data, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		return os.WriteFile(target, data, 0o600)
-	})
 }
 
 // process is what one command holds: the world, the release and its run.
@@ -216,7 +129,7 @@ func (p *process) begin(ctx context.Context, root, dist string, tag release.Tag,
 		return err
 	}
 	p.closers = append(p.closers, p.world.Close)
-	p.world.Env.Transport = &counting{next: p.world.Env.Transport, writes: &p.writes}
+	p.world.Env.Transport = &lanetest.Counting{Next: p.world.Env.Transport, Writes: &p.writes}
 	for _, f := range options {
 		if err := f(p); err != nil {
 			return errors.Join(err, p.Close())
@@ -273,65 +186,10 @@ func (p *process) Close() error {
 	return errors.Join(errs...)
 }
 
-func (p *process) github(t testing.TB) *github.Client {
-	t.Helper()
-	c, err := github.New(github.Options{Repository: config.DefaultRepository, Token: p.world.Env.GitHubToken.Reveal(), Transport: p.world.Env.Transport})
-	require.NoError(t, err)
-	return c
-}
+func (p *process) github(t testing.TB) *github.Client { return lanetest.GitHub(t, p.world.Env) }
 
 // pulls lists the pull requests of the release.
 func (p *process) pulls(t testing.TB) []string {
-	t.Helper()
-	resp, err := p.world.Env.Client().Get("https://api.github.com/repos/" + config.DefaultRepository + "/pulls?state=all")
-	require.NoError(t, err)
-	defer resp.Body.Close() //nolint:errcheck // test
-	require.Equal(t, http.StatusOK, resp.StatusCode)
-	data, err := io.ReadAll(resp.Body)
-	require.NoError(t, err)
-	var list []struct{ Title string }
-	require.NoError(t, json.Unmarshal(data, &list))
-	var titles []string
-	for _, pr := range list {
-		if strings.HasPrefix(pr.Title, "Compatibility of "+p.release.Tag.String()) {
-			titles = append(titles, pr.Title)
-		}
-	}
-	return titles
-}
-
-// counting counts the requests to GitHub that change something.
-type counting struct {
-	next   http.RoundTripper
-	writes *atomic.Int64
-}
-
-func (c *counting) RoundTrip(r *http.Request) (*http.Response, error) {
-	if host := r.URL.Hostname(); changes(r) && (host == "api.github.com" || host == "uploads.github.com") {
-		c.writes.Add(1)
-	}
-	return c.next.RoundTrip(r)
-}
-
-func changes(r *http.Request) bool { return r.Method != http.MethodGet && r.Method != http.MethodHead }
-
-// contents reads the files of a folder, by name.
-func contents(t testing.TB, dir string) map[string]string {
-	t.Helper()
-	entries, err := os.ReadDir(dir)
-	require.NoError(t, err)
-	out := map[string]string{}
-	for _, e := range entries {
-		data, err := os.ReadFile(filepath.Join(dir, e.Name()))
-		require.NoError(t, err)
-		out[e.Name()] = string(data)
-	}
-	return out
-}
-
-func staged(dist string, tag release.Tag) string { return filepath.Join(dist, tag.String(), "assets") }
-
-// onGitHub is where the local GitHub keeps the assets of a release.
-func onGitHub(dist string, tag release.Tag) string {
-	return filepath.Join(dist, "rehearsal", "github", "releases", tag.String())
+	others := func(title string) bool { return !strings.HasPrefix(title, "Compatibility of "+p.release.Tag.String()) }
+	return slices.DeleteFunc(lanetest.Pulls(t, p.world.Env), others)
 }

@@ -10,6 +10,7 @@ package notes
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/calimero-network/mero-tee/internal/git"
@@ -142,15 +143,11 @@ func images(in Input) string {
 // A stable release looks back to the last stable one, so that nothing that only
 // candidates announced is left out.
 func Previous(tag release.Tag, tags []string) *release.Tag {
-	var best *release.Tag
-	for _, name := range tags {
-		t, err := release.ParseTag(name)
-		if err != nil || t.Family != tag.Family || t.Version.Compare(tag.Version) >= 0 || tag.Stable() && !t.Stable() {
-			continue
-		}
-		if best == nil || t.Version.Compare(best.Version) > 0 {
-			best = &t
-		}
+	before := release.Highest(tag.Family, slices.Values(tags), func(v release.Version) bool {
+		return v.Compare(tag.Version) < 0 && !(tag.Stable() && v.IsCandidate())
+	})
+	if before.IsZero() {
+		return nil
 	}
-	return best
+	return &before
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/calimero-network/mero-tee/internal/canonical"
+	"github.com/calimero-network/mero-tee/internal/checksum"
 	"github.com/calimero-network/mero-tee/internal/fault"
 	"github.com/calimero-network/mero-tee/internal/measurement"
 	"github.com/calimero-network/mero-tee/internal/nodeimage"
@@ -67,7 +68,7 @@ type Companion struct {
 
 // check says whether the file is the program.
 func (c Companion) check(path string) error {
-	sum, err := digestFile(path)
+	sum, _, err := checksum.Digest(path)
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/calimero-network/mero-tee/internal/checksum"
 	"github.com/calimero-network/mero-tee/internal/measurement"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
@@ -68,8 +69,8 @@ func (i Inputs) files(p *Profile) ([]string, error) {
 	return slices.Compact(files), nil
 }
 
-// agentSources lie in the role that installs the agent; the agent's digest stands for them.
-const agentSources = "ansible/roles/agent/files/mero-agent"
+// AgentSources lie in the role that installs the agent; the agent's digest stands for them.
+const AgentSources = "ansible/roles/agent/files/mero-agent"
 
 func roleFiles(root, role string) (files []string, err error) {
 	top := filepath.Join(root, "ansible", "roles", role)
@@ -82,7 +83,7 @@ func roleFiles(root, role string) (files []string, err error) {
 			return err
 		}
 		switch name = filepath.ToSlash(name); {
-		case name == agentSources:
+		case name == AgentSources:
 			return fs.SkipDir
 		case !d.IsDir():
 			files = append(files, name)
@@ -106,7 +107,7 @@ func hashInto(h io.Writer, root, name string) error {
 		}
 		return err
 	}
-	sum, err := digestFile(path)
+	sum, _, err := checksum.Digest(path)
 	if err == nil {
 		_, err = fmt.Fprintf(h, "file %q %t %x\n", name, info.Mode()&0o111 != 0, sum)
 	}

@@ -1,6 +1,7 @@
 package packer
 
 import (
+	"encoding/hex"
 	"os"
 	"path/filepath"
 	"time"
@@ -8,7 +9,6 @@ import (
 	"github.com/calimero-network/mero-tee/internal/atomicfile"
 	"github.com/calimero-network/mero-tee/internal/canonical"
 	"github.com/calimero-network/mero-tee/internal/fault"
-	"github.com/calimero-network/mero-tee/internal/measurement"
 	"github.com/calimero-network/mero-tee/internal/nodeimage"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
@@ -25,11 +25,7 @@ type Order struct {
 	ImageFamily  string            // may be empty
 	InstanceName string            // of the build VM and its disk
 	Labels       map[string]string // of the build VM
-	Network      string            // empty means the default network
-	Subnetwork   string
-	Tags         []string // network tags that let the builder's SSH in
-	MachineType  string   // empty means the template's
-	SSHPort      int      // 0 means 22
+	SSHPort      int               // 0 means 22
 
 	Agent         Companion   // the compiled agent: Name is mero-agent
 	AgentBinary   string      // its path
@@ -52,10 +48,6 @@ type variables struct {
 	ImageLabels   map[string]string `json:"image_labels"`
 	InstanceName  string            `json:"instance_name"`
 	Labels        map[string]string `json:"labels"`
-	Network       string            `json:"network,omitempty"`
-	Subnetwork    string            `json:"subnetwork,omitempty"`
-	Tags          []string          `json:"tags,omitempty"`
-	MachineType   string            `json:"machine_type,omitempty"`
 	SSHPort       int               `json:"ssh_port,omitempty"`
 	Release       release.Version   `json:"release"`
 	Commit        string            `json:"commit"`
@@ -116,7 +108,7 @@ func (o Order) stage(programs []Companion) error {
 			from = o.AgentBinary
 		}
 		to := filepath.Join(top, filepath.FromSlash(nodeimage.Folder), c.Name)
-		if err := copyFile(from, to, 0o755); err != nil {
+		if err := copyFile(from, to); err != nil {
 			return &fault.Error{Code: fault.MissingAsset, Message: "program " + c.Name, Err: err}
 		}
 		if err := c.check(to); err != nil {
@@ -135,16 +127,13 @@ func (o Order) variables(programs []Companion) (*variables, error) {
 	}
 	listed := make([]program, len(programs))
 	for i, c := range programs {
-		listed[i] = program{c.Name, c.Version, hexOf(c.SHA256)}
+		listed[i] = program{c.Name, c.Version, hex.EncodeToString(c.SHA256[:])}
 	}
 	return &variables{Project: o.Project, Zone: o.Zone, ImageName: name, ImageFamily: o.ImageFamily,
-		ImageLabels: nodeimage.Labels(o.Profile, o.Version, o.ContentID), InstanceName: o.InstanceName, Labels: o.Labels,
-		Network: o.Network, Subnetwork: o.Subnetwork, Tags: o.Tags, MachineType: o.MachineType, SSHPort: o.SSHPort,
+		ImageLabels: nodeimage.Labels(o.Profile, o.Version, o.ContentID), InstanceName: o.InstanceName, Labels: o.Labels, SSHPort: o.SSHPort,
 		Release: o.Version, Commit: o.Commit, ContentID: o.ContentID, Programs: listed, ProgramsDir: filepath.Join(o.Output, stagedPrograms),
 		TDXRoot: o.TDXRoot, Output: o.Output, GoogleCompute: GoogleComputeVersion, AnsiblePlugin: AnsibleVersion}, nil
 }
-
-func hexOf(d measurement.SHA256) string { return d.String()[len("sha256:"):] }
 
 func writeJSON(path string, v any) error {
 	data, err := canonical.Marshal(v)

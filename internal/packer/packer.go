@@ -21,9 +21,8 @@ import (
 	"github.com/calimero-network/mero-tee/internal/tool"
 )
 
-// Versions of what node.pkr.hcl requires; Packer refuses any other.
+// Versions of the plugins that node.pkr.hcl requires; Packer refuses any other.
 const (
-	Version              = "1.9.4" // the last one under the MPL-2.0
 	GoogleComputeVersion = "1.2.5"
 	AnsibleVersion       = "1.0.3"
 	pluginVersion        = "0.1.0" // of packer/packer-plugin-nodeimage

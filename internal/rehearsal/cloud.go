@@ -37,19 +37,12 @@ func (w *World) startCloud(ctx context.Context) error {
 	w.cloud = sync.OnceValues(func() (*local.Server, error) { return w.openCloud(ctx) })
 	w.base = sync.OnceValue(func() error { return w.importBase(ctx) })
 	api := func() (http.Handler, error) { return w.cloud() }
-	tokens := func() (http.Handler, error) {
-		s, err := w.cloud()
-		if err != nil {
-			return nil, err
-		}
-		return s.OAuth(), nil
-	}
 	for _, host := range local.Hosts() {
 		if err := w.Network.HandleLazy(host, api); err != nil {
 			return err
 		}
 	}
-	return w.Network.HandleLazy("oauth2.googleapis.com", tokens)
+	return nil
 }
 
 func (w *World) openCloud(ctx context.Context) (*local.Server, error) {
@@ -96,7 +89,7 @@ func (w *World) importBase(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	base, err := machine.MakeBase(ctx, "", func(line string) { w.console.Infof("rehearsal: %s", line) })
+	base, err := machine.MakeBase(ctx, func(line string) { w.console.Infof("rehearsal: %s", line) })
 	if err != nil {
 		return err
 	}

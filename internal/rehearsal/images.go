@@ -47,9 +47,9 @@ func (i images) Build(ctx context.Context, o nodeimage.Order) (*nodeimage.Record
 }
 
 // Drift, too, looks at the base image.
-func (i images) Drift(ctx context.Context) (string, error) {
+func (i images) Drift(ctx context.Context) (nodeimage.Drift, error) {
 	if err := i.world.base(); err != nil {
-		return "", err
+		return nodeimage.Drift{}, err
 	}
 	return i.Builder.Drift(ctx)
 }

@@ -12,23 +12,30 @@ import (
 	"github.com/calimero-network/mero-tee/internal/fault"
 )
 
-// CheckPackages wants every package, "name version", among those that the
-// document says are in the image with this digest: the profiles of a release
-// do not hold the same.
-func CheckPackages(data []byte, image [32]byte, packages []string) error {
+// Packages are what a document says is in each image.
+type Packages struct{ doc *spdx.Document }
+
+// Read reads a document, once for the images of all profiles.
+func Read(data []byte) (Packages, error) {
 	doc, err := read(data)
 	if err != nil {
-		return invalid("not an SPDX 2.3 JSON document", "", err)
+		return Packages{}, invalid("not an SPDX 2.3 JSON document", "", err)
 	}
-	root := imageOf(doc, image)
+	return Packages{doc}, nil
+}
+
+// Check wants every package, "name version", among those that the document says
+// are in the image with this digest: the profiles of a release do not hold the same.
+func (p Packages) Check(image [32]byte, packages []string) error {
+	root := imageOf(p.doc, image)
 	if root == "" {
 		return invalid("it does not describe the image", hex.EncodeToString(image[:]), nil)
 	}
-	listed := contained(doc, root)
+	listed := contained(p.doc, root)
 	var missing []string
-	for _, p := range packages {
-		if !listed[p] {
-			missing = append(missing, p)
+	for _, name := range packages {
+		if !listed[name] {
+			missing = append(missing, name)
 		}
 	}
 	if len(missing) == 0 {

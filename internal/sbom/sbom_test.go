@@ -209,12 +209,14 @@ func TestFolders(t *testing.T) {
 	}
 	data := generate(t, o)
 	require.NoError(t, sbom.Check(data, binary))
-	require.NoError(t, sbom.CheckPackages(data, [32]byte{1}, []string{"curl 1.0-1", "zlib1g 1.0-1"}))
-	require.NoError(t, sbom.CheckPackages(data, [32]byte{2}, []string{"zlib1g 1.0-1"}))
+	listed, err := sbom.Read(data)
+	require.NoError(t, err)
+	require.NoError(t, listed.Check([32]byte{1}, []string{"curl 1.0-1", "zlib1g 1.0-1"}))
+	require.NoError(t, listed.Check([32]byte{2}, []string{"zlib1g 1.0-1"}))
 	for name, err := range map[string]error{
-		"a package of another profile": sbom.CheckPackages(data, [32]byte{2}, []string{"curl 1.0-1"}),
-		"another version":              sbom.CheckPackages(data, [32]byte{1}, []string{"curl 2.0-1"}),
-		"another image":                sbom.CheckPackages(data, [32]byte{3}, []string{"curl 1.0-1"}),
+		"a package of another profile": listed.Check([32]byte{2}, []string{"curl 1.0-1"}),
+		"another version":              listed.Check([32]byte{1}, []string{"curl 2.0-1"}),
+		"another image":                listed.Check([32]byte{3}, []string{"curl 1.0-1"}),
 	} {
 		require.Equal(t, fault.Verification, fault.CodeOf(err), name)
 	}

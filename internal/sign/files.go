@@ -37,7 +37,7 @@ func Files(ctx context.Context, signer SignerFunc, v *Verifier, dir string, name
 	g.SetLimit(parallel)
 	for i, name := range names {
 		g.Go(func() (err error) {
-			signed[i], err = file(gctx, first, v, filepath.Join(dir, name))
+			signed[i], err = signFile(gctx, first, v, filepath.Join(dir, name))
 			return err
 		})
 	}
@@ -55,8 +55,8 @@ func Files(ctx context.Context, signer SignerFunc, v *Verifier, dir string, name
 	return r, nil
 }
 
-// file returns whether it had to sign.
-func file(ctx context.Context, signer func() (*Signer, error), v *Verifier, path string) (bool, error) {
+// signFile returns whether it had to sign.
+func signFile(ctx context.Context, signer func() (*Signer, error), v *Verifier, path string) (bool, error) {
 	digest, err := digestOf(path)
 	if err != nil {
 		return false, err

@@ -5,6 +5,8 @@ import (
 	"io"
 	"net/http"
 	"time"
+
+	"github.com/calimero-network/mero-tee/internal/wait"
 )
 
 const (
@@ -39,7 +41,7 @@ func (p persistent) RoundTrip(r *http.Request) (*http.Response, error) {
 			return response, err
 		}
 		discard(response)
-		if err := p.wait(firstWait << (attempt - 1)); err != nil {
+		if err := wait.For(p.ctx, firstWait<<(attempt-1)); err != nil {
 			return nil, err
 		}
 	}
@@ -51,17 +53,6 @@ func worthAnother(r *http.Request, response *http.Response, err error) bool {
 		return false
 	}
 	return err != nil || response.StatusCode == http.StatusTooManyRequests || response.StatusCode >= http.StatusInternalServerError
-}
-
-func (p persistent) wait(d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-p.ctx.Done():
-		return p.ctx.Err()
-	case <-t.C:
-		return nil
-	}
 }
 
 // discard frees the connection of an answer that is not read.

@@ -23,7 +23,7 @@ func (t *Trial) side(f release.Family) string {
 	if t.lane.Tag.Family == f {
 		return t.lane.Public()
 	}
-	return filepath.Dir(t.lane.CounterpartFile(release.MeasurementsAsset))
+	return t.lane.CounterpartDir()
 }
 
 // released is the key service and the nodes that are tried. A node release
@@ -46,11 +46,7 @@ func (t *Trial) released(ctx context.Context) (*e2e.Release, error) {
 // promoteInto gives each key service of a release, whose assets are in dir, the
 // policy with this node release's measurements.
 func (t *Trial) promoteInto(ctx context.Context, r *e2e.Release, dir string) error {
-	data, err := os.ReadFile(filepath.Join(t.nodeDir(), release.MeasurementsAsset))
-	if err != nil {
-		return err
-	}
-	evidence, err := policies.EvidenceOf(data)
+	evidence, err := lane.ReadEvidence(t.nodeDir())
 	if err != nil {
 		return err
 	}

@@ -8,13 +8,8 @@
 package trial
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"io/fs"
-	"os"
-	"strings"
-	"time"
 
 	"github.com/calimero-network/mero-tee/internal/dstack"
 	"github.com/calimero-network/mero-tee/internal/e2e"
@@ -22,7 +17,6 @@ import (
 	"github.com/calimero-network/mero-tee/internal/lane"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
 	"github.com/calimero-network/mero-tee/internal/release"
-	"github.com/calimero-network/mero-tee/internal/tdx"
 )
 
 // File is the name of the trial's record in work/.
@@ -49,7 +43,9 @@ func Of(l *lane.Lane) *Trial { return &Trial{l} }
 // Do runs what the audit downloaded, not what was built. "RC: E2E may be
 // advisory": a candidate's failure is shown and recorded, and does not block.
 func (t *Trial) Do(ctx context.Context, w *pipeline.Work) error {
-	if _, err := os.Stat(t.lane.CounterpartFile(release.MeasurementsAsset)); errors.Is(err, fs.ErrNotExist) {
+	if there, err := t.lane.HasCounterpart(); err != nil {
+		return err
+	} else if !there {
 		w.Warnf("no %s release yet, so there is nothing to test with", t.lane.Tag.Family.Counterpart())
 		return lane.WriteJSON(t.lane.Work(File), record{Tag: t.lane.Tag.String(), Checks: []string{"not applicable: first release"}})
 	}
@@ -63,7 +59,7 @@ func (t *Trial) Do(ctx context.Context, w *pipeline.Work) error {
 func (t *Trial) conclude(w *pipeline.Work, report *e2e.Report) error {
 	report.Results = t.lane.Judged(report.Results)
 	report.Results.Print(w.Console)
-	if err := printMatrix(w, report.Matrix); err != nil {
+	if err := w.Lines(report.Matrix.Write); err != nil {
 		return err
 	}
 	counterpart, err := t.lane.Counterpart()
@@ -80,17 +76,6 @@ func (t *Trial) conclude(w *pipeline.Work, report *e2e.Report) error {
 		w.Warnf("E2E is advisory for a release candidate: %v", err)
 	}
 	return lane.WriteJSON(t.lane.Work(File), out)
-}
-
-func printMatrix(w *pipeline.Work, m e2e.Matrix) error {
-	var table bytes.Buffer
-	if err := m.Write(&table); err != nil {
-		return err
-	}
-	for line := range strings.Lines(table.String()) {
-		w.Infof("%s", strings.TrimRight(line, "\n"))
-	}
-	return nil
 }
 
 // try runs the trial; the policies shared for it are gone afterwards.
@@ -126,7 +111,7 @@ func (t *Trial) prepare(ctx context.Context) (*e2e.Trial, error) {
 		return nil, err
 	}
 	env := t.lane.Env
-	verifier, err := tdx.NewVerifier(tdx.Config{Root: env.TDXRoot, Collateral: tdx.NewCollateral(env.Client()), Now: time.Now})
+	verifier, err := env.Verifier()
 	if err != nil {
 		return nil, err
 	}

@@ -6,15 +6,15 @@ import (
 	"regexp"
 	"strings"
 	"text/tabwriter"
+
+	"github.com/calimero-network/mero-tee/internal/tdx"
 )
 
 // digits is how many of a register's 96 are shown unless all are asked for.
 const digits = 16
 
-var registerForm = regexp.MustCompile(`^[0-9a-f]{96}$`)
-
 func short(value string) string {
-	if registerForm.MatchString(value) {
+	if _, err := tdx.ParseRegister(value); err == nil {
 		return value[:digits] + "…"
 	}
 	return value

@@ -11,8 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
-	"path"
 	"slices"
 	"strings"
 
@@ -37,11 +35,11 @@ type subject struct {
 }
 
 func file(name string, data []byte) (check.Results, subject) {
-	s, unreadable := read(data)
-	conforms, known := schema.ValidateWorking, working
+	conforms, known, into := schema.ValidateWorking, working, any(new(policies.Working))
 	if isReleased(data) {
-		conforms, known = schema.Validate, released
+		conforms, known, into = schema.Validate, released, new(policies.Policy)
 	}
+	s, unreadable := read(data, into)
 	out := check.Results{
 		check.Of(name+": conforms to its schema", conforms(data)),
 		check.Of(name+": registers are 96 hex digits and not zero", registers(data)),
@@ -80,12 +78,8 @@ func isReleased(data []byte) bool {
 	return json.Unmarshal(data, &head) == nil && head.Version != nil
 }
 
-// read takes the file as it is, sound or not.
-func read(data []byte) (s subject, err error) {
-	var into any = new(policies.Working)
-	if isReleased(data) {
-		into = new(policies.Policy)
-	}
+// read takes the file as it is, sound or not, into a policy of its kind.
+func read(data []byte, into any) (s subject, err error) {
 	if err := canonical.Unmarshal(data, into); err != nil {
 		return s, refused("not a policy", err)
 	}
@@ -123,11 +117,8 @@ func Folder(fsys fs.FS) check.Results {
 const assetPrefix = "attestation-policy-"
 
 func strangers(names []string) check.Result {
-	known := []string{policies.SchemaFile, policies.WorkingSchemaFile}
-	for _, p := range release.Profiles() {
-		known = append(known, policies.File(p))
-	}
-	unknown := slices.DeleteFunc(slices.Clone(names), func(n string) bool { return slices.Contains(known, path.Base(n)) })
+	known := policies.Files()
+	unknown := slices.DeleteFunc(slices.Clone(names), func(n string) bool { return slices.Contains(known, n) })
 	const name = "folder holds one policy per profile and nothing unknown"
 	if len(unknown) > 0 {
 		return check.Fail(name, fault.Verification, "unknown files", strings.Join(known, ", "), strings.Join(unknown, ", "))
@@ -160,18 +151,19 @@ func folder(fsys fs.FS, name func(release.Profile) string, set func(map[release.
 
 func workingSet(all map[release.Profile]subject) error {
 	set := map[release.Profile]*policies.Working{}
-	for p, s := range all {
-		if s.working == nil || s.working.Profile != p {
+	for _, p := range release.Profiles() {
+		w := all[p].working
+		if w == nil || w.Profile != p {
 			return misplaced(p)
 		}
-		set[p] = s.working
+		set[p] = w
 	}
 	return policies.CheckWorkingSet(set)
 }
 
 func releasedSet(all map[release.Profile]subject) error {
 	set := map[release.Profile]*policies.Policy{}
-	for _, p := range slices.Sorted(maps.Keys(all)) {
+	for _, p := range release.Profiles() {
 		if all[p].released == nil {
 			return misplaced(p)
 		}

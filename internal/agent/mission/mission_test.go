@@ -232,7 +232,7 @@ func TestTheLargestReportLeavesTheVM(t *testing.T) {
 	r.EventLog = append(r.EventLog, noise(32<<10)...) // a real machine's log is longer
 	data, err := r.Encode()
 	require.NoError(t, err)
-	_, err = guestattr.Encode(agent.ReportName, data)
+	_, err = guestattr.Encode(guestattr.ReportName, data)
 	require.NoError(t, err)
 }
 

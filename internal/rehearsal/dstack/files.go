@@ -8,10 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path"
-	"path/filepath"
-	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/calimero-network/mero-tee/internal/image"
@@ -71,38 +68,3 @@ func serveAgent(root *os.Root, name string, h http.Handler) (io.Closer, error) {
 type closer func() error
 
 func (c closer) Close() error { return c() }
-
-// newRunDir makes a folder that carries this process's id and removes those
-// whose process is gone: what kill -9 left.
-func newRunDir(state string) (string, error) {
-	old, err := filepath.Glob(filepath.Join(state, "run-*-*"))
-	if err != nil {
-		return "", err
-	}
-	for _, dir := range old {
-		if !alive(filepath.Base(dir)) {
-			if err := os.RemoveAll(dir); err != nil {
-				return "", err
-			}
-		}
-	}
-	dir, err := os.MkdirTemp(state, fmt.Sprintf("run-%d-*", os.Getpid()))
-	if err != nil {
-		return "", err
-	}
-	return dir, os.Chmod(dir, 0o755) //nolint:gosec // the application's user reads its files through it
-}
-
-// alive says whether the process that a run folder is named after exists.
-func alive(dir string) bool {
-	pid, err := strconv.Atoi(strings.Split(dir, "-")[1])
-	if err != nil || pid <= 0 {
-		return false
-	}
-	p, err := os.FindProcess(pid)
-	if err != nil {
-		return false
-	}
-	err = p.Signal(syscall.Signal(0))
-	return err == nil || errors.Is(err, os.ErrPermission)
-}

@@ -4,7 +4,6 @@ package dstack_test
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -16,9 +15,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
 
 	"github.com/calimero-network/mero-tee/internal/rehearsal/dstack"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/pidfd"
 )
 
 // stateVariable makes TestProviderProcess the program that other tests run.
@@ -114,17 +113,16 @@ func TestNothingSurvivesKill(t *testing.T) {
 	cmd, _ := providerProcess(t, state, func(*exec.Cmd) {})
 	apps := children(t, cmd.Process.Pid)
 	require.Len(t, apps, 1)
-	watch, err := unix.PidfdOpen(apps[0], 0)
+	watch, err := pidfd.Open(apps[0])
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = unix.Close(watch) })
+	t.Cleanup(func() { _ = watch.Close() })
 	left, err := filepath.Glob(filepath.Join(state, "run-*"))
 	require.NoError(t, err)
 	require.Len(t, left, 1)
 
 	require.NoError(t, cmd.Process.Kill())
 	_ = cmd.Wait()
-	ended := []unix.PollFd{{Fd: int32(watch), Events: unix.POLLIN}}
-	require.Equal(t, 1, pollUntil(t, ended), "the application ends")
+	require.NoError(t, watch.Wait(30*time.Second), "the application ends")
 
 	p, err := dstack.New(dstack.Options{State: state})
 	require.NoError(t, err)
@@ -133,17 +131,6 @@ func TestNothingSurvivesKill(t *testing.T) {
 	left, err = filepath.Glob(filepath.Join(state, "run-*"))
 	require.NoError(t, err)
 	require.Empty(t, left)
-}
-
-func pollUntil(t *testing.T, fds []unix.PollFd) int {
-	t.Helper()
-	for {
-		n, err := unix.Poll(fds, int((30 * time.Second).Milliseconds()))
-		if !errors.Is(err, unix.EINTR) {
-			require.NoError(t, err)
-			return n
-		}
-	}
 }
 
 // Without root the application runs in a user namespace, as the image's user.

@@ -10,6 +10,8 @@ import (
 	"runtime"
 	"syscall"
 	"time"
+
+	"github.com/calimero-network/mero-tee/internal/wait"
 )
 
 // exec runs the process in its root file system and in a process group of its
@@ -37,10 +39,8 @@ func (p *process) start(ctx context.Context, listener, log *os.File) (*exec.Cmd,
 		if err := cmd.Start(); !errors.Is(err, syscall.ETXTBSY) {
 			return cmd, err
 		}
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-time.After(5 * time.Millisecond):
+		if err := wait.For(ctx, 5*time.Millisecond); err != nil {
+			return nil, err
 		}
 	}
 }

@@ -34,10 +34,10 @@ type account struct {
 }
 
 // openAccount reads the key file, or makes it at the first use of the folder.
-func openAccount(path, project string) (*account, error) {
+func openAccount(path string, create func() ([]byte, error)) (*account, error) {
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		data, err = newAccount(project)
+		data, err = create()
 		if err == nil {
 			err = atomicfile.Write(path, data, 0o600)
 		}
@@ -67,7 +67,8 @@ func openAccount(path, project string) (*account, error) {
 	return a, nil
 }
 
-func newAccount(project string) ([]byte, error) {
+// NewKey makes the key file of a project's service account.
+func NewKey(project string) ([]byte, error) {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		return nil, err

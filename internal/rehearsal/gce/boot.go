@@ -25,7 +25,7 @@ func (s *Server) boot(ctx context.Context, in *instance) error {
 	if !s.started(in, m) {
 		return errors.Join(context.Canceled, stop(m), s.halt(in))
 	}
-	return s.locked(func() error { return s.saveInstance(in) })(ctx)
+	return s.locked(func() error { return s.saveInstance(in) })
 }
 
 // started takes note of a machine that runs; the machine is not wanted any more
@@ -86,7 +86,7 @@ func (s *Server) spec(in *instance, address string) Spec {
 // users reads the lines "login:key" of ssh-keys.
 func users(metadata *compute.Metadata) map[string]string {
 	all := map[string]string{}
-	for line := range strings.Lines(attribute(metadata, "ssh-keys")) {
+	for line := range strings.Lines(attributes(metadata)["ssh-keys"]) {
 		if login, key, ok := strings.Cut(strings.TrimSpace(line), ":"); ok {
 			all[login] += key + "\n"
 		}

@@ -27,19 +27,21 @@ func (s *Server) insertImage(q request) (any, error) {
 	if err := s.saveImage(image); err != nil {
 		return nil, err
 	}
-	s.images[s.options.Project+"/"+image.Name] = image
+	s.images[path] = image
 	return s.begin(q, path, image.Id, s.capturing(image, disk)).resource, nil
 }
 
 func (s *Server) checkImage(image *compute.Image) error {
-	if err := checkName(image.Name); err != nil {
+	if err := checkName("resource.name", image.Name); err != nil {
 		return err
 	}
-	if image.Family != "" && !nameForm.MatchString(image.Family) {
-		return invalid("resource.family", image.Family, "Must be a match of regex '(?:[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?)'")
+	if image.Family != "" {
+		if err := checkName("resource.family", image.Family); err != nil {
+			return err
+		}
 	}
-	if s.images[s.options.Project+"/"+image.Name] != nil {
-		return exists(imagePath(s.options.Project, image.Name))
+	if path := imagePath(s.options.Project, image.Name); s.images[path] != nil {
+		return exists(path)
 	}
 	for _, feature := range image.GuestOsFeatures {
 		if !slices.Contains(guestFeatures, feature.Type) {

@@ -3,6 +3,7 @@ package gce
 import (
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 
 	compute "google.golang.org/api/compute/v1"
@@ -25,7 +26,7 @@ func series(resource *compute.Instance) string {
 
 // checkInstance refuses what the API refuses before it starts an operation.
 func (s *Server) checkInstance(resource *compute.Instance) error {
-	if err := checkName(resource.Name); err != nil {
+	if err := checkName("resource.name", resource.Name); err != nil {
 		return err
 	}
 	if s.instances[resource.Name] != nil {
@@ -40,7 +41,7 @@ func (s *Server) checkInstance(resource *compute.Instance) error {
 	if len(resource.Disks) == 0 || !resource.Disks[0].Boot {
 		return invalid("resource.disks", "", "At least one boot disk is required, and it must be the first.")
 	}
-	if err := s.checkNetwork(resource); err != nil {
+	if err := checkNetwork(resource); err != nil {
 		return err
 	}
 	if resource.Metadata == nil {
@@ -53,7 +54,7 @@ func (s *Server) checkInstance(resource *compute.Instance) error {
 }
 
 // checkNetwork also takes out the null that Packer sends for no external address.
-func (s *Server) checkNetwork(resource *compute.Instance) error {
+func checkNetwork(resource *compute.Instance) error {
 	if len(resource.NetworkInterfaces) == 0 {
 		return invalid("resource.networkInterfaces", "", "At least one network interface is required.")
 	}
@@ -61,13 +62,7 @@ func (s *Server) checkNetwork(resource *compute.Instance) error {
 		if nic.Network != "" && last(nic.Network) != "default" || nic.Subnetwork != "" && last(nic.Subnetwork) != "default" {
 			return invalid("resource.networkInterfaces[0].network", nic.Network, "The referenced network resource cannot be found.")
 		}
-		access := nic.AccessConfigs
-		nic.AccessConfigs = nil
-		for _, a := range access {
-			if a != nil {
-				nic.AccessConfigs = append(nic.AccessConfigs, a)
-			}
-		}
+		nic.AccessConfigs = slices.DeleteFunc(nic.AccessConfigs, func(a *compute.AccessConfig) bool { return a == nil })
 	}
 	return nil
 }

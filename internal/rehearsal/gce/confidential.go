@@ -9,7 +9,7 @@ import (
 
 // checkConfidential refuses a TDX VM that could not be one. Google's words for
 // the image are those of a live answer of 2024; the others are like them.
-func (s *Server) checkConfidential(resource *compute.Instance, boot *compute.Disk) error {
+func checkConfidential(resource *compute.Instance, boot *compute.Disk) error {
 	if !confidential(resource) {
 		return nil
 	}

@@ -16,14 +16,14 @@ func (s *Server) deleteDisk(q request) (any, error) {
 	if err := s.busy(disk); err != nil {
 		return nil, err
 	}
-	return s.begin(q, path, disk.Id, job{do: func(ctx context.Context) error {
-		if err := s.locked(func() error { return s.deletable(disk) })(ctx); err != nil {
+	return s.begin(q, path, disk.Id, job{do: func(context.Context) error {
+		if err := s.locked(func() error { return s.deletable(disk) }); err != nil {
 			return err
 		}
 		if err := s.erase(disk); err != nil {
 			return err
 		}
-		return s.locked(func() error { return s.dropDisk(disk) })(ctx)
+		return s.locked(func() error { return s.dropDisk(disk) })
 	}}).resource, nil
 }
 

@@ -3,7 +3,6 @@ package gce
 import (
 	"context"
 	"os"
-	"path/filepath"
 	"strings"
 
 	compute "google.golang.org/api/compute/v1"
@@ -11,7 +10,7 @@ import (
 
 // describeDisk checks a new disk and fills in what the service says of it.
 func (s *Server) describeDisk(disk *compute.Disk) error {
-	if err := checkName(disk.Name); err != nil {
+	if err := checkName("resource.name", disk.Name); err != nil {
 		return err
 	}
 	if err := checkLabels(disk.Labels); err != nil {
@@ -61,7 +60,7 @@ func (s *Server) imageOf(link string) *compute.Image {
 	if family, ok := strings.CutPrefix(below, "family/"); ok {
 		return s.newest(owner, family)
 	}
-	return s.images[owner+"/"+below]
+	return s.images[path]
 }
 
 func (s *Server) addDisk(disk *compute.Disk) error {
@@ -75,9 +74,6 @@ func (s *Server) addDisk(disk *compute.Disk) error {
 // fill writes what a new disk holds.
 func (s *Server) fill(ctx context.Context, disk *compute.Disk) error {
 	folder := s.file("disks", disk.Name, "")
-	if err := os.MkdirAll(filepath.Dir(folder), 0o755); err != nil {
-		return err
-	}
 	s.mu.Lock()
 	image := s.imageOf(disk.SourceImage)
 	s.mu.Unlock()
@@ -96,5 +92,5 @@ func (s *Server) fill(ctx context.Context, disk *compute.Disk) error {
 	return s.locked(func() error {
 		disk.Status = "READY"
 		return s.saveDisk(disk)
-	})(ctx)
+	})
 }

@@ -11,6 +11,17 @@ func ParseFilter(text string) error {
 // Unmounted is the guard of every removal of a disk.
 func Unmounted(folder string) error { return unmounted(folder) }
 
+// Image is the file of an image that is ready.
+func (s *Server) Image(project, name string) (path string, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	image := s.images[imagePath(project, name)]
+	if image == nil || image.Status != "READY" {
+		return "", false
+	}
+	return s.imageFile(image, ".tar"), true
+}
+
 // Calls names every call with its method and path below projects/{project}.
 func (s *Server) Calls() map[string]string {
 	all := map[string]string{}

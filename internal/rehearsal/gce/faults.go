@@ -1,7 +1,6 @@
 package gce
 
 import (
-	"context"
 	"net/http"
 	"slices"
 	"strings"
@@ -105,16 +104,6 @@ func (f *faults) hides(path string) bool {
 }
 
 func (f *faults) denies(permission string) bool { return slices.Contains(f.Denied, permission) }
-
-// sleep waits for d, or until ctx ends.
-func sleep(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
-		return nil
-	}
-}
 
 // distort is what a reader sees of a value.
 func (f *faults) distort(value string) string {

@@ -24,18 +24,18 @@ func parseFilter(text string) (filter, error) {
 	var f filter
 	rest := strings.TrimSpace(text)
 	for rest != "" {
-		open := strings.HasPrefix(rest, "(")
-		m := comparisonForm.FindStringSubmatch(strings.TrimPrefix(rest, "("))
+		var open, closed, and bool
+		rest, open = strings.CutPrefix(rest, "(")
+		m := comparisonForm.FindStringSubmatch(rest)
 		if m == nil || m[2] == ":" && m[5] != "*" {
 			return nil, errFilter(text)
 		}
 		f = append(f, comparison{strings.Split(m[1], "."), m[2], m[3] + m[4] + m[5]})
-		rest = strings.TrimPrefix(rest, "(")[len(m[0]):]
-		if open != strings.HasPrefix(rest, ")") {
+		rest, closed = strings.CutPrefix(rest[len(m[0]):], ")")
+		if open != closed {
 			return nil, errFilter(text)
 		}
-		var and bool
-		rest, and = strings.CutPrefix(strings.TrimSpace(strings.TrimPrefix(rest, ")")), "AND ")
+		rest, and = strings.CutPrefix(strings.TrimSpace(rest), "AND ")
 		rest = strings.TrimSpace(rest)
 		if and && rest == "" || !and && !open && rest != "" {
 			return nil, errFilter(text)

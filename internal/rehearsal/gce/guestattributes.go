@@ -15,7 +15,7 @@ type guestAttributes struct {
 }
 
 func guestAttributesOn(metadata *compute.Metadata) bool {
-	return strings.EqualFold(attribute(metadata, "enable-guest-attributes"), "TRUE")
+	return strings.EqualFold(attributes(metadata)["enable-guest-attributes"], "TRUE")
 }
 
 func (g *guestAttributes) enabled(w http.ResponseWriter) bool {

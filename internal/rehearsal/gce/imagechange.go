@@ -1,7 +1,7 @@
 package gce
 
 import (
-	"errors"
+	"context"
 	"net/http"
 	"slices"
 
@@ -20,11 +20,12 @@ func (s *Server) deprecateImage(q request) (any, error) {
 	if !slices.Contains([]string{"", "ACTIVE", "DEPRECATED", "OBSOLETE", "DELETED"}, status.State) {
 		return nil, invalid("resource.state", status.State, "Unknown deprecation state.")
 	}
-	return s.changeImage(q, image, func() {
+	return s.changeImage(q, image, func() error {
 		image.Deprecated = &status
 		if status.State == "" && status.Deprecated == "" && status.Obsolete == "" && status.Deleted == "" {
 			image.Deprecated = nil
 		}
+		return s.saveImage(image)
 	}), nil
 }
 
@@ -43,18 +44,22 @@ func (s *Server) setImageLabels(q request) (any, error) {
 	if err := checkLabels(in.Labels); err != nil {
 		return nil, err
 	}
-	return s.changeImage(q, image, func() { image.Labels, image.LabelFingerprint = in.Labels, fingerprint(in.Labels) }), nil
+	return s.changeImage(q, image, func() error {
+		image.Labels, image.LabelFingerprint = in.Labels, fingerprint(in.Labels)
+		return s.saveImage(image)
+	}), nil
 }
 
-// changeImage is an operation that only changes what is said of an image.
-func (s *Server) changeImage(q request, image *compute.Image, change func()) *compute.Operation {
-	return s.begin(q, pathOf(image.SelfLink), image.Id, job{do: s.locked(func() error {
-		if s.images[project(pathOf(image.SelfLink))+"/"+image.Name] != image {
-			return s.known("RESOURCE_NOT_FOUND", image.SelfLink)
+// changeImage is an operation on an image that is still there.
+func (s *Server) changeImage(q request, image *compute.Image, change func() error) *compute.Operation {
+	path := pathOf(image.SelfLink)
+	work := func() error {
+		if s.images[path] != image {
+			return s.known("RESOURCE_NOT_FOUND", path)
 		}
-		change()
-		return s.saveImage(image)
-	})}).resource
+		return change()
+	}
+	return s.begin(q, path, image.Id, job{do: func(context.Context) error { return s.locked(work) }}).resource
 }
 
 func (s *Server) deleteImage(q request) (any, error) {
@@ -71,16 +76,11 @@ func (s *Server) deleteImage(q request) (any, error) {
 			return nil, inUse("image", path, pathOf(disk.SelfLink))
 		}
 	}
-	return s.begin(q, path, image.Id, job{do: s.locked(func() error {
-		if s.images[project(path)+"/"+image.Name] != image {
-			return s.known("RESOURCE_NOT_FOUND", image.SelfLink)
-		}
-		return s.dropImage(image)
-	})}).resource, nil
+	return s.changeImage(q, image, func() error { return s.dropImage(image) }), nil
 }
 
 // dropImage forgets an image. Call it with mu held.
 func (s *Server) dropImage(image *compute.Image) error {
-	delete(s.images, project(pathOf(image.SelfLink))+"/"+image.Name)
-	return errors.Join(remove(s.imageFile(image, ".tar"), s.imageFile(image, ".json")))
+	delete(s.images, pathOf(image.SelfLink))
+	return remove(s.imageFile(image, ".tar"), s.imageFile(image, ".json"))
 }

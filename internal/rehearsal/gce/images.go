@@ -2,7 +2,6 @@ package gce
 
 import (
 	"cmp"
-	"strings"
 
 	compute "google.golang.org/api/compute/v1"
 )
@@ -21,31 +20,20 @@ func (s *Server) imageCalls() []call {
 	}
 }
 
-// public says whether a project of others has images here.
-func (s *Server) public(project string) bool {
-	for key := range s.images {
-		if strings.HasPrefix(key, project+"/") {
-			return true
+func (s *Server) imagesOf(owner string) []*compute.Image {
+	var all []*compute.Image
+	for path, image := range s.images {
+		if project(path) == owner {
+			all = append(all, image)
 		}
 	}
-	return false
-}
-
-// Image is the file of an image that is ready.
-func (s *Server) Image(project, name string) (path string, ok bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	image := s.images[project+"/"+name]
-	if image == nil || image.Status != "READY" {
-		return "", false
-	}
-	return s.imageFile(image, ".tar"), true
+	return all
 }
 
 // image finds the one that a request names.
 func (s *Server) image(q request) (*compute.Image, error) {
 	path := imagePath(q.PathValue("project"), q.PathValue("image"))
-	image := s.images[q.PathValue("project")+"/"+q.PathValue("image")]
+	image := s.images[path]
 	if image == nil {
 		return nil, notFound(path)
 	}
@@ -63,9 +51,9 @@ func (s *Server) getImage(q request) (any, error) {
 // newest is the family's newest image that is ready and not deprecated.
 func (s *Server) newest(project, family string) *compute.Image {
 	var best *compute.Image
-	for key, image := range s.images {
+	for _, image := range s.imagesOf(project) {
 		current := image.Deprecated == nil || image.Deprecated.State == "" || image.Deprecated.State == "ACTIVE"
-		if !strings.HasPrefix(key, project+"/") || image.Family != family || image.Status != "READY" || !current {
+		if image.Family != family || image.Status != "READY" || !current {
 			continue
 		}
 		if best == nil || cmp.Or(at(image.CreationTimestamp).Compare(at(best.CreationTimestamp)), cmp.Compare(image.Name, best.Name)) > 0 {
@@ -85,12 +73,6 @@ func (s *Server) getImageFromFamily(q request) (any, error) {
 
 func (s *Server) listImages(q request) (any, error) {
 	here := pathOf(q.URL.Path)
-	var all []*compute.Image
-	for key, image := range s.images {
-		if strings.HasPrefix(key, q.PathValue("project")+"/") {
-			all = append(all, image)
-		}
-	}
-	page, next, err := list(q, all, func(i *compute.Image) (string, string) { return i.Name, i.CreationTimestamp })
+	page, next, err := list(q, s.imagesOf(q.PathValue("project")), func(i *compute.Image) (string, string) { return i.Name, i.CreationTimestamp })
 	return &compute.ImageList{Kind: "compute#imageList", Id: here, SelfLink: root + here, Items: page, NextPageToken: next}, err
 }

@@ -20,11 +20,12 @@ func (s *Server) Import(ctx context.Context, project string, image *compute.Imag
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.images[project+"/"+image.Name] != nil {
+	path := imagePath(project, image.Name)
+	if s.images[path] != nil {
 		return nil
 	}
 	in := *image
-	in.Kind, in.Id, in.Status, in.SelfLink = "compute#image", newID(), "READY", root+imagePath(project, in.Name)
+	in.Kind, in.Id, in.Status, in.SelfLink = "compute#image", newID(), "READY", root+path
 	in.LabelFingerprint = fingerprint(in.Labels)
 	if in.CreationTimestamp == "" {
 		in.CreationTimestamp = s.stamp()
@@ -43,7 +44,7 @@ func (s *Server) Import(ctx context.Context, project string, image *compute.Imag
 	if err := s.saveImage(&in); err != nil {
 		return err
 	}
-	s.images[project+"/"+in.Name] = &in
+	s.images[path] = &in
 	return nil
 }
 

@@ -20,7 +20,7 @@ func (s *Server) insertInstance(q request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.checkConfidential(resource, disks[0]); err != nil {
+	if err := checkConfidential(resource, disks[0]); err != nil {
 		return nil, err
 	}
 	s.describeInstance(resource)

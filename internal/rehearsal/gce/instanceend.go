@@ -73,6 +73,7 @@ func (s *Server) stopping(in *instance) job {
 }
 
 // claim waits until the instance has been made and takes it for its end: one
+// that another operation is ending already is not ready for it.
 func (s *Server) claim(ctx context.Context, in *instance) error {
 	if in.creation != nil {
 		select {

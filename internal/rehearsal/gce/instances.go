@@ -1,7 +1,6 @@
 package gce
 
 import (
-	"context"
 	"os"
 	"time"
 
@@ -85,11 +84,9 @@ func (s *Server) aggregateInstances(q request) (any, error) {
 		Items: map[string]compute.InstancesScopedList{scope: in}, NextPageToken: next}, err
 }
 
-// locked is a job's work done with mu held.
-func (s *Server) locked(work func() error) func(context.Context) error {
-	return func(context.Context) error {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		return work()
-	}
+// locked does a part of a job with mu held.
+func (s *Server) locked(work func() error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return work()
 }

@@ -1,21 +1,13 @@
 package gce
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"strings"
 
 	compute "google.golang.org/api/compute/v1"
 )
-
-func attribute(metadata *compute.Metadata, key string) string {
-	for _, item := range metadata.Items {
-		if item.Key == key && item.Value != nil {
-			return *item.Value
-		}
-	}
-	return ""
-}
 
 func (s *Server) setMetadata(q request) (any, error) {
 	in, err := s.find(q)
@@ -33,13 +25,14 @@ func (s *Server) setMetadata(q request) (any, error) {
 		return nil, err
 	}
 	metadata.Kind, metadata.Fingerprint = "compute#metadata", fingerprint(metadata.Items)
-	return s.begin(q, pathOf(in.resource.SelfLink), in.resource.Id, job{do: s.locked(func() error {
+	work := func() error {
 		if s.instances[in.resource.Name] != in {
 			return s.known("RESOURCE_NOT_FOUND", in.resource.SelfLink)
 		}
 		in.resource.Metadata = &metadata
 		return s.saveInstance(in)
-	})}).resource, nil
+	}
+	return s.begin(q, pathOf(in.resource.SelfLink), in.resource.Id, job{do: func(context.Context) error { return s.locked(work) }}).resource, nil
 }
 
 // getGuestAttributes answers a namespace ("mero/"), a key ("mero/report") or, for

@@ -80,6 +80,8 @@ func (s *Server) metadataRoutes(in *instance) http.Handler {
 	return mux
 }
 
+// attributes are the metadata's values by key; checkMetadata has seen to it that
+// each key is there once and has a value.
 func attributes(metadata *compute.Metadata) map[string]string {
 	all := map[string]string{}
 	for _, item := range metadata.Items {

@@ -47,9 +47,9 @@ func project(path string) string {
 
 func last(link string) string { return link[strings.LastIndex(link, "/")+1:] }
 
-func checkName(name string) error {
+func checkName(field, name string) error {
 	if !nameForm.MatchString(name) {
-		return invalid("resource.name", name, "Must be a match of regex '(?:[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?)'")
+		return invalid(field, name, "Must be a match of regex '(?:[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?)'")
 	}
 	return nil
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	compute "google.golang.org/api/compute/v1"
+
+	"github.com/calimero-network/mero-tee/internal/wait"
 )
 
 // job is what an operation does. It runs without mu.
@@ -55,7 +57,7 @@ func (s *Server) perform(op *operation, call string, j job) {
 	slow := s.faults.Slow[call]
 	code, fails := s.faults.failure(call)
 	s.mu.Unlock()
-	err := sleep(s.ctx, slow)
+	err := wait.For(s.ctx, slow)
 	if err == nil && fails {
 		err = s.known(code, op.resource.TargetLink)
 	} else if err == nil {

@@ -19,7 +19,7 @@ func (s *Server) planDisks(resource *compute.Instance) ([]*compute.Disk, error) 
 		if slices.ContainsFunc(all, func(other *compute.Disk) bool { return other.Name == disk.Name }) {
 			return nil, exists(pathOf(disk.SelfLink))
 		}
-		s.describeAttached(resource, i, attached, disk)
+		describeAttached(resource, i, attached, disk)
 		all = append(all, disk)
 	}
 	return all, nil
@@ -51,7 +51,7 @@ func (s *Server) planDisk(resource *compute.Instance, i int, attached *compute.A
 	return disk, s.describeDisk(disk)
 }
 
-func (s *Server) describeAttached(resource *compute.Instance, i int, attached *compute.AttachedDisk, disk *compute.Disk) {
+func describeAttached(resource *compute.Instance, i int, attached *compute.AttachedDisk, disk *compute.Disk) {
 	attached.Kind, attached.Type, attached.Index, attached.Source = "compute#attachedDisk", "PERSISTENT", int64(i), disk.SelfLink
 	attached.DiskSizeGb, attached.GuestOsFeatures, attached.Licenses = disk.SizeGb, disk.GuestOsFeatures, disk.Licenses
 	attached.Architecture, attached.InitializeParams = disk.Architecture, nil

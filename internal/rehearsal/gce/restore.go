@@ -72,15 +72,16 @@ func (s *Server) restoreImages(project string) error {
 		return err
 	}
 	for _, image := range all {
-		s.images[project+"/"+image.Name] = image
+		path := imagePath(project, image.Name)
+		s.images[path] = image
 		disk := s.disks[last(image.SourceDisk)]
 		switch {
 		case image.Status == "READY":
 		case disk != nil && disk.Status == "READY":
-			s.start("images.insert", imagePath(project, image.Name), image.Id, s.capturing(image, disk))
+			s.start("images.insert", path, image.Id, s.capturing(image, disk))
 		default:
-			s.dropImage(image)
+			err = errors.Join(err, s.dropImage(image))
 		}
 	}
-	return nil
+	return err
 }

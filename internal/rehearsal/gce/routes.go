@@ -30,6 +30,7 @@ func (s *Server) routes() *http.ServeMux {
 		mux.Handle(method+" /compute/v1/projects/{project}"+path, s.serve(c))
 	}
 	mux.Handle("POST "+projectHost+"/v1/projects/{resource}", s.projectPermissions())
+	mux.HandleFunc("POST "+tokenHost+"/token", s.giveToken)
 	mux.HandleFunc("/", s.unserved)
 	return mux
 }
@@ -95,7 +96,7 @@ func (s *Server) carryOut(q request) (any, error) {
 func (s *Server) admit(q request) error {
 	own := q.PathValue("project") == s.options.Project
 	reads := q.Method == http.MethodGet && strings.HasPrefix(q.call.name, "images.")
-	if !own && !(reads && s.public(q.PathValue("project"))) {
+	if !own && !(reads && len(s.imagesOf(q.PathValue("project"))) > 0) {
 		return refuse(http.StatusNotFound, "notFound", "Failed to find project %s", q.PathValue("project"))
 	}
 	for _, permission := range q.call.needs {

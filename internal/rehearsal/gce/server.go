@@ -30,18 +30,18 @@ const (
 	tokenHost   = "oauth2.googleapis.com"
 )
 
-// Hosts lists the production host names that a Server answers for; OAuth
-// answers for oauth2.googleapis.com.
-func Hosts() []string { return []string{apiHost, projectHost} }
+// Hosts lists the production host names that a Server answers for.
+func Hosts() []string { return []string{apiHost, projectHost, tokenHost} }
 
-// Options configures a Server. All but Now, Faults and After are required.
+// Options configures a Server. All but Now, Key, Faults and After are required.
 type Options struct {
 	State   string // folder of all that is kept; one process at a time may use it
 	Project string
 	Zone    string
 	Hosts   Machines
-	SSHPort int              // where each instance's sshd listens, on the instance's own address
-	Now     func() time.Time // nil: time.Now; near the clients' time, for tokens
+	SSHPort int                    // where each instance's sshd listens, on the instance's own address
+	Now     func() time.Time       // nil: time.Now; near the clients' time, for tokens
+	Key     func() ([]byte, error) // makes a new folder's key file; nil: NewKey, which takes long
 	Faults  Faults
 	After   func(call string) // called when a call was carried out, before its answer is sent
 }
@@ -60,7 +60,7 @@ type Server struct {
 	mu         sync.Mutex // guards all that follows
 	closed     bool
 	faults     faults
-	images     map[string]*compute.Image // by project/name
+	images     map[string]*compute.Image // by address below root
 	disks      map[string]*compute.Disk
 	instances  map[string]*instance
 	operations map[string]*operation
@@ -80,12 +80,15 @@ func New(o Options) (*Server, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Key == nil {
+		o.Key = func() ([]byte, error) { return NewKey(o.Project) }
+	}
 	state, err := folder(o.State)
 	if err != nil {
 		return nil, err
 	}
 	o.State = state
-	a, err := openAccount(filepath.Join(state, "service-account.json"), o.Project)
+	a, err := openAccount(filepath.Join(state, "service-account.json"), o.Key)
 	if err != nil {
 		return nil, err
 	}
@@ -127,10 +130,8 @@ func (s *Server) Resources() []string {
 	for name := range s.disks {
 		all = append(all, s.zonal("disks", name))
 	}
-	for _, image := range s.images {
-		if path := pathOf(image.SelfLink); project(path) == s.options.Project {
-			all = append(all, path)
-		}
+	for _, image := range s.imagesOf(s.options.Project) {
+		all = append(all, pathOf(image.SelfLink))
 	}
 	slices.Sort(all)
 	return all

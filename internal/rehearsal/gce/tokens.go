@@ -29,31 +29,27 @@ type claims struct {
 	Expires  int64  `json:"exp"`
 }
 
-// OAuth answers for oauth2.googleapis.com: it gives a bearer token for an
+// giveToken answers for oauth2.googleapis.com: it gives a bearer token for an
 // assertion that the service account signed.
-func (s *Server) OAuth() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("POST /token", func(w http.ResponseWriter, r *http.Request) {
-		r.Body = http.MaxBytesReader(w, r.Body, 1<<16)
-		if r.PostFormValue("grant_type") != grantType {
-			deny(w, "unsupported_grant_type", "Invalid grant_type: "+r.PostFormValue("grant_type"))
-			return
-		}
-		c, err := s.account.verify(r.PostFormValue("assertion"), s.options.Now())
-		switch {
-		case err != nil:
-			deny(w, "invalid_grant", err.Error())
-		case c.Audience != tokenURI:
-			deny(w, "invalid_grant", "Invalid JWT: the audience is not this server's.")
-		case c.Scope == "":
-			deny(w, "invalid_scope", "Invalid OAuth scope or ID token audience provided.")
-		default:
-			body, _ := json.Marshal(map[string]any{"access_token": s.account.token(s.options.Now().Add(lifetime)),
-				"expires_in": int(lifetime.Seconds()) - 1, "token_type": "Bearer"}) // plain values always marshal
-			write(w, http.StatusOK, body, nil)
-		}
-	})
-	return mux
+func (s *Server) giveToken(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, 1<<16)
+	if r.PostFormValue("grant_type") != grantType {
+		deny(w, "unsupported_grant_type", "Invalid grant_type: "+r.PostFormValue("grant_type"))
+		return
+	}
+	c, err := s.account.verify(r.PostFormValue("assertion"), s.options.Now())
+	switch {
+	case err != nil:
+		deny(w, "invalid_grant", err.Error())
+	case c.Audience != tokenURI:
+		deny(w, "invalid_grant", "Invalid JWT: the audience is not this server's.")
+	case c.Scope == "":
+		deny(w, "invalid_scope", "Invalid OAuth scope or ID token audience provided.")
+	default:
+		body, _ := json.Marshal(map[string]any{"access_token": s.account.token(s.options.Now().Add(lifetime)),
+			"expires_in": int(lifetime.Seconds()) - 1, "token_type": "Bearer"}) // plain values always marshal
+		write(w, http.StatusOK, body, nil)
+	}
 }
 
 func deny(w http.ResponseWriter, code, description string) {
@@ -66,18 +62,22 @@ type denial string
 
 func (d denial) Error() string { return string(d) }
 
+const errNoJWT = denial("Invalid JWT: not a JWT signed with RS256.")
+
 // verify checks an RS256 signature of the account and the claims' times.
 func (a *account) verify(jwt string, now time.Time) (claims, error) {
 	var c claims
-	signed, mac, _ := cutLast(jwt, ".")
-	head, body, _ := strings.Cut(signed, ".")
+	parts := strings.Split(jwt, ".")
+	if len(parts) != 3 {
+		return c, errNoJWT
+	}
 	var header struct {
 		Algorithm string `json:"alg"`
 	}
-	sum := sha256.Sum256([]byte(signed))
-	signature, err := base64.RawURLEncoding.DecodeString(mac)
-	if err != nil || part(head, &header) != nil || part(body, &c) != nil || header.Algorithm != "RS256" {
-		return c, denial("Invalid JWT: not a JWT signed with RS256.")
+	sum := sha256.Sum256([]byte(parts[0] + "." + parts[1]))
+	signature, err := base64.RawURLEncoding.DecodeString(parts[2])
+	if err != nil || part(parts[0], &header) != nil || part(parts[1], &c) != nil || header.Algorithm != "RS256" {
+		return c, errNoJWT
 	}
 	if rsa.VerifyPKCS1v15(&a.key.PublicKey, crypto.SHA256, sum[:], signature) != nil || c.Issuer != a.Email {
 		return c, denial("Invalid JWT Signature.")
@@ -95,13 +95,6 @@ func part(text string, into any) error {
 		return err
 	}
 	return json.Unmarshal(data, into)
-}
-
-func cutLast(s, sep string) (before, after string, found bool) {
-	if i := strings.LastIndex(s, sep); i >= 0 {
-		return s[:i], s[i+len(sep):], true
-	}
-	return s, "", false
 }
 
 // token is a bearer token that says when it ends.

@@ -45,10 +45,8 @@ func (s *Server) putContent(r *http.Request, st *state) answer {
 	case replaces && in.SHA != blobID(old):
 		return fail(http.StatusConflict, path+" does not match "+in.SHA)
 	}
-	files := maps.Clone(st.Commits[head.SHA].Files)
-	if files == nil {
-		files = map[string][]byte{}
-	}
+	files := map[string][]byte{}
+	maps.Copy(files, st.Commits[head.SHA].Files)
 	files[path] = content
 	made := commit{Parent: head.SHA, Message: in.Message, Files: files}
 	sha := id("commit", head.SHA, in.Message, path, blobID(content))

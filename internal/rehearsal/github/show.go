@@ -94,7 +94,12 @@ func (s *Server) showTag(name, sha string) fields {
 
 func (s *Server) showTagObject(sha string, t annotation) fields {
 	return fields{"node_id": node("Tag", sha), "sha": sha, "url": s.apiURL("git/tags/%s", sha), "tag": t.Tag, "message": t.Message,
-		"tagger": fields{"name": s.ownerName(), "email": s.ownerName() + "@users.noreply.github.com", "date": t.Date}, "object": s.showObject(t.Object)}
+		"tagger": s.showAuthor(t.Date), "object": s.showObject(t.Object)}
+}
+
+// showAuthor is who made a tag or a commit: always the owner.
+func (s *Server) showAuthor(date string) fields {
+	return fields{"name": s.ownerName(), "email": s.ownerName() + "@users.noreply.github.com", "date": date}
 }
 
 func (s *Server) showContent(file, ref string, content []byte) fields {
@@ -112,8 +117,7 @@ func (s *Server) showCommit(sha string, c commit) fields {
 
 // showGitCommit is the commit as the Git database shows it.
 func (s *Server) showGitCommit(sha string, c commit) fields {
-	who := fields{"name": s.ownerName(), "email": s.ownerName() + "@users.noreply.github.com", "date": s.stamp()}
-	f, tree := s.showCommit(sha, c), treeID(c.Files)
+	f, tree, who := s.showCommit(sha, c), treeID(c.Files), s.showAuthor(s.stamp())
 	f["author"], f["committer"], f["tree"] = who, who, fields{"sha": tree, "url": s.apiURL("git/trees/%s", tree)}
 	f["verification"] = fields{"verified": false, "reason": "unsigned", "signature": nil, "payload": nil, "verified_at": nil}
 	return f

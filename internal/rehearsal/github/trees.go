@@ -41,14 +41,12 @@ func (s *Server) createTree(r *http.Request, st *state) answer {
 	base, known := st.tree(in.BaseTree)
 	switch {
 	case in.BaseTree != "" && !known:
-		return fail(http.StatusNotFound, "Not Found")
+		return missing
 	case len(in.Tree) == 0:
 		return fail(http.StatusUnprocessableEntity, "Invalid tree info")
 	}
-	files := maps.Clone(base)
-	if files == nil {
-		files = map[string][]byte{}
-	}
+	files := map[string][]byte{}
+	maps.Copy(files, base)
 	for _, e := range in.Tree {
 		if e.Path == "" || e.Mode != "100644" || e.Type != "blob" {
 			return fail(http.StatusUnprocessableEntity, "tree.path contains a malformed path component, or tree.mode is not supported")

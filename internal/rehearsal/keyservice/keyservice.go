@@ -14,6 +14,7 @@ import (
 	"sync"
 
 	"github.com/calimero-network/mero-tee/internal/kms/wire"
+	"github.com/calimero-network/mero-tee/internal/measurement"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
 	"github.com/calimero-network/mero-tee/internal/tdx"
 )
@@ -40,10 +41,10 @@ func New(platform *tdxsim.Platform, composeHash [32]byte, keys Keys) (*Service, 
 			return nil, err
 		}
 	}
-	if err := s.log.Emit("compose-hash", composeHash[:]); err != nil {
+	if err := s.log.Emit(measurement.ComposeHashEvent, composeHash[:]); err != nil {
 		return nil, err
 	}
-	return s, s.log.Emit("system-ready", nil)
+	return s, s.log.Emit(measurement.SystemReadyEvent, nil)
 }
 
 // Asked lists the peer IDs that asked for a key, in order.

@@ -40,6 +40,4 @@ func (s Images) Programs(context.Context, release.Profile) (string, error) {
 }
 
 // Drift has no base image to compare.
-func (Images) Drift(context.Context) (string, error) {
-	return "simulated images have no base image", nil
-}
+func (Images) Drift(context.Context) (nodeimage.Drift, error) { return nodeimage.Drift{}, nil }

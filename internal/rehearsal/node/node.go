@@ -8,18 +8,14 @@
 package node
 
 import (
-	"crypto/sha512"
 	"fmt"
 
 	"github.com/google/go-configfs-tsm/configfs/configfsi"
 
+	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/machine/bootchain"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
 	"github.com/calimero-network/mero-tee/internal/release"
-	"github.com/calimero-network/mero-tee/internal/tdx"
 )
-
-// evIPL is EV_IPL, the event type with which shim and GRUB measure what they load.
-const evIPL = 0x0000000d
 
 // Image is the simulated image of one profile of a node release.
 type Image struct {
@@ -40,22 +36,16 @@ func Boot(platform *tdxsim.Platform, profile release.Profile) (*Machine, error) 
 
 // Boot starts a node from the image on the platform: firmware, loader, kernel.
 func (i Image) Boot(platform *tdxsim.Platform, options ...tdxsim.TDOption) (*Machine, error) {
-	td := platform.NewTD(tdx.Register(sha512.Sum384([]byte("rehearsal GCP firmware"))), options...)
-	m := &Machine{TD: td, Log: tdxsim.NewEventLog(td)}
-	for _, e := range []struct {
-		rtmr int
-		what string
-	}{
-		{0, "rehearsal VM shape c3-standard-4, secure boot off"},
-		{1, fmt.Sprintf("rehearsal shim and loader of %s", i.Version)},
-		{2, fmt.Sprintf("rehearsal kernel and initrd of %s", i.Version)},
-		{2, "kernel_cmdline: " + i.commandLine()},
-	} {
-		if err := m.Log.Measure(e.rtmr, evIPL, []byte(e.what)); err != nil {
-			return nil, err
-		}
+	td, log, err := bootchain.Events{
+		bootchain.Shape(),
+		{RTMR: 1, Text: fmt.Sprintf("rehearsal shim and loader of %s", i.Version)},
+		{RTMR: 2, Text: fmt.Sprintf("rehearsal kernel and initrd of %s", i.Version)},
+		{RTMR: 2, Text: "kernel_cmdline: " + i.commandLine()},
+	}.Boot(platform, options...)
+	if err != nil {
+		return nil, err
 	}
-	return m, nil
+	return &Machine{TD: td, Log: log}, nil
 }
 
 // TSM is the machine's configfs-tsm, as its agent sees it.

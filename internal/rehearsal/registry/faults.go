@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/calimero-network/mero-tee/internal/wait"
 )
 
 // faults makes the registry misbehave on demand.
@@ -36,14 +38,8 @@ func (f *faults) strike(w http.ResponseWriter, req *http.Request) bool {
 		f.times--
 	}
 	f.mu.Unlock()
-	if delay > 0 {
-		timer := time.NewTimer(delay)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-		case <-req.Context().Done():
-			return true
-		}
+	if delay > 0 && wait.For(req.Context(), delay) != nil {
+		return true
 	}
 	if fail {
 		refuse(w, status, "UNAVAILABLE", "try again later")

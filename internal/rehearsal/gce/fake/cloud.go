@@ -3,7 +3,6 @@ package fake
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -18,6 +17,7 @@ import (
 	server "github.com/calimero-network/mero-tee/internal/rehearsal/gce"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/network"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/node"
+	"github.com/calimero-network/mero-tee/internal/wait"
 )
 
 // The only project and zone.
@@ -37,10 +37,7 @@ type Cloud struct {
 
 // Open goes on from what the folder holds.
 func Open(state string, machines server.Machines, faults server.Faults) (*Cloud, error) {
-	if err := keyIn(state); err != nil {
-		return nil, err
-	}
-	s, err := server.New(server.Options{State: state, Project: Project, Zone: Zone, Hosts: machines, Faults: faults})
+	s, err := server.New(server.Options{State: state, Project: Project, Zone: Zone, Hosts: machines, Faults: faults, Key: theKey})
 	if err != nil {
 		return nil, err
 	}
@@ -49,7 +46,7 @@ func Open(state string, machines server.Machines, faults server.Faults) (*Cloud,
 	for _, host := range server.Hosts() {
 		err = errors.Join(err, c.net.Handle(host, s))
 	}
-	if err = errors.Join(err, c.net.Handle("oauth2.googleapis.com", s.OAuth())); err != nil {
+	if err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil
@@ -70,12 +67,7 @@ func (c *Cloud) Client(ctx context.Context, journal func(event, subject string) 
 // quick waits a fiftieth of the time, and never long: nothing here takes as long
 // as at Google's, and what adds its pauses up runs out of patience all the same.
 func quick(ctx context.Context, d time.Duration) error {
-	select {
-	case <-time.After(min(d/50, 10*time.Millisecond)):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return wait.For(ctx, min(d/50, 10*time.Millisecond))
 }
 
 // Import makes the simulated image an image of the project, which is labelled as one that was built.
@@ -111,33 +103,5 @@ func (i Images) Build(ctx context.Context, o nodeimage.Order) (*nodeimage.Record
 	return i.Images.Build(ctx, o)
 }
 
-// keyIn gives a new project the service account of all others: making a key takes long.
-func keyIn(state string) error {
-	path := filepath.Join(state, keyFile)
-	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	key, err := theKey()
-	if err != nil {
-		return err
-	}
-	return errors.Join(os.MkdirAll(state, 0o755), os.WriteFile(path, key, 0o600))
-}
-
-const keyFile = "service-account.json"
-
-var theKey = sync.OnceValues(func() (key []byte, err error) {
-	dir, err := os.MkdirTemp("", "mero-key-")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir) //nolint:errcheck // scratch
-	s, err := server.New(server.Options{State: dir, Project: Project, Zone: Zone, Hosts: &Machines{}})
-	if err != nil {
-		return nil, err
-	}
-	if err := s.Close(); err != nil {
-		return nil, err
-	}
-	return os.ReadFile(filepath.Join(dir, keyFile))
-})
+// theKey is the service account of every project here: making one takes long.
+var theKey = sync.OnceValues(func() ([]byte, error) { return server.NewKey(Project) })

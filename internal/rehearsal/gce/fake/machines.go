@@ -97,15 +97,7 @@ func (m *Machines) run(ctx context.Context, spec gce.Spec, image node.Image, boo
 
 func (m *Machines) report(ctx context.Context, metadata string, image node.Image, booted *node.Machine) error {
 	server := &guestattr.Metadata{Host: metadata, HTTP: &http.Client{Transport: &http.Transport{Proxy: nil, DisableKeepAlives: true}}}
-	attributes := map[string]string{}
-	for _, name := range []string{agent.NonceAttribute, agent.ConfigAttribute, agent.VisitsAttribute} {
-		value, err := server.Attribute(ctx, name)
-		if err != nil {
-			return err
-		}
-		attributes[name] = value
-	}
-	order, err := agent.ParseMission(attributes)
+	order, err := agent.ReadMission(ctx, server.Attribute)
 	if err != nil {
 		return err
 	}
@@ -119,7 +111,7 @@ func (m *Machines) report(ctx context.Context, metadata string, image node.Image
 	if err != nil {
 		return err
 	}
-	return server.Publish(ctx, agent.Namespace, agent.ReportName, data)
+	return server.Publish(ctx, guestattr.Namespace, guestattr.ReportName, data)
 }
 
 // machine runs until it is stopped, also when its agent has ended.

@@ -23,14 +23,13 @@ type Base struct {
 	ID          string // the SHA-256 of the file, 64 hex digits
 }
 
-// MakeBase makes the base, or finds it in cacheDir (empty: mero-tee/machines in
-// the user's cache). When it has to be made, log gets one line.
-func MakeBase(ctx context.Context, cacheDir string, log func(string)) (*Base, error) {
+// MakeBase makes the base, or finds it in mero-tee/machines of the user's cache. When it has to be made, log gets one line.
+func MakeBase(ctx context.Context, log func(string)) (*Base, error) {
 	r, err := newRunner(ctx, program{"mmdebstrap", "mmdebstrap"}, program{"apt-config", "apt"})
 	if err != nil {
 		return nil, err
 	}
-	b, err := makeBase(ctx, r, cacheDir, log)
+	b, err := makeBase(ctx, r, log)
 	if err != nil {
 		return nil, &fault.Error{Code: fault.General, Message: "the base image of the rehearsal's VMs", Err: err,
 			Hint: "mmdebstrap installs the machine's own Debian or Ubuntu: check that `apt-get update` works, and /etc/apt"}
@@ -38,18 +37,16 @@ func MakeBase(ctx context.Context, cacheDir string, log func(string)) (*Base, er
 	return b, nil
 }
 
-func makeBase(ctx context.Context, r *runner, cacheDir string, log func(string)) (*Base, error) {
+func makeBase(ctx context.Context, r *runner, log func(string)) (*Base, error) {
 	recipe, err := newRecipe(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	if cacheDir == "" {
-		if cacheDir, err = os.UserCacheDir(); err != nil {
-			return nil, err
-		}
-		cacheDir = filepath.Join(cacheDir, "mero-tee", "machines")
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return nil, err
 	}
-	dir := filepath.Join(cacheDir, recipe.key())
+	dir := filepath.Join(cache, "mero-tee", "machines", recipe.key())
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}

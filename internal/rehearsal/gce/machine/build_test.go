@@ -30,7 +30,7 @@ func base(t *testing.T) *machine.Base {
 	if _, err := exec.LookPath("mmdebstrap"); err != nil {
 		t.Skip("the base image needs mmdebstrap")
 	}
-	b, err := machine.MakeBase(t.Context(), "", func(line string) { t.Log(line) })
+	b, err := machine.MakeBase(t.Context(), func(line string) { t.Log(line) })
 	require.NoError(t, err)
 	return b
 }
@@ -67,7 +67,7 @@ func TestTheBase(t *testing.T) {
 	kept, err := filepath.Glob(filepath.Join(filepath.Dir(b.Tar), "*"))
 	require.NoError(t, err)
 	require.ElementsMatch(t, []string{b.Tar, b.Tar + ".sha256", filepath.Join(filepath.Dir(b.Tar), ".lock")}, kept, "nothing else is left of making it")
-	again, err := machine.MakeBase(t.Context(), "", func(line string) { t.Error("made again: " + line) })
+	again, err := machine.MakeBase(t.Context(), func(line string) { t.Error("made again: " + line) })
 	require.NoError(t, err)
 	require.Equal(t, b, again)
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/machine/bootchain"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/machine/systemd"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
 	"github.com/calimero-network/mero-tee/internal/tsm"
@@ -41,9 +42,9 @@ func (m *Machine) measure() (*tdxsim.TD, error) {
 	}
 	faults := m.host.options.Faults
 	if faults.Drift {
-		events = append(events, Event{2, fmt.Sprintf("boot %d of this host", m.host.number())})
+		events = append(events, bootchain.Event{RTMR: 2, Text: fmt.Sprintf("boot %d of this host", m.host.number())})
 	}
-	td, log, err := events.boot(m.host.options.TDX, faults.TD...)
+	td, log, err := events.Boot(m.host.options.TDX, faults.TD...)
 	if err != nil {
 		return nil, err
 	}

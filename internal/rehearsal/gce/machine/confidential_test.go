@@ -1,7 +1,10 @@
 package machine_test
 
 import (
+	"context"
+	"io"
 	"net"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -10,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -38,7 +42,7 @@ func TestTheDiskBoots(t *testing.T) {
 
 	events, err := machine.Measure(disk)
 	require.NoError(t, err)
-	want := events.Registers()
+	want := registers(events)
 	want.RTMR3 = tdx.ProfileRTMR3("debug")
 	q, log := quoted(t, got)
 	require.Equal(t, want, q.Registers)
@@ -217,6 +221,48 @@ func TestTheMetadatasName(t *testing.T) {
 	require.NoError(t, m.Stop())
 	_, err = net.Dial("tcp4", "127.4.0.3:80")
 	require.Error(t, err, "it ends with the machine")
+}
+
+// An answer that begins before the request has ended comes whole through that name, too.
+func TestTheMetadatasNameAnswersEarly(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("who is not root has no port 80")
+	}
+	reports := make(chan report, 1)
+	routes := http.NewServeMux()
+	routes.Handle("/", metadata(t, reports))
+	routes.HandleFunc("/early", func(w http.ResponseWriter, r *http.Request) {
+		require.NoError(t, http.NewResponseController(w).EnableFullDuplex())
+		_ = http.NewResponseController(w).Flush()
+		_, _ = io.Copy(w, r.Body)
+	})
+	server := httptest.NewServer(routes)
+	t.Cleanup(func() { server.CloseClientConnections(); server.Close() }) // whatever became of the request
+	s := newSerial()
+	m, err := newHost(t, machine.Faults{}).Boot(t.Context(), machine.Spec{Name: "node", Disk: newDisk(t, units()), Confidential: true, Serial: s,
+		Address: "127.4.0.4", Metadata: strings.TrimPrefix(server.URL, "http://")})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, m.Stop()) })
+	received(t, s, reports) // it has booted
+
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	body, rest := io.Pipe()
+	context.AfterFunc(ctx, func() { _ = rest.CloseWithError(context.Cause(ctx)) }) // the client waits for its body
+	req, err := http.NewRequestWithContext(ctx, http.MethodPut, "http://127.4.0.4/early", body)
+	require.NoError(t, err)
+	req.ContentLength = int64(len("first" + "second"))
+	go func() { _, _ = rest.Write([]byte("first")) }()
+	transport := &http.Transport{} // of kept connections: only of those the server reads on
+	defer transport.CloseIdleConnections()
+	resp, err := (&http.Client{Transport: transport}).Do(req)
+	require.NoError(t, err, "the answer waits for the end of the request")
+	defer resp.Body.Close() //nolint:errcheck // test
+	go func() { _, _ = rest.Write([]byte("second")); _ = rest.Close() }()
+	got, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	require.Equal(t, "firstsecond", string(got))
 }
 
 // The profiles without Google's guest agent mask it: then nobody makes logins.

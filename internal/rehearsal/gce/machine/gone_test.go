@@ -5,7 +5,6 @@ package machine_test
 import (
 	"bufio"
 	"bytes"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -17,10 +16,10 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
 
 	"github.com/calimero-network/mero-tee/internal/fault"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/machine"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/pidfd"
 )
 
 // lingering is the enabled unit of a disk that leaves a process behind, found by token.
@@ -140,13 +139,13 @@ func TestNothingSurvivesKill(t *testing.T) {
 	cmd := hostProcess(t, dir)
 	left := processes(t, token)
 	require.Len(t, left, 1)
-	watch, err := unix.PidfdOpen(left[0], 0)
+	watch, err := pidfd.Open(left[0])
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = unix.Close(watch) })
+	t.Cleanup(func() { _ = watch.Close() })
 
 	require.NoError(t, cmd.Process.Kill())
 	_ = cmd.Wait()
-	require.Equal(t, 1, pollUntil(t, []unix.PollFd{{Fd: int32(watch), Events: unix.POLLIN}}), "what the machine ran ends")
+	require.NoError(t, watch.Wait(30*time.Second), "what the machine ran ends")
 	require.Empty(t, mountsBelow(t, dir))
 
 	folders := func() []string {
@@ -161,17 +160,6 @@ func TestNothingSurvivesKill(t *testing.T) {
 	require.NoError(t, h.Close())
 	require.Empty(t, folders())
 	require.DirExists(t, disk, "a disk is its owner's")
-}
-
-func pollUntil(t *testing.T, fds []unix.PollFd) int {
-	t.Helper()
-	for {
-		n, err := unix.Poll(fds, int((30 * time.Second).Milliseconds()))
-		if !errors.Is(err, unix.EINTR) {
-			require.NoError(t, err)
-			return n
-		}
-	}
 }
 
 // Close ends what was not stopped.

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/calimero-network/mero-tee/internal/rehearsal/network"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/rundir"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
 )
 
@@ -51,7 +52,7 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir, err := newRunDir(ctx, r, o.Dir)
+	dir, err := rundir.New(o.Dir, func(old string) error { return r.remove(ctx, old) })
 	if err != nil {
 		return nil, err
 	}

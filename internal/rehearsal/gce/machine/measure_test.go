@@ -2,6 +2,7 @@ package machine_test
 
 import (
 	"crypto/sha256"
+	"crypto/sha512"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/machine"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/machine/bootchain"
 	"github.com/calimero-network/mero-tee/internal/tdx"
 )
 
@@ -47,10 +49,10 @@ func TestWhatMovesARegister(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			disk := newDisk(t, nil)
-			before := measured(t, disk).Registers().Values()
+			before := registers(measured(t, disk)).Values()
 			tc.change(t, disk)
 			events := measured(t, disk)
-			for i, after := range events.Registers().Values() {
+			for i, after := range registers(events).Values() {
 				register := tdx.RegisterNames()[i]
 				require.Equal(t, register == tc.moved, after != before[i], register)
 			}
@@ -61,18 +63,29 @@ func TestWhatMovesARegister(t *testing.T) {
 	}
 }
 
-func measured(t *testing.T, disk string) machine.Events {
+func measured(t *testing.T, disk string) bootchain.Events {
 	t.Helper()
 	events, err := machine.Measure(disk)
 	require.NoError(t, err)
 	return events
 }
 
-func texts(events machine.Events) (out []string) {
+func texts(events bootchain.Events) (out []string) {
 	for _, e := range events {
 		out = append(out, e.Text)
 	}
 	return out
+}
+
+// registers are those of a TD that booted with the events, before its own code
+// extends anything.
+func registers(events bootchain.Events) tdx.Registers {
+	var rtmr [4]tdx.Register
+	for _, event := range events {
+		rtmr[event.RTMR] = rtmr[event.RTMR].Extend(sha512.Sum384([]byte(event.Text)))
+	}
+	firmware := tdx.Register(sha512.Sum384([]byte("rehearsal GCP firmware")))
+	return tdx.Registers{MRTD: firmware, RTMR0: rtmr[0], RTMR1: rtmr[1], RTMR2: rtmr[2], RTMR3: rtmr[3]}
 }
 
 func digest(text string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(text))) }

@@ -7,6 +7,8 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"time"
+
+	"github.com/calimero-network/mero-tee/internal/rehearsal/network"
 )
 
 // serveMetadata puts the metadata server at metadata.google.internal, port 80,
@@ -23,10 +25,9 @@ func (m *Machine) serveMetadata() {
 	}
 	to := &url.URL{Scheme: "http", Host: m.spec.Metadata}
 	transport := &http.Transport{} // no proxy of this machine's environment
-	s := &http.Server{ReadHeaderTimeout: 10 * time.Second, Handler: &httputil.ReverseProxy{
-		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(to) },
-		Transport: transport,
-	}}
+	proxy := &httputil.ReverseProxy{FlushInterval: -1, Transport: transport, Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to) }}
+	s := &http.Server{ReadHeaderTimeout: 10 * time.Second,
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { network.Forward(proxy, w, r) })}
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(l) }()
 	m.afterwards(func() error {

@@ -55,9 +55,7 @@ func look(needed []program) error {
 
 // probe makes the namespaces of a VM once, with another user in it and a mount.
 func (r *runner) probe(ctx context.Context) error {
-	args := append(append([]string{}, r.user...), fences()...)
-	args = append(args, "sh", "-c", "mount -t proc proc /proc && exec chroot --userspec=65534:65534 / true")
-	err := (&runner{}).run(ctx, append([]string{"unshare"}, args...)...)
+	err := finish(ctx, r.command(ctx, fences(), "sh", "-c", "mount -t proc proc /proc && exec chroot --userspec=65534:65534 / true"), nil)
 	if err == nil {
 		return nil
 	}

@@ -64,8 +64,13 @@ func (u *unpacked) keep(ctx context.Context, key, disk string) error {
 	if _, err := os.Lstat(filepath.Join(disk, frozen)); err != nil {
 		return nil //nolint:nilerr // its machine writes to it
 	}
-	if err := os.MkdirAll(u.dir, 0o755); err != nil {
+	kept := filepath.Join(u.dir, key)
+	partial := kept + ".tmp"
+	if err := errors.Join(u.runner.remove(ctx, partial), os.MkdirAll(u.dir, 0o755)); err != nil {
 		return err
 	}
-	return u.runner.run(ctx, "cp", "--archive", "--link", "--no-target-directory", disk, filepath.Join(u.dir, key))
+	if err := u.runner.run(ctx, "cp", "--archive", "--link", "--no-target-directory", disk, partial); err != nil {
+		return err
+	}
+	return os.Rename(partial, kept)
 }

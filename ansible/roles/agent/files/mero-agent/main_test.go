@@ -144,7 +144,7 @@ func TestReportThroughGuestAttributes(t *testing.T) {
 	o.metadataHost = h.Listener.Addr().String()
 	require.NoError(t, o.run(t.Context(), &out))
 	require.Empty(t, out.String())
-	report, err := guestattr.Decode(agent.ReportName, s.stored)
+	report, err := guestattr.Decode(guestattr.ReportName, s.stored)
 	require.NoError(t, err)
 	m.proves(t, decode(t, report), nonce)
 }
@@ -225,7 +225,7 @@ func (s *metadataServer) report(t *testing.T) *agent.Report {
 	t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	data, err := guestattr.Decode(agent.ReportName, s.stored)
+	data, err := guestattr.Decode(guestattr.ReportName, s.stored)
 	require.NoError(t, err)
 	return decode(t, data)
 }

@@ -25,26 +25,13 @@ func (o *options) run(ctx context.Context, stdout io.Writer) error {
 
 // mission reads what the operator wants, from where the flags say.
 func (o *options) mission(ctx context.Context) (m agent.Mission, err error) {
-	if o.metadata {
-		return o.instructions(ctx)
+	if o.metadata { // boot may be faster than the metadata server, which is waited for
+		return agent.ReadMission(ctx, o.server().Attribute)
 	}
-	if m.Nonce, err = agent.ParseNonce(o.nonce); err == nil && o.config != "" {
+	if m, err = agent.ParseMission(map[string]string{agent.NonceAttribute: o.nonce}); err == nil && o.config != "" {
 		m.Config, err = readFile(o.config, canonical.MaxSize)
 	}
 	return m, err
-}
-
-// instructions waits for the metadata server, which boot may be faster than.
-func (o *options) instructions(ctx context.Context) (agent.Mission, error) {
-	attributes, server := map[string]string{}, o.server()
-	for _, name := range []string{agent.NonceAttribute, agent.ConfigAttribute, agent.VisitsAttribute} {
-		value, err := server.Attribute(ctx, name)
-		if err != nil {
-			return agent.Mission{}, err
-		}
-		attributes[name] = value
-	}
-	return agent.ParseMission(attributes)
 }
 
 func (o *options) server() *guestattr.Metadata {
@@ -63,5 +50,5 @@ func (o *options) send(ctx context.Context, r *agent.Report, stdout io.Writer) e
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), reportPatience)
 	defer cancel()
-	return o.server().Publish(ctx, agent.Namespace, agent.ReportName, data)
+	return o.server().Publish(ctx, guestattr.Namespace, guestattr.ReportName, data)
 }

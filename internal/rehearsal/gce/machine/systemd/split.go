@@ -87,11 +87,10 @@ func (s *splitter) escape() error {
 		s.in = s.in[1:]
 		return nil
 	}
-	digits, base := s.in, 8
+	digits, base, length := s.in, 8, 3
 	if c == 'x' {
-		digits, base = s.in[1:], 16
+		digits, base, length = s.in[1:], 16, 2
 	}
-	length := map[int]int{8: 3, 16: 2}[base]
 	if len(digits) < length {
 		return fmt.Errorf("the escape \\%s is cut short", s.in)
 	}

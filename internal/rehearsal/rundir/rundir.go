@@ -1,7 +1,11 @@
-package machine
+// Package rundir gives a process a folder that somebody else removes when it cannot.
+//
+// Its promise: the folder carries its process's id, and as long as that process
+// lives nobody removes it; once it is gone, kill -9 included, the next process
+// that makes one does.
+package rundir
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -11,9 +15,10 @@ import (
 	"syscall"
 )
 
-// newRunDir makes a folder that carries this process's id and removes those
-// whose process is gone: what kill -9 left.
-func newRunDir(ctx context.Context, r *runner, dir string) (string, error) {
+// New makes a folder in dir that carries this process's id, and has those
+// removed whose process is gone. Every user may read through it, whatever the
+// umask: what runs in it runs as somebody else.
+func New(dir string, remove func(old string) error) (string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}
@@ -23,7 +28,7 @@ func newRunDir(ctx context.Context, r *runner, dir string) (string, error) {
 	}
 	for _, o := range old {
 		if !alive(filepath.Base(o)) {
-			if err := r.remove(ctx, o); err != nil {
+			if err := remove(o); err != nil {
 				return "", err
 			}
 		}
@@ -32,7 +37,7 @@ func newRunDir(ctx context.Context, r *runner, dir string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return run, os.Chmod(run, 0o755) //nolint:gosec // a machine's users read its files through it
+	return run, os.Chmod(run, 0o755) //nolint:gosec // see above
 }
 
 // alive says whether the process that a run folder is named after exists.
