@@ -13,7 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/calimero-network/mero-tee/internal/packer"
+	"github.com/calimero-network/mero-tee/internal/node/packer"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 

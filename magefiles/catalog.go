@@ -8,16 +8,16 @@ import (
 
 	"github.com/magefile/mage/mg"
 
-	"github.com/calimero-network/mero-tee/internal/door"
+	"github.com/calimero-network/mero-tee/internal/cli"
 )
 
 // Catalog looks at the compatibility catalog.
 type Catalog mg.Namespace
 
 // Check judges the catalog: shape, order, duplicates, profiles, and that the tags of tested pairs exist; exit 10 when something fails.
-func (Catalog) Check(ctx context.Context) error { return door.Exit(door.CatalogCheck(ctx)) }
+func (Catalog) Check(ctx context.Context) error { return cli.Exit(cli.CatalogCheck(ctx)) }
 
 // Show prints which key services work with which node images. [-svg=FILE: draw it too]
 func (Catalog) Show(svg *string) error {
-	return door.Exit(door.CatalogShow(os.Stdout, door.Value(svg)))
+	return cli.Exit(cli.CatalogShow(os.Stdout, cli.Value(svg)))
 }

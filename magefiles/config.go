@@ -8,7 +8,7 @@ import (
 
 	"github.com/magefile/mage/mg"
 
-	"github.com/calimero-network/mero-tee/internal/door"
+	"github.com/calimero-network/mero-tee/internal/cli"
 )
 
 // Config makes configuration for those who use a release.
@@ -16,6 +16,6 @@ type Config mg.Namespace
 
 // Attestation prints merod's client configuration for a profile of a verified KMS release. -profile= -kmsURL= -tag= [-format=toml|json] [-attest]
 func (Config) Attestation(ctx context.Context, profile, kmsURL, tag, format *string, attest *bool) error {
-	return door.Exit(door.ClientConfig(ctx, os.Stdout, door.ClientRequest{
-		Profile: door.Value(profile), URL: door.Value(kmsURL), Tag: door.Value(tag), Format: door.Value(format), Attest: door.Value(attest)}))
+	return cli.Exit(cli.ClientConfig(ctx, os.Stdout, cli.ClientRequest{
+		Profile: cli.Value(profile), URL: cli.Value(kmsURL), Tag: cli.Value(tag), Format: cli.Value(format), Attest: cli.Value(attest)}))
 }

@@ -7,7 +7,7 @@ import (
 
 	"github.com/magefile/mage/mg"
 
-	"github.com/calimero-network/mero-tee/internal/door"
+	"github.com/calimero-network/mero-tee/internal/cli"
 )
 
 // Node has the single steps of a node image release.
@@ -15,14 +15,14 @@ type Node mg.Namespace
 
 // Version runs the guards: tag and version agree, counterpart and catalog fit, no ALLOWED_* anywhere (step 1).
 func (Node) Version(ctx context.Context) error {
-	ctx, d := door.Open(ctx, "node:version")
+	ctx, d := cli.Open(ctx, "node:version")
 	defer d.Close()
 	return d.Perform(ctx)
 }
 
 // Build builds the image of each profile with Packer and Ansible, side by side (step 2). [-profile=]
 func (Node) Build(ctx context.Context, profile *string) error {
-	ctx, d := door.Open(ctx, "node:build", door.Profile(profile))
+	ctx, d := cli.Open(ctx, "node:build", cli.Profile(profile))
 	defer d.Close()
 	mg.CtxDeps(ctx, Node.Version)
 	return d.Perform(ctx)
@@ -30,7 +30,7 @@ func (Node) Build(ctx context.Context, profile *string) error {
 
 // Measure boots each image twice as a TDX VM, verifies the quotes and keeps the evidence (step 3). [-profile=]
 func (Node) Measure(ctx context.Context, profile *string) error {
-	ctx, d := door.Open(ctx, "node:measure", door.Profile(profile))
+	ctx, d := cli.Open(ctx, "node:measure", cli.Profile(profile))
 	defer d.Close()
 	mg.CtxDeps(ctx, nodeBuild)
 	return d.Perform(ctx)
@@ -38,7 +38,7 @@ func (Node) Measure(ctx context.Context, profile *string) error {
 
 // Mrtds writes published-mrtds.json from the evidence of all profiles (step 4).
 func (Node) Mrtds(ctx context.Context) error {
-	ctx, d := door.Open(ctx, "node:mrtds")
+	ctx, d := cli.Open(ctx, "node:mrtds")
 	defer d.Close()
 	mg.CtxDeps(ctx, nodeMeasure)
 	return d.Perform(ctx)
@@ -46,7 +46,7 @@ func (Node) Mrtds(ctx context.Context) error {
 
 // SBOM writes sbom.spdx.json with syft from the image records' packages and programs.
 func (Node) SBOM(ctx context.Context) error {
-	ctx, d := door.Open(ctx, "node:sbom")
+	ctx, d := cli.Open(ctx, "node:sbom")
 	defer d.Close()
 	mg.CtxDeps(ctx, nodeBuild)
 	return d.Perform(ctx)
@@ -54,7 +54,7 @@ func (Node) SBOM(ctx context.Context) error {
 
 // Checksums writes checksums.sha256 over every asset.
 func (Node) Checksums(ctx context.Context) error {
-	ctx, d := door.Open(ctx, "node:checksums")
+	ctx, d := cli.Open(ctx, "node:checksums")
 	defer d.Close()
 	mg.CtxDeps(ctx, Node.Mrtds, Node.SBOM)
 	return d.Perform(ctx)
@@ -62,7 +62,7 @@ func (Node) Checksums(ctx context.Context) error {
 
 // Sign signs every asset and the checksums, keyless, as bundles (step 5).
 func (Node) Sign(ctx context.Context) error {
-	ctx, d := door.Open(ctx, "node:sign")
+	ctx, d := cli.Open(ctx, "node:sign")
 	defer d.Close()
 	mg.CtxDeps(ctx, Node.Checksums)
 	return d.Perform(ctx)
@@ -70,7 +70,7 @@ func (Node) Sign(ctx context.Context) error {
 
 // Publish fills a draft, audits it, and makes it public as a pre-release (step 5).
 func (Node) Publish(ctx context.Context) error {
-	ctx, d := door.Open(ctx, "node:publish")
+	ctx, d := cli.Open(ctx, "node:publish")
 	defer d.Close()
 	mg.CtxDeps(ctx, Node.Sign)
 	return d.Perform(ctx)
@@ -78,7 +78,7 @@ func (Node) Publish(ctx context.Context) error {
 
 // Audit reads the public release as a stranger and judges it (step 6).
 func (Node) Audit(ctx context.Context) error {
-	ctx, d := door.Open(ctx, "node:audit")
+	ctx, d := cli.Open(ctx, "node:audit")
 	defer d.Close()
 	mg.CtxDeps(ctx, Node.Publish)
 	return d.Perform(ctx)
@@ -86,7 +86,7 @@ func (Node) Audit(ctx context.Context) error {
 
 // E2e boots nodes from the released images and lets them get their keys from the key service, or be refused (step 7).
 func (Node) E2e(ctx context.Context) error {
-	ctx, d := door.Open(ctx, "node:e2e")
+	ctx, d := cli.Open(ctx, "node:e2e")
 	defer d.Close()
 	mg.CtxDeps(ctx, Node.Audit)
 	return d.Perform(ctx)
@@ -94,7 +94,7 @@ func (Node) E2e(ctx context.Context) error {
 
 // Catalog proposes the tested entries of the compatibility catalog by a pull request (step 8).
 func (Node) Catalog(ctx context.Context) error {
-	ctx, d := door.Open(ctx, "node:catalog")
+	ctx, d := cli.Open(ctx, "node:catalog")
 	defer d.Close()
 	mg.CtxDeps(ctx, Node.E2e)
 	return d.Perform(ctx)
@@ -102,7 +102,7 @@ func (Node) Catalog(ctx context.Context) error {
 
 // Promote makes a stable release the latest one.
 func (Node) Promote(ctx context.Context) error {
-	ctx, d := door.Open(ctx, "node:promote")
+	ctx, d := cli.Open(ctx, "node:promote")
 	defer d.Close()
 	mg.CtxDeps(ctx, Node.Catalog)
 	return d.Perform(ctx)

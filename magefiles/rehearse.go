@@ -6,11 +6,11 @@ import (
 	"context"
 	"os"
 
-	"github.com/calimero-network/mero-tee/internal/door"
+	"github.com/calimero-network/mero-tee/internal/cli"
 )
 
 // Up starts the local world, prints its addresses, and keeps it up until interrupted.
-func (Rehearse) Up(ctx context.Context) error { return door.Exit(door.Up(ctx, os.Stdout)) }
+func (Rehearse) Up(ctx context.Context) error { return cli.Exit(cli.Up(ctx, os.Stdout)) }
 
 // Reset forgets every rehearsed release: it removes dist/.
-func (Rehearse) Reset() error { return door.Exit(door.Reset()) }
+func (Rehearse) Reset() error { return cli.Exit(cli.Reset()) }

@@ -1,5 +1,5 @@
 # Builds the image of one profile. Variables come from base.pkrvars.hcl, from
-# profiles/<profile>.pkrvars.hcl and from the pipeline (internal/packer).
+# profiles/<profile>.pkrvars.hcl and from the pipeline (internal/node/packer).
 packer {
   required_version = "= 1.9.4" # the last one under the MPL-2.0
 

@@ -5,8 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/release"
-	"github.com/calimero-network/mero-tee/internal/tdx"
 )
 
 // Violation says why a policy does not admit a quote.

@@ -6,14 +6,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/calimero-network/mero-tee/internal/fault"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/policies"
 )
 
 func TestEvidenceOf(t *testing.T) {
 	t.Parallel()
-	data, err := os.ReadFile("../internal/measurement/testdata/node.json")
+	data, err := os.ReadFile("../internal/attestation/measurement/testdata/node.json")
 	require.NoError(t, err)
 	ev, err := policies.EvidenceOf(data)
 	require.NoError(t, err)
@@ -21,7 +21,7 @@ func TestEvidenceOf(t *testing.T) {
 	require.Len(t, ev.Registers, 3)
 	require.Regexp(t, `^sha256:[0-9a-f]{64}$`, ev.Digest)
 
-	data, err = os.ReadFile("../internal/measurement/testdata/kms.json")
+	data, err = os.ReadFile("../internal/attestation/measurement/testdata/kms.json")
 	require.NoError(t, err)
 	_, err = policies.EvidenceOf(data)
 	require.Equal(t, fault.Verification, fault.CodeOf(err))

@@ -6,8 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/release"
-	"github.com/calimero-network/mero-tee/internal/tdx"
 )
 
 // Measurement is one tuple: what a node of one release and profile measures.

@@ -13,10 +13,10 @@ import (
 	"encoding/json"
 	"errors"
 
-	"github.com/calimero-network/mero-tee/internal/canonical"
-	"github.com/calimero-network/mero-tee/internal/fault"
+	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
+	"github.com/calimero-network/mero-tee/internal/base/canonical"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/release"
-	"github.com/calimero-network/mero-tee/internal/tdx"
 )
 
 // SchemaVersion is the only version of the policy files.

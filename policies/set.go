@@ -3,8 +3,8 @@ package policies
 import (
 	"fmt"
 
+	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/release"
-	"github.com/calimero-network/mero-tee/internal/tdx"
 )
 
 // CheckSet judges the policies of one KMS release together: all profiles are

@@ -3,7 +3,7 @@ package policies
 import (
 	"fmt"
 
-	"github.com/calimero-network/mero-tee/internal/measurement"
+	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 

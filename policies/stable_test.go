@@ -6,16 +6,16 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/calimero-network/mero-tee/internal/fault"
-	"github.com/calimero-network/mero-tee/internal/measurement"
+	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/release"
-	"github.com/calimero-network/mero-tee/internal/tdx"
 	"github.com/calimero-network/mero-tee/policies"
 )
 
 func published(t *testing.T, file string) *measurement.Published {
 	t.Helper()
-	data, err := os.ReadFile("../internal/measurement/testdata/" + file)
+	data, err := os.ReadFile("../internal/attestation/measurement/testdata/" + file)
 	require.NoError(t, err)
 	p, err := measurement.Decode(data)
 	require.NoError(t, err)

@@ -21,10 +21,10 @@ import (
 	_ "golang.org/x/crypto/x509roots/fallback" // the image is FROM scratch and holds no certificates
 	"golang.org/x/sync/errgroup"
 
-	"github.com/calimero-network/mero-tee/internal/dstack/guest"
-	"github.com/calimero-network/mero-tee/internal/fault"
+	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/kms"
-	"github.com/calimero-network/mero-tee/internal/tdx"
+	"github.com/calimero-network/mero-tee/internal/provider/dstack/guest"
 )
 
 func main() {

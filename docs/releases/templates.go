@@ -2,7 +2,7 @@
 // tag, made from the template of its class.
 //
 // Its promise: every class has a template, and the template alone never counts
-// as written (internal/notes tests it).
+// as written (internal/pipeline/notes tests it).
 package releases
 
 import (

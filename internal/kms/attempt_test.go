@@ -13,11 +13,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/calimero-network/mero-tee/internal/agent"
+	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
+	"github.com/calimero-network/mero-tee/internal/kms/peer"
 	"github.com/calimero-network/mero-tee/internal/kms/wire"
-	"github.com/calimero-network/mero-tee/internal/peer"
+	"github.com/calimero-network/mero-tee/internal/node/agent"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
-	"github.com/calimero-network/mero-tee/internal/tdx"
 )
 
 func outOfDate(k *tdxsim.Knobs) { k.Platform = tdx.OutOfDate }

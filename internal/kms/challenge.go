@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/calimero-network/mero-tee/internal/peer"
+	"github.com/calimero-network/mero-tee/internal/kms/peer"
 )
 
 // challenges remembers pending challenges in memory. As all live equally long,

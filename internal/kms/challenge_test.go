@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/calimero-network/mero-tee/internal/peer"
+	"github.com/calimero-network/mero-tee/internal/kms/peer"
 )
 
 func TestChallengesAreLimitedInAll(t *testing.T) {

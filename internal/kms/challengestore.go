@@ -9,8 +9,8 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/calimero-network/mero-tee/internal/kms/peer"
 	"github.com/calimero-network/mero-tee/internal/kms/wire"
-	"github.com/calimero-network/mero-tee/internal/peer"
 )
 
 const (

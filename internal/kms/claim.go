@@ -6,9 +6,9 @@ import (
 	"encoding/base64"
 	"net/http"
 
+	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
+	"github.com/calimero-network/mero-tee/internal/kms/peer"
 	"github.com/calimero-network/mero-tee/internal/kms/wire"
-	"github.com/calimero-network/mero-tee/internal/peer"
-	"github.com/calimero-network/mero-tee/internal/tdx"
 )
 
 // claim is a key request whose form is right and whose content is unproven.

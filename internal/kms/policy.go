@@ -12,8 +12,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/calimero-network/mero-tee/internal/fault"
-	"github.com/calimero-network/mero-tee/internal/wait"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/retry"
 	"github.com/calimero-network/mero-tee/policies"
 )
 
@@ -66,7 +66,7 @@ func (s *policySource) load(ctx context.Context) error {
 		}
 		s.state.Store(&policyState{reason: err.Error()})
 		s.log.Warn("no usable policy; no key is released", "reason", err.Error(), "retry_in", pause.String())
-		if wait.For(ctx, pause) != nil {
+		if retry.For(ctx, pause) != nil {
 			return nil
 		}
 	}

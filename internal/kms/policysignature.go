@@ -4,8 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/calimero-network/mero-tee/internal/artifact/signature"
 	"github.com/calimero-network/mero-tee/internal/release"
-	"github.com/calimero-network/mero-tee/internal/signature"
 )
 
 // PolicySigner judges the Sigstore bundle beside the policy; *signature.Verifier is one.

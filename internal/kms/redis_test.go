@@ -15,7 +15,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
-	"github.com/calimero-network/mero-tee/internal/peer"
+	"github.com/calimero-network/mero-tee/internal/kms/peer"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 

@@ -6,9 +6,9 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/calimero-network/mero-tee/internal/dstack/guest"
+	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/kms/wire"
-	"github.com/calimero-network/mero-tee/internal/tdx"
+	"github.com/calimero-network/mero-tee/internal/provider/dstack/guest"
 )
 
 // Guest is what the service needs of the dstack guest agent.

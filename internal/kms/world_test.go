@@ -22,12 +22,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/calimero-network/mero-tee/internal/agent"
-	"github.com/calimero-network/mero-tee/internal/dstack/guest"
+	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/kms"
+	"github.com/calimero-network/mero-tee/internal/node/agent"
+	"github.com/calimero-network/mero-tee/internal/provider/dstack/guest"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
 	"github.com/calimero-network/mero-tee/internal/release"
-	"github.com/calimero-network/mero-tee/internal/tdx"
 	"github.com/calimero-network/mero-tee/policies"
 )
 

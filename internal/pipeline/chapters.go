@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/calimero-network/mero-tee/internal/fault"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
 )
 
 // chapters is a history taken apart: what was done before any part began, what

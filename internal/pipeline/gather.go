@@ -12,8 +12,8 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/calimero-network/mero-tee/internal/atomicfile"
-	"github.com/calimero-network/mero-tee/internal/fault"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/file"
 )
 
 // maxStaged bounds one staged file, in bytes.
@@ -102,7 +102,7 @@ func copyFile(from, to, name string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	return atomicfile.Stream(filepath.Join(to, filepath.FromSlash(name)), 0o644, func(w io.Writer) error {
+	return file.Stream(filepath.Join(to, filepath.FromSlash(name)), 0o644, func(w io.Writer) error {
 		_, err := io.Copy(w, f)
 		return err
 	})

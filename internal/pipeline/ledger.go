@@ -14,7 +14,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/calimero-network/mero-tee/internal/fault"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
 )
 
 // LedgerName is the file that every release directory (dist/{tag}) holds.

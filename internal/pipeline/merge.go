@@ -10,8 +10,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/calimero-network/mero-tee/internal/atomicfile"
-	"github.com/calimero-network/mero-tee/internal/fault"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/file"
 )
 
 // Merge takes in what the jobs of this release did side by side, each on a
@@ -75,7 +75,7 @@ func (l *Ledger) replace(records []Record) error {
 		return err
 	}
 	name := l.file.Name()
-	if err := atomicfile.Write(name, data, 0o644); err != nil {
+	if err := file.Write(name, data, 0o644); err != nil {
 		return err
 	}
 	f, err := os.OpenFile(name, os.O_RDWR, 0o644)

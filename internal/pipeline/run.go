@@ -9,8 +9,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/calimero-network/mero-tee/internal/console"
-	"github.com/calimero-network/mero-tee/internal/fault"
+	"github.com/calimero-network/mero-tee/internal/base/console"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
 )
 
 // Run is one process's work on one release.

@@ -12,7 +12,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/calimero-network/mero-tee/internal/console"
+	"github.com/calimero-network/mero-tee/internal/base/console"
 )
 
 // Digests names what a step reads or leaves behind: a name to a digest

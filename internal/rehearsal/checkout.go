@@ -5,12 +5,12 @@ import (
 	"path/filepath"
 
 	"github.com/calimero-network/mero-tee/catalog"
-	"github.com/calimero-network/mero-tee/internal/config"
-	"github.com/calimero-network/mero-tee/internal/environment"
-	"github.com/calimero-network/mero-tee/internal/fault"
-	"github.com/calimero-network/mero-tee/internal/git"
-	"github.com/calimero-network/mero-tee/internal/github"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/pipeline/environment"
+	"github.com/calimero-network/mero-tee/internal/provider/git"
+	"github.com/calimero-network/mero-tee/internal/provider/github"
 	"github.com/calimero-network/mero-tee/internal/release"
+	"github.com/calimero-network/mero-tee/internal/release/config"
 )
 
 // checkout does what people would have done before they push the tag. A work

@@ -11,13 +11,13 @@ import (
 
 	compute "google.golang.org/api/compute/v1"
 
-	"github.com/calimero-network/mero-tee/internal/agent"
-	"github.com/calimero-network/mero-tee/internal/gce"
-	"github.com/calimero-network/mero-tee/internal/measurement"
-	"github.com/calimero-network/mero-tee/internal/nodes"
-	"github.com/calimero-network/mero-tee/internal/packer"
+	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/node/agent"
+	"github.com/calimero-network/mero-tee/internal/node/packer"
+	"github.com/calimero-network/mero-tee/internal/node/vm"
+	"github.com/calimero-network/mero-tee/internal/provider/gce"
 	local "github.com/calimero-network/mero-tee/internal/rehearsal/gce"
-	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/machine"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/chroot"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/node"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
@@ -51,7 +51,7 @@ func (w *World) openCloud(ctx context.Context) (*local.Server, error) {
 		return nil, err
 	}
 	state := filepath.Join(w.State, "gce")
-	host, err := machine.Open(ctx, machine.Options{Dir: filepath.Join(state, "machines"), TDX: w.platform, Proxy: proxy})
+	host, err := chroot.Open(ctx, chroot.Options{Dir: filepath.Join(state, "machines"), TDX: w.platform, Proxy: proxy})
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +89,7 @@ func (w *World) importBase(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	base, err := machine.MakeBase(ctx, func(line string) { w.console.Infof("rehearsal: %s", line) })
+	base, err := chroot.MakeBase(ctx, func(line string) { w.console.Infof("rehearsal: %s", line) })
 	if err != nil {
 		return err
 	}
@@ -114,7 +114,7 @@ func (w *World) cloudClient(ctx context.Context, journal func(event, subject str
 // bootNodes boots what was built as VMs of the local Compute Engine, and
 // simulated images, which a key service's rehearsal brings along, in this process.
 func (w *World) bootNodes(purpose, run string, journal func(event, subject string) error) agent.Nodes {
-	vms := &nodes.VMs{Project: w.Env.Config.GCPProject, Purpose: purpose, Run: gce.RunLabel(run),
+	vms := &vm.VMs{Project: w.Env.Config.GCPProject, Purpose: purpose, Run: gce.RunLabel(run),
 		Client: func(ctx context.Context) (*gce.Client, error) { return w.cloudClient(ctx, journal) }}
 	return either{vms: vms, simulated: w.simulatedNodes(purpose, run, journal)}
 }
@@ -130,9 +130,9 @@ func (e either) Boot(ctx context.Context, published *measurement.Published, p re
 }
 
 // machines joins the local Compute Engine with what runs its instances.
-type machines struct{ *machine.Host }
+type machines struct{ *chroot.Host }
 
 // Boot starts an instance's machine.
 func (m machines) Boot(ctx context.Context, s local.Spec) (local.Machine, error) {
-	return m.Host.Boot(ctx, machine.Spec(s))
+	return m.Host.Boot(ctx, chroot.Spec(s))
 }

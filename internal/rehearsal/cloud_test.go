@@ -6,9 +6,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/calimero-network/mero-tee/internal/agent"
-	"github.com/calimero-network/mero-tee/internal/gce"
-	"github.com/calimero-network/mero-tee/internal/measurement"
+	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/node/agent"
+	"github.com/calimero-network/mero-tee/internal/provider/gce"
 	"github.com/calimero-network/mero-tee/internal/rehearsal"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/node"
 	"github.com/calimero-network/mero-tee/internal/release"

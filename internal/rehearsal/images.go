@@ -12,11 +12,11 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/calimero-network/mero-tee/internal/atomicfile"
-	"github.com/calimero-network/mero-tee/internal/measurement"
-	"github.com/calimero-network/mero-tee/internal/nodebuild"
-	"github.com/calimero-network/mero-tee/internal/nodeimage"
-	"github.com/calimero-network/mero-tee/internal/packer"
+	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/base/file"
+	"github.com/calimero-network/mero-tee/internal/node/build"
+	"github.com/calimero-network/mero-tee/internal/node/image"
+	"github.com/calimero-network/mero-tee/internal/node/packer"
 )
 
 // companionHost gives the programs beside the agent: stand-ins with digests of their own.
@@ -24,22 +24,22 @@ const companionHost = "companions.rehearsal.invalid"
 
 // images is production's own builder over the local Compute Engine.
 type images struct {
-	*nodebuild.Builder
+	*build.Builder
 	world *World
 }
 
 // startImages: what differs from production are the pins, the way out and the root that agents believe.
 func (w *World) startImages(ctx context.Context) error {
 	cfg := w.Env.Config
-	w.Env.Images = images{world: w, Builder: nodebuild.New(ctx, nodebuild.Options{
+	w.Env.Images = images{world: w, Builder: build.New(ctx, build.Options{
 		Root: w.Env.Root, Project: cfg.GCPProject, Zone: cfg.GCPZone, Family: cfg.GCPFamily,
-		TDXRoot: hex.EncodeToString(w.Env.TDXRoot[:]), SSHPort: w.portOfSSH, Cloud: w.cloudClient, Fetch: nodebuild.Fetcher{Transport: w.Env.Transport},
+		TDXRoot: hex.EncodeToString(w.Env.TDXRoot[:]), SSHPort: w.portOfSSH, Cloud: w.cloudClient, Fetch: build.Fetcher{Transport: w.Env.Transport},
 		Pins: standInPins, Env: w.packerEnvironment, Log: func(line string) { w.console.Infof("%s", line) }})}
 	return w.Network.Handle(companionHost, http.HandlerFunc(serveStandIn))
 }
 
 // Build makes sure that the base image is there first.
-func (i images) Build(ctx context.Context, o nodeimage.Order) (*nodeimage.Record, error) {
+func (i images) Build(ctx context.Context, o image.Order) (*image.Record, error) {
 	if err := i.world.base(); err != nil {
 		return nil, err
 	}
@@ -47,9 +47,9 @@ func (i images) Build(ctx context.Context, o nodeimage.Order) (*nodeimage.Record
 }
 
 // Drift, too, looks at the base image.
-func (i images) Drift(ctx context.Context) (nodeimage.Drift, error) {
+func (i images) Drift(ctx context.Context) (image.Drift, error) {
 	if err := i.world.base(); err != nil {
-		return nodeimage.Drift{}, err
+		return image.Drift{}, err
 	}
 	return i.Builder.Drift(ctx)
 }
@@ -75,7 +75,7 @@ func (w *World) packerEnvironment() ([]string, error) {
 	}
 	certificate := filepath.Join(w.State, "network.pem")
 	return []string{"GOOGLE_CREDENTIALS=" + string(key), "HTTPS_PROXY=" + proxy.URL, "HTTP_PROXY=" + proxy.URL, "SSL_CERT_FILE=" + certificate},
-		atomicfile.Write(certificate, proxy.CertificatePEM, 0o644)
+		file.Write(certificate, proxy.CertificatePEM, 0o644)
 }
 
 // standInPins pins the stand-ins.

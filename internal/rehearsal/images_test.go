@@ -10,9 +10,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/calimero-network/mero-tee/internal/fault"
-	"github.com/calimero-network/mero-tee/internal/nodeimage"
-	"github.com/calimero-network/mero-tee/internal/packer"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/node/image"
+	"github.com/calimero-network/mero-tee/internal/node/packer"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
@@ -52,7 +52,7 @@ func TestUnpinnedBaseImage(t *testing.T) {
 	require.NoError(t, os.WriteFile(path, []byte(strings.Replace(string(data), `"`+base.Image+`"`, `"`+base.Family+`"`, 1)), 0o600))
 	w, _ := begun(t, root, dist, "0.1.0", "0.1.0")
 	_, content := w.Env.Images.Content(t.Context(), release.Debug)
-	_, build := w.Env.Images.Build(t.Context(), nodeimage.Order{Profile: release.Debug})
+	_, build := w.Env.Images.Build(t.Context(), image.Order{Profile: release.Debug})
 	_, drift := w.Env.Images.Drift(t.Context())
 	for what, err := range map[string]error{"content": content, "build": build, "drift": drift} {
 		require.Equal(t, fault.Usage, fault.CodeOf(err), "%s: %v", what, err)

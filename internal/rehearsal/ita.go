@@ -4,9 +4,9 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/calimero-network/mero-tee/internal/ita"
+	"github.com/calimero-network/mero-tee/internal/attestation/ita"
+	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	local "github.com/calimero-network/mero-tee/internal/rehearsal/ita"
-	"github.com/calimero-network/mero-tee/internal/tdx"
 )
 
 // startITA starts the appraiser of quotes; it believes the same simulated hardware as everybody here.

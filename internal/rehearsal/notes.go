@@ -8,10 +8,10 @@ import (
 	"path/filepath"
 
 	"github.com/calimero-network/mero-tee/docs/releases"
-	"github.com/calimero-network/mero-tee/internal/atomicfile"
-	"github.com/calimero-network/mero-tee/internal/class"
-	"github.com/calimero-network/mero-tee/internal/environment"
-	"github.com/calimero-network/mero-tee/internal/notes"
+	"github.com/calimero-network/mero-tee/internal/base/file"
+	"github.com/calimero-network/mero-tee/internal/pipeline/environment"
+	"github.com/calimero-network/mero-tee/internal/pipeline/notes"
+	"github.com/calimero-network/mero-tee/internal/pipeline/plan"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
@@ -25,7 +25,7 @@ func (w *World) writeNotes(ctx context.Context, c *environment.Checkout, tag rel
 	if err != nil || data == nil {
 		return err
 	}
-	return atomicfile.Write(filepath.Join(c.Notes, releases.File(tag)), data, 0o644)
+	return file.Write(filepath.Join(c.Notes, releases.File(tag)), data, 0o644)
 }
 
 func (w *World) statement(ctx context.Context, c *environment.Checkout, tag release.Tag) ([]byte, error) {
@@ -37,7 +37,7 @@ func (w *World) statement(ctx context.Context, c *environment.Checkout, tag rele
 	if err != nil {
 		return nil, err
 	}
-	subject := class.Subject{Tag: tag, Commit: c.Commit, Tags: map[string]string{}}
+	subject := plan.Subject{Tag: tag, Commit: c.Commit, Tags: map[string]string{}}
 	for _, t := range tags {
 		subject.Tags[t.Name] = t.Commit
 	}
@@ -47,10 +47,10 @@ func (w *World) statement(ctx context.Context, c *environment.Checkout, tag rele
 // Statement is what a rehearsal writes for a release: every section that its
 // class wants says that it is a rehearsal. Nil for a release that cannot be of
 // any class, of which the plan will say so.
-func Statement(ctx context.Context, root string, s class.Subject) ([]byte, error) {
-	decided, err := class.Of(ctx, s, class.Repository(root))
+func Statement(ctx context.Context, root string, s plan.Subject) ([]byte, error) {
+	decided, err := plan.Of(ctx, s, plan.Repository(root))
 	if err != nil {
 		return nil, nil //nolint:nilerr // nobody could have written anything
 	}
-	return notes.Statement(s.Tag, decided.Class, "This is a rehearsal: there is nothing to tell.", "REHEARSAL-1", class.GuardedRoots()...), nil
+	return notes.Statement(s.Tag, decided.Class, "This is a rehearsal: there is nothing to tell.", "REHEARSAL-1", plan.GuardedRoots()...), nil
 }

@@ -23,17 +23,17 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/authn"
 
-	"github.com/calimero-network/mero-tee/internal/atomicfile"
-	"github.com/calimero-network/mero-tee/internal/config"
-	"github.com/calimero-network/mero-tee/internal/console"
-	"github.com/calimero-network/mero-tee/internal/environment"
-	"github.com/calimero-network/mero-tee/internal/fault"
+	"github.com/calimero-network/mero-tee/internal/base/console"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/file"
+	"github.com/calimero-network/mero-tee/internal/pipeline/environment"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/gce"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/github"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/ita"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/network"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/sigstore"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
+	"github.com/calimero-network/mero-tee/internal/release/config"
 )
 
 // Banner is what anything made here says of itself.
@@ -157,7 +157,7 @@ func (w *World) secret(name string) ([]byte, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		b = make([]byte, 32)
 		_, _ = rand.Read(b) // never fails
-		return b, atomicfile.Write(path, b, 0o600)
+		return b, file.Write(path, b, 0o600)
 	}
 	if err == nil && len(b) != 32 {
 		err = fmt.Errorf("%s has %d bytes, not 32", path, len(b))

@@ -9,8 +9,8 @@ import (
 	"slices"
 
 	"github.com/calimero-network/mero-tee/catalog"
-	"github.com/calimero-network/mero-tee/internal/atomicfile"
-	"github.com/calimero-network/mero-tee/internal/github"
+	"github.com/calimero-network/mero-tee/internal/base/file"
+	"github.com/calimero-network/mero-tee/internal/provider/github"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/policies"
 )
@@ -74,7 +74,7 @@ func (w *World) mergePolicies(dir string, published [][]byte) error {
 		if err != nil {
 			return err
 		}
-		if err := atomicfile.Write(filepath.Join(dir, policies.File(profile)), data, 0o644); err != nil {
+		if err := file.Write(filepath.Join(dir, policies.File(profile)), data, 0o644); err != nil {
 			return err
 		}
 	}
@@ -90,7 +90,7 @@ func (w *World) mergeCatalog(ctx context.Context, path string, kms, node release
 		return err
 	}
 	if own { // somebody's own catalog is taken as it is
-		return atomicfile.Write(path, data, 0o644)
+		return file.Write(path, data, 0o644)
 	}
 	c, err := catalog.Decode(data)
 	if err != nil {
@@ -106,7 +106,7 @@ func (w *World) mergeCatalog(ctx context.Context, path string, kms, node release
 	if data, err = c.Encode(); err != nil {
 		return err
 	}
-	return atomicfile.Write(path, data, 0o644)
+	return file.Write(path, data, 0o644)
 }
 
 // catalog is the one of the work tree together with what was merged in this

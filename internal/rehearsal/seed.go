@@ -6,13 +6,13 @@ import (
 	"errors"
 	"path/filepath"
 
-	"github.com/calimero-network/mero-tee/internal/agent"
-	"github.com/calimero-network/mero-tee/internal/environment"
-	"github.com/calimero-network/mero-tee/internal/github"
-	"github.com/calimero-network/mero-tee/internal/kmsrelease"
-	"github.com/calimero-network/mero-tee/internal/lane"
-	"github.com/calimero-network/mero-tee/internal/noderelease"
+	"github.com/calimero-network/mero-tee/internal/node/agent"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
+	"github.com/calimero-network/mero-tee/internal/pipeline/environment"
+	"github.com/calimero-network/mero-tee/internal/pipeline/kmsrelease"
+	"github.com/calimero-network/mero-tee/internal/pipeline/noderelease"
+	"github.com/calimero-network/mero-tee/internal/pipeline/steps"
+	"github.com/calimero-network/mero-tee/internal/provider/github"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/node"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
@@ -66,7 +66,7 @@ func simulatedSteps(r *noderelease.Release) pipeline.Graph {
 		case "node:e2e", "node:catalog", "node:promote":
 			continue
 		case "node:version":
-			s.Do, s.Inputs, s.Outputs = r.Decide, nil, r.WorkFiles(lane.PlanFile)
+			s.Do, s.Inputs, s.Outputs = r.Decide, nil, r.WorkFiles(steps.PlanFile)
 		}
 		out = append(out, s)
 	}

@@ -10,7 +10,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/calimero-network/mero-tee/internal/fault"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
 )
 
 // Family is one of the two kinds of release; its value is the tag's prefix without "-v".

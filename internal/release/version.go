@@ -6,7 +6,7 @@ import (
 	"regexp"
 	"strconv"
 
-	"github.com/calimero-network/mero-tee/internal/fault"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
 )
 
 // Version is X.Y.Z or X.Y.Z-rc.N.

@@ -13,10 +13,10 @@ import (
 	"github.com/hashicorp/packer-plugin-sdk/template/config"
 	"github.com/mitchellh/mapstructure"
 
-	"github.com/calimero-network/mero-tee/internal/atomicfile"
-	"github.com/calimero-network/mero-tee/internal/canonical"
-	"github.com/calimero-network/mero-tee/internal/fault"
-	"github.com/calimero-network/mero-tee/internal/nodeimage"
+	"github.com/calimero-network/mero-tee/internal/base/canonical"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/file"
+	"github.com/calimero-network/mero-tee/internal/node/image"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
@@ -44,22 +44,22 @@ func (p *PostProcessor) PostProcess(_ context.Context, ui packersdk.Ui, artifact
 	if err != nil {
 		return nil, true, false, explained(err)
 	}
-	if err := atomicfile.Write(p.config.Output, data, 0o644); err != nil {
+	if err := file.Write(p.config.Output, data, 0o644); err != nil {
 		return nil, true, false, err
 	}
 	ui.Say(fmt.Sprintf("%s: %d packages, %d files, content %s", record.Image.Name, len(record.Packages), len(record.Files), record.Content))
 	return artifact, true, true, nil
 }
 
-func (p *PostProcessor) record(artifact packersdk.Artifact) (*nodeimage.Record, error) {
+func (p *PostProcessor) record(artifact packersdk.Artifact) (*image.Record, error) {
 	c := p.config
 	version, err := release.ParseVersion(c.Release)
 	if err != nil {
 		return nil, err
 	}
-	r := &nodeimage.Record{Profile: release.Profile(c.Profile), Version: version, Commit: c.Commit, ContentID: c.ContentID,
-		Base:  nodeimage.Base{Name: c.BaseImage, Project: c.BaseImageProject},
-		Tools: nodeimage.Tools{Packer: c.PackerCoreVersion, GoogleCompute: c.GoogleCompute, AnsiblePlugin: c.AnsiblePlugin}}
+	r := &image.Record{Profile: release.Profile(c.Profile), Version: version, Commit: c.Commit, ContentID: c.ContentID,
+		Base:  image.Base{Name: c.BaseImage, Project: c.BaseImageProject},
+		Tools: image.Tools{Packer: c.PackerCoreVersion, GoogleCompute: c.GoogleCompute, AnsiblePlugin: c.AnsiblePlugin}}
 	if r.Image, err = built(artifact, c.BaseImage); err != nil {
 		return nil, err
 	}
@@ -70,7 +70,7 @@ func (p *PostProcessor) record(artifact packersdk.Artifact) (*nodeimage.Record, 
 	if err != nil {
 		return nil, err
 	}
-	report, err := nodeimage.ParseReport(text)
+	report, err := image.ParseReport(text)
 	if err != nil {
 		return nil, err
 	}
@@ -87,12 +87,12 @@ func explained(err error) error {
 }
 
 // built is what the builder says it made, and that it made it of base.
-func built(artifact packersdk.Artifact, base string) (nodeimage.Image, error) {
+func built(artifact packersdk.Artifact, base string) (image.Image, error) {
 	var state registryimage.Image // crosses the RPC as a map
 	if err := mapstructure.Decode(artifact.State(registryimage.ArtifactStateURI), &state); err != nil {
-		return nodeimage.Image{}, err
+		return image.Image{}, err
 	}
-	image := nodeimage.Image{Name: artifact.Id(), Project: state.Labels["project_id"], SelfLink: state.Labels["self_link"]}
+	image := image.Image{Name: artifact.Id(), Project: state.Labels["project_id"], SelfLink: state.Labels["self_link"]}
 	if image.SelfLink == "" {
 		return image, fmt.Errorf("the builder %s gave no self link", artifact.BuilderId())
 	}

@@ -12,9 +12,9 @@ import (
 	registryimage "github.com/hashicorp/packer-plugin-sdk/packer/registry/image"
 	"github.com/stretchr/testify/require"
 
-	"github.com/calimero-network/mero-tee/internal/canonical"
-	"github.com/calimero-network/mero-tee/internal/measurement"
-	"github.com/calimero-network/mero-tee/internal/nodeimage"
+	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/base/canonical"
+	"github.com/calimero-network/mero-tee/internal/node/image"
 )
 
 var (
@@ -30,7 +30,7 @@ func block(t *testing.T) map[string]any {
 	content := measurement.Sum([]byte(manifest))
 	report := fmt.Sprintf("ansible 2.14.18\ncommand-line quiet mero.profile=debug mero.content=%x\n%s", content[:], manifest)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "report.txt"), []byte(report), 0o644))
-	binaries, err := canonical.Marshal([]nodeimage.Binary{{Name: "mero-agent", Version: "1.0.0", SHA256: agent, Source: "here"}})
+	binaries, err := canonical.Marshal([]image.Binary{{Name: "mero-agent", Version: "1.0.0", SHA256: agent, Source: "here"}})
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "binaries.json"), binaries, 0o644))
 	return map[string]any{"profile": "debug", "release": "1.0.0", "commit": strings.Repeat("01", 20), "content_id": contentID,
@@ -63,10 +63,10 @@ func TestWritesTheRecord(t *testing.T) {
 	require.Contains(t, ui.SayMessages[0].Message, "1 packages, 1 files")
 	data, err := os.ReadFile(config["output"].(string))
 	require.NoError(t, err)
-	record, err := nodeimage.Decode(data)
+	record, err := image.Decode(data)
 	require.NoError(t, err)
 	require.Equal(t, measurement.Sum([]byte(manifest)), record.Content)
-	require.Equal(t, nodeimage.Tools{Packer: "1.9.4", GoogleCompute: "1.2.5", AnsiblePlugin: "1.0.3", Ansible: "2.14.18"}, record.Tools)
+	require.Equal(t, image.Tools{Packer: "1.9.4", GoogleCompute: "1.2.5", AnsiblePlugin: "1.0.3", Ansible: "2.14.18"}, record.Tools)
 	require.Equal(t, "p", record.Image.Project)
 }
 

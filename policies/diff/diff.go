@@ -11,8 +11,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/release"
-	"github.com/calimero-network/mero-tee/internal/tdx"
 	"github.com/calimero-network/mero-tee/policies"
 )
 

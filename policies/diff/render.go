@@ -7,7 +7,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"github.com/calimero-network/mero-tee/internal/tdx"
+	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 )
 
 // digits is how many of a register's 96 are shown unless all are asked for.

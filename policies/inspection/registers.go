@@ -7,9 +7,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/calimero-network/mero-tee/internal/canonical"
-	"github.com/calimero-network/mero-tee/internal/fault"
-	"github.com/calimero-network/mero-tee/internal/tdx"
+	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
+	"github.com/calimero-network/mero-tee/internal/base/canonical"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
 )
 
 // registers judges every register wherever it stands, so that a malformed one

@@ -11,7 +11,7 @@ import (
 	"encoding/json"
 	"regexp"
 
-	"github.com/calimero-network/mero-tee/internal/peer"
+	"github.com/calimero-network/mero-tee/internal/kms/peer"
 )
 
 // Service is what /health calls the service; merod's tools look for it.

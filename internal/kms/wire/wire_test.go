@@ -7,8 +7,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/calimero-network/mero-tee/internal/kms/peer"
 	"github.com/calimero-network/mero-tee/internal/kms/wire"
-	"github.com/calimero-network/mero-tee/internal/peer"
 )
 
 // The digests were computed with sha256sum on 2026-11-23.

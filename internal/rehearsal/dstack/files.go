@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/calimero-network/mero-tee/internal/image"
+	"github.com/calimero-network/mero-tee/internal/kms/image"
 )
 
 // certificateFile is where the application finds the roots it trusts.

@@ -11,7 +11,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/calimero-network/mero-tee/internal/wait"
+	"github.com/calimero-network/mero-tee/internal/base/retry"
 )
 
 // exec runs the process in its root file system and in a process group of its
@@ -39,7 +39,7 @@ func (p *process) start(ctx context.Context, listener, log *os.File) (*exec.Cmd,
 		if err := cmd.Start(); !errors.Is(err, syscall.ETXTBSY) {
 			return cmd, err
 		}
-		if err := wait.For(ctx, 5*time.Millisecond); err != nil {
+		if err := retry.For(ctx, 5*time.Millisecond); err != nil {
 			return nil, err
 		}
 	}

@@ -13,11 +13,11 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/stretchr/testify/require"
 
-	client "github.com/calimero-network/mero-tee/internal/dstack"
-	"github.com/calimero-network/mero-tee/internal/dstack/guest"
-	"github.com/calimero-network/mero-tee/internal/fault"
+	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+	client "github.com/calimero-network/mero-tee/internal/provider/dstack"
+	"github.com/calimero-network/mero-tee/internal/provider/dstack/guest"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/dstack"
-	"github.com/calimero-network/mero-tee/internal/tdx"
 )
 
 func TestWhatIsReleasedIsWhatRuns(t *testing.T) {

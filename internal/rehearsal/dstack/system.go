@@ -7,9 +7,9 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/calimero-network/mero-tee/internal/measurement"
+	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
-	"github.com/calimero-network/mero-tee/internal/tdx"
 )
 
 // shape is the instance type whose registers Platform tells.

@@ -28,8 +28,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/stretchr/testify/require"
 
-	client "github.com/calimero-network/mero-tee/internal/dstack"
-	"github.com/calimero-network/mero-tee/internal/image"
+	"github.com/calimero-network/mero-tee/internal/kms/image"
+	client "github.com/calimero-network/mero-tee/internal/provider/dstack"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/dstack"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/network"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"

@@ -13,8 +13,8 @@ import (
 	"io/fs"
 	"os"
 
-	"github.com/calimero-network/mero-tee/internal/atomicfile"
-	"github.com/calimero-network/mero-tee/internal/canonical"
+	"github.com/calimero-network/mero-tee/internal/base/canonical"
+	"github.com/calimero-network/mero-tee/internal/base/file"
 )
 
 // account is the project's only service account, as its key file describes it.
@@ -39,7 +39,7 @@ func openAccount(path string, create func() ([]byte, error)) (*account, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		data, err = create()
 		if err == nil {
-			err = atomicfile.Write(path, data, 0o600)
+			err = file.Write(path, data, 0o600)
 		}
 	}
 	if err != nil {

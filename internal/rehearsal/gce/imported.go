@@ -9,7 +9,7 @@ import (
 
 	compute "google.golang.org/api/compute/v1"
 
-	"github.com/calimero-network/mero-tee/internal/atomicfile"
+	"github.com/calimero-network/mero-tee/internal/base/file"
 )
 
 // Import puts an image into a project as one that was always there, such as a
@@ -72,7 +72,7 @@ func place(ctx context.Context, from, to string) (int64, error) {
 		return 0, err
 	}
 	defer f.Close() //nolint:errcheck // read-only handle
-	return info.Size(), atomicfile.Stream(to, 0o644, func(w io.Writer) error {
+	return info.Size(), file.Stream(to, 0o644, func(w io.Writer) error {
 		_, err := io.Copy(w, reader{ctx, f})
 		return err
 	})

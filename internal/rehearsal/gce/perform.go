@@ -8,7 +8,7 @@ import (
 
 	compute "google.golang.org/api/compute/v1"
 
-	"github.com/calimero-network/mero-tee/internal/wait"
+	"github.com/calimero-network/mero-tee/internal/base/retry"
 )
 
 // job is what an operation does. It runs without mu.
@@ -57,7 +57,7 @@ func (s *Server) perform(op *operation, call string, j job) {
 	slow := s.faults.Slow[call]
 	code, fails := s.faults.failure(call)
 	s.mu.Unlock()
-	err := wait.For(s.ctx, slow)
+	err := retry.For(s.ctx, slow)
 	if err == nil && fails {
 		err = s.known(code, op.resource.TargetLink)
 	} else if err == nil {

@@ -9,8 +9,8 @@ import (
 
 	compute "google.golang.org/api/compute/v1"
 
-	"github.com/calimero-network/mero-tee/internal/atomicfile"
-	"github.com/calimero-network/mero-tee/internal/canonical"
+	"github.com/calimero-network/mero-tee/internal/base/canonical"
+	"github.com/calimero-network/mero-tee/internal/base/file"
 )
 
 // Everything is kept as STATE/images/PROJECT/NAME.json with NAME.tar,
@@ -31,7 +31,7 @@ func save(path string, resource any) error {
 	if err != nil {
 		return err
 	}
-	return atomicfile.Write(path, data, 0o644)
+	return file.Write(path, data, 0o644)
 }
 
 func (s *Server) saveImage(image *compute.Image) error {

@@ -10,7 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/calimero-network/mero-tee/internal/github"
+	"github.com/calimero-network/mero-tee/internal/provider/github"
 	rehearsal "github.com/calimero-network/mero-tee/internal/rehearsal/github"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/network"
 )

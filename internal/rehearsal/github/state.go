@@ -10,8 +10,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/calimero-network/mero-tee/internal/atomicfile"
-	"github.com/calimero-network/mero-tee/internal/canonical"
+	"github.com/calimero-network/mero-tee/internal/base/canonical"
+	"github.com/calimero-network/mero-tee/internal/base/file"
 )
 
 // state is everything but the assets' bytes: Dir/state.json.
@@ -107,7 +107,7 @@ func (s *Server) save(st *state) error {
 	if err != nil {
 		return err
 	}
-	return atomicfile.Write(filepath.Join(s.dir, "state.json"), data, 0o644)
+	return file.Write(filepath.Join(s.dir, "state.json"), data, 0o644)
 }
 
 func (st *state) next() int64 { st.Sequence++; return st.Sequence }

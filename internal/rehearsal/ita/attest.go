@@ -15,7 +15,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
 
-	"github.com/calimero-network/mero-tee/internal/tdx"
+	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 )
 
 const maxRequest = 1 << 20 // bytes

@@ -16,7 +16,7 @@ import (
 	"os"
 	"time"
 
-	"github.com/calimero-network/mero-tee/internal/atomicfile"
+	"github.com/calimero-network/mero-tee/internal/base/file"
 )
 
 const (
@@ -93,7 +93,7 @@ func create(path string) ([]byte, error) {
 		}
 		data = append(data, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})...)
 	}
-	return data, atomicfile.Write(path, data, 0o600)
+	return data, file.Write(path, data, 0o600)
 }
 
 func generate() (keys [3]*rsa.PrivateKey, err error) {

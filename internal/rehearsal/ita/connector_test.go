@@ -16,8 +16,8 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	"github.com/stretchr/testify/require"
 
+	"github.com/calimero-network/mero-tee/internal/base/gobuild"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/ita"
-	"github.com/calimero-network/mero-tee/internal/tool"
 )
 
 func hexOf(b []byte) string { return hex.EncodeToString(b) }
@@ -35,7 +35,7 @@ func certificates(t *testing.T, jwks []byte) []*x509.Certificate {
 // quote over it appraised, and verifies the token, its chain and both revocation lists.
 func TestIntelsConnectorAcceptsTheTokens(t *testing.T) {
 	t.Parallel()
-	program, err := tool.Build(t.Context(), tool.Spec{Name: "ita", Module: "../../../tools/ita", Package: "."}, func(s string) { t.Log(s) })
+	program, err := gobuild.Build(t.Context(), gobuild.Spec{Name: "ita", Module: "../../../tools/ita", Package: "."}, func(s string) { t.Log(s) })
 	require.NoError(t, err)
 	for name, tc := range map[string]struct {
 		algorithm, key string

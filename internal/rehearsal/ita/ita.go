@@ -16,7 +16,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/calimero-network/mero-tee/internal/tdx"
+	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 )
 
 // The hosts of the API and of the portal, which issues the tokens.

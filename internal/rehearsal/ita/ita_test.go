@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	client "github.com/calimero-network/mero-tee/internal/ita"
+	client "github.com/calimero-network/mero-tee/internal/attestation/ita"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/ita"
 )
 

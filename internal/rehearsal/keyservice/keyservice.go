@@ -13,10 +13,10 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/kms/wire"
-	"github.com/calimero-network/mero-tee/internal/measurement"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
-	"github.com/calimero-network/mero-tee/internal/tdx"
 )
 
 // Keys answers the n-th request of /get-key, counted from 1: a key in hex, or none and a refusal.

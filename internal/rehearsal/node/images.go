@@ -5,8 +5,8 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/calimero-network/mero-tee/internal/atomicfile"
-	"github.com/calimero-network/mero-tee/internal/nodeimage"
+	"github.com/calimero-network/mero-tee/internal/base/file"
+	"github.com/calimero-network/mero-tee/internal/node/image"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
@@ -16,7 +16,7 @@ type Images struct {
 	Dir     string // for the program that records speak of
 }
 
-var _ nodeimage.Images = Images{}
+var _ image.Images = Images{}
 
 // Content is the content id of the simulated image.
 func (s Images) Content(_ context.Context, p release.Profile) (string, error) {
@@ -24,20 +24,20 @@ func (s Images) Content(_ context.Context, p release.Profile) (string, error) {
 }
 
 // Build returns the record.
-func (s Images) Build(_ context.Context, o nodeimage.Order) (*nodeimage.Record, error) {
+func (s Images) Build(_ context.Context, o image.Order) (*image.Record, error) {
 	return Image{Version: s.Version, Profile: o.Profile}.Record(o.Commit), nil
 }
 
 // Discard has nothing to delete.
-func (Images) Discard(context.Context, nodeimage.Order, bool) error { return nil }
+func (Images) Discard(context.Context, image.Order, bool) error { return nil }
 
 // Programs is a folder with the one program.
 func (s Images) Programs(context.Context, release.Profile) (string, error) {
 	if err := os.MkdirAll(s.Dir, 0o755); err != nil {
 		return "", err
 	}
-	return s.Dir, atomicfile.Write(filepath.Join(s.Dir, program), programBytes(), 0o755)
+	return s.Dir, file.Write(filepath.Join(s.Dir, program), programBytes(), 0o755)
 }
 
 // Drift has no base image to compare.
-func (Images) Drift(context.Context) (nodeimage.Drift, error) { return nodeimage.Drift{}, nil }
+func (Images) Drift(context.Context) (image.Drift, error) { return image.Drift{}, nil }

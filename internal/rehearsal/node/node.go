@@ -12,7 +12,7 @@ import (
 
 	"github.com/google/go-configfs-tsm/configfs/configfsi"
 
-	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/machine/bootchain"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/chroot/bootchain"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
 	"github.com/calimero-network/mero-tee/internal/release"
 )

@@ -5,8 +5,8 @@ import (
 	"encoding/hex"
 	"fmt"
 
-	"github.com/calimero-network/mero-tee/internal/measurement"
-	"github.com/calimero-network/mero-tee/internal/nodeimage"
+	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/node/image"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
@@ -21,24 +21,24 @@ func programBytes() []byte {
 const project = "rehearsal-simulated"
 
 // Record is the record of the simulated image, the same whenever it is asked for.
-func (i Image) Record(commit string) *nodeimage.Record {
+func (i Image) Record(commit string) *image.Record {
 	sum := measurement.Sum(programBytes())
-	r := &nodeimage.Record{
-		SchemaVersion: nodeimage.SchemaVersion, Profile: i.Profile, Version: i.Version, Commit: commit, ContentID: i.contentID(),
-		Base:     nodeimage.Base{Name: "simulated", Project: project},
-		Packages: []nodeimage.Package{{Name: "simulated-base", Version: i.Version.String(), Architecture: "amd64"}},
-		Files: []nodeimage.File{
+	r := &image.Record{
+		SchemaVersion: image.SchemaVersion, Profile: i.Profile, Version: i.Version, Commit: commit, ContentID: i.contentID(),
+		Base:     image.Base{Name: "simulated", Project: project},
+		Packages: []image.Package{{Name: "simulated-base", Version: i.Version.String(), Architecture: "amd64"}},
+		Files: []image.File{
 			{Path: "/etc/mero-profile", Mode: "0644", Owner: "0:0", SHA256: measurement.Sum([]byte(i.Profile))},
-			{Path: nodeimage.Folder + "/" + program, Mode: "0755", Owner: "0:0", SHA256: sum},
+			{Path: image.Folder + "/" + program, Mode: "0755", Owner: "0:0", SHA256: sum},
 		},
-		Binaries: []nodeimage.Binary{{Name: program, Version: i.Version.String(), SHA256: sum, Source: "internal/rehearsal/node"}},
-		Tools:    nodeimage.Tools{Packer: "simulated", GoogleCompute: "simulated", AnsiblePlugin: "simulated", Ansible: "simulated"},
+		Binaries: []image.Binary{{Name: program, Version: i.Version.String(), SHA256: sum, Source: "internal/rehearsal/node"}},
+		Tools:    image.Tools{Packer: "simulated", GoogleCompute: "simulated", AnsiblePlugin: "simulated", Ansible: "simulated"},
 	}
 	r.Content = measurement.Sum(r.Manifest())
-	r.Image = nodeimage.Image{Name: i.Name(), Project: project,
+	r.Image = image.Image{Name: i.Name(), Project: project,
 		SelfLink: "https://www.googleapis.com/compute/v1/projects/" + project + "/global/images/" + i.Name()}
 	r.KernelCommandLine = fmt.Sprintf("root=LABEL=simulated mero.profile=%s mero.content=%x", i.Profile, r.Content[:])
-	if nodeimage.ReadOnly(i.Profile) {
+	if image.ReadOnly(i.Profile) {
 		r.RootHash = sha256.Sum256(fmt.Appendf(nil, "simulated root file system of %s %s", i.Version, i.Profile))
 		r.KernelCommandLine += fmt.Sprintf(" mero.rootfs=squashfs mero.roothash=%x mero.hashoffset=4096", r.RootHash[:])
 	}
@@ -55,7 +55,7 @@ func (i Image) contentID() string {
 
 // Name is the simulated image's name, with its content id.
 func (i Image) Name() string {
-	name, err := nodeimage.ImageName(i.Profile, i.Version, i.contentID())
+	name, err := image.ImageName(i.Profile, i.Version, i.contentID())
 	if err != nil {
 		panic(err) // the longest version makes a name of 56 characters
 	}

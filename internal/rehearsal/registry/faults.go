@@ -5,7 +5,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/calimero-network/mero-tee/internal/wait"
+	"github.com/calimero-network/mero-tee/internal/base/retry"
 )
 
 // faults makes the registry misbehave on demand.
@@ -38,7 +38,7 @@ func (f *faults) strike(w http.ResponseWriter, req *http.Request) bool {
 		f.times--
 	}
 	f.mu.Unlock()
-	if delay > 0 && wait.For(req.Context(), delay) != nil {
+	if delay > 0 && retry.For(req.Context(), delay) != nil {
 		return true
 	}
 	if fail {

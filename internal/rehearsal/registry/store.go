@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
-	"github.com/calimero-network/mero-tee/internal/atomicfile"
+	"github.com/calimero-network/mero-tee/internal/base/file"
 )
 
 // store keeps manifests as files: {repository}/_digests/{hex} holds the media
@@ -55,13 +55,13 @@ func (s store) put(m manifest, mediaType string, content []byte) error {
 	}
 	digest := digestOf(content)
 	record := append([]byte(mediaType+"\n"), content...)
-	if err := atomicfile.Write(s.digestFile(m.repository, digest), record, 0o644); err != nil {
+	if err := file.Write(s.digestFile(m.repository, digest), record, 0o644); err != nil {
 		return err
 	}
 	if m.byDigest() {
 		return nil
 	}
-	return atomicfile.Write(s.tagFile(m.repository, m.reference), []byte(digest+"\n"), 0o644)
+	return file.Write(s.tagFile(m.repository, m.reference), []byte(digest+"\n"), 0o644)
 }
 
 // load reads everything and refuses what was changed on disk.

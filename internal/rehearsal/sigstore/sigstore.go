@@ -20,8 +20,8 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/calimero-network/mero-tee/internal/fault"
-	"github.com/calimero-network/mero-tee/internal/tool"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/gobuild"
 )
 
 const (
@@ -106,12 +106,12 @@ func build(ctx context.Context, o Options) (program, rekor string, err error) {
 	}
 	module := filepath.Join(o.ToolsDir, "sigstore")
 	const flags = "-s -w -buildid="
-	rekor, err = tool.Build(ctx, tool.Spec{Name: "rekor-server", Module: module, LDFlags: flags,
+	rekor, err = gobuild.Build(ctx, gobuild.Spec{Name: "rekor-server", Module: module, LDFlags: flags,
 		Package: "github.com/sigstore/rekor-tiles/v2/cmd/rekor-server/posix"}, log)
 	if err != nil {
 		return "", "", err
 	}
-	program, err = tool.Build(ctx, tool.Spec{Name: "sigstore", Module: module, LDFlags: flags, Package: "."}, log)
+	program, err = gobuild.Build(ctx, gobuild.Spec{Name: "sigstore", Module: module, LDFlags: flags, Package: "."}, log)
 	return program, rekor, err
 }
 

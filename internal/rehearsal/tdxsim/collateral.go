@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/calimero-network/mero-tee/internal/tdx"
+	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 )
 
 const (

@@ -1,6 +1,6 @@
 package tdxsim
 
-import "github.com/calimero-network/mero-tee/internal/tdx"
+import "github.com/calimero-network/mero-tee/internal/attestation/tdx"
 
 // The documents of version 4 of the service's interface, field by field in its order.
 

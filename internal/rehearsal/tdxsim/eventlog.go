@@ -8,7 +8,7 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/calimero-network/mero-tee/internal/tdx"
+	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 )
 
 // EventLog measures into a TD and remembers what. It is safe for concurrent use.

@@ -11,7 +11,7 @@ import (
 
 	"github.com/google/go-configfs-tsm/configfs/configfsi"
 
-	"github.com/calimero-network/mero-tee/internal/tdx"
+	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 )
 
 const noIndex = -1

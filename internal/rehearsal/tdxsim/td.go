@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"sync"
 
-	"github.com/calimero-network/mero-tee/internal/tdx"
+	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 )
 
 const (

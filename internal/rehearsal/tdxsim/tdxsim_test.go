@@ -16,8 +16,8 @@ import (
 	"github.com/google/go-eventlog/tcg"
 	"github.com/stretchr/testify/require"
 
+	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
-	"github.com/calimero-network/mero-tee/internal/tdx"
 )
 
 func newPlatform(t testing.TB, seed string, n uint8) (*tdxsim.PKI, *tdxsim.Platform) {

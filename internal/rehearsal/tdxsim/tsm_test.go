@@ -10,8 +10,8 @@ import (
 	"github.com/google/go-configfs-tsm/rtmr"
 	"github.com/stretchr/testify/require"
 
+	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
-	"github.com/calimero-network/mero-tee/internal/tdx"
 )
 
 func TestTSMQuotes(t *testing.T) {

@@ -18,10 +18,10 @@ import (
 
 	_ "golang.org/x/crypto/x509roots/fallback" // an image may hold no certificates
 
-	"github.com/calimero-network/mero-tee/internal/agent"
-	"github.com/calimero-network/mero-tee/internal/fault"
-	"github.com/calimero-network/mero-tee/internal/guestattr"
-	"github.com/calimero-network/mero-tee/internal/tsm"
+	"github.com/calimero-network/mero-tee/internal/attestation/tsm"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/node/agent"
+	"github.com/calimero-network/mero-tee/internal/provider/gce/guestattr"
 )
 
 const (

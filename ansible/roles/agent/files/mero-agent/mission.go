@@ -6,9 +6,9 @@ import (
 	"io"
 	"net/http"
 
-	"github.com/calimero-network/mero-tee/internal/agent"
-	"github.com/calimero-network/mero-tee/internal/canonical"
-	"github.com/calimero-network/mero-tee/internal/guestattr"
+	"github.com/calimero-network/mero-tee/internal/base/canonical"
+	"github.com/calimero-network/mero-tee/internal/node/agent"
+	"github.com/calimero-network/mero-tee/internal/provider/gce/guestattr"
 )
 
 // run accomplishes the mission and reports, also when something failed.

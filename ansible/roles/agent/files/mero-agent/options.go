@@ -9,11 +9,11 @@ import (
 	"os"
 	"time"
 
-	"github.com/calimero-network/mero-tee/internal/agent"
-	"github.com/calimero-network/mero-tee/internal/agent/mission"
-	"github.com/calimero-network/mero-tee/internal/fault"
+	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/node/agent"
+	"github.com/calimero-network/mero-tee/internal/node/mission"
 	"github.com/calimero-network/mero-tee/internal/release"
-	"github.com/calimero-network/mero-tee/internal/tdx"
 )
 
 // eventLog is where Linux shows the data behind ACPI's CCEL table.

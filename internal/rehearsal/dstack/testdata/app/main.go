@@ -14,7 +14,7 @@ import (
 	"net/http"
 	"os"
 
-	"github.com/calimero-network/mero-tee/internal/dstack/guest"
+	"github.com/calimero-network/mero-tee/internal/provider/dstack/guest"
 )
 
 func main() {

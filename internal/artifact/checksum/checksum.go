@@ -1,0 +1,117 @@
+// Package checksum writes, reads and verifies checksums.sha256.
+//
+// Its promise: the file is what GNU sha256sum writes and `sha256sum -c`
+// accepts, every set of digests has exactly one form (lower-case hex, two
+// spaces, sorted by name, newline at the end), and any other form is refused.
+package checksum
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/file"
+	"github.com/calimero-network/mero-tee/internal/release"
+)
+
+// Entry is one line: a file's name and the SHA-256 of its bytes.
+type Entry struct {
+	Name   string
+	Digest [sha256.Size]byte
+}
+
+// GitHub turns every other character of an asset's name into a dot, and a
+// leading dash or dot would be an option or a hidden file to the tools that read the list.
+var nameForm = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._+-]{0,254}$`)
+
+// Digest streams the regular file at path through SHA-256 and returns the
+// digest and the number of bytes read. It does not follow a symbolic link.
+func Digest(path string) (digest [sha256.Size]byte, size int64, err error) {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return digest, 0, err
+	}
+	if !info.Mode().IsRegular() { // opening a pipe would wait for ever
+		return digest, 0, fmt.Errorf("%s is not a regular file", path)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return digest, 0, err
+	}
+	defer f.Close() //nolint:errcheck // read-only handle
+	h := sha256.New()
+	size, err = io.Copy(h, f)
+	h.Sum(digest[:0])
+	return digest, size, err
+}
+
+// Write digests the named files of dir, writes dir/checksums.sha256 and returns
+// its entries, sorted by name. Names must be unique and plain; a name that is
+// not there is fault.MissingAsset.
+func Write(dir string, names []string) ([]Entry, error) {
+	entries := make([]Entry, len(names))
+	for i, name := range names {
+		entries[i].Name = name
+	}
+	sortByName(entries)
+	if err := checkNames(entries); err != nil {
+		return nil, &fault.Error{Code: fault.Usage, Message: "cannot list these assets", Err: err}
+	}
+	err := eachParallel(len(entries), func(i int) (err error) {
+		entries[i].Digest, _, err = Digest(filepath.Join(dir, entries[i].Name))
+		return missing(entries[i].Name, err)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return entries, file.Write(filepath.Join(dir, release.ChecksumsAsset), Format(entries), 0o644)
+}
+
+// Format renders entries, which must be sorted by name, as the file's bytes.
+func Format(entries []Entry) []byte {
+	var b bytes.Buffer
+	for _, e := range entries {
+		fmt.Fprintf(&b, "%x  %s\n", e.Digest, e.Name)
+	}
+	return b.Bytes()
+}
+
+func sortByName(entries []Entry) {
+	slices.SortFunc(entries, func(a, b Entry) int { return cmp.Compare(a.Name, b.Name) })
+}
+
+func checkNames(sorted []Entry) error {
+	for i, e := range sorted {
+		if !nameForm.MatchString(e.Name) {
+			return fmt.Errorf("%q is not a plain file name", e.Name)
+		}
+		if e.Name == release.ChecksumsAsset {
+			return fmt.Errorf("%s cannot list itself", e.Name)
+		}
+		if i > 0 && sorted[i-1].Name == e.Name {
+			return fmt.Errorf("%s is listed twice", e.Name)
+		}
+	}
+	return nil
+}
+
+// eachParallel calls do for 0 … n-1, as many at a time as there are
+// processors, and returns the first error.
+func eachParallel(n int, do func(int) error) error {
+	var g errgroup.Group
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for i := range n {
+		g.Go(func() error { return do(i) })
+	}
+	return g.Wait()
+}

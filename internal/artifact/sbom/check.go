@@ -1,0 +1,147 @@
+package sbom
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spdx/tools-golang/spdx"
+	"github.com/spdx/tools-golang/spdx/v2/common"
+	"github.com/spdx/tools-golang/spdxlib"
+
+	"github.com/calimero-network/mero-tee/internal/base/canonical"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+)
+
+const (
+	timeForm = "2006-01-02T15:04:05Z" // SPDX 2.3, clause 6.9: UTC, no fraction
+	creator  = "syft-" + SyftVersion
+)
+
+// Check reads a document as a stranger does and reports everything that is
+// wrong with it, as fault.Verification: its form, and for each binary (a path)
+// that the document names its digest and lists every Go module it was linked
+// from, the main module and the standard library included.
+func Check(data []byte, binaries ...string) error {
+	doc, err := read(data)
+	if err != nil {
+		return invalid("not an SPDX 2.3 JSON document", "", err)
+	}
+	problems := []error{checkHeader(doc), checkCreation(doc.CreationInfo), checkIdentifiers(doc), checkDescribed(doc)}
+	if err := spdxlib.ValidateDocument(doc); err != nil {
+		problems = append(problems, invalid("a relationship leads nowhere", "", err))
+	}
+	if err := errors.Join(problems...); err != nil {
+		return err // a document of the wrong form is not searched for modules
+	}
+	for _, path := range binaries {
+		problems = append(problems, checkBinary(doc, path))
+	}
+	return errors.Join(problems...)
+}
+
+// read parses data strictly. The SPDX library dereferences null list elements
+// (v0.5.7: {"packages":[null]}), so a panic of its decoder is an error of the input.
+func read(data []byte) (doc *spdx.Document, err error) {
+	var whole json.RawMessage
+	if err := canonical.Unmarshal(data, &whole); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("malformed document: %v", p)
+		}
+	}()
+	doc = &spdx.Document{}
+	if err := json.Unmarshal(data, doc); err != nil {
+		return nil, err
+	}
+	if slices.Contains(doc.Packages, nil) || slices.Contains(doc.Files, nil) || slices.Contains(doc.OtherLicenses, nil) {
+		return nil, errors.New("a list holds null")
+	}
+	return doc, nil
+}
+
+func invalid(message, got string, err error) error {
+	return &fault.Error{Code: fault.Verification, Message: "SBOM: " + message, Got: got, Err: err}
+}
+
+func checkHeader(doc *spdx.Document) error {
+	var problems []error
+	for _, f := range []struct{ field, want, got string }{
+		{"spdxVersion", "SPDX-2.3", doc.SPDXVersion}, {"dataLicense", "CC0-1.0", doc.DataLicense}, {"SPDXID", "DOCUMENT", string(doc.SPDXIdentifier)},
+	} {
+		if f.got != f.want {
+			problems = append(problems, &fault.Error{Code: fault.Verification, Message: "SBOM: wrong " + f.field, Expected: f.want, Got: f.got})
+		}
+	}
+	if doc.DocumentName == "" {
+		problems = append(problems, invalid("no document name", "", nil))
+	}
+	if u, err := url.Parse(doc.DocumentNamespace); err != nil || u.Host == "" || strings.Contains(doc.DocumentNamespace, "#") {
+		problems = append(problems, invalid("documentNamespace is not an absolute URI without #", doc.DocumentNamespace, err))
+	}
+	return errors.Join(problems...)
+}
+
+func checkCreation(info *spdx.CreationInfo) error {
+	if info == nil {
+		return invalid("no creationInfo", "", nil)
+	}
+	var problems []error
+	if _, err := time.Parse(timeForm, info.Created); err != nil {
+		problems = append(problems, invalid("created is not a time in UTC", info.Created, err))
+	}
+	if !slices.Contains(info.Creators, common.Creator{CreatorType: "Tool", Creator: creator}) {
+		problems = append(problems, &fault.Error{Code: fault.Verification, Message: "SBOM: made by another tool",
+			Expected: "Tool: " + creator, Got: fmt.Sprint(info.Creators)})
+	}
+	return errors.Join(problems...)
+}
+
+func checkIdentifiers(doc *spdx.Document) error {
+	seen := map[common.ElementID]bool{"DOCUMENT": true}
+	var problems []error
+	add := func(id common.ElementID) {
+		if id == "" || seen[id] {
+			problems = append(problems, invalid("an identifier is missing or used twice", fmt.Sprintf("%q", id), nil))
+		}
+		seen[id] = true
+	}
+	for _, p := range doc.Packages {
+		add(p.PackageSPDXIdentifier)
+	}
+	for _, f := range doc.Files {
+		add(f.FileSPDXIdentifier)
+	}
+	return errors.Join(problems...)
+}
+
+// checkDescribed wants at least one DESCRIBES, each of a package with the digest of an image.
+func checkDescribed(doc *spdx.Document) error {
+	roots := described(doc)
+	if len(roots) == 0 {
+		return invalid("the document describes nothing", "", nil)
+	}
+	for _, id := range roots {
+		at := slices.IndexFunc(doc.Packages, func(p *spdx.Package) bool { return p.PackageSPDXIdentifier == id })
+		if at < 0 || sha256Of(doc.Packages[at].PackageChecksums) == "" {
+			return invalid("what the document describes is no image with a SHA-256", string(id), nil)
+		}
+	}
+	return nil
+}
+
+// sha256Of returns the SHA-256 among checksums, in lower-case hex, or "".
+func sha256Of(checksums []common.Checksum) string {
+	for _, c := range checksums {
+		if c.Algorithm == common.SHA256 {
+			return strings.ToLower(c.Value)
+		}
+	}
+	return ""
+}

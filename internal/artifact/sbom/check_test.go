@@ -1,0 +1,152 @@
+package sbom_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/calimero-network/mero-tee/internal/artifact/sbom"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+)
+
+// small is a document of syft for one platform, cut down to one module.
+func small(t testing.TB) string {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("testdata", "small.spdx.json"))
+	require.NoError(t, err)
+	return string(data)
+}
+
+func TestCheckAcceptsItsSmallDocument(t *testing.T) {
+	t.Parallel()
+	require.NoError(t, sbom.Check([]byte(small(t))))
+}
+
+func TestCheckRefusesForm(t *testing.T) {
+	t.Parallel()
+	const root, uuid, file = "SPDXRef-DocumentRoot-Image-mero-kms-linux-amd64",
+		"SPDXRef-Package-go-module-github.com-google-uuid-248d5e02d9dc76b3", "SPDXRef-File-mero-kms-b0ef086685a146e8"
+	for name, tc := range map[string]struct{ old, new, want string }{
+		"SPDX 2.2":                 {"SPDX-2.3", "SPDX-2.2", "wrong spdxVersion"},
+		"another data licence":     {"CC0-1.0", "MIT", "wrong dataLicense"},
+		"another document id":      {`"SPDXID": "SPDXRef-DOCUMENT"`, `"SPDXID": "SPDXRef-OTHER"`, "wrong SPDXID"},
+		"no name":                  {`"name": "mero-kms",` + "\n  \"documentN", `"documentN`, "no document name"},
+		"relative namespace":       {"https://github.com/", "", "not an absolute URI"},
+		"namespace with fragment":  {"https://github.com/", "https://github.com/#", "not an absolute URI"},
+		"local time":               {"T11:00:00Z", "T12:00:00+01:00", "not a time in UTC"},
+		"no creationInfo":          {`"creationInfo"`, `"creationinformation"`, "no creationInfo"},
+		"unpinned syft":            {"syft-1.54.1", "syft-[not provided]", "made by another tool"},
+		"another tool":             {"Tool: syft-1.54.1", "Tool: hand-1.54.1", "made by another tool"},
+		"identifier twice":         {`"SPDXID": "` + uuid, `"SPDXID": "` + root, "missing or used twice"},
+		"package and file alike":   {`"SPDXID": "` + file, `"SPDXID": "` + uuid, "missing or used twice"},
+		"dangling relationship":    {`"relatedSpdxElement": "` + file, `"relatedSpdxElement": "SPDXRef-nowhere`, "leads nowhere"},
+		"describes nothing":        {`"DESCRIBES"`, `"CONTAINS"`, "describes nothing"},
+		"describes a bare package": {`"algorithm": "SHA256"`, `"algorithm": "MD5"`, "no image with a SHA-256"},
+		"null package":             {`"packages": [`, `"packages": [null,`, "not an SPDX 2.3 JSON document"},
+		"null file":                {`"files": [`, `"files": [null,`, "not an SPDX 2.3 JSON document"},
+		"key twice":                {`"dataLicense"`, `"dataLicense": "MIT", "dataLicense"`, "appears twice"},
+		"list instead of document": {"{", "[{", "not an SPDX 2.3 JSON document"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			doc := small(t)
+			require.Contains(t, doc, tc.old)
+			err := sbom.Check([]byte(strings.Replace(doc, tc.old, tc.new, 1)))
+			require.Equal(t, fault.Verification, fault.CodeOf(err))
+			require.ErrorContains(t, err, tc.want)
+		})
+	}
+	for name, data := range map[string]string{"empty": "", "null": "null", "trailing": small(t) + "{}", "cut": small(t)[:500]} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			require.Equal(t, fault.Verification, fault.CodeOf(sbom.Check([]byte(data))))
+		})
+	}
+}
+
+func TestCheckNamesTheMissingModule(t *testing.T) {
+	t.Parallel()
+	b := build(t)
+	data := generate(t, b.options(writeLayout(t, b.binaries)))
+	for name, tc := range map[string]struct {
+		without string
+		want    []string
+	}{
+		"a module of both architectures": {"github.com/google/uuid", []string{"Go module missing: github.com/google/uuid v1.6.0"}},
+		"a module of amd64 alone":        {"golang.org/x/sync", []string{"Go module missing: golang.org/x/sync v"}},
+		"a module of arm64 alone":        {"github.com/google/go-containerregistry", []string{"Go module missing: github.com/google/go-containerregistry v"}},
+		"the main module":                {"github.com/calimero-network/mero-tee", []string{"Go module missing: github.com/calimero-network/mero-tee"}},
+		"the standard library":           {"stdlib", []string{"Go module missing: stdlib go1."}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			err := sbom.Check(without(t, data, tc.without), b.paths()...)
+			require.Equal(t, fault.Verification, fault.CodeOf(err))
+			for _, want := range tc.want {
+				require.ErrorContains(t, err, want)
+			}
+		})
+	}
+	t.Run("another version", func(t *testing.T) {
+		t.Parallel()
+		other := strings.ReplaceAll(string(data), `"versionInfo": "v1.6.0"`, `"versionInfo": "v1.5.9"`)
+		require.ErrorContains(t, sbom.Check([]byte(other), b.paths()...), "Go module missing: github.com/google/uuid v1.6.0")
+	})
+	t.Run("another binary", func(t *testing.T) {
+		t.Parallel()
+		stranger, err := os.Executable()
+		require.NoError(t, err)
+		err = sbom.Check(data, stranger)
+		require.Equal(t, fault.Verification, fault.CodeOf(err))
+		require.ErrorContains(t, err, "the binary is not in it")
+	})
+	t.Run("not a Go binary", func(t *testing.T) {
+		t.Parallel()
+		require.Equal(t, fault.Usage, fault.CodeOf(sbom.Check(data, "/bin/true")))
+	})
+}
+
+// without removes a package and every relationship that mentions it.
+func without(t *testing.T, data []byte, name string) []byte {
+	t.Helper()
+	var doc map[string]any
+	require.NoError(t, json.Unmarshal(data, &doc))
+	gone := map[any]bool{}
+	doc["packages"] = drop(doc["packages"], func(p map[string]any) bool {
+		gone[p["SPDXID"]] = p["name"] == name
+		return p["name"] == name
+	})
+	doc["relationships"] = drop(doc["relationships"], func(r map[string]any) bool {
+		return gone[r["spdxElementId"]] || gone[r["relatedSpdxElement"]]
+	})
+	out, err := json.Marshal(doc)
+	require.NoError(t, err)
+	require.NoError(t, sbom.Check(out), "only a module is missing, the form is good")
+	return out
+}
+
+func drop(list any, unwanted func(map[string]any) bool) (kept []any) {
+	for _, e := range list.([]any) {
+		if !unwanted(e.(map[string]any)) {
+			kept = append(kept, e)
+		}
+	}
+	return kept
+}
+
+func FuzzCheck(f *testing.F) {
+	var seed bytes.Buffer // compact: the fuzzer minimises what it finds byte by byte
+	require.NoError(f, json.Compact(&seed, []byte(small(f))))
+	f.Add(seed.Bytes())
+	f.Add([]byte(`{"spdxVersion":"SPDX-2.3","packages":[null],"relationships":[null],"creationInfo":{"creators":[]}}`))
+	f.Fuzz(func(t *testing.T, in []byte) {
+		if err := sbom.Check(in); err != nil {
+			require.Equal(t, fault.Verification, fault.CodeOf(err))
+		}
+	})
+}

@@ -1,0 +1,229 @@
+package sbom_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	spdxjson "github.com/spdx/tools-golang/json"
+	"github.com/spdx/tools-golang/spdx"
+	"github.com/stretchr/testify/require"
+
+	"github.com/calimero-network/mero-tee/internal/artifact/sbom"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/gobuild"
+)
+
+// built is the real syft and the image's two binaries.
+type built struct {
+	syft     string
+	binaries map[string]string // by platform
+}
+
+var folder string // for what all tests share
+
+func TestMain(m *testing.M) {
+	var err error
+	if folder, err = os.MkdirTemp("", "sbom-test-"); err != nil {
+		panic(err)
+	}
+	code := m.Run()
+	_ = os.RemoveAll(folder)
+	os.Exit(code)
+}
+
+var buildOnce = sync.OnceValues(func() (b built, err error) {
+	ctx := context.Background()
+	b.binaries = map[string]string{}
+	for _, platform := range platforms {
+		b.binaries[platform] = filepath.Join(folder, filepath.Base(platform))
+		if err := buildProgram(ctx, b.binaries[platform], platform); err != nil {
+			return b, err
+		}
+	}
+	b.syft, err = gobuild.Build(ctx, sbom.Program(filepath.Join("..", "..", "..")), func(s string) { fmt.Fprintln(os.Stderr, s) })
+	return b, err
+})
+
+func build(t testing.TB) built {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("compiles and runs syft")
+	}
+	b, err := buildOnce()
+	require.NoError(t, err)
+	return b
+}
+
+func sourcesOf(layout string, platforms ...string) []sbom.Source {
+	var out []sbom.Source
+	for _, p := range platforms {
+		out = append(out, sbom.Image(layout, p))
+	}
+	return out
+}
+
+func (b built) options(layout string) sbom.Options {
+	return sbom.Options{Syft: b.syft, Sources: sourcesOf(layout, platforms...), Name: "mero-kms", Version: "1.2.0",
+		Epoch: time.Date(2026, 11, 23, 12, 0, 0, 0, time.FixedZone("somewhere", 3600))}
+}
+
+func (b built) paths() []string { return []string{b.binaries[platforms[0]], b.binaries[platforms[1]]} }
+
+func generate(t testing.TB, o sbom.Options) []byte {
+	t.Helper()
+	data, err := sbom.Generate(t.Context(), o)
+	require.NoError(t, err)
+	return data
+}
+
+func TestGenerateDescribesEveryPlatform(t *testing.T) {
+	t.Parallel()
+	b := build(t)
+	data := generate(t, b.options(writeLayout(t, b.binaries)))
+	require.NoError(t, sbom.Check(data, b.paths()...))
+
+	var doc spdx.Document
+	require.NoError(t, spdxjson.ReadInto(bytes.NewReader(data), &doc), "SPDX tools load it")
+	require.Equal(t, "2026-11-23T11:00:00Z", doc.CreationInfo.Created)
+	require.Regexp(t, `^https://github\.com/calimero-network/mero-tee/spdx/mero-kms-1\.2\.0-[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`, doc.DocumentNamespace)
+	versions := map[string][]string{}
+	for _, p := range doc.Packages {
+		versions[p.PackageName] = append(versions[p.PackageName], p.PackageVersion)
+	}
+	require.Equal(t, []string{"1.2.0", "1.2.0"}, versions["mero-kms"], "one root per platform")
+	require.Equal(t, []string{runtime.Version()}, versions["stdlib"], "the same on both platforms: once")
+	require.Len(t, versions["golang.org/x/sync"], 1, "linked on amd64 alone")
+	require.Len(t, versions["github.com/google/go-containerregistry"], 1, "linked on arm64 alone")
+}
+
+// The runs differ in what must not matter: where the image lies and in which
+// form, and the order of the platforms.
+func TestGenerateIsDeterministic(t *testing.T) {
+	t.Parallel()
+	b := build(t)
+	layout := writeLayout(t, b.binaries)
+	first := generate(t, b.options(layout))
+	require.Equal(t, string(first), string(generate(t, b.options(writeLayout(t, b.binaries)))), "another folder")
+
+	swapped := b.options(writeArchive(t, layout))
+	swapped.Sources = sourcesOf(layout, platforms[1], platforms[0])
+	require.Equal(t, string(first), string(generate(t, swapped)), "an archive, and the platforms in another order")
+
+	later := b.options(layout)
+	later.Epoch = later.Epoch.Add(time.Second)
+	require.NotEqual(t, string(first), string(generate(t, later)))
+}
+
+func TestGenerateRefuses(t *testing.T) {
+	t.Parallel()
+	b := build(t)
+	layout := writeLayout(t, b.binaries)
+	amd64Only := writeLayout(t, map[string]string{platforms[0]: b.binaries[platforms[0]]})
+	for name, tc := range map[string]struct {
+		change func(*sbom.Options)
+		code   fault.Code
+		want   string
+	}{
+		"no syft":           {func(o *sbom.Options) { o.Syft = "" }, fault.Usage, "SBOM without syft"},
+		"no name":           {func(o *sbom.Options) { o.Name = "" }, fault.Usage, "SBOM without name"},
+		"no version":        {func(o *sbom.Options) { o.Version = "" }, fault.Usage, "SBOM without version"},
+		"no epoch":          {func(o *sbom.Options) { o.Epoch = time.Time{} }, fault.Usage, "SBOM without epoch"},
+		"no platform":       {func(o *sbom.Options) { o.Sources = nil }, fault.Usage, "SBOM of nothing"},
+		"a platform twice":  {func(o *sbom.Options) { o.Sources = sourcesOf(layout, platforms[0], platforms[0]) }, fault.Usage, "one thing twice"},
+		"absent layout":     {func(o *sbom.Options) { o.Sources = sourcesOf(layout+"/absent", platforms...) }, fault.Usage, "no image to describe"},
+		"no layout in it":   {func(o *sbom.Options) { o.Sources = sourcesOf(filepath.Join(layout, "blobs"), platforms...) }, fault.General, "cannot describe"},
+		"missing platform":  {func(o *sbom.Options) { o.Sources = sourcesOf(amd64Only, platforms...) }, fault.General, "syft cannot describe linux/arm64"},
+		"unknown platform":  {func(o *sbom.Options) { o.Sources = sourcesOf(layout, "linux/riscv64") }, fault.General, "linux/riscv64"},
+		"syft is no syft":   {func(o *sbom.Options) { o.Syft = "/bin/false" }, fault.General, "cannot describe"},
+		"syft says nothing": {func(o *sbom.Options) { o.Syft = "/bin/true" }, fault.General, "EOF"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := b.options(layout)
+			tc.change(&o)
+			_, err := sbom.Generate(t.Context(), o)
+			require.ErrorContains(t, err, tc.want)
+			require.Equal(t, tc.code, fault.CodeOf(err))
+		})
+	}
+}
+
+func TestGenerateStopsWithItsContext(t *testing.T) {
+	t.Parallel()
+	sleep, err := exec.LookPath("sleep")
+	require.NoError(t, err)
+	program := filepath.Join(t.TempDir(), "syft") // hangs until it is killed
+	require.NoError(t, os.WriteFile(program, []byte("#!/bin/sh\nexec "+sleep+" 600\n"), 0o755))
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, err = sbom.Generate(ctx, built{syft: program}.options(t.TempDir()))
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+}
+
+// One Generate of the release's image is two syft processes; the budget is 3 s
+// for binaries of 15 MB on 2 cores.
+func BenchmarkGenerate(b *testing.B) {
+	shared := build(b)
+	large := filepath.Join(b.TempDir(), "large")
+	require.NoError(b, pad(large, shared.binaries[platforms[0]], 15<<20))
+	o := shared.options(writeLayout(b, map[string]string{platforms[0]: large, platforms[1]: large}))
+	for b.Loop() {
+		generate(b, o)
+	}
+}
+
+// tree is a folder as one profile's record gives it: a package database and a program.
+func tree(t testing.TB, binary string, packages ...string) string {
+	t.Helper()
+	dir := t.TempDir()
+	var status strings.Builder
+	for _, p := range packages {
+		fmt.Fprintf(&status, "Package: %s\nStatus: install ok installed\nVersion: 1.0-1\nArchitecture: amd64\nMaintainer: nobody\nDescription: %s\n\n", p, p)
+	}
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "var/lib/dpkg"), 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "var/lib/dpkg/status"), []byte(status.String()), 0o600))
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "usr/lib/mero"), 0o755))
+	data, err := os.ReadFile(binary)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "usr/lib/mero/mero-agent"), data, 0o700))
+	return dir
+}
+
+func TestFolders(t *testing.T) {
+	t.Parallel()
+	b := build(t)
+	binary := b.binaries[platforms[0]]
+	o := b.options("")
+	o.Sources = []sbom.Source{
+		sbom.Folder(tree(t, binary, "curl", "zlib1g"), "debug", [32]byte{1}),
+		sbom.Folder(tree(t, binary, "zlib1g"), "locked-read-only", [32]byte{2}),
+	}
+	data := generate(t, o)
+	require.NoError(t, sbom.Check(data, binary))
+	listed, err := sbom.Read(data)
+	require.NoError(t, err)
+	require.NoError(t, listed.Check([32]byte{1}, []string{"curl 1.0-1", "zlib1g 1.0-1"}))
+	require.NoError(t, listed.Check([32]byte{2}, []string{"zlib1g 1.0-1"}))
+	for name, err := range map[string]error{
+		"a package of another profile": listed.Check([32]byte{2}, []string{"curl 1.0-1"}),
+		"another version":              listed.Check([32]byte{1}, []string{"curl 2.0-1"}),
+		"another image":                listed.Check([32]byte{3}, []string{"curl 1.0-1"}),
+	} {
+		require.Equal(t, fault.Verification, fault.CodeOf(err), name)
+	}
+	again := o
+	again.Sources = []sbom.Source{
+		sbom.Folder(tree(t, binary, "zlib1g"), "locked-read-only", [32]byte{2}),
+		sbom.Folder(tree(t, binary, "curl", "zlib1g"), "debug", [32]byte{1}),
+	}
+	require.Equal(t, string(data), string(generate(t, again)), "other folders, in another order")
+}

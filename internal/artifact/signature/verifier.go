@@ -1,0 +1,119 @@
+package signature
+
+import (
+	"bytes"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/sigstore/sigstore-go/pkg/bundle"
+	fulcio "github.com/sigstore/sigstore-go/pkg/fulcio/certificate"
+	"github.com/sigstore/sigstore-go/pkg/root"
+	"github.com/sigstore/sigstore-go/pkg/verify"
+
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+)
+
+// Certificate is what a verified bundle says about its making.
+type Certificate struct {
+	SAN        string
+	Issuer     string
+	Repository string    // owner/name
+	Ref        string    // refs/tags/…
+	Commit     string    // 40 hex digits
+	Time       time.Time // verified: by a timestamp authority, or by a Rekor v1 log
+	LogID      string    // hex
+	LogIndex   int64
+}
+
+// Verifier judges bundles of one identity under one trusted root. It is safe for concurrent use.
+type Verifier struct {
+	id       Identity
+	policy   verify.PolicyOption
+	material root.TrustedMaterial
+	sigstore *verify.Verifier
+}
+
+// NewVerifier demands of every bundle: a certificate of tm's authorities with a
+// signed certificate timestamp, an entry in one of tm's logs, and a time from a
+// timestamp authority or a Rekor v1 log. The error's code is Usage.
+func NewVerifier(tm root.TrustedMaterial, id Identity) (*Verifier, error) {
+	if err := id.validate(); err != nil {
+		return nil, err
+	}
+	policy, err := id.policy()
+	if err != nil {
+		return nil, err
+	}
+	v, err := verify.NewVerifier(tm, verify.WithSignedCertificateTimestamps(1), verify.WithTransparencyLog(1), verify.WithObserverTimestamps(1))
+	if err != nil {
+		return nil, err
+	}
+	return &Verifier{id: id, policy: policy, material: tm, sigstore: v}, nil
+}
+
+// Verify checks that raw is a bundle over the file with this SHA-256. Every
+// error is a fault.Error with code Verification that says what was expected.
+func (v *Verifier) Verify(digest [32]byte, raw []byte) (Certificate, error) {
+	b, err := decode(raw)
+	if err != nil {
+		return Certificate{}, refusal("bundle", "a Sigstore bundle v0.3 over one file", err.Error())
+	}
+	signed := b.GetMessageSignature().GetMessageDigest().GetDigest()
+	if !bytes.Equal(signed, digest[:]) {
+		return Certificate{}, refusal("digest", fmt.Sprintf("sha256:%x, which the bundle signs", signed), fmt.Sprintf("sha256:%x", digest))
+	}
+	result, err := v.sigstore.Verify(b, verify.NewPolicy(verify.WithArtifactDigest("sha256", digest[:]), v.policy))
+	if err != nil {
+		return Certificate{}, v.diagnose(b, err)
+	}
+	return summarize(b, result), nil
+}
+
+func refusal(what, expected, got string) error {
+	return &fault.Error{Code: fault.Verification, Message: "signature refused: " + what, Expected: expected, Got: got}
+}
+
+func summarize(b *bundle.Bundle, r *verify.VerificationResult) Certificate {
+	c, entry := r.Signature.Certificate, b.GetVerificationMaterial().GetTlogEntries()[0]
+	return Certificate{
+		SAN: c.SubjectAlternativeName, Issuer: c.Issuer, Repository: strings.TrimPrefix(c.SourceRepositoryURI, github),
+		Ref: c.SourceRepositoryRef, Commit: c.SourceRepositoryDigest, Time: r.VerifiedTimestamps[0].Timestamp.UTC(),
+		LogID: fmt.Sprintf("%x", entry.GetLogId().GetKeyId()), LogIndex: entry.GetLogIndex(),
+	}
+}
+
+// diagnose finds out which of the verifier's steps refused, in the verifier's own order.
+func (v *Verifier) diagnose(b *bundle.Bundle, cause error) error {
+	times, err := v.sigstore.VerifyTransparencyLogInclusion(b)
+	if err != nil {
+		return refusal("log", "an entry in a transparency log of the trusted root", err.Error())
+	}
+	if times, err = v.sigstore.VerifyObserverTimestamps(b, times); err != nil {
+		return refusal("timestamp", "a time signed by an authority of the trusted root", err.Error())
+	}
+	leaf, err := x509.ParseCertificate(b.GetVerificationMaterial().GetCertificate().GetRawBytes())
+	if err != nil {
+		return refusal("certificate", "an X.509 certificate", err.Error())
+	}
+	for _, t := range times {
+		chains, err := verify.VerifyLeafCertificate(t.Timestamp, leaf, v.material)
+		if err != nil {
+			return refusal("certificate", "one issued by an authority of the trusted root and valid at "+t.Timestamp.UTC().Format(time.RFC3339),
+				fmt.Sprintf("one of %q: %v", leaf.Issuer.String(), err))
+		}
+		if err := verify.VerifySignedCertificateTimestamp(chains, 1, v.material); err != nil {
+			return refusal("certificate transparency", "a certificate that a log of the trusted root has seen", err.Error())
+		}
+	}
+	var other *verify.ErrNoMatchingCertificateIdentity
+	summary, err := fulcio.SummarizeCertificate(leaf)
+	if field, want, got, same := v.id.difference(summary); err == nil && !same {
+		return refusal(field, want, got)
+	} else if errors.As(cause, &other) {
+		return refusal("identity", v.id.SAN(), other.Error())
+	}
+	return refusal("signature", "a signature by the certificate's key", cause.Error())
+}

@@ -1,0 +1,185 @@
+package measurement_test
+
+import (
+	"maps"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
+	"github.com/calimero-network/mero-tee/internal/base/canonical"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/release"
+)
+
+// The values are those of policies/kms-phala/2.1.15.json in the public
+// repository, read on 2026-11-23; the prefixes stand here a second time so that
+// a change of the file is noticed.
+func TestShippedPlatform(t *testing.T) {
+	t.Parallel()
+	p := platformFile(t)
+	require.True(t, strings.HasPrefix(p.MRTD.String(), "f06dfda6dce1cf90"))
+	require.True(t, strings.HasPrefix(p.RTMR0.String(), "68102e7b524af310"))
+	require.True(t, strings.HasPrefix(p.RTMR1.String(), "c0445b704e4c4813"))
+	require.True(t, strings.HasPrefix(p.RTMR2.String(), "5c993ed29378b41d"))
+	require.Equal(t, "tdx.small", p.VMShape)
+	require.Contains(t, p.Source, "calimero-network/mero-tee")
+	require.Contains(t, p.Source, "2.1.15")
+}
+
+func TestPlatformRefused(t *testing.T) {
+	t.Parallel()
+	for want, change := range map[string]func(*measurement.Platform){
+		`schema_version "2"`:           func(p *measurement.Platform) { p.SchemaVersion = "2" },
+		`platform "gcp"`:               func(p *measurement.Platform) { p.Platform = "gcp" },
+		"cluster, vm_shape and source": func(p *measurement.Platform) { p.Source = "" },
+		"vm_shape and source must":     func(p *measurement.Platform) { p.VMShape = "" },
+		"must all be named":            func(p *measurement.Platform) { p.Cluster = "" },
+		"mrtd is zero":                 func(p *measurement.Platform) { p.MRTD = tdx.Register{} },
+		"rtmr0 is zero":                func(p *measurement.Platform) { p.RTMR0 = tdx.Register{} },
+		"rtmr1 is zero":                func(p *measurement.Platform) { p.RTMR1 = tdx.Register{} },
+		"rtmr2 is zero":                func(p *measurement.Platform) { p.RTMR2 = tdx.Register{} },
+	} {
+		p := platformFile(t)
+		change(&p)
+		data, err := canonical.Marshal(p)
+		require.NoError(t, err)
+		_, err = measurement.DecodePlatform(data)
+		require.ErrorContains(t, err, want)
+		require.Equal(t, fault.Usage, fault.CodeOf(err))
+		_, err = measurement.PredictKMS(tag(t, "mero-kms-v1.2.0"), commit, p, nil, nil)
+		require.ErrorContains(t, err, want)
+	}
+	_, err := measurement.DecodePlatform([]byte("{}"))
+	require.Equal(t, fault.Usage, fault.CodeOf(err))
+}
+
+func TestPredictKMS(t *testing.T) {
+	t.Parallel()
+	p := kms(t).Profiles[release.LockedReadOnly]
+	hash := sum("app-compose locked-read-only")
+	require.Equal(t, "ghcr.io/calimero-network/mero-kms:1.2.0-locked-read-only", p.Image.Name)
+	require.Equal(t, hash, p.Image.ComposeHash)
+	require.Nil(t, p.RTMR3)
+	names := make([]string, 0, len(p.Events))
+	for _, e := range p.Events {
+		names = append(names, e.Name)
+	}
+	require.Equal(t, []string{"app-id", "compose-hash", "instance-id", "key-provider", "system-ready"}, names)
+	require.Equal(t, measurement.Hex(hash[:20]), p.Events[0].Payload, "an app id is the first 20 bytes of the compose hash")
+	require.Equal(t, measurement.OwnerInstance, p.Events[2].Owner)
+}
+
+func TestPredictKMSNeedsEveryInput(t *testing.T) {
+	t.Parallel()
+	images, hashes := map[release.Profile]measurement.Image{}, map[release.Profile]measurement.SHA256{}
+	for _, p := range release.Profiles() {
+		images[p] = measurement.Image{Name: "image of " + string(p), Digest: sum("image " + string(p))}
+		hashes[p] = sum("compose " + string(p))
+	}
+	kmsTag := tag(t, "mero-kms-v1.2.0")
+	fewerImages, fewerHashes := maps.Clone(images), maps.Clone(hashes)
+	delete(fewerImages, release.Debug)
+	delete(fewerHashes, release.Debug)
+	for name, predict := range map[string]func() error{
+		"image": func() error {
+			_, err := measurement.PredictKMS(kmsTag, commit, platformFile(t), fewerImages, hashes)
+			return err
+		},
+		"compose hash": func() error {
+			_, err := measurement.PredictKMS(kmsTag, commit, platformFile(t), images, fewerHashes)
+			return err
+		},
+		"commit": func() error {
+			_, err := measurement.PredictKMS(kmsTag, "", platformFile(t), images, hashes)
+			return err
+		},
+		"family": func() error {
+			_, err := measurement.PredictKMS(tag(t, "mero-tee-v1.2.0"), commit, platformFile(t), images, hashes)
+			return err
+		},
+	} {
+		require.Equal(t, fault.Verification, fault.CodeOf(predict()), name)
+	}
+}
+
+func TestCompareWithAMachine(t *testing.T) {
+	t.Parallel()
+	p := kms(t).Profiles[release.Debug]
+	observed := p.Registers()
+	observed.RTMR3 = register(7)
+	require.Empty(t, p.Compare(observed), "the instance's RTMR3 is not compared")
+	observed.MRTD, observed.RTMR2 = register(1), register(2)
+	diffs := p.Compare(observed)
+	require.Len(t, diffs, 2)
+	require.Equal(t, []string{"mrtd", "rtmr2"}, []string{diffs[0].Name, diffs[1].Name})
+
+	n := node(t).Profiles[release.Debug]
+	observed = n.Registers()
+	observed.RTMR3 = register(7)
+	require.Len(t, n.Compare(observed), 1, "a node's is")
+}
+
+func TestEqual(t *testing.T) {
+	t.Parallel()
+	p := node(t).Profiles[release.Debug]
+	require.True(t, p.Equal(node(t).Profiles[release.Debug]))
+	for name, change := range map[string]func(*measurement.Profile){
+		"register": func(p *measurement.Profile) { p.RTMR1 = register(9) },
+		"rtmr3":    func(p *measurement.Profile) { p.RTMR3 = nil },
+		"image":    func(p *measurement.Profile) { p.Image.Name = "another" },
+		"evidence": func(p *measurement.Profile) { p.Evidence.Boots++ },
+		"owners":   func(p *measurement.Profile) { p.Owners.RTMR2 = measurement.OwnerPlatform },
+	} {
+		other := node(t).Profiles[release.Debug]
+		change(&other)
+		require.False(t, p.Equal(other), name)
+	}
+}
+
+func TestReferenceAndRehashed(t *testing.T) {
+	t.Parallel()
+	image := measurement.Image{Name: "ghcr.io:5000/owner/mero-kms:1.2.0-debug", Digest: sum("index")}
+	got, err := image.Reference(release.KMS)
+	require.NoError(t, err)
+	require.Equal(t, "ghcr.io:5000/owner/mero-kms@"+sum("index").String(), got)
+	got, err = image.Reference(release.Node)
+	require.NoError(t, err)
+	require.Equal(t, image.Name, got)
+	for _, name := range []string{"mero-kms", "ghcr.io:5000/mero-kms"} {
+		_, err = measurement.Image{Name: name}.Reference(release.KMS)
+		require.Error(t, err, name)
+	}
+	p := kms(t).Profiles[release.Debug]
+	other := p.Rehashed(sum("another compose file"))
+	require.Equal(t, measurement.PredictEvents(sum("another compose file")), other.Events)
+	require.Equal(t, p.Registers(), other.Registers())
+	require.NotEqual(t, p.Image.ComposeHash, other.Image.ComposeHash)
+}
+
+func TestParseSHA256(t *testing.T) {
+	t.Parallel()
+	d := sum("x")
+	back, err := measurement.ParseSHA256(d.String())
+	require.NoError(t, err)
+	require.Equal(t, d, back)
+	for _, s := range []string{"", "sha256:", d.String()[7:], "SHA256:" + d.String()[7:], strings.ToUpper(d.String()), d.String() + "0", "sha256:" + strings.Repeat("g", 64)} {
+		_, err := measurement.ParseSHA256(s)
+		require.Error(t, err, s)
+	}
+}
+
+func FuzzDecodePlatform(f *testing.F) {
+	data, err := canonical.Marshal(platformFile(f))
+	require.NoError(f, err)
+	f.Add(data)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if p, err := measurement.DecodePlatform(data); err == nil {
+			again, err := canonical.Marshal(p)
+			require.NoError(t, err)
+			require.Equal(t, string(data), string(again))
+		}
+	})
+}

@@ -1,0 +1,85 @@
+package check
+
+import (
+	"fmt"
+
+	"github.com/calimero-network/mero-tee/internal/base/console"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+)
+
+// Results are the results of one judgement, in the order in which they were made.
+type Results []Result
+
+// Err is the first failure. No result at all is a failure too: a judgement
+// that looked at nothing has found nothing in order.
+func (rs Results) Err() error {
+	if len(rs) == 0 {
+		return &fault.Error{Code: fault.Verification, Message: "no check was made", Expected: "at least one", Got: "none"}
+	}
+	for _, r := range rs {
+		if err := r.Err(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Strict is what a stable release makes of the results: "a stable release
+// refuses skipped". The results themselves are left as they were.
+func (rs Results) Strict() Results {
+	out := make(Results, len(rs))
+	for i, r := range rs {
+		if r.Status == Skipped {
+			r = Fail(r.Name, fault.Verification, "skipped: "+r.Reason, "every check made, in a stable release", "skipped")
+		}
+		out[i] = r
+	}
+	return out
+}
+
+// Count says how many results have the status; one without any counts as failed.
+func (rs Results) Count(s Status) int {
+	n := 0
+	for _, r := range rs {
+		if r.Status == s || (s == Failed && !r.OK() && r.Status != Failed) {
+			n++
+		}
+	}
+	return n
+}
+
+// Print writes one line per result, "[PASS] name" or "[FAIL] name", failures
+// with Expected, Got and Hint below.
+func (rs Results) Print(c *console.Console) {
+	for _, r := range rs {
+		r.Print(c)
+	}
+}
+
+// Print writes the result's line and, for a failure, what explains it.
+func (r Result) Print(c *console.Console) {
+	switch r.Status {
+	case Passed:
+		c.Printf(console.Pass, "%s", r.Name)
+		return
+	case Inapplicable:
+		c.Infof("%s: not applicable: %s", r.Name, r.Reason)
+		return
+	case Skipped:
+		c.Warnf("%s: skipped: %s", r.Name, r.Reason)
+		return
+	}
+	c.Printf(console.Fail, "%s", r.title())
+	for _, p := range [][2]string{{"Expected:", r.Expected}, {"Got:     ", r.Got}, {"Hint:    ", r.Hint}} {
+		if p[1] != "" {
+			c.Detail("%s %s", p[0], p[1])
+		}
+	}
+}
+
+func (r Result) title() string {
+	if r.Reason == "" {
+		return r.Name
+	}
+	return fmt.Sprintf("%s: %s", r.Name, r.Reason)
+}

@@ -1,0 +1,62 @@
+// Package atomicfile writes files that are either wholly there or not there.
+//
+// Its promise: after a crash at any instant a reader sees the old bytes or the
+// new bytes, never a part, and nothing else is left under the final name.
+package file
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+)
+
+// Write replaces path with data: temporary file, fsync, rename, fsync of the folder.
+func Write(path string, data []byte, mode os.FileMode) error {
+	return Stream(path, mode, func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	})
+}
+
+// Stream is Write for content that is produced piece by piece.
+func Stream(path string, mode os.FileMode, produce func(io.Writer) error) (err error) {
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*.tmp")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = f.Close()
+			_ = os.Remove(f.Name())
+		}
+	}()
+	if err := produce(f); err != nil {
+		return err
+	}
+	if err := f.Chmod(mode); err != nil {
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	if err := os.Rename(f.Name(), path); err != nil {
+		return err
+	}
+	return syncDir(dir)
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close() //nolint:errcheck // read-only handle
+	return d.Sync()
+}

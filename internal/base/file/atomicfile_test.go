@@ -1,0 +1,45 @@
+package file_test
+
+import (
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/calimero-network/mero-tee/internal/base/file"
+)
+
+func TestWriteReplaces(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "deep", "file")
+	require.NoError(t, file.Write(path, []byte("one"), 0o600))
+	require.NoError(t, file.Write(path, []byte("two"), 0o644))
+	b, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, "two", string(b))
+	fi, err := os.Stat(path)
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o644), fi.Mode().Perm())
+}
+
+func TestFailedStreamLeavesTheOldBytesAndNothingElse(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "file")
+	require.NoError(t, file.Write(path, []byte("old"), 0o600))
+	boom := errors.New("boom")
+	err := file.Stream(path, 0o600, func(w io.Writer) error {
+		_, _ = w.Write([]byte("half"))
+		return boom
+	})
+	require.ErrorIs(t, err, boom)
+	b, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, "old", string(b))
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Len(t, entries, 1)
+}

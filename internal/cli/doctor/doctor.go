@@ -1,0 +1,142 @@
+// Package doctor looks, before a release, at what the release will need: the
+// configuration, and what each token, account, service and program will allow.
+//
+// Its promise: it asks by the release's own clients; it asks for nothing that
+// has an effect; what it calls a failure would stop a release, and says what to
+// do about it; no question keeps the others waiting; and no secret is printed.
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/calimero-network/mero-tee/internal/base/check"
+	"github.com/calimero-network/mero-tee/internal/base/console"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/pipeline/environment"
+	"github.com/calimero-network/mero-tee/internal/release"
+	"github.com/calimero-network/mero-tee/internal/release/config"
+)
+
+// grace is what a client gets to say why it was cut off.
+const grace = time.Second
+
+// patience is how long most questions may take; retries included.
+const patience = 45 * time.Second
+
+// patient is what one probe looks into.
+type patient struct {
+	env      *environment.Environment
+	families []release.Family // that are to be released
+}
+
+func (p *patient) releases(f release.Family) bool { return slices.Contains(p.families, f) }
+
+// rehearsed says that what is asked for will only be rehearsed. The probes are
+// the same; what a release would not fail by may differ.
+func (p *patient) rehearsed() bool { return p.env.Config.Environment == config.Rehearsal }
+
+// probe is one question.
+type probe struct {
+	name  string
+	limit time.Duration // 0: patience
+	run   func(context.Context, *patient) check.Results
+}
+
+func probes() []probe {
+	return []probe{
+		{name: "GitHub", run: gitHub},
+		{name: "registry", run: registry},
+		{name: "Google Cloud", run: cloud},
+		// A rehearsal's base image is this machine's own distribution, installed when it is first asked for.
+		{name: "base image", limit: 5 * time.Minute, run: baseImage},
+		{name: "Intel Trust Authority", run: appraiser},
+		{name: "dstack", run: provider},
+		{name: "signing identity", run: identity},
+		{name: "trusted root", run: trustedRoot},
+		{name: "tools", run: tools},
+	}
+}
+
+// Examine asks everything that a release of the families depends on, side by
+// side. A failure has code 10; a pass with a reason is a warning.
+func Examine(ctx context.Context, env *environment.Environment, families ...release.Family) check.Results {
+	p := &patient{env: env, families: families}
+	return redact(examine(ctx, p, probes()), secretsOf(env))
+}
+
+func examine(ctx context.Context, p *patient, all []probe) check.Results {
+	answers := make([]check.Results, len(all))
+	var wait sync.WaitGroup
+	for i, one := range all {
+		wait.Go(func() { answers[i] = one.ask(ctx, p) })
+	}
+	wait.Wait()
+	out := slices.Concat(answers...)
+	for i := range out {
+		if !out[i].OK() {
+			out[i].Code = fault.Verification
+		}
+	}
+	return out
+}
+
+// ask leaves a question that does not end by itself behind.
+func (o probe) ask(ctx context.Context, p *patient) check.Results {
+	limit := o.limit
+	if limit == 0 {
+		limit = patience
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	answer := make(chan check.Results, 1)
+	go func() { answer <- o.run(ctx, p) }()
+	select {
+	case r := <-answer:
+		return r
+	case <-ctx.Done():
+	}
+	select { // a client that heeds the deadline says more about what it waited for
+	case r := <-answer:
+		return r
+	case <-time.After(grace):
+	}
+	return check.Results{check.Fail(o.name, fault.Verification, fmt.Sprintf("no answer within %s", limit), "", "").
+		WithHint("look whether the network and the service are up, and ask again")}
+}
+
+// remark is a pass with something to know.
+func remark(name, format string, args ...any) check.Result {
+	r := check.Pass(name)
+	r.Reason = fmt.Sprintf(format, args...)
+	return r
+}
+
+// failed is a failure with the cause's own advice, or with ours if it has none.
+func failed(name string, err error, advice string) check.Result {
+	r := check.Of(name, err)
+	if r.Hint == "" {
+		r.Hint = advice
+	}
+	return r
+}
+
+// one is the answer of a probe with a single result.
+func one(r check.Result) check.Results { return check.Results{r} }
+
+// Print writes one line for each result, and what explains a failure below it.
+func Print(c *console.Console, results check.Results) {
+	for _, r := range results {
+		if r.Status != check.Passed || r.Reason == "" {
+			r.Print(c)
+			continue
+		}
+		c.Warnf("%s: %s", r.Name, r.Reason)
+		if r.Hint != "" {
+			c.Detail("Hint:     %s", r.Hint)
+		}
+	}
+}

@@ -1,0 +1,354 @@
+package doctor_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/sigstore/sigstore-go/pkg/root"
+	"github.com/stretchr/testify/require"
+	compute "google.golang.org/api/compute/v1"
+
+	"github.com/calimero-network/mero-tee/internal/base/check"
+	"github.com/calimero-network/mero-tee/internal/base/console"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/cli/doctor"
+	"github.com/calimero-network/mero-tee/internal/pipeline"
+	"github.com/calimero-network/mero-tee/internal/pipeline/kmsrelease"
+	"github.com/calimero-network/mero-tee/internal/pipeline/noderelease"
+	"github.com/calimero-network/mero-tee/internal/provider/gce"
+	"github.com/calimero-network/mero-tee/internal/rehearsal"
+	cloud "github.com/calimero-network/mero-tee/internal/rehearsal/gce"
+	appraiser "github.com/calimero-network/mero-tee/internal/rehearsal/ita"
+	"github.com/calimero-network/mero-tee/internal/release"
+	"github.com/calimero-network/mero-tee/internal/release/config"
+)
+
+func TestWhatProductionPrints(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	results := doctor.Examine(t.Context(), w.env, release.Families()...)
+	said := w.printed(t, results)
+	require.Zero(t, failures(results, "go", "git", "ansible-playbook", "ssh"), said)
+	for _, line := range []string{
+		"[PASS] GitHub token: may push; scopes repo, workflow\n",
+		"[PASS] registry push: ghcr.io/calimero-network/mero-kms\n",
+		"[INFO] VMs on this machine: not applicable: Google's are used\n",
+		"[PASS] Google Cloud permissions: all 29 in mero-tests\n",
+		"[PASS] base image: ubuntu-2404-tdx-v20250101, the newest of its family\n",
+		"[PASS] Intel Trust Authority: https://api.trustauthority.intel.com takes the key\n",
+		"[PASS] dstack provider: https://cloud-api.phala.com/api/v1 takes the key\n",
+		"[PASS] signing identity: the job may ask for one\n",
+		"[PASS] trusted root: valid now are 1 of 1 certificate authorities, 1 of 2 signature logs, 1 of 1 certificate logs, 0 of 0 timestamp authorities; the newest since 2025-03-01\n",
+		"[PASS] go 1.",
+	} {
+		require.Contains(t, said, line)
+	}
+}
+
+// failures are those that are not of programs that this machine may lack.
+func failures(results check.Results, programs ...string) (n int) {
+	for _, r := range results {
+		if !r.OK() && !strings.Contains(strings.Join(programs, " "), r.Name) {
+			n++
+		}
+	}
+	return n
+}
+
+// Each probe fails when what it asks for does, and says what to do.
+func TestEachProbeFires(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		probe string
+		spoil func(w *world)
+		want  []string
+	}{
+		"no GitHub token": {"GitHub", func(w *world) { w.env.GitHubToken = "" },
+			[]string{"[FAIL] GitHub token: there is none\n       Expected: GITHUB_TOKEN\n       Got:      not set\n       Hint:     a release wants contents: write"}},
+		"another's GitHub token": {"GitHub", func(w *world) { w.env.GitHubToken = "gho_another-secret-0" },
+			[]string{"[FAIL] GitHub token: github: repository calimero-network/mero-tee: HTTP 401: Bad credentials", "Hint:     the token is missing, expired"}},
+		"no GitHub": {"GitHub", func(w *world) { w.answering("api.github.com", http.StatusTeapot) },
+			[]string{"[FAIL] GitHub token: github: repository calimero-network/mero-tee", "Hint:     check that api.github.com is reached"}},
+		"a reader's scopes": {"GitHub", func(w *world) { w.scoped("read:user, gist", true) },
+			[]string{"[FAIL] GitHub token: its scopes do not do\n       Expected: repo, or public_repo for a public repository\n       Got:      read:user, gist\n"}},
+		"a fine-grained token that may only read": {"GitHub", func(w *world) { w.scoped("", false) },
+			[]string{"[FAIL] GitHub token: it may not push\n       Expected: contents: write\n       Got:      read\n"}},
+		"a fine-grained token": {"GitHub", func(w *world) { w.scoped("", true) },
+			[]string{"[WARN] GitHub token: may push; whether it may also open pull requests"}},
+		"a job's own token": {"GitHub", func(w *world) { w.env.GitHubToken = "ghs_0123456789secret"; w.scoped("", false) },
+			[]string{"[WARN] GitHub token: valid; what a job's own token may do is in the workflow"}},
+		"another's repository": {"GitHub", func(w *world) { w.env.Config.Repository = "someone/else" },
+			[]string{"[FAIL] GitHub token: it does not reach someone/else\n"}},
+		"no permission to push": {"registry", func(w *world) { w.env.RegistryAuth = authn.Anonymous },
+			[]string{"[FAIL] registry push: the token may not push to ghcr.io/calimero-network/mero-kms\n", "Got:      status 401", "Hint:     set GHCR_TOKEN to a token with write:packages"}},
+		"no registry": {"registry", func(w *world) { w.answering("ghcr.io", http.StatusNotFound) },
+			[]string{"[FAIL] registry push: ghcr.io/calimero-network/mero-kms: ", "Hint:     check GHCR_REGISTRY"}},
+		"a missing permission": {"Google Cloud", func(w *world) {
+			w.cloud.SetFaults(cloud.Faults{Denied: []string{"compute.images.create", "compute.instances.create"}})
+		}, []string{"[FAIL] Google Cloud permissions: credentials without compute.images.create, compute.instances.create\n", "Got:      2 are missing\n",
+			"Hint:     gcloud projects add-iam-policy-binding mero-tests "}},
+		"an API that is off": {"Google Cloud", func(w *world) { w.answering("cloudresourcemanager.googleapis.com", http.StatusForbidden) },
+			[]string{"[FAIL] Google Cloud permissions: gce: asking for permissions in mero-tests", "Hint:     check GCP_SERVICE_ACCOUNT_KEY"}},
+		"no credentials": {"Google Cloud", func(w *world) { w.key = []byte("{}") },
+			[]string{"[FAIL] Google Cloud permissions: GCP_SERVICE_ACCOUNT_KEY: not of the type service_account\n", "gcloud iam service-accounts keys create"}},
+		"a key that ITA does not know": {"Intel Trust Authority", func(w *world) { w.env.ITA.Key = "ita-another-secret" },
+			[]string{"[FAIL] Intel Trust Authority: Intel Trust Authority refuses the key: status 401", "Hint:     set ITA_API_KEY to an attestation API key"}},
+		"no ITA": {"Intel Trust Authority", func(w *world) { w.answering("api.trustauthority.intel.com", http.StatusNotFound) },
+			[]string{"[FAIL] Intel Trust Authority: Intel Trust Authority refuses a nonce", "Hint:     check ITA_API_URL"}},
+		"no ITA key": {"Intel Trust Authority", func(w *world) { w.env.ITA.Key = "" },
+			[]string{"[WARN] Intel Trust Authority: skipped: ITA_API_KEY is not set; a stable release refuses"}},
+		"a wrong ITA address": {"Intel Trust Authority", func(w *world) { w.env.ITA.URL = "https://ita.example/x" },
+			[]string{"[FAIL] Intel Trust Authority: ITA_API_URL\n"}},
+		"a key that dstack does not know": {"dstack", func(w *world) { w.env.DstackKey = "phak_another-secret" },
+			[]string{"[FAIL] dstack provider: GET /api/v1/cvms/mero-doctor-asks: the provider answered 401: invalid API key\n", "Hint:     check PHALA_CLOUD_API_KEY"}},
+		"no dstack": {"dstack", func(w *world) { w.env.DstackURL = "" },
+			[]string{"[FAIL] dstack provider: not known\n       Expected: PHALA_DSTACK_URL and PHALA_CLOUD_API_KEY\n"}},
+		"another server at dstack's address": {"dstack", func(w *world) { w.answering("cloud-api.phala.com", http.StatusNotFound) },
+			[]string{"[FAIL] dstack provider: the address is not its API's\n       Expected: a refusal without a key\n       Got:      status 404\n"}},
+		"a server that knows everything": {"dstack", func(w *world) { w.saying("cloud-api.phala.com", http.StatusOK, "{}") },
+			[]string{"[FAIL] dstack provider: it knows a CVM that there is not\n"}},
+		"dstack is down": {"dstack", func(w *world) { w.env.DstackURL = "https://gone.example" },
+			[]string{"[FAIL] dstack provider: Get \"https://gone.example/cvms/mero-doctor-asks\"", "Hint:     check PHALA_DSTACK_URL, and that the provider is up"}},
+		"a gateway that echoes": {"dstack", func(w *world) { w.echoing("cloud-api.phala.com") },
+			[]string{"[FAIL] dstack provider: GET /api/v1/cvms/mero-doctor-asks: the provider answered 418: you sent [secret]\n"}},
+		"a job without an identity": {"signing identity", func(w *world) { w.env.Config.TokenRequestURL, w.env.Config.Actions = "", true },
+			[]string{"[FAIL] signing identity: this job has none\n", "Hint:     in the workflow: permissions: id-token: write"}},
+		"no job": {"signing identity", func(w *world) { w.env.Config.TokenRequestURL = "" },
+			[]string{"[WARN] signing identity: skipped: GitHub Actions gives it to the release workflow's job alone\n"}},
+		"a root that has ended": {"trusted root", func(w *world) { w.trusting(&trust{ends: time.Now().Add(-time.Hour)}, nil) },
+			[]string{"[FAIL] trusted root: it believes in no certificate authorities now\n", "Got:      0 of 1 certificate authorities, "}},
+		"a root that ends": {"trusted root", func(w *world) { w.trusting(&trust{ends: time.Now().Add(time.Hour)}, nil) },
+			[]string{"; the newest since 2025-03-01: all certificate authorities end within 30 days\n"}},
+		"no root": {"trusted root", func(w *world) {
+			w.trusting(&trust{}, &fault.Error{Message: "sigstore's public trusted root", Hint: "check the network"})
+		}, []string{"[FAIL] trusted root: sigstore's public trusted root\n       Hint:     check the network\n"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, nil)
+			tc.spoil(w)
+			said, results := w.ask(t, tc.probe, release.Families()...)
+			for _, want := range tc.want {
+				require.Contains(t, said, want)
+			}
+			for _, r := range results {
+				require.True(t, r.OK() || r.Hint != "", "%s: every failure says what to do", r.Name)
+			}
+			if strings.Contains(strings.Join(tc.want, ""), "[FAIL]") {
+				require.Equal(t, fault.Verification, fault.CodeOf(results.Err()), "the spec's code of a failed check, whatever the cause's")
+			}
+		})
+	}
+}
+
+// scoped makes GitHub say this of the token.
+func (w *world) scoped(scopes string, push bool) {
+	w.env.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: http.StatusOK, Header: http.Header{"X-Oauth-Scopes": {scopes}}, Request: r,
+			Body: io.NopCloser(strings.NewReader(fmt.Sprintf(`{"permissions":{"push":%t}}`, push)))}, nil
+	})
+}
+
+func (w *world) trusting(m *trust, err error) {
+	w.env.Trust = func(context.Context) (root.TrustedMaterial, error) { return m, err }
+}
+
+func TestBaseImages(t *testing.T) {
+	t.Parallel()
+	const pinned = "ubuntu-2404-tdx-v20250101"
+	tdx := []*compute.GuestOsFeature{{Type: "TDX_CAPABLE"}}
+	for name, tc := range map[string]struct {
+		image *compute.Image
+		want  []string
+	}{
+		"a newer one": {&compute.Image{Name: "ubuntu-2404-tdx-v20260101", Family: "ubuntu-2404-tdx", CreationTimestamp: "2026-01-01T00:00:00Z", GuestOsFeatures: tdx},
+			[]string{"[WARN] base image: " + pinned + ": the base image is pinned to " + pinned + "; ubuntu-2404-tdx has ubuntu-2404-tdx-v20260101"}},
+		"without TDX": {&compute.Image{Name: pinned, Family: "ubuntu-2404-tdx", GuestOsFeatures: []*compute.GuestOsFeature{{Type: "GVNIC"}}},
+			[]string{"[FAIL] base image: " + pinned + ": it boots no TDX VM\n       Expected: TDX_CAPABLE\n       Got:      GVNIC\n"}},
+		"deprecated": {&compute.Image{Name: pinned, Family: "ubuntu-2404-tdx", GuestOsFeatures: tdx, Deprecated: &compute.DeprecationStatus{State: "OBSOLETE"}},
+			[]string{"[FAIL] base image: "}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			said, results := newWorld(t, tc.image).ask(t, "base image", release.Node)
+			require.True(t, results[0].OK() || results[0].Hint != "")
+			for _, want := range tc.want {
+				require.Contains(t, said, want)
+			}
+		})
+	}
+}
+
+func TestAFamilyIsAskedForWhatItNeeds(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	said, _ := w.ask(t, "Google Cloud", release.KMS)
+	require.Contains(t, said, "[PASS] Google Cloud permissions: all 25 in mero-tests", "its end-to-end test makes no image")
+	said, _ = w.ask(t, "base image", release.KMS)
+	require.Contains(t, said, "[INFO] base image: not applicable: only node images have one")
+	said, _ = w.ask(t, "registry", release.Node)
+	require.Contains(t, said, "[INFO] registry push: not applicable: node images are not pushed")
+}
+
+// The rehearsal's world is asked by the same probes; what it makes when it is first needed stops nobody.
+func TestTheRehearsal(t *testing.T) {
+	t.Parallel()
+	cfg, err := config.Load(variables(nil))
+	require.NoError(t, err)
+	cfg.KMSVersion, cfg.TEEVersion = "0.1.0", "0.1.0"
+	w, err := rehearsal.Open(t.Context(), filepath.Join("..", "..", ".."), t.TempDir(), cfg, console.New(io.Discard, false))
+	require.NoError(t, err)
+	defer w.Close() //nolint:errcheck // test
+	results := doctor.Examine(t.Context(), w.Env, release.KMS)
+	require.NoError(t, results.Err())
+	var b bytes.Buffer
+	doctor.Print(console.New(&b, false), results)
+	for _, line := range []string{"[PASS] GitHub token: may push", "[PASS] registry push", "[PASS] Intel Trust Authority", "[PASS] dstack provider",
+		"[INFO] Google Cloud permissions: not applicable: a rehearsed key service", "[INFO] signing identity: not applicable", "[WARN] trusted root: skipped"} {
+		require.Contains(t, b.String(), line)
+	}
+}
+
+// A machine that cannot run the rehearsal's VMs is told so, with the way out.
+func TestAMachineWithoutNamespaces(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.env.Config.Environment = config.Rehearsal
+	w.env.Cloud = func(context.Context, func(event, subject string) error) (*gce.Client, error) {
+		return nil, &fault.Error{Code: fault.General, Message: "this machine gives the rehearsal's VMs no namespaces", Hint: "run as root"}
+	}
+	said, results := w.ask(t, "Google Cloud", release.Node)
+	require.Contains(t, said, "[FAIL] VMs on this machine: this machine gives the rehearsal's VMs no namespaces\n       Hint:     run as root\n")
+	require.Equal(t, fault.Verification, fault.CodeOf(results.Err()))
+}
+
+// The configuration's steps are those that the pipelines have.
+func TestStepsExist(t *testing.T) {
+	t.Parallel()
+	known := map[string]bool{}
+	for _, g := range []pipeline.Graph{kmsrelease.Plan(), noderelease.Plan()} {
+		for _, s := range g {
+			known[s.Target()] = true
+		}
+	}
+	for _, v := range config.Variables() {
+		for _, step := range append(v.Needs, v.Uses...) {
+			require.True(t, known[step], "%s names %s", v.Name, step)
+		}
+	}
+}
+
+func TestTheTable(t *testing.T) {
+	t.Parallel()
+	const secret = "hunter2hunter2hunter2"
+	vars := map[string]string{"MERO_ENVIRONMENT": "production", "GCP_ZONE": "moon", "GHCR_TOKEN": secret, "ITA_API_KEY": secret + "\n",
+		"GCP_SERVICE_ACCOUNT_KEY": secret, "PHALA_DSTACK_URL": "https://a:" + secret + "@x.example", "MERO_KMS_VERSION": "1.2.0"}
+	cfg, entries := config.Inspect(variables(vars))
+	var table, lines bytes.Buffer
+	require.NoError(t, doctor.WriteTable(&table, entries, release.KMS))
+	for _, line := range []string{
+		`(?m)^MERO_KMS_VERSION +variable +set, valid +kms:version$`,
+		`(?m)^MERO_TEE_VERSION +variable +not set +kms:version kms:policy kms:e2e$`,
+		`(?m)^MERO_KMS_PROFILE +variable +default: locked-read-only `,
+		`(?m)^GCP_ZONE +variable +not valid: not a zone +kms:e2e$`,
+		`(?m)^GHCR_TOKEN +secret +set, valid +kms:build$`,
+		`(?m)^ITA_API_KEY +secret +not valid: not one line of visible ASCII characters `,
+		`(?m)^GITHUB_ACTIONS +given +not set +every command$`,
+	} {
+		require.Regexp(t, line, table.String())
+	}
+	results := doctor.Configured(cfg, entries, release.KMS)
+	doctor.Print(console.New(&lines, false), results)
+	require.NotContains(t, table.String()+lines.String(), secret)
+	for _, line := range []string{
+		"[FAIL] configuration: GCP_ZONE is not a zone\n       Expected: a zone with TDX, for example us-central1-a\n       Got:      \"moon\"\n",
+		"[FAIL] configuration: GCP_SERVICE_ACCOUNT_KEY is not JSON\n",
+		"[FAIL] configuration: MERO_TEE_VERSION is not set: kms:version, kms:policy, kms:e2e will stop\n",
+		"Hint:     set the secret PHALA_CLOUD_API_KEY in the repository's settings\n",
+	} {
+		require.Contains(t, lines.String(), line)
+	}
+	require.Equal(t, fault.Verification, fault.CodeOf(results.Err()))
+}
+
+// A key may be replaced by a workload identity; a rehearsal needs nothing.
+func TestWhatMayBeMissing(t *testing.T) {
+	t.Parallel()
+	production := map[string]string{"MERO_ENVIRONMENT": "production", "GCP_PROJECT_ID": "mero-tests", "GCP_ZONE": "us-central1-a",
+		"MERO_KMS_VERSION": "1.2.0", "MERO_TEE_VERSION": "1.2.0", "PHALA_DSTACK_URL": "https://x.example", "PHALA_CLOUD_API_KEY": "k", "GHCR_TOKEN": "k"}
+	for name, tc := range map[string]struct {
+		add    map[string]string
+		failed int
+	}{
+		"neither key nor identity": {nil, 1},
+		"an identity":              {map[string]string{"GOOGLE_APPLICATION_CREDENTIALS": "/c.json"}, 0},
+		"a rehearsal":              {map[string]string{"MERO_ENVIRONMENT": "", "GHCR_TOKEN": ""}, 0},
+		"a misspelt environment":   {map[string]string{"MERO_ENVIRONMENT": "prod"}, 1},
+	} {
+		vars := map[string]string{}
+		for _, m := range []map[string]string{production, tc.add} {
+			for k, v := range m {
+				vars[k] = v
+			}
+		}
+		cfg, entries := config.Inspect(variables(vars))
+		require.Equal(t, tc.failed, doctor.Configured(cfg, entries, release.Families()...).Count(check.Failed), name)
+	}
+}
+
+// What is busy is asked again; only what stays so fails.
+func TestABusyService(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.ita.Turn(func(k *appraiser.Knobs) { k.Busy = 1 })
+	said, _ := w.ask(t, "Intel Trust Authority", release.KMS)
+	require.Contains(t, said, "[PASS] Intel Trust Authority")
+}
+
+// Nothing is created: what is not a GET asks for a token, for permissions, and
+// for an upload that is cancelled and holds nothing.
+func TestNothingIsCreated(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	var mu sync.Mutex
+	var sent []string
+	next := w.env.Transport
+	w.env.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
+		if r.Method != http.MethodGet {
+			mu.Lock()
+			sent = append(sent, r.Method+" "+r.URL.Host+strings.TrimRight(r.URL.Path, "0123456789"))
+			mu.Unlock()
+		}
+		return next.RoundTrip(r)
+	})
+	w.env.ITA.Transport = w.env.Transport
+	before := w.cloud.Resources()
+	for _, probe := range []string{"GitHub", "registry", "Google Cloud", "base image", "Intel Trust Authority", "dstack", "signing identity", "trusted root"} {
+		w.ask(t, probe, release.Families()...)
+	}
+	slices.Sort(sent)
+	require.Equal(t, []string{
+		"DELETE ghcr.io/v2/calimero-network/mero-kms/blobs/uploads/",
+		"POST cloudresourcemanager.googleapis.com/v1/projects/mero-tests:testIamPermissions",
+		"POST ghcr.io/v2/calimero-network/mero-kms/blobs/uploads/",
+		"POST oauth2.googleapis.com/token",
+	}, slices.Compact(sent))
+	require.Equal(t, before, w.cloud.Resources())
+	stored, err := filepath.Glob(filepath.Join(w.registry, "*", "*"))
+	require.NoError(t, err)
+	require.Empty(t, stored)
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }

@@ -1,0 +1,83 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/calimero-network/mero-tee/internal/attestation/ita"
+	"github.com/calimero-network/mero-tee/internal/base/check"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/provider/dstack"
+)
+
+const (
+	appraiserName = "Intel Trust Authority"
+	providerName  = "dstack provider"
+)
+
+// appraiser asks for a nonce: the service gives one to its customers only.
+func appraiser(ctx context.Context, p *patient) check.Results {
+	if p.env.ITA.Key == "" {
+		return one(check.Skip(appraiserName, "ITA_API_KEY is not set; a stable release refuses that appraisals are skipped"))
+	}
+	client, err := ita.New(p.env.ITA)
+	if err != nil {
+		return one(failed(appraiserName, err, "correct ITA_API_URL, or unset it"))
+	}
+	err = client.Ready(ctx)
+	r := check.Of(appraiserName, err)
+	switch {
+	case err == nil:
+		return one(check.Pass(appraiserName + ": " + p.env.ITA.URL + " takes the key"))
+	case r.Code == fault.Usage:
+		return one(r.WithHint("set ITA_API_KEY to an attestation API key of the service at " + p.env.ITA.URL + " (the EU's has keys of its own)"))
+	}
+	return one(r.WithHint("check ITA_API_URL, and that the service is up"))
+}
+
+// nobody is the name of a CVM that there is not.
+const nobody = "mero-doctor-asks"
+
+// provider asks for a CVM that there is not, with the key and without: an API
+// says 404 to its customers and refuses strangers, and another server makes no difference.
+func provider(ctx context.Context, p *patient) check.Results {
+	env := p.env
+	if env.DstackURL == "" || env.DstackKey == "" {
+		return one(check.Fail(providerName, fault.Verification, "not known", "PHALA_DSTACK_URL and PHALA_CLOUD_API_KEY", "not both set").
+			WithHint("the end-to-end test runs the key service there"))
+	}
+	ask := func(key string) (int, error) {
+		_, err := dstack.New(env.DstackURL, key, env.Transport).Get(ctx, nobody)
+		var refusal *dstack.Refusal
+		if errors.As(err, &refusal) {
+			return refusal.Status, err
+		}
+		return http.StatusOK, err
+	}
+	mine, err := ask(env.DstackKey.Reveal())
+	if mine != http.StatusNotFound {
+		return one(providerRefused(err))
+	}
+	strangers, err := ask("")
+	if strangers != http.StatusUnauthorized && strangers != http.StatusForbidden {
+		return one(check.Fail(providerName, fault.Verification, "the address is not its API's", "a refusal without a key", answered(strangers, err)).
+			WithHint("check PHALA_DSTACK_URL, for example https://cloud-api.phala.com/api/v1"))
+	}
+	return one(check.Pass(providerName + ": " + env.DstackURL + " takes the key"))
+}
+
+func answered(status int, err error) string {
+	if err != nil && status == http.StatusOK {
+		return err.Error()
+	}
+	return fmt.Sprintf("status %d", status)
+}
+
+func providerRefused(err error) check.Result {
+	if err == nil {
+		return check.Fail(providerName, fault.Verification, "it knows a CVM that there is not", "status 404", "status 200").WithHint("check PHALA_DSTACK_URL")
+	}
+	return failed(providerName, err, "check PHALA_DSTACK_URL, and that the provider is up")
+}

@@ -1,0 +1,120 @@
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sigstore/sigstore-go/pkg/root"
+
+	"github.com/calimero-network/mero-tee/internal/base/check"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+)
+
+const (
+	identityName = "signing identity"
+	rootName     = "trusted root"
+	soon         = 30 * 24 * time.Hour // that something ends
+)
+
+// identity: asking for a token would leave a trace in an audit log; that the
+// job may ask is told by the two variables.
+func identity(_ context.Context, p *patient) check.Results {
+	c := p.env.Config
+	switch {
+	case p.rehearsed():
+		return one(check.NotApplicable(identityName, "a rehearsal signs with an authority of its own"))
+	case c.TokenRequestURL != "" && c.TokenRequestToken != "":
+		return one(check.Pass(identityName + ": the job may ask for one"))
+	case !c.Actions:
+		return one(check.Skip(identityName, "GitHub Actions gives it to the release workflow's job alone"))
+	}
+	return one(check.Fail(identityName, fault.Verification, "this job has none", "ACTIONS_ID_TOKEN_REQUEST_URL and ACTIONS_ID_TOKEN_REQUEST_TOKEN", "not set").
+		WithHint("in the workflow: permissions: id-token: write"))
+}
+
+// trustedRoot says what the root covers and since when.
+func trustedRoot(ctx context.Context, p *patient) check.Results {
+	material, err := p.env.Trust(ctx)
+	switch {
+	case err != nil && p.rehearsed():
+		return one(check.Skip(rootName, "a rehearsal makes it with its first release"))
+	case err != nil:
+		return one(failed(rootName, err, "check the network"))
+	}
+	return one(judgeRoot(coverage(material), time.Now()))
+}
+
+// period is how long one key or authority is believed; a zero end is open.
+type period struct{ start, end time.Time }
+
+func (p period) covers(t time.Time) bool {
+	return !p.start.After(t) && (p.end.IsZero() || p.end.After(t))
+}
+
+// kind is what a verifier wants one of. Timestamps may be the log's, or an authority's.
+type kind struct {
+	name     string
+	optional bool
+	periods  []period
+}
+
+func coverage(m root.TrustedMaterial) []kind {
+	authorities, stamps := kind{name: "certificate authorities"}, kind{name: "timestamp authorities", optional: true}
+	for _, a := range m.FulcioCertificateAuthorities() {
+		if f, ok := a.(*root.FulcioCertificateAuthority); ok {
+			authorities.periods = append(authorities.periods, period{f.ValidityPeriodStart, f.ValidityPeriodEnd})
+		}
+	}
+	for _, a := range m.TimestampingAuthorities() {
+		if s, ok := a.(*root.SigstoreTimestampingAuthority); ok {
+			stamps.periods = append(stamps.periods, period{s.ValidityPeriodStart, s.ValidityPeriodEnd})
+		}
+	}
+	return []kind{authorities, logs("signature logs", m.RekorLogs()), logs("certificate logs", m.CTLogs()), stamps}
+}
+
+func logs(name string, all map[string]*root.TransparencyLog) kind {
+	k := kind{name: name}
+	for _, l := range all {
+		k.periods = append(k.periods, period{l.ValidityPeriodStart, l.ValidityPeriodEnd})
+	}
+	return k
+}
+
+// judgeRoot counts what is valid now; the newest start is the root's age.
+func judgeRoot(kinds []kind, now time.Time) check.Result {
+	var covers, missing, ending []string
+	var newest time.Time
+	for _, k := range kinds {
+		valid := slices.DeleteFunc(slices.Clone(k.periods), func(p period) bool { return !p.covers(now) })
+		covers = append(covers, fmt.Sprintf("%d of %d %s", len(valid), len(k.periods), k.name))
+		for _, p := range valid {
+			newest = later(newest, p.start)
+		}
+		switch {
+		case len(valid) == 0 && !k.optional:
+			missing = append(missing, k.name)
+		case len(valid) > 0 && !slices.ContainsFunc(valid, func(p period) bool { return p.covers(now.Add(soon)) }):
+			ending = append(ending, k.name)
+		}
+	}
+	summary := fmt.Sprintf("%s: valid now are %s; the newest since %s", rootName, strings.Join(covers, ", "), newest.UTC().Format(time.DateOnly))
+	switch {
+	case len(missing) > 0:
+		return check.Fail(rootName, fault.Verification, "it believes in no "+strings.Join(missing, ", ")+" now", "one valid at "+now.UTC().Format(time.DateOnly),
+			strings.Join(covers, ", ")).WithHint("update this repository's sigstore modules: the root of today is fetched from the one that they carry")
+	case len(ending) > 0:
+		return remark(summary, "all %s end within %d days", strings.Join(ending, ", "), int(soon/(24*time.Hour)))
+	}
+	return check.Pass(summary)
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}

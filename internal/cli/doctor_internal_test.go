@@ -1,0 +1,30 @@
+package cli
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/calimero-network/mero-tee/internal/base/check"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/release"
+)
+
+func TestDoctorsFamilies(t *testing.T) {
+	t.Parallel()
+	for short, want := range map[string][]release.Family{"": release.Families(), "kms": {release.KMS}, "node": {release.Node}} {
+		got, err := familiesOf(short)
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+	}
+	_, err := familiesOf("mero-kms")
+	require.Equal(t, fault.Usage, fault.CodeOf(err))
+}
+
+func TestDiagnosis(t *testing.T) {
+	t.Parallel()
+	require.NoError(t, diagnosis(check.Results{check.Pass("a"), check.Skip("b", "why")}), "what was not asked stops nothing by itself")
+	err := diagnosis(check.Results{check.Pass("a"), check.Fail("b", fault.General, "", "", "")})
+	require.Equal(t, fault.Verification, fault.CodeOf(err))
+	require.ErrorContains(t, err, "1 of 2 checks failed")
+}

@@ -1,0 +1,121 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/calimero-network/mero-tee/catalog"
+	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/base/check"
+	"github.com/calimero-network/mero-tee/internal/provider/dstack"
+	"github.com/calimero-network/mero-tee/internal/release"
+	"github.com/calimero-network/mero-tee/internal/verify/migration"
+)
+
+// Migrate walks the five migration steps of a profile from one KMS release to
+// another. With the address of a service that was restarted already it verifies
+// that one; without, it performs the restart at the provider, and cleans up.
+func Migrate(ctx context.Context, w io.Writer, from, to, profile, url string) error {
+	return report("policy:migrate", runMigration(ctx, w, from, to, profile, url))
+}
+
+func runMigration(ctx context.Context, w io.Writer, from, to, profile, url string) error {
+	p, err := release.ParseProfile(profile)
+	if err != nil {
+		return err
+	}
+	o, err := openOperator(ctx)
+	if err != nil {
+		return err
+	}
+	defer o.world.Close() //nolint:errcheck // what was deployed is deleted by then
+	m := migration.Migration{Profile: p}
+	// Step 2, "Download New Policy … Verify its Sigstore signature", comes before the pair is judged: what is not verified is not read.
+	if m.From, err = o.side(ctx, from, p); err != nil {
+		return err
+	}
+	if m.To, err = o.side(ctx, to, p); err != nil {
+		return err
+	}
+	node, err := o.pair(ctx, m)
+	if err != nil {
+		return err
+	}
+	o.console.Infof("step 2: the %s policies of %s and %s are verified", p, m.From.Tag, m.To.Tag)
+	if err := writePlan(w, m); err != nil {
+		return err
+	}
+	return o.move(ctx, m, node, url)
+}
+
+// pair finds the newest node release of step 1 in the catalog on the main branch.
+func (o *operator) pair(ctx context.Context, m migration.Migration) (release.Tag, error) {
+	data, err := o.github.ReadFile(ctx, catalog.Path, "main")
+	if err != nil {
+		return release.Tag{}, err
+	}
+	c, err := catalog.Decode(data)
+	if err != nil {
+		return release.Tag{}, err
+	}
+	nodes, result := m.Pairs(c)
+	result.Print(o.console)
+	if err := result.Err(); err != nil {
+		return release.Tag{}, err
+	}
+	return nodes[0], nil
+}
+
+// writePlan is step 3, "Update KMS Config".
+func writePlan(w io.Writer, m migration.Migration) error {
+	variables, err := m.Environment()
+	if err != nil {
+		return err
+	}
+	_, _ = fmt.Fprintf(w, "# the environment of %s, %s\n", m.To.Tag, m.Profile)
+	for _, v := range variables {
+		_, _ = fmt.Fprintf(w, "%s=%s\n", v.Name, v.Value)
+	}
+	_, _ = fmt.Fprintf(w, "# measurements that change from %s\n", m.From.Tag)
+	return m.WriteDiff(w)
+}
+
+// move is steps 4 and 5.
+func (o *operator) move(ctx context.Context, m migration.Migration, tag release.Tag, url string) error {
+	node, err := o.node(ctx, tag)
+	if err != nil {
+		return err
+	}
+	v, err := o.env.Verifier()
+	if err != nil {
+		return err
+	}
+	f := migration.Field{Provider: dstack.New(o.env.DstackURL, o.env.DstackKey.Reveal(), o.env.Transport), Verifier: v, HTTP: o.env.Client(),
+		Nodes: o.env.Nodes("migrate", fmt.Sprintf("%s-migrate-%s", m.To.Tag, m.Profile), nil)}
+	var results check.Results
+	if url != "" {
+		o.console.Infof("step 4: %s is taken to be restarted", url)
+		results = f.Verify(ctx, m, node, url)
+	} else if results, err = o.restart(ctx, f, m, node); err != nil {
+		return err
+	}
+	results.Print(o.console)
+	return results.Err()
+}
+
+// restart performs it, with a session of a node release that both policies admit.
+func (o *operator) restart(ctx context.Context, f migration.Field, m migration.Migration, node *measurement.Published) (check.Results, error) {
+	tag, both := m.Session()
+	var session *measurement.Published
+	switch {
+	case both && tag == node.Tag:
+		session = node
+	case both:
+		var err error
+		if session, err = o.node(ctx, tag); err != nil {
+			return nil, err
+		}
+	}
+	return f.Restart(ctx, m, session, node), nil
+}

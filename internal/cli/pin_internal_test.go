@@ -1,0 +1,95 @@
+package cli
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
+	"github.com/calimero-network/mero-tee/internal/base/console"
+	"github.com/calimero-network/mero-tee/internal/kms/wire"
+	"github.com/calimero-network/mero-tee/internal/node/clientconfig"
+	"github.com/calimero-network/mero-tee/internal/pipeline/environment"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
+)
+
+// running is a deployed key service and the collateral of its platform, as the operator reaches them.
+type running struct {
+	pcs http.Handler
+	td  *tdxsim.TD
+	log *tdxsim.EventLog
+}
+
+func (s running) RoundTrip(r *http.Request) (*http.Response, error) {
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, r)
+	return w.Result(), nil
+}
+
+func (s running) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	var q wire.AttestRequest
+	if r.URL.Path != "/attest" || json.NewDecoder(r.Body).Decode(&q) != nil {
+		s.pcs.ServeHTTP(w, r)
+		return
+	}
+	nonce, _ := base64.StdEncoding.DecodeString(q.NonceB64)
+	raw, _ := s.td.Quote(4, wire.AttestReportData([32]byte(nonce), wire.DefaultBinding()))
+	log, _ := s.log.Dstack()
+	_ = json.NewEncoder(w).Encode(wire.AttestResponse{QuoteB64: base64.StdEncoding.EncodeToString(raw), EventLog: log, VMConfig: "{}"})
+}
+
+func TestPinTakesTheRTMR3OfAVerifiedService(t *testing.T) {
+	t.Parallel()
+	pki, err := tdxsim.NewPKI([]byte("pin"))
+	require.NoError(t, err)
+	platform, err := pki.NewPlatform(1)
+	require.NoError(t, err)
+	hash := sha256.Sum256([]byte("app-compose"))
+	s := running{pcs: tdxsim.NewPCS(pki, time.Now, platform), td: platform.NewTD(sha512.Sum384([]byte("firmware")))}
+	s.log = tdxsim.NewEventLog(s.td)
+	for i := range 3 {
+		require.NoError(t, s.log.Measure(i, 6, []byte{byte(i)}))
+	}
+	for _, e := range measurement.PredictEvents(hash) {
+		require.NoError(t, s.log.Emit(e.Name, e.Payload))
+	}
+	r := s.td.Registers()
+	config := func(hash [32]byte) *clientconfig.Config {
+		c, err := clientconfig.New("https://kms.example", measurement.Profile{MRTD: r.MRTD, RTMR0: r.RTMR0, RTMR1: r.RTMR1, RTMR2: r.RTMR2,
+			Image: measurement.Image{ComposeHash: hash}}, []string{"UpToDate"})
+		require.NoError(t, err)
+		return c
+	}
+	o := &operator{console: console.New(&bytes.Buffer{}, false), env: &environment.Environment{Transport: s, TDXRoot: pki.RootSHA256()}}
+
+	c := config(hash)
+	require.NoError(t, o.pin(t.Context(), c, true))
+	require.Equal(t, []tdx.Register{r.RTMR3}, c.Attestation.AllowedRTMR3)
+	c = config(hash)
+	require.NoError(t, o.pin(t.Context(), c, false))
+	require.Empty(t, c.Attestation.AllowedRTMR3)
+	c = config([32]byte{1})
+	require.ErrorContains(t, o.pin(t.Context(), c, true), "compose hash", "a service of another release pins nothing")
+	require.Empty(t, c.Attestation.AllowedRTMR3)
+}
+
+func TestClientConfigRefusesBadInputFirst(t *testing.T) {
+	t.Parallel()
+	for _, r := range []ClientRequest{
+		{Profile: "open", Tag: "mero-kms-v1.2.0"}, {Profile: "debug", Tag: "mero-tee-v1.2.0"}, {Profile: "debug", Tag: "1.2.0"},
+		{Profile: "debug", Tag: "mero-kms-v1.2.0", Format: "yaml"},
+	} {
+		var out bytes.Buffer
+		require.Error(t, clientConfig(t.Context(), &out, r))
+		require.Empty(t, out.String())
+	}
+}

@@ -1,0 +1,88 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/sigstore/sigstore-go/pkg/root"
+	"github.com/stretchr/testify/require"
+
+	"github.com/calimero-network/mero-tee/internal/base/console"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/pipeline/environment"
+	"github.com/calimero-network/mero-tee/internal/provider/github"
+	rehearsal "github.com/calimero-network/mero-tee/internal/rehearsal/github"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/network"
+	"github.com/calimero-network/mero-tee/internal/release"
+	"github.com/calimero-network/mero-tee/internal/release/config"
+	"github.com/calimero-network/mero-tee/policies"
+	"github.com/calimero-network/mero-tee/policies/propose"
+)
+
+// proposer is an operator at a GitHub whose main branch holds the shipped policies.
+func proposer(t *testing.T) (*operator, *bytes.Buffer) {
+	t.Helper()
+	s, err := rehearsal.New(rehearsal.Options{Dir: t.TempDir(), Repository: config.DefaultRepository, Token: "secret"})
+	require.NoError(t, err)
+	files := map[string][]byte{}
+	for _, p := range release.Profiles() {
+		name := "policies/" + policies.File(p)
+		files[name], err = os.ReadFile(filepath.Join("../..", name))
+		require.NoError(t, err)
+	}
+	require.NoError(t, s.Push("refs/heads/main", strings.Repeat("a", 40), files))
+	n := network.New()
+	t.Cleanup(func() { require.NoError(t, n.Close()) })
+	for _, host := range rehearsal.Hosts() {
+		require.NoError(t, n.Handle(host, s))
+	}
+	c, err := github.New(github.Options{Repository: config.DefaultRepository, Token: "secret", Transport: n.Transport()})
+	require.NoError(t, err)
+	var said bytes.Buffer
+	env := &environment.Environment{Config: &config.Config{Repository: config.DefaultRepository}, Transport: n.Transport(), Banner: "REHEARSAL",
+		Trust: func(context.Context) (root.TrustedMaterial, error) { return nil, nil }}
+	return &operator{console: console.New(&said, false), env: env, github: c}, &said
+}
+
+func TestWhatDoesNotExistIsNotPromoted(t *testing.T) {
+	t.Parallel()
+	o, _ := proposer(t)
+	_, err := o.published(t.Context(), "mero-tee-v9.9.9")
+	require.ErrorIs(t, err, github.ErrNotFound)
+	require.ErrorContains(t, err, "tag mero-tee-v9.9.9")
+	for name, message := range map[string]string{"mero-kms-v1.0.0": "not a tag of the node images", "": "of which node release"} {
+		_, err = o.published(t.Context(), name)
+		require.Equal(t, fault.Usage, fault.CodeOf(err), name)
+		require.ErrorContains(t, err, message)
+	}
+}
+
+func TestADryRunProposesNothing(t *testing.T) {
+	t.Parallel()
+	o, said := proposer(t)
+	before, err := propose.Load(t.Context(), o.github, propose.Base)
+	require.NoError(t, err)
+	data, err := os.ReadFile("../attestation/measurement/testdata/node.json")
+	require.NoError(t, err)
+	p, err := propose.Promote(before, data)
+	require.NoError(t, err)
+
+	require.NoError(t, o.propose(t.Context(), p, true))
+	require.Contains(t, said.String(), "nothing was proposed")
+	_, err = propose.Load(t.Context(), o.github, p.Branch())
+	require.ErrorIs(t, err, github.ErrNotFound, "no branch was made")
+
+	require.NoError(t, o.propose(t.Context(), p, false))
+	require.Contains(t, said.String(), "labelled policy-promotion: https://github.com/")
+	after, err := propose.Load(t.Context(), o.github, p.Branch())
+	require.NoError(t, err)
+	require.Equal(t, p.After, after)
+
+	p.After = p.Before
+	require.NoError(t, o.propose(t.Context(), p, false))
+	require.Contains(t, said.String(), "say so already")
+}

@@ -1,0 +1,54 @@
+package cli
+
+import (
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/calimero-network/mero-tee/internal/node/registers"
+	"github.com/calimero-network/mero-tee/internal/pipeline/steps"
+	"github.com/calimero-network/mero-tee/internal/release"
+)
+
+// RegisterDiff writes which registers moved between two node releases and why.
+// A release that is staged in dist/ is read there; any other is downloaded and audited.
+func RegisterDiff(ctx context.Context, w io.Writer, from, to string) error {
+	return report("measurement:diff", registerDiff(ctx, w, from, to))
+}
+
+func registerDiff(ctx context.Context, w io.Writer, from, to string) error {
+	tags := [2]release.Tag{}
+	for i, name := range []string{from, to} {
+		var err error
+		if tags[i], err = tagIn(release.Node, name); err != nil {
+			return err
+		}
+	}
+	o, err := openOperator(ctx)
+	if err != nil {
+		return err
+	}
+	defer o.world.Close() //nolint:errcheck // nothing was written
+	var sides [2]*registers.Side
+	for i, tag := range tags {
+		if sides[i], err = o.registersOf(ctx, tag); err != nil {
+			return err
+		}
+	}
+	return registers.WriteDiff(w, sides[0], sides[1])
+}
+
+func (o *operator) registersOf(ctx context.Context, tag release.Tag) (side *registers.Side, err error) {
+	staged := filepath.Join(steps.Dir(o.env.Dist, tag), "assets")
+	for _, p := range release.Profiles() {
+		if _, err := os.Stat(filepath.Join(staged, release.EvidenceAsset(p))); err == nil {
+			return registers.Read(tag.String()+" (staged)", staged)
+		}
+	}
+	err = o.reading(ctx, tag, func(dir string) error {
+		side, err = registers.Read(tag.String(), dir)
+		return err
+	})
+	return side, err
+}

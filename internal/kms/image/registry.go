@@ -1,0 +1,96 @@
+package image
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+)
+
+// Remote is how a registry is reached.
+type Remote struct {
+	Transport http.RoundTripper   // required; in production http.DefaultTransport
+	Auth      authn.Authenticator // nil: anonymous
+}
+
+// deadline bounds one push or pull of an index of two small images.
+const deadline = 10 * time.Minute
+
+// backoff retries what the registry itself calls temporary: four tries in about two seconds.
+var backoff = remote.Backoff{Duration: 150 * time.Millisecond, Factor: 3, Jitter: 0.1, Steps: 4}
+
+func (r Remote) options(ctx context.Context) []remote.Option {
+	auth := r.Auth
+	if auth == nil {
+		auth = authn.Anonymous
+	}
+	return []remote.Option{remote.WithContext(ctx), remote.WithTransport(r.Transport), remote.WithAuth(auth),
+		remote.WithRetryBackoff(backoff), remote.WithUserAgent("mero-tee")}
+}
+
+// Pushed is what a push ended in.
+type Pushed struct {
+	Digest  v1.Hash // of the index
+	Skipped bool    // the tag already pointed to this digest; nothing was sent
+}
+
+// Push uploads index by digest and then names it tag. A tag that already
+// points to the same digest is left alone; one that points elsewhere is an
+// error with code 10, because a published tag never moves.
+func Push(ctx context.Context, tag name.Tag, index v1.ImageIndex, r Remote) (Pushed, error) {
+	ctx, cancel := context.WithTimeout(ctx, deadline)
+	defer cancel()
+	digest, err := index.Digest()
+	if err != nil {
+		return Pushed{}, err
+	}
+	taken, err := pointsTo(tag, digest, r.options(ctx))
+	if err != nil || taken {
+		return Pushed{Digest: digest, Skipped: taken}, err
+	}
+	if err := remote.WriteIndex(tag.Context().Digest(digest.String()), index, r.options(ctx)...); err != nil {
+		return Pushed{}, remoteFault("push "+tag.Context().Name()+"@"+digest.String(), err)
+	}
+	if err := remote.Tag(tag, index, r.options(ctx)...); err != nil {
+		return Pushed{}, remoteFault("tag "+tag.Name(), err)
+	}
+	// Somebody else may have tagged between the first look and now.
+	if _, err := pointsTo(tag, digest, r.options(ctx)); err != nil {
+		return Pushed{}, err
+	}
+	return Pushed{Digest: digest}, nil
+}
+
+// pointsTo is false when the tag does not exist.
+func pointsTo(tag name.Tag, want v1.Hash, options []remote.Option) (bool, error) {
+	found, err := remote.Head(tag, options...)
+	if absent(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, remoteFault("look up "+tag.Name(), err)
+	}
+	if found.Digest != want {
+		return false, &fault.Error{Code: fault.Verification, Message: "registry tag " + tag.Name() + " already points to another image",
+			Expected: want.String(), Got: found.Digest.String(),
+			Hint: "a published tag never moves: release the next version"}
+	}
+	return true, nil
+}
+
+func absent(err error) bool {
+	var answer *transport.Error
+	return errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound
+}
+
+func remoteFault(what string, err error) error {
+	return &fault.Error{Code: fault.General, Message: what, Err: err}
+}

@@ -1,0 +1,102 @@
+package peer_test
+
+import (
+	"crypto/ed25519"
+	"encoding/base64"
+	"encoding/hex"
+	"strings"
+	"testing"
+
+	"github.com/mr-tron/base58"
+	"github.com/stretchr/testify/require"
+
+	"github.com/calimero-network/mero-tee/internal/kms/peer"
+)
+
+func key(t *testing.T) ed25519.PublicKey {
+	t.Helper()
+	return ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)).Public().(ed25519.PublicKey)
+}
+
+// The public key is that of RFC 8032's all-zero seed; the ID follows from the specification by hand:
+// base58btc(00 24 08 01 12 20 ‖ key).
+func TestKnownIdentity(t *testing.T) {
+	t.Parallel()
+	k := key(t)
+	require.Equal(t, "3b6a27bcceb6a42d62a3a8d02a6f0d73653215771de243a63ac048a18b59da29", hex.EncodeToString(k))
+	require.Equal(t, peer.ID("12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN"), peer.FromPublicKey(k))
+	require.Equal(t, "CAESIDtqJ7zOtqQtYqOo0CpvDXNlMhV3HeJDpjrASKGLWdop", base64.StdEncoding.EncodeToString(peer.MarshalPublicKey(k)))
+}
+
+func TestParse(t *testing.T) {
+	t.Parallel()
+	k := key(t)
+	id, err := peer.ParseID(string(peer.FromPublicKey(k)))
+	require.NoError(t, err)
+	require.Equal(t, peer.FromPublicKey(k), id)
+	parsed, err := peer.ParsePublicKey(peer.MarshalPublicKey(k))
+	require.NoError(t, err)
+	require.Equal(t, k, parsed)
+}
+
+func TestParseIDRefuses(t *testing.T) {
+	t.Parallel()
+	good := string(peer.FromPublicKey(key(t)))
+	raw, err := base58.Decode(good)
+	require.NoError(t, err)
+	hashed := append([]byte{0x12, 0x20}, raw[6:]...) // a SHA-256 multihash, as RSA keys have
+	secp := append([]byte{}, raw...)
+	secp[3] = 2
+	for name, tc := range map[string]struct{ in, want string }{
+		"empty":           {"", "0 characters"},
+		"too long":        {strings.Repeat("1", peer.MaxIDLength+1), "129 characters"},
+		"not base58":      {"0OIl", "not base58btc"},
+		"hashed key":      {base58.Encode(hashed), "identity multihash"},
+		"other key type":  {base58.Encode(secp), "Ed25519"},
+		"truncated":       {base58.Encode(raw[:37]), "Ed25519"},
+		"trailing byte":   {base58.Encode(append(append([]byte{}, raw...), 0)), "Ed25519"},
+		"leading zero":    {"1" + good, "identity multihash"},
+		"space":           {good + " ", "not base58btc"},
+		"CID of the same": {"k51qzi5uqu5dgutdk6i1ynyzgkqngpha5xpgia3a5qqp4jsh0u4csozksxel2r", "base58"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := peer.ParseID(tc.in)
+			require.ErrorContains(t, err, tc.want)
+		})
+	}
+}
+
+func TestParsePublicKeyRefuses(t *testing.T) {
+	t.Parallel()
+	good := peer.MarshalPublicKey(key(t))
+	other := append([]byte{}, good...)
+	other[1] = 0
+	for name, in := range map[string][]byte{
+		"empty": nil, "short": good[:35], "long": append(append([]byte{}, good...), 0), "RSA": other, "bare key": good[4:],
+	} {
+		_, err := peer.ParsePublicKey(in)
+		require.ErrorContains(t, err, "Ed25519", name)
+	}
+}
+
+func FuzzParseID(f *testing.F) {
+	f.Add("12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN")
+	f.Add("1")
+	f.Add("QmYyQSo1c1Ym7orWxLYvCrM2EmxFTANf8wXmmE7DWjhx5N")
+	f.Fuzz(func(t *testing.T, s string) {
+		if id, err := peer.ParseID(s); err == nil {
+			require.Equal(t, s, string(id), "one spelling")
+		}
+	})
+}
+
+func FuzzParsePublicKey(f *testing.F) {
+	f.Add(append([]byte{8, 1, 18, 32}, make([]byte, 32)...))
+	f.Add([]byte{8, 1})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if k, err := peer.ParsePublicKey(b); err == nil {
+			require.Equal(t, b, peer.MarshalPublicKey(k))
+		}
+	})
+}

@@ -1,0 +1,106 @@
+package agent
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+
+	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/release"
+)
+
+// Mission is what a node is asked to do besides proving itself.
+type Mission struct {
+	Nonce  [32]byte // the node's quote holds it
+	Visits []Visit  // of a test: keys are asked for and compared
+	Config []byte   // of an operator: one key is asked for; nil when there is none
+}
+
+// Visit leads a node to one key service.
+type Visit struct {
+	Name   string // in the report; unique in its mission
+	Config []byte // client configuration of merod, see package clientconfig
+}
+
+// Nodes boots nodes.
+type Nodes interface {
+	// Boot starts a node from the image of that name in published, waits for its
+	// report and deletes the machine, also when ctx ends. The report is as the
+	// machine gave it: see Report.Verify. An error that is ErrLeft may come with a report.
+	Boot(ctx context.Context, published *measurement.Published, profile release.Profile, m Mission) (*Report, error)
+}
+
+// ErrLeft says that a machine was not deleted; it costs money.
+var ErrLeft = errors.New("the node's machine is left behind")
+
+// The instance attributes that hold a mission.
+const (
+	NonceAttribute  = "mero-nonce"
+	ConfigAttribute = "mero-client-config"
+	VisitsAttribute = "mero-visits"
+)
+
+// NewNonce is 32 random bytes.
+func NewNonce() (nonce [32]byte) {
+	_, _ = rand.Read(nonce[:]) // never fails (Go 1.24)
+	return nonce
+}
+
+// Attributes are the instance attributes that hold the mission.
+func (m Mission) Attributes() (map[string]string, error) {
+	out := map[string]string{NonceAttribute: hex.EncodeToString(m.Nonce[:])}
+	if len(m.Config) > 0 {
+		out[ConfigAttribute] = string(m.Config)
+	}
+	if len(m.Visits) == 0 {
+		return out, nil
+	}
+	visits, err := encodeVisits(m.Visits)
+	out[VisitsAttribute] = string(visits)
+	return out, err
+}
+
+// ReadMission asks for each instance attribute of a mission; an absent one is "".
+func ReadMission(ctx context.Context, attribute func(ctx context.Context, name string) (string, error)) (Mission, error) {
+	attributes := map[string]string{}
+	for _, name := range []string{NonceAttribute, ConfigAttribute, VisitsAttribute} {
+		var err error
+		if attributes[name], err = attribute(ctx, name); err != nil {
+			return Mission{}, err
+		}
+	}
+	return ParseMission(attributes)
+}
+
+// ParseMission reads instance attributes; an absent one is empty or missing.
+// Without a nonce the node chooses one. Errors have code Usage.
+func ParseMission(attributes map[string]string) (m Mission, err error) {
+	m.Nonce = NewNonce()
+	if nonce := attributes[NonceAttribute]; nonce != "" {
+		if m.Nonce, err = ParseNonce(nonce); err != nil {
+			return Mission{}, err
+		}
+	}
+	if config := attributes[ConfigAttribute]; config != "" {
+		m.Config = []byte(config)
+	}
+	if visits := attributes[VisitsAttribute]; visits != "" {
+		m.Visits, err = decodeVisits([]byte(visits))
+	}
+	if err != nil {
+		return Mission{}, &fault.Error{Code: fault.Usage, Message: "instance attribute " + VisitsAttribute, Err: err}
+	}
+	return m, nil
+}
+
+// ParseNonce reads 64 hex digits.
+func ParseNonce(s string) (nonce [32]byte, err error) {
+	b, err := hex.DecodeString(s)
+	if err != nil || len(b) != len(nonce) {
+		return nonce, &fault.Error{Code: fault.Usage, Message: "the nonce", Expected: "32 bytes in hex", Got: fmt.Sprintf("%.80q", s)}
+	}
+	return [32]byte(b), nil
+}

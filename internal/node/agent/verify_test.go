@@ -1,0 +1,180 @@
+package agent_test
+
+import (
+	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/kms/wire"
+	"github.com/calimero-network/mero-tee/internal/node/agent"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
+)
+
+var composeHash = sha256.Sum256([]byte("app-compose"))
+
+// attested is a key service's /attest over a simulated TD, with faults.
+type attested struct {
+	td      *tdxsim.TD
+	log     *tdxsim.EventLog
+	pcs     *tdxsim.PCS
+	stale   bool                             // quotes another nonce
+	editLog func(log []byte) json.RawMessage // changes the event log on its way
+}
+
+// local answers requests of a client in process, whatever their host.
+type local struct{ http.Handler }
+
+func (l local) RoundTrip(r *http.Request) (*http.Response, error) {
+	w := httptest.NewRecorder()
+	l.ServeHTTP(w, r)
+	return w.Result(), nil
+}
+
+type event struct {
+	name    string
+	payload []byte
+}
+
+func boot() []event {
+	return []event{{"app-id", composeHash[:20]}, {"compose-hash", composeHash[:]}, {"instance-id", []byte("1")}, {"system-ready", nil}}
+}
+
+func attest(t *testing.T, events []event, options ...tdxsim.TDOption) (*attested, *agent.Agent, agent.Expectation) {
+	t.Helper()
+	pki, platform := machine(t)
+	s := &attested{td: platform.NewTD(sha512.Sum384([]byte("firmware")), options...), pcs: tdxsim.NewPCS(pki, time.Now, platform)}
+	s.log = tdxsim.NewEventLog(s.td)
+	for i := range 3 {
+		require.NoError(t, s.log.Measure(i, 6, []byte{byte(i)}))
+	}
+	for _, e := range events {
+		require.NoError(t, s.log.Emit(e.name, e.payload))
+	}
+	v, err := tdx.NewVerifier(tdx.Config{Root: pki.RootSHA256(), Collateral: tdx.NewCollateral(&http.Client{Transport: local{s.pcs}})})
+	require.NoError(t, err)
+	a := newAgent(t, nil)
+	a.HTTP = &http.Client{Transport: local{s}}
+	return s, a, agent.Expectation{Verifier: v, Registers: s.td.Registers(), ComposeHash: composeHash, AllowedTCB: []string{"UpToDate"}}
+}
+
+func (s *attested) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	var q wire.AttestRequest
+	if r.URL.Path != "/attest" || json.NewDecoder(r.Body).Decode(&q) != nil {
+		w.WriteHeader(http.StatusNotFound)
+		return
+	}
+	nonce, _ := base64.StdEncoding.DecodeString(q.NonceB64)
+	if s.stale {
+		nonce[0] ^= 1
+	}
+	raw, _ := s.td.Quote(4, wire.AttestReportData([32]byte(nonce), wire.DefaultBinding()))
+	log, _ := s.log.Dstack()
+	if s.editLog != nil {
+		log = s.editLog(log)
+	}
+	_ = json.NewEncoder(w).Encode(wire.AttestResponse{QuoteB64: base64.StdEncoding.EncodeToString(raw), EventLog: log, VMConfig: "{}"})
+}
+
+func TestVerifyKMS(t *testing.T) {
+	t.Parallel()
+	s, a, want := attest(t, append(boot(), event{"my-own", []byte("x")}))
+	want.Registers.RTMR3 = tdx.Register{9}                   // an instance's own: not compared
+	want.RTMR3 = []tdx.Register{{1}, s.td.Registers().RTMR3} // unless instances are pinned
+	report, err := a.VerifyKMS(t.Context(), "http://kms/", want)
+	require.NoError(t, err)
+	require.Equal(t, s.td.Registers(), report.Verdict.Registers)
+	require.Len(t, report.Events, 3, "events after system-ready are the application's word")
+	require.NotEmpty(t, report.Quote)
+	require.JSONEq(t, "{}", report.VMConfig)
+}
+
+func TestVerifyKMSRefuses(t *testing.T) {
+	t.Parallel()
+	other := sha256.Sum256([]byte("other"))
+	for name, tc := range map[string]struct {
+		events []event
+		change func(*attested, *agent.Expectation)
+		want   string
+	}{
+		"a recorded answer": {nil, func(s *attested, _ *agent.Expectation) { s.stale = true }, "report data"},
+		"TCB out of date": {nil, func(s *attested, _ *agent.Expectation) {
+			s.pcs.Turn(func(k *tdxsim.Knobs) { k.QE = tdx.OutOfDate })
+		}, "TCB status"},
+		"RTMR3 of no known instance": {nil, func(_ *attested, e *agent.Expectation) { e.RTMR3 = []tdx.Register{{1}, {2}} }, "registers"},
+		"no TCB allowed":             {nil, func(_ *attested, e *agent.Expectation) { e.AllowedTCB = nil }, "TCB status"},
+		"another compose file":       {[]event{{"compose-hash", other[:]}, {"system-ready", nil}}, nil, "compose hash"},
+		"no compose hash":            {[]event{{"system-ready", nil}}, nil, "event log"},
+		"compose hash too late":      {[]event{{"system-ready", nil}, {"compose-hash", composeHash[:]}}, nil, "event log"},
+		"compose hash twice":         {[]event{{"compose-hash", composeHash[:]}, {"compose-hash", other[:]}, {"system-ready", nil}}, nil, "twice"},
+		"event log of another": {nil, func(s *attested, _ *agent.Expectation) {
+			s.editLog = func([]byte) json.RawMessage {
+				return json.RawMessage(`[{"imr":3,"event_type":134217729,"digest":"` + tdx.Register{}.String() + `","event":"system-ready","event_payload":""}]`)
+			}
+		}, "replays to RTMR3"},
+		"no event log": {nil, func(s *attested, _ *agent.Expectation) {
+			s.editLog = func([]byte) json.RawMessage { return json.RawMessage(`null`) }
+		}, "event log has 0 events"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if tc.events == nil {
+				tc.events = boot()
+			}
+			s, a, want := attest(t, tc.events)
+			if tc.change != nil {
+				tc.change(s, &want)
+			}
+			_, err := a.VerifyKMS(t.Context(), "http://kms", want)
+			require.ErrorContains(t, err, tc.want)
+			require.Equal(t, fault.Verification, fault.CodeOf(err))
+		})
+	}
+}
+
+func TestVerifyKMSReportsEveryRegister(t *testing.T) {
+	t.Parallel()
+	_, a, want := attest(t, boot())
+	want.Registers.MRTD[0] ^= 1
+	want.Registers.RTMR2[0] ^= 1
+	_, err := a.VerifyKMS(t.Context(), "http://kms", want)
+	var f *fault.Error
+	require.ErrorAs(t, err, &f)
+	require.Contains(t, f.Got, "mrtd ")
+	require.Contains(t, f.Got, ", rtmr2 ")
+	require.NotContains(t, f.Got, "rtmr1")
+	require.Contains(t, f.Expected, want.Registers.RTMR2.String())
+}
+
+func TestVerifyKMSOfADebugTD(t *testing.T) {
+	t.Parallel()
+	_, a, want := attest(t, boot(), tdxsim.Debug)
+	_, err := a.VerifyKMS(t.Context(), "http://kms", want)
+	require.ErrorContains(t, err, "debug")
+}
+
+func TestVerifyKMSWithoutCollateralIsUndecided(t *testing.T) {
+	t.Parallel()
+	s, a, want := attest(t, boot())
+	s.pcs.Turn(func(k *tdxsim.Knobs) { k.Unavailable = true })
+	_, err := a.VerifyKMS(t.Context(), "http://kms", want)
+	require.ErrorIs(t, err, tdx.ErrCollateral)
+	require.Equal(t, fault.General, fault.CodeOf(err))
+}
+
+func TestVerifyKMSOfAnotherService(t *testing.T) {
+	t.Parallel()
+	_, a, want := attest(t, boot())
+	_, err := a.VerifyKMS(t.Context(), "http://kms/prefix", want)
+	var no *agent.Refused
+	require.ErrorAs(t, err, &no)
+	require.Equal(t, agent.Refused{Path: "/attest", Status: 404, Details: "the body is not the key service's"}, *no)
+}

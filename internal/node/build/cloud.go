@@ -1,0 +1,73 @@
+package build
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/node/image"
+	"github.com/calimero-network/mero-tee/internal/node/packer"
+	"github.com/calimero-network/mero-tee/internal/provider/gce"
+)
+
+// absent refuses a name that an image has: "an existing name is never overwritten".
+func (b *Builder) absent(ctx context.Context, o image.Order) error {
+	client, err := b.o.Cloud(ctx, o.Journal)
+	if err != nil {
+		return err
+	}
+	defer client.Close() //nolint:errcheck // nothing is buffered
+	there, err := client.Image(ctx, b.o.Project, o.Name)
+	if errors.Is(err, gce.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return &fault.Error{Code: fault.Verification, Message: "an image of this name exists already, and this release did not make it",
+		Expected: "no image " + o.Name, Got: fmt.Sprintf("id %d of %s", there.ID, there.Created.Format(time.RFC3339)),
+		Hint: "an image is never overwritten: release the next version, or, when no release has it, let `mage sweep -unexpired -apply` delete it"}
+}
+
+// Discard deletes what an interrupted run of the same order left.
+func (b *Builder) Discard(ctx context.Context, o image.Order, image bool) error {
+	client, err := b.o.Cloud(ctx, o.Journal)
+	if err != nil {
+		return err
+	}
+	defer client.Close() //nolint:errcheck // nothing is buffered
+	swept, err := client.SweepRun(ctx, runLabel(o))
+	for _, r := range swept {
+		o.Log(fmt.Sprintf("deleted %s %s of an interrupted run", r.Kind, r.Name))
+	}
+	if err != nil {
+		return err
+	}
+	if err := client.DeleteDisk(ctx, instanceName(o)); err != nil { // Packer cannot label it
+		return err
+	}
+	if !image {
+		return nil
+	}
+	return client.DeleteImage(ctx, o.Name)
+}
+
+// Drift compares the pinned base image with the newest of its family.
+func (b *Builder) Drift(ctx context.Context) (image.Drift, error) {
+	base, err := packer.ReadBase(b.o.Root)
+	if err != nil {
+		return image.Drift{}, err
+	}
+	client, err := b.o.Cloud(ctx, nil)
+	if err != nil {
+		return image.Drift{}, err
+	}
+	defer client.Close() //nolint:errcheck // nothing is buffered
+	newest, err := client.NewestOfFamily(ctx, base.Project, base.Family)
+	if err != nil {
+		return image.Drift{}, err
+	}
+	return image.Drift{Project: base.Project, Family: base.Family, Pinned: base.Image, Newest: newest.Name}, nil
+}

@@ -1,0 +1,103 @@
+package build
+
+import (
+	"archive/tar"
+	"compress/gzip"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path"
+	"time"
+
+	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/file"
+	"github.com/calimero-network/mero-tee/internal/node/packer"
+)
+
+const (
+	maxArchive    = 512 << 20
+	maxProgram    = 1 << 30
+	fetchDeadline = 15 * time.Minute
+)
+
+// Fetcher downloads pinned programs.
+type Fetcher struct{ Transport http.RoundTripper }
+
+// Program downloads the archive of a pin, compares its digest, and writes the
+// one program in it to a path, wholly or not at all.
+func (f Fetcher) Program(ctx context.Context, pin packer.Pin, to string) error {
+	ctx, cancel := context.WithTimeout(ctx, fetchDeadline)
+	defer cancel()
+	archive, err := os.CreateTemp("", "mero-companion-")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(archive.Name()) //nolint:errcheck // scratch
+	defer archive.Close()           //nolint:errcheck // read back below
+	if err := f.download(ctx, pin, archive); err != nil {
+		return err
+	}
+	if _, err := archive.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	return file.Stream(to, 0o755, func(w io.Writer) error { return extract(archive, pin, w) })
+}
+
+func (f Fetcher) download(ctx context.Context, pin packer.Pin, w io.Writer) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, pin.URL, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := (&http.Client{Transport: f.Transport}).Do(req)
+	if err != nil {
+		return &fault.Error{Code: fault.General, Message: "fetching " + pin.Name, Err: err}
+	}
+	defer resp.Body.Close() //nolint:errcheck // read side
+	if resp.StatusCode != http.StatusOK {
+		return &fault.Error{Code: fault.MissingAsset, Message: "fetching " + pin.Name, Expected: pin.URL, Got: resp.Status,
+			Hint: "is the version in packer/companions.json released?"}
+	}
+	h := sha256.New()
+	n, err := io.Copy(io.MultiWriter(w, h), io.LimitReader(resp.Body, maxArchive+1))
+	if err != nil {
+		return &fault.Error{Code: fault.General, Message: "fetching " + pin.Name, Err: err}
+	}
+	if n > maxArchive {
+		return &fault.Error{Code: fault.Verification, Message: pin.URL + " is too large", Expected: fmt.Sprintf("at most %d bytes", maxArchive)}
+	}
+	if got := measurement.SHA256(h.Sum(nil)); got != pin.SHA256 {
+		return &fault.Error{Code: fault.Verification, Message: pin.Name + " is not what packer/companions.json pins",
+			Expected: pin.SHA256.String(), Got: got.String(), Hint: "never change the pin to what came: find out who changed " + pin.URL}
+	}
+	return nil
+}
+
+// extract copies the pinned member of a .tar.gz, which must be a regular file.
+func extract(archive io.Reader, pin packer.Pin, w io.Writer) error {
+	unpacked, err := gzip.NewReader(archive)
+	if err != nil {
+		return fmt.Errorf("%s is no .tar.gz: %w", pin.URL, err)
+	}
+	for files := tar.NewReader(unpacked); ; {
+		header, err := files.Next()
+		if errors.Is(err, io.EOF) {
+			return &fault.Error{Code: fault.MissingAsset, Message: pin.URL + " does not hold the program", Expected: pin.Member, Got: "no such file"}
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", pin.URL, err)
+		}
+		if path.Clean(header.Name) != path.Clean(pin.Member) || header.Typeflag != tar.TypeReg {
+			continue
+		}
+		if header.Size > maxProgram {
+			return &fault.Error{Code: fault.Verification, Message: pin.Member + " is too large", Expected: fmt.Sprintf("at most %d bytes", maxProgram)}
+		}
+		_, err = io.Copy(w, files) // no more than the size in the header
+		return err
+	}
+}

@@ -1,0 +1,118 @@
+package clientconfig_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/node/agent"
+	"github.com/calimero-network/mero-tee/internal/node/clientconfig"
+)
+
+func register(b byte) (r tdx.Register) {
+	for i := range r {
+		r[i] = b
+	}
+	return r
+}
+
+func example(t testing.TB) *clientconfig.Config {
+	t.Helper()
+	c, err := clientconfig.New("https://kms.example:8443/", measurement.Profile{MRTD: register(0xa0), RTMR0: register(0xa1), RTMR1: register(0xa2),
+		RTMR2: register(0xa3), Image: measurement.Image{ComposeHash: measurement.SHA256{1}}}, []string{"UpToDate", "SWHardeningNeeded"})
+	require.NoError(t, err)
+	return c
+}
+
+func TestTOMLIsWhatMerodReads(t *testing.T) {
+	t.Parallel()
+	hex := func(s string) string { return `["` + strings.Repeat(s, 48) + `"]` }
+	require.Equal(t, `# of a release
+[tee.kms.phala]
+url = "https://kms.example:8443/"
+
+[tee.kms.phala.attestation]
+enabled = true
+accept_mock = false
+allowed_tcb_statuses = ["UpToDate", "SWHardeningNeeded"]
+allowed_mrtd = `+hex("a0")+`
+allowed_rtmr0 = `+hex("a1")+`
+allowed_rtmr1 = `+hex("a2")+`
+allowed_rtmr2 = `+hex("a3")+`
+allowed_rtmr3 = []
+allowed_compose_hashes = ["01`+strings.Repeat("00", 31)+`"]
+binding_b64 = "IyP+rOn9F1GomrK+u4q6FF80OjaI49FlXtQo6wdm45Y="
+`, string(example(t).TOML("of a release")))
+}
+
+func TestBothFormatsSayTheSame(t *testing.T) {
+	t.Parallel()
+	c := example(t)
+	verdict := new(tdx.Verdict)
+	verdict.Registers.RTMR3 = register(3)
+	c.Pin(&agent.KMSReport{Verdict: verdict})
+	asJSON, err := c.JSON()
+	require.NoError(t, err)
+	for _, data := range [][]byte{c.TOML("made\nhere"), asJSON} {
+		again, err := clientconfig.Decode(data)
+		require.NoError(t, err)
+		require.Equal(t, c, again)
+		want, err := again.Expectation(nil)
+		require.NoError(t, err)
+		require.Equal(t, agent.Expectation{AllowedTCB: []string{"UpToDate", "SWHardeningNeeded"}, ComposeHash: [32]byte{1}, RTMR3: []tdx.Register{register(3)},
+			Registers: tdx.Registers{MRTD: register(0xa0), RTMR0: register(0xa1), RTMR1: register(0xa2), RTMR2: register(0xa3)}}, want)
+	}
+}
+
+// A file that would let less than the release in, or more, is not used.
+func TestRefusedFiles(t *testing.T) {
+	t.Parallel()
+	good := string(example(t).TOML())
+	for name, edit := range map[string][2]string{
+		"a mock is accepted":         {"accept_mock = false", "accept_mock = true"},
+		"attestation is off":         {"enabled = true", "enabled = false"},
+		"no TCB status":              {`["UpToDate", "SWHardeningNeeded"]`, "[]"},
+		"no MRTD":                    {"allowed_mrtd", "allowed_mrt"},
+		"a register twice":           {`allowed_rtmr2 = [`, `allowed_rtmr2 = ["` + strings.Repeat("bb", 48) + `", `},
+		"a zero register":            {strings.Repeat("a1", 48), strings.Repeat("00", 48)},
+		"a short register":           {strings.Repeat("a1", 48), strings.Repeat("a1", 47)},
+		"no compose hash":            {`["01` + strings.Repeat("00", 31) + `"]`, "[]"},
+		"a compose hash of nothing":  {`"01` + strings.Repeat("00", 31), `"` + strings.Repeat("00", 32)},
+		"another binding":            {"IyP+", "AAAA"},
+		"a key over plain http":      {"https://kms.example:8443/", "http://kms.example/"},
+		"credentials in the address": {"https://kms", "https://me:secret@kms"},
+		"a key it does not know":     {"binding_b64", "extra = 1\nbinding_b64"},
+		"not TOML":                   {"[tee.kms.phala]", "[tee.kms.phala"},
+		"JSON with more behind":      {good, `{"tee":{}} {}`},
+		"nothing":                    {good, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			require.Contains(t, good, edit[0])
+			_, err := clientconfig.Decode([]byte(strings.Replace(good, edit[0], edit[1], 1)))
+			require.Error(t, err)
+			require.Equal(t, fault.Usage, fault.CodeOf(err))
+		})
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	c := example(f)
+	asJSON, err := c.JSON()
+	require.NoError(f, err)
+	f.Add(asJSON)
+	f.Add(c.TOML())
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c, err := clientconfig.Decode(data)
+		if err != nil {
+			return
+		}
+		again, err := clientconfig.Decode(c.TOML())
+		require.NoError(t, err)
+		require.Equal(t, c.TOML(), again.TOML())
+	})
+}

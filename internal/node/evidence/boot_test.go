@@ -1,0 +1,194 @@
+package evidence_test
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/node/agent"
+	"github.com/calimero-network/mero-tee/internal/node/evidence"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/network"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/node"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
+	"github.com/calimero-network/mero-tee/internal/release"
+)
+
+// world is a simulated platform with its collateral service.
+type world struct {
+	platform   *tdxsim.Platform
+	root       [32]byte
+	client     *http.Client
+	collateral *evidence.Collateral
+	verifier   *tdx.Verifier
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	pki, err := tdxsim.NewPKI([]byte(strings.Repeat("s", 32)))
+	require.NoError(t, err)
+	w := &world{root: pki.RootSHA256()}
+	w.platform, err = pki.NewPlatform(0)
+	require.NoError(t, err)
+	n := network.New()
+	t.Cleanup(func() { require.NoError(t, n.Close()) })
+	for _, host := range tdxsim.Hosts() {
+		require.NoError(t, n.Handle(host, tdxsim.NewPCS(pki, time.Now, w.platform)))
+	}
+	w.client = &http.Client{Transport: n.Transport()}
+	w.collateral = &evidence.Collateral{Source: tdx.NewCollateral(w.client)}
+	w.verifier, err = tdx.NewVerifier(tdx.Config{Root: w.root, Collateral: w.collateral})
+	require.NoError(t, err)
+	return w
+}
+
+var image = node.Image{Version: release.Version{Major: 1}, Profile: release.LockedReadOnly}
+
+// boot boots a node, as it is or otherwise, and observes what it reports.
+func (w *world) boot(t *testing.T, start func(node.Image) (*node.Machine, error)) (*evidence.Observation, error) {
+	t.Helper()
+	nodes := node.Nodes{Platform: w.platform, HTTP: w.client, TDXRoot: w.root, Start: start}
+	published := &measurement.Published{Tag: release.Tag{Family: release.Node, Version: image.Version}}
+	m := agent.Mission{Nonce: agent.NewNonce()}
+	report, err := nodes.Boot(t.Context(), published, image.Profile, m)
+	require.NoError(t, err)
+	return evidence.Observe(t.Context(), w.verifier, image.Profile, m.Nonce, report)
+}
+
+func (w *world) observed(t *testing.T) *evidence.Observation {
+	t.Helper()
+	o, err := w.boot(t, nil)
+	require.NoError(t, err)
+	return o
+}
+
+func (w *world) evidence(t *testing.T, observations ...*evidence.Observation) *evidence.Evidence {
+	t.Helper()
+	e := &evidence.Evidence{SchemaVersion: evidence.SchemaVersion, Profile: image.Profile, Image: image.Name(), Collateral: w.collateral.Digest()}
+	for i, o := range observations {
+		b, err := o.Record(time.Unix(int64(1_000_000+i), 999), &evidence.Appraisal{ID: "id", Token: "token"})
+		require.NoError(t, err)
+		e.Boots = append(e.Boots, b)
+	}
+	return e
+}
+
+// What is written is read back and verifies again, and says what was seen.
+func TestEvidence(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first, second := w.observed(t), w.observed(t)
+	require.NoError(t, evidence.Agree([]*evidence.Observation{first, second}))
+	data, err := w.evidence(t, first, second).Encode()
+	require.NoError(t, err)
+	e, err := evidence.DecodeEvidence(data)
+	require.NoError(t, err)
+	seen, err := e.Observe(t.Context(), w.verifier)
+	require.NoError(t, err)
+	require.Len(t, seen, 2)
+	published := e.Published(seen, measurement.Image{Name: image.Name(), Digest: measurement.Sum([]byte("x"))})
+	require.Equal(t, first.Verdict.Registers, published.Registers())
+	require.Equal(t, measurement.Sum(first.Report.Quote), published.Evidence.Quote)
+	require.Equal(t, measurement.Sum(first.Report.EventLog), published.Evidence.EventLog)
+	require.Equal(t, 2, published.Evidence.Boots)
+	require.False(t, published.Evidence.Collateral.IsZero())
+	events, err := e.Events()
+	require.NoError(t, err)
+	require.Equal(t, first.Events, events)
+}
+
+func TestForgedEvidence(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first, second := w.observed(t), w.observed(t)
+	for name, tc := range map[string]struct {
+		forge func(*evidence.Evidence)
+		want  string
+	}{
+		"one boot":                {func(e *evidence.Evidence) { e.Boots = e.Boots[:1] }, "too few boots"},
+		"the same boot twice":     {func(e *evidence.Evidence) { e.Boots[1] = e.Boots[0] }, "two boots have one nonce"},
+		"another nonce":           {func(e *evidence.Evidence) { e.Boots[0].Nonce = strings.Repeat("0", 64) }, "quote"},
+		"no nonce":                {func(e *evidence.Evidence) { e.Boots[0].Nonce = "" }, "nonce"},
+		"a changed quote":         {func(e *evidence.Evidence) { e.Boots[0].Quote[200] ^= 1 }, "quote"},
+		"another profile":         {func(e *evidence.Evidence) { e.Profile = release.Debug }, "RTMR3"},
+		"another node's identity": {func(e *evidence.Evidence) { e.Boots[0].PeerID = e.Boots[1].PeerID }, "quote"},
+		"a log that is no gzip":   {func(e *evidence.Evidence) { e.Boots[0].EventLog = []byte("log") }, "event log"},
+		"an unknown version":      {func(e *evidence.Evidence) { e.SchemaVersion = "2" }, "unknown version"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			data, err := w.evidence(t, first, second).Encode()
+			require.NoError(t, err)
+			e, err := evidence.DecodeEvidence(data)
+			require.NoError(t, err)
+			tc.forge(e)
+			data, err = e.Encode()
+			require.NoError(t, err)
+			err = verify(t.Context(), data, w.verifier)
+			require.Equal(t, fault.Verification, fault.CodeOf(err), "%v", err)
+			require.ErrorContains(t, err, tc.want)
+		})
+	}
+}
+
+func verify(ctx context.Context, data []byte, v *tdx.Verifier) error {
+	e, err := evidence.DecodeEvidence(data)
+	if err != nil {
+		return err
+	}
+	_, err = e.Observe(ctx, v)
+	return err
+}
+
+// "Registers that differ between boots are marked as such and must be explained."
+func TestBootsThatDisagree(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	odd, err := w.boot(t, func(i node.Image) (*node.Machine, error) {
+		m, err := i.Boot(w.platform)
+		if err != nil {
+			return nil, err
+		}
+		return m, m.Log.Measure(0, 0xd, []byte("boot entropy 17"))
+	})
+	require.NoError(t, err)
+	err = evidence.Agree([]*evidence.Observation{w.observed(t), odd})
+	var f *fault.Error
+	require.ErrorAs(t, err, &f)
+	require.Equal(t, fault.Verification, f.Code)
+	require.Equal(t, "rtmr0 differs between two boots of one image", f.Message)
+	require.Contains(t, f.Hint, "new event: boot entropy 17")
+}
+
+func TestMoved(t *testing.T) {
+	t.Parallel()
+	event := func(rtmr int, text string) tdx.Event {
+		return tdx.Event{RTMR: rtmr, Type: 0xd, Digest: tdx.Register{byte(len(text)), text[len(text)-1]}, Payload: []byte(text)}
+	}
+	before := []tdx.Event{event(2, "kernel 6.8"), event(2, "kernel_cmdline: root=x mero.content=aa quiet"), event(1, "shim")}
+	after := []tdx.Event{event(2, "kernel 6.8"), event(2, "kernel_cmdline: root=x mero.content=bbb quiet"), event(1, "shim"), event(2, "more")}
+	require.Equal(t, []string{"kernel_cmdline: mero.content=bbb, was mero.content=aa", "new event: more"}, evidence.Moved(before, after, "rtmr2"))
+	require.Equal(t, []string{"missing event: more"}, evidence.Moved(after[2:], after[2:3], "rtmr2"))
+	require.Empty(t, evidence.Moved(before, after, "rtmr1"))
+	require.Equal(t, []string{"mrtd is the firmware itself: no event tells of it"}, evidence.Moved(before, after, "mrtd"))
+	binary := tdx.Event{RTMR: 2, Type: 0x80000003, Digest: tdx.Register{9}, Payload: []byte{0, 1, 2}}
+	require.Equal(t, []string{"new event: event type 0x80000003, digest 0900000000000000…"}, evidence.Moved(nil, []tdx.Event{binary}, "rtmr2"))
+}
+
+func FuzzDecodeEvidence(f *testing.F) {
+	f.Add([]byte(`{"schema_version":"1","profile":"debug","image":"i","boots":[],"collateral":"sha256:` + strings.Repeat("0", 64) + `"}`))
+	f.Add([]byte(`{}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		e, err := evidence.DecodeEvidence(data)
+		if err != nil {
+			return
+		}
+		_, _ = e.Events() // must not panic, and is bounded
+	})
+}

@@ -1,0 +1,152 @@
+package evidence
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
+	"github.com/calimero-network/mero-tee/internal/base/canonical"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/kms/peer"
+	"github.com/calimero-network/mero-tee/internal/node/agent"
+	"github.com/calimero-network/mero-tee/internal/release"
+)
+
+// SchemaVersion is the only version of evidence files.
+const SchemaVersion = "1"
+
+// Evidence is evidence-{profile}.json: the boots on which a profile's published
+// registers rest, so that anybody can verify them again.
+type Evidence struct {
+	SchemaVersion string          `json:"schema_version"`
+	Profile       release.Profile `json:"profile"`
+	Image         string          `json:"image"` // its name
+	Boots         []Boot          `json:"boots"` // at least two
+
+	Collateral measurement.SHA256 `json:"collateral"` // of what Intel's service said of the platforms
+}
+
+// Boot is one boot. REPORTDATA of the quote is nonce(32) and SHA-256(peer_id).
+type Boot struct {
+	PeerID   peer.ID    `json:"peer_id"`
+	Nonce    string     `json:"nonce"`     // 32 bytes in hex
+	Quote    []byte     `json:"quote"`     // base64
+	EventLog []byte     `json:"event_log"` // the CCEL, gzip, base64
+	TCB      tdx.Status `json:"tcb"`       // at the time of measuring
+	Time     time.Time  `json:"time"`      // of the verification
+
+	Appraisal *Appraisal `json:"appraisal,omitempty"` // of Intel Trust Authority; absent when it was not asked
+}
+
+// Appraisal is Intel Trust Authority's token for the quote.
+type Appraisal struct {
+	ID    string `json:"id"`
+	Token string `json:"token"`
+}
+
+// minBoots is how many boots must agree before values are published.
+const minBoots = 2
+
+// Record is the evidence of one observation.
+func (o *Observation) Record(at time.Time, a *Appraisal) (Boot, error) {
+	log, err := compress(o.Report.EventLog)
+	return Boot{PeerID: o.Report.PeerID, Nonce: o.Report.Nonce, Quote: o.Report.Quote, EventLog: log,
+		TCB: o.Verdict.TCB, Time: at.UTC().Truncate(time.Second), Appraisal: a}, err
+}
+
+// Encode renders the file canonically.
+func (e *Evidence) Encode() ([]byte, error) { return canonical.Marshal(e) }
+
+// DecodeEvidence reads the file strictly and checks its form; Observe verifies it.
+func DecodeEvidence(data []byte) (*Evidence, error) {
+	var e Evidence
+	if err := canonical.Unmarshal(data, &e); err != nil {
+		return nil, &fault.Error{Code: fault.Verification, Message: "evidence", Err: err}
+	}
+	if e.SchemaVersion != SchemaVersion {
+		return nil, mismatch("evidence of an unknown version", SchemaVersion, e.SchemaVersion)
+	}
+	if len(e.Boots) < minBoots {
+		return nil, mismatch("evidence of too few boots", fmt.Sprintf("at least %d", minBoots), fmt.Sprint(len(e.Boots)))
+	}
+	return &e, nil
+}
+
+// Observe verifies every boot again, as of its own nonce, and that all agree.
+func (e *Evidence) Observe(ctx context.Context, v *tdx.Verifier) ([]*Observation, error) {
+	out := make([]*Observation, len(e.Boots))
+	seen := map[string]bool{}
+	for i, b := range e.Boots {
+		if seen[b.Nonce] {
+			return nil, mismatch("two boots have one nonce", "a fresh nonce for each", b.Nonce)
+		}
+		seen[b.Nonce] = true
+		r, err := b.report(e.Profile)
+		if err != nil {
+			return nil, err
+		}
+		nonce, err := agent.ParseNonce(b.Nonce)
+		if err != nil {
+			return nil, mismatch("the nonce of a boot", "32 bytes in hex", fmt.Sprintf("%.70q", b.Nonce))
+		}
+		if out[i], err = Observe(ctx, v, e.Profile, nonce, r); err != nil {
+			return nil, fmt.Errorf("boot %d: %w", i+1, err)
+		}
+	}
+	return out, Agree(out)
+}
+
+// Events are the event logs of the boots, unverified, for a comparison that people read.
+func (e *Evidence) Events() ([]tdx.Event, error) {
+	log, err := decompress(e.Boots[0].EventLog)
+	if err != nil {
+		return nil, err
+	}
+	return tdx.ParseCCEL(log)
+}
+
+func (b Boot) report(p release.Profile) (*agent.Report, error) {
+	log, err := decompress(b.EventLog)
+	if err != nil {
+		return nil, &fault.Error{Code: fault.Verification, Message: "the event log of a boot", Err: err}
+	}
+	return &agent.Report{Profile: p, PeerID: b.PeerID, Nonce: b.Nonce, Quote: b.Quote, EventLog: log}, nil
+}
+
+// Published is what published-mrtds.json says of the observed boots.
+func (e *Evidence) Published(o []*Observation, image measurement.Image) measurement.Profile {
+	r := o[0].Verdict.Registers
+	return measurement.Profile{MRTD: r.MRTD, RTMR0: r.RTMR0, RTMR1: r.RTMR1, RTMR2: r.RTMR2, RTMR3: &r.RTMR3,
+		Owners: measurement.OwnersOf(release.Node), Image: image,
+		Evidence: measurement.Evidence{Quote: measurement.Sum(o[0].Report.Quote), EventLog: measurement.Sum(o[0].Report.EventLog),
+			Collateral: e.Collateral, Boots: len(o)}}
+}
+
+func compress(log []byte) ([]byte, error) {
+	var b bytes.Buffer
+	w, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
+	if err != nil {
+		return nil, err
+	}
+	_, err = w.Write(log)
+	err = errors.Join(err, w.Close())
+	return b.Bytes(), err
+}
+
+func decompress(packed []byte) ([]byte, error) {
+	r, err := gzip.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		return nil, err
+	}
+	log, err := io.ReadAll(io.LimitReader(r, agent.MaxEventLog+1))
+	if err == nil && len(log) > agent.MaxEventLog {
+		err = fmt.Errorf("more than %d bytes", agent.MaxEventLog)
+	}
+	return log, err
+}

@@ -1,0 +1,133 @@
+package image
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/release"
+)
+
+var (
+	commitForm  = regexp.MustCompile(`^[0-9a-f]{40}$`)
+	modeForm    = regexp.MustCompile(`^[0-7]{4}$`)
+	ownerForm   = regexp.MustCompile(`^\d{1,10}:\d{1,10}$`)
+	pathForm    = regexp.MustCompile(`^(/[^/\x00-\x1f\x7f]+)+$`)
+	textForm    = regexp.MustCompile(`^[^\x00-\x1f\x7f]+$`)
+	packageForm = regexp.MustCompile(`^[a-z0-9][a-z0-9+.-]*$`)
+	decimalForm = regexp.MustCompile(`^[1-9]\d{0,18}$`)
+)
+
+// findings collects everything that is wrong, so that one error never hides another.
+type findings []string
+
+func (f *findings) say(ok bool, format string, args ...any) {
+	if !ok {
+		*f = append(*f, fmt.Sprintf(format, args...))
+	}
+}
+
+// Check judges the record. The error has code 10 and lists every finding.
+func (r *Record) Check() error {
+	var f findings
+	f.say(r.SchemaVersion == SchemaVersion, "schema_version is %q, not %q", r.SchemaVersion, SchemaVersion)
+	f.say(r.Commit == "" || commitForm.MatchString(r.Commit), "commit %.60q is not 40 hex digits", r.Commit)
+	r.checkImage(&f)
+	r.checkCommandLine(&f)
+	r.checkPackages(&f)
+	r.checkFiles(&f)
+	r.checkBinaries(&f)
+	f.say(r.Content == measurement.Sum(r.Manifest()), "packages and files do not give content %s", r.Content)
+	for name, version := range r.Tools.versions() {
+		f.say(textForm.MatchString(version), "the version of %s is missing", name)
+	}
+	if len(f) == 0 {
+		return nil
+	}
+	slices.Sort(f)
+	return &fault.Error{Code: fault.Verification, Message: "the image record says what cannot be",
+		Expected: "a complete record of one image", Got: strings.Join(f, "; ")}
+}
+
+func (r *Record) checkImage(f *findings) {
+	_, err := release.ParseProfile(string(r.Profile))
+	f.say(err == nil, "profile %.60q is unknown", string(r.Profile))
+	f.say(r.Version != release.Version{}, "the version is missing")
+	name, err := ImageName(r.Profile, r.Version, r.ContentID)
+	f.say(err == nil && name == r.Image.Name, "image %.80q is not called %q", r.Image.Name, name)
+	f.say(textForm.MatchString(r.Image.Project), "the image's project is missing")
+	f.say(strings.HasSuffix(r.Image.SelfLink, "/projects/"+r.Image.Project+"/global/images/"+r.Image.Name),
+		"self link %.200q is not that of the image", r.Image.SelfLink)
+	f.say(textForm.MatchString(r.Base.Name) && textForm.MatchString(r.Base.Project), "the base image has no name or no project")
+}
+
+// checkCommandLine: RTMR2 measures these parameters, so each must be there once and say what the record says.
+func (r *Record) checkCommandLine(f *findings) {
+	f.say(textForm.MatchString(r.KernelCommandLine), "the kernel command line is empty, or more than one line")
+	values := map[string][]string{}
+	for _, parameter := range strings.Fields(r.KernelCommandLine) {
+		key, value, _ := strings.Cut(parameter, "=")
+		values[key] = append(values[key], value)
+	}
+	want := map[string]string{"mero.profile": string(r.Profile), "mero.content": fmt.Sprintf("%x", r.Content[:])}
+	if ReadOnly(r.Profile) {
+		want["mero.rootfs"], want["mero.roothash"] = "squashfs", fmt.Sprintf("%x", r.RootHash[:])
+	}
+	for key, value := range want {
+		f.say(slices.Equal(values[key], []string{value}), "the kernel command line has %s=%.100q, not once %s", key, values[key], value)
+	}
+	f.say(ReadOnly(r.Profile) != r.RootHash.IsZero(), "a root hash is for the read-only profiles, and for each of them")
+	offset := values["mero.hashoffset"]
+	if ReadOnly(r.Profile) {
+		f.say(len(offset) == 1 && decimalForm.MatchString(offset[0]), "mero.hashoffset is %.100q, not once a number", offset)
+	} else {
+		f.say(len(offset)+len(values["mero.roothash"])+len(values["mero.rootfs"]) == 0, "the root of this profile is not verified, but the kernel command line says so")
+	}
+}
+
+// ReadOnly says whether images of the profile have a verified root.
+func ReadOnly(p release.Profile) bool {
+	return p == release.DebugReadOnly || p == release.LockedReadOnly
+}
+
+func (r *Record) checkPackages(f *findings) {
+	f.say(len(r.Packages) > 0, "no package is listed")
+	for i, p := range r.Packages {
+		f.say(packageForm.MatchString(p.Name) && textForm.MatchString(p.Version) && packageForm.MatchString(p.Architecture), "package %.60q is incomplete", p.Name)
+		f.say(i == 0 || comparePackages(r.Packages[i-1], p) < 0, "package %.60q is out of order, or listed twice", p.Name)
+	}
+}
+
+func (r *Record) checkFiles(f *findings) {
+	f.say(len(r.Files) > 0, "no file is listed")
+	for i, file := range r.Files {
+		f.say(pathForm.MatchString(file.Path), "path %.200q is not absolute and clean", file.Path)
+		f.say(file.isLink() || file.isRegular(), "file %.200q is incomplete", file.Path)
+		f.say(i == 0 || r.Files[i-1].Path < file.Path, "file %.200q is out of order, or listed twice", file.Path)
+	}
+}
+
+func (f File) isLink() bool {
+	return textForm.MatchString(f.Target) && f.SHA256.IsZero() && f.Mode == "" && f.Owner == ""
+}
+
+func (f File) isRegular() bool {
+	return f.Target == "" && !f.SHA256.IsZero() && modeForm.MatchString(f.Mode) && ownerForm.MatchString(f.Owner)
+}
+
+func (r *Record) checkBinaries(f *findings) {
+	f.say(len(r.Binaries) > 0, "no binary is listed")
+	for i, b := range r.Binaries {
+		f.say(packageForm.MatchString(strings.ReplaceAll(b.Name, "_", "-")) && textForm.MatchString(b.Version) && textForm.MatchString(b.Source), "binary %.60q is incomplete", b.Name)
+		f.say(i == 0 || r.Binaries[i-1].Name < b.Name, "binary %.60q is out of order, or listed twice", b.Name)
+		at := slices.IndexFunc(r.Files, func(file File) bool { return file.Path == Folder+"/"+b.Name })
+		f.say(at >= 0 && r.Files[at].SHA256 == b.SHA256, "binary %.60q is not in %s with this digest", b.Name, Folder)
+	}
+}
+
+func (t Tools) versions() map[string]string {
+	return map[string]string{"packer": t.Packer, "googlecompute": t.GoogleCompute, "ansible_plugin": t.AnsiblePlugin, "ansible": t.Ansible}
+}

@@ -1,0 +1,93 @@
+package image_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/calimero-network/mero-tee/internal/node/image"
+	"github.com/calimero-network/mero-tee/internal/release"
+)
+
+func TestManifestRoundTrip(t *testing.T) {
+	t.Parallel()
+	r := complete(t, release.Debug)
+	packages, files, err := image.ParseManifest(r.Manifest())
+	require.NoError(t, err)
+	require.Equal(t, r.Packages, packages)
+	require.Equal(t, r.Files, files)
+}
+
+func TestParseManifestRefuses(t *testing.T) {
+	t.Parallel()
+	const file = "file\t/etc/hostname\t0644\t0:0\te3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\n"
+	_, _, err := image.ParseManifest([]byte(file))
+	require.NoError(t, err)
+	for name, bad := range map[string]string{
+		"unsorted": "package\ta\t1\tall\n" + file, "no newline": file[:len(file)-1], "short digest": file[:len(file)-9] + "\n",
+		"unknown kind": "device\t/dev/null\n", "empty target": "link\t/etc/mtab\t\n", "empty line": "\n" + file,
+		"fields": "package\ta\t1\tall\tmore\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, _, err := image.ParseManifest([]byte(bad))
+			require.Error(t, err)
+		})
+	}
+}
+
+func FuzzParseManifest(f *testing.F) {
+	f.Add([]byte("link\t/etc/mtab\t../proc/self/mounts\npackage\ta\t1\tall\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		packages, files, err := image.ParseManifest(data)
+		if err != nil {
+			return
+		}
+		r := image.Record{Packages: packages, Files: files}
+		require.Equal(t, string(data), string(r.Manifest()))
+	})
+}
+
+func TestDiffNamesWhatMoved(t *testing.T) {
+	t.Parallel()
+	from, to := complete(t, release.DebugReadOnly), complete(t, release.DebugReadOnly)
+	require.Empty(t, image.Diff(from, to))
+	to.Base.Name = "ubuntu-2404-tdx-v20250201"
+	to.KernelCommandLine += " panic=0"
+	to.Packages[0].Version = "14"
+	to.Packages = append(to.Packages, image.Package{Name: "new", Version: "1", Architecture: "all"})
+	to.Binaries[0].Version = "1.2.3"
+	to.Files = to.Files[:1]
+	to.Files[0].Mode = "0600"
+	to.Tools.Ansible = "2.16"
+	type moved struct{ kind, name string }
+	var got []moved
+	for _, c := range image.Diff(from, to) {
+		got = append(got, moved{c.Kind, c.Name})
+		require.NotEqual(t, c.Old, c.New)
+	}
+	require.Equal(t, []moved{{"base image", "image"}, {"kernel parameter", "panic"}, {"package", "base-files:amd64"}, {"package", "new:all"},
+		{"binary", "mero-agent"}, {"file", "/etc/hostname"}, {"file", "/etc/mtab"}, {"file", "/usr/lib/mero/mero-agent"}, {"tool", "ansible"}}, got)
+	require.Empty(t, image.Diff(nil, nil))
+	require.NotEmpty(t, image.Diff(nil, from))
+	require.Equal(t, len(image.Diff(nil, from)), len(image.Diff(from, nil)))
+}
+
+func TestImageName(t *testing.T) {
+	t.Parallel()
+	for want, v := range map[string]release.Version{
+		"mero-tee-locked-read-only-1-2-3-rc-4-0badcafe": {Major: 1, Minor: 2, Patch: 3, Candidate: 4},
+		"mero-tee-locked-read-only-10-0-0-0badcafe":     {Major: 10},
+	} {
+		got, err := image.ImageName(release.LockedReadOnly, v, contentID)
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+		require.LessOrEqual(t, len(got), 63)
+	}
+	_, err := image.ImageName(release.LockedReadOnly, release.Version{Major: 999999, Minor: 999999, Patch: 999999, Candidate: 999999}, contentID)
+	require.ErrorContains(t, err, "image's name")
+	_, err = image.ImageName(release.Debug, release.Version{Major: 1}, "sha256:"+contentID)
+	require.ErrorContains(t, err, "content id")
+	require.Equal(t, map[string]string{"owner": "mero-tee", "profile": "debug", "version": "1-0-0", "content": "0badcafe"},
+		image.Labels(release.Debug, release.Version{Major: 1}, contentID))
+}

@@ -1,0 +1,104 @@
+// Package nodeimage is the record of a node image: what it was built from and
+// what is in it.
+//
+// Its promise: a record that is read was written for exactly one image, says
+// everything that decides RTMR2 of it, and proves its own content: packages
+// and files give the digest that the image's kernel command line holds.
+package image
+
+import (
+	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/base/canonical"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/release"
+)
+
+// SchemaVersion is the only version of the record that exists.
+const SchemaVersion = "1"
+
+// Folder is where an image keeps our programs.
+const Folder = "/usr/lib/mero"
+
+// Record is what the build of one image leaves behind.
+type Record struct {
+	SchemaVersion     string             `json:"schema_version"`
+	Profile           release.Profile    `json:"profile"`
+	Version           release.Version    `json:"version"`
+	Commit            string             `json:"commit,omitempty"` // 40 hex digits
+	Image             Image              `json:"image"`
+	Base              Base               `json:"base"`
+	ContentID         string             `json:"content_id"` // 64 hex digits over everything that decided the image; the first 8 are in its name
+	KernelCommandLine string             `json:"kernel_command_line"`
+	RootHash          measurement.SHA256 `json:"root_hash,omitzero"` // of the verified root; the debug profile has none
+	Content           measurement.SHA256 `json:"content"`            // digest of the manifest that lies in the image
+	Packages          []Package          `json:"packages"`
+	Files             []File             `json:"files"` // what no package brought, and all of /etc
+	Binaries          []Binary           `json:"binaries"`
+	Tools             Tools              `json:"tools"`
+}
+
+// Image is where the image is.
+type Image struct {
+	Name     string `json:"name"`
+	Project  string `json:"project"`
+	SelfLink string `json:"self_link"`
+}
+
+// Base is the pinned image that the build started from.
+type Base struct {
+	Name    string `json:"name"`
+	Project string `json:"project"`
+}
+
+// Package is an installed Debian package.
+type Package struct {
+	Name         string `json:"name"`
+	Version      string `json:"version"`
+	Architecture string `json:"architecture"`
+}
+
+// File is a regular file with its digest, or a symbolic link with its target.
+type File struct {
+	Path   string             `json:"path"`
+	Mode   string             `json:"mode,omitempty"`  // four octal digits
+	Owner  string             `json:"owner,omitempty"` // uid:gid
+	SHA256 measurement.SHA256 `json:"sha256,omitzero"`
+	Target string             `json:"target,omitempty"`
+}
+
+// Binary is a program that was put into Folder.
+type Binary struct {
+	Name    string             `json:"name"`
+	Version string             `json:"version"`
+	SHA256  measurement.SHA256 `json:"sha256"`
+	Source  string             `json:"source"` // a URL, or the folder of this repository that it was compiled from
+}
+
+// Tools are the versions of what built the image.
+type Tools struct {
+	Packer        string `json:"packer"`
+	GoogleCompute string `json:"googlecompute"` // Packer's plugin
+	AnsiblePlugin string `json:"ansible_plugin"`
+	Ansible       string `json:"ansible"` // ansible-core
+}
+
+// Encode checks r and renders it canonically.
+func (r *Record) Encode() ([]byte, error) {
+	if err := r.Check(); err != nil {
+		return nil, err
+	}
+	return canonical.Marshal(r)
+}
+
+// Decode reads a record and checks it. Bytes that are not the canonical form
+// of what they say are refused.
+func Decode(data []byte) (*Record, error) {
+	var r Record
+	if err := canonical.UnmarshalExact(data, &r); err != nil {
+		return nil, &fault.Error{Code: fault.Verification, Message: "image record", Err: err}
+	}
+	if err := r.Check(); err != nil {
+		return nil, err
+	}
+	return &r, nil
+}

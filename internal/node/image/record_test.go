@@ -1,0 +1,157 @@
+package image_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/node/image"
+	"github.com/calimero-network/mero-tee/internal/release"
+)
+
+var update = flag.Bool("update", false, "rewrite golden files")
+
+var contentID = strings.Repeat("0badcafe", 8)
+
+// complete is a record of the profile that passes every check.
+func complete(t testing.TB, p release.Profile) *image.Record {
+	t.Helper()
+	agent := measurement.Sum([]byte("agent"))
+	r := &image.Record{SchemaVersion: "1", Profile: p, Version: release.Version{Major: 1, Minor: 2, Patch: 3, Candidate: 4},
+		Commit: strings.Repeat("01", 20), ContentID: contentID,
+		Base:     image.Base{Name: "ubuntu-2404-tdx-v20250101", Project: "confidential-vm-images"},
+		Packages: []image.Package{{"base-files", "13ubuntu10", "amd64"}, {"libc6", "2.39-0ubuntu8", "amd64"}, {"libc6", "2.39-0ubuntu8", "i386"}},
+		Files: []image.File{{Path: "/etc/hostname", Mode: "0644", Owner: "0:0", SHA256: measurement.Sum([]byte("node\n"))},
+			{Path: "/etc/mtab", Target: "../proc/self/mounts"}, {Path: "/usr/lib/mero/mero-agent", Mode: "0755", Owner: "0:0", SHA256: agent}},
+		Binaries: []image.Binary{{Name: "mero-agent", Version: "1.2.3-rc.4", SHA256: agent, Source: "ansible/roles/agent/files/mero-agent"}},
+		Tools:    image.Tools{Packer: "1.9.4", GoogleCompute: "1.2.5", AnsiblePlugin: "1.0.3", Ansible: "2.14.18"}}
+	r.Content = measurement.Sum(r.Manifest())
+	r.KernelCommandLine = fmt.Sprintf("mero.profile=%s mero.content=%x", p, r.Content[:])
+	if image.ReadOnly(p) {
+		r.RootHash = measurement.Sum([]byte("root"))
+		r.KernelCommandLine += fmt.Sprintf(" mero.rootfs=squashfs mero.roothash=%x mero.hashoffset=4096", r.RootHash[:])
+	}
+	name, err := image.ImageName(p, r.Version, contentID)
+	require.NoError(t, err)
+	r.Image = image.Image{Name: name, Project: "p", SelfLink: "https://www.googleapis.com/compute/v1/projects/p/global/images/" + name}
+	return r
+}
+
+func TestGolden(t *testing.T) {
+	t.Parallel()
+	for _, p := range release.Profiles() {
+		data, err := complete(t, p).Encode()
+		require.NoError(t, err)
+		golden := filepath.Join("testdata", string(p)+".json")
+		if *update {
+			require.NoError(t, os.WriteFile(golden, data, 0o644))
+		}
+		want, err := os.ReadFile(golden)
+		require.NoError(t, err)
+		require.Equal(t, string(want), string(data))
+		back, err := image.Decode(want)
+		require.NoError(t, err)
+		require.Equal(t, complete(t, p), back)
+	}
+}
+
+func TestCheckRefuses(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		spoil func(*image.Record)
+		want  string
+	}{
+		"schema":            {func(r *image.Record) { r.SchemaVersion = "2" }, "schema_version"},
+		"profile":           {func(r *image.Record) { r.Profile = "open" }, "profile \"open\" is unknown"},
+		"version":           {func(r *image.Record) { r.Version = release.Version{} }, "the version is missing"},
+		"commit":            {func(r *image.Record) { r.Commit = "main" }, "commit"},
+		"content id":        {func(r *image.Record) { r.ContentID = strings.Repeat("1", 64) }, "is not called"},
+		"no content id":     {func(r *image.Record) { r.ContentID = "" }, "is not called"},
+		"image of another":  {func(r *image.Record) { r.Image.Name = "other" }, "image \"other\" is not called"},
+		"self link":         {func(r *image.Record) { r.Image.Project = "q" }, "self link"},
+		"base":              {func(r *image.Record) { r.Base.Name = "" }, "base image"},
+		"no command line":   {func(r *image.Record) { r.KernelCommandLine = "" }, "command line is empty"},
+		"profile elsewhere": {func(r *image.Record) { r.KernelCommandLine += " mero.profile=debug" }, "mero.profile="},
+		"content elsewhere": {func(r *image.Record) { r.KernelCommandLine = "mero.profile=locked-read-only" }, "mero.content="},
+		"root hash missing": {func(r *image.Record) { r.RootHash = measurement.SHA256{} }, "a root hash is for"},
+		"other root hash":   {func(r *image.Record) { r.RootHash = measurement.Sum(nil) }, "mero.roothash="},
+		"hash offset": {func(r *image.Record) {
+			r.KernelCommandLine = strings.Replace(r.KernelCommandLine, "=4096", "=0", 1)
+		}, "mero.hashoffset"},
+		"no packages":        {func(r *image.Record) { r.Packages = nil }, "no package is listed"},
+		"package twice":      {func(r *image.Record) { r.Packages[1] = r.Packages[0] }, "listed twice"},
+		"package incomplete": {func(r *image.Record) { r.Packages[0].Version = "" }, "incomplete"},
+		"no files":           {func(r *image.Record) { r.Files = nil }, "no file is listed"},
+		"files unsorted":     {func(r *image.Record) { r.Files[0], r.Files[1] = r.Files[1], r.Files[0] }, "out of order"},
+		"relative path":      {func(r *image.Record) { r.Files[0].Path = "etc/hostname" }, "not absolute"},
+		"file without mode":  {func(r *image.Record) { r.Files[0].Mode = "" }, "incomplete"},
+		"link with digest":   {func(r *image.Record) { r.Files[1].SHA256 = measurement.Sum(nil) }, "incomplete"},
+		"changed file":       {func(r *image.Record) { r.Files[0].SHA256 = measurement.Sum(nil) }, "do not give content"},
+		"no binaries":        {func(r *image.Record) { r.Binaries = nil }, "no binary is listed"},
+		"other binary":       {func(r *image.Record) { r.Binaries[0].SHA256 = measurement.Sum(nil) }, "not in /usr/lib/mero"},
+		"binary source":      {func(r *image.Record) { r.Binaries[0].Source = "" }, "incomplete"},
+		"tool":               {func(r *image.Record) { r.Tools.Ansible = "" }, "version of ansible is missing"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := complete(t, release.LockedReadOnly)
+			require.NoError(t, r.Check())
+			tc.spoil(r)
+			_, err := r.Encode()
+			require.Equal(t, fault.Verification, fault.CodeOf(err))
+			var f *fault.Error
+			require.ErrorAs(t, err, &f)
+			require.Contains(t, f.Got, tc.want)
+		})
+	}
+}
+
+func TestDebugHasNoVerifiedRoot(t *testing.T) {
+	t.Parallel()
+	r := complete(t, release.Debug)
+	r.KernelCommandLine += " mero.roothash=00"
+	require.Error(t, r.Check())
+	r = complete(t, release.Debug)
+	r.RootHash = measurement.Sum(nil)
+	require.Error(t, r.Check())
+}
+
+func TestDecodeIsStrict(t *testing.T) {
+	t.Parallel()
+	data, err := complete(t, release.Debug).Encode()
+	require.NoError(t, err)
+	for name, bad := range map[string]string{
+		"empty": "", "trailing": string(data) + "{}", "compact": strings.ReplaceAll(string(data), "\n", ""),
+		"unknown field": strings.Replace(string(data), "{", "{\n  \"more\": 1,", 1), "null lists": `{"schema_version": "1"}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := image.Decode([]byte(bad))
+			require.Equal(t, fault.Verification, fault.CodeOf(err))
+		})
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	for _, p := range release.Profiles() {
+		data, err := complete(f, p).Encode()
+		require.NoError(f, err)
+		f.Add(data)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		r, err := image.Decode(data)
+		if err != nil {
+			return
+		}
+		again, err := r.Encode()
+		require.NoError(t, err)
+		require.Equal(t, string(data), string(again))
+	})
+}

@@ -1,0 +1,115 @@
+package packer
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/calimero-network/mero-tee/internal/artifact/checksum"
+	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/release"
+)
+
+// Inputs are what decides an image, beside the repository's files.
+type Inputs struct {
+	Root       string // of the repository
+	Profile    release.Profile
+	Agent      measurement.SHA256
+	Companions []Companion // those of the profile must be among them
+	TDXRoot    string      // digest of the TDX root that the agent believes; empty means Intel's
+}
+
+// ContentID is SHA-256 over everything that decides the image, as 64 hex
+// digits: the template, the base's pin, the profile's variables and the files
+// of its roles, the agent and the profile's companions. What another profile
+// alone uses does not count.
+func (i Inputs) ContentID() (string, error) {
+	profile, err := ReadProfile(i.Root, i.Profile)
+	if err != nil {
+		return "", err
+	}
+	companions, err := profile.choose(i.Companions)
+	if err != nil {
+		return "", err
+	}
+	files, err := i.files(profile)
+	if err != nil {
+		return "", err
+	}
+	h := sha256.New()
+	for _, name := range files {
+		if err := hashInto(h, i.Root, name); err != nil {
+			return "", err
+		}
+	}
+	fmt.Fprintf(h, "agent %s\ntdx root %q\n", i.Agent, i.TDXRoot)
+	for _, c := range companions {
+		fmt.Fprintf(h, "companion %q %q %s\n", c.Name, c.Version, c.SHA256)
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// files are the paths below root that decide the image, sorted.
+func (i Inputs) files(p *Profile) ([]string, error) {
+	files := []string{"ansible/ansible.cfg", "ansible/node.yml", "packer/base.pkrvars.hcl", "packer/node.pkr.hcl",
+		"packer/variables.pkr.hcl", "packer/profiles/" + string(p.Name) + ".pkrvars.hcl"}
+	for _, role := range p.Roles {
+		found, err := roleFiles(i.Root, role)
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, found...)
+	}
+	slices.Sort(files)
+	return slices.Compact(files), nil
+}
+
+// AgentSources lie in the role that installs the agent; the agent's digest stands for them.
+const AgentSources = "ansible/roles/agent/files/mero-agent"
+
+func roleFiles(root, role string) (files []string, err error) {
+	top := filepath.Join(root, "ansible", "roles", role)
+	err = filepath.WalkDir(top, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name, err := filepath.Rel(root, path)
+		if err != nil {
+			return err
+		}
+		switch name = filepath.ToSlash(name); {
+		case name == AgentSources:
+			return fs.SkipDir
+		case !d.IsDir():
+			files = append(files, name)
+		}
+		return nil
+	})
+	return files, err
+}
+
+// hashInto counts a file's name, whether it can be run, and its content; of a link its target.
+func hashInto(h io.Writer, root, name string) error {
+	path := filepath.Join(root, filepath.FromSlash(name))
+	info, err := os.Lstat(path)
+	if err != nil {
+		return err
+	}
+	if info.Mode()&fs.ModeSymlink != 0 {
+		target, err := os.Readlink(path)
+		if err == nil {
+			_, err = fmt.Fprintf(h, "link %q %q\n", name, target)
+		}
+		return err
+	}
+	sum, _, err := checksum.Digest(path)
+	if err == nil {
+		_, err = fmt.Fprintf(h, "file %q %t %x\n", name, info.Mode()&0o111 != 0, sum)
+	}
+	return err
+}

@@ -1,0 +1,144 @@
+package packer
+
+import (
+	"encoding/hex"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/calimero-network/mero-tee/internal/base/canonical"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/file"
+	"github.com/calimero-network/mero-tee/internal/node/image"
+	"github.com/calimero-network/mero-tee/internal/release"
+)
+
+// Order is one image to be made.
+type Order struct {
+	Profile   release.Profile
+	Version   release.Version
+	Commit    string // 40 hex digits; may be empty
+	ContentID string // of Inputs
+
+	Project      string
+	Zone         string
+	ImageFamily  string            // may be empty
+	InstanceName string            // of the build VM and its disk
+	Labels       map[string]string // of the build VM
+	SSHPort      int               // 0 means 22
+
+	Agent         Companion   // the compiled agent: Name is mero-agent
+	AgentBinary   string      // its path
+	Companions    []Companion // those of the profile must be among them
+	CompanionsDir string      // a folder that has them by name
+	TDXRoot       string      // see Inputs
+
+	Output   string        // folder for what the build needs and leaves
+	Env      []string      // NAME=value for Packer: GOOGLE_CREDENTIALS, HTTPS_PROXY, SSL_CERT_FILE…
+	Deadline time.Duration // 0 means half an hour
+	Log      func(line string)
+}
+
+// variables are those of the template; none is a secret.
+type variables struct {
+	Project       string            `json:"project"`
+	Zone          string            `json:"zone"`
+	ImageName     string            `json:"image_name"`
+	ImageFamily   string            `json:"image_family"`
+	ImageLabels   map[string]string `json:"image_labels"`
+	InstanceName  string            `json:"instance_name"`
+	Labels        map[string]string `json:"labels"`
+	SSHPort       int               `json:"ssh_port,omitempty"`
+	Release       release.Version   `json:"release"`
+	Commit        string            `json:"commit"`
+	ContentID     string            `json:"content_id"`
+	Programs      []program         `json:"programs"`
+	ProgramsDir   string            `json:"programs_dir"`
+	TDXRoot       string            `json:"tdx_root_sha256"`
+	Output        string            `json:"output"`
+	GoogleCompute string            `json:"googlecompute_version"`
+	AnsiblePlugin string            `json:"ansible_version"`
+}
+
+// program is what must lie in the image.
+type program struct {
+	Name    string `json:"name"`
+	Version string `json:"version"`
+	SHA256  string `json:"sha256"` // 64 hex digits
+}
+
+// prepare checks what the order hands over and writes the files that the template reads.
+func (p *Packer) prepare(o Order) (variablesFile string, err error) {
+	profile, err := ReadProfile(p.root, o.Profile)
+	if err != nil {
+		return "", err
+	}
+	companions, err := profile.choose(o.Companions)
+	if err != nil {
+		return "", err
+	}
+	programs := append([]Companion{o.Agent}, companions...)
+	if err := o.stage(programs); err != nil {
+		return "", err
+	}
+	binaries := make([]image.Binary, len(programs))
+	for i, c := range programs {
+		binaries[i] = c.binary()
+	}
+	if err := writeJSON(filepath.Join(o.Output, "binaries.json"), binaries); err != nil {
+		return "", err
+	}
+	v, err := o.variables(programs)
+	if err != nil {
+		return "", err
+	}
+	variablesFile = filepath.Join(o.Output, "variables.pkrvars.json")
+	return variablesFile, writeJSON(variablesFile, v)
+}
+
+// stage lays the programs out as they go over the image's root, each checked as it is copied.
+func (o Order) stage(programs []Companion) error {
+	top := filepath.Join(o.Output, stagedPrograms)
+	if err := os.RemoveAll(top); err != nil {
+		return err
+	}
+	for _, c := range programs {
+		from := filepath.Join(o.CompanionsDir, c.Name)
+		if c.Name == o.Agent.Name {
+			from = o.AgentBinary
+		}
+		to := filepath.Join(top, filepath.FromSlash(image.Folder), c.Name)
+		if err := copyFile(from, to); err != nil {
+			return &fault.Error{Code: fault.MissingAsset, Message: "program " + c.Name, Err: err}
+		}
+		if err := c.check(to); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const stagedPrograms = "programs"
+
+func (o Order) variables(programs []Companion) (*variables, error) {
+	name, err := image.ImageName(o.Profile, o.Version, o.ContentID)
+	if err != nil {
+		return nil, err
+	}
+	listed := make([]program, len(programs))
+	for i, c := range programs {
+		listed[i] = program{c.Name, c.Version, hex.EncodeToString(c.SHA256[:])}
+	}
+	return &variables{Project: o.Project, Zone: o.Zone, ImageName: name, ImageFamily: o.ImageFamily,
+		ImageLabels: image.Labels(o.Profile, o.Version, o.ContentID), InstanceName: o.InstanceName, Labels: o.Labels, SSHPort: o.SSHPort,
+		Release: o.Version, Commit: o.Commit, ContentID: o.ContentID, Programs: listed, ProgramsDir: filepath.Join(o.Output, stagedPrograms),
+		TDXRoot: o.TDXRoot, Output: o.Output, GoogleCompute: GoogleComputeVersion, AnsiblePlugin: AnsibleVersion}, nil
+}
+
+func writeJSON(path string, v any) error {
+	data, err := canonical.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return file.Write(path, data, 0o644)
+}

@@ -1,0 +1,40 @@
+package packer
+
+import (
+	"encoding/hex"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/calimero-network/mero-tee/internal/artifact/checksum"
+	"github.com/calimero-network/mero-tee/internal/base/file"
+)
+
+// place puts a plugin where Packer looks for it, its checksum beside it, in
+// the layout that `packer init` would make.
+func (p *Packer) place(program, source, version string) error {
+	path := filepath.Join(p.plugins, filepath.FromSlash(source), pluginFile(source, version))
+	sum, _, err := checksum.Digest(program)
+	if err != nil {
+		return err
+	}
+	if installed, _, err := checksum.Digest(path); err != nil || installed != sum {
+		if err := copyFile(program, path); err != nil {
+			return err
+		}
+	}
+	return file.Write(path+"_SHA256SUM", []byte(hex.EncodeToString(sum[:])), 0o644)
+}
+
+// copyFile copies a program.
+func copyFile(from, to string) error {
+	f, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer f.Close() //nolint:errcheck // read only
+	return file.Stream(to, 0o755, func(w io.Writer) error {
+		_, err := io.Copy(w, f)
+		return err
+	})
+}

@@ -1,0 +1,72 @@
+package packer
+
+import (
+	"fmt"
+	"path/filepath"
+	"regexp"
+
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/release"
+)
+
+// Base is the pinned image that every build starts from (packer/base.pkrvars.hcl).
+type Base struct {
+	Image   string
+	Project string
+	Family  string // where the pin came from; no build reads it
+}
+
+// Profile says what an image has (packer/profiles/*.pkrvars.hcl).
+type Profile struct {
+	Name       release.Profile
+	Roles      []string
+	Companions []string
+}
+
+var (
+	baseForm = regexp.MustCompile(`^[a-z][a-z0-9-]*-v\d{8}[a-z]?$`)
+	roleForm = regexp.MustCompile(`^[a-z][a-z-]*$`)
+)
+
+// ReadBase reads the pin and refuses one that is not exact.
+func ReadBase(root string) (*Base, error) {
+	v, err := readVariables(filepath.Join(root, "packer", "base.pkrvars.hcl"))
+	if err != nil {
+		return nil, &fault.Error{Code: fault.Usage, Message: "the pin of the base image", Err: err}
+	}
+	b := &Base{Image: v.text("source_image"), Project: v.text("source_image_project"), Family: v.text("source_image_family")}
+	if !baseForm.MatchString(b.Image) || b.Project == "" || b.Family == "" {
+		return nil, &fault.Error{Code: fault.Usage, Message: "the base image is not pinned",
+			Expected: "the name of one dated image, as in ubuntu-2404-tdx-v20250101, its project and its family",
+			Got:      fmt.Sprintf("%q in %q, of family %q", b.Image, b.Project, b.Family),
+			Hint:     "edit packer/base.pkrvars.hcl: a family moves by itself, and RTMR1 and RTMR2 with it"}
+	}
+	return b, nil
+}
+
+// ReadProfile reads what the images of a profile have.
+func ReadProfile(root string, name release.Profile) (*Profile, error) {
+	if _, err := release.ParseProfile(string(name)); err != nil {
+		return nil, err
+	}
+	path := profileFile(root, name)
+	v, err := readVariables(path)
+	if err != nil {
+		return nil, &fault.Error{Code: fault.Usage, Message: "profile " + string(name), Err: err}
+	}
+	p := &Profile{Name: name, Roles: v.list("roles"), Companions: v.list("companions")}
+	if v.text("profile") != string(name) || len(p.Roles) == 0 {
+		return nil, &fault.Error{Code: fault.Usage, Message: path, Expected: "profile " + string(name) + " and its roles",
+			Got: fmt.Sprintf("profile %q, %d roles", v.text("profile"), len(p.Roles))}
+	}
+	for _, role := range p.Roles {
+		if !roleForm.MatchString(role) {
+			return nil, &fault.Error{Code: fault.Usage, Message: path, Expected: "names of roles", Got: fmt.Sprintf("%q", role)}
+		}
+	}
+	return p, nil
+}
+
+func profileFile(root string, p release.Profile) string {
+	return filepath.Join(root, "packer", "profiles", string(p)+".pkrvars.hcl")
+}

@@ -1,0 +1,129 @@
+package environment_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/stretchr/testify/require"
+
+	"github.com/calimero-network/mero-tee/internal/attestation/ita"
+	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/pipeline/environment"
+	"github.com/calimero-network/mero-tee/internal/release"
+	"github.com/calimero-network/mero-tee/internal/release/config"
+)
+
+const tag = "mero-kms-v1.2.0"
+
+// repository is a git repository with one commit, tagged.
+func repository(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "file"), []byte("one\n"), 0o600))
+	git(t, dir, "init", "-q")
+	git(t, dir, "add", ".")
+	git(t, dir, "commit", "-q", "-m", "first")
+	git(t, dir, "tag", tag)
+	return dir
+}
+
+func git(t *testing.T, dir string, args ...string) {
+	t.Helper()
+	cmd := exec.Command("git", append([]string{"-C", dir, "-c", "user.name=t", "-c", "user.email=t@example.invalid", "-c", "commit.gpgsign=false"}, args...)...)
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, string(out))
+}
+
+func production(t *testing.T, dir string, vars map[string]string) *environment.Environment {
+	t.Helper()
+	cfg, err := config.Load(func(name string) (string, bool) { v, ok := vars[name]; return v, ok })
+	require.NoError(t, err)
+	e, err := environment.Production(dir, filepath.Join(dir, "dist"), cfg, func(string) {})
+	require.NoError(t, err)
+	return e
+}
+
+func TestProductionReleasesACleanTagOnly(t *testing.T) {
+	t.Parallel()
+	released, err := release.ParseTag(tag)
+	require.NoError(t, err)
+	for name, tc := range map[string]struct {
+		change func(t *testing.T, dir string)
+		want   string
+	}{
+		"clean":         {func(*testing.T, string) {}, ""},
+		"changed file":  {func(t *testing.T, dir string) { write(t, dir, "file") }, "changes that are not committed"},
+		"new file":      {func(t *testing.T, dir string) { write(t, dir, "other") }, "changes that are not committed"},
+		"tag elsewhere": {func(t *testing.T, dir string) { git(t, dir, "commit", "-q", "--allow-empty", "-m", "second") }, "the tag is not at HEAD"},
+		"no tag":        {func(t *testing.T, dir string) { git(t, dir, "tag", "-d", tag) }, "the tag is not at HEAD"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := repository(t)
+			tc.change(t, dir)
+			c, err := production(t, dir, nil).Checkout(t.Context(), released)
+			if tc.want == "" {
+				require.NoError(t, err)
+				require.Len(t, c.Commit, 40)
+				require.Equal(t, filepath.Join(dir, "policies"), c.Policies)
+				return
+			}
+			require.ErrorContains(t, err, tc.want)
+			var f *fault.Error
+			require.ErrorAs(t, err, &f)
+			require.NotEmpty(t, f.Hint)
+		})
+	}
+}
+
+func write(t *testing.T, dir, name string) {
+	t.Helper()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte("two\n"), 0o600))
+}
+
+func TestProductionTrustsIntelAndNeedsAnIdentity(t *testing.T) {
+	t.Parallel()
+	e := production(t, t.TempDir(), map[string]string{"COMPATIBILITY_CATALOG_PATH": "c.json"})
+	intel, err := tdx.ParseRoot(tdx.IntelRootSHA256)
+	require.NoError(t, err)
+	require.Equal(t, intel, e.TDXRoot)
+	authority, err := tdx.ParseRoot(ita.IntelRootSHA256)
+	require.NoError(t, err)
+	require.Equal(t, authority, e.ITA.Root)
+	require.Equal(t, ita.APIURL, e.ITA.URL)
+	require.Empty(t, e.ITA.Key)
+	require.Empty(t, e.Banner)
+	require.Equal(t, authn.Anonymous, e.RegistryAuth)
+	_, err = e.Signing(t.Context(), release.Tag{}, nil)
+	require.Equal(t, fault.Usage, fault.CodeOf(err))
+	require.ErrorContains(t, err, "no identity to sign with")
+	_, err = e.Cloud(t.Context(), nil)
+	require.Equal(t, fault.Usage, fault.CodeOf(err))
+	require.ErrorContains(t, err, "no project of Google Cloud")
+}
+
+func TestProductionTakesTheAppraisersAddressAndKey(t *testing.T) {
+	t.Parallel()
+	e := production(t, t.TempDir(), map[string]string{"ITA_API_URL": "https://api.eu.trustauthority.intel.com", "ITA_API_KEY": "hidden"})
+	require.Equal(t, "https://api.eu.trustauthority.intel.com", e.ITA.URL)
+	require.Equal(t, "hidden", e.ITA.Key.Reveal())
+	require.NotContains(t, fmt.Sprintf("%+v", e), "hidden")
+
+	_, err := environment.Production(t.TempDir(), t.TempDir(), &config.Config{ITAKey: "hidden", ITAURL: "https://api.trustauthority.intel.com/appraisal/v2/attest"}, nil)
+	require.Equal(t, fault.Usage, fault.CodeOf(err), "before anything is built")
+	require.ErrorContains(t, err, "ITA_API_URL")
+}
+
+func TestRegistryTokenBelongsToTheOwner(t *testing.T) {
+	t.Parallel()
+	e := production(t, t.TempDir(), map[string]string{"GHCR_TOKEN": "secret", "GITHUB_REPOSITORY": "acme/kms"})
+	auth, err := e.RegistryAuth.Authorization()
+	require.NoError(t, err)
+	require.Equal(t, "acme", auth.Username)
+	require.Equal(t, "secret", auth.Password)
+}

@@ -1,0 +1,148 @@
+package kmsrelease
+
+import (
+	"context"
+	"encoding/hex"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/calimero-network/mero-tee/internal/artifact/checksum"
+	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/kms/compose"
+	"github.com/calimero-network/mero-tee/internal/kms/image"
+	"github.com/calimero-network/mero-tee/internal/pipeline"
+	"github.com/calimero-network/mero-tee/internal/pipeline/steps"
+	"github.com/calimero-network/mero-tee/internal/release"
+)
+
+func measureAssets() []string {
+	out := []string{release.MeasurementsAsset, release.ComposeHashAsset}
+	for _, p := range release.Profiles() {
+		out = append(out, release.ComposeAsset(p))
+	}
+	return out
+}
+
+func (r *Release) measureInputs(context.Context) (pipeline.Digests, error) {
+	platform, err := steps.FileDigest(r.Env.PlatformFile)
+	if err != nil {
+		return nil, err
+	}
+	file, err := steps.FileDigest(r.composeFile())
+	return pipeline.Digests{"platform": platform, "compose": file, "tdx-root": hex.EncodeToString(r.Env.TDXRoot[:])}, err
+}
+
+func (r *Release) composeFile() string {
+	return filepath.Join(r.Env.Root, "docker/mero-kms/docker-compose.yaml")
+}
+
+// measure inspects the pushed images, fills in the compose file with their
+// digests, and predicts what a TD that runs it will show.
+func (r *Release) measure(ctx context.Context, w *pipeline.Work) error {
+	pushed, err := r.readImages()
+	if err != nil {
+		return err
+	}
+	if err := r.inspect(ctx, pushed); err != nil {
+		return err
+	}
+	hashes := map[release.Profile][32]byte{}
+	for _, profile := range release.Profiles() {
+		if hashes[profile], err = r.writeCompose(ctx, profile, pushed[profile]); err != nil {
+			return err
+		}
+		w.Infof("compose hash of %s is sha256:%x", profile, hashes[profile])
+	}
+	list, err := compose.FormatHashes(hashes)
+	if err != nil {
+		return err
+	}
+	if err := r.WriteAsset(release.ComposeHashAsset, list); err != nil {
+		return err
+	}
+	return r.predict(pushed, hashes)
+}
+
+// inspect reads every image back from the registry and judges it.
+func (r *Release) inspect(ctx context.Context, pushed images) error {
+	g, ctx := errgroup.WithContext(ctx)
+	for _, profile := range release.Profiles() {
+		g.Go(func() error {
+			tag, err := r.imageTag(profile)
+			if err != nil {
+				return err
+			}
+			_, err = image.Inspect(ctx, tag.Context().Digest(pushed[profile].String()),
+				image.Expected{Profile: profile, Version: r.Tag.Version, Revision: r.Checkout.Commit, Source: r.SourceURL()}, r.remote())
+			return err
+		})
+	}
+	return g.Wait()
+}
+
+// writeCompose writes app-compose-{profile}.json and returns its hash. The
+// policy's own digest is in it, so the compose hash vouches for the policy too.
+func (r *Release) writeCompose(ctx context.Context, profile release.Profile, digest measurement.SHA256) (hash [32]byte, err error) {
+	source, err := os.ReadFile(r.composeFile())
+	if err != nil {
+		return hash, err
+	}
+	policy, _, err := checksum.Digest(filepath.Join(r.Assets(), release.PolicyAsset(profile)))
+	if err != nil {
+		return hash, err
+	}
+	tag, err := r.imageTag(profile)
+	if err != nil {
+		return hash, err
+	}
+	canonicalCompose, err := compose.Canonical(ctx, source, map[string]string{
+		"KMS_IMAGE":                tag.Context().Digest(digest.String()).String(),
+		"MERO_KMS_VERSION":         r.Tag.Version.String(),
+		"MERO_KMS_PROFILE":         string(profile),
+		"MERO_KMS_POLICY_URL":      r.assetURL(release.PolicyAsset(profile)),
+		"MERO_KMS_POLICY_SHA256":   hex.EncodeToString(policy[:]),
+		"MERO_KMS_TDX_ROOT_SHA256": hex.EncodeToString(r.Env.TDXRoot[:]),
+	})
+	if err != nil {
+		return hash, err
+	}
+	app, err := compose.AppCompose(profile, canonicalCompose)
+	if err != nil {
+		return hash, err
+	}
+	return compose.Hash(app), r.WriteAsset(release.ComposeAsset(profile), app)
+}
+
+func (r *Release) assetURL(name string) string {
+	return r.SourceURL() + "/releases/download/" + r.Tag.String() + "/" + name
+}
+
+func (r *Release) predict(pushed images, hashes map[release.Profile][32]byte) error {
+	data, err := os.ReadFile(r.Env.PlatformFile)
+	if err != nil {
+		return err
+	}
+	platform, err := measurement.DecodePlatform(data)
+	if err != nil {
+		return err
+	}
+	named, composeHashes := map[release.Profile]measurement.Image{}, map[release.Profile]measurement.SHA256{}
+	for profile, h := range hashes {
+		tag, err := r.imageTag(profile)
+		if err != nil {
+			return err
+		}
+		named[profile], composeHashes[profile] = measurement.Image{Name: tag.String(), Digest: pushed[profile]}, h
+	}
+	published, err := measurement.PredictKMS(r.Tag, r.Checkout.Commit, platform, named, composeHashes)
+	if err != nil {
+		return err
+	}
+	encoded, err := published.Encode()
+	if err != nil {
+		return err
+	}
+	return r.WriteAsset(release.MeasurementsAsset, encoded)
+}

@@ -1,0 +1,161 @@
+package noderelease_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/calimero-network/mero-tee/internal/base/console"
+	"github.com/calimero-network/mero-tee/internal/node/image"
+	"github.com/calimero-network/mero-tee/internal/pipeline/releasetest"
+	"github.com/calimero-network/mero-tee/internal/release"
+)
+
+// buildVariable makes this test binary a real build that kills itself.
+const buildVariable = "MERO_TEST_BUILD"
+
+// mishap ends a build with SIGKILL when it has said something.
+type mishap struct {
+	Root, Dist string
+	Saying     string
+}
+
+// build is the child: Packer and Ansible build the debug image, until the mishap.
+func build(order []byte) int {
+	var m mishap
+	if err := json.Unmarshal(order, &m); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	p := &process{}
+	err := p.begin(ctx, m.Root, m.Dist, stable, console.New(listener{m.Saying}, false), nil)
+	if err == nil {
+		err = p.run.PerformTarget(ctx, "node:build", string(release.Debug))
+	}
+	fmt.Fprintln(os.Stderr, "it did not happen:", err)
+	return 1
+}
+
+// listener dies when it hears the words.
+type listener struct{ words string }
+
+func (l listener) Write(b []byte) (int, error) {
+	if bytes.Contains(b, []byte(l.words)) {
+		releasetest.Die()
+	}
+	return os.Stderr.Write(b)
+}
+
+// needBuilds skips a test on a machine that cannot run Packer, Ansible and the VMs.
+func needBuilds(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("real builds take a minute")
+	}
+	if os.Geteuid() != 0 {
+		t.Skip("the build VMs want root")
+	}
+	for _, program := range []string{"ansible-playbook", "mmdebstrap", "sshd", "mksquashfs", "veritysetup"} {
+		if _, err := exec.LookPath(program); err != nil {
+			t.Skipf("real builds need %s", program)
+		}
+	}
+}
+
+// One debug build with the real Packer and Ansible, killed at one moment after
+// the other: each run cleans up after the one before it, and in the end the
+// image is there once and nothing else.
+func TestKilledWhileBuilding(t *testing.T) {
+	t.Parallel()
+	needBuilds(t)
+	s := world(t)
+	dist := releasetest.From(t, s.seeded)
+	guarded(t, s.root, dist)
+	for _, moment := range []string{
+		"Waiting for the instance to become running", // instances.insert is done
+		"Ansible: base :",  // provisioning
+		"Deleting disk...", // images.insert is done
+		"files of its own", // the record is written
+	} {
+		start := time.Now()
+		order, err := json.Marshal(mishap{s.root, dist, moment})
+		require.NoError(t, err)
+		releasetest.Died(t, buildVariable+"="+string(order))
+		endPacker(t, dist)
+		releasetest.RequireNoProcess(t, dist)
+		t.Logf("killed when it said %q, after %s", moment, time.Since(start).Round(time.Second))
+	}
+	p, log := &process{}, &locked{}
+	require.NoError(t, p.begin(t.Context(), s.root, dist, stable, console.New(log, false), nil))
+	defer func() { require.NoError(t, p.Close()) }()
+	require.NoError(t, p.run.PerformTarget(t.Context(), "node:build", string(release.Debug)), "%s", log)
+	requireOneImage(t, p, dist)
+}
+
+// endPacker ends the Packer of a build that was killed, as a loss of power does.
+// It is asked by the kernel to remove its VM and end, and does so where the API
+// still answers; here it died with the build, and Packer tries for minutes.
+func endPacker(t *testing.T, dist string) {
+	t.Helper()
+	for pid, command := range releasetest.ProcessesOf(dist) {
+		group, err := syscall.Getpgid(pid)
+		if err == nil && strings.Contains(command, "/packer build ") {
+			require.NotEqual(t, syscall.Getpgrp(), group)
+			_ = syscall.Kill(-group, syscall.SIGKILL) // it may have ended meanwhile
+		}
+	}
+}
+
+// guarded lets the guards pass once.
+func guarded(t *testing.T, root, dist string) {
+	t.Helper()
+	p := &process{}
+	require.NoError(t, p.begin(t.Context(), root, dist, stable, console.New(&locked{}, false), nil))
+	require.NoError(t, p.run.PerformTarget(t.Context(), "node:version", ""))
+	require.NoError(t, p.Close())
+}
+
+func requireOneImage(t *testing.T, p *process, dist string) {
+	t.Helper()
+	record, err := image.Decode([]byte(releasetest.Contents(t, releasetest.Staged(dist, stable))[release.RecordAsset(release.Debug)]))
+	require.NoError(t, err)
+	c, err := p.world.Env.Cloud(t.Context(), nil)
+	require.NoError(t, err)
+	left, err := c.Leftovers(t.Context())
+	require.NoError(t, err)
+	require.Len(t, left, 1)
+	require.Equal(t, record.Image.Name, left[0].Name)
+	disk, err := os.ReadDir(dist + "/rehearsal/gce/disks")
+	require.NoError(t, err)
+	require.Empty(t, disk, "no disk, labelled or not")
+}
+
+// locked is a log that several goroutines write.
+type locked struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *locked) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+func (l *locked) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}

@@ -1,0 +1,144 @@
+package noderelease_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/base/console"
+	"github.com/calimero-network/mero-tee/internal/node/agent"
+	"github.com/calimero-network/mero-tee/internal/node/evidence"
+	"github.com/calimero-network/mero-tee/internal/pipeline"
+	"github.com/calimero-network/mero-tee/internal/pipeline/kmsrelease"
+	"github.com/calimero-network/mero-tee/internal/pipeline/releasetest"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/node"
+	"github.com/calimero-network/mero-tee/internal/release"
+	"github.com/calimero-network/mero-tee/policies"
+)
+
+// down are nodes of which none boots.
+type down struct{}
+
+func (down) Boot(context.Context, *measurement.Published, release.Profile, agent.Mission) (*agent.Report, error) {
+	return nil, errors.New("no node boots today")
+}
+
+// bootNoneIn lets no node of a purpose boot.
+func bootNoneIn(p *process, purpose string) {
+	nodes := p.world.Env.Nodes
+	p.world.Env.Nodes = func(which, run string, journal func(string, string) error) agent.Nodes {
+		if which == purpose {
+			return down{}
+		}
+		return nodes(which, run, journal)
+	}
+}
+
+// A candidate says what it goes without: the second opinion and the end-to-end
+// test. It is released and audited all the same, and stays a pre-release.
+func TestCandidate(t *testing.T) {
+	t.Parallel()
+	s := world(t)
+	tag := stable
+	tag.Version.Candidate = 1
+	dist := releasetest.From(t, s.seeded)
+	p := opened(t, s.root, dist, tag, func(p *process) error { p.world.Env.ITA.Key = ""; return nil })
+	bootNoneIn(p, "e2e")
+	require.NoError(t, p.perform(t.Context(), "node:promote"), "%s", p.log)
+	log := p.log.String()
+	require.Contains(t, log, "[WARN] node:measure/debug: appraisal by Intel Trust Authority skipped: nobody to ask: ITA_API_KEY is not set")
+	require.Contains(t, log, "E2E is advisory for a release candidate")
+	require.Contains(t, log, "no catalog entry is proposed")
+	require.Contains(t, log, "stays a pre-release")
+	require.Empty(t, p.pulls(t))
+	rel, err := p.github(t).ReleaseByTag(t.Context(), tag.String())
+	require.NoError(t, err)
+	require.True(t, rel.Prerelease)
+	require.Len(t, rel.Assets, len(release.Node.ExpectedAssets()))
+	latest, err := p.github(t).Latest(t.Context())
+	require.NoError(t, err)
+	require.NotEqual(t, tag.String(), latest.TagName, "`latest` did not move")
+	evidence, err := evidence.DecodeEvidence([]byte(releasetest.Contents(t, releasetest.OnGitHub(dist, tag))[release.EvidenceAsset(release.Debug)]))
+	require.NoError(t, err)
+	require.Nil(t, evidence.Boots[0].Appraisal)
+}
+
+// A stable release whose nodes do not get their keys is public, and is not promoted.
+func TestStableDoesNotPassItsTrial(t *testing.T) {
+	t.Parallel()
+	s := world(t)
+	dist := releasetest.From(t, s.audited)
+	p := opened(t, s.root, dist, stable)
+	bootNoneIn(p, "e2e")
+	err := p.perform(t.Context(), "node:promote")
+	require.ErrorContains(t, err, "node:e2e")
+	require.Contains(t, p.log.String(), "no node boots today")
+	require.Empty(t, p.pulls(t))
+	rel, err := p.github(t).ReleaseByTag(t.Context(), stable.String())
+	require.NoError(t, err)
+	require.True(t, rel.Prerelease)
+	var blocked *pipeline.BlockedError
+	require.ErrorAs(t, p.run.Perform(t.Context(), "node:promote"), &blocked)
+}
+
+// "Then release:kms uses this node release as its counterpart instead of the seeded one."
+func TestTheKeyServiceThatFollows(t *testing.T) {
+	t.Parallel()
+	s := world(t)
+	dist := releasetest.From(t, s.released)
+	p := opened(t, s.root, dist, stable)
+	kms := release.Tag{Family: release.KMS, Version: stable.Version}
+	p.world.Env.Config.KMSVersion = kms.Version.String()
+	r, err := kmsrelease.Open(t.Context(), p.world.Env, kms, console.New(p.log, false))
+	require.NoError(t, err)
+	defer r.Close() //nolint:errcheck // test
+	run := &pipeline.Run{Graph: r.Graph(), Ledger: r.Ledger, Console: r.Console}
+	require.NoError(t, run.All(t.Context()), "%s", p.log)
+	require.NotContains(t, p.log.String(), "releasing the simulated counterpart "+stable.String())
+	published, err := measurement.Decode([]byte(releasetest.Contents(t, releasetest.OnGitHub(dist, stable))[release.MeasurementsAsset]))
+	require.NoError(t, err)
+	for _, profile := range release.Profiles() {
+		policy, err := policies.Decode([]byte(releasetest.Contents(t, releasetest.OnGitHub(dist, kms))[release.PolicyAsset(profile)]))
+		require.NoError(t, err)
+		var names []string
+		for _, m := range policy.Measurements {
+			names = append(names, m.NodeRelease.String())
+			if m.NodeRelease == stable {
+				require.Equal(t, published.Profiles[profile].Registers(), m.Registers)
+			}
+		}
+		require.Contains(t, names, stable.String())
+	}
+	latest, err := p.github(t).Latest(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, kms.String(), latest.TagName)
+}
+
+// The SBOM lists what the records do, and no record without its program passes.
+func TestAProgramThatIsNotTheOneInTheImage(t *testing.T) {
+	t.Parallel()
+	s := world(t)
+	dist := releasetest.From(t, s.built)
+	p := opened(t, s.root, dist, stable, func(p *process) error {
+		p.world.Env.Images = otherPrograms{p.world.Env.Images.(node.Images), t.TempDir()}
+		return nil
+	})
+	err := p.run.Perform(t.Context(), "node:sbom")
+	require.ErrorContains(t, err, "mero-agent is not the one in the image")
+	require.NotContains(t, releasetest.Contents(t, releasetest.Staged(dist, stable)), release.SBOMAsset)
+}
+
+// otherPrograms hands over another program under the agent's name.
+type otherPrograms struct {
+	node.Images
+	dir string
+}
+
+func (o otherPrograms) Programs(context.Context, release.Profile) (string, error) {
+	return o.dir, os.WriteFile(filepath.Join(o.dir, "mero-agent"), []byte("another"), 0o600)
+}

@@ -1,0 +1,128 @@
+package noderelease_test
+
+import (
+	"context"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/node/agent"
+	"github.com/calimero-network/mero-tee/internal/node/vm"
+	"github.com/calimero-network/mero-tee/internal/pipeline/releasetest"
+	client "github.com/calimero-network/mero-tee/internal/provider/gce"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/gce"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/inprocess"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/node"
+	"github.com/calimero-network/mero-tee/internal/release"
+)
+
+// inCloud makes the images and boots the nodes of the release on a local
+// Compute Engine, through production's own client. around, when given, is put
+// in front of its API.
+func inCloud(faults gce.Faults, around func(http.RoundTripper) http.RoundTripper) option {
+	return func(p *process) error {
+		cloud, err := openCloud(p.world.Env.Dist, faults, p.world.Env.Client(), p.world.Env.TDXRoot)
+		if err != nil {
+			return err
+		}
+		p.cloud = cloud
+		p.closers = append(p.closers, cloud.Close)
+		if around != nil {
+			cloud.Transport = around(cloud.Transport)
+		}
+		p.world.Env.Images = inprocess.Images{Images: p.world.Env.Images.(node.Images), Cloud: cloud}
+		elsewhere := p.world.Env.Nodes
+		p.world.Env.Nodes = func(purpose, run string, journal func(string, string) error) agent.Nodes {
+			return sorted{ours: &vm.VMs{Project: inprocess.Project, Run: client.RunLabel(run), Purpose: purpose,
+				Client: func(ctx context.Context) (*client.Client, error) { return cloud.Client(ctx, journal) }},
+				others: elsewhere(purpose, run, journal)}
+		}
+		return nil
+	}
+}
+
+func openCloud(dist string, faults gce.Faults, http *http.Client, root [32]byte) (*inprocess.Cloud, error) {
+	platform, err := platformOf(dist)
+	if err != nil {
+		return nil, err
+	}
+	return inprocess.Open(filepath.Join(dist, "cloud"), &inprocess.Machines{Platform: platform, HTTP: http, TDXRoot: root}, faults)
+}
+
+// sorted boots the images of this release in the cloud; those of older ones are none of its images.
+type sorted struct{ ours, others agent.Nodes }
+
+func (s sorted) Boot(ctx context.Context, published *measurement.Published, p release.Profile, m agent.Mission) (*agent.Report, error) {
+	if published.Tag == stable {
+		return s.ours.Boot(ctx, published, p, m)
+	}
+	return s.others.Boot(ctx, published, p, m)
+}
+
+// requireClean: the images are left, each once, and nothing else.
+func requireClean(t testing.TB, p *process, profiles ...release.Profile) {
+	t.Helper()
+	var want []string
+	for _, profile := range profiles {
+		want = append(want, inprocess.Link(node.Image{Version: stable.Version, Profile: profile}))
+	}
+	slices.Sort(want)
+	require.Equal(t, want, p.cloud.Server.Resources())
+}
+
+// The whole release over production's own client of Compute Engine: VMs that
+// report through guest attributes, of which none is left.
+func TestReleaseInTheCloud(t *testing.T) {
+	t.Parallel()
+	s := world(t)
+	dist := releasetest.From(t, s.seeded)
+	p := opened(t, s.root, dist, stable, inCloud(gce.Faults{}, nil))
+	require.NoError(t, p.run.All(t.Context()), "%s", p.log)
+	requireReleased(t, p, dist)
+	requireClean(t, p, release.Profiles()...)
+	begun, ended := 0, 0
+	for _, r := range releasetest.Records(t, dist, stable) {
+		switch {
+		case strings.HasPrefix(r.Detail, "vm begins "):
+			begun++
+		case strings.HasPrefix(r.Detail, "vm deleted "):
+			ended++
+		}
+	}
+	require.Equal(t, begun, ended, "every VM is journalled from its beginning to its end")
+	require.GreaterOrEqual(t, begun, 9, "six boots are measured, three are tried")
+}
+
+// What comes out of a VM damaged, or not at all, is not measured.
+func TestBadVMs(t *testing.T) {
+	t.Parallel()
+	s := world(t)
+	for name, tc := range map[string]struct {
+		faults gce.Faults
+		code   fault.Code
+		want   string
+	}{
+		"truncated guest attributes":       {gce.Faults{Reads: gce.Truncated}, fault.Verification, "is damaged"},
+		"oversized guest attributes":       {gce.Faults{Reads: gce.Oversized}, fault.Verification, "is damaged"},
+		"a VM that never answers":          {gce.Faults{Silent: true}, fault.General, "has not reported"},
+		"guest attributes that stay empty": {gce.Faults{Reads: gce.Absent}, fault.General, "has not reported"},
+		"quota exceeded": {gce.Faults{Failures: []gce.Failure{{Call: "instances.insert", Times: 9, Code: "QUOTA_EXCEEDED"}}},
+			fault.General, "QUOTA_EXCEEDED"},
+		"not allowed to boot": {gce.Faults{Denied: []string{"compute.instances.create"}}, fault.Usage, "compute.instances.create"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dist := releasetest.From(t, s.built)
+			p := opened(t, s.root, dist, stable, inCloud(tc.faults, nil))
+			require.NoError(t, p.cloud.Import(t.Context(), node.Image{Version: stable.Version, Profile: release.Debug}))
+			unmeasured(t, p, dist, tc.code, tc.want)
+			requireClean(t, p, release.Debug)
+		})
+	}
+}

@@ -1,0 +1,74 @@
+package noderelease
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/node/evidence"
+	"github.com/calimero-network/mero-tee/internal/node/image"
+	"github.com/calimero-network/mero-tee/internal/pipeline"
+	"github.com/calimero-network/mero-tee/internal/release"
+)
+
+// record reads the staged record of a profile's image, and its digest.
+func (r *Release) record(p release.Profile) (*image.Record, measurement.SHA256, error) {
+	data, err := os.ReadFile(filepath.Join(r.Assets(), release.RecordAsset(p)))
+	if err != nil {
+		return nil, measurement.SHA256{}, err
+	}
+	record, err := image.Decode(data)
+	return record, measurement.Sum(data), err
+}
+
+// adoptEvidence takes the evidence that this tag's release already holds, when
+// it is of this image: "published bytes win", and they are verified again.
+func (r *Release) adoptEvidence(ctx context.Context, w *pipeline.Work, p release.Profile, record *image.Record) (bool, error) {
+	data, err := r.Uploaded(ctx, release.EvidenceAsset(p))
+	if data == nil || err != nil {
+		return false, err
+	}
+	e, err := evidence.DecodeEvidence(data)
+	if err != nil || e.Image != record.Image.Name {
+		return false, err
+	}
+	w.Infof("%s was measured before; its evidence is public", record.Image.Name)
+	return true, r.WriteAsset(release.EvidenceAsset(p), data)
+}
+
+// unappraised: "skipped only in an RC, with the reason".
+func (r *Release) unappraised(w *pipeline.Work, o *evidence.Observation) (evidence.Boot, error) {
+	const reason = "nobody to ask: ITA_API_KEY is not set"
+	if r.Tag.Stable() {
+		return evidence.Boot{}, &fault.Error{Code: fault.Verification, Message: "no appraisal by Intel Trust Authority",
+			Expected: "a token for each quote", Got: reason, Hint: "set the secret ITA_API_KEY"}
+	}
+	w.Warnf("appraisal by Intel Trust Authority skipped: %s", reason)
+	return o.Record(time.Now(), nil)
+}
+
+// published is what the staged evidence of a profile proves of its image.
+func (r *Release) published(ctx context.Context, v *tdx.Verifier, p release.Profile) (measurement.Profile, error) {
+	data, err := os.ReadFile(filepath.Join(r.Assets(), release.EvidenceAsset(p)))
+	if err != nil {
+		return measurement.Profile{}, err
+	}
+	evidence, err := evidence.DecodeEvidence(data)
+	if err != nil {
+		return measurement.Profile{}, err
+	}
+	seen, err := evidence.Observe(ctx, v)
+	if err != nil {
+		return measurement.Profile{}, fmt.Errorf("profile %s: %w", p, err)
+	}
+	_, digest, err := r.record(p)
+	if err != nil {
+		return measurement.Profile{}, err
+	}
+	return evidence.Published(seen, measurement.Image{Name: evidence.Image, Digest: digest}), nil
+}

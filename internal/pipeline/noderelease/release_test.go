@@ -1,0 +1,231 @@
+package noderelease_test
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/calimero-network/mero-tee/internal/artifact/checksum"
+	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/node/evidence"
+	"github.com/calimero-network/mero-tee/internal/pipeline"
+	"github.com/calimero-network/mero-tee/internal/pipeline/noderelease"
+	"github.com/calimero-network/mero-tee/internal/pipeline/releasetest"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/node"
+	"github.com/calimero-network/mero-tee/internal/release"
+	"github.com/calimero-network/mero-tee/policies/propose"
+)
+
+// requireReleased checks the final state: one release, public, with the
+// staged bytes; one pull request; every step passed exactly once.
+func requireReleased(t testing.TB, p *process, dist string) {
+	t.Helper()
+	all, err := p.github(t).Releases(t.Context())
+	require.NoError(t, err)
+	releasetest.RequireReleased(t, dist, stable, p.run.Graph, all)
+	require.Equal(t, []string{"Compatibility of mero-tee-v0.1.0 with mero-kms-v0.0.9"}, p.pulls(t))
+}
+
+func TestGraph(t *testing.T) {
+	t.Parallel()
+	g := noderelease.Plan()
+	require.NoError(t, g.Check())
+	require.Equal(t, []string{"node:version", "node:build", "node:measure", "node:mrtds", "node:sbom", "node:checksums", "node:sign",
+		"node:publish", "node:audit", "node:e2e", "node:catalog", "node:promote"}, targets(g))
+	for _, target := range []string{"node:build", "node:measure"} {
+		require.Len(t, g.Target(target), len(release.Profiles()))
+	}
+}
+
+func TestWholeRelease(t *testing.T) {
+	t.Parallel()
+	s := world(t)
+	dist := releasetest.From(t, s.released)
+	p := opened(t, s.root, dist, stable)
+	requireReleased(t, p, dist)
+	list, err := checksum.Parse([]byte(releasetest.Contents(t, releasetest.Staged(dist, stable))[release.ChecksumsAsset]))
+	require.NoError(t, err)
+	require.NoError(t, checksum.Covers(list, release.Node.Assets()))
+	require.NoError(t, checksum.Verify(releasetest.Staged(dist, stable), list))
+	require.NotContains(t, s.log, "[FAIL]")
+	require.Contains(t, s.log, "[PASS] node:audit: boots of locked-read-only")
+	require.Contains(t, s.log, "node:measure/debug: Intel Trust Authority agrees")
+	require.Contains(t, s.log, "node:measure/debug: 2 boots agree; TCB status UpToDate")
+	latest, err := p.github(t).Latest(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, stable.String(), latest.TagName)
+}
+
+// A node release promotes nothing, and the policies on the branch, from which
+// refreshing and revoking start, keep what was promoted before it.
+func TestPoliciesStay(t *testing.T) {
+	t.Parallel()
+	s := world(t)
+	p := opened(t, s.root, releasetest.From(t, s.released), stable)
+	working, err := propose.Load(t.Context(), p.github(t), propose.Base)
+	require.NoError(t, err)
+	for _, profile := range release.Profiles() {
+		var of []string
+		for _, m := range working[profile].Measurements {
+			of = append(of, m.NodeRelease.String())
+		}
+		require.ElementsMatch(t, []string{"mero-tee-v0.0.9", "mero-tee-v0.0.8"}, of, profile)
+	}
+}
+
+// "published-mrtds.json with evidence": every register is that of two boots' quotes.
+func TestMeasurementsComeFromTheEvidence(t *testing.T) {
+	t.Parallel()
+	s := world(t)
+	files := releasetest.Contents(t, releasetest.OnGitHub(s.released, stable))
+	published, err := measurement.Decode([]byte(files[release.MeasurementsAsset]))
+	require.NoError(t, err)
+	seen := map[tdx.Register]bool{}
+	for _, profile := range release.Profiles() {
+		got := published.Profiles[profile]
+		evidence, err := evidence.DecodeEvidence([]byte(files[release.EvidenceAsset(profile)]))
+		require.NoError(t, err)
+		require.Len(t, evidence.Boots, 2)
+		for _, b := range evidence.Boots {
+			quote, err := tdx.ParseQuote(b.Quote)
+			require.NoError(t, err)
+			require.Equal(t, quote.Registers, got.Registers())
+			require.NotNil(t, b.Appraisal)
+		}
+		require.Equal(t, node.Image{Version: stable.Version, Profile: profile}.Name(), got.Image.Name)
+		require.Equal(t, measurement.Sum([]byte(files[release.RecordAsset(profile)])), got.Image.Digest)
+		require.Equal(t, tdx.ProfileRTMR3(string(profile)), *got.RTMR3)
+		seen[got.RTMR2] = true
+	}
+	require.Len(t, seen, 3, "RTMR2 tells the profiles apart")
+}
+
+// Law 3: "same bytes: skip and say so".
+func TestRunAgainDoesNothing(t *testing.T) {
+	t.Parallel()
+	s := world(t)
+	dist := releasetest.From(t, s.released)
+	before := releasetest.Records(t, dist, stable)
+	p := opened(t, s.root, dist, stable)
+	require.NoError(t, p.perform(t.Context(), "node:promote"))
+	require.Zero(t, p.writes.Load(), "nothing is written to GitHub")
+	require.Equal(t, before, releasetest.Records(t, dist, stable), "nothing is added to the ledger")
+	for _, step := range p.run.Graph {
+		require.Contains(t, p.log.String(), step.Name+": already done, nothing to do")
+	}
+	requireReleased(t, p, dist)
+}
+
+// Everything that was staged is lost, and the release is made again from another
+// folder: records and evidence, of which no second boot would be the same, are
+// adopted, and what comes out is what is public.
+func TestMadeAgainFromNothing(t *testing.T) {
+	t.Parallel()
+	s := world(t)
+	root, dist := filepath.Join(t.TempDir(), "elsewhere"), releasetest.From(t, s.released)
+	require.NoError(t, releasetest.Repository("../../..", root))
+	public := releasetest.Contents(t, releasetest.OnGitHub(dist, stable))
+	require.NoError(t, os.RemoveAll(filepath.Join(dist, stable.String())))
+	p := opened(t, root, dist, stable)
+	require.NoError(t, p.perform(t.Context(), "node:audit"), "%s", p.log)
+	require.Zero(t, p.writes.Load(), "published bytes win: nothing is uploaded")
+	require.Equal(t, public, releasetest.Contents(t, releasetest.Staged(dist, stable)))
+	for _, profile := range release.Profiles() {
+		name := node.Image{Version: stable.Version, Profile: profile}.Name()
+		require.Contains(t, p.log.String(), name+" is there already")
+		require.Contains(t, p.log.String(), name+" was measured before; its evidence is public")
+	}
+}
+
+// What was published is not taken for what was built: evidence of another image is measured anew.
+func TestEvidenceOfAnotherImageIsNotAdopted(t *testing.T) {
+	t.Parallel()
+	s := world(t)
+	dist := releasetest.From(t, s.signed)
+	p := opened(t, s.root, dist, stable)
+	asset := release.EvidenceAsset(release.Debug)
+	var changed evidence.Evidence
+	decoded, err := evidence.DecodeEvidence([]byte(releasetest.Contents(t, releasetest.Staged(dist, stable))[asset]))
+	require.NoError(t, err)
+	changed = *decoded
+	changed.Image = "mero-tee-debug-0-1-0-00000000"
+	data, err := changed.Encode()
+	require.NoError(t, err)
+	forged := filepath.Join(t.TempDir(), asset)
+	require.NoError(t, os.WriteFile(forged, data, 0o600))
+	releasetest.Upload(t, p.github(t), stable, p.release.Checkout.Commit, forged)
+	require.NoError(t, os.Remove(filepath.Join(releasetest.Staged(dist, stable), asset)))
+	require.NoError(t, p.run.PerformTarget(t.Context(), "node:measure", string(release.Debug)), "%s", p.log)
+	require.Contains(t, p.log.String(), "node:measure/debug: 2 boots agree")
+	require.NotContains(t, p.log.String(), "was measured before")
+}
+
+// Law 4: "a tag, once it has a release, never changes".
+func TestSourcesChangedAfterPublishing(t *testing.T) {
+	t.Parallel()
+	s := world(t)
+	dist := releasetest.From(t, s.released)
+	changed := func(p *process) error { // as content ids do when a role changes
+		p.world.Env.Images = node.Images{Version: release.Version{Minor: 7}, Dir: t.TempDir()}
+		return nil
+	}
+	p := opened(t, s.root, dist, stable, changed)
+	err := p.perform(t.Context(), "node:promote")
+	require.Equal(t, fault.General, fault.CodeOf(err))
+	require.ErrorContains(t, err, "mero-tee-v0.1.0 is published, and content has changed since")
+	require.Zero(t, p.writes.Load())
+	require.Equal(t, releasetest.Contents(t, releasetest.OnGitHub(s.released, stable)), releasetest.Contents(t, releasetest.OnGitHub(dist, stable)))
+}
+
+// Law 2, of a single target: "refuses, naming the missing step".
+func TestSingleStepNamesWhatIsMissing(t *testing.T) {
+	t.Parallel()
+	s := world(t)
+	for target, tc := range map[string]struct{ stage, missing string }{
+		"node:build":   {s.seeded, "node:version"},
+		"node:measure": {s.seeded, "node:version"},
+		"node:mrtds":   {s.built, "node:measure/debug"},
+		"node:sbom":    {s.seeded, "node:version"},
+		"node:publish": {s.measured, "node:mrtds"},
+		"node:e2e":     {s.signed, "node:publish"},
+	} {
+		t.Run(target, func(t *testing.T) {
+			t.Parallel()
+			p := opened(t, s.root, releasetest.From(t, tc.stage), stable)
+			p.run.Only = target
+			err := p.run.PerformTarget(t.Context(), target, "")
+			var blocked *pipeline.BlockedError
+			require.ErrorAs(t, err, &blocked)
+			require.Equal(t, tc.missing, blocked.Missing)
+			require.Zero(t, p.writes.Load())
+		})
+	}
+}
+
+// One profile, as `node:build -profile=debug` and `node:measure -profile=debug` do.
+func TestOneProfile(t *testing.T) {
+	t.Parallel()
+	s := world(t)
+	dist := releasetest.From(t, s.seeded)
+	p := opened(t, s.root, dist, stable)
+	require.NoError(t, p.run.Perform(t.Context(), "node:version"))
+	for _, target := range []string{"node:build", "node:measure"} {
+		require.NoError(t, p.run.PerformTarget(t.Context(), target, string(release.Debug)), "%s", p.log)
+	}
+	require.ElementsMatch(t, []string{release.RecordAsset(release.Debug), release.EvidenceAsset(release.Debug)},
+		slices.Collect(maps.Keys(releasetest.Contents(t, releasetest.Staged(dist, stable)))))
+	err := p.run.Perform(t.Context(), "node:mrtds")
+	var blocked *pipeline.BlockedError
+	require.ErrorAs(t, err, &blocked)
+	require.Equal(t, "node:build/debug-read-only", blocked.Missing, "the first that is missing")
+
+	err = p.run.PerformTarget(t.Context(), "node:build", "production")
+	require.Equal(t, fault.Usage, fault.CodeOf(err))
+	require.ErrorContains(t, err, `node:build has no part "production"`)
+}

@@ -1,0 +1,99 @@
+package noderelease
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/calimero-network/mero-tee/internal/artifact/sbom"
+	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/file"
+	"github.com/calimero-network/mero-tee/internal/node/image"
+	"github.com/calimero-network/mero-tee/internal/pipeline"
+	"github.com/calimero-network/mero-tee/internal/release"
+)
+
+// sbom lets syft read what each record lists: the packages, as a package
+// database of Debian, and the programs themselves.
+func (r *Release) sbom(ctx context.Context, w *pipeline.Work) error {
+	var sources []sbom.Source
+	records := map[[32]byte]*image.Record{}
+	for _, p := range release.Profiles() {
+		record, digest, err := r.record(p)
+		if err != nil {
+			return err
+		}
+		dir := r.Work("sbom", string(p))
+		if err := r.layOut(ctx, dir, record); err != nil {
+			return err
+		}
+		records[digest] = record
+		sources = append(sources, sbom.Folder(dir, string(p), digest))
+	}
+	return r.WriteSBOM(ctx, w, string(release.Node), sources, func(data []byte) error { return listsAll(data, records) })
+}
+
+// listsAll wants the packages of each record, by the record's digest.
+func listsAll(data []byte, records map[[32]byte]*image.Record) error {
+	listed, err := sbom.Read(data)
+	if err != nil {
+		return err
+	}
+	for digest, record := range records {
+		if err := listed.Check(digest, record.PackageVersions()); err != nil {
+			return fmt.Errorf("profile %s: %w", record.Profile, err)
+		}
+	}
+	return nil
+}
+
+// layOut writes the record's packages and programs where syft looks for them.
+func (r *Release) layOut(ctx context.Context, dir string, record *image.Record) error {
+	programs, err := r.Env.Images.Programs(ctx, record.Profile)
+	if err != nil {
+		return err
+	}
+	database := filepath.Join(dir, "var/lib/dpkg")
+	folder := filepath.Join(dir, image.Folder)
+	if err := errors.Join(os.RemoveAll(dir), os.MkdirAll(database, 0o755), os.MkdirAll(folder, 0o755)); err != nil {
+		return err
+	}
+	for _, b := range record.Binaries {
+		if err := copyProgram(filepath.Join(programs, b.Name), filepath.Join(folder, b.Name), b.SHA256); err != nil {
+			return err
+		}
+	}
+	return os.WriteFile(filepath.Join(database, "status"), []byte(status(record.Packages)), 0o600)
+}
+
+// status is /var/lib/dpkg/status, reduced to what a record says.
+func status(packages []image.Package) string {
+	var b strings.Builder
+	for _, p := range packages {
+		fmt.Fprintf(&b, "Package: %s\nStatus: install ok installed\nVersion: %s\nArchitecture: %s\n\n", p.Name, p.Version, p.Architecture)
+	}
+	return b.String()
+}
+
+// copyProgram copies a program that must be the one in the image.
+func copyProgram(from, to string, want measurement.SHA256) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close() //nolint:errcheck // read only
+	return file.Stream(to, 0o755, func(w io.Writer) error {
+		h := sha256.New()
+		_, err := io.Copy(io.MultiWriter(w, h), in)
+		if got := measurement.SHA256(h.Sum(nil)); err == nil && got != want {
+			err = &fault.Error{Code: fault.Verification, Message: filepath.Base(from) + " is not the one in the image", Expected: want.String(), Got: got.String()}
+		}
+		return err
+	})
+}

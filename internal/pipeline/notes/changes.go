@@ -1,0 +1,102 @@
+package notes
+
+import (
+	"cmp"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/calimero-network/mero-tee/internal/provider/git"
+)
+
+// What lists may take of MaxSize, in characters; the rest is for tables and what people wrote.
+const (
+	changesSize      = 70_000
+	breakingSize     = 15_000
+	contributorsSize = 5_000
+	maxText          = 200 // of one subject or name, before escaping
+)
+
+func changes(in Input) string {
+	since := "This is the family's first release."
+	if in.Previous != nil {
+		since = fmt.Sprintf("Since [%s](https://github.com/%s/compare/%s...%s):", in.Previous, in.Repository, in.Previous, in.Tag)
+	}
+	return since + "\n\n" + list(in.Repository, in.Commits, changesSize, "No commits.\n")
+}
+
+// Conventional commits mark a breaking change with ! before the colon, or with a footer.
+var (
+	breakingSubject = regexp.MustCompile(`^[a-z]+(\([^()]*\))?!: `)
+	breakingFooter  = regexp.MustCompile(`(?m)^BREAKING[ -]CHANGE: `)
+)
+
+func breaking(in Input) string {
+	if in.Breaking != "" {
+		return strings.TrimSpace(in.Breaking) + "\n"
+	}
+	marked := slices.DeleteFunc(slices.Clone(in.Commits), func(c git.Entry) bool {
+		return !breakingSubject.MatchString(c.Subject) && !breakingFooter.MatchString(c.Body)
+	})
+	return list(in.Repository, marked, breakingSize, "None.\n")
+}
+
+// list is one line for each commit, as many as fit.
+func list(repository string, commits []git.Entry, size int, none string) string {
+	if len(commits) == 0 {
+		return none
+	}
+	var b strings.Builder
+	for i, c := range commits {
+		item := line(repository, c)
+		if size -= utf8.RuneCountInString(item); size < 0 {
+			fmt.Fprintf(&b, "- and %d more commits\n", len(commits)-i)
+			break
+		}
+		b.WriteString(item)
+	}
+	return b.String()
+}
+
+var pullSuffix = regexp.MustCompile(` ?\(#\d+\)$`)
+
+// line is one commit: its subject, literally, then links that we make ourselves.
+func line(repository string, c git.Entry) string {
+	subject, where := c.Subject, fmt.Sprintf("[`%.7s`](https://github.com/%s/commit/%s)", c.Hash, repository, c.Hash)
+	if c.PR != 0 {
+		subject = pullSuffix.ReplaceAllString(subject, "")
+		where = fmt.Sprintf("[#%d](https://github.com/%s/pull/%d), %s", c.PR, repository, c.PR, where)
+	}
+	return fmt.Sprintf("- %s (%s)\n", cmp.Or(escape(cut(subject)), "no subject"), where)
+}
+
+func cut(s string) string {
+	if r := []rune(s); len(r) > maxText {
+		return string(r[:maxText]) + "…"
+	}
+	return s
+}
+
+// contributors lists the authors' names in the order of the alphabet; the log has no accounts.
+func contributors(commits []git.Entry) string {
+	var names []string
+	for _, c := range commits {
+		if name := escape(cut(c.Author)); name != "" {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	names = slices.Compact(names)
+	shown, size := 0, contributorsSize
+	for shown < len(names) && size > 0 {
+		size -= utf8.RuneCountInString(names[shown])
+		shown++
+	}
+	text := strings.Join(names[:shown], ", ")
+	if more := len(names) - shown; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return cmp.Or(text, "None.") + "\n"
+}

@@ -1,0 +1,186 @@
+package notes_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/pipeline/notes"
+	"github.com/calimero-network/mero-tee/internal/provider/git"
+	"github.com/calimero-network/mero-tee/internal/release"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+func tag(t *testing.T, s string) release.Tag {
+	t.Helper()
+	parsed, err := release.ParseTag(s)
+	require.NoError(t, err)
+	return parsed
+}
+
+func register(digit string) string { return strings.Repeat(digit, 96) }
+
+func measured(p release.Profile, rtmr2 string) notes.Measurement {
+	return notes.Measurement{Profile: string(p), MRTD: register("a"), RTMR0: register("b"), RTMR1: register("c"), RTMR2: register(rtmr2), Owners: measurement.OwnersOf(release.KMS)}
+}
+
+func stable(t *testing.T) notes.Input {
+	previous, counterpart := tag(t, "mero-kms-v1.1.0"), tag(t, "mero-tee-v1.2.0")
+	return notes.Input{
+		Repository: "calimero-network/mero-tee", Tag: tag(t, "mero-kms-v1.2.0"), Previous: &previous, Counterpart: &counterpart,
+		Commits: []git.Entry{
+			{Hash: strings.Repeat("1", 40), Subject: "Refuse policies without a TCB list (#42)", Author: "Zoë", PR: 42},
+			{Hash: strings.Repeat("2", 40), Subject: "feat(api)!: name the profile in /health", Author: "Ann"},
+			{Hash: strings.Repeat("3", 40), Subject: "fix: bound the event log", Body: "Details.\n\nBREAKING CHANGE: longer logs are refused", Author: "Ann"},
+		},
+		Measurements: []notes.Measurement{measured(release.Debug, "d"), measured(release.DebugReadOnly, "e"), measured(release.LockedReadOnly, "f")},
+		Before:       []notes.Measurement{measured(release.Debug, "d"), measured(release.DebugReadOnly, "0")},
+		Images:       []notes.Image{{Profile: "debug", Reference: "ghcr.io/calimero-network/mero-kms:1.2.0-debug@sha256:" + strings.Repeat("a", 64)}},
+	}
+}
+
+func TestGenerate(t *testing.T) {
+	t.Parallel()
+	first := notes.Input{Repository: "calimero-network/mero-tee", Tag: tag(t, "mero-tee-v0.1.0-rc.1"),
+		Banner: "Rehearsal: simulated platforms; production roots refuse this release."}
+	hotfix := stable(t)
+	hotfix.Tag, hotfix.Class, hotfix.Commits = tag(t, "mero-kms-v1.2.1"), release.Hotfix, hotfix.Commits[:1]
+	written(t, "mero-kms-v1.2.1").Fill(&hotfix)
+	full := stable(t)
+	full.Class = release.Stable
+	written(t, "mero-kms-v1.2.0").Fill(&full)
+	node := nodeRelease(t)
+	candidate := stable(t)
+	candidate.Tag = tag(t, "mero-kms-v1.2.0-rc.2")
+	hostile := stable(t)
+	hostile.Commits = nil
+	for i, s := range hostileSubjects() {
+		hostile.Commits = append(hostile.Commits, git.Entry{Hash: fmt.Sprintf("%040x", i), Subject: s, Author: s})
+	}
+	for name, in := range map[string]notes.Input{"stable": stable(t), "first-candidate": first, "hotfix": hotfix, "hostile": hostile, "stable-written": full, "node": node, "candidate": candidate} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			golden := filepath.Join("testdata", name+".md")
+			got := notes.Generate(in)
+			require.Equal(t, got, notes.Generate(in))
+			if *update {
+				require.NoError(t, os.WriteFile(golden, []byte(got), 0o644))
+			}
+			want, err := os.ReadFile(golden)
+			require.NoError(t, err)
+			require.Equal(t, string(want), got)
+		})
+	}
+}
+
+// written reads a file of testdata/releases that must be in order.
+func written(t *testing.T, name string) notes.Written {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("testdata", "releases", name+".md"))
+	require.NoError(t, err)
+	class := release.Stable
+	if tag(t, name).Version.Patch > 0 {
+		class = release.Hotfix
+	}
+	w, results := notes.Read(tag(t, name), class, data)
+	require.NoError(t, results.Err())
+	return w
+}
+
+// nodeRelease is one in which a register of each owner changed.
+func nodeRelease(t *testing.T) notes.Input {
+	previous := tag(t, "mero-tee-v1.1.0")
+	now := notes.Measurement{Profile: "debug", MRTD: register("1"), RTMR0: register("2"), RTMR1: register("3"), RTMR2: register("4"), RTMR3: register("5"), Owners: measurement.OwnersOf(release.Node)}
+	before := notes.Measurement{Profile: "debug", MRTD: register("1"), RTMR0: register("a"), RTMR1: register("b"), RTMR2: register("4"), RTMR3: register("c")}
+	return notes.Input{Repository: "calimero-network/mero-tee", Tag: tag(t, "mero-tee-v1.2.0"), Class: release.Stable, Previous: &previous,
+		Measurements: []notes.Measurement{now}, Before: []notes.Measurement{before}}
+}
+
+func hostileSubjects() []string {
+	return []string{
+		"<script>alert(1)</script> <img src=x onerror=y> <!-- hide",
+		"[click](https://evil.example) ![i](http://evil.example/x.png) <https://evil.example>",
+		"https://evil.example www.evil.example WWW.evil.example a@evil.example ftp://x",
+		"@admin please merge, fixes #1, other/repo#2, GH-3",
+		"`code` ``` **bold** __under__ ~~gone~~ | table | \\[x\\]",
+		"# heading\n## another\r\n\n- item\n> quote\n\n---\n[ref]: https://evil.example",
+		"&lt;b&gt; &#64;admin &commat;admin",
+		"hidden \u202egnp.exe\u202c \u200b\u2066 zero \x1b[31m red\x00",
+		"$x^2$ :smile: ==mark== [^1] {#id} (#notanumber)",
+		"",
+	}
+}
+
+func TestLongHistoriesFitGitHub(t *testing.T) {
+	t.Parallel()
+	in := stable(t)
+	in.Commits = nil
+	for i := range 5000 {
+		in.Commits = append(in.Commits, git.Entry{Hash: fmt.Sprintf("%040x", i), Subject: strings.Repeat("a ", 5000), Author: fmt.Sprintf("%d %s", i, strings.Repeat("b ", 500)), PR: i})
+	}
+	got := notes.Generate(in)
+	require.Less(t, utf8.RuneCountInString(got), notes.MaxSize)
+	require.Regexp(t, `- and 4\d\d\d more commits`, got)
+	require.Regexp(t, `and 4\d\d\d more\n`, got)
+}
+
+func TestPrevious(t *testing.T) {
+	t.Parallel()
+	tags := []string{"mero-kms-v1.0.0", "mero-kms-v1.2.0-rc.1", "mero-kms-v1.2.0-rc.10", "mero-kms-v1.2.0-rc.9", "mero-kms-v1.10.0", "mero-tee-v1.1.0", "v1.1.9", "junk"}
+	for of, want := range map[string]string{
+		"mero-kms-v1.2.0":       "mero-kms-v1.0.0",
+		"mero-kms-v1.2.0-rc.11": "mero-kms-v1.2.0-rc.10",
+		"mero-kms-v1.2.0-rc.10": "mero-kms-v1.2.0-rc.9",
+		"mero-kms-v1.10.0":      "mero-kms-v1.0.0",
+		"mero-kms-v2.0.0":       "mero-kms-v1.10.0",
+	} {
+		got := notes.Previous(tag(t, of), tags)
+		require.NotNil(t, got, of)
+		require.Equal(t, want, got.String(), of)
+	}
+	require.Nil(t, notes.Previous(tag(t, "mero-tee-v1.1.0"), tags))
+}
+
+// Whatever a commit says stays one list item without markup of its own.
+func FuzzHostileSubjects(f *testing.F) {
+	for _, s := range hostileSubjects() {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, subject string) {
+		in := notes.Input{Repository: "o/r", Tag: release.Tag{Family: release.KMS, Version: release.Version{Major: 1}},
+			Commits: []git.Entry{{Hash: strings.Repeat("0", 40), Subject: strings.ToValidUTF8(subject, "?"), Author: "a"}}}
+		plain := in
+		plain.Commits = []git.Entry{{Hash: strings.Repeat("0", 40), Subject: "x", Author: "a"}}
+		got, want := strings.Split(notes.Generate(in), "\n"), strings.Split(notes.Generate(plain), "\n")
+		if strings.Contains(subject, "!: ") {
+			return // may be listed a second time, as a breaking change
+		}
+		require.Len(t, got, len(want))
+		for i := range got {
+			if got[i] == want[i] {
+				continue
+			}
+			item := strings.TrimSuffix(strings.TrimPrefix(got[i], "- "), " ([`0000000`](https://github.com/o/r/commit/"+strings.Repeat("0", 40)+"))")
+			bare := strings.ReplaceAll(item, `\\`, "")
+			for _, mark := range []string{"<", "[", "](", "`", "*", "_", "&", "|", "#", "@", "http:", "$"} {
+				for at := strings.Index(bare, mark); at >= 0; {
+					require.True(t, at > 0 && bare[at-1] == '\\', "%q in %q", mark, item)
+					next := strings.Index(bare[at+1:], mark)
+					if next < 0 {
+						break
+					}
+					at += 1 + next
+				}
+			}
+			require.NotContains(t, item, "://")
+		}
+	})
+}

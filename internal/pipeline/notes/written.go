@@ -1,0 +1,136 @@
+package notes
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/calimero-network/mero-tee/docs/releases"
+	"github.com/calimero-network/mero-tee/internal/base/check"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/release"
+)
+
+// maxWritten is what people may write, in characters; the generated parts need the rest of MaxSize.
+const maxWritten = 20_000
+
+// Written is what people wrote for a release, in Markdown without comments.
+type Written struct {
+	Intro    string
+	Sections map[Section]string
+}
+
+// Read judges docs/releases/{tag}.md for a release of the class; data is nil
+// when there is no such file. There is one result for the file and one for each
+// section that is required or there.
+func Read(tag release.Tag, c release.Class, data []byte) (Written, check.Results) {
+	name := "notes: " + releases.Path(tag)
+	if data == nil {
+		return Written{}, check.Results{absent(name, tag, c)}
+	}
+	w, err := parse(tag, c, data)
+	if err != nil {
+		return Written{}, check.Results{check.Of(name, err)}
+	}
+	results := check.Results{w.intro(name, c)}
+	for _, s := range append(Required(c), Optional(c)...) {
+		if text, there := w.Sections[s]; there || slices.Contains(Required(c), s) {
+			results = append(results, judge(s, text, there, c))
+		}
+	}
+	return w, results
+}
+
+func absent(name string, tag release.Tag, c release.Class) check.Result {
+	if len(Required(c)) == 0 {
+		return check.NotApplicable(name, fmt.Sprintf("a %s needs no hand-written notes", c))
+	}
+	return check.Fail(name, fault.MissingAsset, fmt.Sprintf("a %s release needs hand-written notes", c), releases.Path(tag), "no such file").
+		WithHint(fmt.Sprintf("copy %s/templates/%s.md to %s, fill it in, and commit it before the tag", releases.Dir, c, releases.Path(tag)))
+}
+
+func (w Written) intro(name string, c release.Class) check.Result {
+	if line := unwritten(w.Intro, c); line != "" {
+		return check.Fail(name, fault.Verification, "the introduction still holds the template's text", "text of this release, or none", line)
+	}
+	return check.Pass(name)
+}
+
+// judge says whether a section holds what its heading promises.
+func judge(s Section, text string, there bool, c release.Class) check.Result {
+	name := "notes: " + string(s)
+	fail := func(reason, expected, got string) check.Result {
+		return check.Fail(name, fault.Verification, reason, expected, got)
+	}
+	line := unwritten(text, c)
+	switch {
+	case !there:
+		return fail("the section is missing", "## "+string(s), "no such section")
+	case line != "":
+		return fail("the section still holds the template's text", "text of this release", line)
+	case !says(text):
+		return fail("the section is empty", "at least a word, such as \"None.\"", "nothing")
+	case s == Reference && !refers(text):
+		return fail("the section names no CVE and no incident", "CVE-YYYY-NNNN, GHSA-xxxx-xxxx-xxxx, an id such as INC-42, or an https address", cut(text))
+	}
+	return check.Pass(name)
+}
+
+// parse reads the file's form: the tag as its title, then an introduction, then known sections.
+func parse(tag release.Tag, c release.Class, data []byte) (Written, error) {
+	w := Written{Sections: map[Section]string{}}
+	if err := readable(data); err != nil {
+		return w, err
+	}
+	blocks, err := split(string(data))
+	if err != nil {
+		return w, err
+	}
+	title, intro, _ := strings.Cut(strings.TrimSpace(blocks[0].text), "\n")
+	if want := "# " + tag.String(); strings.TrimSpace(title) != want {
+		return w, broken("the first line is not the tag", want, cut(title))
+	}
+	w.Intro = strings.TrimSpace(intro)
+	known := append(Required(c), Optional(c)...)
+	for _, b := range blocks[1:] {
+		s := Section(b.heading)
+		if _, twice := w.Sections[s]; twice {
+			return w, broken("a section is there twice", "each once", "## "+b.heading)
+		}
+		if !slices.Contains(known, s) {
+			return w, broken(fmt.Sprintf("a %s has no such section", c), headings(known), "## "+cut(b.heading))
+		}
+		w.Sections[s] = strings.TrimSpace(b.text)
+	}
+	return w, nil
+}
+
+func headings(sections []Section) string {
+	names := make([]string, len(sections))
+	for i, s := range sections {
+		names[i] = string(s)
+	}
+	return strings.Join(names, ", ")
+}
+
+// readable refuses what would not be shown as it is written.
+func readable(data []byte) error {
+	hidden := func(r rune) bool {
+		return unicode.IsControl(r) && r != '\n' && r != '\r' && r != '\t' || unicode.Is(unicode.Bidi_Control, r)
+	}
+	switch n := utf8.RuneCount(data); {
+	case !utf8.Valid(data):
+		return broken("the notes are not UTF-8", "UTF-8", "other bytes")
+	case n > maxWritten:
+		return broken("the notes are too long", fmt.Sprintf("at most %d characters", maxWritten), fmt.Sprint(n))
+	case strings.ContainsFunc(string(data), hidden):
+		return broken("the notes hold control characters", "printable text", "a control or direction character")
+	}
+	return nil
+}
+
+func broken(message, expected, got string) error {
+	return &fault.Error{Code: fault.Verification, Message: message, Expected: expected, Got: got, Hint: "see " + releases.Dir + "/README.md"}
+}

@@ -1,0 +1,178 @@
+package notes_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/calimero-network/mero-tee/docs/releases"
+	"github.com/calimero-network/mero-tee/internal/base/check"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/pipeline/notes"
+	"github.com/calimero-network/mero-tee/internal/release"
+)
+
+func TestReadKeepsWhatWasWritten(t *testing.T) {
+	t.Parallel()
+	w := written(t, "mero-kms-v1.2.0")
+	require.Equal(t, "The service now answers with its profile.", w.Intro)
+	require.Equal(t, "- `/health` has a new field; a strict reader has to know it.", w.Sections[notes.BreakingChanges])
+	require.Equal(t, "From 1.1 only:\n\n```sh\n## not a heading either\nMERO_KMS_VERSION=1.2.0 # <!-- not a comment -->\n```", w.Sections[notes.UpgradePath])
+	require.Empty(t, w.Reasons())
+	require.Equal(t, map[string]string{"policies/debug.json": "it relied on the hole", "catalog": "declares the pair"}, written(t, "mero-kms-v1.2.1").Reasons())
+}
+
+func TestAbsentNotes(t *testing.T) {
+	t.Parallel()
+	for _, c := range []release.Class{release.Stable, release.Hotfix} {
+		_, results := notes.Read(tag(t, "mero-kms-v1.2.1"), c, nil)
+		require.Equal(t, fault.MissingAsset, fault.CodeOf(results.Err()), c)
+		require.Equal(t, "docs/releases/mero-kms-v1.2.1.md", results[0].Expected)
+		require.Contains(t, results[0].Hint, "templates/"+string(c)+".md")
+	}
+	_, results := notes.Read(tag(t, "mero-kms-v1.2.1-rc.1"), release.Candidate, nil)
+	require.Equal(t, check.Inapplicable, results[0].Status)
+	_, results = notes.Read(tag(t, "mero-kms-v1.2.1"), release.Stable, []byte{})
+	require.Equal(t, fault.Verification, fault.CodeOf(results.Err()), "an empty file is there, and says nothing")
+}
+
+// A template that was copied and not filled in stops the release at every section.
+func TestTemplatesAloneAreUnwritten(t *testing.T) {
+	t.Parallel()
+	for _, c := range release.Classes() {
+		name := tag(t, map[release.Class]string{release.Stable: "mero-tee-v1.2.0", release.Candidate: "mero-tee-v1.2.0-rc.1", release.Hotfix: "mero-tee-v1.2.1"}[c])
+		template, err := releases.Template(c, name)
+		require.NoError(t, err)
+		data, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "releases", "templates", string(c)+".md"))
+		require.NoError(t, err)
+		require.Equal(t, strings.ReplaceAll(string(data), "{tag}", name.String()), template)
+		for _, text := range []string{template, strings.ReplaceAll(template, "TODO: ", ""), strings.ReplaceAll(template, "TODO: ", "**")} {
+			_, results := notes.Read(name, c, []byte(text))
+			require.True(t, results[0].OK(), results[0])
+			failed := results[1:].Count(check.Failed)
+			require.Equal(t, len(results)-1, failed, text)
+			require.GreaterOrEqual(t, failed, len(notes.Required(c)))
+		}
+	}
+	_, err := releases.Template("other", release.Tag{})
+	require.ErrorIs(t, err, os.ErrNotExist)
+}
+
+const hotfixFile = "# mero-kms-v1.2.1\n\n## Why a patch release\n\nIt burns.\n\n## Reference\n\nINC-42\n\n## Exact change\n\nWater.\n\n## Rollback\n\nNone.\n"
+
+func TestReadRefuses(t *testing.T) {
+	t.Parallel()
+	replace := func(old, with string) string { return strings.Replace(hotfixFile, old, with, 1) }
+	for name, tc := range map[string]struct{ text, check, reason string }{
+		"no title":                {replace("# mero-kms-v1.2.1\n", ""), "notes: docs/releases/mero-kms-v1.2.1.md", "not the tag"},
+		"another release's title": {replace("v1.2.1", "v1.2.0"), "notes: docs/releases/mero-kms-v1.2.1.md", "not the tag"},
+		"placeholder for the tag": {replace("mero-kms-v1.2.1", "{tag}"), "notes: docs/releases/mero-kms-v1.2.1.md", "not the tag"},
+		"section missing":         {replace("## Rollback\n\nNone.\n", ""), "notes: Rollback", "missing"},
+		"section misspelt":        {replace("## Rollback", "## Roll back"), "notes: docs/releases/mero-kms-v1.2.1.md", "no such section"},
+		"section twice":           {hotfixFile + "## Rollback\n\nNone.\n", "notes: docs/releases/mero-kms-v1.2.1.md", "twice"},
+		"section of another kind": {hotfixFile + "## Changes\n\nx\n", "notes: docs/releases/mero-kms-v1.2.1.md", "no such section"},
+		"section in a comment":    {replace("## Rollback\n\nNone.\n", "<!-- ## Rollback\n\nNone.\n-->"), "notes: Rollback", "missing"},
+		"section in a code block": {replace("## Rollback\n\nNone.\n", "```\n## Rollback\n\nNone.\n```\n"), "notes: Rollback", "missing"},
+		"empty":                   {replace("None.", ""), "notes: Rollback", "empty"},
+		"only a comment":          {replace("None.", "<!-- None. -->"), "notes: Rollback", "empty"},
+		"only marks":              {replace("None.", "- … ---"), "notes: Rollback", "empty"},
+		"only a space entity":     {replace("None.", "&nbsp;"), "notes: Rollback", "empty"},
+		"only a heading":          {replace("None.", "### Details"), "notes: Rollback", "empty"},
+		"only a link definition":  {replace("None.", "[//]: # (None.)"), "notes: Rollback", "empty"},
+		"to be done":              {replace("None.", "Some text.\nTBD"), "notes: Rollback", "template"},
+		"placeholder kept":        {replace("None.", "None.\n\nTODO: how to go back"), "notes: Rollback", "template"},
+		"placeholder's text":      {replace("None.", "> how to go back to the version before, and what is lost by it"), "notes: Rollback", "template"},
+		"placeholder in intro":    {replace("\n\n## Why", "\n\nTODO\n\n## Why"), "notes: docs/releases/mero-kms-v1.2.1.md", "template"},
+		"optional one not filled": {hotfixFile + "\n## Guarded paths\n\n- policies/debug.json: TODO: why\n", "notes: Guarded paths", "template"},
+		"comment not closed":      {hotfixFile + "<!-- ", "notes: docs/releases/mero-kms-v1.2.1.md", "comment is not closed"},
+		"code block not closed":   {hotfixFile + "````sh\nx\n```\n", "notes: docs/releases/mero-kms-v1.2.1.md", "code block is not closed"},
+		"not UTF-8":               {hotfixFile + "\xff", "notes: docs/releases/mero-kms-v1.2.1.md", "not UTF-8"},
+		"control character":       {hotfixFile + "\x1b[2J", "notes: docs/releases/mero-kms-v1.2.1.md", "control characters"},
+		"direction character":     {hotfixFile + "\u202e", "notes: docs/releases/mero-kms-v1.2.1.md", "control characters"},
+		"too long":                {hotfixFile + strings.Repeat("ä", 20_000), "notes: docs/releases/mero-kms-v1.2.1.md", "too long"},
+		"no reference":            {replace("INC-42", "see the mail"), "notes: Reference", "no CVE"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, results := notes.Read(tag(t, "mero-kms-v1.2.1"), release.Hotfix, []byte(tc.text))
+			require.Equal(t, fault.Verification, fault.CodeOf(results.Err()))
+			var failed []string
+			for _, r := range results {
+				if !r.OK() {
+					failed = append(failed, r.Name)
+					require.Contains(t, r.Reason, tc.reason)
+					require.NotEmpty(t, r.Expected)
+				}
+			}
+			require.Equal(t, []string{tc.check}, failed)
+		})
+	}
+	_, results := notes.Read(tag(t, "mero-kms-v1.2.1"), release.Hotfix, []byte(strings.ReplaceAll(hotfixFile, "\n", "\r\n")))
+	require.NoError(t, results.Err())
+	_, results = notes.Read(tag(t, "mero-kms-v1.2.1"), release.Candidate, []byte(hotfixFile))
+	require.ErrorContains(t, results.Err(), "a candidate has no such section")
+}
+
+func TestReference(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]bool{
+		"CVE-2026-1234": true, "Fixes CVE-2026-1234567.": true, "GHSA-2345-cfgh-jmpq": true, "INC-1": true, "SEC2-17, still open": true,
+		"https://status.example.org/incidents/42": true, "[report](https://a.example/x)": true,
+		"CVE-2026-123": false, "CVE-26-1234": false, "CVE-YYYY-NNNN": false, "CVE-1998-1234": false, "CVE-20261-1234": false, "XCVE-2026-1234x": false,
+		"GHSA-aaaa-bbbb": false, "#42": false, "inc-42": false, "http://a.example/x": false, "https://localhost/x": false, "https://a.example/": false, "https://": false,
+	} {
+		file := strings.Replace(hotfixFile, "INC-42", text, 1)
+		_, results := notes.Read(tag(t, "mero-kms-v1.2.1"), release.Hotfix, []byte(file))
+		require.Equal(t, want, results.Err() == nil, text)
+	}
+}
+
+func TestStatementIsWritten(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]release.Class{"mero-kms-v1.2.0": release.Stable, "mero-kms-v1.2.0-rc.1": release.Candidate, "mero-kms-v1.2.1": release.Hotfix} {
+		data := notes.Statement(tag(t, name), c, "A rehearsal: nothing of this is real.", "REHEARSAL-1", "policies", "catalog")
+		w, results := notes.Read(tag(t, name), c, data)
+		require.NoError(t, results.Err(), name)
+		var in notes.Input
+		w.Fill(&in)
+		require.Contains(t, in.Summary, "A rehearsal: nothing of this is real.")
+		if c == release.Hotfix {
+			require.Len(t, w.Reasons(), 2)
+		}
+	}
+}
+
+// What people write fits, together with the longest changelog.
+func TestLongNotesFitGitHub(t *testing.T) {
+	t.Parallel()
+	in := stable(t)
+	for range 5000 {
+		in.Commits = append(in.Commits, in.Commits[0])
+	}
+	file := hotfixFile + strings.Repeat("ä", 20_000-utf8.RuneCountInString(hotfixFile))
+	w, results := notes.Read(tag(t, "mero-kms-v1.2.1"), release.Hotfix, []byte(file))
+	require.NoError(t, results.Err())
+	w.Fill(&in)
+	require.Less(t, utf8.RuneCountInString(notes.Generate(in)), notes.MaxSize)
+}
+
+// Whatever the file, it is judged; and what passes has every required section.
+func FuzzRead(f *testing.F) {
+	f.Add([]byte(hotfixFile))
+	f.Add([]byte("# mero-kms-v1.2.1\n<!-- --> <!--\n-->\n```\n## x\n~~~\n```\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		w, results := notes.Read(tag(t, "mero-kms-v1.2.1"), release.Hotfix, data)
+		require.NotEmpty(t, results)
+		if data == nil || results.Err() != nil {
+			return
+		}
+		for _, s := range notes.Required(release.Hotfix) {
+			require.NotEmpty(t, w.Sections[s])
+			require.NotContains(t, w.Sections[s], "TODO")
+		}
+	})
+}

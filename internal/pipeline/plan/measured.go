@@ -1,0 +1,54 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/calimero-network/mero-tee/catalog"
+	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/base/check"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/provider/git"
+	"github.com/calimero-network/mero-tee/internal/release"
+)
+
+const measuredName = "hotfix: policy and catalog follow MRTD"
+
+// Measured is the spec's "if MRTD changes, must update policy and catalog", for
+// a hotfix, once its registers are known. before is what the patched release
+// publishes; nil when it could not be read, which a hotfix does not get past.
+func (d Decision) Measured(before, after *measurement.Published) check.Result {
+	if d.Class != release.Hotfix {
+		return check.NotApplicable(measuredName, "not a hotfix")
+	}
+	if before == nil || after == nil {
+		return check.Skip(measuredName, fmt.Sprintf("the measurements of %s are not known", d.Patched))
+	}
+	var moved, missing []string
+	for _, p := range release.Profiles() {
+		if before.Profiles[p].MRTD == after.Profiles[p].MRTD {
+			continue
+		}
+		moved = append(moved, string(p))
+		if file := fmt.Sprintf("policies/%s.json", p); !d.changes(file) {
+			missing = append(missing, file)
+		}
+	}
+	if len(moved) == 0 {
+		return check.Pass(measuredName)
+	}
+	if !d.changes(catalog.Path) {
+		missing = append(missing, catalog.Path)
+	}
+	if len(missing) == 0 {
+		return check.Pass(measuredName)
+	}
+	return check.Fail(measuredName, fault.Verification, fmt.Sprintf("MRTD of %s differs from %s", strings.Join(moved, ", "), d.Patched),
+		"a change of "+strings.Join(missing, ", "), "unchanged since "+d.Patched.String()).
+		WithHint("promote the new measurements (policy:promote) and declare the pair in the catalog, on the hotfix's branch")
+}
+
+func (d Decision) changes(file string) bool {
+	return slices.ContainsFunc(d.Diff, func(c git.Change) bool { return c.Path == file })
+}

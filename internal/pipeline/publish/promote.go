@@ -1,0 +1,133 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/provider/github"
+	"github.com/calimero-network/mero-tee/internal/release"
+)
+
+// MakePublic turns the draft into a public pre-release that is never the latest.
+// rel is the draft as it was audited: before and after, GitHub's digests must be
+// the ones in rel. A release that is public already is only compared.
+func (p *Publisher) MakePublic(ctx context.Context, rel *github.Release) (*github.Release, error) {
+	audited := Digests(rel)
+	now, err := p.unchanged(ctx, rel.ID, audited)
+	if err != nil || !now.Draft {
+		return now, err
+	}
+	commit := now.TargetCommitish
+	if !commitForm.MatchString(commit) {
+		return nil, &fault.Error{Code: fault.Verification, Message: "the draft names no commit", Expected: "40 hex digits", Got: commit}
+	}
+	if err := p.tagAt(ctx, now.TagName, commit); err != nil && !errors.Is(err, github.ErrNotFound) {
+		return nil, err
+	}
+	no, yes := false, true
+	err = p.act("make public", func() error {
+		_, err := p.GitHub.Update(ctx, rel.ID, github.Patch{Draft: &no, Prerelease: &yes, MakeLatest: "false"})
+		return err
+	}, "tag", now.TagName)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.tagAt(ctx, now.TagName, commit); err != nil { // GitHub makes a missing tag now
+		return nil, err
+	}
+	return p.unchanged(ctx, rel.ID, audited)
+}
+
+var commitForm = regexp.MustCompile(`^[0-9a-f]{40}$`)
+
+// Promote ends a stable release's time as a pre-release and makes it the latest,
+// unless a higher version of its family is out already (a hotfix of an older
+// line). digests are the audit's, name to "sha256:…": GitHub's own must equal
+// them before and after. A promoted release is only compared; a release
+// candidate is refused ("RCs end as pre-releases by design").
+func (p *Publisher) Promote(ctx context.Context, rel *github.Release, digests map[string]string) (*github.Release, error) {
+	tag, err := release.ParseTag(rel.TagName)
+	if err != nil {
+		return nil, err
+	}
+	if !tag.Stable() {
+		return nil, &fault.Error{Code: fault.Usage, Message: "a release candidate stays a pre-release", Expected: "a stable tag", Got: rel.TagName}
+	}
+	now, err := p.unchanged(ctx, rel.ID, digests)
+	if err != nil {
+		return nil, err
+	}
+	if now.Draft {
+		return nil, &fault.Error{Code: fault.Verification, Message: "promotion of " + rel.TagName, Expected: "a public pre-release", Got: "a draft"}
+	}
+	if !now.Prerelease {
+		return now, nil
+	}
+	latest, err := p.latest(ctx, tag)
+	if err != nil {
+		return nil, err
+	}
+	no := false
+	err = p.act("promote", func() error {
+		_, err := p.GitHub.Update(ctx, rel.ID, github.Patch{Prerelease: &no, MakeLatest: latest})
+		return err
+	}, "tag", rel.TagName, "latest", latest)
+	if err != nil {
+		return nil, err
+	}
+	return p.unchanged(ctx, rel.ID, digests)
+}
+
+// latest is GitHub's make_latest: "false" when a higher version of the family is promoted.
+func (p *Publisher) latest(ctx context.Context, tag release.Tag) (string, error) {
+	all, err := p.GitHub.Releases(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, r := range all {
+		other, err := release.ParseTag(r.TagName)
+		full := err == nil && !r.Draft && !r.Prerelease
+		if full && other.Family == tag.Family && other.Version.Compare(tag.Version) > 0 {
+			return "false", nil
+		}
+	}
+	return "true", nil
+}
+
+// Digests are GitHub's own digests of a release's assets, by name.
+func Digests(rel *github.Release) map[string]string {
+	out := make(map[string]string, len(rel.Assets))
+	for _, a := range rel.Assets {
+		out[a.Name] = a.Digest
+	}
+	return out
+}
+
+// unchanged reads the release and compares GitHub's digests with the audited ones.
+func (p *Publisher) unchanged(ctx context.Context, id int64, audited map[string]string) (*github.Release, error) {
+	now, err := p.GitHub.Release(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	there := Digests(now)
+	for _, name := range sorted(audited) {
+		got, found := there[name]
+		delete(there, name)
+		switch {
+		case !found:
+			return nil, &fault.Error{Code: fault.MissingAsset, Message: "an audited asset is gone from " + now.TagName, Expected: name, Got: "none"}
+		case got == "" || got != audited[name]:
+			return nil, &fault.Error{Code: fault.Verification, Message: fmt.Sprintf("%s of %s changed after its audit", name, now.TagName),
+				Expected: audited[name], Got: got, Hint: "nothing may change between audit and promotion: look at " + now.HTMLURL}
+		}
+	}
+	if extra := sorted(there); len(extra) > 0 {
+		return nil, &fault.Error{Code: fault.Verification, Message: "assets were added to " + now.TagName + " after its audit",
+			Expected: "only audited assets", Got: strings.Join(extra, ", ")}
+	}
+	return now, nil
+}

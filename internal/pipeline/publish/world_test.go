@@ -1,0 +1,103 @@
+package publish_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/calimero-network/mero-tee/internal/pipeline/publish"
+	"github.com/calimero-network/mero-tee/internal/provider/github"
+	rehearsal "github.com/calimero-network/mero-tee/internal/rehearsal/github"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/network"
+	"github.com/calimero-network/mero-tee/internal/release"
+)
+
+const (
+	repository = "calimero-network/mero-tee"
+	token      = "ghs_very_secret_token"
+)
+
+var commit = strings.Repeat("a", 40)
+
+// world is a GitHub on disk that outlives the publishers that are killed at it.
+type world struct {
+	t      *testing.T
+	dir    string
+	server *rehearsal.Server
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{t: t, dir: t.TempDir()}
+	s, err := rehearsal.New(rehearsal.Options{Dir: w.dir, Repository: repository, Token: token})
+	require.NoError(t, err)
+	require.NoError(t, s.Push("refs/heads/main", commit, map[string][]byte{}))
+	w.server = s
+	return w
+}
+
+// run is one life of a publisher; its journal is kept.
+type run struct {
+	*publish.Publisher
+	events []string
+}
+
+func (w *world) run(fault func(http.Handler) http.Handler) *run {
+	w.t.Helper()
+	var h http.Handler = w.server
+	if fault != nil {
+		h = fault(h)
+	}
+	n := network.New()
+	w.t.Cleanup(func() { require.NoError(w.t, n.Close()) })
+	for _, host := range rehearsal.Hosts() {
+		require.NoError(w.t, n.Handle(host, h))
+	}
+	c, err := github.New(github.Options{Repository: repository, Token: token, Transport: n.Transport(),
+		Wait: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }})
+	require.NoError(w.t, err)
+	r := &run{}
+	r.Publisher = &publish.Publisher{GitHub: c, Journal: func(event string, kv ...any) {
+		r.events = append(r.events, event)
+		if strings.Contains(fmt.Sprint(kv...), token) {
+			w.t.Errorf("the token is in the journal: %v", kv)
+		}
+	}}
+	return r
+}
+
+// plan stages two assets of a stable release.
+func plan(t *testing.T) publish.Plan {
+	t.Helper()
+	p := publish.Plan{Tag: release.Tag{Family: release.KMS, Version: release.Version{Major: 1, Minor: 2}}, Commit: commit,
+		Title: "mero-kms 1.2.0", Notes: "# Notes\n\n- one\n- two \u2014 \u200b\n", Dir: t.TempDir(), Names: []string{"a.json", "checksums.sha256"}}
+	for _, name := range p.Names {
+		require.NoError(t, os.WriteFile(filepath.Join(p.Dir, name), []byte("content of "+name+"\n"), 0o644))
+	}
+	return p
+}
+
+// all does the three moves.
+func (r *run) all(ctx context.Context, p publish.Plan) (*github.Release, error) {
+	rel, _, err := r.Fill(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	audited := publish.Digests(rel)
+	if rel, err = r.MakePublic(ctx, rel); err != nil {
+		return nil, err
+	}
+	return r.Promote(ctx, rel, audited)
+}
+
+func opener(path string) func() (io.ReadCloser, error) {
+	return func() (io.ReadCloser, error) { return os.Open(path) }
+}

@@ -1,0 +1,117 @@
+package releasetest
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/calimero-network/mero-tee/internal/artifact/checksum"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/pipeline/environment"
+	"github.com/calimero-network/mero-tee/internal/provider/github"
+	"github.com/calimero-network/mero-tee/internal/release"
+	"github.com/calimero-network/mero-tee/internal/release/config"
+)
+
+// Counting counts the requests to GitHub that change something.
+type Counting struct {
+	Next   http.RoundTripper
+	Writes *atomic.Int64
+}
+
+// RoundTrip counts a request.
+func (c *Counting) RoundTrip(r *http.Request) (*http.Response, error) {
+	if WritesToGitHub(r) {
+		c.Writes.Add(1)
+	}
+	return c.Next.RoundTrip(r)
+}
+
+// WritesToGitHub says whether a request changes something there.
+func WritesToGitHub(r *http.Request) bool {
+	host := r.URL.Hostname()
+	return Changes(r) && (host == "api.github.com" || host == "uploads.github.com")
+}
+
+// Changes says whether a request changes something.
+func Changes(r *http.Request) bool { return r.Method != http.MethodGet && r.Method != http.MethodHead }
+
+// GitHub is the environment's.
+func GitHub(t testing.TB, env *environment.Environment) *github.Client {
+	t.Helper()
+	c, err := env.GitHub()
+	require.NoError(t, err)
+	return c
+}
+
+// Pulls lists the titles of all pull requests.
+func Pulls(t testing.TB, env *environment.Environment) []string {
+	t.Helper()
+	resp, err := env.Client().Get("https://api.github.com/repos/" + config.DefaultRepository + "/pulls?state=all")
+	require.NoError(t, err)
+	defer resp.Body.Close() //nolint:errcheck // test
+	require.Equal(t, http.StatusOK, resp.StatusCode)
+	data, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	var list []struct{ Title string }
+	require.NoError(t, json.Unmarshal(data, &list))
+	var titles []string
+	for _, pr := range list {
+		titles = append(titles, pr.Title)
+	}
+	return titles
+}
+
+// Upload makes a draft of the tag that holds one file.
+func Upload(t testing.TB, c *github.Client, tag release.Tag, commit, path string) {
+	t.Helper()
+	draft, err := c.CreateDraft(t.Context(), github.Draft{Tag: tag.String(), Commit: commit, Title: "forged"})
+	require.NoError(t, err)
+	digest, size, err := checksum.Digest(path)
+	require.NoError(t, err)
+	_, err = c.Upload(t.Context(), draft, github.File{Name: filepath.Base(path), Size: size, Digest: "sha256:" + hex.EncodeToString(digest[:]),
+		ContentType: "application/json", Open: func() (io.ReadCloser, error) { return os.Open(path) }})
+	require.NoError(t, err)
+}
+
+// Forgery is a change that an audit must find.
+type Forgery struct {
+	Forge func(path string) error // of an asset
+	Code  fault.Code
+}
+
+// Forgeries are some, by name.
+func Forgeries() map[string]Forgery {
+	return map[string]Forgery{
+		"a byte changed": {ChangeByte, fault.Verification},
+		"no signature":   {func(path string) error { return os.Remove(path + release.BundleSuffix) }, fault.MissingAsset},
+	}
+}
+
+// ChangeByte changes a byte in the middle of a file.
+func ChangeByte(path string) error {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	data[len(data)/2] ^= 1
+	return os.WriteFile(path, data, 0o600)
+}
+
+// WrongVersions are values of a version variable that do not agree with tag v0.1.0, by name.
+func WrongVersions() map[string]string {
+	return map[string]string{"another": "0.2.0", "of the candidate": "0.1.0-rc.1", "with a v": "v0.1.0", "not set": ""}
+}
+
+// EmptyCatalog is a compatibility catalog that lists nothing.
+const EmptyCatalog = "{\n  \"schema_version\": \"1\",\n  \"entries\": []\n}\n"
+
+// AllowedWorkflow is a workflow that guard 4 refuses.
+const AllowedWorkflow = "on: push\nenv:\n  ALLOWED_MRTD: aa\njobs:\n  a:\n    runs-on: ubuntu-24.04\n    steps:\n      - run: make\n"

@@ -1,0 +1,91 @@
+package releasetest
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/calimero-network/mero-tee/internal/pipeline"
+	"github.com/calimero-network/mero-tee/internal/provider/github"
+	"github.com/calimero-network/mero-tee/internal/release"
+)
+
+// Records are what a release's ledger holds.
+func Records(t testing.TB, dist string, tag release.Tag) []pipeline.Record {
+	t.Helper()
+	f, err := os.Open(filepath.Join(dist, tag.String(), pipeline.LedgerName))
+	require.NoError(t, err)
+	defer f.Close() //nolint:errcheck // read only
+	list, size, err := pipeline.ReadLedger(f)
+	require.NoError(t, err)
+	info, err := f.Stat()
+	require.NoError(t, err)
+	require.Equal(t, info.Size(), size, "no torn line")
+	return list
+}
+
+// Passes says how often a step passed.
+func Passes(list []pipeline.Record, step string) int {
+	n := 0
+	for _, r := range list {
+		if r.Step == step && r.Event == pipeline.Passed {
+			n++
+		}
+	}
+	return n
+}
+
+// RequireReleased checks the final state: one release, public, with the staged
+// bytes; every step passed exactly once. all are the releases on GitHub.
+func RequireReleased(t testing.TB, dist string, tag release.Tag, graph pipeline.Graph, all []github.Release) {
+	t.Helper()
+	tags := map[string]int{}
+	for _, r := range all {
+		require.False(t, r.Draft, r.TagName)
+		require.False(t, r.Prerelease, r.TagName)
+		tags[r.TagName]++
+		require.Equal(t, 1, tags[r.TagName], r.TagName)
+	}
+	require.Contains(t, tags, tag.String())
+	RequirePublished(t, dist, tag)
+	for _, step := range graph {
+		require.Equal(t, 1, Passes(Records(t, dist, tag), step.Name), "%s passed once", step.Name)
+	}
+}
+
+// RequirePublished compares what GitHub holds with what is staged.
+func RequirePublished(t testing.TB, dist string, tag release.Tag) {
+	t.Helper()
+	want, got := Contents(t, Staged(dist, tag)), Contents(t, OnGitHub(dist, tag))
+	require.ElementsMatch(t, tag.Family.ExpectedAssets(), slices.Collect(maps.Keys(got)))
+	require.Equal(t, want, got)
+	incoming, err := os.ReadDir(filepath.Join(dist, "rehearsal", "github", "incoming"))
+	require.NoError(t, err)
+	require.Empty(t, incoming, "no half upload is left over")
+}
+
+// Contents reads the files of a folder, by name.
+func Contents(t testing.TB, dir string) map[string]string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	out := map[string]string{}
+	for _, e := range entries {
+		data, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		require.NoError(t, err)
+		out[e.Name()] = string(data)
+	}
+	return out
+}
+
+// Staged is where the assets of a release are staged.
+func Staged(dist string, tag release.Tag) string { return filepath.Join(dist, tag.String(), "assets") }
+
+// OnGitHub is where the local GitHub keeps the assets of a release.
+func OnGitHub(dist string, tag release.Tag) string {
+	return filepath.Join(dist, "rehearsal", "github", "releases", tag.String())
+}

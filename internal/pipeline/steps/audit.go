@@ -1,0 +1,63 @@
+package steps
+
+import (
+	"context"
+	"maps"
+
+	"github.com/calimero-network/mero-tee/internal/base/check"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/pipeline"
+	"github.com/calimero-network/mero-tee/internal/verify/audit"
+)
+
+// AuditFile is the name of the audit's record in work/.
+const AuditFile = "audit.json"
+
+// auditRecord is work/audit.json: what the promotion compares GitHub's own digests with.
+type auditRecord struct {
+	Tag    string            `json:"tag"`
+	Commit string            `json:"commit"`
+	Assets map[string]string `json:"assets"`
+	Checks []string          `json:"checks"`
+}
+
+// Audit reads the public release as a stranger, and makes sure that it is what
+// the draft was.
+func (l *Lane) Audit(ctx context.Context, w *pipeline.Work) error {
+	report, err := l.auditOK(ctx, 0, "public")
+	if report != nil {
+		report.Results.Print(w.Console)
+	}
+	if err != nil {
+		return err
+	}
+	if published, _ := l.Ledger.Latest(l.step("publish")); !maps.Equal(report.Digests, published.Outputs) {
+		return &fault.Error{Code: fault.Verification, Message: "the public release is not the audited draft",
+			Hint: "compare GitHub's digests with dist/*/ledger.jsonl"}
+	}
+	return WriteJSON(l.Work(AuditFile), auditRecord{Tag: l.Tag.String(), Commit: report.Commit, Assets: report.Digests, Checks: Names(report.Results)})
+}
+
+// Public is the folder into which the auditor downloaded the public release.
+func (l *Lane) Public() string { return l.Work("public") }
+
+// auditOK downloads the release with this id (0: the public one) and returns
+// the first thing that is wrong with it as an error.
+func (l *Lane) auditOK(ctx context.Context, id int64, dir string) (*audit.Report, error) {
+	report, err := l.examine(ctx, &audit.GitHub{Client: l.GitHub, ID: id, Tag: l.Tag.String()}, l.Work(dir),
+		audit.Subject{Tag: l.Tag, Commit: l.Checkout.Commit})
+	if err != nil {
+		return nil, err
+	}
+	report.Results = l.Judged(report.Results)
+	return report, report.Results.Err()
+}
+
+// Names are the results in the form in which records keep them.
+func Names(results check.Results) []string {
+	out := make([]string, 0, len(results))
+	for _, result := range results {
+		out = append(out, string(result.Status)+": "+result.Name)
+	}
+	return out
+}

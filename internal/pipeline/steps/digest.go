@@ -1,0 +1,101 @@
+package steps
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/calimero-network/mero-tee/internal/artifact/checksum"
+	"github.com/calimero-network/mero-tee/internal/pipeline"
+)
+
+// AssetFiles is a step's Outputs: the digests of the named assets.
+func (l *Lane) AssetFiles(names ...string) func(context.Context) (pipeline.Digests, error) {
+	return func(context.Context) (pipeline.Digests, error) { return fileDigests(l.Assets(), names) }
+}
+
+// WorkFiles is a step's Outputs: the digests of the named files of work/.
+func (l *Lane) WorkFiles(names ...string) func(context.Context) (pipeline.Digests, error) {
+	return func(context.Context) (pipeline.Digests, error) { return fileDigests(l.Work(), names) }
+}
+
+func fileDigests(dir string, names []string) (pipeline.Digests, error) {
+	out := pipeline.Digests{}
+	for _, name := range names {
+		d, err := FileDigest(filepath.Join(dir, name))
+		if err != nil {
+			return nil, err
+		}
+		out[name] = d
+	}
+	return out, nil
+}
+
+// FileDigest is "sha256:…", or "absent" for a file that is not there.
+func FileDigest(path string) (string, error) {
+	d, _, err := checksum.Digest(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "absent", nil
+	}
+	return "sha256:" + hex.EncodeToString(d[:]), err
+}
+
+// AddFile feeds a file's path below root, its size and its content to w.
+func AddFile(w io.Writer, root, path string) error {
+	name, err := filepath.Rel(root, path)
+	if err != nil {
+		return err
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(w, "%s %d\n%s", filepath.ToSlash(name), len(data), data)
+	return err
+}
+
+// DirDigest digests the regular files directly in dir, by name.
+func DirDigest(dir string) (string, error) {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "absent", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	h := sha256.New()
+	for _, e := range entries {
+		if e.Type().IsRegular() {
+			if err := AddFile(h, dir, filepath.Join(dir, e.Name())); err != nil {
+				return "", err
+			}
+		}
+	}
+	return "sha256:" + hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// treeDigest digests every regular file below the folders, by its path.
+func treeDigest(root string, folders ...string) (string, error) {
+	h := sha256.New()
+	for _, folder := range folders {
+		err := filepath.WalkDir(filepath.Join(root, folder), func(path string, e fs.DirEntry, err error) error {
+			if errors.Is(err, fs.ErrNotExist) {
+				return nil
+			}
+			if err != nil || !e.Type().IsRegular() {
+				return err
+			}
+			return AddFile(h, root, path)
+		})
+		if err != nil {
+			return "", err
+		}
+	}
+	return "sha256:" + hex.EncodeToString(h.Sum(nil)), nil
+}

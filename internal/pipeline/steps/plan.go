@@ -1,0 +1,121 @@
+package steps
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/calimero-network/mero-tee/docs/releases"
+	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/pipeline"
+	"github.com/calimero-network/mero-tee/internal/pipeline/notes"
+	"github.com/calimero-network/mero-tee/internal/pipeline/plan"
+	"github.com/calimero-network/mero-tee/internal/provider/git"
+	"github.com/calimero-network/mero-tee/internal/release"
+)
+
+// PlanFile is the name of the plan's record in work/.
+const PlanFile = "plan.json"
+
+// planRecord is work/plan.json: the class is decided once, before anything is
+// built, since main may move on while a release is under way.
+type planRecord struct {
+	Tag     release.Tag   `json:"tag"`
+	Class   release.Class `json:"class"`
+	Patched string        `json:"patched,omitempty"` // the release that a hotfix patches
+	Diff    []git.Change  `json:"diff,omitempty"`    // since that one
+}
+
+// decision is what the plan rests on, for the checks that come later.
+func (p planRecord) decision() (plan.Decision, error) {
+	d := plan.Decision{Class: p.Class, Diff: p.Diff}
+	if p.Patched == "" {
+		return d, nil
+	}
+	var err error
+	d.Patched, err = release.ParseTag(p.Patched)
+	return d, err
+}
+
+// Plan decides the class of this release and what it still lacks.
+func (l *Lane) Plan(ctx context.Context) (*plan.Plan, error) {
+	tags, err := l.tags(ctx)
+	if err != nil {
+		return nil, err
+	}
+	subject := plan.Subject{Tag: l.Tag, Commit: l.Checkout.Commit, Tags: tags}
+	file, err := l.written()
+	if err != nil {
+		return nil, err
+	}
+	return plan.Prepare(ctx, subject, file, plan.Repository(l.Env.Root))
+}
+
+// tags are the commits of all tags. GitHub knows them: a checkout need not have them.
+func (l *Lane) tags(ctx context.Context) (map[string]string, error) {
+	all, err := l.GitHub.Tags(ctx)
+	out := map[string]string{}
+	for _, t := range all {
+		out[t.Name] = t.Commit
+	}
+	return out, err
+}
+
+// Decide records the class without running the guards: for a simulated
+// counterpart, which has none of its own.
+func (l *Lane) Decide(ctx context.Context, _ *pipeline.Work) error {
+	plan, err := l.Plan(ctx)
+	if err != nil {
+		return err
+	}
+	return errors.Join(plan.Err(), l.recordPlan(plan))
+}
+
+func (l *Lane) notesFile() string { return filepath.Join(l.Checkout.Notes, releases.File(l.Tag)) }
+
+// written is what people wrote for this release; nil when they wrote nothing.
+func (l *Lane) written() ([]byte, error) {
+	data, err := os.ReadFile(l.notesFile())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return data, err
+}
+
+func (l *Lane) recordPlan(p *plan.Plan) error {
+	out := planRecord{Tag: l.Tag, Class: p.Class, Diff: p.Diff}
+	if !p.Patched.IsZero() {
+		out.Patched = p.Patched.String()
+	}
+	return WriteJSON(l.Work(PlanFile), out)
+}
+
+func (l *Lane) planned() (planRecord, error) {
+	var out planRecord
+	return out, ReadJSON(l.Work(PlanFile), &out)
+}
+
+// previous is what the family's release before this one published, audited;
+// nil when there is none, or none that can be believed.
+func (l *Lane) previous(ctx context.Context, w *pipeline.Work) (*measurement.Published, error) {
+	tags, err := l.Published().Tags(ctx, l.Tag.Family)
+	if err != nil {
+		return nil, err
+	}
+	names := make([]string, len(tags))
+	for i, t := range tags {
+		names[i] = t.String()
+	}
+	before := notes.Previous(l.Tag, names)
+	if before == nil {
+		return nil, nil
+	}
+	dir, err := l.Published().Audited(ctx, *before)
+	if err != nil {
+		w.Warnf("%s cannot be compared with: %v", before, err)
+		return nil, nil
+	}
+	return ReadMeasurements(dir)
+}

@@ -1,0 +1,152 @@
+package steps
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/provider/github"
+	"github.com/calimero-network/mero-tee/internal/release"
+	"github.com/calimero-network/mero-tee/internal/verify/audit"
+	"github.com/calimero-network/mero-tee/policies"
+)
+
+// Published answers from GitHub. What it returns was audited first: an unsigned
+// measurement is no measurement.
+type Published struct{ l *Lane }
+
+// Published is what others released, as a stranger sees it.
+func (l *Lane) Published() Published { return Published{l} }
+
+// CounterpartDir is the folder of the counterpart's assets as the guards
+// verified them; they are absent when the other family has no release yet.
+func (l *Lane) CounterpartDir() string {
+	tag, err := l.Counterpart()
+	if err != nil {
+		return l.Work("audited", "none")
+	}
+	return l.audited(tag)
+}
+
+// HasCounterpart says whether the other family has a release, which the guards verified.
+func (l *Lane) HasCounterpart() (bool, error) {
+	_, err := os.Stat(filepath.Join(l.CounterpartDir(), release.MeasurementsAsset))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+func (l *Lane) audited(tag release.Tag) string { return l.Work("audited", tag.String()) }
+
+// Tags lists the published releases of a family.
+func (p Published) Tags(ctx context.Context, f release.Family) ([]release.Tag, error) {
+	all, err := p.l.GitHub.Releases(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return PublicTags(all, f), nil
+}
+
+// PublicTags are the tags of a family's releases that are no drafts.
+func PublicTags(all []github.Release, f release.Family) []release.Tag {
+	var out []release.Tag
+	for _, rel := range all {
+		if tag, err := release.ParseTag(rel.TagName); err == nil && tag.Family == f && !rel.Draft {
+			out = append(out, tag)
+		}
+	}
+	return out
+}
+
+// Has says whether a release is public.
+func (p Published) Has(ctx context.Context, tag release.Tag) (bool, error) {
+	tags, err := p.Tags(ctx, tag.Family)
+	return slices.Contains(tags, tag), err
+}
+
+// Measurements reads what a node release publishes.
+func (p Published) Measurements(ctx context.Context, node release.Tag) (policies.Evidence, error) {
+	dir, err := p.Audited(ctx, node)
+	if err != nil {
+		return policies.Evidence{}, err
+	}
+	return ReadEvidence(dir)
+}
+
+// Policies reads the policies of a KMS release.
+func (p Published) Policies(ctx context.Context, kms release.Tag) (map[release.Profile]*policies.Policy, error) {
+	dir, err := p.Audited(ctx, kms)
+	if err != nil {
+		return nil, err
+	}
+	out := map[release.Profile]*policies.Policy{}
+	for _, profile := range release.Profiles() {
+		if out[profile], err = ReadPolicy(dir, profile); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// Audited downloads a public release into a folder of its own and refuses it
+// unless every check passes.
+func (p Published) Audited(ctx context.Context, tag release.Tag) (string, error) {
+	dir := p.l.audited(tag)
+	if err := errors.Join(os.RemoveAll(dir), os.MkdirAll(dir, 0o755)); err != nil {
+		return "", err
+	}
+	report, err := p.l.examine(ctx, &audit.GitHub{Client: p.l.GitHub, Tag: tag.String()}, dir, audit.Subject{Tag: tag})
+	if err != nil {
+		return "", err
+	}
+	if err := report.Results.Err(); err != nil {
+		return "", &fault.Error{Code: fault.CodeOf(err), Message: tag.String() + " does not pass its audit", Err: err,
+			Hint: "see `go tool mage verify:release " + tag.String() + "`"}
+	}
+	return dir, nil
+}
+
+// examine fills in whom this environment believes and runs the audit.
+func (l *Lane) examine(ctx context.Context, src audit.Source, dir string, s audit.Subject) (*audit.Report, error) {
+	trust, err := l.Env.Trust(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s.Repository, s.Trust, s.TDXRoot = l.Env.Config.Repository, trust, l.Env.TDXRoot
+	s.Collateral = tdx.NewCollateral(l.Env.Client())
+	return audit.Release(ctx, src, dir, s)
+}
+
+// ReadPolicy reads one profile's policy from a folder of audited assets.
+func ReadPolicy(dir string, profile release.Profile) (*policies.Policy, error) {
+	data, err := os.ReadFile(filepath.Join(dir, release.PolicyAsset(profile)))
+	if err != nil {
+		return nil, err
+	}
+	return policies.Decode(data)
+}
+
+// ReadEvidence reads what published-mrtds.json, in a folder of assets, says to a policy.
+func ReadEvidence(dir string) (policies.Evidence, error) {
+	data, err := os.ReadFile(filepath.Join(dir, release.MeasurementsAsset))
+	if err != nil {
+		return policies.Evidence{}, err
+	}
+	return policies.EvidenceOf(data)
+}
+
+// ReadMeasurements reads published-mrtds.json from a folder of assets.
+func ReadMeasurements(dir string) (*measurement.Published, error) {
+	data, err := os.ReadFile(filepath.Join(dir, release.MeasurementsAsset))
+	if err != nil {
+		return nil, err
+	}
+	return measurement.Decode(data)
+}

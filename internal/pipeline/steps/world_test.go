@@ -1,0 +1,89 @@
+package steps_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/sigstore/sigstore-go/pkg/root"
+	"github.com/stretchr/testify/require"
+
+	"github.com/calimero-network/mero-tee/internal/artifact/checksum"
+	"github.com/calimero-network/mero-tee/internal/base/console"
+	"github.com/calimero-network/mero-tee/internal/pipeline/environment"
+	"github.com/calimero-network/mero-tee/internal/pipeline/steps"
+	"github.com/calimero-network/mero-tee/internal/provider/github"
+	local "github.com/calimero-network/mero-tee/internal/rehearsal/github"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/network"
+	"github.com/calimero-network/mero-tee/internal/release"
+	"github.com/calimero-network/mero-tee/internal/release/config"
+)
+
+const (
+	token  = "token"
+	commit = "0123456789abcdef0123456789abcdef01234567"
+)
+
+// world is a lane over a local GitHub; nothing else answers.
+type world struct {
+	*steps.Lane
+	log    *bytes.Buffer
+	github *local.Server
+}
+
+func open(t *testing.T, tag string) *world {
+	t.Helper()
+	w := &world{log: &bytes.Buffer{}}
+	parsed, err := release.ParseTag(tag)
+	require.NoError(t, err)
+	dist := t.TempDir()
+	w.github, err = local.New(local.Options{Dir: filepath.Join(dist, "github"), Repository: config.DefaultRepository, Token: token})
+	require.NoError(t, err)
+	n := network.New()
+	t.Cleanup(func() { require.NoError(t, n.Close()) })
+	for _, host := range local.Hosts() {
+		require.NoError(t, n.Handle(host, w.github))
+	}
+	require.NoError(t, w.github.Push("refs/tags/"+tag, commit, nil))
+	cfg, err := config.Load(func(string) (string, bool) { return "", false })
+	require.NoError(t, err)
+	cfg.KMSVersion, cfg.TEEVersion = "1.0.0", "2.0.0"
+	env := &environment.Environment{Config: cfg, Root: filepath.Join("..", "..", ".."), Dist: dist, Transport: n.Transport(), GitHubToken: token,
+		Checkout: func(context.Context, release.Tag) (*environment.Checkout, error) {
+			return &environment.Checkout{Commit: commit, Time: time.Unix(0, 0), Policies: filepath.Join(dist, "policies"),
+				Catalog: filepath.Join(dist, "catalog.json"), Notes: filepath.Join(dist, "notes")}, nil
+		},
+		Trust: func(context.Context) (root.TrustedMaterial, error) { return nil, os.ErrNotExist }}
+	w.Lane, err = steps.Open(t.Context(), env, parsed, console.New(w.log, false))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, w.Close()) })
+	return w
+}
+
+// draft makes a draft of the lane's tag with the files.
+func (w *world) draft(t *testing.T, files map[string]string) *github.Release {
+	t.Helper()
+	draft, err := w.GitHub.CreateDraft(t.Context(), github.Draft{Tag: w.Tag.String(), Commit: commit, Title: w.Tag.String()})
+	require.NoError(t, err)
+	for name, text := range files {
+		path := filepath.Join(t.TempDir(), name)
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+		digest, size, err := checksum.Digest(path)
+		require.NoError(t, err)
+		_, err = w.GitHub.Upload(t.Context(), draft, github.File{Name: name, Size: size, Digest: "sha256:" + hex.EncodeToString(digest[:]),
+			ContentType: "application/json", Open: func() (io.ReadCloser, error) { return os.Open(path) }})
+		require.NoError(t, err)
+	}
+	return draft
+}
+
+// stage writes an asset.
+func (w *world) stage(t *testing.T, name, text string) {
+	t.Helper()
+	require.NoError(t, os.WriteFile(filepath.Join(w.Assets(), name), []byte(text), 0o600))
+}

@@ -1,0 +1,75 @@
+package dstack
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+)
+
+// DefaultInstanceType is the shape that the platform file's registers belong to.
+const DefaultInstanceType = "tdx.small"
+
+// App is an application to deploy.
+type App struct {
+	Name         string          // see Name
+	Compose      json.RawMessage // the bytes of app-compose.json, whose SHA-256 is the compose hash
+	InstanceType string          // DefaultInstanceType when empty
+	Region       string          // empty: the provider chooses
+	Service      string          // the compose service whose log explains a failure; "mero-kms" when empty
+	Port         int             // the published port that answers GET /health; 8080 when 0
+}
+
+// The provider's grammar. A dot was answered 422 (predecessor's commit 89995dc).
+var nameForm = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9-]{3,61}[a-zA-Z0-9]$`)
+
+// Name joins parts into a name that the provider accepts: "mero-kms", "1.2.0-rc.1"
+// and "debug" give "mero-kms-1-2-0-rc-1-debug".
+func Name(parts ...string) string {
+	return strings.NewReplacer(".", "-", "_", "-", "/", "-").Replace(strings.Join(parts, "-"))
+}
+
+// withDefaults fills what may be left out.
+func (a App) withDefaults() App {
+	if a.InstanceType == "" {
+		a.InstanceType = DefaultInstanceType
+	}
+	if a.Service == "" {
+		a.Service = "mero-kms"
+	}
+	if a.Port == 0 {
+		a.Port = 8080
+	}
+	return a
+}
+
+func (a App) check() error {
+	if !nameForm.MatchString(a.Name) {
+		return &fault.Error{Code: fault.Usage, Message: "the provider would refuse the name of the CVM",
+			Expected: "5 to 63 letters, digits and hyphens, beginning with a letter", Got: fmt.Sprintf("%.80q", a.Name)}
+	}
+	if !json.Valid(a.Compose) {
+		return &fault.Error{Code: fault.Usage, Message: "app-compose of " + a.Name + " is not JSON"}
+	}
+	return nil
+}
+
+// composeHash is the compose hash by our own reckoning, 64 hex digits.
+func (a App) composeHash() string {
+	sum := sha256.Sum256(a.Compose)
+	return hex.EncodeToString(sum[:])
+}
+
+// agrees compares the provider's compose hash with ours.
+func (a App) agrees(p *Provisioned) error {
+	if got := strings.TrimPrefix(p.ComposeHash, "sha256:"); got != a.composeHash() {
+		return &fault.Error{Code: fault.Verification, Message: "the provider would run another app-compose than the released one",
+			Expected: "compose hash " + a.composeHash(), Got: "compose hash " + got,
+			Hint: "the provider hashes app-compose as JSON with sorted keys and no white space: compare with what it reports as app_compose"}
+	}
+	return nil
+}

@@ -1,0 +1,239 @@
+package dstack_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/provider/dstack"
+)
+
+// provider answers "METHOD /path" with a status and a body, and remembers what it was asked.
+type provider struct {
+	answers map[string]string // "404 text" or JSON
+	mu      sync.Mutex
+	asked   []string
+	on      func(request string)
+}
+
+func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	request := r.Method + " " + r.URL.Path
+	p.mu.Lock()
+	p.asked = append(p.asked, request)
+	p.mu.Unlock()
+	if p.on != nil {
+		p.on(request)
+	}
+	answer, ok := p.answers[request]
+	if !ok {
+		answer = "404 {}"
+	}
+	var status int
+	var body string
+	if _, err := fmt.Sscanf(answer, "%d ", &status); err == nil {
+		_, body, _ = strings.Cut(answer, " ")
+		if status/100 == 3 {
+			w.Header().Set("Location", body)
+		}
+		w.WriteHeader(status)
+		answer = body
+	}
+	_, _ = w.Write([]byte(answer))
+}
+
+func (p *provider) requests() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return append([]string{}, p.asked...)
+}
+
+func serve(t *testing.T, p *provider) *dstack.Client {
+	t.Helper()
+	s := httptest.NewServer(p)
+	t.Cleanup(s.Close)
+	return dstack.New(s.URL+"/api/", "secret-key", http.DefaultTransport)
+}
+
+func TestName(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, "mero-kms-1-2-0-rc-1-locked-read-only", dstack.Name("mero-kms", "1.2.0-rc.1", "locked-read-only"))
+}
+
+func TestProvisionChecksItsInput(t *testing.T) {
+	t.Parallel()
+	p := &provider{}
+	c := serve(t, p)
+	for _, name := range []string{"", "abcd", "1abcd", "mero-kms-1.2.0", "under_score", "ends-", strings.Repeat("a", 64), "spa ce", "new\nline"} {
+		_, err := c.Provision(t.Context(), dstack.App{Name: name, Compose: json.RawMessage("{}")})
+		require.ErrorContains(t, err, "refuse the name", "%q", name)
+		require.Equal(t, fault.Usage, fault.CodeOf(err))
+	}
+	_, err := c.Provision(t.Context(), dstack.App{Name: "right", Compose: json.RawMessage("{")})
+	require.ErrorContains(t, err, "not JSON")
+	require.Empty(t, p.requests(), "nothing was sent")
+}
+
+func TestRequestShape(t *testing.T) {
+	t.Parallel()
+	var header http.Header
+	var body map[string]any
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		header = r.Header
+		_ = json.NewDecoder(r.Body).Decode(&body)
+		_, _ = w.Write([]byte(`{"app_id":"aa","compose_hash":"bb","later_field":1}`))
+	}))
+	t.Cleanup(s.Close)
+	got, err := dstack.New(s.URL, "secret-key", http.DefaultTransport).Provision(t.Context(),
+		dstack.App{Name: "shape", Compose: json.RawMessage(`{"name":"<&>"}`), InstanceType: "tdx.large", Region: "eu"})
+	require.NoError(t, err)
+	require.Equal(t, &dstack.Provisioned{AppID: "aa", ComposeHash: "bb"}, got)
+	require.Equal(t, "secret-key", header.Get("X-API-Key"))
+	require.Equal(t, "2026-01-21", header.Get("X-Phala-Version"))
+	require.Equal(t, map[string]any{"name": "shape", "instance_type": "tdx.large", "region": "eu", "kms": "PHALA",
+		"prefer_dev": false, "listed": false, "compose_file": map[string]any{"name": "<&>"}}, body)
+}
+
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	for answer, want := range map[string]struct {
+		text, hint string
+		code       fault.Code
+	}{
+		`401 {"detail":"invalid API key"}`:         {"answered 401: invalid API key", "PHALA_CLOUD_API_KEY", fault.Usage},
+		`403 {"message":"no"}`:                     {"answered 403: no", "PHALA_CLOUD_API_KEY", fault.Usage},
+		`422 {"error":"bad name"}`:                 {"answered 422: bad name", "letters, digits and hyphens", fault.Usage},
+		`402 quota`:                                {"answered 402: quota", "quota", fault.General},
+		`500 ` + strings.Repeat("x", 1000):         {"answered 500: " + strings.Repeat("x", 400), "", fault.General},
+		`302 https://elsewhere.example/`:           {"answered 302", "", fault.General},
+		`{"vm_uuid":1}`:                            {"not the JSON expected", "", fault.General},
+		`<html>`:                                   {"not the JSON expected", "", fault.General},
+		`"` + strings.Repeat("x", (4<<20)+1) + `"`: {"larger than", "", fault.General},
+	} {
+		c := serve(t, &provider{answers: map[string]string{"GET /api/cvms/x": answer}})
+		_, err := c.Get(t.Context(), "x")
+		require.ErrorContains(t, err, want.text)
+		require.NotContains(t, err.Error(), "secret-key")
+		require.Less(t, len(err.Error()), 700)
+		require.Equal(t, want.code, fault.CodeOf(err))
+		var f *fault.Error
+		if want.hint != "" {
+			require.ErrorAs(t, err, &f)
+			require.Contains(t, f.Hint, want.hint)
+		}
+	}
+}
+
+func TestBadBase(t *testing.T) {
+	t.Parallel()
+	_, err := dstack.New("http://bad host/", "k", http.DefaultTransport).Get(t.Context(), "x")
+	require.ErrorContains(t, err, "PHALA_DSTACK_URL")
+	require.Equal(t, fault.Usage, fault.CodeOf(err))
+}
+
+func deployable() map[string]string {
+	return map[string]string{
+		"POST /api/cvms/provision": `{"app_id":"aa","compose_hash":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"}`,
+		"POST /api/cvms":           `{"vm_uuid":"u","status":"creating"}`,
+		"DELETE /api/cvms/app_aa":  "204 ",
+	}
+}
+
+// The compose hash above is that of "{}", by sha256sum; here it is another file's.
+func TestDeployRefusesAnotherComposeHash(t *testing.T) {
+	t.Parallel()
+	p := &provider{answers: deployable()}
+	_, err := serve(t, p).Deploy(t.Context(), dstack.App{Name: "hash-test", Compose: json.RawMessage("{} ")})
+	require.Equal(t, fault.Verification, fault.CodeOf(err))
+	require.NotContains(t, p.requests(), "POST /api/cvms", "nothing is created")
+}
+
+func TestDeployGivesUpAndDeletes(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		cvm  string
+		want string
+	}{
+		"the provider says failed": {`{"app_id":"aa","status":"failed"}`, "status failed"},
+		"the key was withdrawn":    {`401 {"detail":"expired"}`, "expired"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := &provider{answers: deployable()}
+			p.answers["GET /api/cvms/app_aa"] = tc.cvm
+			_, err := serve(t, p).Deploy(t.Context(), dstack.App{Name: "give-up", Compose: json.RawMessage("{}")})
+			var f *fault.Error
+			require.ErrorAs(t, err, &f)
+			require.Contains(t, err.Error()+f.Got, tc.want)
+			require.Equal(t, "DELETE /api/cvms/app_aa", p.requests()[len(p.requests())-1])
+		})
+	}
+}
+
+func TestCancelledDeployDeletes(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	p := &provider{answers: deployable()}
+	p.answers["GET /api/cvms/app_aa"] = `{"app_id":"aa","status":"starting"}`
+	p.on = func(request string) {
+		if request == "GET /api/cvms/app_aa" {
+			cancel()
+		}
+	}
+	_, err := serve(t, p).Deploy(ctx, dstack.App{Name: "cancelled", Compose: json.RawMessage("{}")})
+	require.ErrorIs(t, err, context.Canceled)
+	require.Equal(t, "DELETE /api/cvms/app_aa", p.requests()[len(p.requests())-1])
+}
+
+func TestDeploySaysWhatItLeftBehind(t *testing.T) {
+	t.Parallel()
+	p := &provider{answers: deployable()}
+	p.answers["GET /api/cvms/app_aa"] = `{"status":"failed"}`
+	p.answers["DELETE /api/cvms/app_aa"] = `500 {"detail":"try later"}`
+	_, err := serve(t, p).Deploy(t.Context(), dstack.App{Name: "left-behind", Compose: json.RawMessage("{}")})
+	require.ErrorContains(t, err, "left behind: CVM app_aa")
+	require.ErrorContains(t, err, "try later")
+}
+
+func TestAddressComesFromTheProvider(t *testing.T) {
+	t.Parallel()
+	app := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(app.Close)
+	for name, tc := range map[string]struct{ cvm, want string }{
+		"listed endpoint":  {`{"app_id":"aa","status":"running","endpoints":[{"app":"https://x-9.gw/"},{"app":"https://aa-8080.gw.example/"}]}`, "https://aa-8080.gw.example"},
+		"gateway's domain": {`{"app_id":"app_aa","status":"running","gateway":{"base_domain":"gw.example"}}`, "https://aa-8080.gw.example"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := &provider{answers: deployable()}
+			p.answers["GET /api/cvms/app_aa"] = tc.cvm
+			s := httptest.NewServer(p)
+			t.Cleanup(s.Close)
+			d, err := dstack.New(s.URL+"/api", "k", healthy{}).Deploy(t.Context(), dstack.App{Name: "address", Compose: json.RawMessage("{}")})
+			require.NoError(t, err)
+			require.Equal(t, &dstack.Deployment{ID: "app_aa", AppID: "aa", URL: tc.want,
+				ComposeHash: "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"}, d)
+		})
+	}
+}
+
+// healthy answers for applications itself: 200, unless the API key was sent along.
+type healthy struct{}
+
+func (healthy) RoundTrip(r *http.Request) (*http.Response, error) {
+	if !strings.HasSuffix(r.URL.Hostname(), ".example") {
+		return http.DefaultTransport.RoundTrip(r)
+	}
+	w := httptest.NewRecorder()
+	if r.Header.Get("X-API-Key") != "" || r.URL.Path != "/health" {
+		w.WriteHeader(http.StatusForbidden)
+	}
+	return w.Result(), nil
+}

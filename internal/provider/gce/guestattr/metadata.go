@@ -1,0 +1,129 @@
+package guestattr
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/calimero-network/mero-tee/internal/base/retry"
+)
+
+// Host is where a VM of Compute Engine finds its metadata, and HostVariable the
+// environment variable that names another place, "host:port", as Google's own
+// clients read it.
+const (
+	Host         = "metadata.google.internal"
+	HostVariable = "GCE_METADATA_HOST"
+)
+
+const (
+	callTimeout  = 10 * time.Second
+	attempts     = 16 // that the server refuses, overloaded: a minute, in which its quota fills again
+	firstPause   = 250 * time.Millisecond
+	lastPause    = 5 * time.Second
+	pace         = 400 * time.Millisecond // Google allows bursts of three writes in a second, and ten in a minute
+	maxAttribute = 256 << 10              // bytes of one instance attribute
+)
+
+// Metadata is a VM's metadata server, asked from inside. While it cannot be
+// reached, as at boot before the network is up, calls wait until ctx ends.
+type Metadata struct {
+	Host string // empty: the constant
+	HTTP *http.Client
+	Wait func(ctx context.Context, d time.Duration) error // nil: wait.For
+}
+
+// Attribute reads an attribute of the instance; absent is "" without an error.
+func (m *Metadata) Attribute(ctx context.Context, name string) (string, error) {
+	body, status, err := m.call(ctx, http.MethodGet, "attributes/"+url.PathEscape(name), "")
+	if err != nil || status == http.StatusNotFound {
+		return "", err
+	}
+	if status != http.StatusOK {
+		return "", fmt.Errorf("attribute %s: the metadata server answered %d", name, status)
+	}
+	return body, nil
+}
+
+// Publish writes a report as guest attributes of the namespace, no faster than
+// the server takes them.
+func (m *Metadata) Publish(ctx context.Context, namespace, name string, report []byte) error {
+	entries, err := Encode(name, report)
+	if err != nil {
+		return err
+	}
+	for i, e := range entries {
+		if i > 0 {
+			err = m.wait(ctx, pace)
+		}
+		if err == nil {
+			err = m.put(ctx, url.PathEscape(namespace)+"/"+url.PathEscape(e.Key), e.Value)
+		}
+		if err != nil {
+			return fmt.Errorf("guest attribute %s: %w", e.Key, err)
+		}
+	}
+	return nil
+}
+
+func (m *Metadata) put(ctx context.Context, path, value string) error {
+	_, status, err := m.call(ctx, http.MethodPut, "guest-attributes/"+path, value)
+	if err == nil && status/100 != 2 {
+		err = fmt.Errorf("the metadata server answered %d: is enable-guest-attributes=TRUE set?", status)
+	}
+	return err
+}
+
+// call repeats a request, which is idempotent, while the server is overloaded or not there.
+func (m *Metadata) call(ctx context.Context, method, path, body string) (answer string, status int, err error) {
+	refusals := 0
+	for pause := firstPause; ; pause = min(2*pause, lastPause) {
+		answer, status, err = m.once(ctx, method, path, body)
+		switch {
+		case err == nil && status != http.StatusTooManyRequests && status < http.StatusInternalServerError:
+			return answer, status, nil
+		case errors.Is(err, errTooLarge):
+			return "", status, err
+		case err == nil:
+			refusals++
+		}
+		if refusals == attempts || m.wait(ctx, pause) != nil {
+			return answer, status, err
+		}
+	}
+}
+
+var errTooLarge = fmt.Errorf("more than %d bytes", maxAttribute)
+
+func (m *Metadata) once(ctx context.Context, method, path, body string) (string, int, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+cmp.Or(m.Host, Host)+"/computeMetadata/v1/instance/"+path, strings.NewReader(body))
+	if err != nil {
+		return "", 0, err
+	}
+	req.Header.Set("Metadata-Flavor", "Google")
+	resp, err := m.HTTP.Do(req)
+	if err != nil {
+		return "", 0, err
+	}
+	defer resp.Body.Close() //nolint:errcheck // read side
+	data, err := io.ReadAll(io.LimitReader(resp.Body, maxAttribute+1))
+	if err == nil && len(data) > maxAttribute {
+		err = fmt.Errorf("%s: %w", path, errTooLarge)
+	}
+	return string(data), resp.StatusCode, err
+}
+
+func (m *Metadata) wait(ctx context.Context, d time.Duration) error {
+	if m.Wait != nil {
+		return m.Wait(ctx, d)
+	}
+	return retry.For(ctx, d)
+}

@@ -1,0 +1,73 @@
+package gce
+
+import (
+	"context"
+	"time"
+
+	compute "cloud.google.com/go/compute/apiv1"
+	"cloud.google.com/go/compute/apiv1/computepb"
+
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+)
+
+// The first question comes at once, the next after firstPoll, and each pause is
+// 1.6 times the one before: the local server is done in milliseconds, Google in
+// minutes, and neither is asked more often than it takes.
+const (
+	firstPoll  = 20 * time.Millisecond
+	lastPoll   = 10 * time.Second
+	maxOperate = 15 * time.Minute // one operation; an image of 10 GB takes about 2
+)
+
+// poll asks until done says yes or fails, or limit has passed. The pauses are
+// added up, so that the limit holds under a test's clock too.
+func (c *Client) poll(ctx context.Context, what string, limit time.Duration, done func(context.Context) (bool, error)) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	var waited time.Duration
+	for pause := firstPoll; ; pause = min(pause*8/5, lastPoll) {
+		ok, err := done(ctx)
+		if ok || err != nil {
+			return err
+		}
+		err = c.wait(ctx, pause)
+		if waited += pause; err == nil && waited > limit {
+			err = context.DeadlineExceeded
+		}
+		if err != nil {
+			return &fault.Error{Code: fault.General, Message: "gce: gave up waiting for " + what, Err: err}
+		}
+	}
+}
+
+// inZone and inProject ask how an operation is getting on.
+func (c *Client) inZone(zone string) asker {
+	return func(ctx context.Context, name string) (*computepb.Operation, error) {
+		return c.zonal.Get(ctx, &computepb.GetZoneOperationRequest{Project: c.project, Zone: zone, Operation: name})
+	}
+}
+
+func (c *Client) inProject(ctx context.Context, name string) (*computepb.Operation, error) {
+	return c.global.Get(ctx, &computepb.GetGlobalOperationRequest{Project: c.project, Operation: name})
+}
+
+type asker func(ctx context.Context, name string) (*computepb.Operation, error)
+
+// finish waits until an operation has ended, well or not.
+func (c *Client) finish(ctx context.Context, doing string, started *compute.Operation, ask asker) error {
+	op := started.Proto()
+	err := c.poll(ctx, doing, maxOperate, func(ctx context.Context) (bool, error) {
+		err := c.call(ctx, doing, func(ctx context.Context) error {
+			now, err := ask(ctx, op.GetName())
+			if err == nil {
+				op = now
+			}
+			return err
+		}, fresh)
+		return op.GetStatus() == computepb.Operation_DONE, err
+	})
+	if err != nil {
+		return err
+	}
+	return explain(doing, ended(op))
+}

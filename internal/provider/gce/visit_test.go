@@ -1,0 +1,303 @@
+package gce_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/provider/gce"
+	"github.com/calimero-network/mero-tee/internal/provider/gce/guestattr"
+	rehearsal "github.com/calimero-network/mero-tee/internal/rehearsal/gce"
+)
+
+func TestAVisit(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t, rehearsal.Faults{})
+	got, err := c.bare().Run(t.Context(), visit())
+	require.NoError(t, err)
+	require.Equal(t, report, got.Report)
+	require.Equal(t, "RUNNING", got.Instance.Status)
+	require.Equal(t, runLabel, got.Instance.Labels[gce.LabelRun])
+	require.Equal(t, wholeLife, c.events())
+	c.requireClean()
+}
+
+func TestVisitsSideBySide(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t, rehearsal.Faults{})
+	client := c.bare()
+	var all sync.WaitGroup
+	errs := make([]error, 3)
+	for i := range errs {
+		all.Go(func() { _, errs[i] = client.Run(t.Context(), visit()) })
+	}
+	all.Wait()
+	require.NoError(t, errors.Join(errs...))
+	require.Len(t, c.journal, 12)
+	c.requireClean()
+}
+
+// The report may come late, and in pieces: no piece is taken for the whole.
+func TestALateReport(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t, rehearsal.Faults{})
+	entries, err := guestattr.Encode(guestattr.ReportName, report)
+	require.NoError(t, err)
+	write := make(chan func(), 1)
+	c.guest = func(spec rehearsal.Spec) {
+		write <- func() {
+			if len(entries) > 0 {
+				put(t, spec, entries[0])
+				entries = entries[1:]
+			}
+		}
+	}
+	var one func()
+	c.options.Wait = func(ctx context.Context, d time.Duration) error {
+		if one == nil {
+			select {
+			case one = <-write:
+			default: // it is still being made
+			}
+		} else {
+			one()
+		}
+		return c.pause(ctx, d)
+	}
+	got, err := c.bare().Run(t.Context(), visit())
+	require.NoError(t, err)
+	require.Equal(t, report, got.Report)
+	require.Empty(t, entries)
+	c.requireClean()
+}
+
+func put(t *testing.T, spec rehearsal.Spec, e guestattr.Entry) {
+	t.Helper()
+	url := "http://" + spec.Metadata + "/computeMetadata/v1/instance/guest-attributes/" + guestattr.Namespace + "/" + e.Key
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, url, strings.NewReader(e.Value))
+	require.NoError(t, err)
+	req.Header.Set("Metadata-Flavor", "Google")
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	require.Equal(t, http.StatusOK, resp.StatusCode)
+}
+
+// Every call may be answered busy, or carried out without an answer.
+func TestVisitsOfACloudThatIsBusy(t *testing.T) {
+	t.Parallel()
+	var early, lost []rehearsal.Refusal
+	for _, call := range []string{"instances.insert", "instances.get", "instances.getGuestAttributes", "instances.delete", "zoneOperations.get"} {
+		for _, status := range []int{429, 503, 500} {
+			early = append(early, rehearsal.Refusal{Call: call, Times: 1, Status: status, RetryAfter: 2 * time.Second})
+		}
+		lost = append(lost, rehearsal.Refusal{Call: call, Times: 2, Status: 502, After: true})
+	}
+	for name, f := range map[string]rehearsal.Faults{
+		"busy":                   {Refusals: early},
+		"answers lost":           {Refusals: lost},
+		"hidden":                 {Hidden: 4},
+		"hidden, answers lost":   {Hidden: 4, Refusals: lost},
+		"slow operations":        {Slow: map[string]time.Duration{"instances.insert": 300 * time.Millisecond, "instances.delete": 300 * time.Millisecond}},
+		"attributes are limited": {Busy: 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newCloud(t, f)
+			got, err := c.bare().Run(t.Context(), visit())
+			require.NoError(t, err)
+			require.Equal(t, report, got.Report)
+			require.Equal(t, wholeLife, c.events())
+			c.requireClean()
+			if name == "busy" {
+				require.GreaterOrEqual(t, len(c.pauses), 15)
+				require.Equal(t, 15, count(c.pauses, 2*time.Second))
+			}
+		})
+	}
+}
+
+func count(all []time.Duration, d time.Duration) (n int) {
+	for _, x := range all {
+		if x == d {
+			n++
+		}
+	}
+	return n
+}
+
+func TestVisitsThatFail(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		faults rehearsal.Faults
+		code   fault.Code
+		says   string
+		hint   string
+		events []string
+	}{
+		"quota": {rehearsal.Faults{Failures: []rehearsal.Failure{{Call: "instances.insert", Times: 1, Code: "QUOTA_EXCEEDED"}}},
+			fault.General, "QUOTA_EXCEEDED", "mage sweep", []string{"vm begins", "vm deletion begins", "vm deleted"}},
+		"no machine": {rehearsal.Faults{Failures: []rehearsal.Failure{{Call: "instances.insert", Times: 1, Code: "ZONE_RESOURCE_POOL_EXHAUSTED"}}},
+			fault.General, "ZONE_RESOURCE_POOL_EXHAUSTED", "GCP_ZONE", []string{"vm begins", "vm deletion begins", "vm deleted"}},
+		"an internal error": {rehearsal.Faults{Failures: []rehearsal.Failure{{Call: "instances.insert", Times: 1, Code: "INTERNAL_ERROR"}}},
+			fault.General, "INTERNAL_ERROR", "", []string{"vm begins", "vm deletion begins", "vm deleted"}},
+		"denied": {rehearsal.Faults{Denied: []string{"compute.instances.create"}},
+			fault.Usage, "forbidden", "grant compute.instances.create", []string{"vm begins", "vm refused"}},
+		"attributes denied": {rehearsal.Faults{Denied: []string{"compute.instances.getGuestAttributes"}},
+			fault.Usage, "forbidden", "grant compute.instances.getGuestAttributes", wholeLife},
+		"busy to the end": {rehearsal.Faults{Refusals: []rehearsal.Refusal{{Call: "instances.insert", Times: 99, Status: 503}}},
+			fault.General, "503", "", []string{"vm begins", "vm deletion begins", "vm deleted"}},
+		"never up":  {rehearsal.Faults{Silent: true}, fault.General, "has not reported", "mero-agent.service", wholeLife},
+		"empty":     {rehearsal.Faults{Reads: rehearsal.Absent}, fault.General, "has not reported", "mero-agent.service", wholeLife},
+		"truncated": {rehearsal.Faults{Reads: rehearsal.Truncated}, fault.Verification, "damaged", "summary", wholeLife},
+		"oversized": {rehearsal.Faults{Reads: rehearsal.Oversized}, fault.Verification, "damaged", "summary", wholeLife},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newCloud(t, c.faults)
+			_, err := w.bare().Run(t.Context(), visit())
+			require.ErrorContains(t, err, c.says)
+			var f *fault.Error
+			require.ErrorAs(t, err, &f)
+			require.Equal(t, c.code, f.Code)
+			require.Contains(t, f.Hint, c.hint)
+			require.Equal(t, c.events, w.events())
+			w.requireClean()
+		})
+	}
+}
+
+func TestASilentVMShowsItsConsole(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t, rehearsal.Faults{})
+	c.guest = func(rehearsal.Spec) {}
+	_, err := c.bare().Run(t.Context(), visit())
+	var f *fault.Error
+	require.ErrorAs(t, err, &f)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.Contains(t, f.Got, "kernel:  [1mKernel panic [0m", "nothing that a terminal obeys")
+	require.Equal(t, 20, strings.Count(f.Got, "\n"))
+	var waited time.Duration
+	for _, d := range c.pauses {
+		waited += d
+	}
+	between(t, 9*time.Minute, 11*time.Minute, waited)
+
+	c = newCloud(t, rehearsal.Faults{Denied: []string{"compute.instances.getSerialPortOutput"}})
+	c.guest = func(rehearsal.Spec) {}
+	_, err = c.bare().Run(t.Context(), visit())
+	require.ErrorAs(t, err, &f)
+	require.Contains(t, f.Got, "cannot be read")
+}
+
+func TestAVMThatStopsOrGoesAway(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		path, answer, says string
+		status             int
+	}{
+		"stopped": {"/instances/mero-", `{"status":"TERMINATED","name":`, "the VM is TERMINATED", 200},
+		"gone":    {"/instances/mero-", "", "not found", 404},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newCloud(t, rehearsal.Faults{Reads: rehearsal.Absent})
+			asked := false
+			w.around = func(next http.Handler) http.Handler {
+				return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+					name, single := strings.CutPrefix(r.URL.Path, zoned+"/instances/")
+					asked = asked || strings.HasSuffix(name, "/getGuestAttributes")
+					switch {
+					case !asked || !single || r.Method != http.MethodGet || strings.Contains(name, "/"):
+						next.ServeHTTP(rw, r)
+					case c.status == http.StatusOK:
+						ok(c.answer+`"`+name+`"}`).ServeHTTP(rw, r)
+					default:
+						refuse(404, "notFound", "The resource was not found").ServeHTTP(rw, r)
+					}
+				})
+			}
+			_, err := w.bare().Run(t.Context(), visit())
+			require.ErrorContains(t, err, c.says)
+			require.Less(t, len(w.pauses), 30, "it is not waited for to the end")
+			require.Equal(t, wholeLife, w.events())
+			w.requireClean()
+		})
+	}
+}
+
+func TestVisitsThatAreNotBegun(t *testing.T) {
+	t.Parallel()
+	for name, spoil := range map[string]func(*gce.Visit){
+		"no time":        func(v *gce.Visit) { v.Wait = 0 },
+		"too short":      func(v *gce.Visit) { v.MaxRun = v.Wait },
+		"no run":         func(v *gce.Visit) { v.Run = "" },
+		"a bad purpose":  func(v *gce.Visit) { v.Purpose = "../../" },
+		"no image":       func(v *gce.Visit) { v.Image = "" },
+		"a profile's to": func(v *gce.Visit) { v.Profile = "Debug" },
+	} {
+		c := newCloud(t, rehearsal.Faults{})
+		v := visit()
+		spoil(&v)
+		_, err := c.bare().Run(t.Context(), v)
+		require.Equal(t, fault.Usage, fault.CodeOf(err), name)
+		require.Empty(t, c.requests, name)
+		require.Empty(t, c.journal, name)
+	}
+}
+
+// What cannot be written down is not begun; what is begun is deleted all the same.
+func TestAJournalThatCannotBeWritten(t *testing.T) {
+	t.Parallel()
+	for _, event := range append(slices.Clone(wholeLife), "vm refused") {
+		c := newCloud(t, rehearsal.Faults{})
+		write := c.options.Journal
+		c.options.Journal = func(e, subject string) error {
+			if e == event {
+				return errors.New("disk full")
+			}
+			return write(e, subject)
+		}
+		_, err := c.bare().Run(t.Context(), visit())
+		c.requireClean()
+		if event == "vm refused" {
+			require.NoError(t, err)
+			continue
+		}
+		require.ErrorContains(t, err, "disk full", event)
+		require.Equal(t, event == "vm begins", len(c.said(&c.requests)) == 0, event)
+	}
+}
+
+func TestAPanicDeletesTheVM(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t, rehearsal.Faults{Silent: true})
+	c.options.Wait = func(ctx context.Context, d time.Duration) error {
+		if slices.Contains(c.said(&c.journal), "vm created "+c.made()) && !slices.Contains(c.said(&c.journal), "vm deletion begins "+c.made()) {
+			panic("a bug")
+		}
+		return c.pause(ctx, d)
+	}
+	client := c.bare()
+	require.PanicsWithValue(t, "a bug", func() { _, _ = client.Run(t.Context(), visit()) })
+	require.Equal(t, wholeLife, c.events())
+	c.requireClean()
+}
+
+// made is the name of the VM that was begun.
+func (c *cloud) made() string {
+	for _, line := range c.said(&c.journal) {
+		if name, ok := strings.CutPrefix(line, "vm begins "); ok {
+			return name
+		}
+	}
+	return ""
+}

@@ -1,0 +1,166 @@
+package git_test
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/calimero-network/mero-tee/internal/provider/git"
+)
+
+// repository is a work tree with the commits "one" (tag v1), "two (#12)" and a third.
+func repository(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	at(t, dir, 1_700_000_000, "init", "-q", "-b", "main")
+	write(t, dir, "a.txt", "1\n")
+	write(t, dir, ".gitignore", "dist/\n")
+	at(t, dir, 1_700_000_000, "add", ".")
+	at(t, dir, 1_700_000_000, "commit", "-q", "-m", "one")
+	at(t, dir, 1_700_000_000, "tag", "v1")
+	at(t, dir, 1_700_000_100, "commit", "-q", "--allow-empty", "-m", "two (#12)", "-m", "A body\nwith lines.\n\nBREAKING CHANGE: yes")
+	at(t, dir, 1_700_000_200, "commit", "-q", "--allow-empty", "--author=Zoë <z@example.org>", "-m", "Merge pull request #7 from x/y")
+	at(t, dir, 1_700_000_200, "tag", "v2-light")
+	at(t, dir, 1_700_000_200, "tag", "-a", "-m", "annotated", "v2")
+	return dir
+}
+
+func at(t *testing.T, dir string, unix int64, args ...string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "git", append([]string{"-C", dir, "-c", "commit.gpgSign=false", "-c", "tag.gpgSign=false"}, args...)...)
+	when := time.Unix(unix, 0).UTC().Format(time.RFC3339)
+	cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_AUTHOR_NAME=Ann", "GIT_AUTHOR_EMAIL=a@example.org", "GIT_COMMITTER_NAME=Ann",
+		"GIT_COMMITTER_EMAIL=a@example.org", "GIT_AUTHOR_DATE="+when, "GIT_COMMITTER_DATE="+when)
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+}
+
+func write(t *testing.T, dir, name, content string) {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+	require.NoError(t, os.WriteFile(path, []byte(content), 0o644))
+}
+
+func TestHead(t *testing.T) {
+	t.Parallel()
+	dir := repository(t)
+	head, err := git.Head(t.Context(), dir)
+	require.NoError(t, err)
+	require.Regexp(t, `^[0-9a-f]{40}$`, head.Hash)
+	require.Equal(t, time.Unix(1_700_000_200, 0).UTC(), head.Time)
+	_, err = git.Head(t.Context(), t.TempDir())
+	require.ErrorContains(t, err, "not a git repository")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = git.Head(ctx, dir)
+	require.ErrorIs(t, err, context.Canceled)
+}
+
+func TestDirty(t *testing.T) {
+	t.Parallel()
+	dir := repository(t)
+	clean, err := git.Dirty(t.Context(), dir)
+	require.NoError(t, err)
+	require.Empty(t, clean)
+	write(t, dir, "dist/ignored", "x")
+	write(t, dir, "new dir/wörld.txt", "x")
+	write(t, dir, "a.txt", "2\n")
+	dirty, err := git.Dirty(t.Context(), dir)
+	require.NoError(t, err)
+	require.ElementsMatch(t, []string{"a.txt", "new dir/wörld.txt"}, dirty)
+	require.NoError(t, os.Remove(filepath.Join(dir, "a.txt")))
+	dirty, err = git.Dirty(t.Context(), dir)
+	require.NoError(t, err)
+	require.Contains(t, dirty, "a.txt")
+}
+
+func TestTags(t *testing.T) {
+	t.Parallel()
+	dir := repository(t)
+	tags, err := git.Tags(t.Context(), dir)
+	require.NoError(t, err)
+	require.Equal(t, []string{"v2", "v2-light"}, tags)
+	tags, err = git.TagsMerged(t.Context(), dir, "HEAD")
+	require.NoError(t, err)
+	require.Equal(t, []string{"v1", "v2", "v2-light"}, tags)
+	tags, err = git.TagsMerged(t.Context(), dir, "v1")
+	require.NoError(t, err)
+	require.Equal(t, []string{"v1"}, tags)
+}
+
+func TestTrackedFiles(t *testing.T) {
+	t.Parallel()
+	dir := repository(t)
+	write(t, dir, "sub/ünïcode \"q\".md", "x")
+	at(t, dir, 1_700_000_300, "add", "sub")
+	write(t, dir, "untracked", "x")
+	files, err := git.TrackedFiles(t.Context(), dir)
+	require.NoError(t, err)
+	require.Equal(t, []string{".gitignore", "a.txt", "sub/ünïcode \"q\".md"}, files)
+}
+
+func TestLog(t *testing.T) {
+	t.Parallel()
+	dir := repository(t)
+	log, err := git.Log(t.Context(), dir, "v1", "v2")
+	require.NoError(t, err)
+	require.Len(t, log, 2)
+	require.Regexp(t, `^[0-9a-f]{40}$`, log[0].Hash)
+	log[0].Hash, log[1].Hash = "", ""
+	require.Equal(t, []git.Entry{
+		{Subject: "Merge pull request #7 from x/y", Author: "Zoë", PR: 7},
+		{Subject: "two (#12)", Body: "A body\nwith lines.\n\nBREAKING CHANGE: yes", Author: "Ann", PR: 12},
+	}, log)
+	all, err := git.Log(t.Context(), dir, "", "HEAD")
+	require.NoError(t, err)
+	require.Len(t, all, 3)
+	none, err := git.Log(t.Context(), dir, "HEAD", "HEAD")
+	require.NoError(t, err)
+	require.Empty(t, none)
+}
+
+// Signatures, colours, decorations and the user's log format must not reach the answers.
+func TestConfigurationDoesNotChangeAnswers(t *testing.T) {
+	t.Parallel()
+	dir := repository(t)
+	want, err := git.Log(t.Context(), dir, "v1", "HEAD")
+	require.NoError(t, err)
+	for name, value := range map[string]string{"color.ui": "always", "log.decorate": "full", "log.showSignature": "true", "format.pretty": "fuller",
+		"status.short": "true", "status.branch": "true", "column.ui": "always", "core.quotePath": "true", "status.showUntrackedFiles": "no", "tag.sort": "-refname"} {
+		at(t, dir, 1_700_000_000, "config", name, value)
+	}
+	got, err := git.Log(t.Context(), dir, "v1", "HEAD")
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+	tags, err := git.TagsMerged(t.Context(), dir, "HEAD")
+	require.NoError(t, err)
+	require.Equal(t, []string{"v1", "v2", "v2-light"}, tags)
+	clean, err := git.Dirty(t.Context(), dir)
+	require.NoError(t, err)
+	require.Empty(t, clean)
+	write(t, dir, "new", "x")
+	dirty, err := git.Dirty(t.Context(), dir)
+	require.NoError(t, err)
+	require.Equal(t, []string{"new"}, dirty)
+}
+
+func TestHostileRevisions(t *testing.T) {
+	t.Parallel()
+	dir := repository(t)
+	out := filepath.Join(t.TempDir(), "out")
+	for _, rev := range []string{"--output=" + out, "-1", "", "none", "v1..v2", "$(touch " + out + ")", ":/one\x00"} {
+		_, err := git.Log(t.Context(), dir, rev+"x", "HEAD")
+		require.Error(t, err, rev)
+		_, err = git.Log(t.Context(), dir, "", rev)
+		require.Error(t, err, rev)
+		_, err = git.TagsMerged(t.Context(), dir, rev)
+		require.Error(t, err, rev)
+	}
+	require.NoFileExists(t, out)
+}

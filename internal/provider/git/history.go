@@ -1,0 +1,104 @@
+package git
+
+import (
+	"context"
+	"errors"
+	"os/exec"
+	"strings"
+
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+)
+
+// Descends says whether commit is from or comes after it.
+func Descends(ctx context.Context, dir, commit, from string) (bool, error) {
+	ancestor, descendant, err := lineage(ctx, dir, from, commit)
+	if err != nil {
+		return false, err
+	}
+	_, err = run(ctx, dir, "merge-base", "--is-ancestor", ancestor, descendant)
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.ExitCode() == 1 {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// MainWork lists the commits that to has and from has not, and that the branch
+// main made its own: those on its first-parent line. What came into main with the
+// merge of another branch, such as a hotfix, is not on it. The newest come first.
+func MainWork(ctx context.Context, dir, from, to string) ([]string, error) {
+	base, tip, err := lineage(ctx, dir, from, to)
+	if err != nil {
+		return nil, err
+	}
+	mains, err := mainTips(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	line, err := run(ctx, dir, append([]string{"rev-list", "--first-parent", "^" + base}, mains...)...)
+	if err != nil {
+		return nil, err
+	}
+	onMain := map[string]bool{}
+	for _, hash := range strings.Fields(line) {
+		onMain[hash] = true
+	}
+	out, err := run(ctx, dir, "rev-list", "--topo-order", tip, "^"+base)
+	var work []string
+	for _, hash := range strings.Fields(out) {
+		if onMain[hash] {
+			work = append(work, hash)
+		}
+	}
+	return work, err
+}
+
+// mainTips is main as the origin has it and as it is here; the one may be ahead of the other.
+func mainTips(ctx context.Context, dir string) ([]string, error) {
+	out, err := run(ctx, dir, "for-each-ref", "--format=%(objectname)", "refs/remotes/origin/main", "refs/heads/main")
+	if err != nil {
+		return nil, err
+	}
+	if tips := strings.Fields(out); len(tips) > 0 {
+		return tips, nil
+	}
+	return nil, &fault.Error{Code: fault.General, Message: "no branch main here, so its work cannot be told from a hotfix",
+		Expected: "origin/main or main", Got: "neither", Hint: "git fetch origin main:refs/remotes/origin/main"}
+}
+
+// lineage is ends where the whole history between them is here.
+func lineage(ctx context.Context, dir, from, to string) (base, tip string, err error) {
+	if base, tip, err = ends(ctx, dir, from, to); err == nil {
+		err = whole(ctx, dir)
+	}
+	return base, tip, err
+}
+
+// whole refuses a shallow clone: where it ends, ancestors look unrelated.
+func whole(ctx context.Context, dir string) error {
+	out, err := run(ctx, dir, "rev-parse", "--is-shallow-repository")
+	if err == nil && strings.TrimSpace(out) != "false" {
+		return &fault.Error{Code: fault.General, Message: "a shallow clone does not show what descends from what",
+			Expected: "the whole history", Got: "a shallow clone", Hint: "git fetch --unshallow --tags; in a workflow, fetch-depth: 0"}
+	}
+	return err
+}
+
+// TagCommits lists the repository's tags with the commit each leads to; a tag of
+// anything else is left out.
+func TagCommits(ctx context.Context, dir string) (map[string]string, error) {
+	out, err := run(ctx, dir, "for-each-ref", "--format=%(refname:strip=2) %(objecttype) %(objectname) %(*objecttype) %(*objectname)", "refs/tags")
+	if err != nil {
+		return nil, err
+	}
+	commits := map[string]string{}
+	for line := range strings.Lines(out) {
+		fields := strings.Fields(line) // a light tag has three, an annotated one five
+		for i := 1; i+1 < len(fields); i += 2 {
+			if fields[i] == "commit" {
+				commits[fields[0]] = fields[i+1]
+			}
+		}
+	}
+	return commits, nil
+}

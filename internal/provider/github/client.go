@@ -1,0 +1,118 @@
+// Package github speaks the little of GitHub's REST API that a release needs:
+// releases and their assets, tags, and pull requests with changed files.
+//
+// Its promise: what it reports was said by GitHub over the production host
+// names, downloads are byte-exact, the token leaves only for github.com and its
+// subdomains, and a request that may have had its effect is never repeated
+// before it was looked up.
+package github
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/cli/go-gh/v2/pkg/api"
+
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/retry"
+	"github.com/calimero-network/mero-tee/internal/release"
+)
+
+const (
+	webHost    = "github.com"
+	apiHost    = "api.github.com"
+	uploadHost = "uploads.github.com"
+
+	callTimeout = time.Minute // one JSON exchange; go-gh itself has no limit
+	maxAnswer   = 32 << 20    // bytes of one JSON answer: 100 releases of 40 assets are about 8 MB
+)
+
+// Options says which repository, as whom, and over which network.
+type Options struct {
+	Repository string            // "owner/name"
+	Token      string            // empty: a stranger, who may read what is public
+	Transport  http.RoundTripper // nil: http.DefaultTransport
+	// Wait pauses between attempts and returns early when ctx ends; nil: wait.For.
+	Wait func(ctx context.Context, d time.Duration) error
+}
+
+// Client is safe for concurrent use.
+type Client struct {
+	repository string
+	token      string
+	rest       *api.RESTClient // JSON in, JSON out
+	upload     *http.Client    // same credentials, streams a body
+	plain      *http.Client    // no credentials, no rewriting of bodies
+	wait       func(context.Context, time.Duration) error
+}
+
+// New checks the options and reads nothing from the environment or from gh's
+// own configuration.
+func New(o Options) (*Client, error) {
+	if !release.ValidRepository(o.Repository) {
+		return nil, &fault.Error{Code: fault.Usage, Message: "not a GitHub repository",
+			Expected: "owner/name", Got: fmt.Sprintf("%q", o.Repository)}
+	}
+	transport := o.Transport
+	if transport == nil {
+		transport = http.DefaultTransport
+	}
+	pause := o.Wait
+	if pause == nil {
+		pause = retry.For
+	}
+	options := clientOptions(o.Token, transport)
+	rest, err := api.NewRESTClient(options)
+	if err != nil {
+		return nil, fmt.Errorf("github client: %w", err)
+	}
+	options.Timeout = 0 // an upload takes as long as it makes progress: see progress.go
+	upload, err := api.NewHTTPClient(options)
+	if err != nil {
+		return nil, fmt.Errorf("github upload client: %w", err)
+	}
+	return &Client{repository: o.Repository, token: o.Token, rest: rest, upload: upload,
+		plain: &http.Client{Transport: transport, CheckRedirect: withoutCredentials}, wait: pause}, nil
+}
+
+// clientOptions leaves nothing for go-gh to look up. Without APIHost it would
+// take api_host from the user's gh configuration, without AuthToken it would
+// run `gh auth token`, without LogIgnoreEnv GH_DEBUG would print headers.
+func clientOptions(token string, transport http.RoundTripper) api.ClientOptions {
+	transport = bounded{transport}
+	if token == "" {
+		token, transport = "none", stranger{transport}
+	}
+	return api.ClientOptions{
+		Host: webHost, APIHost: apiHost, AuthToken: token, Transport: transport, LogIgnoreEnv: true,
+		SkipDefaultHeaders: true, Headers: map[string]string{
+			"Accept": "application/vnd.github+json", "Content-Type": "application/json",
+			"User-Agent": "mero-tee", "X-GitHub-Api-Version": "2022-11-28",
+		},
+		// Following a 301 of a renamed repository would turn a POST into a GET that "succeeds".
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Timeout:       callTimeout,
+	}
+}
+
+// bounded limits what one answer may hold.
+type bounded struct{ next http.RoundTripper }
+
+func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := b.next.RoundTrip(r)
+	if err == nil {
+		resp.Body = http.MaxBytesReader(nil, resp.Body, maxAnswer)
+	}
+	return resp, err
+}
+
+// stranger sends no credentials: go-gh refuses to be built without a token.
+type stranger struct{ next http.RoundTripper }
+
+func (s stranger) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.Header.Del("Authorization")
+	return s.next.RoundTrip(r)
+}

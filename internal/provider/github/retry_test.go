@@ -1,0 +1,138 @@
+package github_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/provider/github"
+	rehearsal "github.com/calimero-network/mero-tee/internal/rehearsal/github"
+)
+
+func any(*http.Request) bool { return true }
+
+func posts(r *http.Request) bool { return r.Method == http.MethodPost }
+
+func TestReadsAreRepeated(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{500, 502, 503, 429} {
+		w := newWorld(t, func(h http.Handler) http.Handler { return rehearsal.Unavailable(h, any, 3, status, false) })
+		_, err := w.client(token).Releases(t.Context())
+		require.NoError(t, err, status)
+		require.Equal(t, []time.Duration{time.Second, 2 * time.Second, 4 * time.Second}, w.waits)
+	}
+	w := newWorld(t, func(h http.Handler) http.Handler { return rehearsal.Unavailable(h, any, 4, 503, false) })
+	_, err := w.client(token).Releases(t.Context())
+	require.ErrorContains(t, err, "503")
+	require.Len(t, w.requests, 4)
+}
+
+func TestRefusalsAreNotRepeated(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{400, 401, 403, 404, 409, 422} {
+		w := newWorld(t, func(h http.Handler) http.Handler { return rehearsal.Unavailable(h, any, 9, status, false) })
+		_, err := w.client(token).Releases(t.Context())
+		require.Error(t, err)
+		require.Len(t, w.requests, 1, status)
+	}
+}
+
+func TestRetryAfterIsHonoured(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(h http.Handler) http.Handler { return rehearsal.RateLimited(h, posts, 1, 77) })
+	w.draft(w.client(token), "v1")
+	require.Equal(t, []time.Duration{77 * time.Second}, w.waits)
+
+	w = newWorld(t, func(h http.Handler) http.Handler { return rehearsal.RateLimited(h, any, 1, 3600) })
+	_, err := w.client(token).Releases(t.Context())
+	require.ErrorContains(t, err, "1h0m0s")
+	var told *fault.Error
+	require.ErrorAs(t, err, &told)
+	require.Contains(t, told.Hint, "rate limit")
+	require.Empty(t, w.waits)
+
+	w = newWorld(t, func(h http.Handler) http.Handler { return rehearsal.RateLimited(h, any, 1, 60) })
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	_, err = w.client(token).Releases(ctx)
+	require.ErrorContains(t, err, "1m0s", "a pause beyond the deadline is not begun")
+	require.Empty(t, w.waits)
+}
+
+func TestTheResetTimeOfAUsedUpQuotaIsHonoured(t *testing.T) {
+	t.Parallel()
+	first := true
+	w := newWorld(t, func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if !first {
+				h.ServeHTTP(w, r)
+				return
+			}
+			first = false
+			w.Header().Set("Date", "Mon, 23 Nov 2026 10:00:00 GMT")
+			w.Header().Set("X-RateLimit-Remaining", "0")
+			w.Header().Set("X-RateLimit-Reset", "1795428042") // 42 s later
+			w.WriteHeader(http.StatusForbidden)
+		})
+	})
+	_, err := w.client("").Releases(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []time.Duration{42 * time.Second}, w.waits)
+}
+
+// When the answer to a POST is lost, the client must look before it posts again.
+func TestALostAnswerMakesNoSecondDraft(t *testing.T) {
+	t.Parallel()
+	for name, fault := range map[string]func(http.Handler) http.Handler{
+		"carried out, answer lost": func(h http.Handler) http.Handler { return rehearsal.Unavailable(h, posts, 1, 502, true) },
+		"not carried out":          func(h http.Handler) http.Handler { return rehearsal.Unavailable(h, posts, 1, 502, false) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, fault)
+			c := w.client(token)
+			made := w.draft(c, "v1")
+			all, err := c.Releases(t.Context())
+			require.NoError(t, err)
+			require.Len(t, all, 1)
+			require.Equal(t, made.ID, all[0].ID)
+		})
+	}
+}
+
+func uploads(r *http.Request) bool { return r.Host == "uploads.github.com" }
+
+func TestAnUploadThatBrokeOffIsRepeated(t *testing.T) {
+	t.Parallel()
+	for name, fault := range map[string]func(http.Handler) http.Handler{
+		"cut half way":             func(h http.Handler) http.Handler { return rehearsal.CutUploads(h, 2) },
+		"carried out, answer lost": func(h http.Handler) http.Handler { return rehearsal.Unavailable(h, uploads, 1, 502, true) },
+		"not carried out":          func(h http.Handler) http.Handler { return rehearsal.Unavailable(h, uploads, 1, 502, false) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, fault)
+			c := w.client(token)
+			rel := w.draft(c, "v1")
+			opened := 0
+			f := file("a.json", "{\"content\":\"long enough\"}\n")
+			open := f.Open
+			f.Open = func() (io.ReadCloser, error) { opened++; return open() }
+			a, err := c.Upload(t.Context(), rel, f)
+			require.NoError(t, err)
+			require.Positive(t, opened)
+			got, err := c.Release(t.Context(), rel.ID)
+			require.NoError(t, err)
+			require.Equal(t, []github.Asset{a}, got.Assets, "one asset, nothing left over")
+			var b bytes.Buffer
+			require.NoError(t, c.Download(t.Context(), a, &b))
+			require.Equal(t, "{\"content\":\"long enough\"}\n", b.String())
+		})
+	}
+}

@@ -1,0 +1,61 @@
+package github_test
+
+import (
+	"io"
+	"net/http"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/calimero-network/mero-tee/internal/provider/github"
+)
+
+func TestShare(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	c := w.client(token)
+	url, err := c.Share(t.Context(), change())
+	require.NoError(t, err)
+	require.Equal(t, 2, writes(w), "branch and file, no pull request")
+	again, err := c.Share(t.Context(), change())
+	require.NoError(t, err)
+	require.Equal(t, url, again)
+	require.Zero(t, writes(w))
+
+	stranger := &http.Client{Transport: w.transport}
+	resp, err := stranger.Get(url)
+	require.NoError(t, err)
+	defer resp.Body.Close() //nolint:errcheck // test
+	data, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	require.Equal(t, string(change().Content), string(data))
+
+	require.NoError(t, c.Unshare(t.Context(), change().Branch))
+	require.NoError(t, c.Unshare(t.Context(), change().Branch), "it is gone already")
+	_, err = c.Share(t.Context(), change())
+	require.NoError(t, err, "the branch can be made anew")
+}
+
+func TestShareNeedsABaseAndARightToWrite(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	orphan := change()
+	orphan.Base = "nowhere"
+	_, err := w.client(token).Share(t.Context(), orphan)
+	require.ErrorContains(t, err, "share")
+	_, err = w.client("").Share(t.Context(), change())
+	require.Error(t, err)
+	require.Error(t, w.client("").Unshare(t.Context(), "main"))
+}
+
+func TestReadFile(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	data, err := w.client("").ReadFile(t.Context(), "catalog/c.json", "main")
+	require.NoError(t, err)
+	require.Equal(t, "{}\n", string(data))
+	for _, at := range [][2]string{{"catalog/none.json", "main"}, {"catalog/c.json", "none"}} {
+		_, err = w.client("").ReadFile(t.Context(), at[0], at[1])
+		require.ErrorIs(t, err, github.ErrNotFound)
+	}
+}

@@ -1,0 +1,218 @@
+package chroot_test
+
+import (
+	"archive/tar"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/calimero-network/mero-tee/internal/base/lockfile"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/chroot"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/chroot/apt"
+)
+
+// base is the real one, from the user's cache.
+func base(t *testing.T) *chroot.Base {
+	t.Helper()
+	newHost(t, chroot.Faults{}) // or skip
+	if _, err := exec.LookPath("mmdebstrap"); err != nil {
+		t.Skip("the base image needs mmdebstrap")
+	}
+	b, err := chroot.MakeBase(t.Context(), func(line string) { t.Log(line) })
+	require.NoError(t, err)
+	return b
+}
+
+func TestTheBase(t *testing.T) {
+	t.Parallel()
+	b := base(t)
+	release, err := os.ReadFile("/etc/os-release")
+	require.NoError(t, err)
+	name, _, _ := strings.Cut(b.Description, ",")
+	require.Contains(t, string(release), "PRETTY_NAME=\""+name+"\"")
+	f, err := os.Open(b.Tar)
+	require.NoError(t, err)
+	defer f.Close() //nolint:errcheck // read-only handle
+	h := sha256.New()
+	names := map[string]int64{}
+	for in := tar.NewReader(io.TeeReader(f, h)); ; {
+		header, err := in.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		require.NoError(t, err)
+		names[header.Name] = header.Size
+	}
+	_, err = io.Copy(h, f)
+	require.NoError(t, err)
+	require.Equal(t, fmt.Sprintf("%x", h.Sum(nil)), b.ID)
+	for _, want := range []string{"./usr/sbin/sshd", "./usr/bin/sudo", "./usr/bin/python3", "./usr/bin/systemctl", "./etc/default/grub", "./usr/sbin/update-initramfs"} {
+		require.Contains(t, names, want)
+	}
+	require.NotContains(t, names, "./etc/ssh/ssh_host_ed25519_key")
+	require.Zero(t, names["./etc/resolv.conf"], "this machine's name server is not in the image")
+
+	kept, err := filepath.Glob(filepath.Join(filepath.Dir(b.Tar), "*"))
+	require.NoError(t, err)
+	require.ElementsMatch(t, []string{b.Tar, b.Tar + ".sha256", filepath.Join(filepath.Dir(b.Tar), ".lock")}, kept, "nothing else is left of making it")
+	again, err := chroot.MakeBase(t.Context(), func(line string) { t.Error("made again: " + line) })
+	require.NoError(t, err)
+	require.Equal(t, b, again)
+}
+
+// Everything that goes into a base moves its key.
+func TestTheBasesKey(t *testing.T) {
+	t.Parallel()
+	d := apt.Distribution{ID: "debian", Codename: "bookworm", Sources: []apt.Source{{URIs: []string{"http://a.test"}}}}
+	november := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+	key := chroot.Key(&d, nil, november)
+	require.Equal(t, key, chroot.Key(&d, nil, november))
+	other, mirrored := d, d
+	other.Codename = "trixie"
+	mirrored.Sources = []apt.Source{{URIs: []string{"mirror+file:/etc/apt/mirrors.txt"}}}
+	for _, another := range []string{chroot.Key(&other, nil, november), chroot.Key(&mirrored, nil, november),
+		chroot.Key(&d, []string{`Acquire::Check-Date "false"`}, november), chroot.Key(&d, nil, november.AddDate(0, 1, 0))} {
+		require.NotEqual(t, key, another)
+	}
+}
+
+// One process at a time makes a base.
+func TestTheBaseIsLocked(t *testing.T) {
+	t.Parallel()
+	cache := filepath.Dir(filepath.Dir(base(t).Tar))
+	key := filepath.Base(filepath.Dir(base(t).Tar))
+	unlock, err := lockfile.Lock(t.Context(), filepath.Join(cache, key))
+	require.NoError(t, err)
+	defer unlock()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = lockfile.Lock(ctx, filepath.Join(cache, key))
+	require.ErrorContains(t, err, "another process")
+}
+
+// login is a key pair of a user.
+type login struct{ key, public string }
+
+func newLogin(t *testing.T) login {
+	t.Helper()
+	key := filepath.Join(t.TempDir(), "key")
+	run(t, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key)
+	public, err := os.ReadFile(key + ".pub")
+	require.NoError(t, err)
+	return login{key, strings.TrimSpace(string(public))}
+}
+
+// ssh runs a command in a machine.
+func (l login) ssh(t *testing.T, spec chroot.Spec, command string) (string, error) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "ssh", "-F", "none", "-i", l.key, "-p", fmt.Sprint(spec.SSHPort), "-o", "BatchMode=yes",
+		"-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "packer@"+spec.Address, command)
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+func freePort(t *testing.T, address string) int {
+	t.Helper()
+	l, err := net.Listen("tcp4", address+":0")
+	require.NoError(t, err)
+	defer l.Close() //nolint:errcheck // only its port was wanted
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// A build VM is what Packer and Ansible find at Google, and its image has nothing of this machine.
+func TestABuildVM(t *testing.T) {
+	t.Parallel()
+	b, l, h := base(t), newLogin(t), newHost(t, chroot.Faults{})
+	dir := t.TempDir()
+	disk, image := filepath.Join(dir, "disk"), filepath.Join(dir, "image.tar")
+	require.NoError(t, h.Unpack(t.Context(), b.Tar, disk))
+	t.Cleanup(func() { require.NoError(t, h.Remove(context.Background(), disk)) })
+	s := newSerial()
+	spec := chroot.Spec{Name: "build", Disk: disk, Users: map[string]string{"packer": l.public}, Address: "127.4.0.1", Serial: s}
+	spec.SSHPort = freePort(t, spec.Address)
+	m, err := h.Boot(t.Context(), spec)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, m.Stop()) })
+	s.wait(t, "Server listening")
+
+	for command, want := range map[string]string{
+		"whoami":                "packer\n",
+		"hostname":              "build\n",
+		"sudo -n id -u":         "0\n",
+		"sudo cat /proc/1/comm": "sh\n",
+		"sudo systemctl mask serial-getty@ttyS0 2>&1; readlink /etc/systemd/system/serial-getty@ttyS0.service": "/dev/null\n",
+		"echo gone >/tmp/residue; sudo touch /etc/built /run/residue; ls /etc/built":                           "/etc/built\n",
+		"sudo invoke-rc.d ssh restart":                          "invoke-rc.d: policy-rc.d denied execution of restart.\n",
+		"python3 -c 'import apt, os; print(os.openpty() != 0)'": "True\n",
+	} {
+		out, err := l.ssh(t, spec, command)
+		require.NoError(t, err, out)
+		require.Contains(t, out, want, command)
+	}
+	names, err := os.ReadFile("/etc/resolv.conf")
+	require.NoError(t, err)
+	out, err := l.ssh(t, spec, "cat /etc/resolv.conf")
+	require.NoError(t, err)
+	require.Equal(t, string(names), out)
+	_, err = newLogin(t).ssh(t, spec, "true")
+	require.Error(t, err, "a stranger's key")
+
+	require.NoError(t, m.Stop())
+	_, err = l.ssh(t, spec, "true")
+	require.Error(t, err, "nobody listens any more")
+	require.NoError(t, h.Capture(t.Context(), disk, image))
+	inside := run(t, "tar", "--list", "--verbose", "--numeric-owner", "--file", image)
+	for _, want := range []string{`-rw-r--r-- 0/0 +0 .* \./etc/built`, `-r--r----- 0/0 .* \./etc/sudoers\.d/google_sudoers`,
+		`-rw------- 1000/1000 .* \./home/packer/\.ssh/authorized_keys`, `-\S+ 0/0 +0 .* \./etc/resolv\.conf`} {
+		require.True(t, regexp.MustCompile(want+"\n").MatchString(inside), want)
+	}
+	for _, no := range []string{" ./usr/sbin/policy-rc.d", "residue", "./dev/null", "./proc/1"} {
+		require.False(t, strings.Contains(inside, no), no)
+	}
+	debugProfile(t, h, disk, l)
+}
+
+// debugProfile boots what was built as a confidential VM: who has sshd is let in, who masks it is not.
+func debugProfile(t *testing.T, h *chroot.Host, disk string, l login) {
+	t.Helper()
+	for _, locked := range []bool{false, true} {
+		ssh := filepath.Join(disk, "etc/systemd/system/ssh.service")
+		require.NoError(t, os.RemoveAll(ssh))
+		if locked {
+			require.NoError(t, os.Symlink("/dev/null", ssh))
+		}
+		write(t, disk, "etc/systemd/system/last.service", "[Service]\nType=oneshot\nExecStart=/usr/bin/echo it is up\n")
+		wanted := filepath.Join(disk, "etc/systemd/system/multi-user.target.wants/last.service")
+		require.NoError(t, os.RemoveAll(wanted))
+		require.NoError(t, os.Symlink("/etc/systemd/system/last.service", wanted))
+		s := newSerial()
+		spec := chroot.Spec{Name: "debug", Disk: disk, Users: map[string]string{"packer": l.public}, Address: "127.4.0.2",
+			Serial: s, Confidential: true}
+		spec.SSHPort = freePort(t, spec.Address)
+		m, err := h.Boot(t.Context(), spec)
+		require.NoError(t, err)
+		if locked {
+			s.wait(t, "it is up\n[  OK  ] Finished last.service.\nno sshd: the image enables none\n")
+		} else {
+			s.wait(t, "Server listening")
+			out, err := l.ssh(t, spec, "sudo cat /sys/firmware/acpi/tables/data/CCEL | wc -c")
+			require.NoError(t, err, out)
+			require.NotEqual(t, "0\n", out)
+		}
+		require.NoError(t, m.Stop())
+		require.Equal(t, !locked, strings.Contains(s.String(), "Server listening"), s)
+		require.Contains(t, s.String(), "Command line: quiet\n")
+	}
+}

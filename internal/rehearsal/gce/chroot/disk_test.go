@@ -1,0 +1,116 @@
+//go:build linux
+
+package chroot_test
+
+import (
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/chroot"
+)
+
+// capability is security.capability with cap_net_raw, as a file of iputils has it.
+var capability = []byte{1, 0, 0, 2, 0, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+
+func TestADiskAndItsImage(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("who is not root makes no files of others")
+	}
+	h := newHost(t, chroot.Faults{})
+	dir := t.TempDir()
+	disk, image := filepath.Join(dir, "disk"), filepath.Join(dir, "images", "image.tar")
+	folder(t, disk, "etc")
+	folder(t, disk, "dev")
+	write(t, disk, "etc/shadow", "secret")
+	file := filepath.Join(disk, "etc/shadow")
+	require.NoError(t, os.Chown(file, 54321, 42))
+	require.NoError(t, os.Chmod(file, 0o640|os.ModeSetgid))
+	require.NoError(t, os.Link(file, filepath.Join(disk, "etc/shadow-")))
+	require.NoError(t, os.Symlink("/nowhere", filepath.Join(disk, "link")))
+	write(t, disk, "ping", "program")
+	require.NoError(t, unix.Setxattr(filepath.Join(disk, "ping"), "security.capability", capability, 0))
+	require.NoError(t, os.Chmod(disk, 0o711))
+
+	require.NoError(t, h.Capture(t.Context(), disk, image))
+	again := filepath.Join(dir, "again")
+	require.NoError(t, h.Unpack(t.Context(), image, again))
+	same(t, again)
+	second := filepath.Join(dir, "second.tar")
+	require.NoError(t, h.Capture(t.Context(), again, second))
+	a, err := os.ReadFile(image)
+	require.NoError(t, err)
+	b, err := os.ReadFile(second)
+	require.NoError(t, err)
+	require.Equal(t, a, b, "the same files, the same bytes")
+
+	require.ErrorIs(t, h.Unpack(t.Context(), image, again), os.ErrExist)
+	require.NoError(t, h.Remove(t.Context(), again))
+	require.NoDirExists(t, again)
+	require.NoError(t, h.Remove(t.Context(), again))
+}
+
+func same(t *testing.T, disk string) {
+	t.Helper()
+	var one, two, top unix.Stat_t
+	require.NoError(t, unix.Lstat(filepath.Join(disk, "etc/shadow"), &one))
+	require.NoError(t, unix.Lstat(filepath.Join(disk, "etc/shadow-"), &two))
+	require.NoError(t, unix.Lstat(disk, &top))
+	require.Equal(t, one.Ino, two.Ino, "hard links")
+	require.Equal(t, []uint32{54321, 42, syscall.S_IFREG | syscall.S_ISGID | 0o640}, []uint32{one.Uid, one.Gid, one.Mode})
+	require.Equal(t, uint32(syscall.S_IFDIR|0o711), top.Mode)
+	target, err := os.Readlink(filepath.Join(disk, "link"))
+	require.NoError(t, err)
+	require.Equal(t, "/nowhere", target)
+	got := make([]byte, 64)
+	n, err := unix.Getxattr(filepath.Join(disk, "ping"), "security.capability", got)
+	require.NoError(t, err)
+	require.Equal(t, capability, got[:n])
+}
+
+// What fails leaves nothing behind.
+func TestABrokenImage(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, chroot.Faults{})
+	dir := t.TempDir()
+	write(t, dir, "broken.tar", "this is no tar, and it is longer than one would think of")
+	require.ErrorContains(t, h.Unpack(t.Context(), filepath.Join(dir, "broken.tar"), filepath.Join(dir, "disk")), "tar: ")
+	require.Error(t, h.Unpack(t.Context(), filepath.Join(dir, "none.tar"), filepath.Join(dir, "disk")))
+	require.Error(t, h.Capture(t.Context(), filepath.Join(dir, "no-disk"), filepath.Join(dir, "image.tar")))
+	left, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Len(t, left, 1)
+}
+
+// Only disks that no machine writes to share their files.
+func TestDisksOfAVerifiedRootShareTheirFiles(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, chroot.Faults{})
+	for name, frozen := range map[string]bool{"a verified root": true, "a writable root": false} {
+		dir := t.TempDir()
+		disk, image := filepath.Join(dir, "disk"), filepath.Join(dir, "image.tar")
+		folder(t, disk, "boot/mero")
+		write(t, disk, "file", "content")
+		if frozen {
+			write(t, disk, "boot/mero/root.img", "frozen")
+		}
+		require.NoError(t, h.Capture(t.Context(), disk, image))
+		var infos []os.FileInfo
+		for _, again := range []string{"one", "two", "three"} {
+			require.NoError(t, h.Unpack(t.Context(), image, filepath.Join(dir, again)))
+			info, err := os.Stat(filepath.Join(dir, again, "file"))
+			require.NoError(t, err)
+			infos = append(infos, info)
+		}
+		require.NoError(t, h.Remove(t.Context(), filepath.Join(dir, "one")))
+		require.Equal(t, frozen, os.SameFile(infos[1], infos[2]), name)
+		data, err := os.ReadFile(filepath.Join(dir, "three", "file"))
+		require.NoError(t, err)
+		require.Equal(t, "content", string(data))
+	}
+}

@@ -1,0 +1,126 @@
+// Package audit judges a release by what a stranger can see of it.
+//
+// Its promise: it is the only verifier. The publisher's check of the draft,
+// the auditor, the operator's command and the E2E call Release, and what it
+// did not look at is not called verified. The expected set of assets is
+// explicit, so a missing file fails as surely as a wrong one.
+package audit
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"runtime"
+	"slices"
+	"sync"
+
+	"github.com/sigstore/sigstore-go/pkg/root"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
+	"github.com/calimero-network/mero-tee/internal/base/check"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/release"
+)
+
+// Asset is one file of a release as its host lists it.
+type Asset struct {
+	Name   string
+	Size   int64
+	Digest string // "sha256:…" as the host claims; empty when it claims nothing
+}
+
+// Source is where a release is read from.
+type Source interface {
+	Assets(ctx context.Context) ([]Asset, error)
+	Fetch(ctx context.Context, name string, w io.Writer) error
+}
+
+// Subject is what the release must be.
+type Subject struct {
+	Tag        release.Tag
+	Repository string // owner/name whose workflow must have signed
+	Commit     string // 40 hex digits; empty when the caller does not know it
+	Trust      root.TrustedMaterial
+	TDXRoot    [32]byte // SHA-256 of the one TDX root that a key service may believe
+	Quick      bool     // only checksums, signatures and measurements
+
+	Collateral tdx.CollateralSource // for the quotes of a node release; without one they are not verified again, and that is said
+}
+
+// Report is what was found.
+type Report struct {
+	Tag     release.Tag
+	Commit  string            // the one commit that the certificates name; empty when no signature stands or they differ
+	Digests map[string]string // asset name to "sha256:…", of the bytes that were read
+	Results check.Results
+}
+
+// Release downloads every expected asset from src into dir and judges it. The
+// error is of the source or the disk; what is wrong with the release is in
+// Report.Results, whose Err has code 11 for a missing asset and 10 otherwise.
+func Release(ctx context.Context, src Source, dir string, s Subject) (*Report, error) {
+	listed, err := src.Assets(ctx)
+	if err != nil {
+		return nil, err
+	}
+	a := &auditor{Subject: s, dir: dir, report: &Report{Tag: s.Tag, Digests: map[string]string{}}, digests: map[string][32]byte{}}
+	present := a.completeness(listed)
+	if err := a.fetch(ctx, src, present); err != nil {
+		return nil, err
+	}
+	a.checksums()
+	a.signatures()
+	a.contents(ctx)
+	return a.report, nil
+}
+
+type auditor struct {
+	Subject
+	dir     string
+	report  *Report
+	mu      sync.Mutex
+	digests map[string][32]byte
+}
+
+func (a *auditor) add(results ...check.Result) {
+	a.report.Results = append(a.report.Results, results...)
+}
+
+// completeness compares the list with the expected set, both ways.
+func (a *auditor) completeness(listed []Asset) (present []Asset) {
+	expected := a.Tag.Family.ExpectedAssets()
+	for _, name := range expected {
+		i := slices.IndexFunc(listed, func(x Asset) bool { return x.Name == name })
+		if i < 0 {
+			a.add(check.Fail("asset "+name, fault.MissingAsset, "missing from the release", name, "nothing").
+				WithHint("a release that lacks an asset is not to be used; look for a later one"))
+			continue
+		}
+		present = append(present, listed[i])
+	}
+	for i, x := range listed {
+		if !slices.Contains(expected, x.Name) {
+			a.add(check.Fail("asset "+x.Name, fault.Verification, "not an asset of this family, so nothing vouches for it", "no such file", x.Name))
+		}
+		if slices.ContainsFunc(listed[:i], func(y Asset) bool { return y.Name == x.Name }) {
+			a.add(check.Fail("asset "+x.Name, fault.Verification, "listed twice, so it is not said which one is meant", "one "+x.Name, "another"))
+		}
+	}
+	if len(present) == len(expected) && len(listed) == len(expected) {
+		a.add(check.Pass(fmt.Sprintf("all %d expected assets are present", len(expected))))
+	}
+	return present
+}
+
+// parallel runs f for each item on every core and keeps the results in order.
+func parallel[T any](items []T, f func(T) check.Result) check.Results {
+	out := make(check.Results, len(items))
+	var g errgroup.Group
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for i, item := range items {
+		g.Go(func() error { out[i] = f(item); return nil })
+	}
+	_ = g.Wait() // the functions return no error
+	return out
+}

@@ -1,0 +1,95 @@
+package audit
+
+import (
+	"encoding/hex"
+	"fmt"
+	"strings"
+
+	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/base/canonical"
+	"github.com/calimero-network/mero-tee/internal/base/check"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/kms/compose"
+	"github.com/calimero-network/mero-tee/internal/release"
+)
+
+// service is the compose file's one service.
+const service = "mero-kms"
+
+// composeFiles recomputes every compose hash from the bytes beside it, and
+// compares what the file would run with the rest of the release.
+func (a *auditor) composeFiles(published *measurement.Published) {
+	data, err := a.read(release.ComposeHashAsset, canonical.MaxSize)
+	if err != nil {
+		a.add(check.Of("compose hashes", err))
+		return
+	}
+	listed, err := compose.ParseHashes(data)
+	if err != nil {
+		a.add(check.Of("compose hashes", err))
+		return
+	}
+	for _, profile := range release.Profiles() {
+		a.add(check.Of("compose hash of "+string(profile), a.composeHash(profile, listed[profile], published)),
+			check.Of("compose file of "+string(profile)+" runs this release", a.composeFile(profile, published)))
+	}
+}
+
+func (a *auditor) composeHash(profile release.Profile, listed [32]byte, published *measurement.Published) error {
+	hash, ok := a.digests[release.ComposeAsset(profile)]
+	switch {
+	case !ok:
+		return &fault.Error{Code: fault.MissingAsset, Message: release.ComposeAsset(profile) + " is missing from the release"}
+	case hash != listed:
+		return different(release.ComposeHashAsset+" says otherwise", hex.EncodeToString(listed[:]), hex.EncodeToString(hash[:]))
+	case published == nil:
+		return nil // said under "measurements"
+	}
+	if got := published.Profiles[profile].Image.ComposeHash; got != measurement.SHA256(hash) {
+		return different(release.MeasurementsAsset+" says otherwise", got.String(), measurement.SHA256(hash).String())
+	}
+	return nil
+}
+
+// composeFile reads what the measured file runs: the published image, this
+// version and profile, the released policy, and the one root of trust.
+func (a *auditor) composeFile(profile release.Profile, published *measurement.Published) error {
+	data, err := a.read(release.ComposeAsset(profile), canonical.MaxSize)
+	if err != nil {
+		return err
+	}
+	app, err := compose.ParseApp(data)
+	if err != nil {
+		return err
+	}
+	services, err := app.Services()
+	if err != nil {
+		return err
+	}
+	s, ok := services[service]
+	if !ok || len(services) != 1 {
+		return different("other services", "only "+service, fmt.Sprintf("%d services", len(services)))
+	}
+	policy := a.digests[release.PolicyAsset(profile)]
+	for _, want := range [][2]string{
+		{"MERO_KMS_VERSION", a.Tag.Version.String()},
+		{"MERO_KMS_PROFILE", string(profile)},
+		{"MERO_KMS_POLICY_SHA256", hex.EncodeToString(policy[:])},
+		{"MERO_KMS_TDX_ROOT_SHA256", hex.EncodeToString(a.TDXRoot[:])},
+	} {
+		if got := s.Environment[want[0]]; got != want[1] {
+			return different(want[0], want[1], got)
+		}
+	}
+	if published == nil {
+		return nil
+	}
+	if digest := published.Profiles[profile].Image.Digest.String(); !strings.HasSuffix(s.Image, "@"+digest) {
+		return different("another image than the published one", digest, s.Image)
+	}
+	return nil
+}
+
+func different(what, expected, got string) error {
+	return &fault.Error{Code: fault.Verification, Message: what, Expected: expected, Got: got}
+}

@@ -1,0 +1,99 @@
+package audit
+
+import (
+	"context"
+
+	"github.com/calimero-network/mero-tee/internal/artifact/sbom"
+	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/base/canonical"
+	"github.com/calimero-network/mero-tee/internal/base/check"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/release"
+	"github.com/calimero-network/mero-tee/policies"
+	"github.com/calimero-network/mero-tee/policies/schema"
+)
+
+const maxSBOM = 64 << 20
+
+// contents reads what the assets say and compares what they say of each other.
+func (a *auditor) contents(ctx context.Context) {
+	published, err := a.measurements()
+	a.add(check.Of("measurements", err))
+	if a.Quick {
+		a.add(check.Skip("contents", "a quick check reads no other asset than the measurements"))
+		return
+	}
+	if a.Tag.Family == release.KMS {
+		a.policies()
+		a.composeFiles(published)
+	} else {
+		a.nodeImages(ctx, published)
+	}
+	a.add(check.Of("SBOM", a.sbom()))
+}
+
+func (a *auditor) measurements() (*measurement.Published, error) {
+	data, err := a.read(release.MeasurementsAsset, canonical.MaxSize)
+	if err != nil {
+		return nil, err
+	}
+	p, err := measurement.Decode(data)
+	if err != nil {
+		return nil, err
+	}
+	if p.Tag != a.Tag {
+		return nil, &fault.Error{Code: fault.Verification, Message: "of another release", Expected: a.Tag.String(), Got: p.Tag.String()}
+	}
+	if a.report.Commit != "" && p.Commit != a.report.Commit {
+		return nil, &fault.Error{Code: fault.Verification, Message: "of another commit than the signatures'", Expected: a.report.Commit, Got: p.Commit}
+	}
+	return p, nil
+}
+
+// policies is the spec's "Policy Validation": schema, all registers,
+// allowed_tcb_status not empty, and "Stable Must Not Have" policy_not_ready.
+func (a *auditor) policies() {
+	set := map[release.Profile]*policies.Policy{}
+	for _, profile := range release.Profiles() {
+		p, err := a.policy(profile)
+		a.add(check.Of("policy of "+string(profile), err))
+		if err == nil {
+			set[profile] = p
+		}
+	}
+	if len(set) == len(release.Profiles()) {
+		a.add(check.Of("policies keep the profiles apart", policies.CheckSet(set)))
+	}
+}
+
+func (a *auditor) policy(profile release.Profile) (*policies.Policy, error) {
+	data, err := a.read(release.PolicyAsset(profile), canonical.MaxSize)
+	if err != nil {
+		return nil, err
+	}
+	if err := schema.Validate(data); err != nil {
+		return nil, err
+	}
+	p, err := policies.Decode(data)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case p.Profile != profile:
+		err = &fault.Error{Code: fault.Verification, Message: "policy of another profile", Expected: string(profile), Got: string(p.Profile)}
+	case p.KMSVersion != a.Tag.Version:
+		err = &fault.Error{Code: fault.Verification, Message: "policy of another version", Expected: a.Tag.Version.String(), Got: p.KMSVersion.String()}
+	case a.Tag.Stable() && p.NotReady():
+		err = &fault.Error{Code: fault.Verification, Message: "a stable release with a policy that is not ready",
+			Expected: "a finalised policy", Got: string(p.Status), Hint: "promote the policy first: docs/policies.md"}
+	}
+	return p, err
+}
+
+func (a *auditor) sbom() error {
+	data, err := a.read(release.SBOMAsset, maxSBOM)
+	if err != nil {
+		return err
+	}
+	return sbom.Check(data)
+}

@@ -1,0 +1,146 @@
+package audit_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/release"
+	"github.com/calimero-network/mero-tee/internal/verify/audit"
+)
+
+// in replaces text in one asset; a test whose text is not there would prove nothing.
+func in(asset, old, replacement string) edit {
+	return func(name, content string) string {
+		if name != asset {
+			return content
+		}
+		if !strings.Contains(content, old) {
+			panic(asset + " does not contain " + old)
+		}
+		return strings.ReplaceAll(content, old, replacement)
+	}
+}
+
+func inPolicy(p release.Profile, old, replacement string) edit {
+	return in(release.PolicyAsset(p), old, replacement)
+}
+
+const notReady = "\n  \"status\": \"policy_not_ready\","
+
+// All of these are signed by the right workflow, with the right checksums: only
+// what they say is wrong.
+func TestPolicyValidation(t *testing.T) {
+	t.Parallel()
+	debug := registersOf(release.Debug)
+	zero := strings.Repeat("0", 96)
+	for name, tc := range map[string]struct {
+		change edit
+		wrong  []string
+	}{
+		"zero register":       {inPolicy(release.Debug, debug.RTMR1.String(), zero), []string{"policy of debug"}},
+		"short register":      {inPolicy(release.Debug, debug.MRTD.String(), debug.MRTD.String()[2:]), []string{"policy of debug"}},
+		"upper-case register": {inPolicy(release.Debug, debug.MRTD.String(), strings.ToUpper(debug.MRTD.String())), []string{"policy of debug"}},
+		"no list of a register": {inPolicy(release.Debug, "\n  \"allowed_rtmr2\": [\n    \""+debug.RTMR2.String()+"\"\n  ],", ""),
+			[]string{"policy of debug"}},
+		"empty list of a register": {inPolicy(release.Debug, "\"allowed_rtmr2\": [\n    \""+debug.RTMR2.String()+"\"\n  ]", "\"allowed_rtmr2\": []"),
+			[]string{"policy of debug"}},
+		"empty allowed_tcb_status": {inPolicy(release.LockedReadOnly, "[\n    \"UpToDate\"\n  ]", "[]"), []string{"policy of locked-read-only"}},
+		"revoked is allowed":       {inPolicy(release.LockedReadOnly, "UpToDate", "Revoked"), []string{"policy of locked-read-only"}},
+		"another profile":          {inPolicy(release.Debug, "\"profile\": \"debug\"", "\"profile\": \"debug-read-only\""), []string{"policy of debug"}},
+		"another version":          {inPolicy(release.Debug, "\"kms_version\": \"1.2.0\"", "\"kms_version\": \"1.2.1\""), []string{"policy of debug"}},
+		"policy_not_ready":         {inPolicy(release.Debug, "\"profile\": \"debug\",", "\"profile\": \"debug\","+notReady), []string{"policy of debug"}},
+		"an unknown field":         {inPolicy(release.Debug, "\"profile\": \"debug\",", "\"profile\": \"debug\",\n  \"allow_all\": true,"), []string{"policy of debug"}},
+		"not JSON":                 {inPolicy(release.Debug, "{\n  \"schema", "{\n  schema"), []string{"policy of debug"}},
+		"another profile's RTMR3": {inPolicy(release.Debug, debug.RTMR3.String(), registersOf(release.LockedReadOnly).RTMR3.String()),
+			[]string{"policies keep the profiles apart"}},
+		"RTMR2 of two profiles": {inPolicy(release.Debug, debug.RTMR2.String(), registersOf(release.LockedReadOnly).RTMR2.String()),
+			[]string{"policies keep the profiles apart"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			report := judge(t, made(t, stable, tc.change), audit.Subject{Tag: stable, Commit: commit})
+			require.Equal(t, fault.Verification, fault.CodeOf(report.Results.Err()))
+			require.Equal(t, tc.wrong, failed(report.Results))
+		})
+	}
+}
+
+// "RC: policy may be policy_not_ready. A stable release with policy_not_ready is a release blocker."
+func TestCandidateMayCarryPolicyNotReady(t *testing.T) {
+	t.Parallel()
+	change := func(name, content string) string {
+		if strings.HasPrefix(name, "attestation-policy-") {
+			return strings.Replace(content, "\n  \"allowed_mrtd\"", notReady+"\n  \"allowed_mrtd\"", 1)
+		}
+		return content
+	}
+	for tag, wrong := range map[release.Tag][]string{
+		candidate: nil,
+		stable:    {"policy of debug", "policy of debug-read-only", "policy of locked-read-only"},
+	} {
+		report := judge(t, made(t, tag, change), audit.Subject{Tag: tag, Commit: commit})
+		require.Equal(t, wrong, failed(report.Results), tag)
+	}
+}
+
+// What the measured file runs must be what the rest of the release speaks of.
+func TestComposeFiles(t *testing.T) {
+	t.Parallel()
+	const runs = "compose file of debug runs this release"
+	file := release.ComposeAsset(release.Debug)
+	for name, tc := range map[string]struct {
+		change edit
+		wrong  []string
+	}{
+		"another image":      {in(file, "mero-kms@sha256:", "mero-kms@sha256:0"), []string{runs}},
+		"another version":    {in(file, `\"MERO_KMS_VERSION\":\"1.2.0\"`, `\"MERO_KMS_VERSION\":\"1.1.0\"`), []string{runs}},
+		"another profile":    {in(file, `\"MERO_KMS_PROFILE\":\"debug\"`, `\"MERO_KMS_PROFILE\":\"locked-read-only\"`), []string{runs}},
+		"no pinned policy":   {in(file, "MERO_KMS_POLICY_SHA256", "MERO_KMS_POLICY_SHA255"), []string{runs}},
+		"another TDX root":   {in(file, `\"MERO_KMS_TDX_ROOT_SHA256\":\"`, `\"MERO_KMS_TDX_ROOT_SHA256\":\"00`), []string{runs}},
+		"a second service":   {in(file, `\"services\":{`, `\"services\":{\"helper\":{},`), []string{runs}},
+		"a renamed service":  {in(file, `\"mero-kms\":{`, `\"kms\":{`), []string{runs}},
+		"open variables":     {in(file, `"allowed_envs":[]`, `"allowed_envs":["ALLOWED_MRTD"]`), []string{runs}},
+		"another form":       {in(file, `{"allowed_envs"`, `{ "allowed_envs"`), []string{runs}},
+		"hash of other file": {in(release.ComposeHashAsset, "sha256:", "sha256:0"), []string{"compose hashes"}},
+		"hashes swapped": {func(name, content string) string {
+			if name != release.ComposeHashAsset {
+				return content
+			}
+			lines := strings.Split(content, "\n")
+			lines[0], lines[1] = lines[1][:71]+lines[0][71:], lines[0][:71]+lines[1][71:]
+			return strings.Join(lines, "\n")
+		}, []string{"compose hash of debug", "compose hash of debug-read-only"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			report := judge(t, made(t, stable, tc.change), audit.Subject{Tag: stable, Commit: commit})
+			require.Equal(t, fault.Verification, fault.CodeOf(report.Results.Err()))
+			require.Equal(t, tc.wrong, failed(report.Results))
+		})
+	}
+}
+
+func TestMeasurementsAndSBOM(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		change edit
+		wrong  []string
+	}{
+		"of another tag":    {in(release.MeasurementsAsset, `"tag": "mero-kms-v1.2.0"`, `"tag": "mero-kms-v1.1.0"`), []string{"measurements"}},
+		"of another commit": {in(release.MeasurementsAsset, commit, other), []string{"measurements"}},
+		"a profile is gone": {in(release.MeasurementsAsset, `"debug": {`, `"open": {`), []string{"measurements"}},
+		"another form":      {in(release.MeasurementsAsset, "\n  \"family\"", "\n   \"family\""), []string{"measurements"}},
+		"SBOM of SPDX 2.2":  {in(release.SBOMAsset, "SPDX-2.3", "SPDX-2.2"), []string{"SBOM"}},
+		"SBOM is not JSON":  {in(release.SBOMAsset, `"name"`, `name`), []string{"SBOM"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			report := judge(t, made(t, stable, tc.change), audit.Subject{Tag: stable, Commit: commit})
+			require.Equal(t, fault.Verification, fault.CodeOf(report.Results.Err()))
+			require.Equal(t, tc.wrong, failed(report.Results))
+		})
+	}
+}

@@ -1,0 +1,133 @@
+package audit
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/calimero-network/mero-tee/internal/artifact/sbom"
+	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
+	"github.com/calimero-network/mero-tee/internal/base/canonical"
+	"github.com/calimero-network/mero-tee/internal/base/check"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/node/evidence"
+	"github.com/calimero-network/mero-tee/internal/node/image"
+	"github.com/calimero-network/mero-tee/internal/release"
+)
+
+// nodeImages verifies once more what a node release rests on: for each profile
+// the record of its image, the boots that were measured, and the SBOM's packages.
+func (a *auditor) nodeImages(ctx context.Context, published *measurement.Published) {
+	if published == nil {
+		a.add(check.Skip("node images", "there are no measurements to compare them with"))
+		return
+	}
+	listed, unlisted := a.listed()
+	for _, p := range release.Profiles() {
+		record, err := a.record(p, published.Profiles[p])
+		a.add(check.Of("image record of "+string(p), err))
+		a.add(a.boots(ctx, p, published.Profiles[p], record))
+		if record != nil {
+			err := unlisted
+			if err == nil {
+				err = listed.Check(published.Profiles[p].Image.Digest, record.PackageVersions())
+			}
+			a.add(check.Of("SBOM lists the packages of "+string(p), err))
+		}
+	}
+}
+
+func (a *auditor) record(p release.Profile, published measurement.Profile) (*image.Record, error) {
+	data, err := a.read(release.RecordAsset(p), canonical.MaxSize)
+	if err != nil {
+		return nil, err
+	}
+	r, err := image.Decode(data)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range []struct{ what, expected, got string }{
+		{"profile", string(p), string(r.Profile)},
+		{"version", a.Tag.Version.String(), r.Version.String()},
+		{"image name", published.Image.Name, r.Image.Name},
+		{"digest", published.Image.Digest.String(), measurement.Sum(data).String()},
+	} {
+		if c.expected != c.got {
+			return nil, different("another "+c.what+" than "+release.MeasurementsAsset+" says", c.expected, c.got)
+		}
+	}
+	if a.report.Commit != "" && r.Commit != a.report.Commit {
+		return nil, different("built from another commit than the signatures'", a.report.Commit, r.Commit)
+	}
+	return r, nil
+}
+
+// boots verifies the quotes and event logs again, as of today's collateral, and
+// compares them with what was published and with the image's record.
+func (a *auditor) boots(ctx context.Context, p release.Profile, published measurement.Profile, record *image.Record) check.Result {
+	name := "boots of " + string(p)
+	if a.Collateral == nil {
+		return check.Skip(name, "no source of TDX collateral")
+	}
+	return check.Of(name, a.observe(ctx, p, published, record))
+}
+
+func (a *auditor) observe(ctx context.Context, p release.Profile, published measurement.Profile, record *image.Record) error {
+	data, err := a.read(release.EvidenceAsset(p), canonical.MaxSize)
+	if err != nil {
+		return err
+	}
+	e, err := evidence.DecodeEvidence(data)
+	if err != nil {
+		return err
+	}
+	if e.Profile != p || e.Image != published.Image.Name {
+		return different("evidence of another image", published.Image.Name, e.Image)
+	}
+	v, err := tdx.NewVerifier(tdx.Config{Root: a.TDXRoot, Collateral: a.Collateral, Now: time.Now})
+	if err != nil {
+		return err
+	}
+	seen, err := e.Observe(ctx, v)
+	if err != nil {
+		return err
+	}
+	if got := e.Published(seen, published.Image); !got.Equal(published) {
+		return different("the boots do not show what is published", summary(published), summary(got))
+	}
+	return bootedFrom(seen[0], record)
+}
+
+func summary(p measurement.Profile) string {
+	values, names := p.Registers().Values(), tdx.RegisterNames()
+	out := make([]string, len(values))
+	for i, v := range values {
+		out[i] = names[i] + " " + v.String()
+	}
+	return strings.Join(out, ", ") + fmt.Sprintf("; quote %s, event log %s, %d boots", p.Evidence.Quote, p.Evidence.EventLog, p.Evidence.Boots)
+}
+
+// bootedFrom: RTMR2 measures the kernel command line, which names the root hash
+// and the content of the recorded image.
+func bootedFrom(o *evidence.Observation, record *image.Record) error {
+	if record == nil {
+		return &fault.Error{Code: fault.Verification, Message: "the image's record is not valid, so nothing says what booted"}
+	}
+	for _, e := range o.Events {
+		if e.RTMR == 2 && strings.Contains(string(e.Payload), record.KernelCommandLine) {
+			return nil
+		}
+	}
+	return different("RTMR2 measures another kernel command line than the record's", record.KernelCommandLine, "no such event")
+}
+
+// listed is what the SBOM says of all images.
+func (a *auditor) listed() (sbom.Packages, error) {
+	data, err := a.read(release.SBOMAsset, maxSBOM)
+	if err != nil {
+		return sbom.Packages{}, err
+	}
+	return sbom.Read(data)
+}

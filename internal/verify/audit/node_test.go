@@ -1,0 +1,69 @@
+package audit_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/release"
+	"github.com/calimero-network/mero-tee/internal/verify/audit"
+)
+
+// A node release signed by the right workflow, that says something untrue of
+// itself: each way has the check that objects.
+func TestNodeReleaseThatLies(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		asset string
+		edit  func(string) string
+		want  string // the check
+	}{
+		"a record of another version": {release.RecordAsset(release.Debug), func(s string) string {
+			return strings.Replace(s, `"version": "1.1.0"`, `"version": "1.1.1"`, 1)
+		}, "image record of debug"},
+		"a package that the SBOM hides": {release.SBOMAsset, func(s string) string {
+			return strings.Replace(s, `"name":"simulated-base"`, `"name":"other"`, 1)
+		}, "SBOM lists the packages of debug"},
+		"a record with another command line": {release.RecordAsset(release.LockedReadOnly), func(s string) string {
+			return strings.Replace(s, "root=LABEL=simulated", "root=LABEL=simulateD", 1)
+		}, "boots of locked-read-only"},
+		"a record that does not add up": {release.RecordAsset(release.DebugReadOnly), func(s string) string {
+			return strings.Replace(s, `"simulated-base"`, `"simulated-basf"`, 1)
+		}, "image record of debug-read-only"},
+		"evidence of another image": {release.EvidenceAsset(release.Debug), func(s string) string {
+			return strings.Replace(s, "mero-tee-debug-", "mero-tee-debuh-", 1)
+		}, "boots of debug"},
+		"evidence of other collateral": {release.EvidenceAsset(release.Debug), func(s string) string {
+			at := strings.Index(s, `"collateral": "sha256:`) + len(`"collateral": "sha256:`)
+			return s[:at] + flipped(s[at:at+1]) + s[at+1:]
+		}, "boots of debug"},
+		"a published register of no boot": {release.MeasurementsAsset, func(s string) string {
+			at := strings.Index(s, `"rtmr1": "`) + len(`"rtmr1": "`)
+			return s[:at] + flipped(s[at:at+1]) + s[at+1:]
+		}, "boots of debug"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := made(t, node, func(asset, content string) string {
+				if asset != tc.asset {
+					return content
+				}
+				changed := tc.edit(content)
+				require.NotEqual(t, content, changed)
+				return changed
+			})
+			report := judge(t, dir, audit.Subject{Tag: node, Commit: commit})
+			require.Equal(t, fault.Verification, fault.CodeOf(report.Results.Err()))
+			require.Contains(t, failed(report.Results), tc.want)
+		})
+	}
+}
+
+func flipped(digit string) string {
+	if digit == "0" {
+		return "1"
+	}
+	return "0"
+}

@@ -1,0 +1,98 @@
+package audit
+
+import (
+	"encoding/hex"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/calimero-network/mero-tee/internal/artifact/checksum"
+	"github.com/calimero-network/mero-tee/internal/artifact/sign"
+	"github.com/calimero-network/mero-tee/internal/base/check"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/release"
+)
+
+const (
+	maxChecksums = 1 << 20
+	maxBundle    = 1 << 20
+)
+
+// checksums is the spec's "Checksum Consistency": each asset against checksums.sha256,
+// and the list against the expected set.
+func (a *auditor) checksums() {
+	data, err := a.read(release.ChecksumsAsset, maxChecksums)
+	if err != nil {
+		a.add(check.Of("checksums", err))
+		return
+	}
+	entries, err := checksum.Parse(data)
+	if err != nil {
+		a.add(check.Of("checksums", err))
+		return
+	}
+	claimed := map[string][32]byte{}
+	for _, e := range entries {
+		claimed[e.Name] = e.Digest
+	}
+	for _, name := range a.Tag.Family.Assets() {
+		a.add(a.checksum(name, claimed))
+		delete(claimed, name)
+	}
+	for _, name := range slices.Sorted(maps.Keys(claimed)) {
+		a.add(check.Fail("checksum of "+name, fault.Verification, "listed, but not an asset of this family", "no such line", name))
+	}
+}
+
+func (a *auditor) checksum(name string, claimed map[string][32]byte) check.Result {
+	title := "checksum of " + name
+	want, listed := claimed[name]
+	got, present := a.digests[name]
+	switch {
+	case !present:
+		return check.Fail(title, fault.MissingAsset, "the asset is missing", name, "nothing")
+	case !listed:
+		return check.Fail(title, fault.Verification, release.ChecksumsAsset+" does not list it", name, "no such line")
+	case want != got:
+		return check.Fail(title, fault.Verification, "the bytes are not those that were released", hex.EncodeToString(want[:]), hex.EncodeToString(got[:]))
+	}
+	return check.Pass(title)
+}
+
+// signatures is the spec's "Signature Validity": every bundle, the workflow's
+// identity, and one commit behind them all.
+func (a *auditor) signatures() {
+	v, err := sign.NewVerifier(a.Trust, sign.Identity{Repository: a.Repository, Workflow: a.Tag.Family.Workflow(), Tag: a.Tag, Commit: a.Commit})
+	if err != nil {
+		a.add(check.Of("signatures", err))
+		return
+	}
+	commits := map[string]bool{}
+	a.add(parallel(a.Tag.Family.SignedAssets(), func(name string) check.Result {
+		certificate, err := a.signature(v, name)
+		if err == nil {
+			a.mu.Lock()
+			commits[certificate.Commit] = true
+			a.mu.Unlock()
+		}
+		return check.Of("signature of "+name, err)
+	})...)
+	switch found := slices.Sorted(maps.Keys(commits)); {
+	case len(found) == 1:
+		a.report.Commit = found[0]
+	case len(found) > 1:
+		a.add(check.Fail("commit", fault.Verification, "assets were signed from different commits", "one commit", strings.Join(found, ", ")))
+	}
+}
+
+func (a *auditor) signature(v *sign.Verifier, name string) (sign.Certificate, error) {
+	digest, ok := a.digests[name]
+	if !ok {
+		return sign.Certificate{}, &fault.Error{Code: fault.MissingAsset, Message: "the asset is missing"}
+	}
+	bundle, err := a.read(name+release.BundleSuffix, maxBundle)
+	if err != nil {
+		return sign.Certificate{}, err
+	}
+	return v.Verify(digest, bundle)
+}

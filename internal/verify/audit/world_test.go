@@ -1,0 +1,456 @@
+package audit_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sigstore/sigstore-go/pkg/root"
+	"github.com/stretchr/testify/require"
+
+	"github.com/calimero-network/mero-tee/internal/artifact/checksum"
+	"github.com/calimero-network/mero-tee/internal/artifact/sign"
+	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
+	"github.com/calimero-network/mero-tee/internal/base/check"
+	"github.com/calimero-network/mero-tee/internal/kms/compose"
+	"github.com/calimero-network/mero-tee/internal/node/agent"
+	"github.com/calimero-network/mero-tee/internal/node/evidence"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/network"
+	sim "github.com/calimero-network/mero-tee/internal/rehearsal/node"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/sigstore"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
+	"github.com/calimero-network/mero-tee/internal/release"
+	"github.com/calimero-network/mero-tee/internal/verify/audit"
+	"github.com/calimero-network/mero-tee/policies"
+)
+
+const (
+	repository = "calimero-network/mero-tee"
+	kmsImage   = "ghcr.io/calimero-network/mero-kms"
+	commit     = "0123456789abcdef0123456789abcdef01234567"
+	other      = "fedcba9876543210fedcba9876543210fedcba98"
+)
+
+var (
+	stable    = release.Tag{Family: release.KMS, Version: release.Version{Major: 1, Minor: 2}}
+	candidate = release.Tag{Family: release.KMS, Version: release.Version{Major: 1, Minor: 2, Candidate: 1}}
+	node      = release.Tag{Family: release.Node, Version: release.Version{Major: 1, Minor: 1}}
+	tdxRoot   = sha256.Sum256([]byte("a TDX root"))
+
+	local   *sigstore.Instance // shared by all tests
+	scratch string             // of the whole test binary
+)
+
+func TestMain(m *testing.M) { os.Exit(withSigstore(m.Run)) }
+
+func withSigstore(run func() int) int {
+	ctx, cancel := context.WithTimeout(context.Background(), 9*time.Minute)
+	defer cancel()
+	var err error
+	if scratch, err = os.MkdirTemp("", "audit-"); err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(scratch) //nolint:errcheck // scratch
+	if local, err = startSigstore(ctx, filepath.Join(scratch, "sigstore")); err != nil {
+		panic(err)
+	}
+	code := run()
+	if err := local.Close(); err != nil {
+		panic(err)
+	}
+	return code
+}
+
+func startSigstore(ctx context.Context, dir string) (*sigstore.Instance, error) {
+	return sigstore.Start(ctx, sigstore.Options{Dir: dir, ToolsDir: "../../../tools", Log: func(s string) { fmt.Fprintln(os.Stderr, s) }})
+}
+
+func trust(t testing.TB, i *sigstore.Instance) root.TrustedMaterial {
+	t.Helper()
+	tm, err := sign.TrustedRoot(i.TrustedRootPath)
+	require.NoError(t, err)
+	return tm
+}
+
+// complete is the one good release of the binary, made and signed at its first use.
+var complete = sync.OnceValues(func() (string, error) {
+	dir := filepath.Join(scratch, "complete")
+	if err := stage(dir, stable, nil); err != nil {
+		return "", err
+	}
+	return dir, sealIn(local.SigningConfigPath, dir, identityOf(stable))
+})
+
+// released is a copy of it that a test may damage.
+func released(t testing.TB) string {
+	t.Helper()
+	dir, err := complete()
+	require.NoError(t, err)
+	mine := filepath.Join(t.TempDir(), "release")
+	require.NoError(t, os.CopyFS(mine, os.DirFS(dir)))
+	return mine
+}
+
+// edit changes what is written under a name, before anything that refers to it is made.
+type edit func(name, content string) string
+
+// made is a release of the tag with an edit, signed by the right workflow. The
+// bundles of what did not change are the complete release's.
+func made(t testing.TB, tag release.Tag, change edit) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "release")
+	if tag == stable {
+		dir = released(t)
+		require.NoError(t, os.Remove(filepath.Join(dir, release.ChecksumsAsset)))
+	}
+	require.NoError(t, stage(dir, tag, change))
+	require.NoError(t, seal(dir, identityOf(tag)))
+	return dir
+}
+
+func identityOf(tag release.Tag) sign.Identity {
+	return sign.Identity{Repository: repository, Workflow: tag.Family.Workflow(), Tag: tag, Commit: commit}
+}
+
+// seal signs anew whatever has no bundle of this identity, in a log of Rekor v1:
+// it answers at once, where v2 waits for a batch (a second, 2026-11-23).
+func seal(dir string, id sign.Identity) error {
+	return sealIn(local.SigningConfigRekorV1Path, dir, id)
+}
+
+// sealIn writes the checksums if there are none, and signs.
+func sealIn(config, dir string, id sign.Identity) error {
+	if _, err := os.Stat(filepath.Join(dir, release.ChecksumsAsset)); err != nil {
+		if _, err := checksum.Write(dir, id.Tag.Family.Assets()); err != nil {
+			return err
+		}
+	}
+	tm, err := sign.TrustedRoot(local.TrustedRootPath)
+	if err != nil {
+		return err
+	}
+	v, err := sign.NewVerifier(tm, id)
+	if err != nil {
+		return err
+	}
+	_, err = sign.Files(context.Background(), signer(config, id), v, dir, id.Tag.Family.SignedAssets())
+	return err
+}
+
+func signer(config string, id sign.Identity) sign.SignerFunc {
+	return func(ctx context.Context) (*sign.Signer, error) {
+		sc, err := sign.SigningConfig(config)
+		if err != nil {
+			return nil, err
+		}
+		url := local.TokenURL(id.Repository, id.Workflow, id.Ref(), id.Commit)
+		return sign.NewSigner(ctx, sign.Config{SigningConfig: sc, Token: sign.RequestToken(http.DefaultClient, url, local.Bearer(), sign.Audience)})
+	}
+}
+
+// judge audits a folder as somebody who knows the tag and its commit.
+func judge(t testing.TB, dir string, s audit.Subject) *audit.Report {
+	t.Helper()
+	return judgeSource(t, audit.Folder{Dir: dir}, s)
+}
+
+func judgeSource(t testing.TB, src audit.Source, s audit.Subject) *audit.Report {
+	t.Helper()
+	if s.Trust == nil {
+		s.Trust = trust(t, local)
+	}
+	s.Repository, s.TDXRoot = repository, tdxRoot
+	if s.Tag.Family == release.Node && s.Collateral == nil {
+		h, err := nodes()
+		require.NoError(t, err)
+		s.TDXRoot, s.Collateral = h.root, tdx.NewCollateral(h.client)
+	}
+	report, err := audit.Release(t.Context(), src, t.TempDir(), s)
+	require.NoError(t, err)
+	return report
+}
+
+// failed lists the names of the failed checks, in order.
+func failed(rs check.Results) []string {
+	var out []string
+	for _, r := range rs {
+		if !r.OK() {
+			out = append(out, r.Name)
+		}
+	}
+	return out
+}
+
+// stage makes the unsigned assets of a release with the project's own packages.
+func stage(dir string, tag release.Tag, change edit) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	if change == nil {
+		change = func(_, content string) string { return content }
+	}
+	s := &stager{dir: dir, tag: tag, change: change, images: map[release.Profile]measurement.Image{}, hashes: map[release.Profile]measurement.SHA256{}}
+	if tag.Family == release.Node {
+		return s.nodeRelease()
+	}
+	for _, profile := range release.Profiles() {
+		if err := s.profile(profile); err != nil {
+			return err
+		}
+	}
+	return s.rest()
+}
+
+type stager struct {
+	dir    string
+	tag    release.Tag
+	change edit
+	images map[release.Profile]measurement.Image
+	hashes map[release.Profile]measurement.SHA256
+
+	digests []measurement.SHA256 // of a node release's records
+}
+
+func (s *stager) write(name string, content []byte) ([]byte, error) {
+	content = []byte(s.change(name, string(content)))
+	return content, os.WriteFile(filepath.Join(s.dir, name), content, 0o600)
+}
+
+// profile writes a policy and the compose file that pins it.
+func (s *stager) profile(profile release.Profile) error {
+	policy, err := policyOf(profile, s.tag.Version)
+	if err != nil {
+		return err
+	}
+	if policy, err = s.write(release.PolicyAsset(profile), policy); err != nil {
+		return err
+	}
+	s.images[profile] = measurement.Image{Name: fmt.Sprintf("%s:%s-%s", kmsImage, s.tag.Version, profile), Digest: measurement.Sum([]byte(profile))}
+	app, err := s.compose(profile, sha256.Sum256(policy))
+	if err != nil {
+		return err
+	}
+	if app, err = s.write(release.ComposeAsset(profile), app); err != nil {
+		return err
+	}
+	s.hashes[profile] = compose.Hash(app)
+	return nil
+}
+
+func (s *stager) compose(profile release.Profile, policy [32]byte) ([]byte, error) {
+	source, err := os.ReadFile("../../../docker/mero-kms/docker-compose.yaml")
+	if err != nil {
+		return nil, err
+	}
+	file, err := compose.Canonical(context.Background(), source, map[string]string{
+		"KMS_IMAGE":                kmsImage + "@" + s.images[profile].Digest.String(),
+		"MERO_KMS_VERSION":         s.tag.Version.String(),
+		"MERO_KMS_PROFILE":         string(profile),
+		"MERO_KMS_POLICY_URL":      "https://github.com/" + repository + "/releases/download/" + s.tag.String() + "/" + release.PolicyAsset(profile),
+		"MERO_KMS_POLICY_SHA256":   hex.EncodeToString(policy[:]),
+		"MERO_KMS_TDX_ROOT_SHA256": hex.EncodeToString(tdxRoot[:]),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return compose.AppCompose(profile, file)
+}
+
+// rest writes what speaks of all profiles.
+func (s *stager) rest() error {
+	hashes := map[release.Profile][sha256.Size]byte{}
+	for profile, h := range s.hashes {
+		hashes[profile] = h
+	}
+	list, err := compose.FormatHashes(hashes)
+	if err != nil {
+		return err
+	}
+	platform, err := os.ReadFile("../../../docker/mero-kms/dstack-platform.json")
+	if err != nil {
+		return err
+	}
+	p, err := measurement.DecodePlatform(platform)
+	if err != nil {
+		return err
+	}
+	published, err := measurement.PredictKMS(s.tag, commit, p, s.images, s.hashes)
+	if err != nil {
+		return err
+	}
+	encoded, err := published.Encode()
+	if err != nil {
+		return err
+	}
+	document, err := os.ReadFile("../../artifact/sbom/testdata/small.spdx.json")
+	if err != nil {
+		return err
+	}
+	for name, content := range map[string][]byte{release.ComposeHashAsset: list, release.MeasurementsAsset: encoded, release.SBOMAsset: document} {
+		if _, err := s.write(name, content); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// nodes is the simulated hardware under the node releases of the tests.
+var nodes = sync.OnceValues(func() (*hardware, error) {
+	pki, err := tdxsim.NewPKI([]byte(strings.Repeat("a", 32)))
+	if err != nil {
+		return nil, err
+	}
+	h := &hardware{}
+	if h.platform, err = pki.NewPlatform(0); err != nil {
+		return nil, err
+	}
+	n := network.New() // lives as long as the tests
+	for _, host := range tdxsim.Hosts() {
+		if err := n.Handle(host, tdxsim.NewPCS(pki, time.Now, h.platform)); err != nil {
+			return nil, err
+		}
+	}
+	h.root, h.client = pki.RootSHA256(), &http.Client{Transport: n.Transport()}
+	h.verifier, err = tdx.NewVerifier(tdx.Config{Root: h.root, Collateral: tdx.NewCollateral(h.client)})
+	return h, err
+})
+
+type hardware struct {
+	platform *tdxsim.Platform
+	root     [32]byte
+	client   *http.Client
+	verifier *tdx.Verifier
+}
+
+// nodeRelease writes records, evidence, measurements and SBOM of simulated images.
+func (s *stager) nodeRelease() error {
+	h, err := nodes()
+	if err != nil {
+		return err
+	}
+	p := &measurement.Published{SchemaVersion: measurement.SchemaVersion, Family: release.Node, Tag: s.tag, Commit: commit,
+		Profiles: map[release.Profile]measurement.Profile{}}
+	for _, profile := range release.Profiles() {
+		if p.Profiles[profile], err = s.nodeProfile(h, sim.Image{Version: s.tag.Version, Profile: profile}); err != nil {
+			return err
+		}
+	}
+	data, err := p.Encode()
+	if err != nil {
+		return err
+	}
+	if _, err := s.write(release.MeasurementsAsset, data); err != nil {
+		return err
+	}
+	document, err := nodeDocument(s.digests, s.tag.Version)
+	if err != nil {
+		return err
+	}
+	_, err = s.write(release.SBOMAsset, document)
+	return err
+}
+
+func (s *stager) nodeProfile(h *hardware, image sim.Image) (measurement.Profile, error) {
+	record, err := image.Record(commit).Encode()
+	if err != nil {
+		return measurement.Profile{}, err
+	}
+	if record, err = s.write(release.RecordAsset(image.Profile), record); err != nil {
+		return measurement.Profile{}, err
+	}
+	s.digests = append(s.digests, measurement.Sum(record))
+	e := &evidence.Evidence{SchemaVersion: evidence.SchemaVersion, Profile: image.Profile, Image: image.Name(), Collateral: measurement.Sum([]byte("collateral"))}
+	for range 2 {
+		b, err := h.boot(image)
+		if err != nil {
+			return measurement.Profile{}, err
+		}
+		e.Boots = append(e.Boots, b)
+	}
+	seen, err := e.Observe(context.Background(), h.verifier)
+	if err != nil {
+		return measurement.Profile{}, err
+	}
+	data, err := e.Encode()
+	if err != nil {
+		return measurement.Profile{}, err
+	}
+	if _, err := s.write(release.EvidenceAsset(image.Profile), data); err != nil {
+		return measurement.Profile{}, err
+	}
+	return e.Published(seen, measurement.Image{Name: image.Name(), Digest: measurement.Sum(record)}), nil
+}
+
+func (h *hardware) boot(image sim.Image) (evidence.Boot, error) {
+	m := agent.Mission{Nonce: agent.NewNonce()}
+	published := &measurement.Published{Tag: release.Tag{Family: release.Node, Version: image.Version}}
+	report, err := sim.Nodes{Platform: h.platform, HTTP: h.client, TDXRoot: h.root}.Boot(context.Background(), published, image.Profile, m)
+	if err != nil {
+		return evidence.Boot{}, err
+	}
+	o, err := evidence.Observe(context.Background(), h.verifier, image.Profile, m.Nonce, report)
+	if err != nil {
+		return evidence.Boot{}, err
+	}
+	return o.Record(time.Unix(1_800_000_000, 0), nil)
+}
+
+// nodeDocument is an SBOM of three images with one package each.
+func nodeDocument(images []measurement.SHA256, version release.Version) ([]byte, error) {
+	small, err := os.ReadFile("../../artifact/sbom/testdata/small.spdx.json")
+	if err != nil {
+		return nil, err
+	}
+	var doc map[string]any
+	if err := json.Unmarshal(small, &doc); err != nil {
+		return nil, err
+	}
+	var packages, relations []any
+	for i, digest := range images {
+		root, inside := fmt.Sprintf("SPDXRef-image-%d", i), fmt.Sprintf("SPDXRef-package-%d", i)
+		packages = append(packages,
+			map[string]any{"SPDXID": root, "name": "mero-tee", "versionInfo": version.String(), "downloadLocation": "NOASSERTION",
+				"checksums": []any{map[string]any{"algorithm": "SHA256", "checksumValue": strings.TrimPrefix(digest.String(), "sha256:")}}},
+			map[string]any{"SPDXID": inside, "name": "simulated-base", "versionInfo": version.String(), "downloadLocation": "NOASSERTION"})
+		relations = append(relations,
+			map[string]any{"spdxElementId": "SPDXRef-DOCUMENT", "relatedSpdxElement": root, "relationshipType": "DESCRIBES"},
+			map[string]any{"spdxElementId": root, "relatedSpdxElement": inside, "relationshipType": "CONTAINS"})
+	}
+	doc["packages"], doc["relationships"] = packages, relations
+	delete(doc, "files")
+	return json.Marshal(doc)
+}
+
+func register(seed byte) tdx.Register {
+	return tdx.Register(bytes.Repeat([]byte{seed}, tdx.RegisterSize))
+}
+
+func registersOf(p release.Profile) tdx.Registers {
+	return tdx.Registers{MRTD: register(0xa0), RTMR0: register(0xa1), RTMR1: register(0xb0), RTMR2: register(byte(len(p))), RTMR3: tdx.ProfileRTMR3(string(p))}
+}
+
+// policyOf is a policy in force with the tuple of one node release.
+func policyOf(p release.Profile, v release.Version) ([]byte, error) {
+	ev := policies.Evidence{Tag: node, Digest: "sha256:" + strings.Repeat("0", 63) + "1", Registers: map[release.Profile]tdx.Registers{p: registersOf(p)}}
+	working, err := policies.Promote(&policies.Working{SchemaVersion: policies.SchemaVersion, Profile: p, AllowedTCBStatus: []string{"UpToDate"},
+		Measurements: []policies.Measurement{}, Revoked: []policies.Revocation{}}, ev)
+	if err != nil {
+		return nil, err
+	}
+	policy, err := policies.Generate(working, v, ev)
+	if err != nil {
+		return nil, err
+	}
+	return policy.Encode()
+}

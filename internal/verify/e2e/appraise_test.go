@@ -1,0 +1,106 @@
+package e2e_test
+
+import (
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/calimero-network/mero-tee/internal/attestation/ita"
+	"github.com/calimero-network/mero-tee/internal/base/check"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+	local "github.com/calimero-network/mero-tee/internal/rehearsal/ita"
+	"github.com/calimero-network/mero-tee/internal/release"
+)
+
+const (
+	appraised        = " is appraised by Intel Trust Authority as by us"
+	serviceAppraisal = "service locked-read-only" + appraised
+	debugAppraisal   = "node debug" + appraised
+	nodeAppraisal    = "node locked-read-only" + appraised
+)
+
+func isAppraisal(name string, _ check.Result) bool { return strings.HasSuffix(name, appraised) }
+
+var authority = sync.OnceValues(local.NewAuthority)
+
+// appraiser is the real client against a service that verifies the world's quotes.
+func (w *world) appraiser(t *testing.T) *ita.Client {
+	t.Helper()
+	a, err := authority()
+	require.NoError(t, err)
+	w.ita = local.New(local.Options{Authority: a, APIKey: "key", Verifier: w.trial.Verifier, Now: time.Now})
+	c, err := ita.New(ita.Config{URL: ita.APIURL, Key: "key", Root: a.RootSHA256(), Transport: inProcess{w.ita}})
+	require.NoError(t, err)
+	return c
+}
+
+// The service's quote to the trial, those to the nodes that visit it, and each node's.
+func TestEveryQuoteIsAppraised(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	report := w.trial.Run(t.Context())
+	require.NoError(t, report.Results.Strict().Err())
+	machines, ids := map[string]int{}, map[string]bool{}
+	for _, a := range report.Appraisals {
+		machines[a.Machine]++
+		ids[a.ID] = true
+		require.Equal(t, 2, strings.Count(a.Token, "."))
+	}
+	require.Equal(t, map[string]int{"service locked-read-only": 3, "node debug": 1, "node locked-read-only": 1}, machines)
+	require.Len(t, ids, 5)
+}
+
+// "A candidate shows it as skipped with the reason; a stable refuses that."
+func TestWithoutAnAppraiser(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.trial.Appraiser = nil
+	report := w.trial.Run(t.Context())
+	require.Equal(t, allChecks(), names(report.Results))
+	require.NoError(t, report.Results.Err())
+	got := notPassed(report.Results)
+	require.Len(t, got, 3)
+	for name, r := range got {
+		require.True(t, isAppraisal(name, r))
+		require.Equal(t, check.Skipped, r.Status)
+		require.Contains(t, r.Reason, "ITA_API_KEY is not set")
+	}
+	require.Equal(t, fault.Verification, fault.CodeOf(report.Results.Strict().Err()))
+}
+
+// A second opinion that differs fails its own checks and no others.
+func TestTheAppraiserDisagrees(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.ita.Turn(func(k *local.Knobs) {
+		k.Claims = func(said map[string]any) { said["tdx"].(map[string]any)["attester_tcb_status"] = "OutOfDate" }
+	})
+	report := w.trial.Run(t.Context())
+	got := notPassed(report.Results)
+	require.Len(t, got, 3)
+	for name, r := range got {
+		require.True(t, isAppraisal(name, r))
+		require.Equal(t, check.Failed, r.Status)
+		require.Equal(t, "attester_tcb_status UpToDate", r.Expected)
+		require.Equal(t, "attester_tcb_status OutOfDate", r.Got)
+	}
+	require.Empty(t, report.Appraisals)
+	require.Equal(t, fault.Verification, fault.CodeOf(report.Results.Err()))
+}
+
+// "Missing counts as failed": a machine that never came up has no appraisal.
+func TestNoQuoteToAppraise(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.noCapacity(release.Debug)
+	w.firmware = "dev cluster"
+	got := notPassed(w.trial.Run(t.Context()).Results)
+	require.Equal(t, check.Failed, got[debugAppraisal].Status)
+	require.Contains(t, got[debugAppraisal].Reason, "no verified quote: no capacity in the zone")
+	require.Equal(t, check.Failed, got[serviceAppraisal].Status)
+	require.Contains(t, got[serviceAppraisal].Reason, "registers")
+	require.NotContains(t, got, nodeAppraisal)
+}

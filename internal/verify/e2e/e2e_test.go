@@ -1,0 +1,238 @@
+package e2e_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
+	"github.com/calimero-network/mero-tee/internal/base/check"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/kms/wire"
+	"github.com/calimero-network/mero-tee/internal/provider/dstack"
+	"github.com/calimero-network/mero-tee/internal/release"
+)
+
+const (
+	composeCheck     = "service locked-read-only runs the released compose file"
+	attestCheck      = "service locked-read-only attests the published registers and compose hash"
+	eventsCheck      = "service locked-read-only booted through the predicted events"
+	debugDeployed    = "node debug is deployed"
+	debugBooted      = "node debug proves its boot by its quote and event log"
+	deployedCheck    = "node locked-read-only is deployed"
+	bootedCheck      = "node locked-read-only proves its boot by its quote and event log"
+	attestationCheck = "node locked-read-only verifies its service by /attest"
+	debugNodeCheck   = "node debug shows the published registers"
+	nodeCheck        = "node locked-read-only shows the published registers"
+	keyCheck         = "node locked-read-only verifies its service and gets its own key, twice the same"
+	isolationCheck   = "service locked-read-only refuses a node debug with 403 policy_violation"
+	staleCheck       = "a new node is refused under an older policy with 403 policy_violation, and gets its key once the policy is updated"
+	cleanupCheck     = "nothing is left behind"
+)
+
+func allChecks() []string {
+	return []string{composeCheck, attestCheck, eventsCheck, debugDeployed, debugBooted, debugNodeCheck,
+		deployedCheck, bootedCheck, nodeCheck, attestationCheck, keyCheck, isolationCheck, staleCheck,
+		serviceAppraisal, debugAppraisal, nodeAppraisal, cleanupCheck}
+}
+
+func names(rs check.Results) []string {
+	out := make([]string, len(rs))
+	for i, r := range rs {
+		out[i] = r.Name
+	}
+	return out
+}
+
+// notPassed maps the checks that should have passed to their results.
+func notPassed(rs check.Results) map[string]check.Result {
+	out := map[string]check.Result{}
+	for _, r := range rs {
+		if r.Status != check.Passed && r.Status != check.Inapplicable {
+			out[r.Name] = r
+		}
+	}
+	return out
+}
+
+func TestAReleaseThatWorks(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	report := w.trial.Run(t.Context())
+	require.NoError(t, report.Results.Strict().Err())
+	require.Equal(t, allChecks(), names(report.Results))
+	require.Equal(t, "mero-kms-v1.2.0", report.Tag.String())
+	require.Equal(t, "mero-tee-v1.2.0", report.Node.String())
+	require.Len(t, report.Observed, 3)
+	service, debug := report.Observed[0], report.Observed[1]
+	require.Equal(t, w.trial.Release.KMS.Profiles[release.LockedReadOnly].MRTD, service.Registers.MRTD)
+	require.False(t, service.Registers.RTMR3.IsZero())
+	require.Equal(t, release.Debug, debug.Profile)
+	require.Equal(t, tdx.ProfileRTMR3("debug"), debug.Registers.RTMR3)
+	require.Equal(t, tdx.UpToDate, debug.TCB)
+}
+
+func TestEveryProfile(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.trial.Profiles = release.Profiles()
+	report := w.trial.Run(t.Context())
+	require.NoError(t, report.Results.Strict().Err())
+	require.Len(t, report.Results, 3*3+3*3+3+3+1+1+6+1)
+	require.Len(t, report.Observed, 6)
+}
+
+// Each fault makes exactly the checks fail that it concerns; all are reported, and everything is deleted.
+func TestReleasesThatDoNotWork(t *testing.T) {
+	t.Parallel()
+	locked := release.LockedReadOnly
+	for name, tc := range map[string]struct {
+		damage func(w *world)
+		fails  map[string]string // check to a part of its reason, Expected or Got
+		code   fault.Code
+	}{
+		"the service runs on other firmware": {func(w *world) { w.firmware = "dev cluster" },
+			map[string]string{attestCheck: "the key service's registers", eventsCheck: "registers", attestationCheck: "registers", keyCheck: "registers", isolationCheck: "registers"}, fault.Verification},
+		"the service's machine is out of date": {func(w *world) { w.trial.AllowedTCB = []string{"SWHardeningNeeded"} },
+			map[string]string{attestCheck: "TCB status", eventsCheck: "TCB", attestationCheck: "TCB", keyCheck: "TCB", isolationCheck: "TCB"}, fault.Verification},
+		"an event is missing": {func(w *world) {
+			w.events = func(e []measurement.Event) []measurement.Event { return slices.Delete(e, 3, 4) }
+		}, map[string]string{eventsCheck: "key-provider"}, fault.Verification},
+		"events are out of order": {func(w *world) {
+			w.events = func(e []measurement.Event) []measurement.Event { e[0], e[1] = e[1], e[0]; return e }
+		}, map[string]string{eventsCheck: "compose-hash"}, fault.Verification},
+		"an event says something else": {func(w *world) {
+			w.events = func(e []measurement.Event) []measurement.Event { e[0].Payload = measurement.Hex("x"); return e }
+		}, map[string]string{eventsCheck: "event app-id"}, fault.Verification},
+		"another compose file was measured": {func(w *world) {
+			w.events = func(e []measurement.Event) []measurement.Event { e[1].Payload = make(measurement.Hex, 32); return e }
+		}, map[string]string{attestCheck: "compose hash", eventsCheck: "compose hash", attestationCheck: "compose hash", keyCheck: "compose hash", isolationCheck: "compose hash"}, fault.Verification},
+		"the provider tells another compose hash": {func(w *world) {
+			w.deploy = func(d *dstack.Deployment, err error) (*dstack.Deployment, error) { d.ComposeHash = "00"; return d, err }
+		}, map[string]string{composeCheck: "the provider"}, fault.Verification},
+		"published-mrtds.json tells another compose hash": {func(w *world) {
+			p := w.trial.Release.KMS.Profiles[locked]
+			p.Image.ComposeHash = measurement.SHA256{1}
+			w.trial.Release.KMS.Profiles[locked] = p
+		}, map[string]string{composeCheck: release.MeasurementsAsset}, fault.Verification},
+		"the policy lets debug nodes in": {func(w *world) {
+			p, m := w.policies[policyName(version, locked)], w.policies[policyName(version, release.Debug)].Measurements
+			p.Measurements = m
+			p.AllowedRTMR1, p.AllowedRTMR2, p.AllowedRTMR3 = nil, nil, nil
+			for _, m := range m {
+				p.AllowedRTMR1, p.AllowedRTMR2 = append(p.AllowedRTMR1, m.RTMR1), append(p.AllowedRTMR2, m.RTMR2)
+			}
+			p.AllowedRTMR3 = append(p.AllowedRTMR3, m[0].RTMR3)
+		}, map[string]string{isolationCheck: "the key was released", keyCheck: "policy_violation"}, fault.Verification},
+		"keys change": {func(w *world) { w.keyOf = counter() },
+			map[string]string{keyCheck: "two different keys"}, fault.Verification},
+		"keys are shared": {func(w *world) { w.keyOf = func(string, string) string { return "one" } },
+			map[string]string{keyCheck: "two peers got the same key"}, fault.Verification},
+		"the node shows other registers": {func(w *world) {
+			p := w.trial.Release.Node.Profiles[locked]
+			p.RTMR1, p.MRTD = tdx.Register{1}, tdx.Register{2}
+			w.trial.Release.Node.Profiles[locked] = p
+		}, map[string]string{nodeCheck: "rtmr1 0100"}, fault.Verification},
+		"the node does not boot": {func(w *world) { w.noCapacity(release.Debug) },
+			map[string]string{debugDeployed: "no capacity", debugBooted: "no capacity", debugNodeCheck: "no capacity", isolationCheck: "no capacity"}, fault.General},
+		"a deployment fails": {func(w *world) { w.trial.Release.AppCompose[locked] = []byte("{}") },
+			map[string]string{composeCheck: "app-compose", attestCheck: "app-compose", eventsCheck: "app-compose", attestationCheck: "app-compose", keyCheck: "app-compose", isolationCheck: "app-compose"}, fault.Verification},
+		"a deployment stays": {func(w *world) { w.deleteError = errors.New("provider is down") },
+			map[string]string{cleanupCheck: "provider is down"}, fault.General},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			tc.damage(w)
+			report := w.trial.Run(t.Context())
+			require.Equal(t, allChecks(), names(report.Results), "a check that could not be made has a result too")
+			got := notPassed(report.Results)
+			maps.DeleteFunc(got, isAppraisal) // a machine without a verified quote fails there too: see TestNoQuoteToAppraise
+			for name, reason := range tc.fails {
+				r := got[name]
+				require.Equal(t, check.Failed, r.Status, name)
+				require.Contains(t, r.Reason+" "+r.Expected+" "+r.Got, reason, name)
+			}
+			require.Len(t, got, len(tc.fails), "%v", got)
+			require.Equal(t, tc.code, fault.CodeOf(report.Results.Err()))
+		})
+	}
+}
+
+// "All MRTD/RTMR values are accepted": isolation cannot hold, which is said and which a stable release refuses.
+func TestPolicyNotReady(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.trial.Release.NotReady = true
+	report := w.trial.Run(t.Context())
+	require.NoError(t, report.Results.Err())
+	require.Equal(t, check.Skipped, notPassed(report.Results)[isolationCheck].Status)
+	require.Equal(t, check.Skipped, notPassed(report.Results)[staleCheck].Status)
+	require.Error(t, report.Results.Strict().Err())
+}
+
+// A refusal for another reason than the policy is no proof of isolation.
+func TestRefusedForAnotherReason(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.nodes.HTTP = &http.Client{Transport: unsigned{w.nodes.HTTP.Transport}}
+	results := w.trial.Run(t.Context()).Results
+	got := notPassed(results)
+	require.Len(t, got, 2)
+	require.Equal(t, "401 invalid_signature", got[isolationCheck].Got)
+	require.Equal(t, "401 invalid_signature", got[keyCheck].Got)
+	require.Equal(t, fault.Verification, fault.CodeOf(results.Err()))
+}
+
+// unsigned spoils the signature of every key request on its way.
+type unsigned struct{ http.RoundTripper }
+
+func (u unsigned) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.Path != "/get-key" {
+		return u.RoundTripper.RoundTrip(r)
+	}
+	var request wire.KeyRequest
+	if err := json.NewDecoder(r.Body).Decode(&request); err != nil {
+		return nil, err
+	}
+	request.SignatureB64 = base64.StdEncoding.EncodeToString(make([]byte, 64))
+	body, err := json.Marshal(request)
+	if err != nil {
+		return nil, err
+	}
+	spoiled := r.Clone(r.Context())
+	spoiled.Body, spoiled.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	return u.RoundTripper.RoundTrip(spoiled)
+}
+
+func TestCancelledTrialDeletesWhatItDeployed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.misses.Store(1000) // so that the trial waits
+	ctx, cancel := context.WithCancel(t.Context())
+	w.deploy = func(d *dstack.Deployment, err error) (*dstack.Deployment, error) { cancel(); return d, err }
+	report := w.trial.Run(ctx)
+	got := notPassed(report.Results)
+	require.Contains(t, got[attestCheck].Reason+got[attestCheck].Expected, "policyReady")
+	require.NotContains(t, got, cleanupCheck)
+	require.Error(t, report.Results.Err())
+}
+
+// The policy comes after "alive": the trial waits for it and does not take 503 for an answer.
+func TestWaitsForThePolicy(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.misses.Store(1)
+	require.NoError(t, w.trial.Run(t.Context()).Results.Err())
+	require.Negative(t, w.misses.Load(), "the policy was asked for again")
+}

@@ -1,0 +1,297 @@
+package e2e_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
+	"github.com/calimero-network/mero-tee/internal/kms"
+	"github.com/calimero-network/mero-tee/internal/kms/compose"
+	"github.com/calimero-network/mero-tee/internal/node/agent"
+	"github.com/calimero-network/mero-tee/internal/provider/dstack"
+	"github.com/calimero-network/mero-tee/internal/provider/dstack/guest"
+	local "github.com/calimero-network/mero-tee/internal/rehearsal/ita"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/node"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
+	"github.com/calimero-network/mero-tee/internal/release"
+	"github.com/calimero-network/mero-tee/internal/verify/e2e"
+	"github.com/calimero-network/mero-tee/policies"
+)
+
+var (
+	version = release.Version{Major: 1, Minor: 2}
+	older   = release.Version{Major: 1, Minor: 1}
+)
+
+func nodeTag(v release.Version) release.Tag { return release.Tag{Family: release.Node, Version: v} }
+
+// policyName is where a KMS release's policy is served, below /policies/.
+func policyName(v release.Version, p release.Profile) string { return v.String() + "/" + string(p) }
+
+// world is a release and what runs it: real key services, in this process, over simulated TDs.
+type world struct {
+	trial    *e2e.Trial
+	ita      *local.Service
+	older    *measurement.Published // the node release before
+	machine  *tdxsim.Platform
+	root     [32]byte
+	ctx      context.Context
+	policies map[string]*policies.Policy // by policyName
+
+	mu       sync.Mutex
+	deployed map[string]context.CancelFunc
+	services sync.WaitGroup
+
+	nodes node.Nodes
+	// faults
+	edit        func(release.Profile, *agent.Report, error) (*agent.Report, error) // changes what a node reports
+	firmware    string                                                             // of the machines under the services
+	events      func([]measurement.Event) []measurement.Event                      // changes the boot chain
+	keyOf       func(appID, path string) string                                    // what the guest agent derives from
+	deploy      func(*dstack.Deployment, error) (*dstack.Deployment, error)        // changes the provider's answer
+	deleteError error
+	misses      atomic.Int64 // this many requests for a policy are answered 404
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	pki, err := tdxsim.NewPKI([]byte("e2e"))
+	require.NoError(t, err)
+	w := &world{root: pki.RootSHA256(), ctx: t.Context(), deployed: map[string]context.CancelFunc{},
+		policies: map[string]*policies.Policy{}, firmware: "dstack firmware",
+		events: func(e []measurement.Event) []measurement.Event { return e },
+		edit:   func(_ release.Profile, r *agent.Report, err error) (*agent.Report, error) { return r, err },
+		keyOf:  func(appID, path string) string { return appID + path },
+		deploy: func(d *dstack.Deployment, err error) (*dstack.Deployment, error) { return d, err }}
+	w.machine, err = pki.NewPlatform(1)
+	require.NoError(t, err)
+	pcs := inProcess{tdxsim.NewPCS(pki, time.Now, w.machine)}
+	verifier, err := tdx.NewVerifier(tdx.Config{Root: w.root, Collateral: tdx.NewCollateral(&http.Client{Transport: pcs})})
+	require.NoError(t, err)
+	w.trial = &e2e.Trial{Profiles: []release.Profile{release.LockedReadOnly}, Provider: w, Verifier: verifier,
+		AllowedTCB: []string{"UpToDate"}, HTTP: &http.Client{Timeout: time.Minute},
+		Nodes: w}
+	w.nodes = node.Nodes{Platform: w.machine, TDXRoot: w.root, HTTP: &http.Client{Transport: split{pcs}, Timeout: time.Minute}}
+	w.trial.Appraiser = w.appraiser(t)
+	w.publish(t)
+	t.Cleanup(func() {
+		w.services.Wait()
+		require.Empty(t, w.deployed, "every service was deleted")
+	})
+	return w
+}
+
+// Boot runs a node in this process.
+func (w *world) Boot(ctx context.Context, published *measurement.Published, p release.Profile, m agent.Mission) (*agent.Report, error) {
+	r, err := w.nodes.Boot(ctx, published, p, m)
+	return w.edit(p, r, err)
+}
+
+// split sends loopback to the network and everything else to the collateral.
+type split struct{ pcs http.RoundTripper }
+
+func (s split) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.Hostname() == "127.0.0.1" {
+		return http.DefaultTransport.RoundTrip(r)
+	}
+	return s.pcs.RoundTrip(r)
+}
+
+// publish makes the release and its counterpart, which is the second one.
+func (w *world) publish(t *testing.T) {
+	t.Helper()
+	node := w.publishNode(t, version)
+	w.older = w.publishNode(t, older)
+	w.trial.Release = w.publishKMS(t, version, node, w.older)
+	w.trial.Release.Node = node
+}
+
+func (w *world) publishNode(t *testing.T, v release.Version) *measurement.Published {
+	t.Helper()
+	out := &measurement.Published{Family: release.Node, Tag: nodeTag(v), Profiles: map[release.Profile]measurement.Profile{}}
+	for _, p := range release.Profiles() {
+		m, err := node.Image{Version: v, Profile: p}.Boot(w.machine)
+		require.NoError(t, err)
+		n := m.TD.Registers()
+		n.RTMR3 = tdx.ProfileRTMR3(string(p))
+		out.Profiles[p] = measurement.Profile{MRTD: n.MRTD, RTMR0: n.RTMR0, RTMR1: n.RTMR1, RTMR2: n.RTMR2, RTMR3: &n.RTMR3}
+	}
+	return out
+}
+
+// publishKMS makes measurements, app-compose files and policies that admit the nodes.
+func (w *world) publishKMS(t *testing.T, v release.Version, nodes ...*measurement.Published) e2e.Release {
+	t.Helper()
+	r := e2e.Release{AppCompose: map[release.Profile][]byte{}, ComposeHash: map[release.Profile][32]byte{},
+		KMS: &measurement.Published{Family: release.KMS, Tag: release.Tag{Family: release.KMS, Version: v}, Profiles: map[release.Profile]measurement.Profile{}}}
+	td, _ := w.platform(t.Context(), nil)
+	os := td.Registers()
+	for _, p := range release.Profiles() {
+		file, err := compose.AppCompose(p, fmt.Appendf(nil, `{"services":{"mero-kms":{"environment":{"MERO_KMS_POLICY_URL":"https://github.com/policies/%s",`+
+			`"MERO_KMS_PROFILE":%q,"MERO_KMS_TDX_ROOT_SHA256":"%x","MERO_KMS_VERSION":%q}}}}`, policyName(v, p), p, w.root, v))
+		require.NoError(t, err)
+		r.AppCompose[p], r.ComposeHash[p] = file, compose.Hash(file)
+		r.KMS.Profiles[p] = measurement.Profile{MRTD: os.MRTD, RTMR0: os.RTMR0, RTMR1: os.RTMR1, RTMR2: os.RTMR2,
+			Image: measurement.Image{ComposeHash: r.ComposeHash[p]}, Events: measurement.PredictEvents(r.ComposeHash[p])}
+		w.policies[policyName(v, p)] = policyFor(t, v, p, nodes...)
+	}
+	return r
+}
+
+func policyFor(t *testing.T, v release.Version, p release.Profile, nodes ...*measurement.Published) *policies.Policy {
+	t.Helper()
+	working := &policies.Working{SchemaVersion: policies.SchemaVersion, Profile: p, AllowedTCBStatus: []string{"UpToDate"},
+		Measurements: []policies.Measurement{}, Revoked: []policies.Revocation{}}
+	var counterpart policies.Evidence
+	for i, n := range nodes {
+		ev := policies.Evidence{Tag: n.Tag, Digest: "sha256:" + strings.Repeat(fmt.Sprintf("%02x", i), 32),
+			Registers: map[release.Profile]tdx.Registers{p: n.Profiles[p].Registers()}}
+		var err error
+		working, err = policies.Promote(working, ev)
+		require.NoError(t, err)
+		if i == 0 {
+			counterpart = ev
+		}
+	}
+	out, err := policies.Generate(working, v, counterpart)
+	require.NoError(t, err)
+	return out
+}
+
+// platform boots the machine under a key service.
+func (w *world) platform(ctx context.Context, events []measurement.Event) (*tdxsim.TD, *tdxsim.EventLog) {
+	td := w.machine.NewTD(sha512.Sum384([]byte(w.firmware)))
+	log := tdxsim.NewEventLog(td)
+	for i := range 3 {
+		_ = log.Measure(i, 6, []byte{byte(i)})
+	}
+	for _, e := range events {
+		_ = log.Emit(e.Name, e.Payload)
+	}
+	return td, log
+}
+
+// Deploy runs the key service that the app-compose describes.
+func (w *world) Deploy(ctx context.Context, app dstack.App) (*dstack.Deployment, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	hash := compose.Hash(app.Compose)
+	d := &dstack.Deployment{ID: "app_" + hex.EncodeToString(hash[:20]), AppID: hex.EncodeToString(hash[:20]), ComposeHash: hex.EncodeToString(hash[:])}
+	service, err := w.service(app, hash, d.AppID)
+	if err != nil {
+		return nil, err
+	}
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	d.URL = "http://" + l.Addr().String()
+	serving, stop := context.WithCancel(context.WithoutCancel(w.ctx))
+	w.services.Go(func() { _ = service.Serve(serving, l) })
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.deployed[d.ID] = stop
+	return w.deploy(d, nil)
+}
+
+func (w *world) service(app dstack.App, hash [32]byte, appID string) (*kms.Service, error) {
+	parsed, err := compose.ParseApp(app.Compose)
+	if err != nil {
+		return nil, err
+	}
+	services, err := parsed.Services()
+	if err != nil {
+		return nil, err
+	}
+	var env []string
+	for k, v := range services["mero-kms"].Environment {
+		env = append(env, k+"="+v)
+	}
+	config, err := kms.Load(env, "/nonexistent")
+	if err != nil {
+		return nil, err
+	}
+	events := measurement.PredictEvents(hash)
+	events[2].Payload, events[3].Payload = measurement.Hex("instance"), measurement.Hex("{}")
+	td, log := w.platform(w.ctx, w.events(events))
+	return kms.New(config, kms.Parts{Guest: &guestAgent{w, appID, td, log}, Verifier: w.trial.Verifier, Transport: inProcess{http.HandlerFunc(w.servePolicy)},
+		Now: time.Now, Log: slog.New(slog.DiscardHandler)}), nil
+}
+
+func (w *world) servePolicy(rw http.ResponseWriter, r *http.Request) {
+	data, err := w.policies[strings.TrimPrefix(r.URL.Path, "/policies/")].Encode()
+	if err != nil || w.misses.Add(-1) >= 0 {
+		http.Error(rw, "no policy", http.StatusNotFound)
+		return
+	}
+	_, _ = rw.Write(data)
+}
+
+// Delete stops a service.
+func (w *world) Delete(ctx context.Context, id string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	stop := w.deployed[id]
+	if stop == nil {
+		return errors.New("no such deployment: " + id)
+	}
+	stop()
+	delete(w.deployed, id)
+	return w.deleteError
+}
+
+type guestAgent struct {
+	w     *world
+	appID string
+	td    *tdxsim.TD
+	log   *tdxsim.EventLog
+}
+
+func (g *guestAgent) Quote(_ context.Context, reportData [64]byte) (*guest.Quote, error) {
+	raw, err := g.td.Quote(4, reportData)
+	if err != nil {
+		return nil, err
+	}
+	log, err := g.log.Dstack()
+	return &guest.Quote{Raw: raw, EventLog: log, VMConfig: "{}"}, err
+}
+
+func (g *guestAgent) Key(_ context.Context, path, _ string) ([]byte, error) {
+	sum := sha256.Sum256([]byte(g.w.keyOf(g.appID, path)))
+	return sum[:], nil
+}
+
+// inProcess answers requests of a client in process, whatever their host.
+type inProcess struct{ http.Handler }
+
+func (l inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
+	w := httptest.NewRecorder()
+	l.ServeHTTP(w, r)
+	return w.Result(), nil
+}
+
+// counter gives another text each time.
+func counter() func(string, string) string {
+	var n atomic.Int64
+	return func(string, string) string { return fmt.Sprint(n.Add(1)) }
+}

@@ -1,0 +1,106 @@
+// Package migrate walks the spec's five steps of a KMS policy migration: the
+// pair is listed, the new policy is fetched and verified, the configuration is
+// written down, the service restarts, and what runs then is verified.
+//
+// Its promise: both releases were audited before it looks at them, and the
+// migration counts as done only when the restarted service proved itself and
+// gave a compatible node its key.
+package migration
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/calimero-network/mero-tee/catalog"
+	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/base/check"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/kms/compose"
+	"github.com/calimero-network/mero-tee/internal/release"
+	"github.com/calimero-network/mero-tee/policies"
+)
+
+// Release is one side of the migration, as the audit downloaded it.
+type Release struct {
+	Tag        release.Tag
+	Published  measurement.Profile
+	Policy     *policies.Policy
+	AppCompose []byte
+}
+
+// Migration leads one profile from one release to another.
+type Migration struct {
+	From, To Release
+	Profile  release.Profile
+}
+
+// Pairs is step 1: "Determine the KMS version and node-image version pair.
+// Verify they appear in the compatibility catalog." It returns the node
+// releases that the catalog lists and the new policy admits, newest first.
+func (m Migration) Pairs(c *catalog.Catalog) ([]release.Tag, check.Result) {
+	name := fmt.Sprintf("step 1: the catalog pairs %s with node releases that its %s policy admits", m.To.Tag, m.Profile)
+	var listed, out []release.Tag
+	for _, e := range c.Entries {
+		node := release.Tag{Family: release.Node, Version: e.NodeImage}
+		if e.KMS != m.To.Tag.Version.Final() || !slices.Contains(e.Profiles, m.Profile) {
+			continue
+		}
+		listed = append(listed, node)
+		if admits(m.To.Policy, node) && !slices.Contains(out, node) {
+			out = append(out, node)
+		}
+	}
+	if len(out) == 0 {
+		return nil, check.Fail(name, fault.Verification, "no pair to migrate to", "an entry whose node release is in the policy", fmt.Sprint(listed)).
+			WithHint("declare the pair in " + catalog.Path)
+	}
+	slices.SortFunc(out, func(a, b release.Tag) int { return b.Version.Compare(a.Version) })
+	return out, check.Pass(fmt.Sprintf("%s: %v", name, out))
+}
+
+func admits(p *policies.Policy, node release.Tag) bool {
+	return slices.ContainsFunc(p.Measurements, func(m policies.Measurement) bool { return m.NodeRelease == node })
+}
+
+// Session is a node release that both policies admit, so that its nodes can
+// re-attest after the restart without an upgrade; the newest one.
+func (m Migration) Session() (release.Tag, bool) {
+	var both []release.Tag
+	for _, t := range m.To.Policy.Measurements {
+		if admits(m.From.Policy, t.NodeRelease) {
+			both = append(both, t.NodeRelease)
+		}
+	}
+	if len(both) == 0 {
+		return release.Tag{}, false
+	}
+	return slices.MaxFunc(both, func(a, b release.Tag) int { return a.Version.Compare(b.Version) }), true
+}
+
+// Variable is one environment variable of the key service.
+type Variable struct{ Name, Value string }
+
+// Environment is step 3: what the released compose file of the new version
+// sets. Its bytes are measured, so these values are not to be typed in but
+// compared.
+func (m Migration) Environment() ([]Variable, error) {
+	app, err := compose.ParseApp(m.To.AppCompose)
+	if err != nil {
+		return nil, err
+	}
+	services, err := app.Services()
+	if err != nil {
+		return nil, err
+	}
+	var out []Variable
+	for _, s := range services {
+		for _, name := range []string{"MERO_KMS_VERSION", "MERO_KMS_PROFILE", "MERO_KMS_POLICY_URL", "MERO_KMS_POLICY_SHA256"} {
+			value, set := s.Environment[name]
+			if !set {
+				return nil, &fault.Error{Code: fault.Verification, Message: "the compose file of " + m.To.Tag.String(), Expected: name, Got: "not set"}
+			}
+			out = append(out, Variable{name, value})
+		}
+	}
+	return out, nil
+}
