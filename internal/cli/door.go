@@ -1,4 +1,4 @@
-// Package door is what stands between a Mage target and the packages that do
+// Package cli is what stands between a Mage target and the packages that do
 // the work: it opens one session per command, gates each step on the ledger,
 // and turns the first error into the command's exit code.
 //

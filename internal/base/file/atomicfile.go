@@ -1,4 +1,4 @@
-// Package atomicfile writes files that are either wholly there or not there.
+// Package file writes files that are either wholly there or not there.
 //
 // Its promise: after a crash at any instant a reader sees the old bytes or the
 // new bytes, never a part, and nothing else is left under the final name.

@@ -1,4 +1,4 @@
-// Package tool builds outside programs from the pinned modules under tools/
+// Package gobuild builds outside programs from the pinned modules under tools/
 // into the user's cache.
 //
 // Its promise: a program is compiled once for its sources, its pinned

@@ -1,4 +1,4 @@
-// Package wait pauses between attempts.
+// Package retry pauses between attempts.
 //
 // Its promise: a pause takes the time asked for and no longer, and ends early with its context.
 package retry

@@ -10,9 +10,9 @@ func TestBenchDirs(t *testing.T) {
 	t.Parallel()
 	dirs, err := benchDirs("../../..")
 	require.NoError(t, err)
-	require.Contains(t, dirs, "../../verify/audit")
+	require.Contains(t, dirs, "../../../internal/verify/audit")
 	require.Contains(t, dirs, "../../../docker/mero-kms")
-	require.NotContains(t, dirs, "../../release")
+	require.NotContains(t, dirs, "../../../internal/release")
 }
 
 func TestBenchLine(t *testing.T) {

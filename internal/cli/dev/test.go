@@ -1,4 +1,4 @@
-// Package develop is what the people who work on this repository run: tests,
+// Package dev is what the people who work on this repository run: tests,
 // fuzzing and benchmarks over every module.
 //
 // Its promise: it runs what is there, prints what it runs, and never turns a

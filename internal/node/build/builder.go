@@ -1,4 +1,4 @@
-// Package nodebuild makes node images: it compiles the agent, fetches the
+// Package build makes node images: it compiles the agent, fetches the
 // programs beside it by their pins, and has Packer and Ansible do the rest.
 //
 // Its promise: an image's content id follows from everything that decides it;

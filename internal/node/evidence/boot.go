@@ -1,4 +1,4 @@
-// Package boot keeps what the boots of a node image proved: verified reports,
+// Package evidence keeps what the boots of a node image proved: verified reports,
 // whether they agree, and the evidence file with which anybody can verify them
 // again.
 //

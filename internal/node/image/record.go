@@ -1,4 +1,4 @@
-// Package nodeimage is the record of a node image: what it was built from and
+// Package image is the record of a node image: what it was built from and
 // what is in it.
 //
 // Its promise: a record that is read was written for exactly one image, says

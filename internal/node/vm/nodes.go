@@ -1,4 +1,4 @@
-// Package nodes boots released node images as confidential VMs on Compute
+// Package vm boots released node images as confidential VMs on Compute
 // Engine and hands over what their agents report.
 //
 // Its promise: no VM outlives the call that booted it, and before the first one

@@ -1,4 +1,4 @@
-// Package class says which of the spec's three classes a release is, which
+// Package plan says which of the spec's three classes a release is, which
 // rules follow from that, and what the release still lacks.
 //
 // Its promise: the class follows from the tag and the history alone. A patch

@@ -1,4 +1,4 @@
-// Package lanetest is what the tests of both families' releases share: a copy of
+// Package releasetest is what the tests of both families' releases share: a copy of
 // this repository, copies of a release's stages, and looks at what came out.
 //
 // Its promise: copies share nothing that a test may change, and what is asserted

@@ -1,4 +1,4 @@
-// Package lane is what the release pipelines of both families share: a release
+// Package steps is what the release pipelines of both families share: a release
 // under way, from its guards to its promotion.
 //
 // Its promise: what was audited is what was released; a step may be killed at

@@ -1,4 +1,4 @@
-// Package migrate walks the spec's five steps of a KMS policy migration: the
+// Package migration walks the spec's five steps of a KMS policy migration: the
 // pair is listed, the new policy is fetched and verified, the configuration is
 // written down, the service restarts, and what runs then is verified.
 //

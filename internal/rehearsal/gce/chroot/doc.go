@@ -1,4 +1,4 @@
-// Package machine runs the instances of the rehearsal's Compute Engine on one
+// Package chroot runs the instances of the rehearsal's Compute Engine on one
 // Linux machine: each is a root file system in a chroot, in mount, process,
 // UTS and IPC namespaces of its own.
 //

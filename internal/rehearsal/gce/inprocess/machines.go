@@ -1,4 +1,4 @@
-// Package fake is the local Compute Engine for tests of what boots VMs there:
+// Package inprocess is the local Compute Engine for tests of what boots VMs there:
 // a confidential VM of it runs the agent's own mission in this process, so that
 // a VM's whole life takes milliseconds and needs neither root nor chroots.
 //
