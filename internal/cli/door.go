@@ -34,7 +34,7 @@ type session struct {
 	console  *console.Console
 	progress *console.Progress
 	world    io.Closer
-	lane     *steps.Lane
+	lane     *steps.Release
 	run      *pipeline.Run
 	part     string // of the steps of a target, the only one that is wanted
 	mu       sync.Mutex
@@ -110,7 +110,7 @@ func (s *session) open(ctx context.Context, target string, o options) error {
 		return err
 	}
 	s.world, s.part = world, o.part
-	l, graph, err := openLane(ctx, env, tag, s.console)
+	l, graph, err := openRelease(ctx, env, tag, s.console)
 	if err != nil {
 		return err
 	}

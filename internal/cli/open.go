@@ -124,20 +124,20 @@ func familyOf(target, tag string) release.Family {
 	return release.KMS
 }
 
-// openLane opens the release of a tag and gives its steps.
-func openLane(ctx context.Context, env *environment.Environment, tag release.Tag, c *console.Console) (*steps.Lane, pipeline.Graph, error) {
+// openRelease opens the release of a tag and gives its steps.
+func openRelease(ctx context.Context, env *environment.Environment, tag release.Tag, c *console.Console) (*steps.Release, pipeline.Graph, error) {
 	if tag.Family == release.Node {
 		r, err := noderelease.Open(ctx, env, tag, c)
 		if err != nil {
 			return nil, nil, err
 		}
-		return r.Lane, r.Graph(), nil
+		return r.Release, r.Graph(), nil
 	}
 	r, err := kmsrelease.Open(ctx, env, tag, c)
 	if err != nil {
 		return nil, nil, err
 	}
-	return r.Lane, r.Graph(), nil
+	return r.Release, r.Graph(), nil
 }
 
 // planOf is the graph of a family's releases, to be looked at.

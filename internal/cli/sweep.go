@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/calimero-network/mero-tee/internal/pipeline"
-	"github.com/calimero-network/mero-tee/internal/pipeline/trial"
+	"github.com/calimero-network/mero-tee/internal/pipeline/steps"
 	"github.com/calimero-network/mero-tee/internal/provider/dstack"
 	"github.com/calimero-network/mero-tee/internal/provider/gce"
 	"github.com/calimero-network/mero-tee/internal/release"
@@ -58,7 +58,7 @@ func (s *sweeper) deployments(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	found, err := trial.Sweep(ctx, dstack.New(s.env.DstackURL, s.env.DstackKey.Reveal(), s.env.Transport), records, s.apply)
+	found, err := steps.SweepDeployments(ctx, dstack.New(s.env.DstackURL, s.env.DstackKey.Reveal(), s.env.Transport), records, s.apply)
 	for _, name := range found {
 		s.say("deployment " + name)
 	}

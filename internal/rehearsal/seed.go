@@ -59,7 +59,7 @@ func (w *World) simulated(tag release.Tag, c *environment.Checkout) *environment
 
 // simulatedSteps are the steps that make a release and prove it: without the
 // guards, which want a counterpart, and without what comes after the audit.
-func simulatedSteps(r *noderelease.Release) pipeline.Graph {
+func simulatedSteps(r *noderelease.Pipeline) pipeline.Graph {
 	var out pipeline.Graph
 	for _, s := range r.Graph() {
 		switch s.Target() {

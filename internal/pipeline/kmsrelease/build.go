@@ -27,61 +27,61 @@ const (
 // images is work/images.json: the index digest of each profile.
 type images map[release.Profile]measurement.SHA256
 
-func (r *Release) buildInputs(context.Context) (pipeline.Digests, error) {
-	sources, err := r.sources()
-	return pipeline.Digests{"sources": sources, "registry": r.Env.Config.Registry, "tag": r.Tag.String()}, err
+func (p *Pipeline) buildInputs(context.Context) (pipeline.Digests, error) {
+	sources, err := p.sources()
+	return pipeline.Digests{"sources": sources, "registry": p.Env.Config.Registry, "tag": p.Tag.String()}, err
 }
 
 // build compiles the service once per architecture, makes one index per
 // profile, and pushes each by digest.
-func (r *Release) build(ctx context.Context, w *pipeline.Work) error {
-	if err := r.compile(ctx); err != nil {
+func (p *Pipeline) build(ctx context.Context, w *pipeline.Work) error {
+	if err := p.compile(ctx); err != nil {
 		return err
 	}
 	indexes, err := image.Build(image.Options{
-		Dockerfile: filepath.Join(r.Env.Root, "docker/mero-kms/Dockerfile"), Context: r.Work(contextDir),
-		Version: r.Tag.Version, Revision: r.Checkout.Commit, Source: r.SourceURL(), Epoch: r.Checkout.Time})
+		Dockerfile: filepath.Join(p.Env.Root, "docker/mero-kms/Dockerfile"), Context: p.Work(contextDir),
+		Version: p.Tag.Version, Revision: p.Checkout.Commit, Source: p.SourceURL(), Epoch: p.Checkout.Time})
 	if err != nil {
 		return err
 	}
 	pushed := images{}
 	for _, profile := range release.Profiles() {
-		digest, err := r.push(ctx, w, profile, indexes[profile])
+		digest, err := p.push(ctx, w, profile, indexes[profile])
 		if err != nil {
 			return err
 		}
 		pushed[profile] = digest
 	}
-	if err := r.layout(indexes[r.Env.Config.Profile]); err != nil {
+	if err := p.layout(indexes[p.Env.Config.Profile]); err != nil {
 		return err
 	}
-	return steps.WriteJSON(r.Work(imagesFile), pushed)
+	return steps.WriteJSON(p.Work(imagesFile), pushed)
 }
 
-func (r *Release) compile(ctx context.Context) error {
+func (p *Pipeline) compile(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for _, platform := range image.Platforms() {
 		g.Go(func() error {
-			_, err := image.Compile(ctx, image.CompileOptions{Root: r.Env.Root, Package: "./docker/mero-kms", Name: binaryName,
-				GOARCH: platform.Architecture, OutDir: r.Work(contextDir)})
+			_, err := image.Compile(ctx, image.CompileOptions{Root: p.Env.Root, Package: "./docker/mero-kms", Name: binaryName,
+				GOARCH: platform.Architecture, OutDir: p.Work(contextDir)})
 			return err
 		})
 	}
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	return image.PinProfiles(r.Work(contextDir))
+	return image.PinProfiles(p.Work(contextDir))
 }
 
-func (r *Release) push(ctx context.Context, w *pipeline.Work, profile release.Profile, index v1.ImageIndex) (measurement.SHA256, error) {
-	tag, err := r.imageTag(profile)
+func (p *Pipeline) push(ctx context.Context, w *pipeline.Work, profile release.Profile, index v1.ImageIndex) (measurement.SHA256, error) {
+	tag, err := p.imageTag(profile)
 	if err != nil {
 		return measurement.SHA256{}, err
 	}
 	if err := w.Journal("push begins", tag.String()); err != nil {
 		return measurement.SHA256{}, err
 	}
-	pushed, err := image.Push(ctx, tag, index, r.remote())
+	pushed, err := image.Push(ctx, tag, index, p.remote())
 	if err != nil {
 		return measurement.SHA256{}, err
 	}
@@ -97,25 +97,25 @@ func (r *Release) push(ctx context.Context, w *pipeline.Work, profile release.Pr
 	return digest, w.Journal("pushed", tag.Context().Digest(pushed.Digest.String()).String())
 }
 
-func (r *Release) layout(index v1.ImageIndex) error {
-	dir := r.Work(layoutDir)
+func (p *Pipeline) layout(index v1.ImageIndex) error {
+	dir := p.Work(layoutDir)
 	if err := os.RemoveAll(dir); err != nil {
 		return err
 	}
 	return image.Layout(index, dir)
 }
 
-func (r *Release) remote() image.Remote {
-	return image.Remote{Transport: r.Env.Transport, Auth: r.Env.RegistryAuth}
+func (p *Pipeline) remote() image.Remote {
+	return image.Remote{Transport: p.Env.Transport, Auth: p.Env.RegistryAuth}
 }
 
 // imageTag is the image's human name, {registry}/mero-kms:{version}-{profile}.
-func (r *Release) imageTag(p release.Profile) (name.Tag, error) {
-	return name.NewTag(fmt.Sprintf("%s/mero-kms:%s-%s", r.Env.Config.Registry, r.Tag.Version, p), name.StrictValidation)
+func (p *Pipeline) imageTag(profile release.Profile) (name.Tag, error) {
+	return name.NewTag(fmt.Sprintf("%s/mero-kms:%s-%s", p.Env.Config.Registry, p.Tag.Version, profile), name.StrictValidation)
 }
 
 // readImages reads back what the build step pushed.
-func (r *Release) readImages() (images, error) {
+func (p *Pipeline) readImages() (images, error) {
 	out := images{}
-	return out, steps.ReadJSON(r.Work(imagesFile), &out)
+	return out, steps.ReadJSON(p.Work(imagesFile), &out)
 }

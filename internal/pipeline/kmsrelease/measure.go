@@ -19,38 +19,38 @@ import (
 
 func measureAssets() []string {
 	out := []string{release.MeasurementsAsset, release.ComposeHashAsset}
-	for _, p := range release.Profiles() {
-		out = append(out, release.ComposeAsset(p))
+	for _, profile := range release.Profiles() {
+		out = append(out, release.ComposeAsset(profile))
 	}
 	return out
 }
 
-func (r *Release) measureInputs(context.Context) (pipeline.Digests, error) {
-	platform, err := steps.FileDigest(r.Env.PlatformFile)
+func (p *Pipeline) measureInputs(context.Context) (pipeline.Digests, error) {
+	platform, err := steps.FileDigest(p.Env.PlatformFile)
 	if err != nil {
 		return nil, err
 	}
-	file, err := steps.FileDigest(r.composeFile())
-	return pipeline.Digests{"platform": platform, "compose": file, "tdx-root": hex.EncodeToString(r.Env.TDXRoot[:])}, err
+	file, err := steps.FileDigest(p.composeFile())
+	return pipeline.Digests{"platform": platform, "compose": file, "tdx-root": hex.EncodeToString(p.Env.TDXRoot[:])}, err
 }
 
-func (r *Release) composeFile() string {
-	return filepath.Join(r.Env.Root, "docker/mero-kms/docker-compose.yaml")
+func (p *Pipeline) composeFile() string {
+	return filepath.Join(p.Env.Root, "docker/mero-kms/docker-compose.yaml")
 }
 
 // measure inspects the pushed images, fills in the compose file with their
 // digests, and predicts what a TD that runs it will show.
-func (r *Release) measure(ctx context.Context, w *pipeline.Work) error {
-	pushed, err := r.readImages()
+func (p *Pipeline) measure(ctx context.Context, w *pipeline.Work) error {
+	pushed, err := p.readImages()
 	if err != nil {
 		return err
 	}
-	if err := r.inspect(ctx, pushed); err != nil {
+	if err := p.inspect(ctx, pushed); err != nil {
 		return err
 	}
 	hashes := map[release.Profile][32]byte{}
 	for _, profile := range release.Profiles() {
-		if hashes[profile], err = r.writeCompose(ctx, profile, pushed[profile]); err != nil {
+		if hashes[profile], err = p.writeCompose(ctx, profile, pushed[profile]); err != nil {
 			return err
 		}
 		w.Infof("compose hash of %s is sha256:%x", profile, hashes[profile])
@@ -59,23 +59,23 @@ func (r *Release) measure(ctx context.Context, w *pipeline.Work) error {
 	if err != nil {
 		return err
 	}
-	if err := r.WriteAsset(release.ComposeHashAsset, list); err != nil {
+	if err := p.WriteAsset(release.ComposeHashAsset, list); err != nil {
 		return err
 	}
-	return r.predict(pushed, hashes)
+	return p.predict(pushed, hashes)
 }
 
 // inspect reads every image back from the registry and judges it.
-func (r *Release) inspect(ctx context.Context, pushed images) error {
+func (p *Pipeline) inspect(ctx context.Context, pushed images) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for _, profile := range release.Profiles() {
 		g.Go(func() error {
-			tag, err := r.imageTag(profile)
+			tag, err := p.imageTag(profile)
 			if err != nil {
 				return err
 			}
 			_, err = image.Inspect(ctx, tag.Context().Digest(pushed[profile].String()),
-				image.Expected{Profile: profile, Version: r.Tag.Version, Revision: r.Checkout.Commit, Source: r.SourceURL()}, r.remote())
+				image.Expected{Profile: profile, Version: p.Tag.Version, Revision: p.Checkout.Commit, Source: p.SourceURL()}, p.remote())
 			return err
 		})
 	}
@@ -84,26 +84,26 @@ func (r *Release) inspect(ctx context.Context, pushed images) error {
 
 // writeCompose writes app-compose-{profile}.json and returns its hash. The
 // policy's own digest is in it, so the compose hash vouches for the policy too.
-func (r *Release) writeCompose(ctx context.Context, profile release.Profile, digest measurement.SHA256) (hash [32]byte, err error) {
-	source, err := os.ReadFile(r.composeFile())
+func (p *Pipeline) writeCompose(ctx context.Context, profile release.Profile, digest measurement.SHA256) (hash [32]byte, err error) {
+	source, err := os.ReadFile(p.composeFile())
 	if err != nil {
 		return hash, err
 	}
-	policy, _, err := checksum.Digest(filepath.Join(r.Assets(), release.PolicyAsset(profile)))
+	policy, _, err := checksum.Digest(filepath.Join(p.Assets(), release.PolicyAsset(profile)))
 	if err != nil {
 		return hash, err
 	}
-	tag, err := r.imageTag(profile)
+	tag, err := p.imageTag(profile)
 	if err != nil {
 		return hash, err
 	}
 	canonicalCompose, err := compose.Canonical(ctx, source, map[string]string{
 		"KMS_IMAGE":                tag.Context().Digest(digest.String()).String(),
-		"MERO_KMS_VERSION":         r.Tag.Version.String(),
+		"MERO_KMS_VERSION":         p.Tag.Version.String(),
 		"MERO_KMS_PROFILE":         string(profile),
-		"MERO_KMS_POLICY_URL":      r.assetURL(release.PolicyAsset(profile)),
+		"MERO_KMS_POLICY_URL":      p.assetURL(release.PolicyAsset(profile)),
 		"MERO_KMS_POLICY_SHA256":   hex.EncodeToString(policy[:]),
-		"MERO_KMS_TDX_ROOT_SHA256": hex.EncodeToString(r.Env.TDXRoot[:]),
+		"MERO_KMS_TDX_ROOT_SHA256": hex.EncodeToString(p.Env.TDXRoot[:]),
 	})
 	if err != nil {
 		return hash, err
@@ -112,15 +112,15 @@ func (r *Release) writeCompose(ctx context.Context, profile release.Profile, dig
 	if err != nil {
 		return hash, err
 	}
-	return compose.Hash(app), r.WriteAsset(release.ComposeAsset(profile), app)
+	return compose.Hash(app), p.WriteAsset(release.ComposeAsset(profile), app)
 }
 
-func (r *Release) assetURL(name string) string {
-	return r.SourceURL() + "/releases/download/" + r.Tag.String() + "/" + name
+func (p *Pipeline) assetURL(name string) string {
+	return p.SourceURL() + "/releases/download/" + p.Tag.String() + "/" + name
 }
 
-func (r *Release) predict(pushed images, hashes map[release.Profile][32]byte) error {
-	data, err := os.ReadFile(r.Env.PlatformFile)
+func (p *Pipeline) predict(pushed images, hashes map[release.Profile][32]byte) error {
+	data, err := os.ReadFile(p.Env.PlatformFile)
 	if err != nil {
 		return err
 	}
@@ -130,13 +130,13 @@ func (r *Release) predict(pushed images, hashes map[release.Profile][32]byte) er
 	}
 	named, composeHashes := map[release.Profile]measurement.Image{}, map[release.Profile]measurement.SHA256{}
 	for profile, h := range hashes {
-		tag, err := r.imageTag(profile)
+		tag, err := p.imageTag(profile)
 		if err != nil {
 			return err
 		}
 		named[profile], composeHashes[profile] = measurement.Image{Name: tag.String(), Digest: pushed[profile]}, h
 	}
-	published, err := measurement.PredictKMS(r.Tag, r.Checkout.Commit, platform, named, composeHashes)
+	published, err := measurement.PredictKMS(p.Tag, p.Checkout.Commit, platform, named, composeHashes)
 	if err != nil {
 		return err
 	}
@@ -144,5 +144,5 @@ func (r *Release) predict(pushed images, hashes map[release.Profile][32]byte) er
 	if err != nil {
 		return err
 	}
-	return r.WriteAsset(release.MeasurementsAsset, encoded)
+	return p.WriteAsset(release.MeasurementsAsset, encoded)
 }

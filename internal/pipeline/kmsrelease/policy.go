@@ -13,43 +13,43 @@ import (
 
 func policyAssets() []string {
 	var out []string
-	for _, p := range release.Profiles() {
-		out = append(out, release.PolicyAsset(p))
+	for _, profile := range release.Profiles() {
+		out = append(out, release.PolicyAsset(profile))
 	}
 	return out
 }
 
 // generatePolicies is a pure function of policies/ and the counterpart's
 // published measurements, both digested by the guards' step.
-func (r *Release) generatePolicies(_ context.Context, w *pipeline.Work) error {
-	working, err := policies.LoadDir(os.DirFS(r.Checkout.Policies))
+func (p *Pipeline) generatePolicies(_ context.Context, w *pipeline.Work) error {
+	working, err := policies.LoadDir(os.DirFS(p.Checkout.Policies))
 	if err != nil {
 		return err
 	}
-	evidence, err := r.counterpartEvidence()
+	evidence, err := p.counterpartEvidence()
 	if err != nil {
 		return err
 	}
 	set := map[release.Profile]*policies.Policy{}
 	for _, profile := range release.Profiles() {
-		p, err := policies.Generate(working[profile], r.Tag.Version, evidence)
+		policy, err := policies.Generate(working[profile], p.Tag.Version, evidence)
 		if err != nil {
 			return fmt.Errorf("profile %s: %w", profile, err)
 		}
-		if p.NotReady() {
-			w.Warnf("the policy of %s is %s: it enforces no register yet", profile, p.Status)
+		if policy.NotReady() {
+			w.Warnf("the policy of %s is %s: it enforces no register yet", profile, policy.Status)
 		}
-		set[profile] = p
+		set[profile] = policy
 	}
 	if err := policies.CheckSet(set); err != nil {
 		return err
 	}
-	for profile, p := range set {
-		data, err := p.Encode()
+	for profile, policy := range set {
+		data, err := policy.Encode()
 		if err != nil {
 			return err
 		}
-		if err := r.WriteAsset(release.PolicyAsset(profile), data); err != nil {
+		if err := p.WriteAsset(release.PolicyAsset(profile), data); err != nil {
 			return err
 		}
 	}
@@ -57,9 +57,9 @@ func (r *Release) generatePolicies(_ context.Context, w *pipeline.Work) error {
 }
 
 // counterpartEvidence reads what the guards verified; nothing when the node family has no release yet.
-func (r *Release) counterpartEvidence() (policies.Evidence, error) {
-	if there, err := r.HasCounterpart(); err != nil || !there {
+func (p *Pipeline) counterpartEvidence() (policies.Evidence, error) {
+	if there, err := p.HasCounterpart(); err != nil || !there {
 		return policies.Evidence{}, err
 	}
-	return steps.ReadEvidence(r.CounterpartDir())
+	return steps.ReadEvidence(p.CounterpartDir())
 }

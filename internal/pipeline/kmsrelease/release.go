@@ -14,67 +14,66 @@ import (
 	"github.com/calimero-network/mero-tee/internal/pipeline"
 	"github.com/calimero-network/mero-tee/internal/pipeline/environment"
 	"github.com/calimero-network/mero-tee/internal/pipeline/steps"
-	"github.com/calimero-network/mero-tee/internal/pipeline/trial"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
-// Release is one KMS release under way.
-type Release struct {
-	*steps.Lane
+// Pipeline is one KMS release under way.
+type Pipeline struct {
+	*steps.Release
 	sources func() (string, error) // digest of what the image is built from, computed once
 }
 
 // Open prepares the release of a tag. Close it.
-func Open(ctx context.Context, env *environment.Environment, tag release.Tag, c *console.Console) (*Release, error) {
+func Open(ctx context.Context, env *environment.Environment, tag release.Tag, c *console.Console) (*Pipeline, error) {
 	l, err := steps.Open(ctx, env, tag, c)
 	if err != nil {
 		return nil, err
 	}
-	return &Release{Lane: l, sources: sync.OnceValues(func() (string, error) { return sourceDigest(env.Root) })}, nil
+	return &Pipeline{Release: l, sources: sync.OnceValues(func() (string, error) { return sourceDigest(env.Root) })}, nil
 }
 
 // Plan is the graph of any KMS release, to be looked at.
 func Plan() pipeline.Graph {
-	return (&Release{Lane: &steps.Lane{Tag: release.Tag{Family: release.KMS}}}).Graph()
+	return (&Pipeline{Release: &steps.Release{Tag: release.Tag{Family: release.KMS}}}).Graph()
 }
 
 // Graph is the pipeline of the spec, step by step. What does not wait for each
 // other here runs side by side.
-func (r *Release) Graph() pipeline.Graph {
+func (p *Pipeline) Graph() pipeline.Graph {
 	return pipeline.Graph{
 		// 1. Version Sync: tag == MERO_KMS_VERSION, and with it guards 3 and 4, before anything is built.
-		{Name: "kms:version", Title: "running the guards", Inputs: r.GuardInputs, Outputs: r.GuardOutputs, Do: r.RunGuards},
+		{Name: "kms:version", Title: "running the guards", Inputs: p.GuardInputs, Outputs: p.GuardOutputs, Do: p.RunGuards},
 		// 2. Build Docker: build + push to the registry.
 		{Name: "kms:build", Title: "building and pushing the images", Needs: []string{"kms:version"},
-			Inputs: r.buildInputs, Outputs: r.WorkFiles(imagesFile), Do: r.build},
+			Inputs: p.buildInputs, Outputs: p.WorkFiles(imagesFile), Do: p.build},
 		// 3. Gen Policy: per-profile attestation JSON.
 		{Name: "kms:policy", Title: "generating the attestation policies", Needs: []string{"kms:version"},
-			Outputs: r.AssetFiles(policyAssets()...), Do: r.generatePolicies},
+			Outputs: p.AssetFiles(policyAssets()...), Do: p.generatePolicies},
 		// 4. Compute Measurements: published-mrtds.json and the compose hashes.
 		{Name: "kms:measure", Title: "computing measurements and compose hashes", Needs: []string{"kms:build", "kms:policy"},
-			Inputs: r.measureInputs, Outputs: r.AssetFiles(measureAssets()...), Do: r.measure},
+			Inputs: p.measureInputs, Outputs: p.AssetFiles(measureAssets()...), Do: p.measure},
 		// 5. Generate SBOM.
 		{Name: "kms:sbom", Title: "listing what is in the image", Needs: []string{"kms:build"},
-			Outputs: r.AssetFiles(release.SBOMAsset), Do: r.sbom},
+			Outputs: p.AssetFiles(release.SBOMAsset), Do: p.sbom},
 		// 6. Checksums: SHA-256 of all assets.
 		{Name: "kms:checksums", Title: "writing the checksums", Needs: []string{"kms:policy", "kms:measure", "kms:sbom"},
-			Outputs: r.AssetFiles(release.ChecksumsAsset), Do: r.Checksums},
+			Outputs: p.AssetFiles(release.ChecksumsAsset), Do: p.Checksums},
 		// 7. Sigstore Sign, keyless.
 		{Name: "kms:sign", Title: "signing every asset", Needs: []string{"kms:checksums"},
-			Outputs: r.AssetFiles(r.Bundles()...), Do: r.Sign},
+			Outputs: p.AssetFiles(p.Bundles()...), Do: p.Sign},
 		// 8. Publish Release: draft, audit of the draft, public pre-release.
 		{Name: "kms:publish", Title: "publishing a pre-release", Needs: []string{"kms:sign"}, Publishes: true,
-			Outputs: r.PublicAssets, Do: r.Publish},
+			Outputs: p.PublicAssets, Do: p.Publish},
 		// 9. Release Auditor: verify all assets present and signed, as a stranger.
 		{Name: "kms:audit", Title: "auditing the public release", Needs: []string{"kms:publish"},
-			Outputs: r.WorkFiles(steps.AuditFile), Do: r.Audit},
+			Outputs: p.WorkFiles(steps.AuditFile), Do: p.Audit},
 		// 10. Compat Catalog: stage the entries.
 		{Name: "kms:catalog", Title: "staging the catalog entries", Needs: []string{"kms:audit"},
-			Outputs: r.WorkFiles(steps.CatalogFile), Do: r.stageCatalog},
+			Outputs: p.WorkFiles(steps.CatalogFile), Do: p.stageCatalog},
 		// 11. E2E Test: KMS-node attestation.
 		{Name: "kms:e2e", Title: "testing the released image end to end", Needs: []string{"kms:catalog"},
-			Outputs: r.WorkFiles(trial.File), Do: trial.Of(r.Lane).Do},
+			Outputs: p.WorkFiles(steps.E2EFile), Do: p.E2E},
 		// Only then: tested catalog entries are proposed, and a stable release becomes the latest.
-		{Name: "kms:promote", Title: "promoting the release", Needs: []string{"kms:e2e"}, Do: r.promote},
+		{Name: "kms:promote", Title: "promoting the release", Needs: []string{"kms:e2e"}, Do: p.promote},
 	}
 }

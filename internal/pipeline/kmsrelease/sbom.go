@@ -10,12 +10,12 @@ import (
 
 // sbom lets syft read the image as it was pushed, and then compares the result
 // with what the Go linker wrote into the binaries of both architectures.
-func (r *Release) sbom(ctx context.Context, w *pipeline.Work) error {
+func (p *Pipeline) sbom(ctx context.Context, w *pipeline.Work) error {
 	var sources []sbom.Source
 	var binaries []string
-	for _, p := range image.Platforms() {
-		sources = append(sources, sbom.Image(r.Work(layoutDir), p.String()))
-		binaries = append(binaries, r.Work(contextDir, binaryName+"-linux-"+p.Architecture))
+	for _, platform := range image.Platforms() {
+		sources = append(sources, sbom.Image(p.Work(layoutDir), platform.String()))
+		binaries = append(binaries, p.Work(contextDir, binaryName+"-linux-"+platform.Architecture))
 	}
-	return r.WriteSBOM(ctx, w, binaryName, sources, func(data []byte) error { return sbom.Check(data, binaries...) })
+	return p.WriteSBOM(ctx, w, binaryName, sources, func(data []byte) error { return sbom.Check(data, binaries...) })
 }

@@ -16,57 +16,57 @@ const (
 	imageMade   = "image made"
 )
 
-func (r *Release) builder(p release.Profile) pipeline.Step {
+func (p *Pipeline) builder(profile release.Profile) pipeline.Step {
 	return pipeline.Step{Needs: []string{"node:version"},
 		Inputs: func(ctx context.Context) (pipeline.Digests, error) {
-			content, err := r.Env.Images.Content(ctx, p)
-			return pipeline.Digests{"content": content, "tag": r.Tag.String()}, err
+			content, err := p.Env.Images.Content(ctx, profile)
+			return pipeline.Digests{"content": content, "tag": p.Tag.String()}, err
 		},
-		Outputs: r.AssetFiles(release.RecordAsset(p)),
-		Do:      func(ctx context.Context, w *pipeline.Work) error { return r.build(ctx, w, p) }}
+		Outputs: p.AssetFiles(release.RecordAsset(profile)),
+		Do:      func(ctx context.Context, w *pipeline.Work) error { return p.build(ctx, w, profile) }}
 }
 
 // build makes the image of a profile, once: what an interrupted run of this
 // release left is removed first, and an image of anybody else is never touched.
-func (r *Release) build(ctx context.Context, w *pipeline.Work, p release.Profile) error {
-	order, err := r.order(ctx, w, p)
+func (p *Pipeline) build(ctx context.Context, w *pipeline.Work, profile release.Profile) error {
+	order, err := p.order(ctx, w, profile)
 	if err != nil {
 		return err
 	}
-	if adopted, err := r.adoptRecord(ctx, w, p, order); adopted || err != nil {
+	if adopted, err := p.adoptRecord(ctx, w, profile, order); adopted || err != nil {
 		return err
 	}
-	if err := r.Env.Images.Discard(ctx, order, r.unfinished(order.Name)); err != nil {
+	if err := p.Env.Images.Discard(ctx, order, p.unfinished(order.Name)); err != nil {
 		return err
 	}
 	if err := w.Journal(imageBegins, order.Name); err != nil {
 		return err
 	}
-	record, err := r.Env.Images.Build(ctx, order)
+	record, err := p.Env.Images.Build(ctx, order)
 	if err != nil {
 		return err
 	}
-	if err := r.writeRecord(p, order, record); err != nil {
+	if err := p.writeRecord(profile, order, record); err != nil {
 		return err
 	}
 	w.Infof("%s: %d packages, %d files of its own", record.Image.Name, len(record.Packages), len(record.Files))
 	return w.Journal(imageMade, order.Name)
 }
 
-func (r *Release) order(ctx context.Context, w *pipeline.Work, p release.Profile) (image.Order, error) {
-	content, err := r.Env.Images.Content(ctx, p)
+func (p *Pipeline) order(ctx context.Context, w *pipeline.Work, profile release.Profile) (image.Order, error) {
+	content, err := p.Env.Images.Content(ctx, profile)
 	if err != nil {
 		return image.Order{}, err
 	}
-	name, err := image.ImageName(p, r.Tag.Version, content)
-	return image.Order{Profile: p, Tag: r.Tag, Commit: r.Checkout.Commit, Name: name, Content: content,
-		Work: r.Work("build", string(p)), Log: func(line string) { w.Infof("%s", line) }, Journal: w.Journal}, err
+	name, err := image.ImageName(profile, p.Tag.Version, content)
+	return image.Order{Profile: profile, Tag: p.Tag, Commit: p.Checkout.Commit, Name: name, Content: content,
+		Work: p.Work("build", string(profile)), Log: func(line string) { w.Infof("%s", line) }, Journal: w.Journal}, err
 }
 
 // unfinished says that the ledger saw an image begin and not end: whatever bears its name is this release's own.
-func (r *Release) unfinished(name string) bool {
+func (p *Pipeline) unfinished(name string) bool {
 	begun := false
-	for _, record := range r.Ledger.Records() {
+	for _, record := range p.Ledger.Records() {
 		if record.Event != pipeline.Effect {
 			continue
 		}
@@ -81,21 +81,21 @@ func (r *Release) unfinished(name string) bool {
 }
 
 // writeRecord stages the record, which must be of the image that was ordered.
-func (r *Release) writeRecord(p release.Profile, order image.Order, record *image.Record) error {
-	if record.Profile != p || record.Version != r.Tag.Version || record.Image.Name != order.Name {
+func (p *Pipeline) writeRecord(profile release.Profile, order image.Order, record *image.Record) error {
+	if record.Profile != profile || record.Version != p.Tag.Version || record.Image.Name != order.Name {
 		return &fault.Error{Code: fault.Verification, Message: "the record is of another image", Expected: order.Name, Got: record.Image.Name}
 	}
 	data, err := record.Encode()
 	if err != nil {
 		return err
 	}
-	return r.WriteAsset(release.RecordAsset(p), data)
+	return p.WriteAsset(release.RecordAsset(profile), data)
 }
 
 // adoptRecord takes the record that this tag's release already holds, when it
 // is of the image that would be made now: "published bytes win".
-func (r *Release) adoptRecord(ctx context.Context, w *pipeline.Work, p release.Profile, order image.Order) (bool, error) {
-	data, err := r.Uploaded(ctx, release.RecordAsset(p))
+func (p *Pipeline) adoptRecord(ctx context.Context, w *pipeline.Work, profile release.Profile, order image.Order) (bool, error) {
+	data, err := p.Uploaded(ctx, release.RecordAsset(profile))
 	if data == nil || err != nil {
 		return false, err
 	}
@@ -103,9 +103,9 @@ func (r *Release) adoptRecord(ctx context.Context, w *pipeline.Work, p release.P
 	if err != nil {
 		return false, err
 	}
-	if record.Image.Name != order.Name || !strings.HasPrefix(record.Commit, r.Checkout.Commit) {
+	if record.Image.Name != order.Name || !strings.HasPrefix(record.Commit, p.Checkout.Commit) {
 		return false, nil
 	}
 	w.Infof("%s is there already", order.Name)
-	return true, r.WriteAsset(release.RecordAsset(p), data)
+	return true, p.WriteAsset(release.RecordAsset(profile), data)
 }

@@ -17,8 +17,8 @@ import (
 )
 
 // record reads the staged record of a profile's image, and its digest.
-func (r *Release) record(p release.Profile) (*image.Record, measurement.SHA256, error) {
-	data, err := os.ReadFile(filepath.Join(r.Assets(), release.RecordAsset(p)))
+func (p *Pipeline) record(profile release.Profile) (*image.Record, measurement.SHA256, error) {
+	data, err := os.ReadFile(filepath.Join(p.Assets(), release.RecordAsset(profile)))
 	if err != nil {
 		return nil, measurement.SHA256{}, err
 	}
@@ -28,8 +28,8 @@ func (r *Release) record(p release.Profile) (*image.Record, measurement.SHA256, 
 
 // adoptEvidence takes the evidence that this tag's release already holds, when
 // it is of this image: "published bytes win", and they are verified again.
-func (r *Release) adoptEvidence(ctx context.Context, w *pipeline.Work, p release.Profile, record *image.Record) (bool, error) {
-	data, err := r.Uploaded(ctx, release.EvidenceAsset(p))
+func (p *Pipeline) adoptEvidence(ctx context.Context, w *pipeline.Work, profile release.Profile, record *image.Record) (bool, error) {
+	data, err := p.Uploaded(ctx, release.EvidenceAsset(profile))
 	if data == nil || err != nil {
 		return false, err
 	}
@@ -38,13 +38,13 @@ func (r *Release) adoptEvidence(ctx context.Context, w *pipeline.Work, p release
 		return false, err
 	}
 	w.Infof("%s was measured before; its evidence is public", record.Image.Name)
-	return true, r.WriteAsset(release.EvidenceAsset(p), data)
+	return true, p.WriteAsset(release.EvidenceAsset(profile), data)
 }
 
 // unappraised: "skipped only in an RC, with the reason".
-func (r *Release) unappraised(w *pipeline.Work, o *evidence.Observation) (evidence.Boot, error) {
+func (p *Pipeline) unappraised(w *pipeline.Work, o *evidence.Observation) (evidence.Boot, error) {
 	const reason = "nobody to ask: ITA_API_KEY is not set"
-	if r.Tag.Stable() {
+	if p.Tag.Stable() {
 		return evidence.Boot{}, &fault.Error{Code: fault.Verification, Message: "no appraisal by Intel Trust Authority",
 			Expected: "a token for each quote", Got: reason, Hint: "set the secret ITA_API_KEY"}
 	}
@@ -53,8 +53,8 @@ func (r *Release) unappraised(w *pipeline.Work, o *evidence.Observation) (eviden
 }
 
 // published is what the staged evidence of a profile proves of its image.
-func (r *Release) published(ctx context.Context, v *tdx.Verifier, p release.Profile) (measurement.Profile, error) {
-	data, err := os.ReadFile(filepath.Join(r.Assets(), release.EvidenceAsset(p)))
+func (p *Pipeline) published(ctx context.Context, v *tdx.Verifier, profile release.Profile) (measurement.Profile, error) {
+	data, err := os.ReadFile(filepath.Join(p.Assets(), release.EvidenceAsset(profile)))
 	if err != nil {
 		return measurement.Profile{}, err
 	}
@@ -64,9 +64,9 @@ func (r *Release) published(ctx context.Context, v *tdx.Verifier, p release.Prof
 	}
 	seen, err := evidence.Observe(ctx, v)
 	if err != nil {
-		return measurement.Profile{}, fmt.Errorf("profile %s: %w", p, err)
+		return measurement.Profile{}, fmt.Errorf("profile %s: %w", profile, err)
 	}
-	_, digest, err := r.record(p)
+	_, digest, err := p.record(profile)
 	if err != nil {
 		return measurement.Profile{}, err
 	}

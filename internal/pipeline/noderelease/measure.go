@@ -19,27 +19,27 @@ import (
 // boots is how often an image is booted before its registers are published.
 const boots = 2
 
-func (r *Release) measurer(p release.Profile) pipeline.Step {
-	return pipeline.Step{Needs: []string{pipeline.Part("node:build", string(p))},
-		Outputs: r.AssetFiles(release.EvidenceAsset(p)),
-		Do:      func(ctx context.Context, w *pipeline.Work) error { return r.measure(ctx, w, p) }}
+func (p *Pipeline) measurer(profile release.Profile) pipeline.Step {
+	return pipeline.Step{Needs: []string{pipeline.Part("node:build", string(profile))},
+		Outputs: p.AssetFiles(release.EvidenceAsset(profile)),
+		Do:      func(ctx context.Context, w *pipeline.Work) error { return p.measure(ctx, w, profile) }}
 }
 
 // measure boots the image, verifies what each boot says, and keeps the evidence.
-func (r *Release) measure(ctx context.Context, w *pipeline.Work, p release.Profile) error {
-	record, _, err := r.record(p)
+func (p *Pipeline) measure(ctx context.Context, w *pipeline.Work, profile release.Profile) error {
+	record, _, err := p.record(profile)
 	if err != nil {
 		return err
 	}
-	if adopted, err := r.adoptEvidence(ctx, w, p, record); adopted || err != nil {
+	if adopted, err := p.adoptEvidence(ctx, w, profile, record); adopted || err != nil {
 		return err
 	}
-	collateral := &evidence.Collateral{Source: tdx.NewCollateral(r.Env.Client())}
-	v, err := tdx.NewVerifier(tdx.Config{Root: r.Env.TDXRoot, Collateral: collateral, Now: time.Now})
+	collateral := &evidence.Collateral{Source: tdx.NewCollateral(p.Env.Client())}
+	v, err := tdx.NewVerifier(tdx.Config{Root: p.Env.TDXRoot, Collateral: collateral, Now: time.Now})
 	if err != nil {
 		return err
 	}
-	seen, err := r.bootAll(ctx, w, v, p, record)
+	seen, err := p.bootAll(ctx, w, v, profile, record)
 	if err != nil {
 		return err
 	}
@@ -47,32 +47,32 @@ func (r *Release) measure(ctx context.Context, w *pipeline.Work, p release.Profi
 		return err
 	}
 	w.Infof("%d boots agree; TCB status %s", len(seen), seen[0].Verdict.TCB)
-	evidence := &evidence.Evidence{SchemaVersion: evidence.SchemaVersion, Profile: p, Image: record.Image.Name, Collateral: collateral.Digest()}
+	evidence := &evidence.Evidence{SchemaVersion: evidence.SchemaVersion, Profile: profile, Image: record.Image.Name, Collateral: collateral.Digest()}
 	for _, o := range seen {
-		b, err := r.appraised(ctx, w, o)
+		b, err := p.appraised(ctx, w, o)
 		if err != nil {
 			return err
 		}
 		evidence.Boots = append(evidence.Boots, b)
 	}
-	return r.writeEvidence(p, evidence)
+	return p.writeEvidence(profile, evidence)
 }
 
 // bootAll boots the image several times at once, each over a nonce of its own.
-func (r *Release) bootAll(ctx context.Context, w *pipeline.Work, v *tdx.Verifier, p release.Profile, record *image.Record) ([]*evidence.Observation, error) {
-	nodes := r.Env.Nodes("measure", r.Tag.String()+"-measure-"+string(p), w.Journal)
-	image := &measurement.Published{Family: release.Node, Tag: r.Tag, Profiles: map[release.Profile]measurement.Profile{
-		p: {Image: measurement.Image{Name: record.Image.Name}}}} // what is known before anything is measured
+func (p *Pipeline) bootAll(ctx context.Context, w *pipeline.Work, v *tdx.Verifier, profile release.Profile, record *image.Record) ([]*evidence.Observation, error) {
+	nodes := p.Env.Nodes("measure", p.Tag.String()+"-measure-"+string(profile), w.Journal)
+	image := &measurement.Published{Family: release.Node, Tag: p.Tag, Profiles: map[release.Profile]measurement.Profile{
+		profile: {Image: measurement.Image{Name: record.Image.Name}}}} // what is known before anything is measured
 	out := make([]*evidence.Observation, boots)
 	g, ctx := errgroup.WithContext(ctx)
 	for i := range out {
 		g.Go(func() error {
 			mission := agent.Mission{Nonce: agent.NewNonce()}
-			report, err := nodes.Boot(ctx, image, p, mission)
+			report, err := nodes.Boot(ctx, image, profile, mission)
 			if err != nil {
 				return err
 			}
-			out[i], err = evidence.Observe(ctx, v, p, mission.Nonce, report)
+			out[i], err = evidence.Observe(ctx, v, profile, mission.Nonce, report)
 			return err
 		})
 	}
@@ -81,11 +81,11 @@ func (r *Release) bootAll(ctx context.Context, w *pipeline.Work, v *tdx.Verifier
 
 // appraised asks Intel Trust Authority about the same quote. Without a key for
 // it a candidate says so; a stable release does not pass.
-func (r *Release) appraised(ctx context.Context, w *pipeline.Work, o *evidence.Observation) (evidence.Boot, error) {
-	if r.Env.ITA.Key == "" {
-		return r.unappraised(w, o)
+func (p *Pipeline) appraised(ctx context.Context, w *pipeline.Work, o *evidence.Observation) (evidence.Boot, error) {
+	if p.Env.ITA.Key == "" {
+		return p.unappraised(w, o)
 	}
-	authority, err := ita.New(r.Env.ITA)
+	authority, err := ita.New(p.Env.ITA)
 	if err != nil {
 		return evidence.Boot{}, err
 	}
@@ -98,24 +98,24 @@ func (r *Release) appraised(ctx context.Context, w *pipeline.Work, o *evidence.O
 }
 
 // writeEvidence stages the evidence.
-func (r *Release) writeEvidence(p release.Profile, e *evidence.Evidence) error {
+func (p *Pipeline) writeEvidence(profile release.Profile, e *evidence.Evidence) error {
 	data, err := e.Encode()
 	if err != nil {
 		return err
 	}
-	return r.WriteAsset(release.EvidenceAsset(p), data)
+	return p.WriteAsset(release.EvidenceAsset(profile), data)
 }
 
 // mrtds writes published-mrtds.json from the evidence, which it verifies once more.
-func (r *Release) mrtds(ctx context.Context, _ *pipeline.Work) error {
-	v, err := r.Env.Verifier()
+func (p *Pipeline) mrtds(ctx context.Context, _ *pipeline.Work) error {
+	v, err := p.Env.Verifier()
 	if err != nil {
 		return err
 	}
-	out := &measurement.Published{SchemaVersion: measurement.SchemaVersion, Family: release.Node, Tag: r.Tag, Commit: r.Checkout.Commit,
+	out := &measurement.Published{SchemaVersion: measurement.SchemaVersion, Family: release.Node, Tag: p.Tag, Commit: p.Checkout.Commit,
 		Profiles: map[release.Profile]measurement.Profile{}}
-	for _, p := range release.Profiles() {
-		if out.Profiles[p], err = r.published(ctx, v, p); err != nil {
+	for _, profile := range release.Profiles() {
+		if out.Profiles[profile], err = p.published(ctx, v, profile); err != nil {
 			return err
 		}
 	}
@@ -123,5 +123,5 @@ func (r *Release) mrtds(ctx context.Context, _ *pipeline.Work) error {
 	if err != nil {
 		return err
 	}
-	return r.WriteAsset(release.MeasurementsAsset, data)
+	return p.WriteAsset(release.MeasurementsAsset, data)
 }

@@ -4,38 +4,37 @@ import (
 	"context"
 
 	"github.com/calimero-network/mero-tee/internal/pipeline"
-	"github.com/calimero-network/mero-tee/internal/pipeline/trial"
 )
 
 // catalog proposes the entries that E2E tested.
-func (r *Release) catalog(ctx context.Context, w *pipeline.Work) error {
-	tested, err := trial.Of(r.Lane).Tested()
+func (p *Pipeline) catalog(ctx context.Context, w *pipeline.Work) error {
+	tested, err := p.TestedCatalog()
 	if err != nil {
 		return err
 	}
 	if tested == nil {
 		w.Warnf("E2E did not pass; no catalog entry is proposed")
-		staged, err := r.Staged()
+		staged, err := p.Staged()
 		if err != nil {
 			return err
 		}
-		return r.WriteCatalog(staged)
+		return p.WriteCatalog(staged)
 	}
-	if err := r.WriteCatalog(tested); err != nil {
+	if err := p.WriteCatalog(tested); err != nil {
 		return err
 	}
-	return r.ProposeCatalog(ctx, w, tested)
+	return p.ProposeCatalog(ctx, w, tested)
 }
 
 // promote makes a stable release the latest, unless E2E did not pass.
-func (r *Release) promote(ctx context.Context, w *pipeline.Work) error {
-	tested, err := trial.Of(r.Lane).Tested()
+func (p *Pipeline) promote(ctx context.Context, w *pipeline.Work) error {
+	tested, err := p.TestedCatalog()
 	if err != nil {
 		return err
 	}
 	if tested == nil {
-		w.Warnf("E2E did not pass; %s stays a pre-release", r.Tag)
+		w.Warnf("E2E did not pass; %s stays a pre-release", p.Tag)
 		return nil
 	}
-	return r.Promote(ctx, w)
+	return p.Promote(ctx, w)
 }

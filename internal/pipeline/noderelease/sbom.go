@@ -21,22 +21,22 @@ import (
 
 // sbom lets syft read what each record lists: the packages, as a package
 // database of Debian, and the programs themselves.
-func (r *Release) sbom(ctx context.Context, w *pipeline.Work) error {
+func (p *Pipeline) sbom(ctx context.Context, w *pipeline.Work) error {
 	var sources []sbom.Source
 	records := map[[32]byte]*image.Record{}
-	for _, p := range release.Profiles() {
-		record, digest, err := r.record(p)
+	for _, profile := range release.Profiles() {
+		record, digest, err := p.record(profile)
 		if err != nil {
 			return err
 		}
-		dir := r.Work("sbom", string(p))
-		if err := r.layOut(ctx, dir, record); err != nil {
+		dir := p.Work("sbom", string(profile))
+		if err := p.layOut(ctx, dir, record); err != nil {
 			return err
 		}
 		records[digest] = record
-		sources = append(sources, sbom.Folder(dir, string(p), digest))
+		sources = append(sources, sbom.Folder(dir, string(profile), digest))
 	}
-	return r.WriteSBOM(ctx, w, string(release.Node), sources, func(data []byte) error { return listsAll(data, records) })
+	return p.WriteSBOM(ctx, w, string(release.Node), sources, func(data []byte) error { return listsAll(data, records) })
 }
 
 // listsAll wants the packages of each record, by the record's digest.
@@ -54,8 +54,8 @@ func listsAll(data []byte, records map[[32]byte]*image.Record) error {
 }
 
 // layOut writes the record's packages and programs where syft looks for them.
-func (r *Release) layOut(ctx context.Context, dir string, record *image.Record) error {
-	programs, err := r.Env.Images.Programs(ctx, record.Profile)
+func (p *Pipeline) layOut(ctx context.Context, dir string, record *image.Record) error {
+	programs, err := p.Env.Images.Programs(ctx, record.Profile)
 	if err != nil {
 		return err
 	}

@@ -90,7 +90,7 @@ func world(t testing.TB) *stages {
 // process is what one command holds: the world, the release and its run.
 type process struct {
 	world   *rehearsal.World
-	release *noderelease.Release
+	release *noderelease.Pipeline
 	run     *pipeline.Run
 	log     *bytes.Buffer
 	writes  atomic.Int64     // requests to GitHub that change something

@@ -23,33 +23,33 @@ type auditRecord struct {
 
 // Audit reads the public release as a stranger, and makes sure that it is what
 // the draft was.
-func (l *Lane) Audit(ctx context.Context, w *pipeline.Work) error {
-	report, err := l.auditOK(ctx, 0, "public")
+func (r *Release) Audit(ctx context.Context, w *pipeline.Work) error {
+	report, err := r.auditOK(ctx, 0, "public")
 	if report != nil {
 		report.Results.Print(w.Console)
 	}
 	if err != nil {
 		return err
 	}
-	if published, _ := l.Ledger.Latest(l.step("publish")); !maps.Equal(report.Digests, published.Outputs) {
+	if published, _ := r.Ledger.Latest(r.step("publish")); !maps.Equal(report.Digests, published.Outputs) {
 		return &fault.Error{Code: fault.Verification, Message: "the public release is not the audited draft",
 			Hint: "compare GitHub's digests with dist/*/ledger.jsonl"}
 	}
-	return WriteJSON(l.Work(AuditFile), auditRecord{Tag: l.Tag.String(), Commit: report.Commit, Assets: report.Digests, Checks: Names(report.Results)})
+	return WriteJSON(r.Work(AuditFile), auditRecord{Tag: r.Tag.String(), Commit: report.Commit, Assets: report.Digests, Checks: Names(report.Results)})
 }
 
 // Public is the folder into which the auditor downloaded the public release.
-func (l *Lane) Public() string { return l.Work("public") }
+func (r *Release) Public() string { return r.Work("public") }
 
 // auditOK downloads the release with this id (0: the public one) and returns
 // the first thing that is wrong with it as an error.
-func (l *Lane) auditOK(ctx context.Context, id int64, dir string) (*audit.Report, error) {
-	report, err := l.examine(ctx, &audit.GitHub{Client: l.GitHub, ID: id, Tag: l.Tag.String()}, l.Work(dir),
-		audit.Subject{Tag: l.Tag, Commit: l.Checkout.Commit})
+func (r *Release) auditOK(ctx context.Context, id int64, dir string) (*audit.Report, error) {
+	report, err := r.examine(ctx, &audit.GitHub{Client: r.GitHub, ID: id, Tag: r.Tag.String()}, r.Work(dir),
+		audit.Subject{Tag: r.Tag, Commit: r.Checkout.Commit})
 	if err != nil {
 		return nil, err
 	}
-	report.Results = l.Judged(report.Results)
+	report.Results = r.Judged(report.Results)
 	return report, report.Results.Err()
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/base/file"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
 	"github.com/calimero-network/mero-tee/internal/provider/github"
+	"github.com/calimero-network/mero-tee/internal/verify/e2e"
 	"github.com/calimero-network/mero-tee/policies/propose"
 )
 
@@ -19,8 +20,8 @@ const CatalogFile = catalog.File
 const BaseBranch = propose.Base
 
 // Staged is the catalog of the checkout, with the pair of this release declared.
-func (l *Lane) Staged() (*catalog.Catalog, error) {
-	data, err := os.ReadFile(l.Checkout.Catalog)
+func (r *Release) Staged() (*catalog.Catalog, error) {
+	data, err := os.ReadFile(r.Checkout.Catalog)
 	if err != nil {
 		return nil, err
 	}
@@ -28,36 +29,36 @@ func (l *Lane) Staged() (*catalog.Catalog, error) {
 	if err != nil {
 		return nil, err
 	}
-	counterpart, err := l.Counterpart()
+	counterpart, err := r.Counterpart()
 	if err != nil {
 		return nil, err
 	}
-	return catalog.Declare(current, catalog.PairOf(l.Tag, counterpart), "")
+	return catalog.Declare(current, catalog.PairOf(r.Tag, counterpart), "")
 }
 
 // WriteCatalog keeps a catalog in work/.
-func (l *Lane) WriteCatalog(c *catalog.Catalog) error {
+func (r *Release) WriteCatalog(c *catalog.Catalog) error {
 	data, err := c.Encode()
 	if err != nil {
 		return err
 	}
-	return file.Write(l.Work(CatalogFile), data, 0o644)
+	return file.Write(r.Work(CatalogFile), data, 0o644)
 }
 
 // ProposeCatalog opens the pull request with the tested entries. "A maintainer
 // reviews the compatibility entries, verifies E2E results, and merges."
-func (l *Lane) ProposeCatalog(ctx context.Context, w *pipeline.Work, tested *catalog.Catalog) error {
+func (r *Release) ProposeCatalog(ctx context.Context, w *pipeline.Work, tested *catalog.Catalog) error {
 	data, err := tested.Encode()
 	if err != nil {
 		return err
 	}
-	counterpart, err := l.Counterpart()
+	counterpart, err := r.Counterpart()
 	if err != nil {
 		return err
 	}
-	pr, err := l.GitHub.Propose(ctx, github.Change{Base: BaseBranch, Branch: "catalog/" + l.Tag.String(), Path: l.catalogPath(), Content: data,
-		Message: fmt.Sprintf("catalog: %s works with %s", l.Tag, counterpart), Title: fmt.Sprintf("Compatibility of %s with %s", l.Tag, counterpart),
-		Body: fmt.Sprintf("E2E of %s against %s passed. Review the entries and the release's audit, then merge.", l.Tag, counterpart)})
+	pr, err := r.GitHub.Propose(ctx, github.Change{Base: BaseBranch, Branch: "catalog/" + r.Tag.String(), Path: r.catalogPath(), Content: data,
+		Message: fmt.Sprintf("catalog: %s works with %s", r.Tag, counterpart), Title: fmt.Sprintf("Compatibility of %s with %s", r.Tag, counterpart),
+		Body: fmt.Sprintf("E2E of %s against %s passed. Review the entries and the release's audit, then merge.", r.Tag, counterpart)})
 	if err != nil {
 		return err
 	}
@@ -70,9 +71,38 @@ func (l *Lane) ProposeCatalog(ctx context.Context, w *pipeline.Work, tested *cat
 }
 
 // catalogPath is the catalog's place in the repository.
-func (l *Lane) catalogPath() string {
-	if l.Env.Config.CatalogPath != "" {
-		return l.Env.Config.CatalogPath
+func (r *Release) catalogPath() string {
+	if r.Env.Config.CatalogPath != "" {
+		return r.Env.Config.CatalogPath
 	}
 	return catalog.Path
+}
+
+// TestedCatalog is the staged catalog with the entries that E2E tested; nil when
+// E2E did not pass, and then nothing is proposed.
+func (r *Release) TestedCatalog() (*catalog.Catalog, error) {
+	var outcome e2eRecord
+	if err := ReadJSON(r.Work(E2EFile), &outcome); err != nil || !outcome.Passed {
+		return nil, err
+	}
+	staged, err := r.Staged()
+	if err != nil {
+		return nil, err
+	}
+	return markTested(staged, outcome.Matrix)
+}
+
+// markTested: "the pipeline adds entries to the catalog for all tested version pairs".
+func markTested(c *catalog.Catalog, tested e2e.Matrix) (*catalog.Catalog, error) {
+	for _, cell := range tested {
+		passed := tested.Passed(cell.KMS, cell.Node)
+		if len(passed) == 0 {
+			continue
+		}
+		var err error
+		if c, err = catalog.MarkTested(c, catalog.PairOf(cell.KMS, cell.Node), passed, ""); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
 }

@@ -15,45 +15,45 @@ import (
 )
 
 // GuardInputs is everything that the guards judge and that can change.
-func (l *Lane) GuardInputs(context.Context) (pipeline.Digests, error) {
-	cfg := l.Env.Config
-	in := pipeline.Digests{"tag": l.Tag.String(), release.KMS.VersionVariable(): cfg.KMSVersion, release.Node.VersionVariable(): cfg.TEEVersion}
+func (r *Release) GuardInputs(context.Context) (pipeline.Digests, error) {
+	cfg := r.Env.Config
+	in := pipeline.Digests{"tag": r.Tag.String(), release.KMS.VersionVariable(): cfg.KMSVersion, release.Node.VersionVariable(): cfg.TEEVersion}
 	var err error
-	if in["policies"], err = DirDigest(l.Checkout.Policies); err != nil {
+	if in["policies"], err = DirDigest(r.Checkout.Policies); err != nil {
 		return nil, err
 	}
-	if in["workflows"], err = treeDigest(l.Env.Root, ".github", "scripts"); err != nil {
+	if in["workflows"], err = treeDigest(r.Env.Root, ".github", "scripts"); err != nil {
 		return nil, err
 	}
-	if in["notes"], err = FileDigest(l.notesFile()); err != nil {
+	if in["notes"], err = FileDigest(r.notesFile()); err != nil {
 		return nil, err
 	}
-	in["catalog"], err = FileDigest(l.Checkout.Catalog)
+	in["catalog"], err = FileDigest(r.Checkout.Catalog)
 	return in, err
 }
 
 // GuardOutputs are what the later steps build upon: the verified counterpart and the policies.
-func (l *Lane) GuardOutputs(context.Context) (pipeline.Digests, error) {
-	counterpart, err := FileDigest(filepath.Join(l.CounterpartDir(), release.MeasurementsAsset))
+func (r *Release) GuardOutputs(context.Context) (pipeline.Digests, error) {
+	counterpart, err := FileDigest(filepath.Join(r.CounterpartDir(), release.MeasurementsAsset))
 	if err != nil {
 		return nil, err
 	}
-	policies, err := DirDigest(l.Checkout.Policies)
+	policies, err := DirDigest(r.Checkout.Policies)
 	if err != nil {
 		return nil, err
 	}
-	plan, err := FileDigest(l.Work(PlanFile))
+	plan, err := FileDigest(r.Work(PlanFile))
 	return pipeline.Digests{"counterpart": counterpart, "policies": policies, "plan": plan}, err
 }
 
 // RunGuards decides the class, says which rules follow from it, and runs guards
 // 2, 3 and 4. Guard 1 belongs to pull requests.
-func (l *Lane) RunGuards(ctx context.Context, w *pipeline.Work) error {
-	plan, err := l.Plan(ctx)
+func (r *Release) RunGuards(ctx context.Context, w *pipeline.Work) error {
+	plan, err := r.Plan(ctx)
 	if err != nil {
 		return err
 	}
-	results, err := l.Guards(ctx)
+	results, err := r.Guards(ctx)
 	if err != nil {
 		return err
 	}
@@ -68,31 +68,31 @@ func (l *Lane) RunGuards(ctx context.Context, w *pipeline.Work) error {
 	if err := plan.Err(); err != nil {
 		return err
 	}
-	return l.recordPlan(plan)
+	return r.recordPlan(plan)
 }
 
 // Judged is results under the rule of the release's class: "a stable release refuses skipped".
-func (l *Lane) Judged(results check.Results) check.Results {
-	if l.Tag.Stable() {
+func (r *Release) Judged(results check.Results) check.Results {
+	if r.Tag.Stable() {
 		return results.Strict()
 	}
 	return results
 }
 
 // Guards are the results of the guards of this release.
-func (l *Lane) Guards(ctx context.Context) (check.Results, error) {
-	out := check.Results{guard.Version(l.Tag.String(), l.Env.Config.Version(l.Tag.Family))}
-	workflows, err := guard.Workflows(os.DirFS(l.Env.Root))
+func (r *Release) Guards(ctx context.Context) (check.Results, error) {
+	out := check.Results{guard.Version(r.Tag.String(), r.Env.Config.Version(r.Tag.Family))}
+	workflows, err := guard.Workflows(os.DirFS(r.Env.Root))
 	if err != nil {
 		return nil, err
 	}
 	out = append(out, guard.Allowed(os.Environ(), workflows)...)
-	pair, err := l.pair(ctx)
+	pair, err := r.pair(ctx)
 	return append(out, pair...), err
 }
 
-func (l *Lane) pair(ctx context.Context) (check.Results, error) {
-	data, err := os.ReadFile(l.Checkout.Catalog)
+func (r *Release) pair(ctx context.Context) (check.Results, error) {
+	data, err := os.ReadFile(r.Checkout.Catalog)
 	if err != nil {
 		return nil, fmt.Errorf("compatibility catalog: %w", err)
 	}
@@ -100,12 +100,12 @@ func (l *Lane) pair(ctx context.Context) (check.Results, error) {
 	if err != nil {
 		return nil, err
 	}
-	working, err := policies.LoadDir(os.DirFS(l.Checkout.Policies))
+	working, err := policies.LoadDir(os.DirFS(r.Checkout.Policies))
 	if err != nil {
 		return nil, err
 	}
-	in := guard.PairInput{Tag: l.Tag, Counterpart: l.Env.Config.Version(l.Tag.Family.Counterpart()), Releases: l.Published(), Catalog: pairs}
-	if l.Tag.Family == release.KMS {
+	in := guard.PairInput{Tag: r.Tag, Counterpart: r.Env.Config.Version(r.Tag.Family.Counterpart()), Releases: r.Published(), Catalog: pairs}
+	if r.Tag.Family == release.KMS {
 		in.Working = working
 	}
 	return guard.Pair(ctx, in)

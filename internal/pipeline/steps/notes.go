@@ -14,9 +14,9 @@ import (
 
 // notes are the release's notes: "Git changelog since the last release tag",
 // the counterpart, the measurements and how to verify them.
-func (l *Lane) notes(ctx context.Context, before, published *measurement.Published) (string, error) {
-	in := notes.Input{Repository: l.Env.Config.Repository, Tag: l.Tag, Banner: l.Env.Banner}
-	if err := errors.Join(l.changelog(ctx, &in), l.fill(&in)); err != nil {
+func (r *Release) notes(ctx context.Context, before, published *measurement.Published) (string, error) {
+	in := notes.Input{Repository: r.Env.Config.Repository, Tag: r.Tag, Banner: r.Env.Banner}
+	if err := errors.Join(r.changelog(ctx, &in), r.fill(&in)); err != nil {
 		return "", err
 	}
 	for _, profile := range release.Profiles() {
@@ -24,16 +24,16 @@ func (l *Lane) notes(ctx context.Context, before, published *measurement.Publish
 		if before != nil {
 			in.Before = append(in.Before, row(profile, before.Profiles[profile]))
 		}
-		reference, err := published.Profiles[profile].Image.Reference(l.Tag.Family)
+		reference, err := published.Profiles[profile].Image.Reference(r.Tag.Family)
 		if err != nil {
 			return "", err
 		}
 		in.Images = append(in.Images, notes.Image{Profile: string(profile), Reference: reference})
 	}
-	if there, err := l.HasCounterpart(); err != nil {
+	if there, err := r.HasCounterpart(); err != nil {
 		return "", err
 	} else if there {
-		counterpart, err := l.Counterpart()
+		counterpart, err := r.Counterpart()
 		if err != nil {
 			return "", err
 		}
@@ -43,32 +43,32 @@ func (l *Lane) notes(ctx context.Context, before, published *measurement.Publish
 }
 
 // fill puts in what people wrote, under the class that was decided.
-func (l *Lane) fill(in *notes.Input) error {
-	plan, err := l.planned()
+func (r *Release) fill(in *notes.Input) error {
+	plan, err := r.planned()
 	if err != nil {
 		return err
 	}
-	file, err := l.written()
+	file, err := r.written()
 	if err != nil {
 		return err
 	}
-	written, _ := notes.Read(l.Tag, plan.Class, file) // judged before anything was built
+	written, _ := notes.Read(r.Tag, plan.Class, file) // judged before anything was built
 	written.Fill(in)
 	in.Class = plan.Class
 	return nil
 }
 
 // changelog fills in the commits since the family's last release.
-func (l *Lane) changelog(ctx context.Context, in *notes.Input) error {
-	commits, err := l.tags(ctx)
+func (r *Release) changelog(ctx context.Context, in *notes.Input) error {
+	commits, err := r.tags(ctx)
 	if err != nil {
 		return err
 	}
 	from := ""
-	if in.Previous = notes.Previous(l.Tag, slices.Collect(maps.Keys(commits))); in.Previous != nil {
+	if in.Previous = notes.Previous(r.Tag, slices.Collect(maps.Keys(commits))); in.Previous != nil {
 		from = commits[in.Previous.String()]
 	}
-	in.Commits, err = git.Log(ctx, l.Env.Root, from, l.Checkout.Commit)
+	in.Commits, err = git.Log(ctx, r.Env.Root, from, r.Checkout.Commit)
 	return err
 }
 

@@ -40,22 +40,22 @@ func (p planRecord) decision() (plan.Decision, error) {
 }
 
 // Plan decides the class of this release and what it still lacks.
-func (l *Lane) Plan(ctx context.Context) (*plan.Plan, error) {
-	tags, err := l.tags(ctx)
+func (r *Release) Plan(ctx context.Context) (*plan.Plan, error) {
+	tags, err := r.tags(ctx)
 	if err != nil {
 		return nil, err
 	}
-	subject := plan.Subject{Tag: l.Tag, Commit: l.Checkout.Commit, Tags: tags}
-	file, err := l.written()
+	subject := plan.Subject{Tag: r.Tag, Commit: r.Checkout.Commit, Tags: tags}
+	file, err := r.written()
 	if err != nil {
 		return nil, err
 	}
-	return plan.Prepare(ctx, subject, file, plan.Repository(l.Env.Root))
+	return plan.Prepare(ctx, subject, file, plan.Repository(r.Env.Root))
 }
 
 // tags are the commits of all tags. GitHub knows them: a checkout need not have them.
-func (l *Lane) tags(ctx context.Context) (map[string]string, error) {
-	all, err := l.GitHub.Tags(ctx)
+func (r *Release) tags(ctx context.Context) (map[string]string, error) {
+	all, err := r.GitHub.Tags(ctx)
 	out := map[string]string{}
 	for _, t := range all {
 		out[t.Name] = t.Commit
@@ -65,42 +65,42 @@ func (l *Lane) tags(ctx context.Context) (map[string]string, error) {
 
 // Decide records the class without running the guards: for a simulated
 // counterpart, which has none of its own.
-func (l *Lane) Decide(ctx context.Context, _ *pipeline.Work) error {
-	plan, err := l.Plan(ctx)
+func (r *Release) Decide(ctx context.Context, _ *pipeline.Work) error {
+	plan, err := r.Plan(ctx)
 	if err != nil {
 		return err
 	}
-	return errors.Join(plan.Err(), l.recordPlan(plan))
+	return errors.Join(plan.Err(), r.recordPlan(plan))
 }
 
-func (l *Lane) notesFile() string { return filepath.Join(l.Checkout.Notes, releases.File(l.Tag)) }
+func (r *Release) notesFile() string { return filepath.Join(r.Checkout.Notes, releases.File(r.Tag)) }
 
 // written is what people wrote for this release; nil when they wrote nothing.
-func (l *Lane) written() ([]byte, error) {
-	data, err := os.ReadFile(l.notesFile())
+func (r *Release) written() ([]byte, error) {
+	data, err := os.ReadFile(r.notesFile())
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	return data, err
 }
 
-func (l *Lane) recordPlan(p *plan.Plan) error {
-	out := planRecord{Tag: l.Tag, Class: p.Class, Diff: p.Diff}
+func (r *Release) recordPlan(p *plan.Plan) error {
+	out := planRecord{Tag: r.Tag, Class: p.Class, Diff: p.Diff}
 	if !p.Patched.IsZero() {
 		out.Patched = p.Patched.String()
 	}
-	return WriteJSON(l.Work(PlanFile), out)
+	return WriteJSON(r.Work(PlanFile), out)
 }
 
-func (l *Lane) planned() (planRecord, error) {
+func (r *Release) planned() (planRecord, error) {
 	var out planRecord
-	return out, ReadJSON(l.Work(PlanFile), &out)
+	return out, ReadJSON(r.Work(PlanFile), &out)
 }
 
 // previous is what the family's release before this one published, audited;
 // nil when there is none, or none that can be believed.
-func (l *Lane) previous(ctx context.Context, w *pipeline.Work) (*measurement.Published, error) {
-	tags, err := l.Published().Tags(ctx, l.Tag.Family)
+func (r *Release) previous(ctx context.Context, w *pipeline.Work) (*measurement.Published, error) {
+	tags, err := r.Published().Tags(ctx, r.Tag.Family)
 	if err != nil {
 		return nil, err
 	}
@@ -108,11 +108,11 @@ func (l *Lane) previous(ctx context.Context, w *pipeline.Work) (*measurement.Pub
 	for i, t := range tags {
 		names[i] = t.String()
 	}
-	before := notes.Previous(l.Tag, names)
+	before := notes.Previous(r.Tag, names)
 	if before == nil {
 		return nil, nil
 	}
-	dir, err := l.Published().Audited(ctx, *before)
+	dir, err := r.Published().Audited(ctx, *before)
 	if err != nil {
 		w.Warnf("%s cannot be compared with: %v", before, err)
 		return nil, nil

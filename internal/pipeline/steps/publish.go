@@ -13,19 +13,19 @@ import (
 
 // Publish fills a draft, audits the draft by downloading it, and only then
 // makes it public, as a pre-release: promotion comes after E2E.
-func (l *Lane) Publish(ctx context.Context, w *pipeline.Work) error {
-	text, err := l.measured(ctx, w)
+func (r *Release) Publish(ctx context.Context, w *pipeline.Work) error {
+	text, err := r.measured(ctx, w)
 	if err != nil {
 		return err
 	}
-	p, journalled := l.publisher(w)
-	draft, result, err := p.Fill(ctx, publish.Plan{Tag: l.Tag, Commit: l.Checkout.Commit, Title: l.Tag.String(), Notes: text,
-		Dir: l.Assets(), Names: l.Tag.Family.ExpectedAssets()})
+	p, journalled := r.publisher(w)
+	draft, result, err := p.Fill(ctx, publish.Plan{Tag: r.Tag, Commit: r.Checkout.Commit, Title: r.Tag.String(), Notes: text,
+		Dir: r.Assets(), Names: r.Tag.Family.ExpectedAssets()})
 	if err := errors.Join(err, journalled()); err != nil {
 		return err
 	}
 	w.Infof("uploaded %d assets, %d were there already", len(result.Uploaded), len(result.Kept))
-	if _, err := l.auditOK(ctx, draft.ID, "draft"); err != nil {
+	if _, err := r.auditOK(ctx, draft.ID, "draft"); err != nil {
 		return err
 	}
 	w.Infof("the draft passes its audit")
@@ -39,8 +39,8 @@ func (l *Lane) Publish(ctx context.Context, w *pipeline.Work) error {
 
 // measured compares the measurements with the previous release's: "if MRTD
 // changes, must update policy and catalog" holds for a hotfix. It returns the notes.
-func (l *Lane) measured(ctx context.Context, w *pipeline.Work) (string, error) {
-	plan, err := l.planned()
+func (r *Release) measured(ctx context.Context, w *pipeline.Work) (string, error) {
+	plan, err := r.planned()
 	if err != nil {
 		return "", err
 	}
@@ -48,35 +48,35 @@ func (l *Lane) measured(ctx context.Context, w *pipeline.Work) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	after, err := ReadMeasurements(l.Assets())
+	after, err := ReadMeasurements(r.Assets())
 	if err != nil {
 		return "", err
 	}
-	before, err := l.previous(ctx, w)
+	before, err := r.previous(ctx, w)
 	if err != nil {
 		return "", err
 	}
-	results := l.Judged(check.Results{decision.Measured(before, after)})
+	results := r.Judged(check.Results{decision.Measured(before, after)})
 	results.Print(w.Console)
 	if err := results.Err(); err != nil {
 		return "", err
 	}
-	return l.notes(ctx, before, after)
+	return r.notes(ctx, before, after)
 }
 
 // publisher journals every side effect in the ledger; a journal that cannot be
 // written is an error of the move it belongs to.
-func (l *Lane) publisher(w *pipeline.Work) (p *publish.Publisher, journalled func() error) {
+func (r *Release) publisher(w *pipeline.Work) (p *publish.Publisher, journalled func() error) {
 	var failed error
 	journal := func(event string, kv ...any) {
 		failed = errors.Join(failed, w.Journal(event, fmt.Sprintln(kv...)))
 	}
-	return &publish.Publisher{GitHub: l.GitHub, Journal: journal}, func() error { return failed }
+	return &publish.Publisher{GitHub: r.GitHub, Journal: journal}, func() error { return failed }
 }
 
 // PublicAssets is what GitHub now says of the public release.
-func (l *Lane) PublicAssets(ctx context.Context) (pipeline.Digests, error) {
-	rel, err := l.GitHub.ReleaseByTag(ctx, l.Tag.String())
+func (r *Release) PublicAssets(ctx context.Context) (pipeline.Digests, error) {
+	rel, err := r.GitHub.ReleaseByTag(ctx, r.Tag.String())
 	if errors.Is(err, github.ErrNotFound) {
 		return pipeline.Digests{"release": "absent"}, nil
 	}
@@ -84,4 +84,28 @@ func (l *Lane) PublicAssets(ctx context.Context) (pipeline.Digests, error) {
 		return nil, err
 	}
 	return publish.Digests(rel), nil
+}
+
+// Promote ends the release: a stable one is no pre-release any longer. "RCs end
+// as pre-releases by design."
+func (r *Release) Promote(ctx context.Context, w *pipeline.Work) error {
+	if !r.Tag.Stable() {
+		w.Infof("%s is a release candidate and stays a pre-release", r.Tag)
+		return nil
+	}
+	var audited auditRecord
+	if err := ReadJSON(r.Work(AuditFile), &audited); err != nil {
+		return err
+	}
+	rel, err := r.GitHub.ReleaseByTag(ctx, r.Tag.String())
+	if err != nil {
+		return err
+	}
+	p, journalled := r.publisher(w)
+	promoted, err := p.Promote(ctx, rel, audited.Assets)
+	if err := errors.Join(err, journalled()); err != nil {
+		return err
+	}
+	w.Infof("promoted: %s", promoted.HTMLURL)
+	return nil
 }

@@ -19,35 +19,35 @@ import (
 
 // Published answers from GitHub. What it returns was audited first: an unsigned
 // measurement is no measurement.
-type Published struct{ l *Lane }
+type Published struct{ r *Release }
 
 // Published is what others released, as a stranger sees it.
-func (l *Lane) Published() Published { return Published{l} }
+func (r *Release) Published() Published { return Published{r} }
 
 // CounterpartDir is the folder of the counterpart's assets as the guards
 // verified them; they are absent when the other family has no release yet.
-func (l *Lane) CounterpartDir() string {
-	tag, err := l.Counterpart()
+func (r *Release) CounterpartDir() string {
+	tag, err := r.Counterpart()
 	if err != nil {
-		return l.Work("audited", "none")
+		return r.Work("audited", "none")
 	}
-	return l.audited(tag)
+	return r.audited(tag)
 }
 
 // HasCounterpart says whether the other family has a release, which the guards verified.
-func (l *Lane) HasCounterpart() (bool, error) {
-	_, err := os.Stat(filepath.Join(l.CounterpartDir(), release.MeasurementsAsset))
+func (r *Release) HasCounterpart() (bool, error) {
+	_, err := os.Stat(filepath.Join(r.CounterpartDir(), release.MeasurementsAsset))
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
 	return err == nil, err
 }
 
-func (l *Lane) audited(tag release.Tag) string { return l.Work("audited", tag.String()) }
+func (r *Release) audited(tag release.Tag) string { return r.Work("audited", tag.String()) }
 
 // Tags lists the published releases of a family.
 func (p Published) Tags(ctx context.Context, f release.Family) ([]release.Tag, error) {
-	all, err := p.l.GitHub.Releases(ctx)
+	all, err := p.r.GitHub.Releases(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -98,11 +98,11 @@ func (p Published) Policies(ctx context.Context, kms release.Tag) (map[release.P
 // Audited downloads a public release into a folder of its own and refuses it
 // unless every check passes.
 func (p Published) Audited(ctx context.Context, tag release.Tag) (string, error) {
-	dir := p.l.audited(tag)
+	dir := p.r.audited(tag)
 	if err := errors.Join(os.RemoveAll(dir), os.MkdirAll(dir, 0o755)); err != nil {
 		return "", err
 	}
-	report, err := p.l.examine(ctx, &audit.GitHub{Client: p.l.GitHub, Tag: tag.String()}, dir, audit.Subject{Tag: tag})
+	report, err := p.r.examine(ctx, &audit.GitHub{Client: p.r.GitHub, Tag: tag.String()}, dir, audit.Subject{Tag: tag})
 	if err != nil {
 		return "", err
 	}
@@ -114,13 +114,13 @@ func (p Published) Audited(ctx context.Context, tag release.Tag) (string, error)
 }
 
 // examine fills in whom this environment believes and runs the audit.
-func (l *Lane) examine(ctx context.Context, src audit.Source, dir string, s audit.Subject) (*audit.Report, error) {
-	trust, err := l.Env.Trust(ctx)
+func (r *Release) examine(ctx context.Context, src audit.Source, dir string, s audit.Subject) (*audit.Report, error) {
+	trust, err := r.Env.Trust(ctx)
 	if err != nil {
 		return nil, err
 	}
-	s.Repository, s.Trust, s.TDXRoot = l.Env.Config.Repository, trust, l.Env.TDXRoot
-	s.Collateral = tdx.NewCollateral(l.Env.Client())
+	s.Repository, s.Trust, s.TDXRoot = r.Env.Config.Repository, trust, r.Env.TDXRoot
+	s.Collateral = tdx.NewCollateral(r.Env.Client())
 	return audit.Release(ctx, src, dir, s)
 }
 

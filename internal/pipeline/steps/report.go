@@ -13,58 +13,47 @@ import (
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
-// Print copies a staged asset to w.
-func (l *Lane) Print(w io.Writer, asset string) error {
-	f, err := os.Open(filepath.Join(l.Assets(), filepath.Base(asset)))
-	if err != nil {
-		return err
-	}
-	defer f.Close() //nolint:errcheck // read only
-	_, err = io.Copy(w, f)
-	return err
-}
-
 // Report ends a whole release with what a person wants to know: on the
 // console, and in a workflow also on the run's summary page.
-func (l *Lane) Report(run *pipeline.Run) error {
+func (r *Release) Report(run *pipeline.Run) error {
 	var table bytes.Buffer
-	if err := l.Console.Lines(func(w io.Writer) error { return run.Report(io.MultiWriter(w, &table)) }); err != nil {
+	if err := r.Console.Lines(func(w io.Writer) error { return run.Report(io.MultiWriter(w, &table)) }); err != nil {
 		return err
 	}
-	facts, err := l.facts()
+	facts, err := r.facts()
 	if err != nil {
 		return err
 	}
 	for _, f := range facts {
-		l.Console.Infof("%-9s %s", f[0], f[1])
+		r.Console.Infof("%-9s %s", f[0], f[1])
 	}
-	return l.summarize(table.String(), facts)
+	return r.summarize(table.String(), facts)
 }
 
-func (l *Lane) facts() ([][2]string, error) {
-	published, err := ReadMeasurements(l.Assets())
+func (r *Release) facts() ([][2]string, error) {
+	published, err := ReadMeasurements(r.Assets())
 	if err != nil {
 		return nil, err
 	}
-	out := [][2]string{{"released", l.Tag.String()}}
-	if l.Env.Banner != "" {
-		out = append(out, [2]string{"note", l.Env.Banner})
+	out := [][2]string{{"released", r.Tag.String()}}
+	if r.Env.Banner != "" {
+		out = append(out, [2]string{"note", r.Env.Banner})
 	}
 	for _, profile := range release.Profiles() {
-		reference, err := published.Profiles[profile].Image.Reference(l.Tag.Family)
+		reference, err := published.Profiles[profile].Image.Reference(r.Tag.Family)
 		if err != nil {
 			return nil, err
 		}
 		out = append(out, [2]string{"image", reference + " (" + string(profile) + ")"})
 	}
-	return append(out, [2]string{"assets", console.Path(l.Assets())},
-		[2]string{"ledger", console.Path(filepath.Join(Dir(l.Env.Dist, l.Tag), pipeline.LedgerName))},
-		[2]string{"verify", "go tool mage verify:release " + l.Tag.String()}), nil
+	return append(out, [2]string{"assets", console.Path(r.Assets())},
+		[2]string{"ledger", console.Path(filepath.Join(Dir(r.Env.Dist, r.Tag), pipeline.LedgerName))},
+		[2]string{"verify", "go tool mage verify:release " + r.Tag.String()}), nil
 }
 
 // summarize appends Markdown to the file that GitHub Actions shows on the run's page.
-func (l *Lane) summarize(table string, facts [][2]string) error {
-	path := l.Env.Config.StepSummary
+func (r *Release) summarize(table string, facts [][2]string) error {
+	path := r.Env.Config.StepSummary
 	if path == "" {
 		return nil
 	}
@@ -74,7 +63,7 @@ func (l *Lane) summarize(table string, facts [][2]string) error {
 	}
 	defer f.Close() //nolint:errcheck // the write below is checked
 	var page strings.Builder
-	fmt.Fprintf(&page, "## %s\n\n```text\n%s```\n\n", l.Tag, table)
+	fmt.Fprintf(&page, "## %s\n\n```text\n%s```\n\n", r.Tag, table)
 	for _, fact := range facts {
 		fmt.Fprintf(&page, "- %s: `%s`\n", fact[0], fact[1])
 	}

@@ -4,13 +4,32 @@ import (
 	"context"
 
 	"github.com/calimero-network/mero-tee/internal/artifact/checksum"
+	"github.com/calimero-network/mero-tee/internal/artifact/sbom"
 	"github.com/calimero-network/mero-tee/internal/artifact/sign"
+	"github.com/calimero-network/mero-tee/internal/base/gobuild"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
+// WriteSBOM lets syft read the sources, and stages what it says if that passes
+// check: what the document must list is known from elsewhere.
+func (r *Release) WriteSBOM(ctx context.Context, w *pipeline.Work, name string, sources []sbom.Source, check func(data []byte) error) error {
+	syft, err := gobuild.Build(ctx, sbom.Program(r.Env.Root), func(line string) { w.Noticef("%s", line) })
+	if err != nil {
+		return err
+	}
+	data, err := sbom.Generate(ctx, sbom.Options{Syft: syft, Sources: sources, Name: name, Version: r.Tag.Version.String(), Epoch: r.Checkout.Time})
+	if err != nil {
+		return err
+	}
+	if err := check(data); err != nil {
+		return err
+	}
+	return r.WriteAsset(release.SBOMAsset, data)
+}
+
 // Bundles are the names of the signatures.
-func (l *Lane) Bundles() []string { return bundles(l.Tag.Family) }
+func (r *Release) Bundles() []string { return bundles(r.Tag.Family) }
 
 func bundles(f release.Family) []string {
 	var out []string
@@ -21,35 +40,35 @@ func bundles(f release.Family) []string {
 }
 
 // Checksums writes checksums.sha256 over every asset.
-func (l *Lane) Checksums(context.Context, *pipeline.Work) error {
-	_, err := checksum.Write(l.Assets(), l.Tag.Family.Assets())
+func (r *Release) Checksums(context.Context, *pipeline.Work) error {
+	_, err := checksum.Write(r.Assets(), r.Tag.Family.Assets())
 	return err
 }
 
 // identity is whose signature this release must carry.
-func (l *Lane) identity() sign.Identity {
-	return sign.Identity{Repository: l.Env.Config.Repository, Workflow: l.Tag.Family.Workflow(), Tag: l.Tag, Commit: l.Checkout.Commit}
+func (r *Release) identity() sign.Identity {
+	return sign.Identity{Repository: r.Env.Config.Repository, Workflow: r.Tag.Family.Workflow(), Tag: r.Tag, Commit: r.Checkout.Commit}
 }
 
 // Sign signs or verifies: what was uploaded by an earlier, interrupted run is
 // adopted, a bundle that verifies for the asset's digest is kept, and only the
 // rest is signed, with one token, one key and one certificate.
-func (l *Lane) Sign(ctx context.Context, w *pipeline.Work) error {
-	if l.Env.Config.CosignPassword != "" {
+func (r *Release) Sign(ctx context.Context, w *pipeline.Work) error {
+	if r.Env.Config.CosignPassword != "" {
 		w.Infof("COSIGN_PASSWORD is set; keyless signing has no use for it")
 	}
-	trust, err := l.Env.Trust(ctx)
+	trust, err := r.Env.Trust(ctx)
 	if err != nil {
 		return err
 	}
-	verifier, err := sign.NewVerifier(trust, l.identity())
+	verifier, err := sign.NewVerifier(trust, r.identity())
 	if err != nil {
 		return err
 	}
-	if err := l.adoptBundles(ctx, w); err != nil {
+	if err := r.adoptBundles(ctx, w); err != nil {
 		return err
 	}
-	result, err := sign.Files(ctx, l.signer, verifier, l.Assets(), l.Tag.Family.SignedAssets())
+	result, err := sign.Files(ctx, r.signer, verifier, r.Assets(), r.Tag.Family.SignedAssets())
 	if err != nil {
 		return err
 	}
@@ -57,8 +76,8 @@ func (l *Lane) Sign(ctx context.Context, w *pipeline.Work) error {
 	return nil
 }
 
-func (l *Lane) signer(ctx context.Context) (*sign.Signer, error) {
-	cfg, err := l.Env.Signing(ctx, l.Tag, l.Checkout)
+func (r *Release) signer(ctx context.Context) (*sign.Signer, error) {
+	cfg, err := r.Env.Signing(ctx, r.Tag, r.Checkout)
 	if err != nil {
 		return nil, err
 	}

@@ -29,9 +29,9 @@ const (
 	commit = "0123456789abcdef0123456789abcdef01234567"
 )
 
-// world is a lane over a local GitHub; nothing else answers.
+// world is a release over a local GitHub; nothing else answers.
 type world struct {
-	*steps.Lane
+	*steps.Release
 	log    *bytes.Buffer
 	github *local.Server
 }
@@ -59,13 +59,13 @@ func open(t *testing.T, tag string) *world {
 				Catalog: filepath.Join(dist, "catalog.json"), Notes: filepath.Join(dist, "notes")}, nil
 		},
 		Trust: func(context.Context) (root.TrustedMaterial, error) { return nil, os.ErrNotExist }}
-	w.Lane, err = steps.Open(t.Context(), env, parsed, console.New(w.log, false))
+	w.Release, err = steps.Open(t.Context(), env, parsed, console.New(w.log, false))
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, w.Close()) })
 	return w
 }
 
-// draft makes a draft of the lane's tag with the files.
+// draft makes a draft of the release's tag with the files.
 func (w *world) draft(t *testing.T, files map[string]string) *github.Release {
 	t.Helper()
 	draft, err := w.GitHub.CreateDraft(t.Context(), github.Draft{Tag: w.Tag.String(), Commit: commit, Title: w.Tag.String()})

@@ -1,4 +1,4 @@
-package trial
+package steps
 
 import (
 	"encoding/json"
@@ -60,11 +60,11 @@ func TestSweepDeletesOnlyWhenTold(t *testing.T) {
 	defer s.Close()
 	provider := dstack.New(s.URL, "key", http.DefaultTransport)
 	journal := effects("deploy begins gone", "deploy begins there")
-	found, err := Sweep(t.Context(), provider, journal, false)
+	found, err := SweepDeployments(t.Context(), provider, journal, false)
 	require.NoError(t, err)
 	require.Equal(t, []string{"there"}, found)
 	require.Empty(t, deleted, "a dry run deletes nothing")
-	found, err = Sweep(t.Context(), provider, journal, true)
+	found, err = SweepDeployments(t.Context(), provider, journal, true)
 	require.NoError(t, err)
 	require.Equal(t, []string{"there"}, found)
 	require.Equal(t, []string{"/cvms/u-1"}, deleted)

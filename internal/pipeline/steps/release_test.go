@@ -18,7 +18,7 @@ import (
 )
 
 // One process at a time works on a release.
-func TestTheLaneIsLocked(t *testing.T) {
+func TestTheReleaseIsLocked(t *testing.T) {
 	t.Parallel()
 	w := open(t, "mero-tee-v2.0.0")
 	_, err := steps.Open(t.Context(), w.Env, w.Tag, w.Console)
@@ -26,7 +26,7 @@ func TestTheLaneIsLocked(t *testing.T) {
 	require.NoError(t, w.Close())
 	again, err := steps.Open(t.Context(), w.Env, w.Tag, w.Console)
 	require.NoError(t, err)
-	w.Lane = again // closed at the end
+	w.Release = again // closed at the end
 }
 
 func TestCounterpart(t *testing.T) {

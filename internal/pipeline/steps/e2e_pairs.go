@@ -1,4 +1,4 @@
-package trial
+package steps
 
 import (
 	"context"
@@ -8,12 +8,11 @@ import (
 	"github.com/calimero-network/mero-tee/catalog"
 	"github.com/calimero-network/mero-tee/internal/base/check"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
-	"github.com/calimero-network/mero-tee/internal/pipeline/steps"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/verify/e2e"
 )
 
-// listed is a pair of the staged catalog that guardrail A tries besides this
+// listed is a pair of the staged catalog that guardrail A tests besides this
 // release and its counterpart.
 type listed struct {
 	kms, node release.Tag
@@ -23,19 +22,19 @@ type listed struct {
 
 // listedPairs: "test the new KMS version against all listed compatible
 // node-image versions (and vice versa)".
-func (t *Trial) listedPairs() ([]listed, error) {
-	staged, err := t.lane.Staged()
+func (r *Release) listedPairs() ([]listed, error) {
+	staged, err := r.Staged()
 	if err != nil {
 		return nil, err
 	}
-	counterpart, err := t.lane.Counterpart()
+	counterpart, err := r.Counterpart()
 	if err != nil {
 		return nil, err
 	}
-	if t.lane.Tag.Family == release.KMS {
-		return otherPairs(staged, t.lane.Tag, counterpart), nil
+	if r.Tag.Family == release.KMS {
+		return otherPairs(staged, r.Tag, counterpart), nil
 	}
-	return otherPairs(staged, counterpart, t.lane.Tag), nil
+	return otherPairs(staged, counterpart, r.Tag), nil
 }
 
 // otherPairs are the pairs of the catalog that hold one of the two tags, but
@@ -66,8 +65,8 @@ func otherPairs(c *catalog.Catalog, kms, node release.Tag) []listed {
 // compatible downloads and audits what guardrail A needs. A pair whose other
 // side is not released is a result instead: declared pairs may wait for their
 // release, tested ones may not.
-func (t *Trial) compatible(ctx context.Context, released *e2e.Release) ([]e2e.Pair, check.Results, error) {
-	pairs, err := t.listedPairs()
+func (r *Release) compatible(ctx context.Context, released *e2e.Release) ([]e2e.Pair, check.Results, error) {
+	pairs, err := r.listedPairs()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -78,7 +77,7 @@ func (t *Trial) compatible(ctx context.Context, released *e2e.Release) ([]e2e.Pa
 		if l.kms != released.KMS.Tag {
 			other = l.kms
 		}
-		there, err := t.lane.Published().Has(ctx, other)
+		there, err := r.Published().Has(ctx, other)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -86,7 +85,7 @@ func (t *Trial) compatible(ctx context.Context, released *e2e.Release) ([]e2e.Pa
 			absent = append(absent, l.absent(other))
 			continue
 		}
-		pair, err := t.pair(ctx, l, other, released)
+		pair, err := r.auditedPair(ctx, l, other, released)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -95,22 +94,22 @@ func (t *Trial) compatible(ctx context.Context, released *e2e.Release) ([]e2e.Pa
 	return out, absent, nil
 }
 
-// pair reads the other release, audited as this one is.
-func (t *Trial) pair(ctx context.Context, l listed, other release.Tag, released *e2e.Release) (e2e.Pair, error) {
+// auditedPair reads the other release, audited as this one is.
+func (r *Release) auditedPair(ctx context.Context, l listed, other release.Tag, released *e2e.Release) (e2e.Pair, error) {
 	out := e2e.Pair{KMS: released, Node: released.Node, Profiles: l.profiles}
-	dir, err := t.lane.Published().Audited(ctx, other)
+	dir, err := r.Published().Audited(ctx, other)
 	if err != nil {
 		return out, err
 	}
 	if other.Family == release.Node {
-		out.Node, err = steps.ReadMeasurements(dir)
+		out.Node, err = ReadMeasurements(dir)
 		return out, err
 	}
 	if out.KMS, err = readRelease(dir); err != nil {
 		return out, err
 	}
-	// Its policy is older than the node release; operators update it, and so does this trial.
-	return out, t.promoteInto(ctx, out.KMS, dir)
+	// Its policy is older than the node release; operators update it, and so does this test.
+	return out, r.promoteInto(ctx, out.KMS, dir)
 }
 
 func (l listed) absent(other release.Tag) check.Result {

@@ -12,17 +12,60 @@ import (
 	"path/filepath"
 
 	"github.com/calimero-network/mero-tee/internal/artifact/checksum"
+	"github.com/calimero-network/mero-tee/internal/base/canonical"
+	"github.com/calimero-network/mero-tee/internal/base/file"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
 )
 
+// WriteAsset stages an asset, whole or not at all.
+func (r *Release) WriteAsset(name string, data []byte) error {
+	return file.Write(filepath.Join(r.Assets(), name), data, 0o644)
+}
+
+// ReadAsset reads a staged asset.
+func (r *Release) ReadAsset(name string) ([]byte, error) {
+	return os.ReadFile(filepath.Join(r.Assets(), filepath.Base(name)))
+}
+
+// Print copies a staged asset to w.
+func (r *Release) Print(w io.Writer, asset string) error {
+	data, err := r.ReadAsset(asset)
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(data)
+	return err
+}
+
+// ReadJSON reads one of our own records strictly.
+func ReadJSON(path string, v any) error {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if err := canonical.Unmarshal(data, v); err != nil {
+		return fmt.Errorf("%s: %w", filepath.Base(path), err)
+	}
+	return nil
+}
+
+// WriteJSON writes a record so that it is there whole or not at all.
+func WriteJSON(path string, v any) error {
+	data, err := canonical.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return file.Write(path, data, 0o644)
+}
+
 // AssetFiles is a step's Outputs: the digests of the named assets.
-func (l *Lane) AssetFiles(names ...string) func(context.Context) (pipeline.Digests, error) {
-	return func(context.Context) (pipeline.Digests, error) { return fileDigests(l.Assets(), names) }
+func (r *Release) AssetFiles(names ...string) func(context.Context) (pipeline.Digests, error) {
+	return func(context.Context) (pipeline.Digests, error) { return fileDigests(r.Assets(), names) }
 }
 
 // WorkFiles is a step's Outputs: the digests of the named files of work/.
-func (l *Lane) WorkFiles(names ...string) func(context.Context) (pipeline.Digests, error) {
-	return func(context.Context) (pipeline.Digests, error) { return fileDigests(l.Work(), names) }
+func (r *Release) WorkFiles(names ...string) func(context.Context) (pipeline.Digests, error) {
+	return func(context.Context) (pipeline.Digests, error) { return fileDigests(r.Work(), names) }
 }
 
 func fileDigests(dir string, names []string) (pipeline.Digests, error) {

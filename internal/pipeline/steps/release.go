@@ -2,8 +2,9 @@
 // under way, from its guards to its promotion.
 //
 // Its promise: what was audited is what was released; a step may be killed at
-// any instant and run again; and nothing is promoted that did not pass its
-// audit and its end-to-end test.
+// any instant and run again; nothing is promoted that did not pass its audit and
+// its end-to-end test; and what is tested is what the auditor downloaded, on
+// deployments and VMs of which the ledger knew before they were made.
 package steps
 
 import (
@@ -20,8 +21,8 @@ import (
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
-// Lane is one release under way.
-type Lane struct {
+// Release is one release under way.
+type Release struct {
 	Tag      release.Tag
 	Env      *environment.Environment
 	Checkout *environment.Checkout
@@ -32,7 +33,7 @@ type Lane struct {
 
 // Open prepares the release of a tag: the repository's state, GitHub, and the
 // ledger, which is locked until Close.
-func Open(ctx context.Context, env *environment.Environment, tag release.Tag, c *console.Console) (*Lane, error) {
+func Open(ctx context.Context, env *environment.Environment, tag release.Tag, c *console.Console) (*Release, error) {
 	checkout, err := env.Checkout(ctx, tag)
 	if err != nil {
 		return nil, err
@@ -41,37 +42,37 @@ func Open(ctx context.Context, env *environment.Environment, tag release.Tag, c 
 	if err != nil {
 		return nil, err
 	}
-	l := &Lane{Tag: tag, Env: env, Checkout: checkout, Console: c, GitHub: client}
-	if err := errors.Join(os.MkdirAll(l.Assets(), 0o755), os.MkdirAll(l.Work(), 0o755)); err != nil {
+	r := &Release{Tag: tag, Env: env, Checkout: checkout, Console: c, GitHub: client}
+	if err := errors.Join(os.MkdirAll(r.Assets(), 0o755), os.MkdirAll(r.Work(), 0o755)); err != nil {
 		return nil, err
 	}
-	l.Ledger, err = pipeline.OpenLedger(Dir(env.Dist, tag), tag.String(), checkout.Commit, time.Now)
-	return l, err
+	r.Ledger, err = pipeline.OpenLedger(Dir(env.Dist, tag), tag.String(), checkout.Commit, time.Now)
+	return r, err
 }
 
 // Close releases the ledger.
-func (l *Lane) Close() error { return l.Ledger.Close() }
+func (r *Release) Close() error { return r.Ledger.Close() }
 
 // Dir is where a release is staged and its ledger lies.
 func Dir(dist string, tag release.Tag) string { return filepath.Join(dist, tag.String()) }
 
 // Assets is the folder of what will be uploaded, under its final names.
-func (l *Lane) Assets() string { return filepath.Join(Dir(l.Env.Dist, l.Tag), "assets") }
+func (r *Release) Assets() string { return filepath.Join(Dir(r.Env.Dist, r.Tag), "assets") }
 
 // Work is the folder of everything else.
-func (l *Lane) Work(elem ...string) string {
-	return filepath.Join(append([]string{Dir(l.Env.Dist, l.Tag), "work"}, elem...)...)
+func (r *Release) Work(elem ...string) string {
+	return filepath.Join(append([]string{Dir(r.Env.Dist, r.Tag), "work"}, elem...)...)
 }
 
 // SourceURL is the repository's page.
-func (l *Lane) SourceURL() string { return "https://github.com/" + l.Env.Config.Repository }
+func (r *Release) SourceURL() string { return "https://github.com/" + r.Env.Config.Repository }
 
 // Counterpart is the release of the other family that its version variable names.
-func (l *Lane) Counterpart() (release.Tag, error) {
-	family := l.Tag.Family.Counterpart()
-	v, err := release.ParseVersion(l.Env.Config.Version(family))
+func (r *Release) Counterpart() (release.Tag, error) {
+	family := r.Tag.Family.Counterpart()
+	v, err := release.ParseVersion(r.Env.Config.Version(family))
 	return release.Tag{Family: family, Version: v}, err
 }
 
 // step is the name of one of this family's steps, which is its Mage target.
-func (l *Lane) step(name string) string { return l.Tag.Family.Short() + ":" + name }
+func (r *Release) step(name string) string { return r.Tag.Family.Short() + ":" + name }

@@ -1,4 +1,4 @@
-package trial
+package steps
 
 import (
 	"context"
@@ -19,7 +19,7 @@ const (
 )
 
 // journalled writes every deployment into the ledger before it is made, so
-// that Sweep finds what an interrupted run left.
+// that SweepDeployments finds what an interrupted run left.
 type journalled struct {
 	e2e.Provider
 	work *pipeline.Work
@@ -79,9 +79,9 @@ func without(list []string, s string) []string {
 	return out
 }
 
-// Sweep finds the deployments that interrupted runs of the records' release
+// SweepDeployments finds the deployments that interrupted runs of the records' release
 // left at the provider, and deletes them if apply says so.
-func Sweep(ctx context.Context, provider *dstack.Client, records []pipeline.Record, apply bool) (found []string, err error) {
+func SweepDeployments(ctx context.Context, provider *dstack.Client, records []pipeline.Record, apply bool) (found []string, err error) {
 	for _, name := range leftovers(records) {
 		cvm, err := provider.Get(ctx, name)
 		var refused *dstack.Refusal

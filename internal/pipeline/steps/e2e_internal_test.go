@@ -1,4 +1,4 @@
-package trial
+package steps
 
 import (
 	"bytes"
@@ -13,15 +13,14 @@ import (
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
 	"github.com/calimero-network/mero-tee/internal/pipeline/environment"
-	"github.com/calimero-network/mero-tee/internal/pipeline/steps"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/release/config"
 	"github.com/calimero-network/mero-tee/internal/verify/e2e"
 )
 
-// stage is a trial of a tag against mero-kms-v1.0.0, with a place for its record.
+// stage is a release that is tested against mero-kms-v1.0.0, with a place for its record.
 type stage struct {
-	*Trial
+	*Release
 	log *bytes.Buffer
 }
 
@@ -29,24 +28,24 @@ func staged(t *testing.T, name string) *stage {
 	t.Helper()
 	dir := t.TempDir()
 	log := &bytes.Buffer{}
-	l := &steps.Lane{Tag: tag(t, name), Console: console.New(log, false),
+	l := &Release{Tag: tag(t, name), Console: console.New(log, false),
 		Env:      &environment.Environment{Config: &config.Config{KMSVersion: "1.0.0", Profile: release.LockedReadOnly}, Dist: dir},
 		Checkout: &environment.Checkout{Catalog: dir + "/catalog.json"}}
 	require.NoError(t, os.MkdirAll(l.Work(), 0o755))
 	data, err := declared(t).Encode()
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(l.Checkout.Catalog, data, 0o600))
-	l.Ledger, err = pipeline.OpenLedger(steps.Dir(dir, l.Tag), l.Tag.String(), "0123456789abcdef0123456789abcdef01234567", time.Now)
+	l.Ledger, err = pipeline.OpenLedger(Dir(dir, l.Tag), l.Tag.String(), "0123456789abcdef0123456789abcdef01234567", time.Now)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, l.Close()) })
-	return &stage{Of(l), log}
+	return &stage{l, log}
 }
 
 // concludes runs a step that ends with the report.
 func (s *stage) concludes(t *testing.T, r *e2e.Report) error {
 	t.Helper()
-	w := &pipeline.Work{Console: s.lane.Console}
-	return s.conclude(w, r)
+	w := &pipeline.Work{Console: s.Console}
+	return s.concludeE2E(w, r)
 }
 
 func reportOf(node release.Tag, results ...check.Result) *e2e.Report {
@@ -61,8 +60,8 @@ func reportOf(node release.Tag, results ...check.Result) *e2e.Report {
 func TestTested(t *testing.T) {
 	t.Parallel()
 	s := staged(t, "mero-tee-v2.0.0")
-	require.NoError(t, s.concludes(t, reportOf(s.lane.Tag, check.Pass("a key"))))
-	tested, err := s.Tested()
+	require.NoError(t, s.concludes(t, reportOf(s.Tag, check.Pass("a key"))))
+	tested, err := s.TestedCatalog()
 	require.NoError(t, err)
 	require.NotNil(t, tested)
 	profiles := map[release.Profile]bool{}
@@ -74,8 +73,8 @@ func TestTested(t *testing.T) {
 	for _, p := range release.Profiles() {
 		require.True(t, profiles[p], p)
 	}
-	var r record
-	require.NoError(t, steps.ReadJSON(s.lane.Work(File), &r))
+	var r e2eRecord
+	require.NoError(t, ReadJSON(s.Work(E2EFile), &r))
 	require.Equal(t, "mero-kms-v1.0.0", r.Counterpart)
 	require.Equal(t, []string{"pass: a key"}, r.Checks)
 }
@@ -99,15 +98,15 @@ func TestFailures(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := staged(t, tc.tag)
-			err := s.concludes(t, reportOf(s.lane.Tag, tc.result))
+			err := s.concludes(t, reportOf(s.Tag, tc.result))
 			require.Equal(t, tc.passes, err == nil, "%v", err)
 			require.Contains(t, s.log.String(), tc.message)
 			if !tc.passes {
 				require.Equal(t, fault.Verification, fault.CodeOf(err))
-				require.NoFileExists(t, s.lane.Work(File), "nothing is recorded that a promotion could rest on")
+				require.NoFileExists(t, s.Work(E2EFile), "nothing is recorded that a promotion could rest on")
 				return
 			}
-			tested, err := s.Tested()
+			tested, err := s.TestedCatalog()
 			require.NoError(t, err)
 			require.Equal(t, tc.tested, tested != nil)
 		})
@@ -118,9 +117,9 @@ func TestFailures(t *testing.T) {
 func TestFirstRelease(t *testing.T) {
 	t.Parallel()
 	s := staged(t, "mero-tee-v2.0.0-rc.1")
-	require.NoError(t, s.Do(t.Context(), &pipeline.Work{Console: s.lane.Console}))
+	require.NoError(t, s.E2E(t.Context(), &pipeline.Work{Console: s.Console}))
 	require.Contains(t, s.log.String(), "no mero-kms release yet, so there is nothing to test with")
-	tested, err := s.Tested()
+	tested, err := s.TestedCatalog()
 	require.NoError(t, err)
 	require.Nil(t, tested)
 }
@@ -128,6 +127,6 @@ func TestFirstRelease(t *testing.T) {
 // Without a record there is no outcome.
 func TestNotTried(t *testing.T) {
 	t.Parallel()
-	_, err := staged(t, "mero-tee-v2.0.0").Tested()
+	_, err := staged(t, "mero-tee-v2.0.0").TestedCatalog()
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
