@@ -38,10 +38,10 @@ func rules() []rule {
 
 func (c *Catalog) checkShape() error {
 	if c.SchemaVersion != SchemaVersion {
-		return broken("unknown schema_version", SchemaVersion, c.SchemaVersion)
+		return fault.Mismatch("unknown schema_version", SchemaVersion, c.SchemaVersion)
 	}
 	if c.Entries == nil {
-		return broken("entries is missing", "a list", "nothing")
+		return fault.Mismatch("entries is missing", "a list", "nothing")
 	}
 	return nil
 }
@@ -66,17 +66,18 @@ func (e Entry) check() error {
 
 func (e Entry) checkVersions() error {
 	if e.KMS == (release.Version{}) || e.NodeImage == (release.Version{}) {
-		return broken("kms or node_image is missing", "two versions", e.String())
+		return fault.Mismatch("kms or node_image is missing", "two versions", e.String())
 	}
 	if e.KMS.IsCandidate() || e.NodeImage.IsCandidate() {
-		return broken("a release candidate in the catalog", "the version it is a candidate for", e.String())
+		return fault.Mismatch("a release candidate in the catalog", "the version it is a candidate for", e.String())
 	}
 	return nil
 }
 
 func (e Entry) checkProfiles() error {
 	if len(e.Profiles) == 0 || !slices.Equal(e.Profiles, inOrder(e.Profiles)) {
-		return broken("profiles are unknown, repeated or out of order", fmt.Sprint(release.Profiles()), fmt.Sprint(e.Profiles))
+		return fault.Mismatch("profiles are unknown, repeated or out of order",
+			fmt.Sprint(release.Profiles()), fmt.Sprint(e.Profiles))
 	}
 	return nil
 }
@@ -88,9 +89,10 @@ func (c *Catalog) checkDuplicates() error {
 			switch {
 			case o.pair() != e.pair():
 			case o.Tested == e.Tested:
-				return fmt.Errorf("entries[%d]: %w", i, broken("an entry appears twice", "each pair once", e.String()))
+				return fmt.Errorf("entries[%d]: %w", i, fault.Mismatch("an entry appears twice", "each pair once", e.String()))
 			case overlap(o.Profiles, e.Profiles):
-				return fmt.Errorf("entries[%d]: %w", i, broken("a profile of a pair is listed as tested and as not tested", "one of them", e.String()))
+				return fmt.Errorf("entries[%d]: %w", i, fault.Mismatch("a profile of a pair is listed as tested and as not tested",
+					"one of them", e.String()))
 			}
 		}
 	}
@@ -100,7 +102,8 @@ func (c *Catalog) checkDuplicates() error {
 func (c *Catalog) checkOrder() error {
 	for i := 1; i < len(c.Entries); i++ {
 		if before, e := c.Entries[i-1], c.Entries[i]; order(before, e) > 0 {
-			return fmt.Errorf("entries[%d]: %w", i, broken("entries are not ordered newest first", e.String()+" before "+before.String(), "after it"))
+			return fmt.Errorf("entries[%d]: %w", i, fault.Mismatch("entries are not ordered newest first",
+				e.String()+" before "+before.String(), "after it"))
 		}
 	}
 	return nil
@@ -131,8 +134,4 @@ func overlap(a, b []release.Profile) bool {
 // inOrder are the known profiles among ps, each once, in the spec's order.
 func inOrder(ps []release.Profile) []release.Profile {
 	return slices.DeleteFunc(release.Profiles(), func(p release.Profile) bool { return !slices.Contains(ps, p) })
-}
-
-func broken(message, expected, got string) error {
-	return &fault.Error{Code: fault.Verification, Message: message, Expected: expected, Got: got}
 }

@@ -32,7 +32,8 @@ func Inspect(data []byte, tags []release.Tag) check.Results {
 func isCanonical(c *Catalog, data []byte) error {
 	encoded, err := canonical.Marshal(c)
 	if err == nil && string(encoded) != string(data) {
-		err = broken("written in another form", "two-space indented, the keys of the schema in its order, one newline at the end", "another")
+		err = fault.Mismatch("written in another form",
+			"two-space indented, the keys of the schema in its order, one newline at the end", "another")
 	}
 	return err
 }

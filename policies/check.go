@@ -58,10 +58,10 @@ func (p *Policy) checks() []namedCheck {
 
 func checkHead(schema string, profile release.Profile) error {
 	if schema != SchemaVersion {
-		return broken("unknown schema_version", SchemaVersion, schema)
+		return fault.Mismatch("unknown schema_version", SchemaVersion, schema)
 	}
 	if !slices.Contains(release.Profiles(), profile) {
-		return broken("unknown profile", fmt.Sprint(release.Profiles()), string(profile))
+		return fault.Mismatch("unknown profile", fmt.Sprint(release.Profiles()), string(profile))
 	}
 	return nil
 }
@@ -70,13 +70,14 @@ func checkHead(schema string, profile release.Profile) error {
 func (p *Policy) checkStatus() error {
 	switch {
 	case p.KMSVersion == (release.Version{}):
-		return broken("kms_version is missing", "X.Y.Z or X.Y.Z-rc.N", "nothing")
+		return fault.Mismatch("kms_version is missing", "X.Y.Z or X.Y.Z-rc.N", "nothing")
 	case p.Status != "" && !p.NotReady():
-		return broken("unknown status", string(NotReady)+" or no status", string(p.Status))
+		return fault.Mismatch("unknown status", string(NotReady)+" or no status", string(p.Status))
 	case p.NotReady() && !p.KMSVersion.IsCandidate():
-		return broken("policy_not_ready in a stable release", "a policy in force for "+p.KMSVersion.String(), string(p.Status))
+		return fault.Mismatch("policy_not_ready in a stable release",
+			"a policy in force for "+p.KMSVersion.String(), string(p.Status))
 	case !p.NotReady() && len(p.Measurements) == 0:
-		return broken("a policy in force holds no measurement", "at least one", "none")
+		return fault.Mismatch("a policy in force holds no measurement", "at least one", "none")
 	}
 	return nil
 }
@@ -85,10 +86,11 @@ func (p *Policy) checkLists() error {
 	lists, want := p.lists(), flatten(p.Measurements)
 	for i, name := range tdx.RegisterNames() {
 		if lists[i] == nil {
-			return broken("allowed_"+name+" is missing", "a list", "nothing")
+			return fault.Mismatch("allowed_"+name+" is missing", "a list", "nothing")
 		}
 		if !slices.Equal(lists[i], want[i]) {
-			return broken("allowed_"+name+" does not agree with the measurements", fmt.Sprint(want[i]), fmt.Sprint(lists[i]))
+			return fault.Mismatch("allowed_"+name+" does not agree with the measurements",
+				fmt.Sprint(want[i]), fmt.Sprint(lists[i]))
 		}
 	}
 	return nil
@@ -112,8 +114,4 @@ func flatten(tuples []Measurement) [5][]tdx.Register {
 		}
 	}
 	return out
-}
-
-func broken(message, expected, got string) error {
-	return &fault.Error{Code: fault.Verification, Message: message, Expected: expected, Got: got}
 }

@@ -3,6 +3,7 @@ package policies
 import (
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
@@ -21,7 +22,7 @@ func EvidenceOf(published []byte) (Evidence, error) {
 		return Evidence{}, err
 	}
 	if p.Family != release.Node {
-		return Evidence{}, broken("measurements of another family", string(release.Node), string(p.Family))
+		return Evidence{}, fault.Mismatch("measurements of another family", string(release.Node), string(p.Family))
 	}
 	ev := Evidence{Tag: p.Tag, Digest: measurement.Sum(published).String(), Registers: map[release.Profile]tdx.Registers{}}
 	for profile, m := range p.Profiles {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
@@ -43,10 +44,10 @@ const maxTuples = 512
 
 func checkTuples(tuples []Measurement) error {
 	if tuples == nil {
-		return broken("measurements is missing", "a list", "nothing")
+		return fault.Mismatch("measurements is missing", "a list", "nothing")
 	}
 	if len(tuples) > maxTuples {
-		return broken("too many measurements", fmt.Sprintf("at most %d", maxTuples), fmt.Sprint(len(tuples)))
+		return fault.Mismatch("too many measurements", fmt.Sprintf("at most %d", maxTuples), fmt.Sprint(len(tuples)))
 	}
 	for i, m := range tuples {
 		if err := m.check(); err != nil {
@@ -54,7 +55,7 @@ func checkTuples(tuples []Measurement) error {
 		}
 		same := func(o Measurement) bool { return o.NodeRelease == m.NodeRelease && o.Registers == m.Registers }
 		if slices.ContainsFunc(tuples[:i], same) {
-			return broken("a measurement appears twice", "each once", m.NodeRelease.String())
+			return fault.Mismatch("a measurement appears twice", "each once", m.NodeRelease.String())
 		}
 	}
 	return nil
@@ -62,14 +63,14 @@ func checkTuples(tuples []Measurement) error {
 
 func (m Measurement) check() error {
 	if m.NodeRelease.Family != release.Node {
-		return broken("node_release is not a node release", "mero-tee-vX.Y.Z", m.NodeRelease.String())
+		return fault.Mismatch("node_release is not a node release", "mero-tee-vX.Y.Z", m.NodeRelease.String())
 	}
 	if !evidenceForm.MatchString(m.Evidence) {
-		return broken("evidence is not a digest", "sha256: and 64 lower-case hex digits", m.Evidence)
+		return fault.Mismatch("evidence is not a digest", "sha256: and 64 lower-case hex digits", m.Evidence)
 	}
 	if m.Refreshed() {
 		if _, err := time.Parse(time.DateOnly, m.FirstSeen); err != nil {
-			return broken("first_seen is not a day", "YYYY-MM-DD", m.FirstSeen)
+			return fault.Mismatch("first_seen is not a day", "YYYY-MM-DD", m.FirstSeen)
 		}
 	}
 	return checkRegisters(m.Registers)
@@ -80,7 +81,7 @@ func checkRegisters(r tdx.Registers) error {
 	values := r.Values()
 	for i, name := range tdx.RegisterNames() {
 		if values[i].IsZero() {
-			return broken(name+" is missing or zero", "a measured value", values[i].String())
+			return fault.Mismatch(name+" is missing or zero", "a measured value", values[i].String())
 		}
 	}
 	return nil

@@ -81,7 +81,8 @@ func sameJSON(data, encoded []byte) error {
 		return err
 	}
 	if !bytes.Equal(a.Bytes(), b.Bytes()) {
-		return broken("the policy is not in its canonical form", "the keys of the schema, spelt and ordered as there", "others")
+		return fault.Mismatch("the policy is not in its canonical form",
+			"the keys of the schema, spelt and ordered as there", "others")
 	}
 	return nil
 }

@@ -14,7 +14,8 @@ import (
 func (e Evidence) measurement(p release.Profile) (Measurement, error) {
 	regs, ok := e.Registers[p]
 	if !ok {
-		return Measurement{}, broken("the node release publishes no measurement of the profile", string(p), e.Tag.String())
+		return Measurement{}, fault.Mismatch("the node release publishes no measurement of the profile",
+			string(p), e.Tag.String())
 	}
 	m := Measurement{NodeRelease: e.Tag, Evidence: e.Digest, Registers: regs}
 	if err := m.check(); err != nil {
@@ -26,7 +27,8 @@ func (e Evidence) measurement(p release.Profile) (Measurement, error) {
 // RTMR3 is a formula over the profile's name: "recomputed, never trusted".
 func checkProfileRegister(p release.Profile, m Measurement) error {
 	if want := tdx.ProfileRTMR3(string(p)); m.RTMR3 != want {
-		return broken(fmt.Sprintf("rtmr3 of %s is not that of profile %s", m.NodeRelease, p), want.String(), m.RTMR3.String())
+		return fault.Mismatch(fmt.Sprintf("rtmr3 of %s is not that of profile %s", m.NodeRelease, p),
+			want.String(), m.RTMR3.String())
 	}
 	return nil
 }
@@ -62,7 +64,8 @@ func (w *Working) conflict(m Measurement) error {
 			continue
 		}
 		if o.Registers == m.Registers {
-			return broken(fmt.Sprintf("evidence of %s (%s) differs from what was promoted", m.NodeRelease, w.Profile), o.Evidence, m.Evidence)
+			return fault.Mismatch(fmt.Sprintf("evidence of %s (%s) differs from what was promoted", m.NodeRelease, w.Profile),
+				o.Evidence, m.Evidence)
 		}
 		if o.Evidence == m.Evidence {
 			return differs(o, m)
@@ -73,7 +76,7 @@ func (w *Working) conflict(m Measurement) error {
 
 func differs(promoted, got Measurement) error {
 	names, want, have := listed(promoted.Compare(got.Registers))
-	return broken(fmt.Sprintf("%s of %s differs from what was promoted", names, got.NodeRelease), want, have)
+	return fault.Mismatch(fmt.Sprintf("%s of %s differs from what was promoted", names, got.NodeRelease), want, have)
 }
 
 // listed are differences as an error names them.
@@ -97,7 +100,7 @@ func Promote(w *Working, ev Evidence) (*Working, error) {
 		return nil, err
 	}
 	if m == nil {
-		return nil, broken("no node release to promote", "a node release tag", "none")
+		return nil, fault.Mismatch("no node release to promote", "a node release tag", "none")
 	}
 	out := *w
 	out.Measurements = slices.Clone(w.Measurements)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
@@ -13,13 +14,14 @@ import (
 // RTMR1 are the platform's and may be equal. Its errors have code Verification.
 func CheckSet(set map[release.Profile]*Policy) error {
 	if len(set) != len(release.Profiles()) {
-		return broken("policies of other profiles", fmt.Sprint(release.Profiles()), fmt.Sprintf("%d policies", len(set)))
+		return fault.Mismatch("policies of other profiles",
+			fmt.Sprint(release.Profiles()), fmt.Sprintf("%d policies", len(set)))
 	}
 	owner := map[place]release.Profile{}
 	for _, profile := range release.Profiles() {
 		p := set[profile]
 		if p == nil {
-			return broken("policy is missing", string(profile), "nothing")
+			return fault.Mismatch("policy is missing", string(profile), "nothing")
 		}
 		if err := checkPlace(profile, p, set[release.Profiles()[0]]); err != nil {
 			return fmt.Errorf("%s: %w", release.PolicyAsset(profile), err)
@@ -38,7 +40,7 @@ func CheckWorkingSet(set map[release.Profile]*Working) error {
 	for _, profile := range release.Profiles() {
 		w := set[profile]
 		if w == nil {
-			return broken("working policy is missing", string(profile), "nothing")
+			return fault.Mismatch("working policy is missing", string(profile), "nothing")
 		}
 		for _, m := range w.Measurements {
 			if err := checkProfileRegister(profile, m); err != nil {
@@ -57,10 +59,10 @@ func checkPlace(profile release.Profile, p, first *Policy) error {
 		return err
 	}
 	if p.Profile != profile {
-		return broken("policy of another profile", string(profile), string(p.Profile))
+		return fault.Mismatch("policy of another profile", string(profile), string(p.Profile))
 	}
 	if p.KMSVersion != first.KMSVersion {
-		return broken("policies of two KMS versions", first.KMSVersion.String(), p.KMSVersion.String())
+		return fault.Mismatch("policies of two KMS versions", first.KMSVersion.String(), p.KMSVersion.String())
 	}
 	for _, m := range p.Measurements {
 		if err := checkProfileRegister(profile, m); err != nil {
@@ -81,7 +83,8 @@ func claim(owner map[place]release.Profile, profile release.Profile, tuples []Me
 	for _, m := range tuples {
 		for _, at := range []place{{"rtmr2", m.RTMR2}, {"rtmr3", m.RTMR3}} {
 			if other, taken := owner[at]; taken && other != profile {
-				return broken(at.register+" is allowed in two profiles", "distinct values", fmt.Sprintf("%s in %s and %s", at.value, other, profile))
+				return fault.Mismatch(at.register+" is allowed in two profiles",
+					"distinct values", fmt.Sprintf("%s in %s and %s", at.value, other, profile))
 			}
 			owner[at] = profile
 		}

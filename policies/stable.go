@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
@@ -19,11 +20,12 @@ func CheckStable(p *measurement.Published) error {
 		return err
 	}
 	if p.Family != release.Node {
-		return broken("measurements of another family", string(release.Node), string(p.Family))
+		return fault.Mismatch("measurements of another family", string(release.Node), string(p.Family))
 	}
 	for _, name := range release.Profiles() {
 		if boots := p.Profiles[name].Evidence.Boots; boots < minBoots {
-			return broken(fmt.Sprintf("the %s measurement of %s is not stable", name, p.Tag), fmt.Sprintf("at least %d boots that agreed", minBoots), fmt.Sprintf("%d", boots))
+			return fault.Mismatch(fmt.Sprintf("the %s measurement of %s is not stable", name, p.Tag),
+				fmt.Sprintf("at least %d boots that agreed", minBoots), fmt.Sprintf("%d", boots))
 		}
 	}
 	return nil

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/calimero-network/mero-tee/internal/base/fault"
 )
 
 // Waiver says why a status that Intel holds to be insecure is accepted all the same.
@@ -25,17 +27,19 @@ func WaivedStatuses() []string { return []string{"OutOfDate", "OutOfDateConfigur
 
 func checkTCB(list []string, waivers []Waiver) error {
 	if len(list) == 0 {
-		return broken("allowed_tcb_status is empty", "at least one of "+strings.Join(TCBStatuses(), ", "), "none")
+		return fault.Mismatch("allowed_tcb_status is empty", "at least one of "+strings.Join(TCBStatuses(), ", "), "none")
 	}
 	for i, s := range list {
 		if !slices.Contains(TCBStatuses(), s) {
-			return broken("allowed_tcb_status holds a status that is never allowed", strings.Join(TCBStatuses(), ", "), s)
+			return fault.Mismatch("allowed_tcb_status holds a status that is never allowed",
+				strings.Join(TCBStatuses(), ", "), s)
 		}
 		if slices.Contains(list[:i], s) {
-			return broken("allowed_tcb_status holds a status twice", "each once", s)
+			return fault.Mismatch("allowed_tcb_status holds a status twice", "each once", s)
 		}
 		if slices.Contains(WaivedStatuses(), s) && !slices.ContainsFunc(waivers, func(w Waiver) bool { return w.Status == s }) {
-			return broken("allowed_tcb_status holds "+s+" without a waiver", `its status and reason in "tcb_waivers"`, "none")
+			return fault.Mismatch("allowed_tcb_status holds "+s+" without a waiver",
+				`its status and reason in "tcb_waivers"`, "none")
 		}
 	}
 	return checkWaivers(list, waivers)
@@ -47,11 +51,12 @@ func checkWaivers(list []string, waivers []Waiver) error {
 		same := func(o Waiver) bool { return o.Status == w.Status }
 		switch {
 		case !slices.Contains(WaivedStatuses(), w.Status) || !slices.Contains(list, w.Status):
-			return broken("tcb_waivers waives what is not allowed anyway", "one of "+strings.Join(WaivedStatuses(), ", ")+", in allowed_tcb_status too", w.Status)
+			return fault.Mismatch("tcb_waivers waives what is not allowed anyway",
+				"one of "+strings.Join(WaivedStatuses(), ", ")+", in allowed_tcb_status too", w.Status)
 		case strings.TrimSpace(w.Reason) == "":
-			return broken("a TCB waiver gives no reason", "why, for those who come later", fmt.Sprintf("%q", w.Reason))
+			return fault.Mismatch("a TCB waiver gives no reason", "why, for those who come later", fmt.Sprintf("%q", w.Reason))
 		case slices.ContainsFunc(waivers[:i], same):
-			return broken("tcb_waivers waives a status twice", "each once", w.Status)
+			return fault.Mismatch("tcb_waivers waives a status twice", "each once", w.Status)
 		}
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
@@ -16,7 +17,7 @@ func (p *Policy) Without(node release.Tag) (*Policy, error) {
 		return slices.ContainsFunc(gone, func(g Measurement) bool { return g.Registers == m.Registers })
 	})
 	if len(left) == 0 {
-		return nil, broken("the policy has no older measurement", "one of another node release than "+node.String(),
+		return nil, fault.Mismatch("the policy has no older measurement", "one of another node release than "+node.String(),
 			fmt.Sprintf("%d, all of it", len(p.Measurements)))
 	}
 	return p.holding(left)

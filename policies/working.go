@@ -69,20 +69,21 @@ func (w *Working) checks() []namedCheck {
 
 func checkRevoked(list []Revocation) error {
 	if list == nil {
-		return broken("revoked is missing", "a list", "nothing")
+		return fault.Mismatch("revoked is missing", "a list", "nothing")
 	}
 	for i, r := range list {
 		if err := checkRegisters(r.Registers); err != nil {
 			return fmt.Errorf("revoked[%d]: %w", i, err)
 		}
 		if f := r.NodeRelease.Family; f != "" && f != release.Node {
-			return broken("node_release of a revocation is not a node release", "mero-tee-vX.Y.Z", r.NodeRelease.String())
+			return fault.Mismatch("node_release of a revocation is not a node release",
+				"mero-tee-vX.Y.Z", r.NodeRelease.String())
 		}
 		if slices.ContainsFunc(list[:i], func(o Revocation) bool { return o.Registers == r.Registers }) {
-			return broken("a measurement is revoked twice", "each once", fmt.Sprintf("revoked[%d]", i))
+			return fault.Mismatch("a measurement is revoked twice", "each once", fmt.Sprintf("revoked[%d]", i))
 		}
 		if strings.TrimSpace(r.Reason) == "" {
-			return broken("a revocation gives no reason", "why, for those who come later", "nothing")
+			return fault.Mismatch("a revocation gives no reason", "why, for those who come later", "nothing")
 		}
 	}
 	return nil
@@ -138,7 +139,7 @@ func Load(read func(name string) ([]byte, error)) (map[release.Profile]*Working,
 			return nil, fmt.Errorf("%s: %w", File(p), err)
 		}
 		if w.Profile != p {
-			return nil, fmt.Errorf("%s: %w", File(p), broken("policy of another profile", string(p), string(w.Profile)))
+			return nil, fmt.Errorf("%s: %w", File(p), fault.Mismatch("policy of another profile", string(p), string(w.Profile)))
 		}
 		out[p] = w
 	}
@@ -152,7 +153,7 @@ func refuseStrangers(fsys fs.FS) error {
 	}
 	for _, name := range names {
 		if !slices.Contains(Files(), name) {
-			return broken("unknown file beside the working policies", "one {profile}.json per profile", name)
+			return fault.Mismatch("unknown file beside the working policies", "one {profile}.json per profile", name)
 		}
 	}
 	return nil

@@ -32,7 +32,7 @@ func (g Graph) takeApart(histories []history) ([]*chapters, error) {
 		c := &chapters{from: h.from, parts: map[string][]Record{}}
 		for _, r := range h.records {
 			if _, ok := g.Step(r.Step); !ok {
-				return nil, &fault.Error{Code: fault.Verification, Message: h.from, Expected: "steps of this pipeline", Got: fmt.Sprintf("%q", r.Step)}
+				return nil, fault.Mismatch(h.from, "steps of this pipeline", fmt.Sprintf("%q", r.Step))
 			}
 			c.add(r)
 		}
@@ -57,13 +57,13 @@ func (c *chapters) add(r Record) {
 
 func (c *chapters) check() error {
 	if len(c.beginning) == 0 {
-		return &fault.Error{Code: fault.Verification, Message: "the ledgers do not share their beginning",
-			Expected: "a step that was done for all parts", Got: "none in " + c.from}
+		return fault.Mismatch("the ledgers do not share their beginning",
+			"a step that was done for all parts", "none in "+c.from)
 	}
 	for _, r := range c.end {
 		if slices.ContainsFunc(c.beginning, func(b Record) bool { return b.Step == r.Step }) {
-			return &fault.Error{Code: fault.Verification, Message: "the ledgers do not share their beginning",
-				Expected: r.Step + " before any part", Got: "again at " + r.Time.Format(time.RFC3339) + " in " + c.from}
+			return fault.Mismatch("the ledgers do not share their beginning",
+				r.Step+" before any part", "again at "+r.Time.Format(time.RFC3339)+" in "+c.from)
 		}
 	}
 	return nil

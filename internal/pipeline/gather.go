@@ -37,8 +37,8 @@ func gather(dirs []string, dir string) error {
 		}
 		for _, name := range slices.Sorted(maps.Keys(more)) {
 			if have, ok := chosen[name]; ok && have.digest != more[name].digest {
-				return &fault.Error{Code: fault.Verification, Message: name + " is not the same in all jobs",
-					Expected: "sha256:" + have.digest + " in " + have.dir, Got: "sha256:" + more[name].digest + " in " + from}
+				return fault.Mismatch(name+" is not the same in all jobs",
+					"sha256:"+have.digest+" in "+have.dir, "sha256:"+more[name].digest+" in "+from)
 			}
 			chosen[name] = more[name]
 		}
@@ -78,8 +78,8 @@ func stagedDigest(root *os.Root, name string, e fs.DirEntry) (string, error) {
 		return "", err
 	}
 	if !info.Mode().IsRegular() || info.Size() > maxStaged {
-		return "", &fault.Error{Code: fault.Verification, Message: filepath.Join(root.Name(), name),
-			Expected: fmt.Sprintf("a file of at most %d bytes", maxStaged), Got: fmt.Sprintf("%s, %d bytes", info.Mode(), info.Size())}
+		return "", fault.Mismatch(filepath.Join(root.Name(), name),
+			fmt.Sprintf("a file of at most %d bytes", maxStaged), fmt.Sprintf("%s, %d bytes", info.Mode(), info.Size()))
 	}
 	f, err := root.Open(name)
 	if err != nil {

@@ -173,5 +173,5 @@ func releasedSet(all map[release.Profile]subject) error {
 }
 
 func misplaced(p release.Profile) error {
-	return &fault.Error{Code: fault.Verification, Message: "a policy in the place of another", Expected: string(p), Got: "another profile or kind of policy"}
+	return fault.Mismatch("a policy in the place of another", string(p), "another profile or kind of policy")
 }

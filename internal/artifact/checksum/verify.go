@@ -61,8 +61,8 @@ func Match(want Entry, got [32]byte) error {
 	if want.Digest == got {
 		return nil
 	}
-	return &fault.Error{Code: fault.Verification, Message: want.Name + " differs from " + release.ChecksumsAsset,
-		Expected: fmt.Sprintf("sha256:%x", want.Digest), Got: fmt.Sprintf("sha256:%x", got)}
+	return fault.Mismatch(want.Name+" differs from "+release.ChecksumsAsset,
+		fmt.Sprintf("sha256:%x", want.Digest), fmt.Sprintf("sha256:%x", got))
 }
 
 // missing turns "no such file" into fault.MissingAsset and leaves every other error, and nil, alone.

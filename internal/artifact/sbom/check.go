@@ -76,7 +76,7 @@ func checkHeader(doc *spdx.Document) error {
 		{"spdxVersion", "SPDX-2.3", doc.SPDXVersion}, {"dataLicense", "CC0-1.0", doc.DataLicense}, {"SPDXID", "DOCUMENT", string(doc.SPDXIdentifier)},
 	} {
 		if f.got != f.want {
-			problems = append(problems, &fault.Error{Code: fault.Verification, Message: "SBOM: wrong " + f.field, Expected: f.want, Got: f.got})
+			problems = append(problems, fault.Mismatch("SBOM: wrong "+f.field, f.want, f.got))
 		}
 	}
 	if doc.DocumentName == "" {
@@ -97,8 +97,8 @@ func checkCreation(info *spdx.CreationInfo) error {
 		problems = append(problems, invalid("created is not a time in UTC", info.Created, err))
 	}
 	if !slices.Contains(info.Creators, common.Creator{CreatorType: "Tool", Creator: creator}) {
-		problems = append(problems, &fault.Error{Code: fault.Verification, Message: "SBOM: made by another tool",
-			Expected: "Tool: " + creator, Got: fmt.Sprint(info.Creators)})
+		problems = append(problems, fault.Mismatch("SBOM: made by another tool",
+			"Tool: "+creator, fmt.Sprint(info.Creators)))
 	}
 	return errors.Join(problems...)
 }

@@ -60,16 +60,15 @@ func checkBinary(doc *spdx.Document, path string) error {
 	}
 	files := filesWith(doc, fmt.Sprintf("%x", digest))
 	if len(files) == 0 {
-		return &fault.Error{Code: fault.Verification, Message: "SBOM: the binary is not in it: " + filepath.Base(path),
-			Expected: fmt.Sprintf("a file with sha256:%x", digest), Got: fmt.Sprintf("%d other files", len(doc.Files))}
+		return fault.Mismatch("SBOM: the binary is not in it: "+filepath.Base(path),
+			fmt.Sprintf("a file with sha256:%x", digest), fmt.Sprintf("%d other files", len(doc.Files)))
 	}
 	listed := packagesIn(doc, files)
 	var problems []error
 	for _, m := range modules {
 		if !listed[m] {
-			problems = append(problems, &fault.Error{Code: fault.Verification,
-				Message:  fmt.Sprintf("SBOM: Go module missing: %s %s", m.path, m.version),
-				Expected: "every module that " + filepath.Base(path) + " was linked from", Got: "absent"})
+			problems = append(problems, fault.Mismatch(fmt.Sprintf("SBOM: Go module missing: %s %s", m.path, m.version),
+				"every module that "+filepath.Base(path)+" was linked from", "absent"))
 		}
 	}
 	return errors.Join(problems...)

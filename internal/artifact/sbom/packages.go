@@ -41,8 +41,8 @@ func (p Packages) Check(image [32]byte, packages []string) error {
 	if len(missing) == 0 {
 		return nil
 	}
-	return &fault.Error{Code: fault.Verification, Message: fmt.Sprintf("SBOM: %d of %d packages are missing", len(missing), len(packages)),
-		Expected: strings.Join(missing[:min(len(missing), 5)], ", "), Got: fmt.Sprintf("%d others", len(listed))}
+	return fault.Mismatch(fmt.Sprintf("SBOM: %d of %d packages are missing", len(missing), len(packages)),
+		strings.Join(missing[:min(len(missing), 5)], ", "), fmt.Sprintf("%d others", len(listed)))
 }
 
 func imageOf(doc *spdx.Document, image [32]byte) common.ElementID {

@@ -73,7 +73,7 @@ func (v *Verifier) Verify(digest [32]byte, raw []byte) (Certificate, error) {
 }
 
 func refusal(what, expected, got string) error {
-	return &fault.Error{Code: fault.Verification, Message: "signature refused: " + what, Expected: expected, Got: got}
+	return fault.Mismatch("signature refused: "+what, expected, got)
 }
 
 func summarize(b *bundle.Bundle, r *verify.VerificationResult) Certificate {

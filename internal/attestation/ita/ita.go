@@ -146,7 +146,7 @@ func (c *Client) explain(what string, err error) error {
 		return &fault.Error{Code: fault.Usage, Message: "Intel Trust Authority refuses the key", Err: err,
 			Expected: "an attestation API key in ITA_API_KEY", Got: fmt.Sprintf("status %d", answer.status)}
 	}
-	return &fault.Error{Code: fault.Verification, Message: "Intel Trust Authority refuses " + what, Expected: "status 200", Got: err.Error()}
+	return fault.Mismatch("Intel Trust Authority refuses "+what, "status 200", err.Error())
 }
 
 // failed names what a check failed on, unless err says it all.

@@ -104,5 +104,5 @@ func (t *tdxClaims) agree(ours *tdx.Verdict) error {
 }
 
 func mismatch(message, expected, got string) error {
-	return &fault.Error{Code: fault.Verification, Message: "Intel Trust Authority: " + message, Expected: expected, Got: got}
+	return fault.Mismatch("Intel Trust Authority: "+message, expected, got)
 }

@@ -46,8 +46,8 @@ func (p *Published) Check() error {
 	if len(f) == 0 {
 		return nil
 	}
-	return &fault.Error{Code: fault.Verification, Message: release.MeasurementsAsset + " says what cannot be",
-		Expected: "three complete profiles of one release", Got: strings.Join(f, "; ")}
+	return fault.Mismatch(release.MeasurementsAsset+" says what cannot be",
+		"three complete profiles of one release", strings.Join(f, "; "))
 }
 
 func (p Profile) check(family release.Family, name release.Profile) findings {

@@ -14,7 +14,7 @@ type Results []Result
 // that looked at nothing has found nothing in order.
 func (rs Results) Err() error {
 	if len(rs) == 0 {
-		return &fault.Error{Code: fault.Verification, Message: "no check was made", Expected: "at least one", Got: "none"}
+		return fault.Mismatch("no check was made", "at least one", "none")
 	}
 	for _, r := range rs {
 		if err := r.Err(); err != nil {

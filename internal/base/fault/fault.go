@@ -33,6 +33,11 @@ type Error struct {
 	Err      error  // optional cause
 }
 
+// Mismatch is the refusal of what was compared and is not as it must be.
+func Mismatch(message, expected, got string) *Error {
+	return &Error{Code: Verification, Message: message, Expected: expected, Got: got}
+}
+
 // Error renders the message and its cause on one line.
 func (e *Error) Error() string {
 	parts := make([]string, 0, 3)

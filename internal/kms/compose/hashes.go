@@ -47,5 +47,5 @@ func ParseHashes(data []byte) (map[release.Profile][sha256.Size]byte, error) {
 }
 
 func hashesFault(expected, got string) error {
-	return &fault.Error{Code: fault.Verification, Message: release.ComposeHashAsset, Expected: expected, Got: got}
+	return fault.Mismatch(release.ComposeHashAsset, expected, got)
 }

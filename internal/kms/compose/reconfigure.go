@@ -51,5 +51,6 @@ func soleEnvironment(file map[string]any) (map[string]any, error) {
 			return environment, nil
 		}
 	}
-	return nil, &fault.Error{Code: fault.Verification, Message: "compose file", Expected: "one service with an environment", Got: fmt.Sprintf("%d services", len(services))}
+	return nil, fault.Mismatch("compose file",
+		"one service with an environment", fmt.Sprintf("%d services", len(services)))
 }

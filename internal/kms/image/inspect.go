@@ -81,8 +81,8 @@ func Inspect(ctx context.Context, digest name.Digest, want Expected, r Remote) (
 	}
 	out.Profile = want.Profile
 	if findings := out.findings(want); len(findings) > 0 {
-		return Inspection{}, &fault.Error{Code: fault.Verification, Message: "image " + digest.Name() + " is not what was to be released",
-			Expected: fmt.Sprintf("%s %s of commit %s", want.Profile, want.Version, want.Revision), Got: strings.Join(findings, "; ")}
+		return Inspection{}, fault.Mismatch("image "+digest.Name()+" is not what was to be released",
+			fmt.Sprintf("%s %s of commit %s", want.Profile, want.Version, want.Revision), strings.Join(findings, "; "))
 	}
 	return out, nil
 }

@@ -49,7 +49,7 @@ func (a *Agent) ExtendProfile() error {
 		return err
 	}
 	if !before.IsZero() {
-		return mismatch("RTMR3 was extended before", tdx.Register{}.String(), before.String())
+		return fault.Mismatch("RTMR3 was extended before", tdx.Register{}.String(), before.String())
 	}
 	digest := sha512.Sum384(tdx.ProfileEvent(string(a.Profile)))
 	if err := rtmr.ExtendDigest(a.TSM, profileRegister, digest[:]); err != nil {
@@ -65,7 +65,7 @@ func (a *Agent) CheckProfile() error {
 		return err
 	}
 	if want := tdx.ProfileRTMR3(string(a.Profile)); got != want {
-		return mismatch("RTMR3 is not the profile's after the extension", want.String(), got.String())
+		return fault.Mismatch("RTMR3 is not the profile's after the extension", want.String(), got.String())
 	}
 	return nil
 }
@@ -94,8 +94,4 @@ func (a *Agent) Quote(reportData [64]byte) ([]byte, error) {
 		return nil, errors.New("quote: the provider returned nothing")
 	}
 	return r.OutBlob, nil
-}
-
-func mismatch(message, expected, got string) error {
-	return &fault.Error{Code: fault.Verification, Message: message, Expected: expected, Got: got}
 }

@@ -21,10 +21,10 @@ func (r *Report) Verify(ctx context.Context, v *tdx.Verifier, profile release.Pr
 		return nil, &fault.Error{Code: r.ExitCode, Message: "the node says: " + r.Error}
 	}
 	if r.Profile != profile {
-		return nil, mismatch("the node is of another profile", string(profile), string(r.Profile))
+		return nil, fault.Mismatch("the node is of another profile", string(profile), string(r.Profile))
 	}
 	if want := fmt.Sprintf("%x", nonce); r.Nonce != want {
-		return nil, mismatch("the node's report answers another nonce", want, r.Nonce)
+		return nil, fault.Mismatch("the node's report answers another nonce", want, r.Nonce)
 	}
 	verdict, err := v.Verify(ctx, r.Quote, wire.NodeReportData(nonce, r.PeerID))
 	if err := undecided("the node's quote", err); err != nil {
@@ -60,7 +60,8 @@ func (v *VisitResult) Verify(ctx context.Context, verifier *tdx.Verifier, servic
 	case !v.Verified && v.Error != "":
 		return nil, v.Err()
 	case !v.Verified || len(v.Nonce) != 32 || v.Registers == nil:
-		return nil, mismatch("the node did not verify the key service", "verified, with nonce and registers", fmt.Sprintf("verified: %t", v.Verified))
+		return nil, fault.Mismatch("the node did not verify the key service",
+			"verified, with nonce and registers", fmt.Sprintf("verified: %t", v.Verified))
 	}
 	verdict, err := verifier.Verify(ctx, v.Quote, wire.AttestReportData([32]byte(v.Nonce), wire.DefaultBinding()))
 	if err := undecided("the key service's quote to the node", err); err != nil {
@@ -85,7 +86,7 @@ func compare(message string, want, got tdx.Registers) error {
 	if len(found) == 0 {
 		return nil
 	}
-	return mismatch(message, strings.Join(expected, ", "), strings.Join(found, ", "))
+	return fault.Mismatch(message, strings.Join(expected, ", "), strings.Join(found, ", "))
 }
 
 // undecided is the error of a verification: without collateral there is no verdict of code Verification.

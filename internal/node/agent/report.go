@@ -35,7 +35,7 @@ func (r *Report) Visit(name string) (*VisitResult, error) {
 			return &r.Visits[i], nil
 		}
 	}
-	return nil, mismatch("a visit is not in the node's report", name, fmt.Sprintf("%d others", len(r.Visits)))
+	return nil, fault.Mismatch("a visit is not in the node's report", name, fmt.Sprintf("%d others", len(r.Visits)))
 }
 
 // Encode renders a report.

@@ -63,7 +63,7 @@ func (a *Agent) VerifyKMS(ctx context.Context, url string, want Expectation) (*K
 
 func (e Expectation) check(v *tdx.Verdict) error {
 	if !slices.Contains(e.AllowedTCB, string(v.TCB)) {
-		return mismatch("the key service's TCB status", strings.Join(e.AllowedTCB, ", "), string(v.TCB))
+		return fault.Mismatch("the key service's TCB status", strings.Join(e.AllowedTCB, ", "), string(v.TCB))
 	}
 	want := e.Registers
 	want.RTMR3 = v.Registers.RTMR3
@@ -84,10 +84,11 @@ func (e Expectation) checkEvents(log []byte, rtmr3 tdx.Register) ([]tdx.Event, e
 	}
 	i := slices.IndexFunc(events, func(e tdx.Event) bool { return e.Name == "compose-hash" })
 	if i < 0 {
-		return nil, mismatch("the key service's event log", "an event compose-hash before system-ready", "none")
+		return nil, fault.Mismatch("the key service's event log", "an event compose-hash before system-ready", "none")
 	}
 	if !bytes.Equal(events[i].Payload, e.ComposeHash[:]) {
-		return nil, mismatch("the key service's compose hash", hex.EncodeToString(e.ComposeHash[:]), fmt.Sprintf("%x", events[i].Payload))
+		return nil, fault.Mismatch("the key service's compose hash",
+			hex.EncodeToString(e.ComposeHash[:]), fmt.Sprintf("%x", events[i].Payload))
 	}
 	return events, nil
 }

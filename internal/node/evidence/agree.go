@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
 )
 
 // Agree compares boots of one image on one kind of machine: the registers of
@@ -15,7 +16,7 @@ import (
 func Agree(boots []*Observation) error {
 	for _, again := range boots[1:] {
 		for _, d := range boots[0].Verdict.Registers.Compare(again.Verdict.Registers) {
-			err := mismatch(d.Name+" differs between two boots of one image", d.Want.String(), d.Got.String())
+			err := fault.Mismatch(d.Name+" differs between two boots of one image", d.Want.String(), d.Got.String())
 			err.Hint = "explain it before anything is published: " + strings.Join(Moved(boots[0].Events, again.Events, d.Name), "; ")
 			return err
 		}

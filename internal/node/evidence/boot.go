@@ -11,7 +11,6 @@ import (
 	"context"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
-	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/node/agent"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
@@ -31,8 +30,4 @@ func Observe(ctx context.Context, v *tdx.Verifier, profile release.Profile, nonc
 	}
 	events, err := tdx.ParseCCEL(r.EventLog)
 	return &Observation{Report: r, Verdict: verdict, Events: events}, err
-}
-
-func mismatch(message, expected, got string) *fault.Error {
-	return &fault.Error{Code: fault.Verification, Message: message, Expected: expected, Got: got}
 }

@@ -70,10 +70,11 @@ func DecodeEvidence(data []byte) (*Evidence, error) {
 		return nil, &fault.Error{Code: fault.Verification, Message: "evidence", Err: err}
 	}
 	if e.SchemaVersion != SchemaVersion {
-		return nil, mismatch("evidence of an unknown version", SchemaVersion, e.SchemaVersion)
+		return nil, fault.Mismatch("evidence of an unknown version", SchemaVersion, e.SchemaVersion)
 	}
 	if len(e.Boots) < minBoots {
-		return nil, mismatch("evidence of too few boots", fmt.Sprintf("at least %d", minBoots), fmt.Sprint(len(e.Boots)))
+		return nil, fault.Mismatch("evidence of too few boots",
+			fmt.Sprintf("at least %d", minBoots), fmt.Sprint(len(e.Boots)))
 	}
 	return &e, nil
 }
@@ -84,7 +85,7 @@ func (e *Evidence) Observe(ctx context.Context, v *tdx.Verifier) ([]*Observation
 	seen := map[string]bool{}
 	for i, b := range e.Boots {
 		if seen[b.Nonce] {
-			return nil, mismatch("two boots have one nonce", "a fresh nonce for each", b.Nonce)
+			return nil, fault.Mismatch("two boots have one nonce", "a fresh nonce for each", b.Nonce)
 		}
 		seen[b.Nonce] = true
 		r, err := b.report(e.Profile)
@@ -93,7 +94,7 @@ func (e *Evidence) Observe(ctx context.Context, v *tdx.Verifier) ([]*Observation
 		}
 		nonce, err := agent.ParseNonce(b.Nonce)
 		if err != nil {
-			return nil, mismatch("the nonce of a boot", "32 bytes in hex", fmt.Sprintf("%.70q", b.Nonce))
+			return nil, fault.Mismatch("the nonce of a boot", "32 bytes in hex", fmt.Sprintf("%.70q", b.Nonce))
 		}
 		if out[i], err = Observe(ctx, v, e.Profile, nonce, r); err != nil {
 			return nil, fmt.Errorf("boot %d: %w", i+1, err)

@@ -48,8 +48,7 @@ func (r *Record) Check() error {
 		return nil
 	}
 	slices.Sort(f)
-	return &fault.Error{Code: fault.Verification, Message: "the image record says what cannot be",
-		Expected: "a complete record of one image", Got: strings.Join(f, "; ")}
+	return fault.Mismatch("the image record says what cannot be", "a complete record of one image", strings.Join(f, "; "))
 }
 
 func (r *Record) checkImage(f *findings) {

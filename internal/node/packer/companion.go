@@ -73,8 +73,7 @@ func (c Companion) check(path string) error {
 		return err
 	}
 	if got := measurement.SHA256(sum); got != c.SHA256 {
-		return &fault.Error{Code: fault.Verification, Message: "program " + c.Name + " is another one than was ordered",
-			Expected: c.SHA256.String(), Got: got.String()}
+		return fault.Mismatch("program "+c.Name+" is another one than was ordered", c.SHA256.String(), got.String())
 	}
 	return nil
 }

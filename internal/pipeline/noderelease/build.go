@@ -83,7 +83,7 @@ func (p *Pipeline) unfinished(name string) bool {
 // writeRecord stages the record, which must be of the image that was ordered.
 func (p *Pipeline) writeRecord(profile release.Profile, order image.Order, record *image.Record) error {
 	if record.Profile != profile || record.Version != p.Tag.Version || record.Image.Name != order.Name {
-		return &fault.Error{Code: fault.Verification, Message: "the record is of another image", Expected: order.Name, Got: record.Image.Name}
+		return fault.Mismatch("the record is of another image", order.Name, record.Image.Name)
 	}
 	data, err := record.Encode()
 	if err != nil {

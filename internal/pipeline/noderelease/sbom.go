@@ -92,7 +92,7 @@ func copyProgram(from, to string, want measurement.SHA256) error {
 		h := sha256.New()
 		_, err := io.Copy(io.MultiWriter(w, h), in)
 		if got := measurement.SHA256(h.Sum(nil)); err == nil && got != want {
-			err = &fault.Error{Code: fault.Verification, Message: filepath.Base(from) + " is not the one in the image", Expected: want.String(), Got: got.String()}
+			err = fault.Mismatch(filepath.Base(from)+" is not the one in the image", want.String(), got.String())
 		}
 		return err
 	})

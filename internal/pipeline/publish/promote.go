@@ -23,7 +23,7 @@ func (p *Publisher) MakePublic(ctx context.Context, rel *github.Release) (*githu
 	}
 	commit := now.TargetCommitish
 	if !commitForm.MatchString(commit) {
-		return nil, &fault.Error{Code: fault.Verification, Message: "the draft names no commit", Expected: "40 hex digits", Got: commit}
+		return nil, fault.Mismatch("the draft names no commit", "40 hex digits", commit)
 	}
 	if err := p.tagAt(ctx, now.TagName, commit); err != nil && !errors.Is(err, github.ErrNotFound) {
 		return nil, err
@@ -62,7 +62,7 @@ func (p *Publisher) Promote(ctx context.Context, rel *github.Release, digests ma
 		return nil, err
 	}
 	if now.Draft {
-		return nil, &fault.Error{Code: fault.Verification, Message: "promotion of " + rel.TagName, Expected: "a public pre-release", Got: "a draft"}
+		return nil, fault.Mismatch("promotion of "+rel.TagName, "a public pre-release", "a draft")
 	}
 	if !now.Prerelease {
 		return now, nil
@@ -126,8 +126,8 @@ func (p *Publisher) unchanged(ctx context.Context, id int64, audited map[string]
 		}
 	}
 	if extra := sorted(there); len(extra) > 0 {
-		return nil, &fault.Error{Code: fault.Verification, Message: "assets were added to " + now.TagName + " after its audit",
-			Expected: "only audited assets", Got: strings.Join(extra, ", ")}
+		return nil, fault.Mismatch("assets were added to "+now.TagName+" after its audit",
+			"only audited assets", strings.Join(extra, ", "))
 	}
 	return now, nil
 }

@@ -44,8 +44,8 @@ func (c *Client) Download(ctx context.Context, a Asset, w io.Writer) error {
 	if n == a.Size && (a.Digest == "" || a.Digest == digest) {
 		return nil
 	}
-	return &fault.Error{Code: fault.Verification, Message: fmt.Sprintf("download %q: other bytes than GitHub announced", a.Name),
-		Expected: fmt.Sprintf("%d bytes, %s", a.Size, a.Digest), Got: fmt.Sprintf("%d bytes or more, %s", n, digest)}
+	return fault.Mismatch(fmt.Sprintf("download %q: other bytes than GitHub announced", a.Name),
+		fmt.Sprintf("%d bytes, %s", a.Size, a.Digest), fmt.Sprintf("%d bytes or more, %s", n, digest))
 }
 
 // open avoids go-gh, which rewrites control characters in JSON bodies.

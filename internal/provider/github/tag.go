@@ -47,7 +47,7 @@ func (c *Client) TagCommit(ctx context.Context, tag string) (string, error) {
 		return "", explain(doing, err)
 	}
 	if at.Object.Type != "commit" {
-		return "", &fault.Error{Code: fault.Verification, Message: doing, Expected: "a tag of a commit", Got: "a tag of a " + at.Object.Type}
+		return "", fault.Mismatch(doing, "a tag of a commit", "a tag of a "+at.Object.Type)
 	}
 	return at.Object.SHA, nil
 }
@@ -70,7 +70,7 @@ func (c *Client) CreateTag(ctx context.Context, tag, commit string) error {
 		return explain(fmt.Sprintf("create tag %q", tag), refusal)
 	}
 	if there != commit {
-		return &fault.Error{Code: fault.Verification, Message: fmt.Sprintf("tag %q exists and names another commit", tag), Expected: commit, Got: there}
+		return fault.Mismatch(fmt.Sprintf("tag %q exists and names another commit", tag), commit, there)
 	}
 	return nil
 }

@@ -109,6 +109,6 @@ func arrived(f File, a Asset) error {
 	if a.Name == f.Name && a.Size == f.Size && a.State == StateUploaded && (a.Digest == "" || f.Digest == "" || a.Digest == f.Digest) {
 		return nil
 	}
-	return &fault.Error{Code: fault.Verification, Message: "GitHub did not store what was uploaded",
-		Expected: want, Got: fmt.Sprintf("%s, %d bytes, %s (%s)", a.Name, a.Size, a.Digest, a.State)}
+	return fault.Mismatch("GitHub did not store what was uploaded",
+		want, fmt.Sprintf("%s, %d bytes, %s (%s)", a.Name, a.Size, a.Digest, a.State))
 }

@@ -41,12 +41,13 @@ func (a *auditor) composeHash(profile release.Profile, listed [32]byte, publishe
 	case !ok:
 		return &fault.Error{Code: fault.MissingAsset, Message: release.ComposeAsset(profile) + " is missing from the release"}
 	case hash != listed:
-		return different(release.ComposeHashAsset+" says otherwise", hex.EncodeToString(listed[:]), hex.EncodeToString(hash[:]))
+		return fault.Mismatch(release.ComposeHashAsset+" says otherwise",
+			hex.EncodeToString(listed[:]), hex.EncodeToString(hash[:]))
 	case published == nil:
 		return nil // said under "measurements"
 	}
 	if got := published.Profiles[profile].Image.ComposeHash; got != measurement.SHA256(hash) {
-		return different(release.MeasurementsAsset+" says otherwise", got.String(), measurement.SHA256(hash).String())
+		return fault.Mismatch(release.MeasurementsAsset+" says otherwise", got.String(), measurement.SHA256(hash).String())
 	}
 	return nil
 }
@@ -68,7 +69,7 @@ func (a *auditor) composeFile(profile release.Profile, published *measurement.Pu
 	}
 	s, ok := services[service]
 	if !ok || len(services) != 1 {
-		return different("other services", "only "+service, fmt.Sprintf("%d services", len(services)))
+		return fault.Mismatch("other services", "only "+service, fmt.Sprintf("%d services", len(services)))
 	}
 	policy := a.digests[release.PolicyAsset(profile)]
 	for _, want := range [][2]string{
@@ -78,18 +79,14 @@ func (a *auditor) composeFile(profile release.Profile, published *measurement.Pu
 		{"MERO_KMS_TDX_ROOT_SHA256", hex.EncodeToString(a.TDXRoot[:])},
 	} {
 		if got := s.Environment[want[0]]; got != want[1] {
-			return different(want[0], want[1], got)
+			return fault.Mismatch(want[0], want[1], got)
 		}
 	}
 	if published == nil {
 		return nil
 	}
 	if digest := published.Profiles[profile].Image.Digest.String(); !strings.HasSuffix(s.Image, "@"+digest) {
-		return different("another image than the published one", digest, s.Image)
+		return fault.Mismatch("another image than the published one", digest, s.Image)
 	}
 	return nil
-}
-
-func different(what, expected, got string) error {
-	return &fault.Error{Code: fault.Verification, Message: what, Expected: expected, Got: got}
 }

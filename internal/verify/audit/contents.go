@@ -42,10 +42,10 @@ func (a *auditor) measurements() (*measurement.Published, error) {
 		return nil, err
 	}
 	if p.Tag != a.Tag {
-		return nil, &fault.Error{Code: fault.Verification, Message: "of another release", Expected: a.Tag.String(), Got: p.Tag.String()}
+		return nil, fault.Mismatch("of another release", a.Tag.String(), p.Tag.String())
 	}
 	if a.report.Commit != "" && p.Commit != a.report.Commit {
-		return nil, &fault.Error{Code: fault.Verification, Message: "of another commit than the signatures'", Expected: a.report.Commit, Got: p.Commit}
+		return nil, fault.Mismatch("of another commit than the signatures'", a.report.Commit, p.Commit)
 	}
 	return p, nil
 }
@@ -80,9 +80,9 @@ func (a *auditor) policy(profile release.Profile) (*policies.Policy, error) {
 	}
 	switch {
 	case p.Profile != profile:
-		err = &fault.Error{Code: fault.Verification, Message: "policy of another profile", Expected: string(profile), Got: string(p.Profile)}
+		err = fault.Mismatch("policy of another profile", string(profile), string(p.Profile))
 	case p.KMSVersion != a.Tag.Version:
-		err = &fault.Error{Code: fault.Verification, Message: "policy of another version", Expected: a.Tag.Version.String(), Got: p.KMSVersion.String()}
+		err = fault.Mismatch("policy of another version", a.Tag.Version.String(), p.KMSVersion.String())
 	case a.Tag.Stable() && p.NotReady():
 		err = &fault.Error{Code: fault.Verification, Message: "a stable release with a policy that is not ready",
 			Expected: "a finalised policy", Got: string(p.Status), Hint: "promote the policy first: docs/policies.md"}

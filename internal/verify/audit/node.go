@@ -55,11 +55,11 @@ func (a *auditor) record(p release.Profile, published measurement.Profile) (*ima
 		{"digest", published.Image.Digest.String(), measurement.Sum(data).String()},
 	} {
 		if c.expected != c.got {
-			return nil, different("another "+c.what+" than "+release.MeasurementsAsset+" says", c.expected, c.got)
+			return nil, fault.Mismatch("another "+c.what+" than "+release.MeasurementsAsset+" says", c.expected, c.got)
 		}
 	}
 	if a.report.Commit != "" && r.Commit != a.report.Commit {
-		return nil, different("built from another commit than the signatures'", a.report.Commit, r.Commit)
+		return nil, fault.Mismatch("built from another commit than the signatures'", a.report.Commit, r.Commit)
 	}
 	return r, nil
 }
@@ -84,7 +84,7 @@ func (a *auditor) observe(ctx context.Context, p release.Profile, published meas
 		return err
 	}
 	if e.Profile != p || e.Image != published.Image.Name {
-		return different("evidence of another image", published.Image.Name, e.Image)
+		return fault.Mismatch("evidence of another image", published.Image.Name, e.Image)
 	}
 	v, err := tdx.NewVerifier(tdx.Config{Root: a.TDXRoot, Collateral: a.Collateral, Now: time.Now})
 	if err != nil {
@@ -95,7 +95,7 @@ func (a *auditor) observe(ctx context.Context, p release.Profile, published meas
 		return err
 	}
 	if got := e.Published(seen, published.Image); !got.Equal(published) {
-		return different("the boots do not show what is published", summary(published), summary(got))
+		return fault.Mismatch("the boots do not show what is published", summary(published), summary(got))
 	}
 	return bootedFrom(seen[0], record)
 }
@@ -120,7 +120,8 @@ func bootedFrom(o *evidence.Observation, record *image.Record) error {
 			return nil
 		}
 	}
-	return different("RTMR2 measures another kernel command line than the record's", record.KernelCommandLine, "no such event")
+	return fault.Mismatch("RTMR2 measures another kernel command line than the record's",
+		record.KernelCommandLine, "no such event")
 }
 
 // listed is what the SBOM says of all images.

@@ -5,9 +5,3 @@
 // results that say what was expected and what was found. What it cannot read
 // it does not clear, and SelfTest shows that each of them fires.
 package guard
-
-import "github.com/calimero-network/mero-tee/internal/base/fault"
-
-func broken(message, expected, got string) *fault.Error {
-	return &fault.Error{Code: fault.Verification, Message: message, Expected: expected, Got: got}
-}

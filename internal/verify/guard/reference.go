@@ -119,23 +119,28 @@ func unreferenced(t release.Tag, reason, hint string) check.Result {
 func sameAsPublished(p release.Profile, m policies.Measurement, ev policies.Evidence) error {
 	regs, ok := ev.Registers[p]
 	if !ok {
-		return broken(fmt.Sprintf("%s publishes no measurement of %s", ev.Tag, p), string(p), "nothing")
+		return fault.Mismatch(fmt.Sprintf("%s publishes no measurement of %s", ev.Tag, p), string(p), "nothing")
 	}
 	if m.Refreshed() { // seen after the release, on a platform that moved: only the image is the release's
 		if !policies.SameImage(regs, m.Registers) {
-			return broken(fmt.Sprintf("the refreshed measurement of %s in the %s policy is of another image", ev.Tag, p), regs.RTMR2.String(), m.RTMR2.String())
+			return fault.Mismatch(fmt.Sprintf("the refreshed measurement of %s in the %s policy is of another image", ev.Tag, p),
+				regs.RTMR2.String(), m.RTMR2.String())
 		}
 		return nil
 	}
 	if m.Evidence != ev.Digest {
-		return broken(fmt.Sprintf("%s of %s is not the evidence in the %s policy", release.MeasurementsAsset, ev.Tag, p), m.Evidence, ev.Digest)
+		return fault.Mismatch(fmt.Sprintf("%s of %s is not the evidence in the %s policy",
+			release.MeasurementsAsset, ev.Tag, p),
+			m.Evidence, ev.Digest)
 	}
 	if diffs := regs.Compare(m.Registers); len(diffs) > 0 {
 		names := make([]string, len(diffs))
 		for i, d := range diffs {
 			names[i] = d.Name
 		}
-		return broken(fmt.Sprintf("%s of %s in the %s policy differs from what is published", strings.Join(names, ", "), ev.Tag, p), diffs[0].Want.String(), diffs[0].Got.String())
+		return fault.Mismatch(fmt.Sprintf("%s of %s in the %s policy differs from what is published",
+			strings.Join(names, ", "), ev.Tag, p),
+			diffs[0].Want.String(), diffs[0].Got.String())
 	}
 	return nil
 }

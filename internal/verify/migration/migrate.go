@@ -97,7 +97,7 @@ func (m Migration) Environment() ([]Variable, error) {
 		for _, name := range []string{"MERO_KMS_VERSION", "MERO_KMS_PROFILE", "MERO_KMS_POLICY_URL", "MERO_KMS_POLICY_SHA256"} {
 			value, set := s.Environment[name]
 			if !set {
-				return nil, &fault.Error{Code: fault.Verification, Message: "the compose file of " + m.To.Tag.String(), Expected: name, Got: "not set"}
+				return nil, fault.Mismatch("the compose file of "+m.To.Tag.String(), name, "not set")
 			}
 			out = append(out, Variable{name, value})
 		}

@@ -79,8 +79,8 @@ func (f Field) released(ctx context.Context, r *agent.Report, visit string, serv
 		return err
 	}
 	if !v.KeyReleased || !v.KeySame || !v.KeyOwn {
-		return &fault.Error{Code: fault.Verification, Message: "the node's key from " + visit, Expected: "a key, the same again, another than another peer's",
-			Got: fmt.Sprintf("a key: %t, the same: %t, its own: %t", v.KeyReleased, v.KeySame, v.KeyOwn)}
+		return fault.Mismatch("the node's key from "+visit,
+			"a key, the same again, another than another peer's", fmt.Sprintf("a key: %t, the same: %t, its own: %t", v.KeyReleased, v.KeySame, v.KeyOwn))
 	}
 	return nil
 }
