@@ -102,8 +102,5 @@ func copyFile(from, to, name string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	return file.Stream(filepath.Join(to, filepath.FromSlash(name)), 0o644, func(w io.Writer) error {
-		_, err := io.Copy(w, f)
-		return err
-	})
+	return file.From(filepath.Join(to, filepath.FromSlash(name)), f, 0o644)
 }

@@ -11,10 +11,10 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/file"
 )
 
 // LedgerName is the file that every release directory (dist/{tag}) holds.
@@ -76,7 +76,7 @@ func OpenLedger(dir, tag, commit string, now func() time.Time) (*Ledger, error) 
 }
 
 func (l *Ledger) load() error {
-	if err := syscall.Flock(int(l.file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	if err := file.TryLock(l.file); err != nil {
 		return &fault.Error{Code: fault.General, Message: "another process works on " + l.tag, Err: err,
 			Hint: "wait for it to end; the lock goes with the process"}
 	}

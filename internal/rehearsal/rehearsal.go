@@ -18,7 +18,6 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
@@ -103,7 +102,7 @@ func (w *World) lock() error {
 		return err
 	}
 	w.closing(f.Close)
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	if err := file.TryLock(f); err != nil {
 		return &fault.Error{Code: fault.General, Message: "another command is using the rehearsal in " + w.State, Err: err,
 			Hint: "wait until it ends, or stop `mage rehearse:up`"}
 	}

@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"github.com/calimero-network/mero-tee/internal/base/fault"
-	"github.com/calimero-network/mero-tee/internal/base/lockfile"
+	"github.com/calimero-network/mero-tee/internal/base/file"
 )
 
 // Spec says what to build.
@@ -57,7 +57,7 @@ func build(ctx context.Context, s Spec, log func(string)) (string, error) {
 	if built(program) {
 		return program, nil
 	}
-	unlock, err := lockfile.Lock(ctx, dir)
+	unlock, err := file.Lock(ctx, dir)
 	if err != nil {
 		return "", err
 	}

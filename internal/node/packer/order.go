@@ -108,7 +108,7 @@ func (o Order) stage(programs []Companion) error {
 			from = o.AgentBinary
 		}
 		to := filepath.Join(top, filepath.FromSlash(image.Folder), c.Name)
-		if err := copyFile(from, to); err != nil {
+		if err := file.Copy(to, from, 0o755); err != nil {
 			return &fault.Error{Code: fault.MissingAsset, Message: "program " + c.Name, Err: err}
 		}
 		if err := c.check(to); err != nil {

@@ -2,8 +2,6 @@ package packer
 
 import (
 	"encoding/hex"
-	"io"
-	"os"
 	"path/filepath"
 
 	"github.com/calimero-network/mero-tee/internal/artifact/checksum"
@@ -19,22 +17,9 @@ func (p *Packer) place(program, source, version string) error {
 		return err
 	}
 	if installed, _, err := checksum.Digest(path); err != nil || installed != sum {
-		if err := copyFile(program, path); err != nil {
+		if err := file.Copy(path, program, 0o755); err != nil {
 			return err
 		}
 	}
 	return file.Write(path+"_SHA256SUM", []byte(hex.EncodeToString(sum[:])), 0o644)
-}
-
-// copyFile copies a program.
-func copyFile(from, to string) error {
-	f, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer f.Close() //nolint:errcheck // read only
-	return file.Stream(to, 0o755, func(w io.Writer) error {
-		_, err := io.Copy(w, f)
-		return err
-	})
 }

@@ -72,10 +72,7 @@ func place(ctx context.Context, from, to string) (int64, error) {
 		return 0, err
 	}
 	defer f.Close() //nolint:errcheck // read-only handle
-	return info.Size(), file.Stream(to, 0o644, func(w io.Writer) error {
-		_, err := io.Copy(w, reader{ctx, f})
-		return err
-	})
+	return info.Size(), file.From(to, reader{ctx, f}, 0o644)
 }
 
 // reader stops when its context ends.

@@ -12,7 +12,6 @@ import (
 
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/base/file"
-	"github.com/calimero-network/mero-tee/internal/base/lockfile"
 )
 
 // Base is the image that stands for the cloud's: the machine's own
@@ -50,7 +49,7 @@ func makeBase(ctx context.Context, r *runner, log func(string)) (*Base, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	unlock, err := lockfile.Lock(ctx, dir)
+	unlock, err := file.Lock(ctx, dir)
 	if err != nil {
 		return nil, err
 	}

@@ -18,7 +18,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/calimero-network/mero-tee/internal/base/lockfile"
+	"github.com/calimero-network/mero-tee/internal/base/file"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/chroot"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/chroot/apt"
 )
@@ -93,12 +93,12 @@ func TestTheBaseIsLocked(t *testing.T) {
 	t.Parallel()
 	cache := filepath.Dir(filepath.Dir(base(t).Tar))
 	key := filepath.Base(filepath.Dir(base(t).Tar))
-	unlock, err := lockfile.Lock(t.Context(), filepath.Join(cache, key))
+	unlock, err := file.Lock(t.Context(), filepath.Join(cache, key))
 	require.NoError(t, err)
 	defer unlock()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err = lockfile.Lock(ctx, filepath.Join(cache, key))
+	_, err = file.Lock(ctx, filepath.Join(cache, key))
 	require.ErrorContains(t, err, "another process")
 }
 

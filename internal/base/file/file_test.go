@@ -43,3 +43,19 @@ func TestFailedStreamLeavesTheOldBytesAndNothingElse(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, entries, 1)
 }
+
+func TestCopyReplacesBytesAndMode(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	from, to := filepath.Join(dir, "from"), filepath.Join(dir, "deep", "to")
+	require.NoError(t, file.Write(from, []byte("program"), 0o600))
+	require.NoError(t, file.Write(to, []byte("another"), 0o600))
+	require.NoError(t, file.Copy(to, from, 0o755))
+	b, err := os.ReadFile(to)
+	require.NoError(t, err)
+	require.Equal(t, "program", string(b))
+	fi, err := os.Stat(to)
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o755), fi.Mode().Perm())
+	require.ErrorIs(t, file.Copy(to, filepath.Join(dir, "absent"), 0o755), os.ErrNotExist)
+}

@@ -1,4 +1,4 @@
-package lockfile_test
+package file_test
 
 import (
 	"context"
@@ -7,22 +7,22 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/calimero-network/mero-tee/internal/base/lockfile"
+	"github.com/calimero-network/mero-tee/internal/base/file"
 )
 
 func TestOneHolderAtATime(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	unlock, err := lockfile.Lock(t.Context(), dir)
+	unlock, err := file.Lock(t.Context(), dir)
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), 150*time.Millisecond)
 	defer cancel()
-	_, err = lockfile.Lock(ctx, dir)
+	_, err = file.Lock(ctx, dir)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.ErrorContains(t, err, "another process works in "+dir)
 	got := make(chan error, 1)
 	go func() {
-		again, err := lockfile.Lock(t.Context(), dir)
+		again, err := file.Lock(t.Context(), dir)
 		if err == nil {
 			again()
 		}
@@ -30,6 +30,6 @@ func TestOneHolderAtATime(t *testing.T) {
 	}()
 	unlock()
 	require.NoError(t, <-got, "who waits gets it next")
-	_, err = lockfile.Lock(t.Context(), dir+"/absent")
+	_, err = file.Lock(t.Context(), dir+"/absent")
 	require.Error(t, err)
 }

@@ -1,7 +1,4 @@
-// Package lockfile keeps two processes from making the same thing at the same time.
-//
-// Its promise: one holder at a time, and the kernel drops the lock of a process that dies.
-package lockfile
+package file
 
 import (
 	"context"
@@ -20,10 +17,7 @@ func Lock(ctx context.Context, dir string) (unlock func(), err error) {
 	}
 	again := time.NewTicker(100 * time.Millisecond)
 	defer again.Stop()
-	for {
-		if err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err == nil {
-			return func() { _ = f.Close() }, nil
-		}
+	for TryLock(f) != nil {
 		select {
 		case <-ctx.Done():
 			_ = f.Close()
@@ -31,4 +25,8 @@ func Lock(ctx context.Context, dir string) (unlock func(), err error) {
 		case <-again.C:
 		}
 	}
+	return func() { _ = f.Close() }, nil
 }
+
+// TryLock takes the lock of an open file until the file is closed, or says at once that another process holds it.
+func TryLock(f *os.File) error { return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) }

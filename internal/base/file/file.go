@@ -1,7 +1,8 @@
-// Package file writes files that are either wholly there or not there.
+// Package file writes files and takes locks on them.
 //
 // Its promise: after a crash at any instant a reader sees the old bytes or the
-// new bytes, never a part, and nothing else is left under the final name.
+// new bytes, never a part, and nothing else is left under the final name. A
+// lock has one holder at a time, and the kernel drops the lock of a process that dies.
 package file
 
 import (
@@ -14,6 +15,24 @@ import (
 func Write(path string, data []byte, mode os.FileMode) error {
 	return Stream(path, mode, func(w io.Writer) error {
 		_, err := w.Write(data)
+		return err
+	})
+}
+
+// Copy replaces path with the bytes of another file.
+func Copy(path, from string, mode os.FileMode) error {
+	f, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer f.Close() //nolint:errcheck // read-only handle
+	return From(path, f, mode)
+}
+
+// From replaces path with all that r yields.
+func From(path string, r io.Reader, mode os.FileMode) error {
+	return Stream(path, mode, func(w io.Writer) error {
+		_, err := io.Copy(w, r)
 		return err
 	})
 }
