@@ -74,13 +74,13 @@ func TestTagOf(t *testing.T) {
 		cfg    config.Config
 		want   string // empty: a usage error
 	}{
-		"the flag's":                   {release.KMS, "mero-kms-v1.2.3", config.Config{KMSVersion: "9.9.9"}, "mero-kms-v1.2.3"},
-		"the workflow's":               {release.KMS, "", config.Config{Actions: true, RefName: "mero-kms-v1.2.3-rc.1", KMSVersion: "9.9.9"}, "mero-kms-v1.2.3-rc.1"},
+		"the flag's":                   {release.KMS, "mero-kms-v1.2.3", config.Config{KMSVersion: release.Version{Major: 9, Minor: 9, Patch: 9}}, "mero-kms-v1.2.3"},
+		"the workflow's":               {release.KMS, "", config.Config{Actions: true, RefName: "mero-kms-v1.2.3-rc.1", KMSVersion: release.Version{Major: 9, Minor: 9, Patch: 9}}, "mero-kms-v1.2.3-rc.1"},
 		"the flag before the workflow": {release.KMS, "mero-kms-v1.0.0", config.Config{Actions: true, RefName: "main"}, "mero-kms-v1.0.0"},
-		"the variable's":               {release.KMS, "", config.Config{KMSVersion: "1.2.3"}, "mero-kms-v1.2.3"},
-		"a node's":                     {release.Node, "", config.Config{KMSVersion: "1.2.3", TEEVersion: "3.2.1"}, "mero-tee-v3.2.1"},
-		"a ref outside of Actions":     {release.KMS, "", config.Config{RefName: "mero-kms-v5.0.0", KMSVersion: "1.2.3"}, "mero-kms-v1.2.3"},
-		"a branch's workflow":          {release.KMS, "", config.Config{Actions: true, RefName: "main", KMSVersion: "1.2.3"}, ""},
+		"the variable's":               {release.KMS, "", config.Config{KMSVersion: release.Version{Major: 1, Minor: 2, Patch: 3}}, "mero-kms-v1.2.3"},
+		"a node's":                     {release.Node, "", config.Config{KMSVersion: release.Version{Major: 1, Minor: 2, Patch: 3}, TEEVersion: release.Version{Major: 3, Minor: 2, Patch: 1}}, "mero-tee-v3.2.1"},
+		"a ref outside of Actions":     {release.KMS, "", config.Config{RefName: "mero-kms-v5.0.0", KMSVersion: release.Version{Major: 1, Minor: 2, Patch: 3}}, "mero-kms-v1.2.3"},
+		"a branch's workflow":          {release.KMS, "", config.Config{Actions: true, RefName: "main", KMSVersion: release.Version{Major: 1, Minor: 2, Patch: 3}}, ""},
 		"nothing":                      {release.KMS, "", config.Config{}, ""},
 		"the other family":             {release.KMS, "mero-tee-v1.2.3", config.Config{}, ""},
 		"the other family's node":      {release.Node, "mero-kms-v1.2.3", config.Config{}, ""},
@@ -138,17 +138,17 @@ func TestConfigurationFollowsTheTag(t *testing.T) {
 		}
 		cfg, err := configuration(p, f, tag)
 		require.NoError(t, err)
-		require.Equal(t, want, [2]string{cfg.KMSVersion, cfg.TEEVersion}, tag)
+		require.Equal(t, want, [2]string{cfg.KMSVersion.String(), cfg.TEEVersion.String()}, tag)
 	}
 	t.Setenv("MERO_KMS_VERSION", "7.0.0")
 	cfg, err := configuration(p, release.KMS, "mero-kms-v3.2.1")
 	require.NoError(t, err)
-	require.Equal(t, "7.0.0", cfg.KMSVersion, "guard 2 must see what the repository says")
+	require.Equal(t, "7.0.0", cfg.KMSVersion.String(), "guard 2 must see what the repository says")
 	t.Setenv("MERO_ENVIRONMENT", config.Production)
 	t.Setenv("MERO_KMS_VERSION", "")
 	cfg, err = configuration(p, release.KMS, "mero-kms-v3.2.1")
 	require.NoError(t, err)
-	require.Empty(t, cfg.KMSVersion, "production makes nothing up")
+	require.Zero(t, cfg.KMSVersion, "production makes nothing up")
 }
 
 // Not parallel: it changes the working directory of the process.

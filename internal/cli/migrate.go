@@ -8,7 +8,6 @@ import (
 	"github.com/calimero-network/mero-tee/catalog"
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/base/check"
-	"github.com/calimero-network/mero-tee/internal/provider/dstack"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/verify/migration"
 )
@@ -91,7 +90,7 @@ func (o *operator) move(ctx context.Context, m migration.Migration, tag release.
 	if err != nil {
 		return err
 	}
-	f := migration.Field{Provider: dstack.New(o.env.DstackURL, o.env.DstackKey.Reveal(), o.env.Transport), Verifier: v, HTTP: o.env.Client(),
+	f := migration.Field{Provider: o.env.Dstack(), Verifier: v, HTTP: o.env.Client(),
 		Nodes: o.env.Nodes("migrate", fmt.Sprintf("%s-migrate-%s", m.To.Tag, m.Profile), nil)}
 	var results check.Results
 	if url != "" {

@@ -51,13 +51,13 @@ func configuration(p place, f release.Family, flag string) (*config.Config, erro
 	if err != nil || cfg.Environment != config.Rehearsal {
 		return cfg, err
 	}
-	tag, err := release.ParseTag(cmp.Or(flag, string(f)+"-v"+cfg.Version(f)))
+	tag, err := release.ParseTag(flag)
 	if err != nil || tag.Family != f {
-		tag = release.Tag{Family: f} // the tag itself is judged by tagOf
+		tag = release.Tag{Family: f, Version: cfg.Version(f)} // the tag itself is judged by tagOf
 	}
 	kms, tee := rehearsal.Versions(p.dist, tag)
-	cfg.KMSVersion = cmp.Or(cfg.KMSVersion, kms.String())
-	cfg.TEEVersion = cmp.Or(cfg.TEEVersion, tee.String())
+	cfg.KMSVersion = cmp.Or(cfg.KMSVersion, kms)
+	cfg.TEEVersion = cmp.Or(cfg.TEEVersion, tee)
 	return cfg, nil
 }
 
@@ -96,7 +96,7 @@ func tagOf(f release.Family, flag string, cfg *config.Config) (release.Tag, erro
 		name = cfg.RefName
 	}
 	if name == "" {
-		name = string(f) + "-v" + cfg.Version(f)
+		return cfg.Current(f)
 	}
 	return tagIn(f, name)
 }

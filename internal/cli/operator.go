@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 
-	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/check"
 	"github.com/calimero-network/mero-tee/internal/base/console"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
@@ -63,7 +62,10 @@ func (o *operator) audited(ctx context.Context, s audit.Subject, folder string, 
 	if s.Trust, err = o.env.Trust(ctx); err != nil {
 		return err
 	}
-	s.Repository, s.TDXRoot, s.Collateral = o.env.Config.Repository, o.env.TDXRoot, tdx.NewCollateral(o.env.Client())
+	if s.Verifier, err = o.env.Verifier(); err != nil {
+		return err
+	}
+	s.Repository, s.TDXRoot = o.env.Config.Repository, o.env.TDXRoot
 	var src audit.Source = audit.Folder{Dir: folder}
 	if folder == "" {
 		src = &audit.GitHub{Client: o.github, Tag: s.Tag.String()}

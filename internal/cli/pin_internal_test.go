@@ -69,7 +69,7 @@ func TestPinTakesTheRTMR3OfAVerifiedService(t *testing.T) {
 		require.NoError(t, err)
 		return c
 	}
-	o := &operator{console: console.New(&bytes.Buffer{}, false), env: &environment.Environment{Transport: s, TDXRoot: pki.RootSHA256()}}
+	o := &operator{console: console.New(&bytes.Buffer{}, false), env: &environment.Environment{Settings: environment.Settings{Transport: s, TDXRoot: pki.RootSHA256()}}}
 
 	c := config(hash)
 	require.NoError(t, o.pin(t.Context(), c, true))

@@ -43,8 +43,8 @@ func proposer(t *testing.T) (*operator, *bytes.Buffer) {
 	c, err := github.New(github.Options{Repository: config.DefaultRepository, Token: "secret", Transport: n.Transport()})
 	require.NoError(t, err)
 	var said bytes.Buffer
-	env := &environment.Environment{Config: &config.Config{Repository: config.DefaultRepository}, Transport: n.Transport(), Banner: "REHEARSAL",
-		Trust: func(context.Context) (root.TrustedMaterial, error) { return nil, nil }}
+	env := &environment.Environment{Settings: environment.Settings{Config: &config.Config{Repository: config.DefaultRepository}, Transport: n.Transport(), Banner: "REHEARSAL",
+		Trust: func(context.Context) (root.TrustedMaterial, error) { return nil, nil }}}
 	return &operator{console: console.New(&said, false), env: env, github: c}, &said
 }
 

@@ -9,7 +9,6 @@ import (
 
 	"github.com/calimero-network/mero-tee/internal/pipeline"
 	"github.com/calimero-network/mero-tee/internal/pipeline/steps"
-	"github.com/calimero-network/mero-tee/internal/provider/dstack"
 	"github.com/calimero-network/mero-tee/internal/provider/gce"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
@@ -58,7 +57,7 @@ func (s *sweeper) deployments(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	found, err := steps.SweepDeployments(ctx, dstack.New(s.env.DstackURL, s.env.DstackKey.Reveal(), s.env.Transport), records, s.apply)
+	found, err := steps.SweepDeployments(ctx, s.env.Dstack(), records, s.apply)
 	for _, name := range found {
 		s.say("deployment " + name)
 	}

@@ -8,7 +8,6 @@ import (
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/pipeline/environment"
 	"github.com/calimero-network/mero-tee/internal/provider/git"
-	"github.com/calimero-network/mero-tee/internal/provider/github"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/release/config"
 )
@@ -29,11 +28,10 @@ func (w *World) checkoutKMS(ctx context.Context, cfg *config.Config, tag release
 	if err != nil {
 		return nil, err
 	}
-	node, err := release.ParseVersion(cfg.TEEVersion)
+	counterpart, err := cfg.Current(release.Node)
 	if err != nil {
 		return nil, err
 	}
-	counterpart := release.Tag{Family: release.Node, Version: node}
 	if err := w.mergeCatalog(ctx, c.Catalog, tag, counterpart); err != nil {
 		return nil, err
 	}
@@ -53,11 +51,10 @@ func (w *World) checkoutKMS(ctx context.Context, cfg *config.Config, tag release
 // checkoutNode: the key service that the node release is tested with is out,
 // the pair is declared in the catalog, and the tag is pushed.
 func (w *World) checkoutNode(ctx context.Context, tag release.Tag) (*environment.Checkout, error) {
-	kms, err := release.ParseVersion(w.Env.Config.KMSVersion)
+	counterpart, err := w.Env.Config.Current(release.KMS)
 	if err != nil {
 		return nil, err
 	}
-	counterpart := release.Tag{Family: release.KMS, Version: kms}
 	if err := w.seedKMS(ctx, counterpart); err != nil {
 		return nil, fault.At("rehearsal", err)
 	}
@@ -94,8 +91,4 @@ func (w *World) merge(ctx context.Context, c *environment.Checkout, tag release.
 		return err
 	}
 	return w.pushTag(ctx, tag, c.Commit)
-}
-
-func (w *World) client() (*github.Client, error) {
-	return github.New(github.Options{Repository: w.Env.Config.Repository, Token: token, Transport: w.Env.Transport})
 }

@@ -53,8 +53,10 @@ func git(t *testing.T, dir string, args ...string) {
 	require.NoError(t, err, "%s", out)
 }
 
+var first = release.Version{Minor: 1}
+
 // begun is a world over a repository; what it says goes to the log.
-func begun(t *testing.T, root, dist string, kms, node string) (*rehearsal.World, *bytes.Buffer) {
+func begun(t *testing.T, root, dist string, kms, node release.Version) (*rehearsal.World, *bytes.Buffer) {
 	t.Helper()
 	cfg, err := config.Load(func(string) (string, bool) { return "", false })
 	require.NoError(t, err)
@@ -95,7 +97,7 @@ func released(t *testing.T, w *rehearsal.World) map[string][]string {
 func TestCheckoutOfAKeyService(t *testing.T) {
 	t.Parallel()
 	root, dist, tag := repository(t), t.TempDir(), parse(t, "mero-kms-v0.1.0")
-	w, log := begun(t, root, dist, "0.1.0", "0.1.0")
+	w, log := begun(t, root, dist, first, first)
 	c, err := w.Env.Checkout(t.Context(), tag)
 	require.NoError(t, err, "%s", log)
 	out := released(t, w)
@@ -147,11 +149,11 @@ func requireMerged(t *testing.T, dir, listed string) {
 }
 
 // The measurements of a seeded release are those of simulated images, which this
-// world boots; a version that does not parse names no counterpart.
+// world boots; a version that is not set names no counterpart.
 func TestSeededNodes(t *testing.T) {
 	t.Parallel()
 	root, dist := repository(t), t.TempDir()
-	w, log := begun(t, root, dist, "0.1.0", "0.1.0")
+	w, log := begun(t, root, dist, first, first)
 	_, err := w.Env.Checkout(t.Context(), parse(t, "mero-kms-v0.1.0"))
 	require.NoError(t, err, "%s", log)
 	data, err := os.ReadFile(filepath.Join(dist, "rehearsal", "github", "releases", "mero-tee-v0.1.0", release.MeasurementsAsset))
@@ -161,10 +163,10 @@ func TestSeededNodes(t *testing.T) {
 	for _, p := range release.Profiles() {
 		require.True(t, node.IsSimulated(published, p))
 	}
-	w.Env.Config.TEEVersion = "newest"
+	w.Env.Config.TEEVersion = release.Version{}
 	_, err = w.Env.Checkout(t.Context(), parse(t, "mero-kms-v0.1.0"))
 	require.Error(t, err)
-	w.Env.Config.KMSVersion = "newest"
+	w.Env.Config.KMSVersion = release.Version{}
 	_, err = w.Env.Checkout(t.Context(), parse(t, "mero-tee-v0.2.0"))
 	require.Error(t, err)
 	require.Len(t, released(t, w), 2)
@@ -177,7 +179,7 @@ func TestOwnCatalog(t *testing.T) {
 	own := filepath.Join(t.TempDir(), "catalog.json")
 	const empty = `{"schema_version":"1","entries":[]}`
 	require.NoError(t, os.WriteFile(own, []byte(empty), 0o600))
-	w, log := begun(t, root, dist, "0.1.0", "0.1.0")
+	w, log := begun(t, root, dist, first, first)
 	w.Env.Config.CatalogPath = own
 	c, err := w.Env.Checkout(t.Context(), parse(t, "mero-kms-v0.1.0"))
 	require.NoError(t, err, "%s", log)

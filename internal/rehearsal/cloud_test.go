@@ -17,7 +17,7 @@ import (
 // inCloud is a world whose cloud runs, on a machine that can run one.
 func inCloud(t *testing.T) (*rehearsal.World, *gce.Client) {
 	t.Helper()
-	w, _ := begun(t, filepath.Join("..", ".."), t.TempDir(), "0.1.0", "0.1.0")
+	w, _ := begun(t, filepath.Join("..", ".."), t.TempDir(), first, first)
 	c, err := w.Env.Cloud(t.Context(), nil)
 	if err != nil {
 		t.Skipf("%v", err) // no root and no namespaces

@@ -20,7 +20,7 @@ import (
 // same bytes each time, and nothing for what is no archive.
 func TestStandIns(t *testing.T) {
 	t.Parallel()
-	w, _ := begun(t, filepath.Join("..", ".."), t.TempDir(), "0.1.0", "0.1.0")
+	w, _ := begun(t, filepath.Join("..", ".."), t.TempDir(), first, first)
 	get := func(name string) (int, string) {
 		resp, err := w.Env.Client().Get("https://companions.rehearsal.invalid/" + name)
 		require.NoError(t, err)
@@ -50,7 +50,7 @@ func TestUnpinnedBaseImage(t *testing.T) {
 	data, err := os.ReadFile(path)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(path, []byte(strings.Replace(string(data), `"`+base.Image+`"`, `"`+base.Family+`"`, 1)), 0o600))
-	w, _ := begun(t, root, dist, "0.1.0", "0.1.0")
+	w, _ := begun(t, root, dist, first, first)
 	_, content := w.Env.Images.Content(t.Context(), release.Debug)
 	_, build := w.Env.Images.Build(t.Context(), image.Order{Profile: release.Debug})
 	_, drift := w.Env.Images.Drift(t.Context())

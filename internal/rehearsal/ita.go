@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/ita"
-	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	local "github.com/calimero-network/mero-tee/internal/rehearsal/ita"
 )
 
@@ -15,7 +14,7 @@ func (w *World) startITA() error {
 	if err != nil {
 		return err
 	}
-	verifier, err := tdx.NewVerifier(tdx.Config{Root: w.Env.TDXRoot, Collateral: tdx.NewCollateral(w.Env.Client())})
+	verifier, err := w.Env.Verifier()
 	if err != nil {
 		return err
 	}

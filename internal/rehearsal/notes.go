@@ -29,7 +29,7 @@ func (w *World) writeNotes(ctx context.Context, c *environment.Checkout, tag rel
 }
 
 func (w *World) statement(ctx context.Context, c *environment.Checkout, tag release.Tag) ([]byte, error) {
-	client, err := w.client()
+	client, err := w.Env.GitHub()
 	if err != nil {
 		return nil, err
 	}

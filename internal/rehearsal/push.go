@@ -17,7 +17,7 @@ import (
 // pushMain is the branch with those pull requests merged. It loses no pair that
 // an earlier release declared.
 func (w *World) pushMain(ctx context.Context, c *environment.Checkout, family release.Family) error {
-	client, err := w.client()
+	client, err := w.Env.GitHub()
 	if err != nil {
 		return err
 	}
@@ -66,7 +66,7 @@ func (w *World) policiesOfMain(ctx context.Context, client *github.Client, c *en
 
 // pushTag makes the tag on the local GitHub. A tag never moves.
 func (w *World) pushTag(ctx context.Context, tag release.Tag, commit string) error {
-	client, err := w.client()
+	client, err := w.Env.GitHub()
 	if err != nil {
 		return err
 	}

@@ -67,14 +67,14 @@ type World struct {
 func Open(ctx context.Context, root, dist string, cfg *config.Config, c *console.Console) (*World, error) {
 	w := &World{State: filepath.Join(dist, "rehearsal"), Network: network.New(), console: c}
 	w.sigstore = sync.OnceValues(func() (*sigstore.Instance, error) { return w.startSigstore(ctx) })
-	w.Env = &environment.Environment{
+	w.Env = &environment.Environment{Settings: environment.Settings{
 		Config: cfg, Root: root, Dist: dist, Banner: Banner,
 		Transport: w.Network.Transport(), GitHubToken: token,
 		RegistryAuth: &authn.Basic{Username: "rehearsal", Password: token},
 		DstackURL:    "https://" + dstackHost + "/api/v1", DstackKey: token,
 		PlatformFile: filepath.Join(root, "internal/rehearsal/dstack/platform.json"),
 		Checkout:     w.checkout, Signing: w.signing, Trust: w.trust, Nodes: w.bootNodes, Cloud: w.cloudClient,
-	}
+	}}
 	if err := w.start(ctx); err != nil {
 		return nil, errors.Join(err, w.Close())
 	}

@@ -19,7 +19,7 @@ func open(t *testing.T, dist string) (*rehearsal.World, error) {
 	t.Helper()
 	cfg, err := config.Load(func(string) (string, bool) { return "", false })
 	require.NoError(t, err)
-	cfg.KMSVersion, cfg.TEEVersion = "0.1.0", "0.1.0"
+	cfg.KMSVersion, cfg.TEEVersion = first, first
 	return rehearsal.Open(t.Context(), filepath.Join("..", ".."), dist, cfg, console.New(&bytes.Buffer{}, false))
 }
 

@@ -119,7 +119,7 @@ func (w *World) catalog(ctx context.Context) (data []byte, own bool, err error) 
 	if data, err = os.ReadFile(source); err != nil || w.Env.Config.CatalogPath != "" {
 		return data, true, err
 	}
-	client, err := w.client()
+	client, err := w.Env.GitHub()
 	if err != nil {
 		return nil, false, err
 	}

@@ -22,7 +22,7 @@ import (
 // published-mrtds.json. Its registers come from verified quotes of simulated
 // TDs whose agents measured the profile themselves.
 func (w *World) seedNode(ctx context.Context, tag release.Tag, c *environment.Checkout) ([]byte, error) {
-	client, err := w.client()
+	client, err := w.Env.GitHub()
 	if err != nil {
 		return nil, err
 	}
@@ -47,14 +47,14 @@ func (w *World) seedNode(ctx context.Context, tag release.Tag, c *environment.Ch
 
 // simulated is the environment in which images are made and booted in this process.
 func (w *World) simulated(tag release.Tag, c *environment.Checkout) *environment.Environment {
-	env := *w.Env
+	env := &environment.Environment{Settings: w.Env.Settings}
 	env.Dist = filepath.Join(w.State, "seed")
 	env.Images = node.Images{Version: tag.Version, Dir: filepath.Join(env.Dist, "programs")}
 	env.Nodes = w.simulatedNodes
 	env.Checkout = func(ctx context.Context, tag release.Tag) (*environment.Checkout, error) {
 		return c, errors.Join(w.writeNotes(ctx, c, tag), w.pushTag(ctx, tag, c.Commit))
 	}
-	return &env
+	return env
 }
 
 // simulatedSteps are the steps that make a release and prove it: without the
@@ -97,7 +97,7 @@ func published(ctx context.Context, client *github.Client, tag release.Tag) ([]b
 // seedKMS releases the key service that a node release is tested with, by the
 // key service's own pipeline, unless it is public.
 func (w *World) seedKMS(ctx context.Context, tag release.Tag) error {
-	client, err := w.client()
+	client, err := w.Env.GitHub()
 	if err != nil {
 		return err
 	}
@@ -105,14 +105,13 @@ func (w *World) seedKMS(ctx context.Context, tag release.Tag) error {
 		return err
 	}
 	w.console.Infof("rehearsal: releasing the counterpart %s first", tag)
-	env, cfg := *w.Env, *w.Env.Config
-	kms, tee := Versions("", tag)
-	cfg.KMSVersion, cfg.TEEVersion = kms.String(), tee.String()
+	env, cfg := &environment.Environment{Settings: w.Env.Settings}, *w.Env.Config
+	cfg.KMSVersion, cfg.TEEVersion = Versions("", tag)
 	env.Config, env.Nodes = &cfg, w.simulatedNodes
 	env.Checkout = func(ctx context.Context, tag release.Tag) (*environment.Checkout, error) {
 		return w.checkoutKMS(ctx, &cfg, tag)
 	}
-	r, err := kmsrelease.Open(ctx, &env, tag, w.console.For("rehearsal"))
+	r, err := kmsrelease.Open(ctx, env, tag, w.console.For("rehearsal"))
 	if err != nil {
 		return err
 	}

@@ -65,7 +65,7 @@ func probes() []probe {
 // side. A failure has code 10; a pass with a reason is a warning.
 func Examine(ctx context.Context, env *environment.Environment, families ...release.Family) check.Results {
 	p := &patient{env: env, families: families}
-	return redact(examine(ctx, p, probes()), secretsOf(env))
+	return redact(examine(ctx, p, probes()), env.Secrets())
 }
 
 func examine(ctx context.Context, p *patient, all []probe) check.Results {

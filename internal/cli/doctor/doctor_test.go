@@ -205,7 +205,7 @@ func TestTheRehearsal(t *testing.T) {
 	t.Parallel()
 	cfg, err := config.Load(variables(nil))
 	require.NoError(t, err)
-	cfg.KMSVersion, cfg.TEEVersion = "0.1.0", "0.1.0"
+	cfg.KMSVersion, cfg.TEEVersion = release.Version{Minor: 1}, release.Version{Minor: 1}
 	w, err := rehearsal.Open(t.Context(), filepath.Join("..", "..", ".."), t.TempDir(), cfg, console.New(io.Discard, false))
 	require.NoError(t, err)
 	defer w.Close() //nolint:errcheck // test
@@ -263,7 +263,7 @@ func TestTheTable(t *testing.T) {
 		`(?m)^GCP_ZONE +variable +not valid: not a zone +kms:e2e$`,
 		`(?m)^GHCR_TOKEN +secret +set, valid +kms:build$`,
 		`(?m)^ITA_API_KEY +secret +not valid: not one line of visible ASCII characters `,
-		`(?m)^GITHUB_ACTIONS +given +not set +every command$`,
+		`(?m)^GITHUB_ACTIONS +runtime +not set +every command$`,
 	} {
 		require.Regexp(t, line, table.String())
 	}

@@ -13,7 +13,7 @@ import (
 func Ask(ctx context.Context, env *environment.Environment, name string, families ...release.Family) check.Results {
 	for _, one := range probes() {
 		if one.name == name {
-			return redact(examine(ctx, &patient{env: env, families: families}, []probe{one}), secretsOf(env))
+			return redact(examine(ctx, &patient{env: env, families: families}, []probe{one}), env.Secrets())
 		}
 	}
 	panic("no probe " + name)

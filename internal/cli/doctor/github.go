@@ -9,6 +9,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/base/check"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/provider/github"
+	"github.com/calimero-network/mero-tee/internal/release/config"
 )
 
 const (
@@ -34,18 +35,18 @@ func gitHub(ctx context.Context, p *patient) check.Results {
 	case err != nil:
 		return one(failed(tokenName, err, "check that api.github.com is reached"))
 	}
-	return one(judgeToken(access, env.GitHubToken.Reveal()))
+	return one(judgeToken(access, env.GitHubToken))
 }
 
 // judgeToken: GitHub names the scopes of classic tokens only, and tells nobody
 // without a write what another token may do besides pushing.
-func judgeToken(a github.Access, token string) check.Result {
+func judgeToken(a github.Access, token config.Secret) check.Result {
 	switch {
 	case len(a.Scopes) > 0 && !slices.Contains(a.Scopes, "repo") && !slices.Contains(a.Scopes, "public_repo"):
 		return check.Fail(tokenName, fault.Verification, "its scopes do not do", "repo, or public_repo for a public repository", strings.Join(a.Scopes, ", ")).WithHint(writeHint)
 	case a.Push && len(a.Scopes) > 0:
 		return check.Pass(tokenName + ": may push; scopes " + strings.Join(a.Scopes, ", "))
-	case strings.HasPrefix(token, jobsPrefix):
+	case token.HasPrefix(jobsPrefix):
 		return remark(tokenName, "valid; what a job's own token may do is in the workflow, under permissions: (contents: write, pull-requests: write)")
 	case a.Push:
 		return remark(tokenName, "may push; whether it may also open pull requests, GitHub says of classic tokens only")

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 
-	"github.com/calimero-network/mero-tee/internal/attestation/ita"
 	"github.com/calimero-network/mero-tee/internal/base/check"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/provider/dstack"
@@ -19,12 +18,12 @@ const (
 
 // appraiser asks for a nonce: the service gives one to its customers only.
 func appraiser(ctx context.Context, p *patient) check.Results {
-	if p.env.ITA.Key == "" {
-		return one(check.Skip(appraiserName, "ITA_API_KEY is not set; a stable release refuses that appraisals are skipped"))
-	}
-	client, err := ita.New(p.env.ITA)
-	if err != nil {
+	client, err := p.env.Appraiser()
+	switch {
+	case err != nil:
 		return one(failed(appraiserName, err, "correct ITA_API_URL, or unset it"))
+	case client == nil:
+		return one(check.Skip(appraiserName, "ITA_API_KEY is not set; a stable release refuses that appraisals are skipped"))
 	}
 	err = client.Ready(ctx)
 	r := check.Of(appraiserName, err)
@@ -48,19 +47,19 @@ func provider(ctx context.Context, p *patient) check.Results {
 		return one(check.Fail(providerName, fault.Verification, "not known", "PHALA_DSTACK_URL and PHALA_CLOUD_API_KEY", "not both set").
 			WithHint("the end-to-end test runs the key service there"))
 	}
-	ask := func(key string) (int, error) {
-		_, err := dstack.New(env.DstackURL, key, env.Transport).Get(ctx, nobody)
+	ask := func(client *dstack.Client) (int, error) {
+		_, err := client.Get(ctx, nobody)
 		var refusal *dstack.Refusal
 		if errors.As(err, &refusal) {
 			return refusal.Status, err
 		}
 		return http.StatusOK, err
 	}
-	mine, err := ask(env.DstackKey.Reveal())
+	mine, err := ask(env.Dstack())
 	if mine != http.StatusNotFound {
 		return one(providerRefused(err))
 	}
-	strangers, err := ask("")
+	strangers, err := ask(dstack.New(env.DstackURL, "", env.Transport))
 	if strangers != http.StatusUnauthorized && strangers != http.StatusForbidden {
 		return one(check.Fail(providerName, fault.Verification, "the address is not its API's", "a refusal without a key", answered(strangers, err)).
 			WithHint("check PHALA_DSTACK_URL, for example https://cloud-api.phala.com/api/v1"))

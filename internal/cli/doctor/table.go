@@ -58,7 +58,7 @@ func Configured(c *config.Config, entries []config.Entry, families ...release.Fa
 			r := check.Of("configuration", e.Err)
 			r.Code = fault.Verification
 			out = append(out, r)
-		case c.Environment == config.Production && !e.Set && e.Default == "" && !isSet(entries, e.Instead) && e.Kind != config.KindGiven:
+		case c.Environment == config.Production && !e.Set && e.Default == "" && !isSet(entries, e.Alternative) && e.Kind != config.KindRuntime:
 			out = append(out, missing(e, families)...)
 		}
 	}

@@ -33,7 +33,7 @@ func folder(t *testing.T, missing ...string) []string {
 
 func installed(t *testing.T, where string, path []string, families ...release.Family) (string, check.Results) {
 	t.Helper()
-	results := doctor.Installed(t.Context(), &environment.Environment{Config: &config.Config{Environment: where}}, path, families...)
+	results := doctor.Installed(t.Context(), &environment.Environment{Settings: environment.Settings{Config: &config.Config{Environment: where}}}, path, families...)
 	var b bytes.Buffer
 	doctor.Print(console.New(&b, false), results)
 	return b.String(), results

@@ -128,11 +128,11 @@ func (w *world) open(t *testing.T, transport http.RoundTripper, itaRoot [32]byte
 		"GCP_PROJECT_ID": project, "GCP_ZONE": "us-central1-a", "GCP_SERVICE_ACCOUNT_KEY": string(w.key),
 		"ACTIONS_ID_TOKEN_REQUEST_URL": "https://actions.example", "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "job-0123456789secret"}))
 	require.NoError(t, err)
-	e := &environment.Environment{Config: cfg, Root: "../../..", Transport: transport, GitHubToken: cfg.GitHubToken,
+	e := &environment.Environment{Settings: environment.Settings{Config: cfg, Root: "../../..", Transport: transport, GitHubToken: cfg.GitHubToken,
 		RegistryAuth: &authn.Basic{Username: "calimero-network", Password: registryToken},
 		DstackURL:    "https://cloud-api.phala.com/api/v1", DstackKey: cfg.DstackKey,
 		ITA:   ita.Config{URL: ita.APIURL, Key: itaKey, Root: itaRoot, Transport: transport},
-		Trust: func(context.Context) (root.TrustedMaterial, error) { return material(), nil }}
+		Trust: func(context.Context) (root.TrustedMaterial, error) { return material(), nil }}}
 	e.Cloud = func(ctx context.Context, journal func(event, subject string) error) (*gce.Client, error) {
 		return gce.New(ctx, gce.Options{Project: project, Zone: cfg.GCPZone, Key: w.key, Transport: e.Transport, Journal: journal,
 			Wait: func(context.Context, time.Duration) error { return nil }})

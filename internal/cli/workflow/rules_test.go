@@ -123,7 +123,7 @@ func (f *file) suits(job *actionlint.Job, s *actionlint.Step, env map[string]str
 		reads := slices.ContainsFunc(own, func(step string) bool { return slices.Contains(v.Needs, step) || slices.Contains(v.Uses, step) })
 		_, set := env[v.Name]
 		switch {
-		case reads && !set && (v.Kind != config.KindGiven || v.Name == "GITHUB_TOKEN"):
+		case reads && !set && (v.Kind != config.KindRuntime || v.Name == "GITHUB_TOKEN"):
 			f.find(s.Pos, "its steps read %s", v.Name)
 		case !reads && set && v.Kind == config.KindSecret:
 			f.find(s.Pos, "none of its steps reads %s", v.Name)

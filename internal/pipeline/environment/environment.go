@@ -1,8 +1,9 @@
-// Package environment is where a release happens: endpoints, credentials and
-// trust roots, and nothing else.
+// Package environment is the world that a release meets: the real one, or a
+// rehearsal of it.
 //
-// Its promise: production and rehearsal are two values of one type. No step
-// asks which of them it runs in.
+// Its promise: the two are values of one type, Environment, and differ in
+// transport, credentials and trust roots, never in code; each client is made
+// once, at its first use; and no other package reveals a secret.
 package environment
 
 import (
@@ -15,17 +16,23 @@ import (
 
 	"github.com/calimero-network/mero-tee/internal/artifact/sign"
 	"github.com/calimero-network/mero-tee/internal/attestation/ita"
-	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/node/agent"
 	"github.com/calimero-network/mero-tee/internal/node/image"
 	"github.com/calimero-network/mero-tee/internal/provider/gce"
-	"github.com/calimero-network/mero-tee/internal/provider/github"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/release/config"
 )
 
-// Environment is what a release talks to and whom it believes.
+// Environment is what a release talks to and whom it believes. Its settings are
+// complete before the first client is asked for; another environment with the
+// same settings has clients of its own.
 type Environment struct {
+	Settings
+	clients clients
+}
+
+// Settings are what the environments differ in.
+type Settings struct {
 	Config *config.Config
 	Root   string // the repository's folder
 	Dist   string // where releases are staged: dist/{tag}/
@@ -40,7 +47,9 @@ type Environment struct {
 	TDXRoot      [32]byte // SHA-256 of the one TDX root certificate that is believed
 	PlatformFile string   // registers of the dstack OS, see measurement.Platform
 
-	ITA ita.Config // whom to ask about quotes besides; without a key nobody is asked
+	// ITA is whom to ask about quotes besides: nobody without a key, and through
+	// Transport unless it has a transport of its own.
+	ITA ita.Config
 
 	// Checkout says which commit the tag is released from, or why it may not be.
 	Checkout func(context.Context, release.Tag) (*Checkout, error)
@@ -65,19 +74,4 @@ type Checkout struct {
 	Policies string    // folder of the working policies
 	Catalog  string    // path of the compatibility catalog
 	Notes    string    // folder of what people wrote for each release
-}
-
-// GitHub is the repository's GitHub, as whoever the token belongs to.
-func (e *Environment) GitHub() (*github.Client, error) {
-	return github.New(github.Options{Repository: e.Config.Repository, Token: e.GitHubToken.Reveal(), Transport: e.Transport})
-}
-
-// Verifier believes the environment's TDX root, with collateral as of now.
-func (e *Environment) Verifier() (*tdx.Verifier, error) {
-	return tdx.NewVerifier(tdx.Config{Root: e.TDXRoot, Collateral: tdx.NewCollateral(e.Client()), Now: time.Now})
-}
-
-// Client is an HTTP client on the environment's transport, with a deadline.
-func (e *Environment) Client() *http.Client {
-	return &http.Client{Transport: e.Transport, Timeout: 2 * time.Minute}
 }

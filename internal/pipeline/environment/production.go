@@ -5,9 +5,9 @@ import (
 	"context"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 
-	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/sigstore/sigstore-go/pkg/root"
 
 	"github.com/calimero-network/mero-tee/catalog"
@@ -34,66 +34,29 @@ func Production(dir, dist string, cfg *config.Config, log func(string)) (*Enviro
 	if err != nil {
 		return nil, err
 	}
-	appraiser, err := intelTrustAuthority(cfg)
+	authority, err := tdx.ParseRoot(ita.IntelRootSHA256)
 	if err != nil {
 		return nil, err
 	}
-	e := &Environment{
+	e := &Environment{Settings: Settings{
 		Config: cfg, Root: dir, Dist: dist, Transport: http.DefaultTransport,
 		GitHubToken: cfg.GitHubToken, RegistryAuth: registryAuth(cfg),
 		DstackURL: cfg.DstackURL, DstackKey: cfg.DstackKey,
 		TDXRoot: intel, PlatformFile: filepath.Join(dir, "docker/mero-kms/dstack-platform.json"),
-		ITA:   appraiser,
+		ITA:   ita.Config{URL: cmp.Or(cfg.ITAURL, ita.APIURL), Key: cfg.ITAKey, Root: authority},
 		Trust: func(context.Context) (root.TrustedMaterial, error) { return sign.TrustedRoot("") },
-	}
+	}}
 	e.Checkout, e.Signing, e.Cloud = e.taggedCheckout, e.actionsSigning, e.cloud
-	e.Images = build.New(context.Background(), build.Options{Root: dir, Project: cfg.GCPProject, Zone: cfg.GCPZone, Family: cfg.GCPFamily,
+	e.Images = build.New(context.Background(), build.Options{
+		Root: dir, Project: cfg.GCPProject, Zone: cfg.GCPZone, Family: cfg.GCPFamily, Log: log,
 		Cloud: e.Cloud, Fetch: build.Fetcher{Transport: e.Transport}, Env: e.packerEnvironment,
-		Pins: func(names []string) ([]packer.Pin, error) { return packer.ReadPins(dir, names) },
-		Log:  log})
+		Pins: func(names []string) ([]packer.Pin, error) { return packer.ReadPins(dir, names) }})
 	e.Nodes = func(purpose, run string, journal func(event, subject string) error) agent.Nodes {
 		return &vm.VMs{Project: cfg.GCPProject, Purpose: purpose, Run: gce.RunLabel(run),
 			Client: func(ctx context.Context) (*gce.Client, error) { return e.Cloud(ctx, journal) }}
 	}
-	return e, nil
-}
-
-// intelTrustAuthority refuses a bad address now and not in the last step.
-func intelTrustAuthority(cfg *config.Config) (ita.Config, error) {
-	root, err := tdx.ParseRoot(ita.IntelRootSHA256)
-	c := ita.Config{URL: cmp.Or(cfg.ITAURL, ita.APIURL), Key: cfg.ITAKey, Root: root, Transport: http.DefaultTransport}
-	if err == nil && c.Key != "" {
-		_, err = ita.New(c)
-	}
-	return c, err
-}
-
-func registryAuth(cfg *config.Config) authn.Authenticator {
-	if cfg.RegistryToken == "" {
-		return authn.Anonymous
-	}
-	owner, _, _ := strings.Cut(cfg.Repository, "/")
-	return &authn.Basic{Username: owner, Password: cfg.RegistryToken.Reveal()}
-}
-
-// cloud is the project of GCP_PROJECT_ID. Without GCP_SERVICE_ACCOUNT_KEY the
-// machine's own credentials are used, such as a workload identity's.
-func (e *Environment) cloud(ctx context.Context, journal func(event, subject string) error) (*gce.Client, error) {
-	return gce.New(ctx, gce.Options{Project: e.Config.GCPProject, Zone: e.Config.GCPZone, Key: []byte(e.Config.GCPKey.Reveal()),
-		Transport: e.Transport, Journal: journal})
-}
-
-// packerEnvironment is how Packer gets at the project: the key, or the file that
-// a workload identity's credentials lie in.
-func (e *Environment) packerEnvironment() ([]string, error) {
-	if key := e.Config.GCPKey.Reveal(); key != "" {
-		return []string{"GOOGLE_CREDENTIALS=" + key}, nil
-	}
-	if file := e.Config.GCPCredentials; file != "" {
-		return []string{"GOOGLE_APPLICATION_CREDENTIALS=" + file}, nil
-	}
-	return nil, &fault.Error{Code: fault.Usage, Message: "no credentials for Google Cloud",
-		Expected: "GCP_SERVICE_ACCOUNT_KEY, or GOOGLE_APPLICATION_CREDENTIALS of a workload identity", Got: "neither"}
+	_, err = e.Appraiser() // refuses a bad address now and not in the last step
+	return e, err
 }
 
 // taggedCheckout: "in production a dirty tree, or a tag that is not at HEAD, stops the release".
@@ -108,7 +71,8 @@ func (e *Environment) taggedCheckout(ctx context.Context, tag release.Tag) (*Che
 	}
 	if len(dirty) > 0 {
 		return nil, &fault.Error{Code: fault.General, Message: "the work tree has changes that are not committed",
-			Expected: "a clean checkout of " + tag.String(), Got: strings.Join(dirty, ", "), Hint: "commit or remove them; a rehearsal takes a dirty tree"}
+			Expected: "a clean checkout of " + tag.String(), Got: strings.Join(dirty, ", "),
+			Hint: "commit or remove them; a rehearsal takes a dirty tree"}
 	}
 	if err := tagAtHead(ctx, e.Root, tag, head.Hash); err != nil {
 		return nil, err
@@ -126,13 +90,11 @@ func tagAtHead(ctx context.Context, dir string, tag release.Tag, head string) er
 	if err != nil {
 		return err
 	}
-	for _, t := range tags {
-		if t == tag.String() {
-			return nil
-		}
+	if slices.Contains(tags, tag.String()) {
+		return nil
 	}
-	return &fault.Error{Code: fault.General, Message: "the tag is not at HEAD",
-		Expected: tag.String() + " at " + head, Got: "tags here: " + strings.Join(tags, ", "), Hint: "check out the tag, or push it first"}
+	return &fault.Error{Code: fault.General, Message: "the tag is not at HEAD", Expected: tag.String() + " at " + head,
+		Got: "tags here: " + strings.Join(tags, ", "), Hint: "check out the tag, or push it first"}
 }
 
 // actionsSigning is the identity that GitHub Actions gives to this job.
@@ -146,6 +108,5 @@ func (e *Environment) actionsSigning(context.Context, release.Tag, *Checkout) (s
 	if err != nil {
 		return sign.Config{}, err
 	}
-	token := sign.RequestToken(e.Client(), e.Config.TokenRequestURL, e.Config.TokenRequestToken.Reveal(), sign.Audience)
-	return sign.Config{SigningConfig: sc, Token: token, Transport: e.Transport}, nil
+	return sign.Config{SigningConfig: sc, Token: e.identityToken(), Transport: e.Transport}, nil
 }

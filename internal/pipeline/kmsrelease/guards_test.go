@@ -48,7 +48,7 @@ func TestCounterpartIsNotReleased(t *testing.T) {
 	s := world(t)
 	dist := releasetest.From(t, s.seeded)
 	p := opened(t, s.root, dist, stable)
-	p.world.Env.Config.TEEVersion = "9.9.9" // only now: the rehearsal would release it
+	p.world.Env.Config.TEEVersion = release.Version{Major: 9, Minor: 9, Patch: 9} // only now: the rehearsal would release it
 	refused(t, p, dist, fault.Verification, "mero-tee-v9.9.9 is not released")
 }
 
@@ -57,7 +57,7 @@ func TestCounterpartIsNotNamed(t *testing.T) {
 	s := world(t)
 	dist := releasetest.From(t, s.seeded)
 	p := opened(t, s.root, dist, stable)
-	p.world.Env.Config.TEEVersion = ""
+	p.world.Env.Config.TEEVersion = release.Version{}
 	refused(t, p, dist, fault.Usage, "MERO_TEE_VERSION does not name the counterpart")
 }
 
@@ -163,7 +163,7 @@ func TestHotfixOfTheSameCommit(t *testing.T) {
 	s := world(t)
 	dist := releasetest.From(t, s.released)
 	hotfix := release.Tag{Family: release.KMS, Version: release.Version{Minor: 1, Patch: 1}}
-	p := opened(t, s.root, dist, hotfix, func(c *config.Config) { c.TEEVersion = "0.1.0" })
+	p := opened(t, s.root, dist, hotfix, func(c *config.Config) { c.TEEVersion = stable.Version })
 	require.NoError(t, p.perform(t.Context(), "kms:publish"), "%s", p.log)
 	require.Contains(t, p.log.String(), "mero-kms-v0.1.1 at ")
 	require.Contains(t, p.log.String(), "hotfix of mero-kms-v0.1.0")

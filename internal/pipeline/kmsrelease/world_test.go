@@ -94,7 +94,7 @@ func begin(ctx context.Context, root, dist string, tag release.Tag, options ...o
 	if err != nil {
 		return nil, err
 	}
-	cfg.KMSVersion, cfg.TEEVersion = tag.Version.String(), "0.1.0"
+	cfg.KMSVersion, cfg.TEEVersion = tag.Version, stable.Version
 	for _, f := range options {
 		f(cfg)
 	}

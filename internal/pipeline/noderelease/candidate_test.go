@@ -93,7 +93,7 @@ func TestTheKeyServiceThatFollows(t *testing.T) {
 	dist := releasetest.From(t, s.released)
 	p := opened(t, s.root, dist, stable)
 	kms := release.Tag{Family: release.KMS, Version: stable.Version}
-	p.world.Env.Config.KMSVersion = kms.Version.String()
+	p.world.Env.Config.KMSVersion = kms.Version
 	r, err := kmsrelease.Open(t.Context(), p.world.Env, kms, console.New(p.log, false))
 	require.NoError(t, err)
 	defer r.Close() //nolint:errcheck // test

@@ -68,7 +68,7 @@ func TestCounterpartIsNotReleased(t *testing.T) {
 	s := world(t)
 	dist := releasetest.From(t, s.seeded)
 	p := opened(t, s.root, dist, stable)
-	p.world.Env.Config.KMSVersion = "9.9.9" // only now: the rehearsal would release it
+	p.world.Env.Config.KMSVersion = release.Version{Major: 9, Minor: 9, Patch: 9} // only now: the rehearsal would release it
 	refused(t, p, dist, fault.Verification, "mero-kms-v9.9.9 is not released")
 }
 
@@ -77,7 +77,7 @@ func TestCounterpartIsNotNamed(t *testing.T) {
 	s := world(t)
 	dist := releasetest.From(t, s.seeded)
 	p := opened(t, s.root, dist, stable)
-	p.world.Env.Config.KMSVersion = ""
+	p.world.Env.Config.KMSVersion = release.Version{}
 	refused(t, p, dist, fault.Usage, "MERO_KMS_VERSION does not name the counterpart")
 }
 

@@ -6,7 +6,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/calimero-network/mero-tee/internal/attestation/ita"
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/node/agent"
@@ -34,8 +33,8 @@ func (p *Pipeline) measure(ctx context.Context, w *pipeline.Work, profile releas
 	if adopted, err := p.adoptEvidence(ctx, w, profile, record); adopted || err != nil {
 		return err
 	}
-	collateral := &evidence.Collateral{Source: tdx.NewCollateral(p.Env.Client())}
-	v, err := tdx.NewVerifier(tdx.Config{Root: p.Env.TDXRoot, Collateral: collateral, Now: time.Now})
+	collateral := &evidence.Collateral{Source: p.Env.Collateral()}
+	v, err := p.Env.VerifierOf(collateral)
 	if err != nil {
 		return err
 	}
@@ -82,12 +81,12 @@ func (p *Pipeline) bootAll(ctx context.Context, w *pipeline.Work, v *tdx.Verifie
 // appraised asks Intel Trust Authority about the same quote. Without a key for
 // it a candidate says so; a stable release does not pass.
 func (p *Pipeline) appraised(ctx context.Context, w *pipeline.Work, o *evidence.Observation) (evidence.Boot, error) {
-	if p.Env.ITA.Key == "" {
-		return p.unappraised(w, o)
-	}
-	authority, err := ita.New(p.Env.ITA)
+	authority, err := p.Env.Appraiser()
 	if err != nil {
 		return evidence.Boot{}, err
+	}
+	if authority == nil {
+		return p.unappraised(w, o)
 	}
 	a, err := authority.Appraise(ctx, o.Report.Quote, o.Verdict)
 	if err != nil {

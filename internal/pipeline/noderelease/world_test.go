@@ -124,7 +124,7 @@ func (p *process) begin(ctx context.Context, root, dist string, tag release.Tag,
 	if err != nil {
 		return err
 	}
-	cfg.KMSVersion, cfg.TEEVersion = counterpart.Version.String(), tag.Version.String()
+	cfg.KMSVersion, cfg.TEEVersion = counterpart.Version, tag.Version
 	if p.world, err = rehearsal.Open(ctx, root, dist, cfg, c); err != nil {
 		return err
 	}

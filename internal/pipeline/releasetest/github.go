@@ -106,8 +106,8 @@ func ChangeByte(path string) error {
 }
 
 // WrongVersions are values of a version variable that do not agree with tag v0.1.0, by name.
-func WrongVersions() map[string]string {
-	return map[string]string{"another": "0.2.0", "of the candidate": "0.1.0-rc.1", "with a v": "v0.1.0", "not set": ""}
+func WrongVersions() map[string]release.Version {
+	return map[string]release.Version{"another": {Minor: 2}, "of the candidate": {Minor: 1, Candidate: 1}, "not set": {}}
 }
 
 // EmptyCatalog is a compatibility catalog that lists nothing.

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 
-	"github.com/calimero-network/mero-tee/internal/attestation/ita"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
-	"github.com/calimero-network/mero-tee/internal/provider/dstack"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/verify/e2e"
 )
@@ -106,16 +104,17 @@ func (r *Release) prepareE2E(ctx context.Context) (*e2e.Trial, error) {
 		return nil, err
 	}
 	return &e2e.Trial{Release: *released, Appraiser: appraiser, Profiles: release.Profiles(),
-		Provider: dstack.New(env.DstackURL, env.DstackKey.Reveal(), env.Transport),
+		Provider: env.Dstack(),
 		Verifier: verifier, AllowedTCB: policy.AllowedTCBStatus, HTTP: env.Client()}, nil
 }
 
 // appraiser is Intel Trust Authority; nil without a key for it.
 func (r *Release) appraiser() (e2e.Appraiser, error) {
-	if r.Env.ITA.Key == "" {
-		return nil, nil
+	client, err := r.Env.Appraiser()
+	if client == nil {
+		return nil, err
 	}
-	return ita.New(r.Env.ITA)
+	return client, err
 }
 
 // e2eBranch is where policies lie that the test shares with deployed services.

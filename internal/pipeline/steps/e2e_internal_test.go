@@ -29,7 +29,7 @@ func staged(t *testing.T, name string) *stage {
 	dir := t.TempDir()
 	log := &bytes.Buffer{}
 	l := &Release{Tag: tag(t, name), Console: console.New(log, false),
-		Env:      &environment.Environment{Config: &config.Config{KMSVersion: "1.0.0", Profile: release.LockedReadOnly}, Dist: dir},
+		Env:      &environment.Environment{Settings: environment.Settings{Config: &config.Config{KMSVersion: release.Version{Major: 1}, Profile: release.LockedReadOnly}, Dist: dir}},
 		Checkout: &environment.Checkout{Catalog: dir + "/catalog.json"}}
 	require.NoError(t, os.MkdirAll(l.Work(), 0o755))
 	data, err := declared(t).Encode()

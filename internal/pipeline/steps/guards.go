@@ -16,8 +16,10 @@ import (
 
 // GuardInputs is everything that the guards judge and that can change.
 func (r *Release) GuardInputs(context.Context) (pipeline.Digests, error) {
-	cfg := r.Env.Config
-	in := pipeline.Digests{"tag": r.Tag.String(), release.KMS.VersionVariable(): cfg.KMSVersion, release.Node.VersionVariable(): cfg.TEEVersion}
+	in := pipeline.Digests{"tag": r.Tag.String()}
+	for _, f := range release.Families() {
+		in[f.VersionVariable()] = r.variable(f)
+	}
 	var err error
 	if in["policies"], err = DirDigest(r.Checkout.Policies); err != nil {
 		return nil, err
@@ -30,6 +32,14 @@ func (r *Release) GuardInputs(context.Context) (pipeline.Digests, error) {
 	}
 	in["catalog"], err = FileDigest(r.Checkout.Catalog)
 	return in, err
+}
+
+// variable is the family's version variable as the guards read it, empty when it is not set.
+func (r *Release) variable(f release.Family) string {
+	if v := r.Env.Config.Version(f); v != (release.Version{}) {
+		return v.String()
+	}
+	return ""
 }
 
 // GuardOutputs are what the later steps build upon: the verified counterpart and the policies.
@@ -81,7 +91,7 @@ func (r *Release) Judged(results check.Results) check.Results {
 
 // Guards are the results of the guards of this release.
 func (r *Release) Guards(ctx context.Context) (check.Results, error) {
-	out := check.Results{guard.Version(r.Tag.String(), r.Env.Config.Version(r.Tag.Family))}
+	out := check.Results{guard.Version(r.Tag.String(), r.variable(r.Tag.Family))}
 	workflows, err := guard.Workflows(os.DirFS(r.Env.Root))
 	if err != nil {
 		return nil, err
@@ -104,7 +114,7 @@ func (r *Release) pair(ctx context.Context) (check.Results, error) {
 	if err != nil {
 		return nil, err
 	}
-	in := guard.PairInput{Tag: r.Tag, Counterpart: r.Env.Config.Version(r.Tag.Family.Counterpart()), Releases: r.Published(), Catalog: pairs}
+	in := guard.PairInput{Tag: r.Tag, Counterpart: r.variable(r.Tag.Family.Counterpart()), Releases: r.Published(), Catalog: pairs}
 	if r.Tag.Family == release.KMS {
 		in.Working = working
 	}

@@ -9,7 +9,6 @@ import (
 	"slices"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
-	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/provider/github"
 	"github.com/calimero-network/mero-tee/internal/release"
@@ -119,8 +118,10 @@ func (r *Release) examine(ctx context.Context, src audit.Source, dir string, s a
 	if err != nil {
 		return nil, err
 	}
+	if s.Verifier, err = r.Env.Verifier(); err != nil {
+		return nil, err
+	}
 	s.Repository, s.Trust, s.TDXRoot = r.Env.Config.Repository, trust, r.Env.TDXRoot
-	s.Collateral = tdx.NewCollateral(r.Env.Client())
 	return audit.Release(ctx, src, dir, s)
 }
 

@@ -69,9 +69,7 @@ func (r *Release) SourceURL() string { return "https://github.com/" + r.Env.Conf
 
 // Counterpart is the release of the other family that its version variable names.
 func (r *Release) Counterpart() (release.Tag, error) {
-	family := r.Tag.Family.Counterpart()
-	v, err := release.ParseVersion(r.Env.Config.Version(family))
-	return release.Tag{Family: family, Version: v}, err
+	return r.Env.Config.Current(r.Tag.Family.Counterpart())
 }
 
 // step is the name of one of this family's steps, which is its Mage target.

@@ -37,7 +37,7 @@ func TestCounterpart(t *testing.T) {
 		require.Equal(t, want, got.String())
 	}
 	w := open(t, "mero-tee-v2.0.0")
-	w.Env.Config.KMSVersion = "newest"
+	w.Env.Config.KMSVersion = release.Version{}
 	_, err := w.Counterpart()
 	require.Error(t, err)
 	require.NoFileExists(t, filepath.Join(w.CounterpartDir(), release.MeasurementsAsset), "no counterpart has no files")

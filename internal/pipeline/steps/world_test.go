@@ -52,13 +52,13 @@ func open(t *testing.T, tag string) *world {
 	require.NoError(t, w.github.Push("refs/tags/"+tag, commit, nil))
 	cfg, err := config.Load(func(string) (string, bool) { return "", false })
 	require.NoError(t, err)
-	cfg.KMSVersion, cfg.TEEVersion = "1.0.0", "2.0.0"
-	env := &environment.Environment{Config: cfg, Root: filepath.Join("..", "..", ".."), Dist: dist, Transport: n.Transport(), GitHubToken: token,
+	cfg.KMSVersion, cfg.TEEVersion = release.Version{Major: 1}, release.Version{Major: 2}
+	env := &environment.Environment{Settings: environment.Settings{Config: cfg, Root: filepath.Join("..", "..", ".."), Dist: dist, Transport: n.Transport(), GitHubToken: token,
 		Checkout: func(context.Context, release.Tag) (*environment.Checkout, error) {
 			return &environment.Checkout{Commit: commit, Time: time.Unix(0, 0), Policies: filepath.Join(dist, "policies"),
 				Catalog: filepath.Join(dist, "catalog.json"), Notes: filepath.Join(dist, "notes")}, nil
 		},
-		Trust: func(context.Context) (root.TrustedMaterial, error) { return nil, os.ErrNotExist }}
+		Trust: func(context.Context) (root.TrustedMaterial, error) { return nil, os.ErrNotExist }}}
 	w.Release, err = steps.Open(t.Context(), env, parsed, console.New(w.log, false))
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, w.Close()) })

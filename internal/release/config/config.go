@@ -8,7 +8,9 @@ package config
 
 import (
 	"cmp"
+	"strings"
 
+	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
@@ -38,6 +40,9 @@ func (s Secret) GoString() string { return s.String() }
 // MarshalText hides the value from every encoding, such as JSON.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
+// HasPrefix says whether the value begins like that, as the kinds of tokens do.
+func (s Secret) HasPrefix(prefix string) bool { return strings.HasPrefix(string(s), prefix) }
+
 // Reveal returns the value, for the client that needs it.
 func (s Secret) Reveal() string { return string(s) }
 
@@ -49,9 +54,9 @@ type Config struct {
 	RefName     string // GITHUB_REF_NAME, the tag in a release workflow
 	StepSummary string // GITHUB_STEP_SUMMARY, the file behind the run's summary page
 
-	KMSVersion  string          // MERO_KMS_VERSION
+	KMSVersion  release.Version // MERO_KMS_VERSION; the zero version when it is not set
 	Profile     release.Profile // MERO_KMS_PROFILE: what E2E treats as the production profile
-	TEEVersion  string          // MERO_TEE_VERSION
+	TEEVersion  release.Version // MERO_TEE_VERSION; likewise
 	GCPProject  string          // GCP_PROJECT_ID
 	GCPZone     string          // GCP_ZONE
 	GCPFamily   string          // GCP_IMAGE_FAMILY
@@ -107,7 +112,7 @@ func Inspect(lookup Lookup) (*Config, []Entry) {
 	}
 	entries := make([]Entry, len(all))
 	for i := range all {
-		entries[i] = Entry{Variable: &all[i], Set: values[i] != "", Err: all[i].judge(c, values[i])}
+		entries[i] = Entry{Variable: &all[i], Set: values[i] != "", Err: all[i].check(c, values[i])}
 	}
 	if c.Environment == "" && !c.Actions {
 		c.Environment = Rehearsal
@@ -115,10 +120,20 @@ func Inspect(lookup Lookup) (*Config, []Entry) {
 	return c, entries
 }
 
-// Version is the repository variable of the family's version.
-func (c *Config) Version(f release.Family) string {
+// Version is what the family's version variable holds, the zero version when it is not set.
+func (c *Config) Version(f release.Family) release.Version {
 	if f == release.KMS {
 		return c.KMSVersion
 	}
 	return c.TEEVersion
+}
+
+// Current is the release that the family's version variable names.
+func (c *Config) Current(f release.Family) (release.Tag, error) {
+	tag := release.Tag{Family: f, Version: c.Version(f)}
+	if tag.Version == (release.Version{}) {
+		return tag, &fault.Error{Code: fault.Usage, Message: f.VersionVariable() + " is not set",
+			Expected: aVersion, Got: "nothing"}
+	}
+	return tag, nil
 }

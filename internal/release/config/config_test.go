@@ -51,7 +51,7 @@ func TestDefaultsAndSecrets(t *testing.T) {
 	c, err := config.Load(from(map[string]string{"GHCR_TOKEN": "hunter2", "MERO_TEE_VERSION": "1.1.0"}))
 	require.NoError(t, err)
 	require.Equal(t, release.LockedReadOnly, c.Profile)
-	require.Equal(t, "1.1.0", c.Version(release.Node))
+	require.Equal(t, "1.1.0", c.Version(release.Node).String())
 	require.Equal(t, "hunter2", c.RegistryToken.Reveal())
 	for _, format := range []string{"%v", "%+v", "%#v", "%s"} {
 		require.NotContains(t, fmt.Sprintf(format, c), "hunter2", format)
@@ -73,8 +73,8 @@ func TestEveryVariable(t *testing.T) {
 		"MERO_ENVIRONMENT":               func(c *config.Config) any { return c.Environment },
 		"MERO_KMS_PROFILE":               func(c *config.Config) any { return c.Profile },
 		"GOOGLE_APPLICATION_CREDENTIALS": func(c *config.Config) any { return c.GCPCredentials },
-		"MERO_KMS_VERSION":               func(c *config.Config) any { return c.Version(release.KMS) },
-		"MERO_TEE_VERSION":               func(c *config.Config) any { return c.Version(release.Node) },
+		"MERO_KMS_VERSION":               func(c *config.Config) any { return c.KMSVersion.String() },
+		"MERO_TEE_VERSION":               func(c *config.Config) any { return c.TEEVersion.String() },
 		"GCP_PROJECT_ID":                 func(c *config.Config) any { return c.GCPProject },
 		"GCP_ZONE":                       func(c *config.Config) any { return c.GCPZone },
 		"GCP_IMAGE_FAMILY":               func(c *config.Config) any { return c.GCPFamily },

@@ -14,8 +14,9 @@ func WritePage(w io.Writer) error {
 	for _, part := range []struct {
 		kind  Kind
 		title string
-	}{{KindVariable, "Variables of the repository"}, {KindSecret, "Secrets"}, {KindGiven, "What nobody has to set up"}} {
-		fmt.Fprintf(&b, "\n## %s\n\n| name | for | a valid value | needed by | read by |\n|---|---|---|---|---|\n", part.title)
+	}{{KindVariable, "Variables of the repository"}, {KindSecret, "Secrets"}, {KindRuntime, "What nobody has to set up"}} {
+		fmt.Fprintf(&b, "\n## %s\n\n| name | for | a valid value | needed by | read by |\n", part.title)
+		b.WriteString("|---|---|---|---|---|\n")
 		for _, v := range Variables() {
 			if v.Kind == part.kind {
 				b.WriteString(v.row())
@@ -41,8 +42,8 @@ func (v *Variable) row() string {
 	if v.Default != "" {
 		valid += "; by default `" + v.Default + "`"
 	}
-	if v.Instead != "" {
-		purpose += "; `" + v.Instead + "` may be set instead"
+	if v.Alternative != "" {
+		purpose += "; `" + v.Alternative + "` may be set instead"
 	}
 	return fmt.Sprintf("| `%s` | %s | %s | %s | %s |\n", v.Name, purpose, valid, stepsOf(v.Needs), stepsOf(v.Uses))
 }

@@ -16,7 +16,7 @@ type Kind string
 const (
 	KindVariable Kind = "variable" // of the repository, or of one of its environments
 	KindSecret   Kind = "secret"   // in GitHub Secrets
-	KindGiven    Kind = "given"    // by the runner, the workflow or a person's shell
+	KindRuntime  Kind = "runtime"  // set by the runner, the workflow or a person's shell
 )
 
 // Variable is one thing that a release is told from outside.
@@ -28,12 +28,12 @@ type Variable struct {
 	Valid   string // what a value must be
 	Default string // what counts when it is not set
 
-	Needs   []string // steps that stop without it
-	Uses    []string // steps that read it, and do without
-	Instead string   // another variable that may be set in its place
+	Needs       []string // steps that stop without it
+	Uses        []string // steps that read it, and do without
+	Alternative string   // another variable that may be set in its place
 
-	set   func(*Config, string)
-	wrong func(*Config, string) string // what is wrong with a value, without the value; "" is nothing
+	set      func(*Config, string)
+	validate func(*Config, string) string // says what is wrong with a value, without the value; "" is nothing
 }
 
 // Steps lists every step of the family that reads the variable.
@@ -43,18 +43,19 @@ func (v *Variable) Steps(f release.Family) []string { return of(f, v.Needs, v.Us
 func (v *Variable) NeededBy(f release.Family) []string { return of(f, v.Needs) }
 
 func of(f release.Family, lists ...[]string) []string {
-	return slices.DeleteFunc(slices.Concat(lists...), func(step string) bool { return !strings.HasPrefix(step, f.Short()+":") })
+	others := func(step string) bool { return !strings.HasPrefix(step, f.Short()+":") }
+	return slices.DeleteFunc(slices.Concat(lists...), others)
 }
 
-// judge is what Load says of a value, "" for one that is not set.
-func (v *Variable) judge(c *Config, value string) error {
+// check is what Load says of a value, "" for one that is not set.
+func (v *Variable) check(c *Config, value string) error {
 	if v.Name == environmentName {
-		return lawOne(c, value)
+		return checkEnvironment(c, value)
 	}
-	if value == "" || v.wrong == nil {
+	if value == "" || v.validate == nil {
 		return nil
 	}
-	why := v.wrong(c, value)
+	why := v.validate(c, value)
 	if why == "" {
 		return nil
 	}
@@ -73,8 +74,8 @@ func (v *Variable) shown(value string) string {
 	return fmt.Sprintf("%.100q", value)
 }
 
-// lawOne: CI never rehearses by accident, a laptop never releases by accident.
-func lawOne(c *Config, value string) error {
+// checkEnvironment: CI never rehearses by accident, a laptop never releases by accident.
+func checkEnvironment(c *Config, value string) error {
 	switch {
 	case value == Rehearsal, value == Production, value == "" && !c.Actions:
 		return nil
@@ -83,5 +84,6 @@ func lawOne(c *Config, value string) error {
 			Expected: "production or rehearsal", Got: "nothing",
 			Hint: "set env MERO_ENVIRONMENT in the workflow, so that CI never rehearses by accident"}
 	}
-	return &fault.Error{Code: fault.Usage, Message: environmentName, Expected: "production or rehearsal", Got: fmt.Sprintf("%.100q", value)}
+	return &fault.Error{Code: fault.Usage, Message: environmentName + " is neither production nor rehearsal",
+		Expected: "production or rehearsal", Got: fmt.Sprintf("%.100q", value)}
 }

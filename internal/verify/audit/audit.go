@@ -45,7 +45,7 @@ type Subject struct {
 	TDXRoot    [32]byte // SHA-256 of the one TDX root that a key service may believe
 	Quick      bool     // only checksums, signatures and measurements
 
-	Collateral tdx.CollateralSource // for the quotes of a node release; without one they are not verified again, and that is said
+	Verifier *tdx.Verifier // of the quotes of a node release; without one they are not verified again, and that is said
 }
 
 // Report is what was found.

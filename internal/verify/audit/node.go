@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/calimero-network/mero-tee/internal/artifact/sbom"
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
@@ -68,8 +67,8 @@ func (a *auditor) record(p release.Profile, published measurement.Profile) (*ima
 // compares them with what was published and with the image's record.
 func (a *auditor) boots(ctx context.Context, p release.Profile, published measurement.Profile, record *image.Record) check.Result {
 	name := "boots of " + string(p)
-	if a.Collateral == nil {
-		return check.Skip(name, "no source of TDX collateral")
+	if a.Verifier == nil {
+		return check.Skip(name, "no verifier of TDX quotes")
 	}
 	return check.Of(name, a.observe(ctx, p, published, record))
 }
@@ -86,11 +85,7 @@ func (a *auditor) observe(ctx context.Context, p release.Profile, published meas
 	if e.Profile != p || e.Image != published.Image.Name {
 		return fault.Mismatch("evidence of another image", published.Image.Name, e.Image)
 	}
-	v, err := tdx.NewVerifier(tdx.Config{Root: a.TDXRoot, Collateral: a.Collateral, Now: time.Now})
-	if err != nil {
-		return err
-	}
-	seen, err := e.Observe(ctx, v)
+	seen, err := e.Observe(ctx, a.Verifier)
 	if err != nil {
 		return err
 	}

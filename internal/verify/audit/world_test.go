@@ -171,10 +171,10 @@ func judgeSource(t testing.TB, src audit.Source, s audit.Subject) *audit.Report 
 		s.Trust = trust(t, local)
 	}
 	s.Repository, s.TDXRoot = repository, tdxRoot
-	if s.Tag.Family == release.Node && s.Collateral == nil {
+	if s.Tag.Family == release.Node && s.Verifier == nil {
 		h, err := nodes()
 		require.NoError(t, err)
-		s.TDXRoot, s.Collateral = h.root, tdx.NewCollateral(h.client)
+		s.TDXRoot, s.Verifier = h.root, h.verifier
 	}
 	report, err := audit.Release(t.Context(), src, t.TempDir(), s)
 	require.NoError(t, err)
