@@ -3,6 +3,7 @@ package policies
 import (
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
@@ -24,7 +25,7 @@ func EvidenceOf(published []byte) (Evidence, error) {
 	if p.Family != release.Node {
 		return Evidence{}, fault.Mismatch("measurements of another family", string(release.Node), string(p.Family))
 	}
-	ev := Evidence{Tag: p.Tag, Digest: measurement.Sum(published).String(), Registers: map[release.Profile]tdx.Registers{}}
+	ev := Evidence{Tag: p.Tag, Digest: digest.Of(published).String(), Registers: map[release.Profile]tdx.Registers{}}
 	for profile, m := range p.Profiles {
 		ev.Registers[profile] = m.Registers()
 	}

@@ -1,8 +1,6 @@
 package pipeline
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/base/file"
 )
@@ -20,7 +19,10 @@ import (
 const maxStaged = 2 << 30
 
 // staged is a file that lies in a folder.
-type staged struct{ dir, digest string }
+type staged struct {
+	dir    string
+	digest digest.Digest
+}
 
 // gather copies what is staged in the folders into dir, unless two of them, or
 // dir itself, have other bytes under the same name.
@@ -38,7 +40,7 @@ func gather(dirs []string, dir string) error {
 		for _, name := range slices.Sorted(maps.Keys(more)) {
 			if have, ok := chosen[name]; ok && have.digest != more[name].digest {
 				return fault.Mismatch(name+" is not the same in all jobs",
-					"sha256:"+have.digest+" in "+have.dir, "sha256:"+more[name].digest+" in "+from)
+					have.digest.String()+" in "+have.dir, more[name].digest.String()+" in "+from)
 			}
 			chosen[name] = more[name]
 		}
@@ -66,29 +68,28 @@ func stagedIn(dir string) (map[string]staged, error) {
 		if err != nil || e.IsDir() || name == LedgerName {
 			return err
 		}
-		digest, err := stagedDigest(root, name, e)
-		out[name] = staged{dir, digest}
+		sum, err := stagedDigest(root, name, e)
+		out[name] = staged{dir, sum}
 		return err
 	})
 }
 
-func stagedDigest(root *os.Root, name string, e fs.DirEntry) (string, error) {
+func stagedDigest(root *os.Root, name string, e fs.DirEntry) (sum digest.Digest, err error) {
 	info, err := e.Info()
 	if err != nil {
-		return "", err
+		return sum, err
 	}
 	if !info.Mode().IsRegular() || info.Size() > maxStaged {
-		return "", fault.Mismatch(filepath.Join(root.Name(), name),
+		return sum, fault.Mismatch(filepath.Join(root.Name(), name),
 			fmt.Sprintf("a file of at most %d bytes", maxStaged), fmt.Sprintf("%s, %d bytes", info.Mode(), info.Size()))
 	}
 	f, err := root.Open(name)
 	if err != nil {
-		return "", err
+		return sum, err
 	}
 	defer f.Close() //nolint:errcheck // read only
-	h := sha256.New()
-	_, err = io.Copy(h, io.LimitReader(f, maxStaged))
-	return hex.EncodeToString(h.Sum(nil)), err
+	sum, _, err = digest.OfReader(io.LimitReader(f, maxStaged))
+	return sum, err
 }
 
 func copyFile(from, to, name string) (err error) {

@@ -12,7 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/file"
 	"github.com/calimero-network/mero-tee/internal/node/build"
 	"github.com/calimero-network/mero-tee/internal/node/image"
@@ -87,7 +87,7 @@ func standInPins(names []string) ([]packer.Pin, error) {
 			return nil, err
 		}
 		out = append(out, packer.Pin{Name: name, Version: "0.0.0-rehearsal", URL: "https://" + companionHost + "/" + name + ".tar.gz",
-			SHA256: measurement.Sum(archive), Member: name})
+			SHA256: digest.Of(archive), Member: name})
 	}
 	return out, nil
 }

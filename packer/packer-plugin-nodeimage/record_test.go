@@ -12,14 +12,14 @@ import (
 	registryimage "github.com/hashicorp/packer-plugin-sdk/packer/registry/image"
 	"github.com/stretchr/testify/require"
 
-	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/base/canonical"
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/node/image"
 )
 
 var (
 	contentID = strings.Repeat("0badcafe", 8)
-	agent     = measurement.Sum([]byte("agent"))
+	agent     = digest.Of([]byte("agent"))
 	manifest  = fmt.Sprintf("file\t/usr/lib/mero/mero-agent\t0755\t0:0\t%x\npackage\tbase-files\t13\tamd64\n", agent[:])
 )
 
@@ -27,7 +27,7 @@ var (
 func block(t *testing.T) map[string]any {
 	t.Helper()
 	dir := t.TempDir()
-	content := measurement.Sum([]byte(manifest))
+	content := digest.Of([]byte(manifest))
 	report := fmt.Sprintf("ansible 2.14.18\ncommand-line quiet mero.profile=debug mero.content=%x\n%s", content[:], manifest)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "report.txt"), []byte(report), 0o644))
 	binaries, err := canonical.Marshal([]image.Binary{{Name: "mero-agent", Version: "1.0.0", SHA256: agent, Source: "here"}})
@@ -65,7 +65,7 @@ func TestWritesTheRecord(t *testing.T) {
 	require.NoError(t, err)
 	record, err := image.Decode(data)
 	require.NoError(t, err)
-	require.Equal(t, measurement.Sum([]byte(manifest)), record.Content)
+	require.Equal(t, digest.Of([]byte(manifest)), record.Content)
 	require.Equal(t, image.Tools{Packer: "1.9.4", GoogleCompute: "1.2.5", AnsiblePlugin: "1.0.3", Ansible: "2.14.18"}, record.Tools)
 	require.Equal(t, "p", record.Image.Project)
 }

@@ -8,10 +8,7 @@ package checksum
 import (
 	"bytes"
 	"cmp"
-	"crypto/sha256"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -19,6 +16,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/base/file"
 	"github.com/calimero-network/mero-tee/internal/release"
@@ -27,33 +25,12 @@ import (
 // Entry is one line: a file's name and the SHA-256 of its bytes.
 type Entry struct {
 	Name   string
-	Digest [sha256.Size]byte
+	Digest digest.Digest
 }
 
 // GitHub turns every other character of an asset's name into a dot, and a
 // leading dash or dot would be an option or a hidden file to the tools that read the list.
 var nameForm = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._+-]{0,254}$`)
-
-// Digest streams the regular file at path through SHA-256 and returns the
-// digest and the number of bytes read. It does not follow a symbolic link.
-func Digest(path string) (digest [sha256.Size]byte, size int64, err error) {
-	info, err := os.Lstat(path)
-	if err != nil {
-		return digest, 0, err
-	}
-	if !info.Mode().IsRegular() { // opening a pipe would wait for ever
-		return digest, 0, fmt.Errorf("%s is not a regular file", path)
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return digest, 0, err
-	}
-	defer f.Close() //nolint:errcheck // read-only handle
-	h := sha256.New()
-	size, err = io.Copy(h, f)
-	h.Sum(digest[:0])
-	return digest, size, err
-}
 
 // Write digests the named files of dir, writes dir/checksums.sha256 and returns
 // its entries, sorted by name. Names must be unique and plain; a name that is
@@ -68,7 +45,7 @@ func Write(dir string, names []string) ([]Entry, error) {
 		return nil, &fault.Error{Code: fault.Usage, Message: "cannot list these assets", Err: err}
 	}
 	err := eachParallel(len(entries), func(i int) (err error) {
-		entries[i].Digest, _, err = Digest(filepath.Join(dir, entries[i].Name))
+		entries[i].Digest, _, err = digest.OfFile(filepath.Join(dir, entries[i].Name))
 		return missing(entries[i].Name, err)
 	})
 	if err != nil {
@@ -81,7 +58,7 @@ func Write(dir string, names []string) ([]Entry, error) {
 func Format(entries []Entry) []byte {
 	var b bytes.Buffer
 	for _, e := range entries {
-		fmt.Fprintf(&b, "%x  %s\n", e.Digest, e.Name)
+		fmt.Fprintf(&b, "%s  %s\n", e.Digest.Hex(), e.Name)
 	}
 	return b.Bytes()
 }

@@ -1,7 +1,6 @@
 package checksum_test
 
 import (
-	"crypto/sha256"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -92,27 +91,6 @@ func TestWriteRefuses(t *testing.T) {
 			require.NoFileExists(t, filepath.Join(dir, release.ChecksumsAsset))
 		})
 	}
-}
-
-func TestDigest(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	path := filepath.Join(dir, "large")
-	content := []byte(strings.Repeat("0123456789abcdef", 1<<16))
-	require.NoError(t, os.WriteFile(path, content, 0o644))
-	digest, size, err := checksum.Digest(path)
-	require.NoError(t, err)
-	require.Equal(t, sha256.Sum256(content), digest)
-	require.EqualValues(t, len(content), size)
-
-	link := filepath.Join(dir, "link")
-	require.NoError(t, os.Symlink(path, link))
-	for _, irregular := range []string{dir, link} {
-		_, _, err = checksum.Digest(irregular)
-		require.ErrorContains(t, err, "not a regular file")
-	}
-	_, _, err = checksum.Digest(filepath.Join(dir, "absent"))
-	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
 func BenchmarkWrite(b *testing.B) {

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
@@ -38,7 +39,7 @@ func Verify(dir string, entries []Entry) error {
 	absent, wrong := make([]error, len(entries)), make([]error, len(entries))
 	err := eachParallel(len(entries), func(i int) error {
 		e := entries[i]
-		got, _, err := Digest(filepath.Join(dir, e.Name))
+		got, _, err := digest.OfFile(filepath.Join(dir, e.Name))
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			absent[i] = missing(e.Name, err)
@@ -57,12 +58,11 @@ func Verify(dir string, entries []Entry) error {
 
 // Match checks one digest against its entry; the error is fault.Verification
 // with both digests. For callers that hash what they download.
-func Match(want Entry, got [32]byte) error {
+func Match(want Entry, got digest.Digest) error {
 	if want.Digest == got {
 		return nil
 	}
-	return fault.Mismatch(want.Name+" differs from "+release.ChecksumsAsset,
-		fmt.Sprintf("sha256:%x", want.Digest), fmt.Sprintf("sha256:%x", got))
+	return fault.Mismatch(want.Name+" differs from "+release.ChecksumsAsset, want.Digest.String(), got.String())
 }
 
 // missing turns "no such file" into fault.MissingAsset and leaves every other error, and nil, alone.

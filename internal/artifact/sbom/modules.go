@@ -12,7 +12,7 @@ import (
 	"github.com/spdx/tools-golang/spdx"
 	"github.com/spdx/tools-golang/spdx/v2/common"
 
-	"github.com/calimero-network/mero-tee/internal/artifact/checksum"
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 )
 
@@ -54,14 +54,14 @@ func checkBinary(doc *spdx.Document, path string) error {
 	if err != nil {
 		return &fault.Error{Code: fault.Usage, Message: "not a Go binary: " + path, Err: err}
 	}
-	digest, _, err := checksum.Digest(path)
+	sum, _, err := digest.OfFile(path)
 	if err != nil {
 		return err
 	}
-	files := filesWith(doc, fmt.Sprintf("%x", digest))
+	files := filesWith(doc, sum.Hex())
 	if len(files) == 0 {
 		return fault.Mismatch("SBOM: the binary is not in it: "+filepath.Base(path),
-			fmt.Sprintf("a file with sha256:%x", digest), fmt.Sprintf("%d other files", len(doc.Files)))
+			"a file with "+sum.String(), fmt.Sprintf("%d other files", len(doc.Files)))
 	}
 	listed := packagesIn(doc, files)
 	var problems []error

@@ -9,8 +9,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/calimero-network/mero-tee/internal/artifact/checksum"
 	"github.com/calimero-network/mero-tee/internal/artifact/signature"
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/base/file"
 	"github.com/calimero-network/mero-tee/internal/release"
@@ -81,7 +81,7 @@ func signFile(ctx context.Context, signer func() (*Signer, error), v *Verifier, 
 }
 
 func digestOf(path string) ([32]byte, error) {
-	sum, _, err := checksum.Digest(path)
+	sum, _, err := digest.OfFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return sum, &fault.Error{Code: fault.MissingAsset, Message: "nothing to sign", Expected: filepath.Base(path), Got: "no such file", Err: err}
 	}

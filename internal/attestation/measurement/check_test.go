@@ -7,6 +7,7 @@ import (
 
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
@@ -60,7 +61,7 @@ func TestCheckBothFamilies(t *testing.T) {
 			edit(p, release.Debug, func(p *measurement.Profile) { p.Image.Name = "" })
 		},
 		"image has no digest": func(p *measurement.Published) {
-			edit(p, release.Debug, func(p *measurement.Profile) { p.Image.Digest = measurement.SHA256{} })
+			edit(p, release.Debug, func(p *measurement.Profile) { p.Image.Digest = digest.Digest{} })
 		},
 		"have the same image digest": func(p *measurement.Published) {
 			edit(p, release.Debug, func(d *measurement.Profile) { d.Image.Digest = p.Profiles[release.LockedReadOnly].Image.Digest })
@@ -85,9 +86,9 @@ func TestCheckNode(t *testing.T) {
 		},
 		"a node has no compose hash":                    func(p *measurement.Profile) { p.Image.ComposeHash = sum("x") },
 		"a node publishes no events":                    func(p *measurement.Profile) { p.Events = measurement.PredictEvents(sum("x")) },
-		"evidence lacks quote":                          func(p *measurement.Profile) { p.Evidence.Quote = measurement.SHA256{} },
-		"evidence lacks quote, event log":               func(p *measurement.Profile) { p.Evidence.EventLog = measurement.SHA256{} },
-		"event log or collateral":                       func(p *measurement.Profile) { p.Evidence.Collateral = measurement.SHA256{} },
+		"evidence lacks quote":                          func(p *measurement.Profile) { p.Evidence.Quote = digest.Digest{} },
+		"evidence lacks quote, event log":               func(p *measurement.Profile) { p.Evidence.EventLog = digest.Digest{} },
+		"event log or collateral":                       func(p *measurement.Profile) { p.Evidence.Collateral = digest.Digest{} },
 		"no boot agreed":                                func(p *measurement.Profile) { p.Evidence.Boots = 0 },
 		"debug and debug-read-only have the same rtmr2": func(p *measurement.Profile) { p.RTMR2 = register(2) },
 	} {
@@ -110,7 +111,7 @@ func TestCheckKMS(t *testing.T) {
 	t.Parallel()
 	for want, change := range map[string]func(*measurement.Profile){
 		"rtmr3 is published":      func(p *measurement.Profile) { r := register(3); p.RTMR3 = &r },
-		"compose hash is missing": func(p *measurement.Profile) { p.Image.ComposeHash = measurement.SHA256{} },
+		"compose hash is missing": func(p *measurement.Profile) { p.Image.ComposeHash = digest.Digest{} },
 		"have the same compose hash": func(p *measurement.Profile) {
 			p.Image.ComposeHash = sum("app-compose locked-read-only")
 		},

@@ -3,6 +3,8 @@ package measurement
 import (
 	"encoding/hex"
 	"fmt"
+
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 )
 
 // Event is one entry of the chain that dstack extends into RTMR3 during boot.
@@ -28,7 +30,7 @@ const (
 const appIDSize = 20
 
 // PredictEvents is the chain of an app whose id was not assigned before its first boot.
-func PredictEvents(composeHash SHA256) []Event {
+func PredictEvents(composeHash digest.Digest) []Event {
 	return []Event{
 		{Name: AppIDEvent, Owner: OwnerImage, Payload: composeHash[:appIDSize]},
 		{Name: ComposeHashEvent, Owner: OwnerImage, Payload: composeHash[:]},

@@ -5,6 +5,7 @@ import (
 
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/canonical"
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
@@ -61,7 +62,7 @@ func (p Platform) check() error {
 // its compose hash. images holds each image's name and index digest,
 // composeHashes the SHA-256 of each app-compose file.
 func PredictKMS(tag release.Tag, commit string, platform Platform,
-	images map[release.Profile]Image, composeHashes map[release.Profile]SHA256) (*Published, error) {
+	images map[release.Profile]Image, composeHashes map[release.Profile]digest.Digest) (*Published, error) {
 	if err := platform.check(); err != nil {
 		return nil, platformFault(err)
 	}

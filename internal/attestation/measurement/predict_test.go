@@ -10,6 +10,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/canonical"
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
@@ -74,7 +75,7 @@ func TestPredictKMS(t *testing.T) {
 
 func TestPredictKMSNeedsEveryInput(t *testing.T) {
 	t.Parallel()
-	images, hashes := map[release.Profile]measurement.Image{}, map[release.Profile]measurement.SHA256{}
+	images, hashes := map[release.Profile]measurement.Image{}, map[release.Profile]digest.Digest{}
 	for _, p := range release.Profiles() {
 		images[p] = measurement.Image{Name: "image of " + string(p), Digest: sum("image " + string(p))}
 		hashes[p] = sum("compose " + string(p))
@@ -157,18 +158,6 @@ func TestReferenceAndRehashed(t *testing.T) {
 	require.Equal(t, measurement.PredictEvents(sum("another compose file")), other.Events)
 	require.Equal(t, p.Registers(), other.Registers())
 	require.NotEqual(t, p.Image.ComposeHash, other.Image.ComposeHash)
-}
-
-func TestParseSHA256(t *testing.T) {
-	t.Parallel()
-	d := sum("x")
-	back, err := measurement.ParseSHA256(d.String())
-	require.NoError(t, err)
-	require.Equal(t, d, back)
-	for _, s := range []string{"", "sha256:", d.String()[7:], "SHA256:" + d.String()[7:], strings.ToUpper(d.String()), d.String() + "0", "sha256:" + strings.Repeat("g", 64)} {
-		_, err := measurement.ParseSHA256(s)
-		require.Error(t, err, s)
-	}
 }
 
 func FuzzDecodePlatform(f *testing.F) {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/canonical"
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
@@ -38,19 +39,19 @@ type Profile struct {
 
 // Image names what was measured.
 type Image struct {
-	Name        string `json:"name"`                  // node: image name with content id; KMS: container reference with tag
-	Digest      SHA256 `json:"digest,omitzero"`       // KMS: of the image index; node: of the disk image
-	ComposeHash SHA256 `json:"compose_hash,omitzero"` // KMS only
+	Name        string        `json:"name"`                  // node: image name with content id; KMS: container reference with tag
+	Digest      digest.Digest `json:"digest,omitzero"`       // KMS: of the image index; node: of the disk image
+	ComposeHash digest.Digest `json:"compose_hash,omitzero"` // KMS only
 }
 
 // Evidence is what the values rest on: for a node the artifacts of the boots
 // that agreed, for the KMS the public source of the platform's registers.
 type Evidence struct {
-	Source     string `json:"source,omitempty"`
-	Quote      SHA256 `json:"quote,omitzero"`
-	EventLog   SHA256 `json:"event_log,omitzero"`
-	Collateral SHA256 `json:"collateral,omitzero"`
-	Boots      int    `json:"boots,omitempty"` // number of boots that agreed
+	Source     string        `json:"source,omitempty"`
+	Quote      digest.Digest `json:"quote,omitzero"`
+	EventLog   digest.Digest `json:"event_log,omitzero"`
+	Collateral digest.Digest `json:"collateral,omitzero"`
+	Boots      int           `json:"boots,omitempty"` // number of boots that agreed
 }
 
 // Encode checks p and renders it canonically.
@@ -88,7 +89,7 @@ func (i Image) Reference(f release.Family) (string, error) {
 
 // Rehashed is the profile of a key service whose compose file became another:
 // the events that follow from its hash change, and nothing else.
-func (p Profile) Rehashed(composeHash SHA256) Profile {
+func (p Profile) Rehashed(composeHash digest.Digest) Profile {
 	p.Image.ComposeHash = composeHash
 	p.Events = PredictEvents(composeHash)
 	return p

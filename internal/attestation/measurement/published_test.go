@@ -11,6 +11,7 @@ import (
 
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
@@ -34,7 +35,7 @@ func register(b byte) tdx.Register {
 	return r
 }
 
-func sum(s string) measurement.SHA256 { return measurement.Sum([]byte(s)) }
+func sum(s string) digest.Digest { return digest.Of([]byte(s)) }
 
 // node is a complete node release.
 func node(t testing.TB) *measurement.Published {
@@ -65,7 +66,7 @@ func platformFile(t testing.TB) measurement.Platform {
 // kms is a complete KMS release.
 func kms(t testing.TB) *measurement.Published {
 	t.Helper()
-	images, hashes := map[release.Profile]measurement.Image{}, map[release.Profile]measurement.SHA256{}
+	images, hashes := map[release.Profile]measurement.Image{}, map[release.Profile]digest.Digest{}
 	for _, p := range release.Profiles() {
 		images[p] = measurement.Image{Name: "ghcr.io/calimero-network/mero-kms:1.2.0-" + string(p), Digest: sum("image " + string(p))}
 		hashes[p] = sum("app-compose " + string(p))

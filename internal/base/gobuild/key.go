@@ -6,9 +6,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 )
 
 // key names a build: the same key means the same program.
@@ -54,15 +55,10 @@ func hashFile(h io.Writer, root, path string) error {
 	if err != nil {
 		return err
 	}
-	f, err := os.Open(path)
+	sum, _, err := digest.OfFile(path)
 	if err != nil {
 		return err
 	}
-	defer f.Close() //nolint:errcheck // read-only handle
-	sum := sha256.New()
-	if _, err := io.Copy(sum, f); err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(h, "%x %q\n", sum.Sum(nil), filepath.ToSlash(name))
+	_, err = fmt.Fprintf(h, "%s %q\n", sum.Hex(), filepath.ToSlash(name))
 	return err
 }

@@ -2,12 +2,12 @@ package compose
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
 
 	"github.com/calimero-network/mero-tee/internal/base/canonical"
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
@@ -104,4 +104,4 @@ func (a App) Services() (map[string]Service, error) {
 }
 
 // Hash is the compose hash: the SHA-256 of the raw bytes of an app-compose file.
-func Hash(appCompose []byte) [sha256.Size]byte { return sha256.Sum256(appCompose) }
+func Hash(appCompose []byte) digest.Digest { return digest.Of(appCompose) }

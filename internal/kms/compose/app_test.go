@@ -2,13 +2,13 @@ package compose_test
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"encoding/json"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/kms/compose"
 	"github.com/calimero-network/mero-tee/internal/release"
@@ -53,12 +53,12 @@ func TestAppComposeIsInThePlatformsNormalForm(t *testing.T) {
 	enc.SetEscapeHTML(false)
 	require.NoError(t, enc.Encode(generic)) // encoding/json sorts the keys of a map
 	require.Equal(t, strings.TrimSuffix(sorted.String(), "\n"), string(data))
-	require.Equal(t, sha256.Sum256(data), compose.Hash(data))
+	require.Equal(t, digest.Of(data), compose.Hash(data))
 }
 
 func TestProfilesHaveDifferentHashes(t *testing.T) {
 	t.Parallel()
-	seen := map[[sha256.Size]byte]bool{}
+	seen := map[digest.Digest]bool{}
 	for _, p := range release.Profiles() {
 		seen[compose.Hash(app(t, p))] = true
 	}
@@ -106,9 +106,9 @@ func FuzzParseApp(f *testing.F) {
 
 func TestHashesFile(t *testing.T) {
 	t.Parallel()
-	hashes := map[release.Profile][sha256.Size]byte{}
+	hashes := map[release.Profile]digest.Digest{}
 	for i, p := range release.Profiles() {
-		hashes[p] = [sha256.Size]byte{byte(i + 1)}
+		hashes[p] = digest.Digest{byte(i + 1)}
 	}
 	text, err := compose.FormatHashes(hashes)
 	require.NoError(t, err)

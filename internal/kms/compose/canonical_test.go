@@ -17,11 +17,11 @@ import (
 
 var update = flag.Bool("update", false, "rewrite golden files")
 
-const digest = "@sha256:a250f81c3a7eeab0886884a7e72c3ce8857f086942542530ecce91c52e9aeba1"
+const pin = "@sha256:a250f81c3a7eeab0886884a7e72c3ce8857f086942542530ecce91c52e9aeba1"
 
 // service puts one line into an otherwise accepted service.
 func service(lines ...string) string {
-	return "services:\n  kms:\n    image: r/kms" + digest + "\n    " + strings.Join(lines, "\n    ") + "\n"
+	return "services:\n  kms:\n    image: r/kms" + pin + "\n    " + strings.Join(lines, "\n    ") + "\n"
 }
 
 func TestSpellingsHaveOneForm(t *testing.T) {
@@ -68,8 +68,8 @@ func TestRefused(t *testing.T) {
 		"host variable, list":   {service(`environment: [HOME]`), "environment is not a mapping"},
 		"host variable, map":    {service(`environment: {HOME: }`), "environment HOME has no value"},
 		"number in environment": {service(`environment: {TTL: 60}`), "environment TTL is not text"},
-		"duplicate key":         {service(`image: r/other` + digest), "already defined"},
-		"duplicate service":     {"services:\n  kms: {image: a" + digest + "}\n  kms: {image: b" + digest + "}\n", "already defined"},
+		"duplicate key":         {service(`image: r/other` + pin), "already defined"},
+		"duplicate service":     {"services:\n  kms: {image: a" + pin + "}\n  kms: {image: b" + pin + "}\n", "already defined"},
 		"two documents":         {service() + "---\n" + service(), "more than one YAML document"},
 		"relative volume":       {service(`volumes: ["./data:/data"]`), "not a full path"},
 		"literal dollar":        {service(`user: "a$$b"`), "dollar sign"},
@@ -99,7 +99,7 @@ func TestUnusedVariableIsRefused(t *testing.T) {
 // released are the variables of the shipped compose file.
 func released() map[string]string {
 	return map[string]string{
-		"KMS_IMAGE":                "ghcr.io/calimero-network/mero-kms" + digest,
+		"KMS_IMAGE":                "ghcr.io/calimero-network/mero-kms" + pin,
 		"MERO_KMS_VERSION":         "1.2.0",
 		"MERO_KMS_PROFILE":         "locked-read-only",
 		"MERO_KMS_POLICY_URL":      "https://github.com/calimero-network/mero-tee/releases/download/mero-kms-v1.2.0/attestation-policy-locked-read-only.json",

@@ -16,8 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 	compute "google.golang.org/api/compute/v1"
 
-	"github.com/calimero-network/mero-tee/internal/artifact/checksum"
-	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/node/build"
 	"github.com/calimero-network/mero-tee/internal/node/image"
@@ -204,7 +203,7 @@ func companions(t *testing.T, o *build.Options) {
 	o.Fetch = build.Fetcher{Transport: http.DefaultTransport}
 	o.Pins = func(names []string) (out []packer.Pin, err error) {
 		for _, name := range names {
-			out = append(out, packer.Pin{Name: name, Version: "1", URL: s.URL, SHA256: measurement.Sum(packed), Member: "program"})
+			out = append(out, packer.Pin{Name: name, Version: "1", URL: s.URL, SHA256: digest.Of(packed), Member: "program"})
 		}
 		return out, nil
 	}
@@ -273,7 +272,7 @@ func TestContentAndPrograms(t *testing.T) {
 	dir, err := b.Programs(t.Context(), release.Debug)
 	require.NoError(t, err)
 	for _, name := range []string{"mero-agent", "merod", "traefik"} {
-		_, size, err := checksum.Digest(filepath.Join(dir, name))
+		_, size, err := digest.OfFile(filepath.Join(dir, name))
 		require.NoError(t, err)
 		require.NotZero(t, size)
 	}

@@ -13,7 +13,7 @@ import (
 	"path"
 	"time"
 
-	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/base/file"
 	"github.com/calimero-network/mero-tee/internal/node/packer"
@@ -70,7 +70,7 @@ func (f Fetcher) download(ctx context.Context, pin packer.Pin, w io.Writer) erro
 	if n > maxArchive {
 		return &fault.Error{Code: fault.Verification, Message: pin.URL + " is too large", Expected: fmt.Sprintf("at most %d bytes", maxArchive)}
 	}
-	if got := measurement.SHA256(h.Sum(nil)); got != pin.SHA256 {
+	if got := digest.Digest(h.Sum(nil)); got != pin.SHA256 {
 		return &fault.Error{Code: fault.Verification, Message: pin.Name + " is not what packer/companions.json pins",
 			Expected: pin.SHA256.String(), Got: got.String(), Hint: "never change the pin to what came: find out who changed " + pin.URL}
 	}

@@ -12,7 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/node/build"
 	"github.com/calimero-network/mero-tee/internal/node/packer"
@@ -51,8 +51,8 @@ func TestFetch(t *testing.T) {
 		want   string // in the error
 	}{
 		"as pinned":          {good, 200, func(*packer.Pin) {}, fault.Success, ""},
-		"another archive":    {archive(t, "dir/merod", tar.TypeReg, "another"), 200, func(p *packer.Pin) { p.SHA256 = measurement.Sum(good) }, fault.Verification, "merod is not what packer/companions.json pins"},
-		"cut short":          {good[:len(good)/2], 200, func(p *packer.Pin) { p.SHA256 = measurement.Sum(good) }, fault.Verification, "is not what"},
+		"another archive":    {archive(t, "dir/merod", tar.TypeReg, "another"), 200, func(p *packer.Pin) { p.SHA256 = digest.Of(good) }, fault.Verification, "merod is not what packer/companions.json pins"},
+		"cut short":          {good[:len(good)/2], 200, func(p *packer.Pin) { p.SHA256 = digest.Of(good) }, fault.Verification, "is not what"},
 		"not released":       {nil, 404, func(*packer.Pin) {}, fault.MissingAsset, "fetching merod"},
 		"no such member":     {good, 200, func(p *packer.Pin) { p.Member = "merod" }, fault.MissingAsset, "does not hold the program"},
 		"a link of its name": {archive(t, "dir/merod", tar.TypeSymlink, "/etc/passwd"), 200, func(*packer.Pin) {}, fault.MissingAsset, "does not hold the program"},
@@ -65,7 +65,7 @@ func TestFetch(t *testing.T) {
 				_, _ = w.Write(tc.served)
 			}))
 			defer s.Close()
-			pin := packer.Pin{Name: "merod", Version: "1", URL: s.URL + "/merod.tar.gz", SHA256: measurement.Sum(tc.served), Member: "dir/merod"}
+			pin := packer.Pin{Name: "merod", Version: "1", URL: s.URL + "/merod.tar.gz", SHA256: digest.Of(tc.served), Member: "dir/merod"}
 			tc.pin(&pin)
 			to := filepath.Join(t.TempDir(), "merod")
 			err := build.Fetcher{Transport: http.DefaultTransport}.Program(t.Context(), pin, to)

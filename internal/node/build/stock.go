@@ -8,8 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/calimero-network/mero-tee/internal/artifact/checksum"
-	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/file"
 	"github.com/calimero-network/mero-tee/internal/kms/image"
 	"github.com/calimero-network/mero-tee/internal/node/packer"
@@ -96,8 +95,8 @@ func (b *Builder) companion(ctx context.Context, s *stock, pin packer.Pin) (pack
 			return out, err
 		}
 	}
-	digest, _, err := checksum.Digest(path)
-	out.SHA256 = digest
+	var err error
+	out.SHA256, _, err = digest.OfFile(path)
 	return out, err
 }
 
@@ -116,6 +115,6 @@ func (b *Builder) compileAgent(ctx context.Context, s *stock) error {
 	if err != nil {
 		return err
 	}
-	s.agent = packer.Companion{Name: agentName, SHA256: measurement.Sum(data), Source: packer.AgentSources}
+	s.agent = packer.Companion{Name: agentName, SHA256: digest.Of(data), Source: packer.AgentSources}
 	return file.Write(s.path(agentName), data, 0o755)
 }

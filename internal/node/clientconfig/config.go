@@ -9,7 +9,6 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/url"
-	"strings"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
@@ -48,7 +47,7 @@ func New(address string, published measurement.Profile, tcb []string) (*Config, 
 		AllowedMRTD: []tdx.Register{published.MRTD}, AllowedRTMR0: []tdx.Register{published.RTMR0},
 		AllowedRTMR1: []tdx.Register{published.RTMR1}, AllowedRTMR2: []tdx.Register{published.RTMR2},
 		AllowedRTMR3:         []tdx.Register{},
-		AllowedComposeHashes: []string{strings.TrimPrefix(published.Image.ComposeHash.String(), "sha256:")},
+		AllowedComposeHashes: []string{published.Image.ComposeHash.Hex()},
 		BindingB64:           base64.StdEncoding.EncodeToString(binding[:]),
 	}}
 	return c, c.check()

@@ -8,6 +8,7 @@ import (
 
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/node/agent"
 	"github.com/calimero-network/mero-tee/internal/node/clientconfig"
@@ -23,7 +24,7 @@ func register(b byte) (r tdx.Register) {
 func example(t testing.TB) *clientconfig.Config {
 	t.Helper()
 	c, err := clientconfig.New("https://kms.example:8443/", measurement.Profile{MRTD: register(0xa0), RTMR0: register(0xa1), RTMR1: register(0xa2),
-		RTMR2: register(0xa3), Image: measurement.Image{ComposeHash: measurement.SHA256{1}}}, []string{"UpToDate", "SWHardeningNeeded"})
+		RTMR2: register(0xa3), Image: measurement.Image{ComposeHash: digest.Digest{1}}}, []string{"UpToDate", "SWHardeningNeeded"})
 	require.NoError(t, err)
 	return c
 }

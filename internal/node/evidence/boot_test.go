@@ -11,6 +11,7 @@ import (
 
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/node/agent"
 	"github.com/calimero-network/mero-tee/internal/node/evidence"
@@ -92,10 +93,10 @@ func TestEvidence(t *testing.T) {
 	seen, err := e.Observe(t.Context(), w.verifier)
 	require.NoError(t, err)
 	require.Len(t, seen, 2)
-	published := e.Published(seen, measurement.Image{Name: image.Name(), Digest: measurement.Sum([]byte("x"))})
+	published := e.Published(seen, measurement.Image{Name: image.Name(), Digest: digest.Of([]byte("x"))})
 	require.Equal(t, first.Verdict.Registers, published.Registers())
-	require.Equal(t, measurement.Sum(first.Report.Quote), published.Evidence.Quote)
-	require.Equal(t, measurement.Sum(first.Report.EventLog), published.Evidence.EventLog)
+	require.Equal(t, digest.Of(first.Report.Quote), published.Evidence.Quote)
+	require.Equal(t, digest.Of(first.Report.EventLog), published.Evidence.EventLog)
 	require.Equal(t, 2, published.Evidence.Boots)
 	require.False(t, published.Evidence.Collateral.IsZero())
 	events, err := e.Events()

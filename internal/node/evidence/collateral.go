@@ -8,8 +8,8 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 )
 
 // Collateral remembers the digest of every piece of collateral that verdicts
@@ -18,7 +18,7 @@ type Collateral struct {
 	Source tdx.CollateralSource
 
 	mu   sync.Mutex
-	seen map[string][sha256.Size]byte
+	seen map[string]digest.Digest
 }
 
 // GetContext asks the source and remembers its answer.
@@ -30,19 +30,19 @@ func (c *Collateral) GetContext(ctx context.Context, url string) (map[string][]s
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.seen == nil {
-		c.seen = map[string][sha256.Size]byte{}
+		c.seen = map[string]digest.Digest{}
 	}
-	c.seen[url] = sha256.Sum256(body)
+	c.seen[url] = digest.Of(body)
 	return header, body, nil
 }
 
 // Digest is over the addresses and digests of everything seen, in order.
-func (c *Collateral) Digest() measurement.SHA256 {
+func (c *Collateral) Digest() digest.Digest {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	h := sha256.New()
 	for _, url := range slices.Sorted(maps.Keys(c.seen)) {
-		fmt.Fprintf(h, "%x  %s\n", c.seen[url], url)
+		fmt.Fprintf(h, "%s  %s\n", c.seen[url].Hex(), url)
 	}
-	return measurement.SHA256(h.Sum(nil))
+	return digest.Digest(h.Sum(nil))
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/canonical"
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/kms/peer"
 	"github.com/calimero-network/mero-tee/internal/node/agent"
@@ -29,7 +30,7 @@ type Evidence struct {
 	Image         string          `json:"image"` // its name
 	Boots         []Boot          `json:"boots"` // at least two
 
-	Collateral measurement.SHA256 `json:"collateral"` // of what Intel's service said of the platforms
+	Collateral digest.Digest `json:"collateral"` // of what Intel's service said of the platforms
 }
 
 // Boot is one boot. REPORTDATA of the quote is nonce(32) and SHA-256(peer_id).
@@ -125,7 +126,7 @@ func (e *Evidence) Published(o []*Observation, image measurement.Image) measurem
 	r := o[0].Verdict.Registers
 	return measurement.Profile{MRTD: r.MRTD, RTMR0: r.RTMR0, RTMR1: r.RTMR1, RTMR2: r.RTMR2, RTMR3: &r.RTMR3,
 		Owners: measurement.OwnersOf(release.Node), Image: image,
-		Evidence: measurement.Evidence{Quote: measurement.Sum(o[0].Report.Quote), EventLog: measurement.Sum(o[0].Report.EventLog),
+		Evidence: measurement.Evidence{Quote: digest.Of(o[0].Report.Quote), EventLog: digest.Of(o[0].Report.EventLog),
 			Collateral: e.Collateral, Boots: len(o)}}
 }
 

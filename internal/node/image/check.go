@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
@@ -40,7 +40,7 @@ func (r *Record) Check() error {
 	r.checkPackages(&f)
 	r.checkFiles(&f)
 	r.checkBinaries(&f)
-	f.say(r.Content == measurement.Sum(r.Manifest()), "packages and files do not give content %s", r.Content)
+	f.say(r.Content == digest.Of(r.Manifest()), "packages and files do not give content %s", r.Content)
 	for name, version := range r.Tools.versions() {
 		f.say(textForm.MatchString(version), "the version of %s is missing", name)
 	}

@@ -6,8 +6,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/base/canonical"
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 )
 
 // Manifest renders packages and files as the image has them in
@@ -63,7 +63,7 @@ func (r *Record) parseLine(line string) error {
 	case fields[0] == "link" && len(fields) == 3 && fields[2] != "":
 		r.Files = append(r.Files, File{Path: fields[1], Target: fields[2]})
 	case fields[0] == "file" && len(fields) == 5:
-		sum, err := measurement.ParseSHA256("sha256:" + fields[4])
+		sum, err := digest.Parse("sha256:" + fields[4])
 		if err != nil {
 			return err
 		}

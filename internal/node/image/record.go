@@ -7,8 +7,8 @@
 package image
 
 import (
-	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/base/canonical"
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
@@ -21,20 +21,20 @@ const Folder = "/usr/lib/mero"
 
 // Record is what the build of one image leaves behind.
 type Record struct {
-	SchemaVersion     string             `json:"schema_version"`
-	Profile           release.Profile    `json:"profile"`
-	Version           release.Version    `json:"version"`
-	Commit            string             `json:"commit,omitempty"` // 40 hex digits
-	Image             Image              `json:"image"`
-	Base              Base               `json:"base"`
-	ContentID         string             `json:"content_id"` // 64 hex digits over everything that decided the image; the first 8 are in its name
-	KernelCommandLine string             `json:"kernel_command_line"`
-	RootHash          measurement.SHA256 `json:"root_hash,omitzero"` // of the verified root; the debug profile has none
-	Content           measurement.SHA256 `json:"content"`            // digest of the manifest that lies in the image
-	Packages          []Package          `json:"packages"`
-	Files             []File             `json:"files"` // what no package brought, and all of /etc
-	Binaries          []Binary           `json:"binaries"`
-	Tools             Tools              `json:"tools"`
+	SchemaVersion     string          `json:"schema_version"`
+	Profile           release.Profile `json:"profile"`
+	Version           release.Version `json:"version"`
+	Commit            string          `json:"commit,omitempty"` // 40 hex digits
+	Image             Image           `json:"image"`
+	Base              Base            `json:"base"`
+	ContentID         string          `json:"content_id"` // 64 hex digits over everything that decided the image; the first 8 are in its name
+	KernelCommandLine string          `json:"kernel_command_line"`
+	RootHash          digest.Digest   `json:"root_hash,omitzero"` // of the verified root; the debug profile has none
+	Content           digest.Digest   `json:"content"`            // digest of the manifest that lies in the image
+	Packages          []Package       `json:"packages"`
+	Files             []File          `json:"files"` // what no package brought, and all of /etc
+	Binaries          []Binary        `json:"binaries"`
+	Tools             Tools           `json:"tools"`
 }
 
 // Image is where the image is.
@@ -59,19 +59,19 @@ type Package struct {
 
 // File is a regular file with its digest, or a symbolic link with its target.
 type File struct {
-	Path   string             `json:"path"`
-	Mode   string             `json:"mode,omitempty"`  // four octal digits
-	Owner  string             `json:"owner,omitempty"` // uid:gid
-	SHA256 measurement.SHA256 `json:"sha256,omitzero"`
-	Target string             `json:"target,omitempty"`
+	Path   string        `json:"path"`
+	Mode   string        `json:"mode,omitempty"`  // four octal digits
+	Owner  string        `json:"owner,omitempty"` // uid:gid
+	SHA256 digest.Digest `json:"sha256,omitzero"`
+	Target string        `json:"target,omitempty"`
 }
 
 // Binary is a program that was put into Folder.
 type Binary struct {
-	Name    string             `json:"name"`
-	Version string             `json:"version"`
-	SHA256  measurement.SHA256 `json:"sha256"`
-	Source  string             `json:"source"` // a URL, or the folder of this repository that it was compiled from
+	Name    string        `json:"name"`
+	Version string        `json:"version"`
+	SHA256  digest.Digest `json:"sha256"`
+	Source  string        `json:"source"` // a URL, or the folder of this repository that it was compiled from
 }
 
 // Tools are the versions of what built the image.

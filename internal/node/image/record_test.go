@@ -10,7 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/node/image"
 	"github.com/calimero-network/mero-tee/internal/release"
@@ -23,19 +23,19 @@ var contentID = strings.Repeat("0badcafe", 8)
 // complete is a record of the profile that passes every check.
 func complete(t testing.TB, p release.Profile) *image.Record {
 	t.Helper()
-	agent := measurement.Sum([]byte("agent"))
+	agent := digest.Of([]byte("agent"))
 	r := &image.Record{SchemaVersion: "1", Profile: p, Version: release.Version{Major: 1, Minor: 2, Patch: 3, Candidate: 4},
 		Commit: strings.Repeat("01", 20), ContentID: contentID,
 		Base:     image.Base{Name: "ubuntu-2404-tdx-v20250101", Project: "confidential-vm-images"},
 		Packages: []image.Package{{"base-files", "13ubuntu10", "amd64"}, {"libc6", "2.39-0ubuntu8", "amd64"}, {"libc6", "2.39-0ubuntu8", "i386"}},
-		Files: []image.File{{Path: "/etc/hostname", Mode: "0644", Owner: "0:0", SHA256: measurement.Sum([]byte("node\n"))},
+		Files: []image.File{{Path: "/etc/hostname", Mode: "0644", Owner: "0:0", SHA256: digest.Of([]byte("node\n"))},
 			{Path: "/etc/mtab", Target: "../proc/self/mounts"}, {Path: "/usr/lib/mero/mero-agent", Mode: "0755", Owner: "0:0", SHA256: agent}},
 		Binaries: []image.Binary{{Name: "mero-agent", Version: "1.2.3-rc.4", SHA256: agent, Source: "ansible/roles/agent/files/mero-agent"}},
 		Tools:    image.Tools{Packer: "1.9.4", GoogleCompute: "1.2.5", AnsiblePlugin: "1.0.3", Ansible: "2.14.18"}}
-	r.Content = measurement.Sum(r.Manifest())
+	r.Content = digest.Of(r.Manifest())
 	r.KernelCommandLine = fmt.Sprintf("mero.profile=%s mero.content=%x", p, r.Content[:])
 	if image.ReadOnly(p) {
-		r.RootHash = measurement.Sum([]byte("root"))
+		r.RootHash = digest.Of([]byte("root"))
 		r.KernelCommandLine += fmt.Sprintf(" mero.rootfs=squashfs mero.roothash=%x mero.hashoffset=4096", r.RootHash[:])
 	}
 	name, err := image.ImageName(p, r.Version, contentID)
@@ -80,8 +80,8 @@ func TestCheckRefuses(t *testing.T) {
 		"no command line":   {func(r *image.Record) { r.KernelCommandLine = "" }, "command line is empty"},
 		"profile elsewhere": {func(r *image.Record) { r.KernelCommandLine += " mero.profile=debug" }, "mero.profile="},
 		"content elsewhere": {func(r *image.Record) { r.KernelCommandLine = "mero.profile=locked-read-only" }, "mero.content="},
-		"root hash missing": {func(r *image.Record) { r.RootHash = measurement.SHA256{} }, "a root hash is for"},
-		"other root hash":   {func(r *image.Record) { r.RootHash = measurement.Sum(nil) }, "mero.roothash="},
+		"root hash missing": {func(r *image.Record) { r.RootHash = digest.Digest{} }, "a root hash is for"},
+		"other root hash":   {func(r *image.Record) { r.RootHash = digest.Of(nil) }, "mero.roothash="},
 		"hash offset": {func(r *image.Record) {
 			r.KernelCommandLine = strings.Replace(r.KernelCommandLine, "=4096", "=0", 1)
 		}, "mero.hashoffset"},
@@ -92,10 +92,10 @@ func TestCheckRefuses(t *testing.T) {
 		"files unsorted":     {func(r *image.Record) { r.Files[0], r.Files[1] = r.Files[1], r.Files[0] }, "out of order"},
 		"relative path":      {func(r *image.Record) { r.Files[0].Path = "etc/hostname" }, "not absolute"},
 		"file without mode":  {func(r *image.Record) { r.Files[0].Mode = "" }, "incomplete"},
-		"link with digest":   {func(r *image.Record) { r.Files[1].SHA256 = measurement.Sum(nil) }, "incomplete"},
-		"changed file":       {func(r *image.Record) { r.Files[0].SHA256 = measurement.Sum(nil) }, "do not give content"},
+		"link with digest":   {func(r *image.Record) { r.Files[1].SHA256 = digest.Of(nil) }, "incomplete"},
+		"changed file":       {func(r *image.Record) { r.Files[0].SHA256 = digest.Of(nil) }, "do not give content"},
 		"no binaries":        {func(r *image.Record) { r.Binaries = nil }, "no binary is listed"},
-		"other binary":       {func(r *image.Record) { r.Binaries[0].SHA256 = measurement.Sum(nil) }, "not in /usr/lib/mero"},
+		"other binary":       {func(r *image.Record) { r.Binaries[0].SHA256 = digest.Of(nil) }, "not in /usr/lib/mero"},
 		"binary source":      {func(r *image.Record) { r.Binaries[0].Source = "" }, "incomplete"},
 		"tool":               {func(r *image.Record) { r.Tools.Ansible = "" }, "version of ansible is missing"},
 	} {
@@ -119,7 +119,7 @@ func TestDebugHasNoVerifiedRoot(t *testing.T) {
 	r.KernelCommandLine += " mero.roothash=00"
 	require.Error(t, r.Check())
 	r = complete(t, release.Debug)
-	r.RootHash = measurement.Sum(nil)
+	r.RootHash = digest.Of(nil)
 	require.Error(t, r.Check())
 }
 

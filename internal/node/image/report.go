@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 )
 
 // Report is what the machine that was built says of itself at the end.
@@ -39,7 +39,7 @@ func (r *Record) Fill(report *Report) error {
 		return err
 	}
 	r.SchemaVersion, r.Packages, r.Files = SchemaVersion, packages, files
-	r.Content = measurement.Sum(report.Manifest)
+	r.Content = digest.Of(report.Manifest)
 	r.KernelCommandLine, r.Tools.Ansible = report.KernelCommandLine, report.Ansible
 	r.sort()
 	return r.fillRootHash()
@@ -55,7 +55,7 @@ func (r *Record) fillRootHash() error {
 		if err != nil || len(hash) != len(r.RootHash) {
 			return fmt.Errorf("the root hash %.80q is not 64 hex digits", digits)
 		}
-		r.RootHash = measurement.SHA256(hash)
+		r.RootHash = digest.Digest(hash)
 	}
 	return nil
 }

@@ -7,20 +7,19 @@ import (
 	"regexp"
 	"slices"
 
-	"github.com/calimero-network/mero-tee/internal/artifact/checksum"
-	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/base/canonical"
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/node/image"
 )
 
 // Pin says where a program beside the agent comes from (packer/companions.json).
 type Pin struct {
-	Name    string             `json:"name"`
-	Version string             `json:"version"`
-	URL     string             `json:"url"`
-	SHA256  measurement.SHA256 `json:"sha256,omitzero"` // of what the URL gives
-	Member  string             `json:"member"`          // path of the program in that .tar.gz
+	Name    string        `json:"name"`
+	Version string        `json:"version"`
+	URL     string        `json:"url"`
+	SHA256  digest.Digest `json:"sha256,omitzero"` // of what the URL gives
+	Member  string        `json:"member"`          // path of the program in that .tar.gz
 }
 
 type pins struct {
@@ -62,20 +61,17 @@ func (p Pin) incomplete() bool {
 type Companion struct {
 	Name    string
 	Version string
-	SHA256  measurement.SHA256 // of the program itself
+	SHA256  digest.Digest // of the program itself
 	Source  string
 }
 
 // check says whether the file is the program.
 func (c Companion) check(path string) error {
-	sum, _, err := checksum.Digest(path)
-	if err != nil {
-		return err
-	}
-	if got := measurement.SHA256(sum); got != c.SHA256 {
+	got, _, err := digest.OfFile(path)
+	if err == nil && got != c.SHA256 {
 		return fault.Mismatch("program "+c.Name+" is another one than was ordered", c.SHA256.String(), got.String())
 	}
-	return nil
+	return err
 }
 
 func (c Companion) binary() image.Binary {

@@ -10,8 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/calimero-network/mero-tee/internal/artifact/checksum"
-	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
@@ -19,7 +18,7 @@ import (
 type Inputs struct {
 	Root       string // of the repository
 	Profile    release.Profile
-	Agent      measurement.SHA256
+	Agent      digest.Digest
 	Companions []Companion // those of the profile must be among them
 	TDXRoot    string      // digest of the TDX root that the agent believes; empty means Intel's
 }
@@ -107,9 +106,9 @@ func hashInto(h io.Writer, root, name string) error {
 		}
 		return err
 	}
-	sum, _, err := checksum.Digest(path)
+	sum, _, err := digest.OfFile(path)
 	if err == nil {
-		_, err = fmt.Fprintf(h, "file %q %t %x\n", name, info.Mode()&0o111 != 0, sum)
+		_, err = fmt.Fprintf(h, "file %q %t %s\n", name, info.Mode()&0o111 != 0, sum.Hex())
 	}
 	return err
 }

@@ -7,16 +7,16 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/node/packer"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
 func inputs(root string, p release.Profile) packer.Inputs {
-	in := packer.Inputs{Root: root, Profile: p, Agent: measurement.Sum([]byte("agent"))}
+	in := packer.Inputs{Root: root, Profile: p, Agent: digest.Of([]byte("agent"))}
 	for _, name := range []string{"vector", "vmagent", "node_exporter", "traefik", "merod"} {
-		in.Companions = append(in.Companions, packer.Companion{Name: name, Version: "1", SHA256: measurement.Sum([]byte(name))})
+		in.Companions = append(in.Companions, packer.Companion{Name: name, Version: "1", SHA256: digest.Of([]byte(name))})
 	}
 	return in
 }
@@ -97,10 +97,10 @@ func TestContentIDFollowsWhatIsHandedOver(t *testing.T) {
 		spoil func(*packer.Inputs)
 		moves int
 	}{
-		"the agent":           {func(in *packer.Inputs) { in.Agent = measurement.Sum(nil) }, 3},
+		"the agent":           {func(in *packer.Inputs) { in.Agent = digest.Of(nil) }, 3},
 		"the TDX root":        {func(in *packer.Inputs) { in.TDXRoot = "00" }, 3},
-		"a telemetry program": {func(in *packer.Inputs) { in.Companions[0].SHA256 = measurement.Sum(nil) }, 2},
-		"a program of all":    {func(in *packer.Inputs) { in.Companions[4].SHA256 = measurement.Sum(nil) }, 3},
+		"a telemetry program": {func(in *packer.Inputs) { in.Companions[0].SHA256 = digest.Of(nil) }, 2},
+		"a program of all":    {func(in *packer.Inputs) { in.Companions[4].SHA256 = digest.Of(nil) }, 3},
 		"a program of none":   {func(in *packer.Inputs) { in.Companions = append(in.Companions, packer.Companion{Name: "other"}) }, 0},
 		"the order of the companions": {func(in *packer.Inputs) {
 			in.Companions[0], in.Companions[1] = in.Companions[1], in.Companions[0]

@@ -1,10 +1,9 @@
 package packer
 
 import (
-	"encoding/hex"
 	"path/filepath"
 
-	"github.com/calimero-network/mero-tee/internal/artifact/checksum"
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/file"
 )
 
@@ -12,14 +11,14 @@ import (
 // the layout that `packer init` would make.
 func (p *Packer) place(program, source, version string) error {
 	path := filepath.Join(p.plugins, filepath.FromSlash(source), pluginFile(source, version))
-	sum, _, err := checksum.Digest(program)
+	sum, _, err := digest.OfFile(program)
 	if err != nil {
 		return err
 	}
-	if installed, _, err := checksum.Digest(path); err != nil || installed != sum {
+	if installed, _, err := digest.OfFile(path); err != nil || installed != sum {
 		if err := file.Copy(path, program, 0o755); err != nil {
 			return err
 		}
 	}
-	return file.Write(path+"_SHA256SUM", []byte(hex.EncodeToString(sum[:])), 0o644)
+	return file.Write(path+"_SHA256SUM", []byte(sum.Hex()), 0o644)
 }

@@ -11,7 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
@@ -34,10 +34,10 @@ func order(t *testing.T) Order {
 	for _, name := range []string{"merod", "traefik", "mero-agent"} {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(name), 0o755))
 		if name != "mero-agent" {
-			o.Companions = append(o.Companions, Companion{Name: name, Version: "1", SHA256: measurement.Sum([]byte(name)), Source: "there"})
+			o.Companions = append(o.Companions, Companion{Name: name, Version: "1", SHA256: digest.Of([]byte(name)), Source: "there"})
 		}
 	}
-	o.Agent.SHA256 = measurement.Sum([]byte("mero-agent"))
+	o.Agent.SHA256 = digest.Of([]byte("mero-agent"))
 	return o
 }
 
@@ -84,7 +84,7 @@ func TestBuildRefusesOtherPrograms(t *testing.T) {
 	t.Parallel()
 	p := pretend(t, "exit 0")
 	o := order(t)
-	o.Companions[0].SHA256 = measurement.Sum([]byte("other"))
+	o.Companions[0].SHA256 = digest.Of([]byte("other"))
 	_, err := p.Build(t.Context(), o)
 	require.Equal(t, fault.Verification, fault.CodeOf(err))
 	o = order(t)

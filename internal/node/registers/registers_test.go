@@ -14,8 +14,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/node/agent"
 	"github.com/calimero-network/mero-tee/internal/node/evidence"
@@ -36,11 +36,11 @@ const roleFile = "/etc/ssh/sshd_config.d/mero.conf"
 func built(p release.Profile, config string) *image.Record {
 	r := node.Image{Version: release.Version{Minor: 1}, Profile: p}.Record(strings.Repeat("a", 40))
 	if p != release.LockedReadOnly {
-		r.Files = append(r.Files, image.File{Path: roleFile, Mode: "0644", Owner: "0:0", SHA256: measurement.Sum([]byte(config))})
+		r.Files = append(r.Files, image.File{Path: roleFile, Mode: "0644", Owner: "0:0", SHA256: digest.Of([]byte(config))})
 		slices.SortFunc(r.Files, func(a, b image.File) int { return strings.Compare(a.Path, b.Path) })
 	}
 	before := fmt.Sprintf("%x", r.Content[:])
-	r.Content = measurement.Sum(r.Manifest())
+	r.Content = digest.Of(r.Manifest())
 	r.KernelCommandLine = strings.Replace(r.KernelCommandLine, before, fmt.Sprintf("%x", r.Content[:]), 1)
 	return r
 }
@@ -142,7 +142,7 @@ func TestOneSideOnly(t *testing.T) {
 	bare := built(release.Debug, "x")
 	bare.Files = slices.DeleteFunc(bare.Files, func(f image.File) bool { return f.Path == roleFile })
 	line := fmt.Sprintf("%x", bare.Content[:])
-	bare.Content = measurement.Sum(bare.Manifest())
+	bare.Content = digest.Of(bare.Manifest())
 	bare.KernelCommandLine = strings.Replace(bare.KernelCommandLine, line, fmt.Sprintf("%x", bare.Content[:]), 1)
 	without, with := side(t, "without", bare), side(t, "with", debug, built(release.LockedReadOnly, ""))
 	require.Contains(t, diff(t, without, with), "  file  "+roleFile+" is new: 0644 0:0 ")

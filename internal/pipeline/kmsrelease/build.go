@@ -10,7 +10,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/kms/image"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
 	"github.com/calimero-network/mero-tee/internal/pipeline/steps"
@@ -25,7 +25,7 @@ const (
 )
 
 // images is work/images.json: the index digest of each profile.
-type images map[release.Profile]measurement.SHA256
+type images map[release.Profile]digest.Digest
 
 func (p *Pipeline) buildInputs(context.Context) (pipeline.Digests, error) {
 	sources, err := p.sources()
@@ -46,11 +46,9 @@ func (p *Pipeline) build(ctx context.Context, w *pipeline.Work) error {
 	}
 	pushed := images{}
 	for _, profile := range release.Profiles() {
-		digest, err := p.push(ctx, w, profile, indexes[profile])
-		if err != nil {
+		if pushed[profile], err = p.push(ctx, w, profile, indexes[profile]); err != nil {
 			return err
 		}
-		pushed[profile] = digest
 	}
 	if err := p.layout(indexes[p.Env.Config.Profile]); err != nil {
 		return err
@@ -73,28 +71,28 @@ func (p *Pipeline) compile(ctx context.Context) error {
 	return image.PinProfiles(p.Work(contextDir))
 }
 
-func (p *Pipeline) push(ctx context.Context, w *pipeline.Work, profile release.Profile, index v1.ImageIndex) (measurement.SHA256, error) {
+func (p *Pipeline) push(ctx context.Context, w *pipeline.Work, profile release.Profile, index v1.ImageIndex) (digest.Digest, error) {
 	tag, err := p.imageTag(profile)
 	if err != nil {
-		return measurement.SHA256{}, err
+		return digest.Digest{}, err
 	}
 	if err := w.Journal("push begins", tag.String()); err != nil {
-		return measurement.SHA256{}, err
+		return digest.Digest{}, err
 	}
 	pushed, err := image.Push(ctx, tag, index, p.remote())
 	if err != nil {
-		return measurement.SHA256{}, err
+		return digest.Digest{}, err
 	}
 	if pushed.Skipped {
 		w.Infof("%s is there already", tag)
 	} else {
 		w.Infof("pushed %s as %s", tag, pushed.Digest)
 	}
-	digest, err := measurement.ParseSHA256(pushed.Digest.String())
+	parsed, err := digest.Parse(pushed.Digest.String())
 	if err != nil {
-		return digest, err
+		return digest.Digest{}, err
 	}
-	return digest, w.Journal("pushed", tag.Context().Digest(pushed.Digest.String()).String())
+	return parsed, w.Journal("pushed", tag.Context().Digest(pushed.Digest.String()).String())
 }
 
 func (p *Pipeline) layout(index v1.ImageIndex) error {

@@ -8,8 +8,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/calimero-network/mero-tee/internal/artifact/checksum"
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/kms/compose"
 	"github.com/calimero-network/mero-tee/internal/kms/image"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
@@ -48,12 +48,12 @@ func (p *Pipeline) measure(ctx context.Context, w *pipeline.Work) error {
 	if err := p.inspect(ctx, pushed); err != nil {
 		return err
 	}
-	hashes := map[release.Profile][32]byte{}
+	hashes := map[release.Profile]digest.Digest{}
 	for _, profile := range release.Profiles() {
 		if hashes[profile], err = p.writeCompose(ctx, profile, pushed[profile]); err != nil {
 			return err
 		}
-		w.Infof("compose hash of %s is sha256:%x", profile, hashes[profile])
+		w.Infof("compose hash of %s is %s", profile, hashes[profile])
 	}
 	list, err := compose.FormatHashes(hashes)
 	if err != nil {
@@ -84,12 +84,12 @@ func (p *Pipeline) inspect(ctx context.Context, pushed images) error {
 
 // writeCompose writes app-compose-{profile}.json and returns its hash. The
 // policy's own digest is in it, so the compose hash vouches for the policy too.
-func (p *Pipeline) writeCompose(ctx context.Context, profile release.Profile, digest measurement.SHA256) (hash [32]byte, err error) {
+func (p *Pipeline) writeCompose(ctx context.Context, profile release.Profile, index digest.Digest) (hash digest.Digest, err error) {
 	source, err := os.ReadFile(p.composeFile())
 	if err != nil {
 		return hash, err
 	}
-	policy, _, err := checksum.Digest(filepath.Join(p.Assets(), release.PolicyAsset(profile)))
+	policy, _, err := digest.OfFile(filepath.Join(p.Assets(), release.PolicyAsset(profile)))
 	if err != nil {
 		return hash, err
 	}
@@ -98,11 +98,11 @@ func (p *Pipeline) writeCompose(ctx context.Context, profile release.Profile, di
 		return hash, err
 	}
 	canonicalCompose, err := compose.Canonical(ctx, source, map[string]string{
-		"KMS_IMAGE":                tag.Context().Digest(digest.String()).String(),
+		"KMS_IMAGE":                tag.Context().Digest(index.String()).String(),
 		"MERO_KMS_VERSION":         p.Tag.Version.String(),
 		"MERO_KMS_PROFILE":         string(profile),
 		"MERO_KMS_POLICY_URL":      p.assetURL(release.PolicyAsset(profile)),
-		"MERO_KMS_POLICY_SHA256":   hex.EncodeToString(policy[:]),
+		"MERO_KMS_POLICY_SHA256":   policy.Hex(),
 		"MERO_KMS_TDX_ROOT_SHA256": hex.EncodeToString(p.Env.TDXRoot[:]),
 	})
 	if err != nil {
@@ -119,7 +119,7 @@ func (p *Pipeline) assetURL(name string) string {
 	return p.SourceURL() + "/releases/download/" + p.Tag.String() + "/" + name
 }
 
-func (p *Pipeline) predict(pushed images, hashes map[release.Profile][32]byte) error {
+func (p *Pipeline) predict(pushed images, hashes map[release.Profile]digest.Digest) error {
 	data, err := os.ReadFile(p.Env.PlatformFile)
 	if err != nil {
 		return err
@@ -128,15 +128,15 @@ func (p *Pipeline) predict(pushed images, hashes map[release.Profile][32]byte) e
 	if err != nil {
 		return err
 	}
-	named, composeHashes := map[release.Profile]measurement.Image{}, map[release.Profile]measurement.SHA256{}
-	for profile, h := range hashes {
+	named := map[release.Profile]measurement.Image{}
+	for profile := range hashes {
 		tag, err := p.imageTag(profile)
 		if err != nil {
 			return err
 		}
-		named[profile], composeHashes[profile] = measurement.Image{Name: tag.String(), Digest: pushed[profile]}, h
+		named[profile] = measurement.Image{Name: tag.String(), Digest: pushed[profile]}
 	}
-	published, err := measurement.PredictKMS(p.Tag, p.Checkout.Commit, platform, named, composeHashes)
+	published, err := measurement.PredictKMS(p.Tag, p.Checkout.Commit, platform, named, hashes)
 	if err != nil {
 		return err
 	}

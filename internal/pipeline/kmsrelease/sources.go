@@ -2,11 +2,11 @@ package kmsrelease
 
 import (
 	"crypto/sha256"
-	"encoding/hex"
 	"io/fs"
 	"path/filepath"
 	"strings"
 
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/pipeline/steps"
 )
 
@@ -25,7 +25,7 @@ func sourceDigest(root string) (string, error) {
 			return "", err
 		}
 	}
-	return "sha256:" + hex.EncodeToString(h.Sum(nil)), nil
+	return digest.Digest(h.Sum(nil)).String(), nil
 }
 
 func isSource(place, path string, e fs.DirEntry) bool {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/node/evidence"
 	"github.com/calimero-network/mero-tee/internal/node/image"
@@ -17,13 +18,13 @@ import (
 )
 
 // record reads the staged record of a profile's image, and its digest.
-func (p *Pipeline) record(profile release.Profile) (*image.Record, measurement.SHA256, error) {
+func (p *Pipeline) record(profile release.Profile) (*image.Record, digest.Digest, error) {
 	data, err := os.ReadFile(filepath.Join(p.Assets(), release.RecordAsset(profile)))
 	if err != nil {
-		return nil, measurement.SHA256{}, err
+		return nil, digest.Digest{}, err
 	}
 	record, err := image.Decode(data)
-	return record, measurement.Sum(data), err
+	return record, digest.Of(data), err
 }
 
 // adoptEvidence takes the evidence that this tag's release already holds, when

@@ -12,6 +12,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/artifact/checksum"
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/node/evidence"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
@@ -99,7 +100,7 @@ func TestMeasurementsComeFromTheEvidence(t *testing.T) {
 			require.NotNil(t, b.Appraisal)
 		}
 		require.Equal(t, node.Image{Version: stable.Version, Profile: profile}.Name(), got.Image.Name)
-		require.Equal(t, measurement.Sum([]byte(files[release.RecordAsset(profile)])), got.Image.Digest)
+		require.Equal(t, digest.Of([]byte(files[release.RecordAsset(profile)])), got.Image.Digest)
 		require.Equal(t, tdx.ProfileRTMR3(string(profile)), *got.RTMR3)
 		seen[got.RTMR2] = true
 	}

@@ -2,16 +2,14 @@ package noderelease
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/calimero-network/mero-tee/internal/artifact/sbom"
-	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/base/file"
 	"github.com/calimero-network/mero-tee/internal/node/image"
@@ -23,9 +21,9 @@ import (
 // database of Debian, and the programs themselves.
 func (p *Pipeline) sbom(ctx context.Context, w *pipeline.Work) error {
 	var sources []sbom.Source
-	records := map[[32]byte]*image.Record{}
+	records := map[digest.Digest]*image.Record{}
 	for _, profile := range release.Profiles() {
-		record, digest, err := p.record(profile)
+		record, sum, err := p.record(profile)
 		if err != nil {
 			return err
 		}
@@ -33,20 +31,20 @@ func (p *Pipeline) sbom(ctx context.Context, w *pipeline.Work) error {
 		if err := p.layOut(ctx, dir, record); err != nil {
 			return err
 		}
-		records[digest] = record
-		sources = append(sources, sbom.Folder(dir, string(profile), digest))
+		records[sum] = record
+		sources = append(sources, sbom.Folder(dir, string(profile), sum))
 	}
 	return p.WriteSBOM(ctx, w, string(release.Node), sources, func(data []byte) error { return listsAll(data, records) })
 }
 
 // listsAll wants the packages of each record, by the record's digest.
-func listsAll(data []byte, records map[[32]byte]*image.Record) error {
+func listsAll(data []byte, records map[digest.Digest]*image.Record) error {
 	listed, err := sbom.Read(data)
 	if err != nil {
 		return err
 	}
-	for digest, record := range records {
-		if err := listed.Check(digest, record.PackageVersions()); err != nil {
+	for sum, record := range records {
+		if err := listed.Check(sum, record.PackageVersions()); err != nil {
 			return fmt.Errorf("profile %s: %w", record.Profile, err)
 		}
 	}
@@ -82,18 +80,13 @@ func status(packages []image.Package) string {
 }
 
 // copyProgram copies a program that must be the one in the image.
-func copyProgram(from, to string, want measurement.SHA256) error {
-	in, err := os.Open(from)
-	if err != nil {
+func copyProgram(from, to string, want digest.Digest) error {
+	if err := file.Copy(to, from, 0o755); err != nil {
 		return err
 	}
-	defer in.Close() //nolint:errcheck // read only
-	return file.Stream(to, 0o755, func(w io.Writer) error {
-		h := sha256.New()
-		_, err := io.Copy(io.MultiWriter(w, h), in)
-		if got := measurement.SHA256(h.Sum(nil)); err == nil && got != want {
-			err = fault.Mismatch(filepath.Base(from)+" is not the one in the image", want.String(), got.String())
-		}
-		return err
-	})
+	got, _, err := digest.OfFile(to)
+	if err == nil && got != want {
+		err = fault.Mismatch(filepath.Base(from)+" is not the one in the image", want.String(), got.String())
+	}
+	return err
 }

@@ -3,11 +3,11 @@ package publish
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
 
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/provider/github"
 )
@@ -52,19 +52,19 @@ func (p *Publisher) compare(ctx context.Context, rel *github.Release, files []gi
 
 // same refuses other bytes under the same name.
 func (p *Publisher) same(ctx context.Context, rel *github.Release, a github.Asset, f github.File) error {
-	digest := a.Digest
-	if digest == "" && a.Size == f.Size { // GitHub knows no digest of assets older than June 2025
+	got := a.Digest
+	if got == "" && a.Size == f.Size { // GitHub knows no digest of assets older than June 2025
 		sum := sha256.New()
 		if err := p.GitHub.Download(ctx, a, sum); err != nil {
 			return err
 		}
-		digest = "sha256:" + hex.EncodeToString(sum.Sum(nil))
+		got = digest.Digest(sum.Sum(nil)).String()
 	}
-	if a.Size == f.Size && digest == f.Digest {
+	if a.Size == f.Size && got == f.Digest {
 		return nil
 	}
 	return &fault.Error{Code: fault.Verification, Message: fmt.Sprintf("the release of %s holds other bytes under the name %s", rel.TagName, a.Name),
-		Expected: fmt.Sprintf("%s (%d bytes)", f.Digest, f.Size), Got: fmt.Sprintf("%s (%d bytes)", digest, a.Size),
+		Expected: fmt.Sprintf("%s (%d bytes)", f.Digest, f.Size), Got: fmt.Sprintf("%s (%d bytes)", got, a.Size),
 		Hint: "a release never changes; find out who made the other bytes, or release the next version"}
 }
 

@@ -1,12 +1,11 @@
 package publish
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"io"
 	"os"
 	"path/filepath"
 
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/provider/github"
 )
@@ -38,22 +37,9 @@ func stagedFile(path string) (github.File, error) {
 	if err != nil || !info.Mode().IsRegular() || info.Size() == 0 {
 		return github.File{}, &fault.Error{Code: fault.MissingAsset, Message: "a staged asset is missing", Expected: "a file with content: " + name, Got: "none", Err: err}
 	}
-	open := func() (io.ReadCloser, error) { return os.Open(path) }
-	digest, err := hash(open)
-	return github.File{Name: name, Size: info.Size(), Digest: digest, ContentType: contentType(name), Open: open}, err
-}
-
-func hash(open func() (io.ReadCloser, error)) (string, error) {
-	f, err := open()
-	if err != nil {
-		return "", err
-	}
-	defer f.Close() //nolint:errcheck // read-only
-	sum := sha256.New()
-	if _, err := io.Copy(sum, f); err != nil {
-		return "", err
-	}
-	return "sha256:" + hex.EncodeToString(sum.Sum(nil)), nil
+	sum, _, err := digest.OfFile(path)
+	return github.File{Name: name, Size: info.Size(), Digest: sum.String(), ContentType: contentType(name),
+		Open: func() (io.ReadCloser, error) { return os.Open(path) }}, err
 }
 
 func contentType(name string) string {

@@ -1,7 +1,6 @@
 package releasetest
 
 import (
-	"encoding/hex"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -12,7 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/calimero-network/mero-tee/internal/artifact/checksum"
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/pipeline/environment"
 	"github.com/calimero-network/mero-tee/internal/provider/github"
@@ -74,9 +73,9 @@ func Upload(t testing.TB, c *github.Client, tag release.Tag, commit, path string
 	t.Helper()
 	draft, err := c.CreateDraft(t.Context(), github.Draft{Tag: tag.String(), Commit: commit, Title: "forged"})
 	require.NoError(t, err)
-	digest, size, err := checksum.Digest(path)
+	sum, size, err := digest.OfFile(path)
 	require.NoError(t, err)
-	_, err = c.Upload(t.Context(), draft, github.File{Name: filepath.Base(path), Size: size, Digest: "sha256:" + hex.EncodeToString(digest[:]),
+	_, err = c.Upload(t.Context(), draft, github.File{Name: filepath.Base(path), Size: size, Digest: sum.String(),
 		ContentType: "application/json", Open: func() (io.ReadCloser, error) { return os.Open(path) }})
 	require.NoError(t, err)
 }

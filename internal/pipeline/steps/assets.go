@@ -3,7 +3,6 @@ package steps
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -11,8 +10,8 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/calimero-network/mero-tee/internal/artifact/checksum"
 	"github.com/calimero-network/mero-tee/internal/base/canonical"
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/file"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
 )
@@ -82,11 +81,11 @@ func fileDigests(dir string, names []string) (pipeline.Digests, error) {
 
 // FileDigest is "sha256:…", or "absent" for a file that is not there.
 func FileDigest(path string) (string, error) {
-	d, _, err := checksum.Digest(path)
+	d, _, err := digest.OfFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "absent", nil
 	}
-	return "sha256:" + hex.EncodeToString(d[:]), err
+	return d.String(), err
 }
 
 // AddFile feeds a file's path below root, its size and its content to w.
@@ -120,7 +119,7 @@ func DirDigest(dir string) (string, error) {
 			}
 		}
 	}
-	return "sha256:" + hex.EncodeToString(h.Sum(nil)), nil
+	return digest.Digest(h.Sum(nil)).String(), nil
 }
 
 // treeDigest digests every regular file below the folders, by its path.
@@ -140,5 +139,5 @@ func treeDigest(root string, folders ...string) (string, error) {
 			return "", err
 		}
 	}
-	return "sha256:" + hex.EncodeToString(h.Sum(nil)), nil
+	return digest.Digest(h.Sum(nil)).String(), nil
 }

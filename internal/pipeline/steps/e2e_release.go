@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/kms/compose"
 	"github.com/calimero-network/mero-tee/internal/provider/github"
 	"github.com/calimero-network/mero-tee/internal/release"
@@ -86,7 +87,7 @@ func (r *Release) reconfigure(ctx context.Context, app []byte, policy *policies.
 	if err != nil {
 		return nil, err
 	}
-	digest := measurement.Sum(data)
+	digest := digest.Of(data)
 	return compose.Reconfigure(app, map[string]string{
 		"MERO_KMS_POLICY_URL": url, "MERO_KMS_POLICY_SHA256": hex.EncodeToString(digest[:])})
 }

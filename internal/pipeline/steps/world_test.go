@@ -3,7 +3,6 @@ package steps_test
 import (
 	"bytes"
 	"context"
-	"encoding/hex"
 	"io"
 	"os"
 	"path/filepath"
@@ -13,8 +12,8 @@ import (
 	"github.com/sigstore/sigstore-go/pkg/root"
 	"github.com/stretchr/testify/require"
 
-	"github.com/calimero-network/mero-tee/internal/artifact/checksum"
 	"github.com/calimero-network/mero-tee/internal/base/console"
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/pipeline/environment"
 	"github.com/calimero-network/mero-tee/internal/pipeline/steps"
 	"github.com/calimero-network/mero-tee/internal/provider/github"
@@ -73,9 +72,9 @@ func (w *world) draft(t *testing.T, files map[string]string) *github.Release {
 	for name, text := range files {
 		path := filepath.Join(t.TempDir(), name)
 		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
-		digest, size, err := checksum.Digest(path)
+		sum, size, err := digest.OfFile(path)
 		require.NoError(t, err)
-		_, err = w.GitHub.Upload(t.Context(), draft, github.File{Name: name, Size: size, Digest: "sha256:" + hex.EncodeToString(digest[:]),
+		_, err = w.GitHub.Upload(t.Context(), draft, github.File{Name: name, Size: size, Digest: sum.String(),
 			ContentType: "application/json", Open: func() (io.ReadCloser, error) { return os.Open(path) }})
 		require.NoError(t, err)
 	}

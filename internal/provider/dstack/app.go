@@ -1,13 +1,12 @@
 package dstack
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"regexp"
 	"strings"
 
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 )
 
@@ -58,17 +57,12 @@ func (a App) check() error {
 	return nil
 }
 
-// composeHash is the compose hash by our own reckoning, 64 hex digits.
-func (a App) composeHash() string {
-	sum := sha256.Sum256(a.Compose)
-	return hex.EncodeToString(sum[:])
-}
-
 // agrees compares the provider's compose hash with ours.
 func (a App) agrees(p *Provisioned) error {
-	if got := strings.TrimPrefix(p.ComposeHash, "sha256:"); got != a.composeHash() {
+	want := digest.Of(a.Compose).Hex()
+	if got := strings.TrimPrefix(p.ComposeHash, "sha256:"); got != want {
 		return &fault.Error{Code: fault.Verification, Message: "the provider would run another app-compose than the released one",
-			Expected: "compose hash " + a.composeHash(), Got: "compose hash " + got,
+			Expected: "compose hash " + want, Got: "compose hash " + got,
 			Hint: "the provider hashes app-compose as JSON with sorted keys and no white space: compare with what it reports as app_compose"}
 	}
 	return nil

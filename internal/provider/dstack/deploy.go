@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 )
 
@@ -46,7 +47,8 @@ func (c *Client) Deploy(ctx context.Context, app App) (*Deployment, error) {
 	if err := app.agrees(p); err != nil {
 		return nil, err
 	}
-	d := &Deployment{ID: "app_" + strings.TrimPrefix(p.AppID, "app_"), AppID: strings.TrimPrefix(p.AppID, "app_"), ComposeHash: app.composeHash()}
+	id := strings.TrimPrefix(p.AppID, "app_")
+	d := &Deployment{ID: "app_" + id, AppID: id, ComposeHash: digest.Of(app.Compose).Hex()}
 	if _, err = c.Create(ctx, p); err == nil {
 		err = c.bringUp(ctx, app, d)
 	}

@@ -3,7 +3,6 @@ package github
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/cli/go-gh/v2/pkg/api"
 
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 )
 
@@ -40,12 +40,12 @@ func (c *Client) Download(ctx context.Context, a Asset, w io.Writer) error {
 	if err != nil {
 		return explain(doing, p.cause(err))
 	}
-	digest := "sha256:" + hex.EncodeToString(sum.Sum(nil))
-	if n == a.Size && (a.Digest == "" || a.Digest == digest) {
+	got := digest.Digest(sum.Sum(nil)).String()
+	if n == a.Size && (a.Digest == "" || a.Digest == got) {
 		return nil
 	}
 	return fault.Mismatch(fmt.Sprintf("download %q: other bytes than GitHub announced", a.Name),
-		fmt.Sprintf("%d bytes, %s", a.Size, a.Digest), fmt.Sprintf("%d bytes or more, %s", n, digest))
+		fmt.Sprintf("%d bytes, %s", a.Size, a.Digest), fmt.Sprintf("%d bytes or more, %s", n, got))
 }
 
 // open avoids go-gh, which rewrites control characters in JSON bodies.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
 )
 
@@ -88,6 +89,6 @@ func (c *cvm) vmConfig() string {
 // osImageHash names the simulated operating system: MRTD and RTMR1 and RTMR2, hashed.
 func osImageHash() string {
 	p := Platform()
-	sum := measurement.Sum([]byte(p.MRTD.String() + p.RTMR1.String() + p.RTMR2.String()))
+	sum := digest.Of([]byte(p.MRTD.String() + p.RTMR1.String() + p.RTMR2.String()))
 	return hex.EncodeToString(sum[:])
 }

@@ -1,25 +1,24 @@
 package github
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"io"
 	"os"
 	"sync"
 	"time"
+
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 )
 
 // digests remembers SHA-256 sums for as long as a file's size and time stay.
 type digests struct {
 	mu    sync.Mutex
-	known map[string]digest
+	known map[string]known
 }
 
 // racy is how young a file must be for a change within one tick of the file
 // system's clock to go unnoticed (git calls such an index entry racy).
 const racy = 2 * time.Second
 
-type digest struct {
+type known struct {
 	size  int64
 	mtime time.Time
 	sum   string
@@ -36,22 +35,15 @@ func (d *digests) of(path string) (int64, string, bool) {
 	if k, ok := d.known[path]; ok && k.size == info.Size() && k.mtime.Equal(info.ModTime()) {
 		return k.size, k.sum, true
 	}
-	f, err := os.Open(path)
+	sum, n, err := digest.OfFile(path)
 	if err != nil {
 		return 0, "", false
 	}
-	defer f.Close() //nolint:errcheck // read-only
-	h := sha256.New()
-	n, err := io.Copy(h, f)
-	if err != nil {
-		return 0, "", false
-	}
-	sum := "sha256:" + hex.EncodeToString(h.Sum(nil))
 	if d.known == nil {
-		d.known = map[string]digest{}
+		d.known = map[string]known{}
 	}
 	if time.Since(info.ModTime()) > racy {
-		d.known[path] = digest{n, info.ModTime(), sum}
+		d.known[path] = known{n, info.ModTime(), sum.String()}
 	}
-	return n, sum, true
+	return n, sum.String(), true
 }

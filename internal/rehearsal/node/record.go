@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/node/image"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
@@ -22,19 +23,19 @@ const project = "rehearsal-simulated"
 
 // Record is the record of the simulated image, the same whenever it is asked for.
 func (i Image) Record(commit string) *image.Record {
-	sum := measurement.Sum(programBytes())
+	sum := digest.Of(programBytes())
 	r := &image.Record{
 		SchemaVersion: image.SchemaVersion, Profile: i.Profile, Version: i.Version, Commit: commit, ContentID: i.contentID(),
 		Base:     image.Base{Name: "simulated", Project: project},
 		Packages: []image.Package{{Name: "simulated-base", Version: i.Version.String(), Architecture: "amd64"}},
 		Files: []image.File{
-			{Path: "/etc/mero-profile", Mode: "0644", Owner: "0:0", SHA256: measurement.Sum([]byte(i.Profile))},
+			{Path: "/etc/mero-profile", Mode: "0644", Owner: "0:0", SHA256: digest.Of([]byte(i.Profile))},
 			{Path: image.Folder + "/" + program, Mode: "0755", Owner: "0:0", SHA256: sum},
 		},
 		Binaries: []image.Binary{{Name: program, Version: i.Version.String(), SHA256: sum, Source: "internal/rehearsal/node"}},
 		Tools:    image.Tools{Packer: "simulated", GoogleCompute: "simulated", AnsiblePlugin: "simulated", Ansible: "simulated"},
 	}
-	r.Content = measurement.Sum(r.Manifest())
+	r.Content = digest.Of(r.Manifest())
 	r.Image = image.Image{Name: i.Name(), Project: project,
 		SelfLink: "https://www.googleapis.com/compute/v1/projects/" + project + "/global/images/" + i.Name()}
 	r.KernelCommandLine = fmt.Sprintf("root=LABEL=simulated mero.profile=%s mero.content=%x", i.Profile, r.Content[:])

@@ -2,8 +2,6 @@ package registry
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"io"
 	"maps"
@@ -12,6 +10,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 )
 
 // maxManifest is what the distribution specification asks a registry to take at least.
@@ -42,11 +42,6 @@ func (m manifest) byDigest() bool { return digestForm.MatchString(m.reference) }
 
 func (m manifest) path() string { return "/v2/" + m.repository + "/manifests/" + m.reference }
 
-func digestOf(content []byte) string {
-	sum := sha256.Sum256(content)
-	return "sha256:" + hex.EncodeToString(sum[:])
-}
-
 // put lets the protocol judge a manifest, makes what it accepted durable, and
 // only then answers.
 func (r *Registry) put(w http.ResponseWriter, req *http.Request, m manifest) {
@@ -59,7 +54,7 @@ func (r *Registry) put(w http.ResponseWriter, req *http.Request, m manifest) {
 		refuse(w, http.StatusBadRequest, "NAME_INVALID", "not a repository with a tag or digest")
 		return
 	}
-	if m.byDigest() && digestOf(content) != m.reference {
+	if m.byDigest() && digest.Of(content).String() != m.reference {
 		refuse(w, http.StatusBadRequest, "DIGEST_INVALID", "manifest does not have the digest of its address")
 		return
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/file"
 )
 
@@ -53,15 +54,15 @@ func (s store) put(m manifest, mediaType string, content []byte) error {
 	if strings.ContainsAny(mediaType, "\r\n") {
 		return fmt.Errorf("media type %q has more than one line", mediaType)
 	}
-	digest := digestOf(content)
+	sum := digest.Of(content).String()
 	record := append([]byte(mediaType+"\n"), content...)
-	if err := file.Write(s.digestFile(m.repository, digest), record, 0o644); err != nil {
+	if err := file.Write(s.digestFile(m.repository, sum), record, 0o644); err != nil {
 		return err
 	}
 	if m.byDigest() {
 		return nil
 	}
-	return file.Write(s.tagFile(m.repository, m.reference), []byte(digest+"\n"), 0o644)
+	return file.Write(s.tagFile(m.repository, m.reference), []byte(sum+"\n"), 0o644)
 }
 
 // load reads everything and refuses what was changed on disk.
@@ -107,17 +108,17 @@ func (s store) read(path string) (entry, error) {
 	return entry{}, fmt.Errorf("registry: %s is not a stored manifest", path)
 }
 
-func (s store) content(repository, digest string) (entry, error) {
-	if !digestForm.MatchString(digest) {
-		return entry{}, fmt.Errorf("registry: %s: %.80q is not a digest", repository, digest)
+func (s store) content(repository, want string) (entry, error) {
+	if !digestForm.MatchString(want) {
+		return entry{}, fmt.Errorf("registry: %s: %.80q is not a digest", repository, want)
 	}
-	record, err := os.ReadFile(s.digestFile(repository, digest))
+	record, err := os.ReadFile(s.digestFile(repository, want))
 	if err != nil {
 		return entry{}, err
 	}
 	mediaType, content, _ := strings.Cut(string(record), "\n")
-	if got := digestOf([]byte(content)); got != digest {
-		return entry{}, fmt.Errorf("registry: manifest %s of %s was changed on disk: it now has digest %s", digest, repository, got)
+	if got := digest.Of([]byte(content)).String(); got != want {
+		return entry{}, fmt.Errorf("registry: manifest %s of %s was changed on disk: it now has digest %s", want, repository, got)
 	}
-	return entry{manifest{repository, digest}, mediaType, []byte(content)}, nil
+	return entry{manifest{repository, want}, mediaType, []byte(content)}, nil
 }

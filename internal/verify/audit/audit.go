@@ -19,6 +19,7 @@ import (
 
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/check"
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
@@ -64,7 +65,7 @@ func Release(ctx context.Context, src Source, dir string, s Subject) (*Report, e
 	if err != nil {
 		return nil, err
 	}
-	a := &auditor{Subject: s, dir: dir, report: &Report{Tag: s.Tag, Digests: map[string]string{}}, digests: map[string][32]byte{}}
+	a := &auditor{Subject: s, dir: dir, report: &Report{Tag: s.Tag, Digests: map[string]string{}}, digests: map[string]digest.Digest{}}
 	present := a.completeness(listed)
 	if err := a.fetch(ctx, src, present); err != nil {
 		return nil, err
@@ -80,7 +81,7 @@ type auditor struct {
 	dir     string
 	report  *Report
 	mu      sync.Mutex
-	digests map[string][32]byte
+	digests map[string]digest.Digest
 }
 
 func (a *auditor) add(results ...check.Result) {

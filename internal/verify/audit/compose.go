@@ -8,6 +8,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/base/canonical"
 	"github.com/calimero-network/mero-tee/internal/base/check"
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/kms/compose"
 	"github.com/calimero-network/mero-tee/internal/release"
@@ -35,19 +36,18 @@ func (a *auditor) composeFiles(published *measurement.Published) {
 	}
 }
 
-func (a *auditor) composeHash(profile release.Profile, listed [32]byte, published *measurement.Published) error {
+func (a *auditor) composeHash(profile release.Profile, listed digest.Digest, published *measurement.Published) error {
 	hash, ok := a.digests[release.ComposeAsset(profile)]
 	switch {
 	case !ok:
 		return &fault.Error{Code: fault.MissingAsset, Message: release.ComposeAsset(profile) + " is missing from the release"}
 	case hash != listed:
-		return fault.Mismatch(release.ComposeHashAsset+" says otherwise",
-			hex.EncodeToString(listed[:]), hex.EncodeToString(hash[:]))
+		return fault.Mismatch(release.ComposeHashAsset+" says otherwise", listed.Hex(), hash.Hex())
 	case published == nil:
 		return nil // said under "measurements"
 	}
-	if got := published.Profiles[profile].Image.ComposeHash; got != measurement.SHA256(hash) {
-		return fault.Mismatch(release.MeasurementsAsset+" says otherwise", got.String(), measurement.SHA256(hash).String())
+	if got := published.Profiles[profile].Image.ComposeHash; got != hash {
+		return fault.Mismatch(release.MeasurementsAsset+" says otherwise", got.String(), hash.String())
 	}
 	return nil
 }
@@ -75,7 +75,7 @@ func (a *auditor) composeFile(profile release.Profile, published *measurement.Pu
 	for _, want := range [][2]string{
 		{"MERO_KMS_VERSION", a.Tag.Version.String()},
 		{"MERO_KMS_PROFILE", string(profile)},
-		{"MERO_KMS_POLICY_SHA256", hex.EncodeToString(policy[:])},
+		{"MERO_KMS_POLICY_SHA256", policy.Hex()},
 		{"MERO_KMS_TDX_ROOT_SHA256", hex.EncodeToString(a.TDXRoot[:])},
 	} {
 		if got := s.Environment[want[0]]; got != want[1] {
@@ -85,8 +85,8 @@ func (a *auditor) composeFile(profile release.Profile, published *measurement.Pu
 	if published == nil {
 		return nil
 	}
-	if digest := published.Profiles[profile].Image.Digest.String(); !strings.HasSuffix(s.Image, "@"+digest) {
-		return fault.Mismatch("another image than the published one", digest, s.Image)
+	if want := published.Profiles[profile].Image.Digest.String(); !strings.HasSuffix(s.Image, "@"+want) {
+		return fault.Mismatch("another image than the published one", want, s.Image)
 	}
 	return nil
 }

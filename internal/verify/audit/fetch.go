@@ -3,7 +3,6 @@ package audit
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"io"
 	"os"
@@ -13,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/calimero-network/mero-tee/internal/base/check"
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/base/file"
 )
@@ -29,14 +29,14 @@ func (a *auditor) fetch(ctx context.Context, src Source, assets []Asset) error {
 	g.SetLimit(downloads)
 	for _, asset := range assets {
 		g.Go(func() error {
-			digest, err := fetchOne(ctx, src, asset, filepath.Join(a.dir, asset.Name))
+			sum, err := fetchOne(ctx, src, asset, filepath.Join(a.dir, asset.Name))
 			if err != nil {
 				return fmt.Errorf("asset %s: %w", asset.Name, err)
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			a.digests[asset.Name] = digest
-			a.report.Digests[asset.Name] = "sha256:" + hex.EncodeToString(digest[:])
+			a.digests[asset.Name] = sum
+			a.report.Digests[asset.Name] = sum.String()
 			return nil
 		})
 	}
@@ -51,13 +51,12 @@ func (a *auditor) fetch(ctx context.Context, src Source, assets []Asset) error {
 	return nil
 }
 
-func fetchOne(ctx context.Context, src Source, asset Asset, path string) (digest [32]byte, err error) {
+func fetchOne(ctx context.Context, src Source, asset Asset, path string) (digest.Digest, error) {
 	h := sha256.New()
-	err = file.Stream(path, 0o644, func(w io.Writer) error {
+	err := file.Stream(path, 0o644, func(w io.Writer) error {
 		return src.Fetch(ctx, asset.Name, &limited{w: io.MultiWriter(w, h), left: MaxAsset})
 	})
-	h.Sum(digest[:0])
-	return digest, err
+	return digest.Digest(h.Sum(nil)), err
 }
 
 // limited refuses to write more than left bytes.

@@ -10,6 +10,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/canonical"
 	"github.com/calimero-network/mero-tee/internal/base/check"
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/node/evidence"
 	"github.com/calimero-network/mero-tee/internal/node/image"
@@ -51,7 +52,7 @@ func (a *auditor) record(p release.Profile, published measurement.Profile) (*ima
 		{"profile", string(p), string(r.Profile)},
 		{"version", a.Tag.Version.String(), r.Version.String()},
 		{"image name", published.Image.Name, r.Image.Name},
-		{"digest", published.Image.Digest.String(), measurement.Sum(data).String()},
+		{"digest", published.Image.Digest.String(), digest.Of(data).String()},
 	} {
 		if c.expected != c.got {
 			return nil, fault.Mismatch("another "+c.what+" than "+release.MeasurementsAsset+" says", c.expected, c.got)

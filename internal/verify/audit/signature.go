@@ -1,7 +1,6 @@
 package audit
 
 import (
-	"encoding/hex"
 	"maps"
 	"slices"
 	"strings"
@@ -9,6 +8,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/artifact/checksum"
 	"github.com/calimero-network/mero-tee/internal/artifact/sign"
 	"github.com/calimero-network/mero-tee/internal/base/check"
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
@@ -31,7 +31,7 @@ func (a *auditor) checksums() {
 		a.add(check.Of("checksums", err))
 		return
 	}
-	claimed := map[string][32]byte{}
+	claimed := map[string]digest.Digest{}
 	for _, e := range entries {
 		claimed[e.Name] = e.Digest
 	}
@@ -44,7 +44,7 @@ func (a *auditor) checksums() {
 	}
 }
 
-func (a *auditor) checksum(name string, claimed map[string][32]byte) check.Result {
+func (a *auditor) checksum(name string, claimed map[string]digest.Digest) check.Result {
 	title := "checksum of " + name
 	want, listed := claimed[name]
 	got, present := a.digests[name]
@@ -54,7 +54,7 @@ func (a *auditor) checksum(name string, claimed map[string][32]byte) check.Resul
 	case !listed:
 		return check.Fail(title, fault.Verification, release.ChecksumsAsset+" does not list it", name, "no such line")
 	case want != got:
-		return check.Fail(title, fault.Verification, "the bytes are not those that were released", hex.EncodeToString(want[:]), hex.EncodeToString(got[:]))
+		return check.Fail(title, fault.Verification, "the bytes are not those that were released", want.Hex(), got.Hex())
 	}
 	return check.Pass(title)
 }
@@ -86,7 +86,7 @@ func (a *auditor) signatures() {
 }
 
 func (a *auditor) signature(v *sign.Verifier, name string) (sign.Certificate, error) {
-	digest, ok := a.digests[name]
+	signed, ok := a.digests[name]
 	if !ok {
 		return sign.Certificate{}, &fault.Error{Code: fault.MissingAsset, Message: "the asset is missing"}
 	}
@@ -94,5 +94,5 @@ func (a *auditor) signature(v *sign.Verifier, name string) (sign.Certificate, er
 	if err != nil {
 		return sign.Certificate{}, err
 	}
-	return v.Verify(digest, bundle)
+	return v.Verify(signed, bundle)
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/check"
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/kms/compose"
 	"github.com/calimero-network/mero-tee/internal/node/agent"
 	"github.com/calimero-network/mero-tee/internal/node/evidence"
@@ -200,7 +201,7 @@ func stage(dir string, tag release.Tag, change edit) error {
 	if change == nil {
 		change = func(_, content string) string { return content }
 	}
-	s := &stager{dir: dir, tag: tag, change: change, images: map[release.Profile]measurement.Image{}, hashes: map[release.Profile]measurement.SHA256{}}
+	s := &stager{dir: dir, tag: tag, change: change, images: map[release.Profile]measurement.Image{}, hashes: map[release.Profile]digest.Digest{}}
 	if tag.Family == release.Node {
 		return s.nodeRelease()
 	}
@@ -217,9 +218,9 @@ type stager struct {
 	tag    release.Tag
 	change edit
 	images map[release.Profile]measurement.Image
-	hashes map[release.Profile]measurement.SHA256
+	hashes map[release.Profile]digest.Digest
 
-	digests []measurement.SHA256 // of a node release's records
+	digests []digest.Digest // of a node release's records
 }
 
 func (s *stager) write(name string, content []byte) ([]byte, error) {
@@ -236,7 +237,7 @@ func (s *stager) profile(profile release.Profile) error {
 	if policy, err = s.write(release.PolicyAsset(profile), policy); err != nil {
 		return err
 	}
-	s.images[profile] = measurement.Image{Name: fmt.Sprintf("%s:%s-%s", kmsImage, s.tag.Version, profile), Digest: measurement.Sum([]byte(profile))}
+	s.images[profile] = measurement.Image{Name: fmt.Sprintf("%s:%s-%s", kmsImage, s.tag.Version, profile), Digest: digest.Of([]byte(profile))}
 	app, err := s.compose(profile, sha256.Sum256(policy))
 	if err != nil {
 		return err
@@ -269,11 +270,7 @@ func (s *stager) compose(profile release.Profile, policy [32]byte) ([]byte, erro
 
 // rest writes what speaks of all profiles.
 func (s *stager) rest() error {
-	hashes := map[release.Profile][sha256.Size]byte{}
-	for profile, h := range s.hashes {
-		hashes[profile] = h
-	}
-	list, err := compose.FormatHashes(hashes)
+	list, err := compose.FormatHashes(s.hashes)
 	if err != nil {
 		return err
 	}
@@ -369,8 +366,8 @@ func (s *stager) nodeProfile(h *hardware, image sim.Image) (measurement.Profile,
 	if record, err = s.write(release.RecordAsset(image.Profile), record); err != nil {
 		return measurement.Profile{}, err
 	}
-	s.digests = append(s.digests, measurement.Sum(record))
-	e := &evidence.Evidence{SchemaVersion: evidence.SchemaVersion, Profile: image.Profile, Image: image.Name(), Collateral: measurement.Sum([]byte("collateral"))}
+	s.digests = append(s.digests, digest.Of(record))
+	e := &evidence.Evidence{SchemaVersion: evidence.SchemaVersion, Profile: image.Profile, Image: image.Name(), Collateral: digest.Of([]byte("collateral"))}
 	for range 2 {
 		b, err := h.boot(image)
 		if err != nil {
@@ -389,7 +386,7 @@ func (s *stager) nodeProfile(h *hardware, image sim.Image) (measurement.Profile,
 	if _, err := s.write(release.EvidenceAsset(image.Profile), data); err != nil {
 		return measurement.Profile{}, err
 	}
-	return e.Published(seen, measurement.Image{Name: image.Name(), Digest: measurement.Sum(record)}), nil
+	return e.Published(seen, measurement.Image{Name: image.Name(), Digest: digest.Of(record)}), nil
 }
 
 func (h *hardware) boot(image sim.Image) (evidence.Boot, error) {
@@ -407,7 +404,7 @@ func (h *hardware) boot(image sim.Image) (evidence.Boot, error) {
 }
 
 // nodeDocument is an SBOM of three images with one package each.
-func nodeDocument(images []measurement.SHA256, version release.Version) ([]byte, error) {
+func nodeDocument(images []digest.Digest, version release.Version) ([]byte, error) {
 	small, err := os.ReadFile("../../artifact/sbom/testdata/small.spdx.json")
 	if err != nil {
 		return nil, err

@@ -18,6 +18,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/check"
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/node/agent"
 	"github.com/calimero-network/mero-tee/internal/provider/dstack"
 	"github.com/calimero-network/mero-tee/internal/release"
@@ -34,11 +35,11 @@ var _ Provider = (*dstack.Client)(nil)
 
 // Release is an audited KMS release, as it was downloaded, and its counterpart.
 type Release struct {
-	KMS         *measurement.Published       // published-mrtds.json
-	Node        *measurement.Published       // of the counterpart node release
-	AppCompose  map[release.Profile][]byte   // app-compose-{profile}.json
-	ComposeHash map[release.Profile][32]byte // compose-hash.txt
-	NotReady    bool                         // the release's policies say policy_not_ready
+	KMS         *measurement.Published            // published-mrtds.json
+	Node        *measurement.Published            // of the counterpart node release
+	AppCompose  map[release.Profile][]byte        // app-compose-{profile}.json
+	ComposeHash map[release.Profile]digest.Digest // compose-hash.txt
+	NotReady    bool                              // the release's policies say policy_not_ready
 }
 
 // Trial is one run of the end-to-end test. All fields are required, but Others,

@@ -17,6 +17,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/check"
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/kms/wire"
 	"github.com/calimero-network/mero-tee/internal/provider/dstack"
@@ -122,7 +123,7 @@ func TestReleasesThatDoNotWork(t *testing.T) {
 		}, map[string]string{composeCheck: "the provider"}, fault.Verification},
 		"published-mrtds.json tells another compose hash": {func(w *world) {
 			p := w.trial.Release.KMS.Profiles[locked]
-			p.Image.ComposeHash = measurement.SHA256{1}
+			p.Image.ComposeHash = digest.Digest{1}
 			w.trial.Release.KMS.Profiles[locked] = p
 		}, map[string]string{composeCheck: release.MeasurementsAsset}, fault.Verification},
 		"the policy lets debug nodes in": {func(w *world) {

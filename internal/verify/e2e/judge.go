@@ -9,6 +9,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/check"
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
@@ -40,11 +41,11 @@ func (s *stage) composeFile(p release.Profile) check.Result {
 		return check.Of(name, err)
 	}
 	r := s.trial.Release
-	want := measurement.SHA256(r.ComposeHash[p])
+	want := r.ComposeHash[p]
 	for _, c := range []struct{ where, hash string }{
 		{"the provider", "sha256:" + s.released(p).deployment.ComposeHash},
 		{release.MeasurementsAsset, r.KMS.Profiles[p].Image.ComposeHash.String()},
-		{release.ComposeAsset(p), measurement.Sum(r.AppCompose[p]).String()},
+		{release.ComposeAsset(p), digest.Of(r.AppCompose[p]).String()},
 	} {
 		if c.hash != want.String() {
 			return check.Fail(name, fault.Verification, c.where+" has another compose hash than "+release.ComposeHashAsset,

@@ -21,6 +21,7 @@ import (
 
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/kms"
 	"github.com/calimero-network/mero-tee/internal/kms/compose"
 	"github.com/calimero-network/mero-tee/internal/node/agent"
@@ -138,7 +139,7 @@ func (w *world) publishNode(t *testing.T, v release.Version) *measurement.Publis
 // publishKMS makes measurements, app-compose files and policies that admit the nodes.
 func (w *world) publishKMS(t *testing.T, v release.Version, nodes ...*measurement.Published) e2e.Release {
 	t.Helper()
-	r := e2e.Release{AppCompose: map[release.Profile][]byte{}, ComposeHash: map[release.Profile][32]byte{},
+	r := e2e.Release{AppCompose: map[release.Profile][]byte{}, ComposeHash: map[release.Profile]digest.Digest{},
 		KMS: &measurement.Published{Family: release.KMS, Tag: release.Tag{Family: release.KMS, Version: v}, Profiles: map[release.Profile]measurement.Profile{}}}
 	td, _ := w.platform(t.Context(), nil)
 	os := td.Registers()

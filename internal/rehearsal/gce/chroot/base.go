@@ -3,13 +3,12 @@ package chroot
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/base/file"
 )
@@ -103,8 +102,8 @@ func (b *Base) keep(made string) error {
 		return err
 	}
 	defer f.Close() //nolint:errcheck // read-only handle
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
+	sum, _, err := digest.OfReader(f)
+	if err != nil {
 		return err
 	}
 	if err := f.Sync(); err != nil {
@@ -113,6 +112,6 @@ func (b *Base) keep(made string) error {
 	if err := os.Rename(made, b.Tar); err != nil {
 		return err
 	}
-	b.ID = hex.EncodeToString(h.Sum(nil))
+	b.ID = sum.Hex()
 	return file.Write(b.Tar+".sha256", []byte(b.ID), 0o644)
 }

@@ -8,14 +8,16 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 )
 
 // loader stands for the measurements of shim and GRUB: what is in /boot/efi,
 // or the versions of the packages that would put it there.
 func loader(root *os.Root) (string, error) {
-	files, digest, err := digestTree(root, "boot/efi")
+	files, sum, err := digestTree(root, "boot/efi")
 	if err != nil || files > 0 {
-		return fmt.Sprintf("%d files in /boot/efi sha256:%x", files, digest), err
+		return fmt.Sprintf("%d files in /boot/efi %s", files, sum), err
 	}
 	packages, err := bootPackages(root)
 	if err != nil || len(packages) > 0 {
@@ -35,8 +37,8 @@ func initrd(root *os.Root) (string, error) {
 	if err != nil || found != "" {
 		return found, err
 	}
-	files, digest, err := digestTree(root, "etc/initramfs-tools", "usr/share/initramfs-tools/hooks", "usr/share/initramfs-tools/scripts")
-	return fmt.Sprintf("%d files of initramfs-tools sha256:%x", files, digest), err
+	files, sum, err := digestTree(root, "etc/initramfs-tools", "usr/share/initramfs-tools/hooks", "usr/share/initramfs-tools/scripts")
+	return fmt.Sprintf("%d files of initramfs-tools %s", files, sum), err
 }
 
 // bootFiles names the regular files of /boot with their digests.
@@ -58,7 +60,7 @@ func bootFiles(root *os.Root, pattern, none string) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		out = append(out, fmt.Sprintf("/%s sha256:%x", name, sum))
+		out = append(out, fmt.Sprintf("/%s %s", name, sum))
 	}
 	if len(out) == 0 {
 		return none, nil
@@ -67,7 +69,7 @@ func bootFiles(root *os.Root, pattern, none string) (string, error) {
 }
 
 // digestTree is over the sorted names, modes and contents of the files and links below the folders.
-func digestTree(root *os.Root, folders ...string) (files int, digest [sha256.Size]byte, err error) {
+func digestTree(root *os.Root, folders ...string) (files int, sum digest.Digest, err error) {
 	h := sha256.New()
 	for _, folder := range folders {
 		err := fs.WalkDir(root.FS(), folder, func(name string, d fs.DirEntry, err error) error {
@@ -81,10 +83,10 @@ func digestTree(root *os.Root, folders ...string) (files int, digest [sha256.Siz
 			return describe(h, root, name)
 		})
 		if err != nil {
-			return 0, digest, err
+			return 0, sum, err
 		}
 	}
-	return files, [sha256.Size]byte(h.Sum(nil)), nil
+	return files, digest.Digest(h.Sum(nil)), nil
 }
 
 func describe(w io.Writer, root *os.Root, name string) error {
@@ -98,17 +100,16 @@ func describe(w io.Writer, root *os.Root, name string) error {
 		return err
 	}
 	sum, err := digestFile(root, name)
-	fmt.Fprintf(w, "%q %s %x\n", name, info.Mode(), sum)
+	fmt.Fprintf(w, "%q %s %s\n", name, info.Mode(), sum.Hex())
 	return err
 }
 
-func digestFile(root *os.Root, name string) ([]byte, error) {
+func digestFile(root *os.Root, name string) (digest.Digest, error) {
 	f, err := root.Open(name)
 	if err != nil {
-		return nil, err
+		return digest.Digest{}, err
 	}
 	defer f.Close() //nolint:errcheck // read-only handle
-	h := sha256.New()
-	_, err = io.Copy(h, f)
-	return h.Sum(nil), err
+	sum, _, err := digest.OfReader(f)
+	return sum, err
 }
