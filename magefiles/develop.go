@@ -10,14 +10,15 @@ import (
 
 	"github.com/calimero-network/mero-tee/internal/cli"
 	"github.com/calimero-network/mero-tee/internal/cli/dev"
-	"github.com/calimero-network/mero-tee/internal/cli/lint"
 )
 
-// Test runs every test of every module, with the race detector where a C compiler is at hand.
-func Test(ctx context.Context) error { return cli.Exit(dev.Test(ctx, os.Stdout)) }
+// Test runs every test of every module. -short leaves out the race detector and what takes long. [-short]
+func Test(ctx context.Context, short *bool) error {
+	return cli.Exit(dev.Test(ctx, os.Stdout, short != nil && *short))
+}
 
-// Lint runs gofmt, go vet, staticcheck, actionlint, yamllint, ansible-lint, packer fmt and validate, and go mod tidy -diff over the repository.
-func Lint(ctx context.Context) error { return cli.Exit(lint.Run(ctx, ".", os.Stdout)) }
+// Lint runs golangci-lint, gofmt, deadcode, actionlint, yamllint, ansible-lint, Packer's checks and go mod tidy -diff.
+func Lint(ctx context.Context) error { return cli.Exit(dev.Lint(ctx, ".", os.Stdout)) }
 
 // Bench runs the benchmarks and a timed rehearsal, and writes docs/performance.md.
 func Bench(ctx context.Context) error { return cli.Exit(dev.Bench(ctx, os.Stdout)) }
@@ -29,6 +30,9 @@ func Fuzz(ctx context.Context, seconds *int) error {
 
 // CI runs what the continuous integration runs: lint, tests and one whole rehearsed release.
 func CI(ctx context.Context) error {
-	mg.SerialCtxDeps(ctx, Lint, Test)
+	mg.CtxDeps(ctx, Lint)
+	if err := Test(ctx, nil); err != nil {
+		return err
+	}
 	return Release{}.KMS(ctx, nil)
 }

@@ -48,7 +48,8 @@ func commands(ctx context.Context, w io.Writer, page io.Writer) error {
 		return err
 	}
 	defer os.RemoveAll(dist) //nolint:errcheck // a temporary folder
-	_, _ = fmt.Fprint(page, "\n## Commands\n\nWarm: programs and packages are compiled, the base image is made.\n\n| command | target | measured |\n|---|---|---|\n")
+	_, _ = fmt.Fprint(page, "\n## Commands\n\nWarm: programs and packages are compiled, the base image is made.\n\n"+
+		"| command | target | measured |\n|---|---|---|\n")
 	var steps strings.Builder
 	for _, c := range []struct{ title, target, command string }{
 		{"`go tool mage -l`", "0.5 s", "-l"},
@@ -111,7 +112,8 @@ func benchmarks(ctx context.Context, w io.Writer, page io.Writer) error {
 	_, _ = fmt.Fprint(page, "\n## Benchmarks\n\n| benchmark | result |\n|---|---|\n")
 	for _, dir := range dirs {
 		var out bytes.Buffer
-		if err := goTool(ctx, io.MultiWriter(w, &out), ".", "test", "-run=^$", "-bench=.", "-benchmem", "./"+dir); err != nil {
+		if err := goTool(ctx, io.MultiWriter(w, &out), ".", "test", "-run=^$", "-bench=.", "-benchmem",
+			"./"+dir); err != nil {
 			return err
 		}
 		for _, m := range benchLine.FindAllStringSubmatch(out.String(), -1) {

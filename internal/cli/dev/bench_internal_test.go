@@ -24,5 +24,6 @@ func TestBenchLine(t *testing.T) {
 
 func TestFuzzTargetsAreFound(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, []string{"FuzzParse", "FuzzDecode"}, fuzzTarget.FindAllString("FuzzParse\nFuzzDecode\nok  \tpkg\t0.1s\n", -1))
+	require.Equal(t, []string{"FuzzParse", "FuzzDecode"},
+		fuzzTarget.FindAllString("FuzzParse\nFuzzDecode\nok  \tpkg\t0.1s\n", -1))
 }

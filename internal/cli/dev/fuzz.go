@@ -1,7 +1,6 @@
 package dev
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -19,12 +18,12 @@ func Fuzz(ctx context.Context, w io.Writer, seconds *int) error {
 	if seconds != nil {
 		each = *seconds
 	}
-	packages, err := exec.CommandContext(ctx, "go", "list", "./...").Output()
+	packages, err := list(ctx, ".")
 	if err != nil {
-		return fmt.Errorf("go list: %w", err)
+		return err
 	}
-	for pkg := range bytes.FieldsSeq(packages) {
-		if err := fuzzPackage(ctx, w, string(pkg), each); err != nil {
+	for _, pkg := range packages {
+		if err := fuzzPackage(ctx, w, pkg, each); err != nil {
 			return err
 		}
 	}
@@ -37,7 +36,8 @@ func fuzzPackage(ctx context.Context, w io.Writer, pkg string, seconds int) erro
 		return fmt.Errorf("%s: %w", pkg, err)
 	}
 	for _, target := range fuzzTarget.FindAllString(string(listed), -1) {
-		err := goTool(ctx, w, ".", "test", "-run=^$", "-fuzz=^"+target+"$", "-fuzzminimizetime=1x", fmt.Sprintf("-fuzztime=%ds", seconds), pkg)
+		err := goTool(ctx, w, ".", "test", "-run=^$", "-fuzz=^"+target+"$", "-fuzzminimizetime=1x",
+			fmt.Sprintf("-fuzztime=%ds", seconds), pkg)
 		if err != nil {
 			return err
 		}

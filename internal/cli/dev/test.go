@@ -1,5 +1,5 @@
-// Package dev is what the people who work on this repository run: tests,
-// fuzzing and benchmarks over every module.
+// Package dev is what the people who work on this repository run over every
+// module: tests, linters, fuzzing and benchmarks.
 //
 // Its promise: it runs what is there, prints what it runs, and never turns a
 // failure into a success.
@@ -7,10 +7,12 @@ package dev
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 
 	"github.com/calimero-network/mero-tee/internal/base/fault"
@@ -19,20 +21,55 @@ import (
 // modules are the folders whose go.mod has tests of ours.
 func modules() []string { return []string{".", "tools/sigstore"} }
 
-// Test runs `go test` in every module.
-func Test(ctx context.Context, w io.Writer) error {
-	args := []string{"test", "-timeout=40m"}
-	if err := hasCompiler(ctx); err == nil {
-		args = append(args, "-race")
-	} else {
+// withoutRace are the packages that are tested without the race detector. They make whole releases: they start programs
+// of this repository, which are built without it, and hash and sign in this process, which it slows down. What runs at
+// once in a release is tested with it in packages of its own: pipeline, steps, publish, sign.
+var withoutRace = []string{"internal/cli", "internal/pipeline/kmsrelease", "internal/pipeline/noderelease"}
+
+// Test runs `go test` in every module, with the race detector where it pays. If short, it runs without it, and tests
+// skip what a developer does not want to wait for.
+func Test(ctx context.Context, w io.Writer, short bool) error {
+	plain, race := []string{"test", "-timeout=40m"}, false
+	if short {
+		plain = append(plain, "-short")
+	} else if err := hasCompiler(ctx); err != nil {
 		_, _ = fmt.Fprintf(w, "[WARN] without the race detector, which needs cgo: %v\n", err)
+	} else {
+		race = true
 	}
+	var errs []error
 	for _, dir := range modules() {
-		if err := goTool(ctx, w, dir, append(args, "./...")...); err != nil {
-			return err
+		rest := []string{"./..."}
+		if race {
+			packages, err := list(ctx, dir)
+			if err != nil {
+				return err
+			}
+			rest = slices.DeleteFunc(slices.Clone(packages), raced)
+			packages = slices.DeleteFunc(packages, func(pkg string) bool { return !raced(pkg) })
+			errs = append(errs, goTool(ctx, w, dir, slices.Concat([]string{"test", "-timeout=40m", "-race"}, packages)...))
+		}
+		if len(rest) > 0 {
+			errs = append(errs, goTool(ctx, w, dir, append(plain, rest...)...))
 		}
 	}
-	return nil
+	return errors.Join(errs...)
+}
+
+// raced says whether the race detector pays in a package.
+func raced(pkg string) bool {
+	return !slices.ContainsFunc(withoutRace, func(dir string) bool { return strings.HasSuffix(pkg, "/"+dir) })
+}
+
+// list returns the import paths of a module's packages.
+func list(ctx context.Context, dir string) ([]string, error) {
+	cmd := exec.CommandContext(ctx, "go", "list", "./...")
+	cmd.Dir, cmd.Stderr = dir, os.Stderr
+	packages, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("go list in %s: %w", dir, err)
+	}
+	return strings.Fields(string(packages)), nil
 }
 
 // hasCompiler says why the race detector cannot run; nil when it can.
@@ -55,7 +92,7 @@ func goTool(ctx context.Context, w io.Writer, dir string, args ...string) error 
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, w, os.Stderr
 	if err := cmd.Run(); err != nil {
-		return &fault.Error{Code: fault.General, Step: args[0], Message: "go " + strings.Join(args, " ") + " in " + dir, Err: err}
+		return &fault.Error{Code: fault.General, Step: args[0], Message: "go " + args[0] + " in " + dir, Err: err}
 	}
 	return nil
 }
