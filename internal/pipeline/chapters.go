@@ -105,7 +105,11 @@ func (r Record) describe() string {
 	if r.Step == "" {
 		return "nothing"
 	}
-	return fmt.Sprintf("%s of %s at %s", r.Event, r.Step, r.Time.Format(time.RFC3339Nano))
+	of := r.Step
+	if r.Kind != "" {
+		of = fmt.Sprintf("%s %s in %s", r.Kind, r.Subject, r.Step)
+	}
+	return fmt.Sprintf("%s of %s at %s", r.Event, of, r.Time.Format(time.RFC3339Nano))
 }
 
 // encode writes records as the ledger has them, one a line.

@@ -10,11 +10,13 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/base/file"
+	"github.com/calimero-network/mero-tee/internal/base/journal"
 )
 
 // LedgerName is the file that every release directory (dist/{tag}) holds.
@@ -26,26 +28,27 @@ const maxLedger = 16 << 20
 // Event says what a record is about.
 type Event string
 
-// Intent comes before the side effects of a step, Passed or Failed after them;
-// Effect marks a single side effect within.
+// Intent comes before a step, and before each effect within it; Passed or Failed after.
 const (
 	Intent Event = "intent"
-	Effect Event = "effect"
 	Passed Event = "passed"
 	Failed Event = "failed"
 )
 
-// Record is one line of the ledger.
+// Record is one line of the ledger: about a step or, with a kind and a subject,
+// about a single effect within it.
 type Record struct {
-	Time    time.Time `json:"time"`
-	Tag     string    `json:"tag"`
-	Commit  string    `json:"commit"`
-	Step    string    `json:"step"`
-	Event   Event     `json:"event"`
-	Inputs  Digests   `json:"inputs,omitempty"`
-	Outputs Digests   `json:"outputs,omitempty"`
-	Seconds float64   `json:"seconds,omitempty"`
-	Detail  string    `json:"detail,omitempty"`
+	Time    time.Time    `json:"time"`
+	Tag     string       `json:"tag"`
+	Commit  string       `json:"commit"`
+	Step    string       `json:"step"`
+	Event   Event        `json:"event"`
+	Kind    journal.Kind `json:"kind,omitempty"`
+	Subject string       `json:"subject,omitempty"`
+	Inputs  Digests      `json:"inputs,omitempty"`
+	Outputs Digests      `json:"outputs,omitempty"`
+	Seconds float64      `json:"seconds,omitempty"`
+	Detail  string       `json:"detail,omitempty"` // why it failed
 }
 
 // Ledger is the append-only memory of one release: one JSON object a line,
@@ -56,6 +59,7 @@ type Ledger struct {
 	mu          sync.Mutex
 	file        *os.File
 	records     []Record
+	broken      error // the first write that failed: nothing is written after it
 }
 
 // OpenLedger opens or creates the ledger in dir and locks it against other
@@ -127,24 +131,79 @@ func ReadLedger(r io.Reader) (records []Record, size int64, err error) {
 		if err := dec.Decode(&rec); err != nil {
 			return nil, 0, fmt.Errorf("ledger line %d: %w", len(records)+1, err)
 		}
+		if rec.Event != Intent && rec.Event != Passed && rec.Event != Failed {
+			return nil, 0, unknownEvent(len(records)+1, rec)
+		}
 		records = append(records, rec)
 	}
 }
 
-// append adds a record and returns once it is on disk.
+// unknownEvent refuses, among others, ledgers from before effects had a kind:
+// what of theirs was left open cannot be known.
+func unknownEvent(line int, r Record) error {
+	return &fault.Error{Code: fault.General, Message: fmt.Sprintf("line %d of the ledger of %s is of another format", line, r.Tag),
+		Expected: fmt.Sprintf("event %s, %s or %s", Intent, Passed, Failed), Got: fmt.Sprintf("event %q", r.Event),
+		Hint: "end the release with the sources that began it or, for a rehearsal, run `go tool mage rehearse:reset`"}
+}
+
+// append adds a record and returns once it is on disk. A write that fails may
+// leave half a line, after which no other may come: a full disk ends the ledger
+// until it is opened again.
 func (l *Ledger) append(r Record) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.broken != nil {
+		return l.broken
+	}
 	r.Time, r.Tag, r.Commit = l.now().UTC(), l.tag, l.commit
 	b, err := json.Marshal(r)
 	if err != nil {
 		return err
 	}
-	if _, err := l.file.Write(append(b, '\n')); err != nil {
-		return err
+	_, err = l.file.Write(append(b, '\n'))
+	if err == nil {
+		err = l.file.Sync()
+	}
+	if err != nil {
+		l.broken = fmt.Errorf("the ledger of %s cannot be written: %w", l.tag, err)
+		return l.broken
 	}
 	l.records = append(l.records, r)
-	return l.file.Sync()
+	return nil
+}
+
+// journal writes the entries of a step's effects.
+func (l *Ledger) journal(step string) journal.Journal {
+	return func(e journal.Entry) error {
+		r := Record{Step: step, Event: Intent, Kind: e.Kind, Subject: e.Subject}
+		switch {
+		case e.Err != nil:
+			r.Event, r.Detail = Failed, e.Err.Error()
+		case e.Ended:
+			r.Event = Passed
+		}
+		return l.append(r)
+	}
+}
+
+// Open are the subjects of a kind that began and are not known to have ended.
+func (l *Ledger) Open(kind journal.Kind) []string { return Open(l.Records(), kind) }
+
+// Open are the subjects of a kind that began in these records and are not known
+// to have ended, in the order in which they began.
+func Open(records []Record, kind journal.Kind) []string {
+	var open []string
+	for _, r := range records {
+		i := slices.Index(open, r.Subject)
+		switch {
+		case r.Kind != kind:
+		case r.Event == Passed && i >= 0:
+			open = slices.Delete(open, i, i+1)
+		case r.Event == Intent && i < 0:
+			open = append(open, r.Subject)
+		}
+	}
+	return open
 }
 
 // Records returns a copy of everything recorded.
@@ -162,7 +221,7 @@ func latest(records []Record, step string) (Record, bool) {
 	var found Record
 	ok := false
 	for _, r := range records {
-		if r.Step != step || r.Event == Effect {
+		if r.Step != step || r.Kind != "" {
 			continue
 		}
 		found, ok = r, r.Event != Intent
@@ -175,7 +234,7 @@ func (l *Ledger) begun(step string) (Digests, bool) {
 	var in Digests
 	ok := false
 	for _, r := range l.Records() {
-		if r.Step == step && r.Event == Intent {
+		if r.Step == step && r.Event == Intent && r.Kind == "" {
 			in, ok = r.Inputs, true
 		}
 	}

@@ -191,7 +191,7 @@ func (r *Run) do(ctx context.Context, step Step, inputs Digests) (err error) {
 	}
 	start := r.Ledger.now()
 	outcome := Record{Step: step.Name, Event: Passed, Inputs: inputs}
-	err = step.Do(ctx, &Work{Console: log, ledger: r.Ledger, step: step.Name})
+	err = step.Do(ctx, &Work{Console: log, Journal: r.Ledger.journal(step.Name)})
 	if err == nil && step.Outputs != nil {
 		outcome.Outputs, err = step.Outputs(ctx)
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/calimero-network/mero-tee/internal/base/console"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/journal"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
 )
 
@@ -45,7 +46,7 @@ func (w *world) graph() pipeline.Graph {
 		{Name: "sign", Title: "signing", Needs: []string{"build"},
 			Do: func(_ context.Context, work *pipeline.Work) error {
 				w.signed.Add(1)
-				return work.Journal("signed", "artifact")
+				return work.Begin(journal.Signature, "artifact")
 			}},
 		{Name: "publish", Title: "publishing", Needs: []string{"sign"}, Publishes: true,
 			Do: func(context.Context, *pipeline.Work) error { w.published.Add(1); return nil }},

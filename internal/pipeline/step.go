@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/calimero-network/mero-tee/internal/base/console"
+	"github.com/calimero-network/mero-tee/internal/base/journal"
 )
 
 // Digests names what a step reads or leaves behind: a name to a digest
@@ -58,16 +59,11 @@ func (g Graph) Target(name string) []Step {
 	return out
 }
 
-// Work is what a running step has at hand.
+// Work is what a running step has at hand: where it speaks, and where it writes
+// down every effect before it happens.
 type Work struct {
 	*console.Console
-	ledger *Ledger
-	step   string
-}
-
-// Journal records a side effect: call it before ("upload begins") and after.
-func (w *Work) Journal(event, subject string) error {
-	return w.ledger.append(Record{Step: w.step, Event: Effect, Detail: event + " " + subject})
+	journal.Journal
 }
 
 // Graph is the list of steps of one family, readable from top to bottom.

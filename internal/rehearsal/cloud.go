@@ -12,6 +12,7 @@ import (
 	compute "google.golang.org/api/compute/v1"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/base/journal"
 	"github.com/calimero-network/mero-tee/internal/node/agent"
 	"github.com/calimero-network/mero-tee/internal/node/packer"
 	"github.com/calimero-network/mero-tee/internal/node/vm"
@@ -99,7 +100,7 @@ func (w *World) importBase(ctx context.Context) error {
 }
 
 // cloudClient is the pipeline's own client, with the key that the local project hands out.
-func (w *World) cloudClient(ctx context.Context, journal func(event, subject string) error) (*gce.Client, error) {
+func (w *World) cloudClient(ctx context.Context, j journal.Journal) (*gce.Client, error) {
 	s, err := w.cloud()
 	if err != nil {
 		return nil, err
@@ -108,15 +109,15 @@ func (w *World) cloudClient(ctx context.Context, journal func(event, subject str
 	if err != nil {
 		return nil, err
 	}
-	return gce.New(ctx, gce.Options{Project: w.Env.Config.GCPProject, Zone: w.Env.Config.GCPZone, Key: key, Transport: w.Env.Transport, Journal: journal})
+	return gce.New(ctx, gce.Options{Project: w.Env.Config.GCPProject, Zone: w.Env.Config.GCPZone, Key: key, Transport: w.Env.Transport, Journal: j})
 }
 
 // bootNodes boots what was built as VMs of the local Compute Engine, and
 // simulated images, which a key service's rehearsal brings along, in this process.
-func (w *World) bootNodes(purpose, run string, journal func(event, subject string) error) agent.Nodes {
+func (w *World) bootNodes(purpose, run string, j journal.Journal) agent.Nodes {
 	vms := &vm.VMs{Project: w.Env.Config.GCPProject, Purpose: purpose, Run: gce.RunLabel(run),
-		Client: func(ctx context.Context) (*gce.Client, error) { return w.cloudClient(ctx, journal) }}
-	return either{vms: vms, simulated: w.simulatedNodes(purpose, run, journal)}
+		Client: func(ctx context.Context) (*gce.Client, error) { return w.cloudClient(ctx, j) }}
+	return either{vms: vms, simulated: w.simulatedNodes(purpose, run, j)}
 }
 
 type either struct{ vms, simulated agent.Nodes }

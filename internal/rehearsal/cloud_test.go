@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/base/journal"
 	"github.com/calimero-network/mero-tee/internal/node/agent"
 	"github.com/calimero-network/mero-tee/internal/provider/gce"
 	"github.com/calimero-network/mero-tee/internal/rehearsal"
@@ -50,15 +51,15 @@ func TestNodesAreChosenByTheirImage(t *testing.T) {
 	published := func(name string) *measurement.Published {
 		return &measurement.Published{Tag: tag, Profiles: map[release.Profile]measurement.Profile{release.Debug: {Image: measurement.Image{Name: name}}}}
 	}
-	var journal []string
-	nodes := w.Env.Nodes("measure", "a-run", func(event, subject string) error { journal = append(journal, event+" "+subject); return nil })
+	var entries []string
+	nodes := w.Env.Nodes("measure", "a-run", func(e journal.Entry) error { entries = append(entries, e.String()); return nil })
 	simulated := node.Image{Version: tag.Version, Profile: release.Debug}.Name()
 	report, err := nodes.Boot(t.Context(), published(simulated), release.Debug, agent.Mission{Nonce: agent.NewNonce()})
 	require.NoError(t, err)
 	require.Equal(t, release.Debug, report.Profile)
 	_, err = nodes.Boot(t.Context(), published("mero-tee-debug-0-1-0-00000000"), release.Debug, agent.Mission{Nonce: agent.NewNonce()})
 	require.ErrorIs(t, err, gce.ErrNotFound)
-	require.Empty(t, journal, "no VM was begun")
+	require.Empty(t, entries, "no VM was begun")
 	left, err := c.Leftovers(t.Context())
 	require.NoError(t, err)
 	require.Empty(t, left)

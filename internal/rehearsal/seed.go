@@ -6,6 +6,7 @@ import (
 	"errors"
 	"path/filepath"
 
+	"github.com/calimero-network/mero-tee/internal/base/journal"
 	"github.com/calimero-network/mero-tee/internal/node/agent"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
 	"github.com/calimero-network/mero-tee/internal/pipeline/environment"
@@ -120,6 +121,6 @@ func (w *World) seedKMS(ctx context.Context, tag release.Tag) error {
 }
 
 // simulatedNodes boots simulated images in this process.
-func (w *World) simulatedNodes(string, string, func(event, subject string) error) agent.Nodes {
+func (w *World) simulatedNodes(string, string, journal.Journal) agent.Nodes {
 	return node.Nodes{Platform: w.platform, HTTP: w.Env.Client(), TDXRoot: w.Env.TDXRoot}
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/base/check"
 	"github.com/calimero-network/mero-tee/internal/base/console"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/journal"
 	"github.com/calimero-network/mero-tee/internal/cli/doctor"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
 	"github.com/calimero-network/mero-tee/internal/pipeline/kmsrelease"
@@ -224,7 +225,7 @@ func TestAMachineWithoutNamespaces(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
 	w.env.Config.Environment = config.Rehearsal
-	w.env.Cloud = func(context.Context, func(event, subject string) error) (*gce.Client, error) {
+	w.env.Cloud = func(context.Context, journal.Journal) (*gce.Client, error) {
 		return nil, &fault.Error{Code: fault.General, Message: "this machine gives the rehearsal's VMs no namespaces", Hint: "run as root"}
 	}
 	said, results := w.ask(t, "Google Cloud", release.Node)

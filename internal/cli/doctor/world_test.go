@@ -22,6 +22,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/attestation/ita"
 	"github.com/calimero-network/mero-tee/internal/base/check"
 	"github.com/calimero-network/mero-tee/internal/base/console"
+	"github.com/calimero-network/mero-tee/internal/base/journal"
 	"github.com/calimero-network/mero-tee/internal/cli/doctor"
 	"github.com/calimero-network/mero-tee/internal/node/build"
 	"github.com/calimero-network/mero-tee/internal/node/packer"
@@ -133,8 +134,8 @@ func (w *world) open(t *testing.T, transport http.RoundTripper, itaRoot [32]byte
 		DstackURL:    "https://cloud-api.phala.com/api/v1", DstackKey: cfg.DstackKey,
 		ITA:   ita.Config{URL: ita.APIURL, Key: itaKey, Root: itaRoot, Transport: transport},
 		Trust: func(context.Context) (root.TrustedMaterial, error) { return material(), nil }}}
-	e.Cloud = func(ctx context.Context, journal func(event, subject string) error) (*gce.Client, error) {
-		return gce.New(ctx, gce.Options{Project: project, Zone: cfg.GCPZone, Key: w.key, Transport: e.Transport, Journal: journal,
+	e.Cloud = func(ctx context.Context, j journal.Journal) (*gce.Client, error) {
+		return gce.New(ctx, gce.Options{Project: project, Zone: cfg.GCPZone, Key: w.key, Transport: e.Transport, Journal: j,
 			Wait: func(context.Context, time.Duration) error { return nil }})
 	}
 	e.Images = build.New(t.Context(), build.Options{Root: e.Root, Project: project, Zone: cfg.GCPZone, Cloud: e.Cloud})

@@ -18,6 +18,7 @@ import (
 
 	"github.com/calimero-network/mero-tee/internal/base/console"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/journal"
 	"github.com/calimero-network/mero-tee/internal/node/image"
 	"github.com/calimero-network/mero-tee/internal/node/packer"
 	"github.com/calimero-network/mero-tee/internal/provider/gce"
@@ -32,7 +33,7 @@ type Options struct {
 	Family        string              // image family of what is made
 	TDXRoot       string              // digest in hex of the TDX root that agents believe; empty means Intel's
 	SSHPort       func() (int, error) // of build VMs; nil means 22
-	Cloud         func(ctx context.Context, journal func(event, subject string) error) (*gce.Client, error)
+	Cloud         func(ctx context.Context, j journal.Journal) (*gce.Client, error)
 	Fetch         Fetcher
 	Pins          func(names []string) ([]packer.Pin, error)
 	Env           func() ([]string, error)                      // NAME=value for Packer: credentials and the way out
@@ -94,14 +95,17 @@ func (b *Builder) Build(ctx context.Context, o image.Order) (*image.Record, erro
 	if err != nil {
 		return nil, err
 	}
-	if err := o.Journal("vm begins", order.InstanceName); err != nil {
+	if err := o.Journal.Begin(journal.Image, o.Name); err != nil {
+		return nil, err
+	}
+	if err := o.Journal.Begin(journal.VM, order.InstanceName); err != nil {
 		return nil, err
 	}
 	path, err := logged(ctx, p, order)
 	if err != nil {
 		return nil, errors.Join(err, b.Discard(context.WithoutCancel(ctx), o, true))
 	}
-	if err := o.Journal("vm deleted", order.InstanceName); err != nil {
+	if err := o.Journal.End(journal.VM, order.InstanceName, nil); err != nil {
 		return nil, err
 	}
 	data, err := os.ReadFile(path)

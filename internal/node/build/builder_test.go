@@ -18,6 +18,7 @@ import (
 
 	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/journal"
 	"github.com/calimero-network/mero-tee/internal/node/build"
 	"github.com/calimero-network/mero-tee/internal/node/image"
 	"github.com/calimero-network/mero-tee/internal/node/packer"
@@ -62,7 +63,7 @@ func (w *world) order(t *testing.T) image.Order {
 	t.Helper()
 	return image.Order{Profile: built.Profile, Tag: release.Tag{Family: release.Node, Version: built.Version}, Name: built.Name(),
 		Content: built.Record("").ContentID, Work: t.TempDir(), Log: w.say,
-		Journal: func(event, subject string) error { w.say(event + " " + subject); return nil }}
+		Journal: func(e journal.Entry) error { w.say(e.String()); return nil }}
 }
 
 // "An existing name is never overwritten."
@@ -287,7 +288,7 @@ func TestContentAndPrograms(t *testing.T) {
 func TestNoCloud(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, gce.Faults{})
-	w.options.Cloud = func(context.Context, func(string, string) error) (*client.Client, error) {
+	w.options.Cloud = func(context.Context, journal.Journal) (*client.Client, error) {
 		return nil, context.DeadlineExceeded
 	}
 	b := build.New(t.Context(), w.options)

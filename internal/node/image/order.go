@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/calimero-network/mero-tee/internal/base/journal"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
@@ -12,6 +13,7 @@ type Images interface {
 	// Content is the content id of a profile's image: a digest over everything that decides it.
 	Content(ctx context.Context, p release.Profile) (string, error)
 	// Build makes the image, under a name that no image has yet, and returns its record.
+	// It begins the image in the order's journal; whoever keeps the record ends it.
 	Build(ctx context.Context, o Order) (*Record, error)
 	// Discard deletes what an earlier, interrupted run of the same order left:
 	// its VM and disk and, if image says so, the image of that name.
@@ -47,5 +49,5 @@ type Order struct {
 	Name    string
 	Work    string // a folder for what the build needs
 	Log     func(line string)
-	Journal func(event, subject string) error
+	Journal journal.Journal
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/journal"
 	"github.com/calimero-network/mero-tee/internal/node/agent"
 	"github.com/calimero-network/mero-tee/internal/node/evidence"
 	"github.com/calimero-network/mero-tee/internal/node/vm"
@@ -64,10 +65,10 @@ func newWorld(t *testing.T, faults gce.Faults) *world {
 	return w
 }
 
-func (w *world) note(event, subject string) error {
+func (w *world) note(e journal.Entry) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.journal = append(w.journal, event+" "+subject)
+	w.journal = append(w.journal, e.String())
 	return nil
 }
 
@@ -108,7 +109,7 @@ func TestANodeProvesItself(t *testing.T) {
 		require.Regexp(t, `^mero-measure-debug-[0-9a-f]{8}$`, line[i+1:])
 		events = append(events, line[:i])
 	}
-	require.Equal(t, []string{"vm begins", "vm created", "vm deletion begins", "vm deleted"}, events)
+	require.Equal(t, []string{"begin vm", "end vm"}, events)
 }
 
 // Several boots at once, as when an image is measured: one client, one sweep, a nonce for each.
@@ -153,7 +154,7 @@ func TestTheEarlierRunIsSweptFirst(t *testing.T) {
 	}
 	_, err = w.boot(t.Context(), agent.Mission{Nonce: agent.NewNonce()})
 	require.NoError(t, err)
-	require.Equal(t, "vm deletion begins mero-measure-debug-00000001", w.journal[0])
+	require.Equal(t, "begin vm mero-measure-debug-00000001", w.journal[0])
 	left := strings.Join(w.cloud.Server.Resources(), "\n")
 	require.NotContains(t, left, "mero-measure-debug-00000001")
 	require.Contains(t, left, "instances/mero-measure-debug-00000002")

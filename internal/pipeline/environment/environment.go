@@ -16,6 +16,7 @@ import (
 
 	"github.com/calimero-network/mero-tee/internal/artifact/sign"
 	"github.com/calimero-network/mero-tee/internal/attestation/ita"
+	"github.com/calimero-network/mero-tee/internal/base/journal"
 	"github.com/calimero-network/mero-tee/internal/node/agent"
 	"github.com/calimero-network/mero-tee/internal/node/image"
 	"github.com/calimero-network/mero-tee/internal/provider/gce"
@@ -59,12 +60,12 @@ type Settings struct {
 	Trust func(context.Context) (root.TrustedMaterial, error)
 	// Nodes boots nodes from the images of node releases, for a purpose ("measure",
 	// "e2e") and a run, whose name is the same when it is begun again. Every
-	// machine is journalled before it is made; journal may be nil.
-	Nodes func(purpose, run string, journal func(event, subject string) error) agent.Nodes
+	// machine is journalled before it is made; the journal may be nil.
+	Nodes func(purpose, run string, j journal.Journal) agent.Nodes
 	// Images makes node images.
 	Images image.Images
 	// Cloud is Google Compute Engine, as this environment's own account there.
-	Cloud func(ctx context.Context, journal func(event, subject string) error) (*gce.Client, error)
+	Cloud func(ctx context.Context, j journal.Journal) (*gce.Client, error)
 }
 
 // Checkout is the state of the repository that a release is made from.

@@ -16,6 +16,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/attestation/ita"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/journal"
 	"github.com/calimero-network/mero-tee/internal/node/agent"
 	"github.com/calimero-network/mero-tee/internal/node/build"
 	"github.com/calimero-network/mero-tee/internal/node/packer"
@@ -51,9 +52,9 @@ func Production(dir, dist string, cfg *config.Config, log func(string)) (*Enviro
 		Root: dir, Project: cfg.GCPProject, Zone: cfg.GCPZone, Family: cfg.GCPFamily, Log: log,
 		Cloud: e.Cloud, Fetch: build.Fetcher{Transport: e.Transport}, Env: e.packerEnvironment,
 		Pins: func(names []string) ([]packer.Pin, error) { return packer.ReadPins(dir, names) }})
-	e.Nodes = func(purpose, run string, journal func(event, subject string) error) agent.Nodes {
+	e.Nodes = func(purpose, run string, j journal.Journal) agent.Nodes {
 		return &vm.VMs{Project: cfg.GCPProject, Purpose: purpose, Run: gce.RunLabel(run),
-			Client: func(ctx context.Context) (*gce.Client, error) { return e.Cloud(ctx, journal) }}
+			Client: func(ctx context.Context) (*gce.Client, error) { return e.Cloud(ctx, j) }}
 	}
 	_, err = e.Appraiser() // refuses a bad address now and not in the last step
 	return e, err

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/calimero-network/mero-tee/internal/base/digest"
+	"github.com/calimero-network/mero-tee/internal/base/journal"
 	"github.com/calimero-network/mero-tee/internal/kms/image"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
 	"github.com/calimero-network/mero-tee/internal/pipeline/steps"
@@ -76,10 +77,11 @@ func (p *Pipeline) push(ctx context.Context, w *pipeline.Work, profile release.P
 	if err != nil {
 		return digest.Digest{}, err
 	}
-	if err := w.Journal("push begins", tag.String()); err != nil {
-		return digest.Digest{}, err
-	}
-	pushed, err := image.Push(ctx, tag, index, p.remote())
+	var pushed image.Pushed
+	err = w.Do(journal.Push, tag.String(), func() error {
+		pushed, err = image.Push(ctx, tag, index, p.remote())
+		return err
+	})
 	if err != nil {
 		return digest.Digest{}, err
 	}
@@ -88,11 +90,7 @@ func (p *Pipeline) push(ctx context.Context, w *pipeline.Work, profile release.P
 	} else {
 		w.Infof("pushed %s as %s", tag, pushed.Digest)
 	}
-	parsed, err := digest.Parse(pushed.Digest.String())
-	if err != nil {
-		return digest.Digest{}, err
-	}
-	return parsed, w.Journal("pushed", tag.Context().Digest(pushed.Digest.String()).String())
+	return digest.Parse(pushed.Digest.String())
 }
 
 func (p *Pipeline) layout(index v1.ImageIndex) error {

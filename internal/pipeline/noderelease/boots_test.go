@@ -16,6 +16,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/journal"
 	"github.com/calimero-network/mero-tee/internal/kms/wire"
 	"github.com/calimero-network/mero-tee/internal/node/agent"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
@@ -154,7 +155,7 @@ func bootBy(t *testing.T, p *process, dist string, boot func(*tdxsim.Platform, n
 	t.Helper()
 	platform, err := platformOf(dist)
 	require.NoError(t, err)
-	p.world.Env.Nodes = func(string, string, func(string, string) error) agent.Nodes { return odd{platform, boot} }
+	p.world.Env.Nodes = func(string, string, journal.Journal) agent.Nodes { return odd{platform, boot} }
 }
 
 // unmeasured expects that the debug image cannot be measured, and that nothing goes on from there.

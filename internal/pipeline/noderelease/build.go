@@ -2,18 +2,14 @@ package noderelease
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/journal"
 	"github.com/calimero-network/mero-tee/internal/node/image"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
 	"github.com/calimero-network/mero-tee/internal/release"
-)
-
-// What the journal says of an image, before and after it is made.
-const (
-	imageBegins = "image begins"
-	imageMade   = "image made"
 )
 
 func (p *Pipeline) builder(profile release.Profile) pipeline.Step {
@@ -36,10 +32,8 @@ func (p *Pipeline) build(ctx context.Context, w *pipeline.Work, profile release.
 	if adopted, err := p.adoptRecord(ctx, w, profile, order); adopted || err != nil {
 		return err
 	}
-	if err := p.Env.Images.Discard(ctx, order, p.unfinished(order.Name)); err != nil {
-		return err
-	}
-	if err := w.Journal(imageBegins, order.Name); err != nil {
+	unfinished := slices.Contains(p.Ledger.Open(journal.Image), order.Name) // whatever bears its name is this release's own
+	if err := p.Env.Images.Discard(ctx, order, unfinished); err != nil {
 		return err
 	}
 	record, err := p.Env.Images.Build(ctx, order)
@@ -50,7 +44,7 @@ func (p *Pipeline) build(ctx context.Context, w *pipeline.Work, profile release.
 		return err
 	}
 	w.Infof("%s: %d packages, %d files of its own", record.Image.Name, len(record.Packages), len(record.Files))
-	return w.Journal(imageMade, order.Name)
+	return w.End(journal.Image, order.Name, nil)
 }
 
 func (p *Pipeline) order(ctx context.Context, w *pipeline.Work, profile release.Profile) (image.Order, error) {
@@ -61,23 +55,6 @@ func (p *Pipeline) order(ctx context.Context, w *pipeline.Work, profile release.
 	name, err := image.ImageName(profile, p.Tag.Version, content)
 	return image.Order{Profile: profile, Tag: p.Tag, Commit: p.Checkout.Commit, Name: name, Content: content,
 		Work: p.Work("build", string(profile)), Log: func(line string) { w.Infof("%s", line) }, Journal: w.Journal}, err
-}
-
-// unfinished says that the ledger saw an image begin and not end: whatever bears its name is this release's own.
-func (p *Pipeline) unfinished(name string) bool {
-	begun := false
-	for _, record := range p.Ledger.Records() {
-		if record.Event != pipeline.Effect {
-			continue
-		}
-		switch record.Detail {
-		case imageBegins + " " + name:
-			begun = true
-		case imageMade + " " + name:
-			begun = false
-		}
-	}
-	return begun
 }
 
 // writeRecord stages the record, which must be of the image that was ordered.

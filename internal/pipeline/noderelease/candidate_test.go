@@ -11,6 +11,7 @@ import (
 
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/base/console"
+	"github.com/calimero-network/mero-tee/internal/base/journal"
 	"github.com/calimero-network/mero-tee/internal/node/agent"
 	"github.com/calimero-network/mero-tee/internal/node/evidence"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
@@ -31,11 +32,11 @@ func (down) Boot(context.Context, *measurement.Published, release.Profile, agent
 // bootNoneIn lets no node of a purpose boot.
 func bootNoneIn(p *process, purpose string) {
 	nodes := p.world.Env.Nodes
-	p.world.Env.Nodes = func(which, run string, journal func(string, string) error) agent.Nodes {
+	p.world.Env.Nodes = func(which, run string, j journal.Journal) agent.Nodes {
 		if which == purpose {
 			return down{}
 		}
-		return nodes(which, run, journal)
+		return nodes(which, run, j)
 	}
 }
 

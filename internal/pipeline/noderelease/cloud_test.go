@@ -5,15 +5,16 @@ import (
 	"net/http"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/journal"
 	"github.com/calimero-network/mero-tee/internal/node/agent"
 	"github.com/calimero-network/mero-tee/internal/node/vm"
+	"github.com/calimero-network/mero-tee/internal/pipeline"
 	"github.com/calimero-network/mero-tee/internal/pipeline/releasetest"
 	client "github.com/calimero-network/mero-tee/internal/provider/gce"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/gce"
@@ -38,10 +39,10 @@ func inCloud(faults gce.Faults, around func(http.RoundTripper) http.RoundTripper
 		}
 		p.world.Env.Images = inprocess.Images{Images: p.world.Env.Images.(node.Images), Cloud: cloud}
 		elsewhere := p.world.Env.Nodes
-		p.world.Env.Nodes = func(purpose, run string, journal func(string, string) error) agent.Nodes {
+		p.world.Env.Nodes = func(purpose, run string, j journal.Journal) agent.Nodes {
 			return sorted{ours: &vm.VMs{Project: inprocess.Project, Run: client.RunLabel(run), Purpose: purpose,
-				Client: func(ctx context.Context) (*client.Client, error) { return cloud.Client(ctx, journal) }},
-				others: elsewhere(purpose, run, journal)}
+				Client: func(ctx context.Context) (*client.Client, error) { return cloud.Client(ctx, j) }},
+				others: elsewhere(purpose, run, j)}
 		}
 		return nil
 	}
@@ -89,9 +90,9 @@ func TestReleaseInTheCloud(t *testing.T) {
 	begun, ended := 0, 0
 	for _, r := range releasetest.Records(t, dist, stable) {
 		switch {
-		case strings.HasPrefix(r.Detail, "vm begins "):
+		case r.Kind == journal.VM && r.Event == pipeline.Intent:
 			begun++
-		case strings.HasPrefix(r.Detail, "vm deleted "):
+		case r.Kind == journal.VM && r.Event == pipeline.Passed:
 			ended++
 		}
 	}

@@ -1,6 +1,7 @@
 package noderelease_test
 
 import (
+	"context"
 	"maps"
 	"os"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/node/evidence"
+	"github.com/calimero-network/mero-tee/internal/node/image"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
 	"github.com/calimero-network/mero-tee/internal/pipeline/noderelease"
 	"github.com/calimero-network/mero-tee/internal/pipeline/releasetest"
@@ -229,4 +231,31 @@ func TestOneProfile(t *testing.T) {
 	err = p.run.PerformTarget(t.Context(), "node:build", "production")
 	require.Equal(t, fault.Usage, fault.CodeOf(err))
 	require.ErrorContains(t, err, `node:build has no part "production"`)
+}
+
+// taken are images of which somebody else has the name.
+type taken struct {
+	image.Images
+	discarded []bool // whether the image, too, was to be deleted
+}
+
+func (i *taken) Build(context.Context, image.Order) (*image.Record, error) { return nil, os.ErrExist }
+
+func (i *taken) Discard(_ context.Context, _ image.Order, whole bool) error {
+	i.discarded = append(i.discarded, whole)
+	return nil
+}
+
+// An image that this release did not begin is not deleted, however often the step is tried.
+func TestAnImageOfSomebodyElseStays(t *testing.T) {
+	t.Parallel()
+	s := world(t)
+	p := opened(t, s.root, releasetest.From(t, s.seeded), stable)
+	images := &taken{Images: p.world.Env.Images}
+	p.world.Env.Images = images
+	require.NoError(t, p.run.Perform(t.Context(), "node:version"))
+	for range 2 {
+		require.ErrorIs(t, p.run.PerformTarget(t.Context(), "node:build", string(release.Debug)), os.ErrExist)
+	}
+	require.Equal(t, []bool{false, false}, images.discarded)
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/journal"
 	"github.com/calimero-network/mero-tee/internal/provider/github"
 )
 
@@ -85,15 +86,15 @@ func (p *Publisher) upload(ctx context.Context, rel *github.Release, files []git
 
 func (p *Publisher) uploadOne(ctx context.Context, rel *github.Release, f github.File, broken int64) error {
 	if broken != 0 {
-		err := p.act("delete broken upload", func() error { return p.GitHub.DeleteAsset(ctx, broken) }, "tag", rel.TagName, "asset", f.Name)
+		err := p.Journal.Do(journal.BrokenAsset, f.Name, func() error { return p.GitHub.DeleteAsset(ctx, broken) })
 		if err != nil {
 			return err
 		}
 	}
-	return p.act("upload asset", func() error {
+	return p.Journal.Do(journal.Upload, f.Name, func() error {
 		_, err := p.GitHub.Upload(ctx, rel, f)
 		return err
-	}, "tag", rel.TagName, "asset", f.Name, "digest", f.Digest, "size", f.Size)
+	})
 }
 
 func sorted[V any](set map[string]V) []string {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/journal"
 	"github.com/calimero-network/mero-tee/internal/provider/github"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
@@ -29,10 +30,10 @@ func (p *Publisher) MakePublic(ctx context.Context, rel *github.Release) (*githu
 		return nil, err
 	}
 	no, yes := false, true
-	err = p.act("make public", func() error {
+	err = p.Journal.Do(journal.Publication, now.TagName, func() error {
 		_, err := p.GitHub.Update(ctx, rel.ID, github.Patch{Draft: &no, Prerelease: &yes, MakeLatest: "false"})
 		return err
-	}, "tag", now.TagName)
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -72,10 +73,10 @@ func (p *Publisher) Promote(ctx context.Context, rel *github.Release, digests ma
 		return nil, err
 	}
 	no := false
-	err = p.act("promote", func() error {
+	err = p.Journal.Do(journal.Promotion, rel.TagName, func() error {
 		_, err := p.GitHub.Update(ctx, rel.ID, github.Patch{Prerelease: &no, MakeLatest: latest})
 		return err
-	}, "tag", rel.TagName, "latest", latest)
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -3,8 +3,9 @@
 //
 // Its promise: killed at any instant and run again, a move ends in the same
 // release with the same bytes and nothing left over; bytes that differ are an
-// error, never overwritten; and no move changes a release whose assets are not
-// exactly the ones that were audited.
+// error, never overwritten; no move changes a release whose assets are not
+// exactly the ones that were audited; and no request that changes something
+// leaves before its intent is in the journal.
 package publish
 
 import (
@@ -15,6 +16,7 @@ import (
 	"strings"
 
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/journal"
 	"github.com/calimero-network/mero-tee/internal/provider/github"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
@@ -36,10 +38,8 @@ type Result struct {
 
 // Publisher publishes through one client.
 type Publisher struct {
-	GitHub *github.Client
-	// Journal hears "<event>: begin" before each side effect and "<event>: done" or
-	// "<event>: failed" after it, with alternating keys and values. It may be nil.
-	Journal func(event string, kv ...any)
+	GitHub  *github.Client
+	Journal journal.Journal
 }
 
 // Fill creates or adopts the draft of the plan's tag and commit and uploads what
@@ -90,10 +90,10 @@ func (p *Publisher) adopt(ctx context.Context, plan Plan) (*github.Release, erro
 }
 
 func (p *Publisher) create(ctx context.Context, plan Plan) (rel *github.Release, err error) {
-	err = p.act("create draft", func() error {
+	err = p.Journal.Do(journal.Draft, plan.Tag.String(), func() error {
 		rel, err = p.GitHub.CreateDraft(ctx, github.Draft{Tag: plan.Tag.String(), Commit: plan.Commit, Title: plan.Title, Notes: plan.Notes})
 		return err
-	}, "tag", plan.Tag.String(), "commit", plan.Commit)
+	})
 	return rel, err
 }
 
@@ -135,25 +135,8 @@ func (p *Publisher) describe(ctx context.Context, rel *github.Release, plan Plan
 	if !rel.Draft || rel.Name == plan.Title && rel.Body == plan.Notes {
 		return nil
 	}
-	return p.act("update draft", func() error {
+	return p.Journal.Do(journal.Draft, rel.TagName, func() error {
 		_, err := p.GitHub.Update(ctx, rel.ID, github.Patch{Name: &plan.Title, Body: &plan.Notes})
 		return err
-	}, "tag", rel.TagName)
-}
-
-// act journals one side effect.
-func (p *Publisher) act(event string, do func() error, kv ...any) error {
-	p.note(event+": begin", kv...)
-	if err := do(); err != nil {
-		p.note(event+": failed", slices.Concat(kv, []any{"error", err.Error()})...)
-		return err
-	}
-	p.note(event+": done", kv...)
-	return nil
-}
-
-func (p *Publisher) note(event string, kv ...any) {
-	if p.Journal != nil {
-		p.Journal(event, kv...)
-	}
+	})
 }

@@ -1,11 +1,14 @@
 package publish_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -25,8 +28,8 @@ func TestTheThreeMoves(t *testing.T) {
 	require.Equal(t, publish.Result{Uploaded: p.Names}, result)
 	require.True(t, rel.Draft)
 	require.Equal(t, p.Notes, rel.Body)
-	require.Equal(t, []string{"create draft: begin", "create draft: done", "upload asset: begin", "upload asset: done",
-		"upload asset: begin", "upload asset: done"}, r.events)
+	require.Equal(t, []string{"begin draft " + rel.TagName, "end draft " + rel.TagName, "begin upload a.json", "end upload a.json",
+		"begin upload checksums.sha256", "end upload checksums.sha256"}, r.events)
 
 	audited := publish.Digests(rel)
 	require.Len(t, audited, 2)
@@ -55,6 +58,69 @@ func TestTheThreeMoves(t *testing.T) {
 	_, err = again.Promote(t.Context(), rel, audited)
 	require.NoError(t, err)
 	require.Empty(t, again.events, "nothing is done twice")
+}
+
+// "Intent before a side effect": where it cannot be written, nothing changes.
+func TestAFullDisk(t *testing.T) {
+	t.Parallel()
+	p := plan(t)
+	told := p
+	told.Notes = "other notes"
+	for name, tc := range map[string]struct {
+		done int // moves that were made before
+		move func(*run, context.Context, *github.Release) error
+	}{
+		"no draft is made":    {0, func(r *run, ctx context.Context, _ *github.Release) error { _, _, err := r.Fill(ctx, p); return err }},
+		"nothing is uploaded": {1, func(r *run, ctx context.Context, _ *github.Release) error { _, _, err := r.Fill(ctx, p); return err }},
+		"no draft is changed": {2, func(r *run, ctx context.Context, _ *github.Release) error { _, _, err := r.Fill(ctx, told); return err }},
+		"nothing becomes public": {2, func(r *run, ctx context.Context, rel *github.Release) error {
+			_, err := r.MakePublic(ctx, rel)
+			return err
+		}},
+		"nothing is promoted": {3, func(r *run, ctx context.Context, rel *github.Release) error {
+			_, err := r.Promote(ctx, rel, publish.Digests(rel))
+			return err
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			rel := w.moved(p, tc.done)
+			var writes atomic.Int64
+			full := w.run(func(h http.Handler) http.Handler {
+				return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+					if rehearsal.Writes(r) {
+						writes.Add(1)
+					}
+					h.ServeHTTP(rw, r)
+				})
+			})
+			full.full = syscall.ENOSPC
+			require.ErrorIs(t, tc.move(full, t.Context(), rel), syscall.ENOSPC)
+			require.Zero(t, writes.Load())
+			require.Len(t, full.events, 1, "the first intent is the last")
+		})
+	}
+}
+
+// moved is the release after so many moves: a draft without assets, a full draft, a pre-release.
+func (w *world) moved(p publish.Plan, moves int) *github.Release {
+	w.t.Helper()
+	var rel *github.Release
+	var err error
+	r := w.run(nil)
+	switch moves {
+	case 1:
+		rel, err = r.GitHub.CreateDraft(w.t.Context(), github.Draft{Tag: p.Tag.String(), Commit: p.Commit, Title: p.Title, Notes: p.Notes})
+	case 2, 3:
+		rel, _, err = r.Fill(w.t.Context(), p)
+	}
+	require.NoError(w.t, err)
+	if moves == 3 {
+		rel, err = r.MakePublic(w.t.Context(), rel)
+		require.NoError(w.t, err)
+	}
+	return rel
 }
 
 // Kill the publisher after every request, before or after the request had its
@@ -138,7 +204,7 @@ func TestAnUploadLeftBrokenByAnEarlierRunIsReplaced(t *testing.T) {
 	_, result, err := r.Fill(t.Context(), p)
 	require.NoError(t, err)
 	require.Equal(t, p.Names, result.Uploaded)
-	require.Contains(t, r.events, "delete broken upload: done")
+	require.Contains(t, r.events, "end broken asset a.json")
 }
 
 func TestOtherBytesUnderTheSameNameAreNeverOverwritten(t *testing.T) {

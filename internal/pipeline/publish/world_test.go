@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/calimero-network/mero-tee/internal/base/journal"
 	"github.com/calimero-network/mero-tee/internal/pipeline/publish"
 	"github.com/calimero-network/mero-tee/internal/provider/github"
 	rehearsal "github.com/calimero-network/mero-tee/internal/rehearsal/github"
@@ -48,6 +49,7 @@ func newWorld(t *testing.T) *world {
 type run struct {
 	*publish.Publisher
 	events []string
+	full   error // of the disk that the journal is on
 }
 
 func (w *world) run(fault func(http.Handler) http.Handler) *run {
@@ -65,11 +67,12 @@ func (w *world) run(fault func(http.Handler) http.Handler) *run {
 		Wait: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }})
 	require.NoError(w.t, err)
 	r := &run{}
-	r.Publisher = &publish.Publisher{GitHub: c, Journal: func(event string, kv ...any) {
-		r.events = append(r.events, event)
-		if strings.Contains(fmt.Sprint(kv...), token) {
-			w.t.Errorf("the token is in the journal: %v", kv)
+	r.Publisher = &publish.Publisher{GitHub: c, Journal: func(e journal.Entry) error {
+		r.events = append(r.events, e.String())
+		if strings.Contains(fmt.Sprint(e, e.Err), token) {
+			w.t.Errorf("the token is in the journal: %v", e)
 		}
+		return r.full
 	}}
 	return r
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/calimero-network/mero-tee/catalog"
 	"github.com/calimero-network/mero-tee/internal/base/file"
+	"github.com/calimero-network/mero-tee/internal/base/journal"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
 	"github.com/calimero-network/mero-tee/internal/provider/github"
 	"github.com/calimero-network/mero-tee/internal/verify/e2e"
@@ -56,18 +57,22 @@ func (r *Release) ProposeCatalog(ctx context.Context, w *pipeline.Work, tested *
 	if err != nil {
 		return err
 	}
-	pr, err := r.GitHub.Propose(ctx, github.Change{Base: BaseBranch, Branch: "catalog/" + r.Tag.String(), Path: r.catalogPath(), Content: data,
-		Message: fmt.Sprintf("catalog: %s works with %s", r.Tag, counterpart), Title: fmt.Sprintf("Compatibility of %s with %s", r.Tag, counterpart),
-		Body: fmt.Sprintf("E2E of %s against %s passed. Review the entries and the release's audit, then merge.", r.Tag, counterpart)})
-	if err != nil {
-		return err
-	}
-	if pr.Number == 0 {
-		w.Infof("the catalog says so already")
+	change := github.Change{Base: BaseBranch, Branch: "catalog/" + r.Tag.String(), Path: r.catalogPath(), Content: data,
+		Message: fmt.Sprintf("catalog: %s works with %s", r.Tag, counterpart),
+		Title:   fmt.Sprintf("Compatibility of %s with %s", r.Tag, counterpart),
+		Body:    fmt.Sprintf("E2E of %s against %s passed. Review the entries and the release's audit, then merge.", r.Tag, counterpart)}
+	return w.Do(journal.Proposal, change.Branch, func() error {
+		pr, err := r.GitHub.Propose(ctx, change)
+		switch {
+		case err != nil:
+			return err
+		case pr.Number == 0:
+			w.Infof("the catalog already lists %s with %s as tested: nothing to propose", r.Tag, counterpart)
+		default:
+			w.Infof("proposed the catalog entries in pull request #%d", pr.Number)
+		}
 		return nil
-	}
-	w.Infof("proposed the catalog entries in pull request #%d", pr.Number)
-	return w.Journal("proposed", pr.HTMLURL)
+	})
 }
 
 // catalogPath is the catalog's place in the repository.

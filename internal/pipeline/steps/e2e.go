@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/calimero-network/mero-tee/internal/base/journal"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/verify/e2e"
@@ -64,12 +65,18 @@ func (r *Release) concludeE2E(w *pipeline.Work, report *e2e.Report) error {
 
 // runE2E runs the test; the policies shared for it are gone afterwards.
 func (r *Release) runE2E(ctx context.Context, w *pipeline.Work) (report *e2e.Report, err error) {
-	defer func() { err = errors.Join(err, r.GitHub.Unshare(context.WithoutCancel(ctx), r.e2eBranch())) }()
+	if err := w.Begin(journal.Branch, r.e2eBranch()); err != nil {
+		return nil, err
+	}
+	defer func() {
+		left := r.GitHub.Unshare(context.WithoutCancel(ctx), r.e2eBranch())
+		err = errors.Join(err, left, w.End(journal.Branch, r.e2eBranch(), left))
+	}()
 	run, err := r.prepareE2E(ctx)
 	if err != nil {
 		return nil, err
 	}
-	run.Provider = journalled{Provider: run.Provider, work: w}
+	run.Provider = &journalled{Provider: run.Provider, journal: w.Journal, names: map[string]string{}}
 	run.Nodes = r.Env.Nodes("e2e", r.Tag.String()+"-e2e", w.Journal)
 	others, absent, err := r.compatible(ctx, &run.Release)
 	if err != nil {

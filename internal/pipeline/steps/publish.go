@@ -3,7 +3,6 @@ package steps
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/calimero-network/mero-tee/internal/base/check"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
@@ -18,10 +17,10 @@ func (r *Release) Publish(ctx context.Context, w *pipeline.Work) error {
 	if err != nil {
 		return err
 	}
-	p, journalled := r.publisher(w)
+	p := &publish.Publisher{GitHub: r.GitHub, Journal: w.Journal}
 	draft, result, err := p.Fill(ctx, publish.Plan{Tag: r.Tag, Commit: r.Checkout.Commit, Title: r.Tag.String(), Notes: text,
 		Dir: r.Assets(), Names: r.Tag.Family.ExpectedAssets()})
-	if err := errors.Join(err, journalled()); err != nil {
+	if err != nil {
 		return err
 	}
 	w.Infof("uploaded %d assets, %d were there already", len(result.Uploaded), len(result.Kept))
@@ -30,7 +29,7 @@ func (r *Release) Publish(ctx context.Context, w *pipeline.Work) error {
 	}
 	w.Infof("the draft passes its audit")
 	public, err := p.MakePublic(ctx, draft)
-	if err := errors.Join(err, journalled()); err != nil {
+	if err != nil {
 		return err
 	}
 	w.Infof("public as a pre-release: %s", public.HTMLURL)
@@ -64,16 +63,6 @@ func (r *Release) measured(ctx context.Context, w *pipeline.Work) (string, error
 	return r.notes(ctx, before, after)
 }
 
-// publisher journals every side effect in the ledger; a journal that cannot be
-// written is an error of the move it belongs to.
-func (r *Release) publisher(w *pipeline.Work) (p *publish.Publisher, journalled func() error) {
-	var failed error
-	journal := func(event string, kv ...any) {
-		failed = errors.Join(failed, w.Journal(event, fmt.Sprintln(kv...)))
-	}
-	return &publish.Publisher{GitHub: r.GitHub, Journal: journal}, func() error { return failed }
-}
-
 // PublicAssets is what GitHub now says of the public release.
 func (r *Release) PublicAssets(ctx context.Context) (pipeline.Digests, error) {
 	rel, err := r.GitHub.ReleaseByTag(ctx, r.Tag.String())
@@ -101,9 +90,9 @@ func (r *Release) Promote(ctx context.Context, w *pipeline.Work) error {
 	if err != nil {
 		return err
 	}
-	p, journalled := r.publisher(w)
+	p := &publish.Publisher{GitHub: r.GitHub, Journal: w.Journal}
 	promoted, err := p.Promote(ctx, rel, audited.Assets)
-	if err := errors.Join(err, journalled()); err != nil {
+	if err != nil {
 		return err
 	}
 	w.Infof("promoted: %s", promoted.HTMLURL)

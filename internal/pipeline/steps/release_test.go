@@ -81,7 +81,7 @@ func TestPublishedReleases(t *testing.T) {
 	has, err := w.Published().Has(t.Context(), w.Tag)
 	require.NoError(t, err)
 	require.False(t, has)
-	p := &publish.Publisher{GitHub: w.GitHub, Journal: func(string, ...any) {}}
+	p := &publish.Publisher{GitHub: w.GitHub}
 	_, err = p.MakePublic(t.Context(), draft)
 	require.NoError(t, err)
 	has, err = w.Published().Has(t.Context(), w.Tag)

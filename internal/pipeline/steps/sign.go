@@ -2,11 +2,13 @@ package steps
 
 import (
 	"context"
+	"errors"
 
 	"github.com/calimero-network/mero-tee/internal/artifact/checksum"
 	"github.com/calimero-network/mero-tee/internal/artifact/sbom"
 	"github.com/calimero-network/mero-tee/internal/artifact/sign"
 	"github.com/calimero-network/mero-tee/internal/base/gobuild"
+	"github.com/calimero-network/mero-tee/internal/base/journal"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
@@ -68,7 +70,18 @@ func (r *Release) Sign(ctx context.Context, w *pipeline.Work) error {
 	if err := r.adoptBundles(ctx, w); err != nil {
 		return err
 	}
-	result, err := sign.Files(ctx, r.signer, verifier, r.Assets(), r.Tag.Family.SignedAssets())
+	begun := false
+	signer := func(ctx context.Context) (*sign.Signer, error) { // asked for once, when something is to be signed
+		begun = true
+		if err := w.Begin(journal.Signature, r.Tag.String()); err != nil {
+			return nil, err
+		}
+		return r.signer(ctx)
+	}
+	result, err := sign.Files(ctx, signer, verifier, r.Assets(), r.Tag.Family.SignedAssets())
+	if begun {
+		err = errors.Join(err, w.End(journal.Signature, r.Tag.String(), err))
+	}
 	if err != nil {
 		return err
 	}

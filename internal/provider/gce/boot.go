@@ -11,6 +11,8 @@ import (
 	"cloud.google.com/go/compute/apiv1/computepb"
 	"github.com/google/uuid"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/calimero-network/mero-tee/internal/base/journal"
 )
 
 // Instance is a VM as the API shows it.
@@ -42,7 +44,7 @@ func (c *Client) boot(ctx context.Context, vm *VM) (*Instance, fate, error) {
 	if err := vm.check(); err != nil {
 		return nil, nothing, err
 	}
-	if err := c.journal("vm begins", vm.Name); err != nil {
+	if err := c.journal.Begin(journal.VM, vm.Name); err != nil {
 		return nil, nothing, err
 	}
 	wanted := c.instance(vm)
@@ -59,10 +61,7 @@ func (c *Client) boot(ctx context.Context, vm *VM) (*Instance, fate, error) {
 		return nil, f, err
 	}
 	i, err := c.Instance(ctx, vm.Name)
-	if err != nil {
-		return nil, f, err
-	}
-	return i, f, c.journal("vm created", vm.Name)
+	return i, f, err
 }
 
 // insert sends the request until it is answered. Without an operation it was

@@ -116,4 +116,4 @@ func cutLast(s string) (before, after string, found bool) {
 	return s[:i], s[i+1:], i >= 0
 }
 
-var wholeLife = []string{"vm begins", "vm created", "vm deletion begins", "vm deleted"}
+var wholeLife = []string{"begin vm", "end vm"}

@@ -21,6 +21,7 @@ import (
 	"google.golang.org/api/option"
 
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/journal"
 	"github.com/calimero-network/mero-tee/internal/base/retry"
 )
 
@@ -37,8 +38,8 @@ type Options struct {
 	Transport     http.RoundTripper // the only way out
 	MachineType   string            // "": c3-standard-4
 
-	// Journal is called before and after every side effect; nil: nothing is journalled.
-	Journal func(event, subject string) error
+	Journal journal.Journal // of VMs, disks and images, from before they are asked for until they are gone
+
 	// Wait pauses between questions; nil: wait.For.
 	Wait func(ctx context.Context, d time.Duration) error
 }
@@ -46,7 +47,7 @@ type Options struct {
 // Client calls the API for one project and zone. It may be used concurrently.
 type Client struct {
 	project, zone, machine string
-	journal                func(event, subject string) error
+	journal                journal.Journal
 	wait                   func(ctx context.Context, d time.Duration) error
 
 	instances *compute.InstancesClient
@@ -94,9 +95,6 @@ func (o *Options) client(ctx context.Context, h *http.Client) (*Client, error) {
 	c := &Client{project: o.Project, zone: o.Zone, machine: o.MachineType, journal: o.Journal, wait: o.Wait}
 	if c.machine == "" {
 		c.machine = defaultMachine
-	}
-	if c.journal == nil {
-		c.journal = func(string, string) error { return nil }
 	}
 	if c.wait == nil {
 		c.wait = retry.For

@@ -7,6 +7,8 @@ import (
 	compute "cloud.google.com/go/compute/apiv1"
 	"cloud.google.com/go/compute/apiv1/computepb"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/calimero-network/mero-tee/internal/base/journal"
 )
 
 // Image is what the API says about one image. A base image whose family has a
@@ -67,7 +69,10 @@ func readImage(i *computepb.Image) *Image {
 
 // DeleteImage deletes an image of the client's own project; one that does not exist is fine.
 func (c *Client) DeleteImage(ctx context.Context, name string) error {
-	return c.remove(ctx, "image "+name, c.inProject, func(ctx context.Context, requestID string) (*compute.Operation, error) {
+	if err := c.journal.Begin(journal.Image, name); err != nil {
+		return err
+	}
+	return c.remove(ctx, journal.Image, name, c.inProject, func(ctx context.Context, requestID string) (*compute.Operation, error) {
 		return c.images.Delete(ctx, &computepb.DeleteImageRequest{Project: c.project, Image: name, RequestId: proto.String(requestID)})
 	})
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/calimero-network/mero-tee/internal/base/journal"
 	"github.com/calimero-network/mero-tee/internal/provider/gce"
 	rehearsal "github.com/calimero-network/mero-tee/internal/rehearsal/gce"
 )
@@ -75,7 +76,7 @@ func TestACancellationDeletesTheVM(t *testing.T) {
 			cancel()
 			c.requireClean()
 			events := c.events()
-			require.Equal(t, "vm deleted", events[len(events)-1])
+			require.Equal(t, "end vm", events[len(events)-1])
 			if !cancelled {
 				require.NoError(t, err)
 				require.Greater(t, n, int32(6), "a visit takes more calls")
@@ -102,11 +103,11 @@ func (c *cloud) killable(dead *atomic.Bool) gce.Options {
 		}
 		return resp, err
 	})
-	o.Journal = func(event, subject string) error {
+	o.Journal = func(e journal.Entry) error {
 		if dead.Load() {
 			return errKilled
 		}
-		return c.options.Journal(event, subject)
+		return c.options.Journal(e)
 	}
 	return o
 }
@@ -209,7 +210,7 @@ func TestAVMOfAnotherRunIsLeftAlone(t *testing.T) {
 	c.around = inserts(taken)
 	_, err := c.bare().Run(t.Context(), visit())
 	require.ErrorContains(t, err, "alreadyExists")
-	require.Equal(t, []string{"vm begins", "vm refused"}, c.events())
+	require.Equal(t, wholeLife, c.events())
 	require.Len(t, c.said(&c.requests), 1, "nothing is deleted")
 
 	c = newCloud(t, rehearsal.Faults{})
@@ -227,7 +228,7 @@ func TestAVMOfAnotherRunIsLeftAlone(t *testing.T) {
 	c.around = func(next http.Handler) http.Handler { return second(theirs(next)) }
 	_, err = c.bare().Run(t.Context(), visit())
 	require.ErrorContains(t, err, "another run")
-	require.Equal(t, []string{"vm begins", "vm refused"}, c.events())
+	require.Equal(t, wholeLife, c.events())
 	require.Len(t, c.said(&c.requests), 3, "nothing is deleted")
 }
 
@@ -258,7 +259,7 @@ func TestAVMThatAppearsLate(t *testing.T) {
 	}
 	_, err := c.bare().Run(t.Context(), visit())
 	require.Error(t, err)
-	require.Equal(t, []string{"vm begins", "vm deletion begins", "vm deleted"}, c.events())
+	require.Equal(t, wholeLife, c.events())
 	require.GreaterOrEqual(t, deletions.Load(), int32(2))
 	c.requireClean()
 }
@@ -282,6 +283,6 @@ func TestACancellationDoesNotCutAnInsertionOff(t *testing.T) {
 	})
 	_, err := c.bare().Run(ctx, visit())
 	require.ErrorIs(t, err, context.Canceled)
-	require.Equal(t, []string{"vm begins", "vm deletion begins", "vm deleted"}, c.events())
+	require.Equal(t, wholeLife, c.events())
 	c.requireClean()
 }

@@ -137,7 +137,7 @@ func TestA404OnTheWayProvesNothing(t *testing.T) {
 	err := w.bare().Delete(t.Context(), "mero-x")
 	require.Error(t, err)
 	require.NotErrorIs(t, err, gce.ErrNotFound)
-	require.NotContains(t, w.said(&w.journal), "vm deleted mero-x")
+	require.NotContains(t, w.said(&w.journal), "end vm mero-x")
 
 	gateway := newWorld(t, answer{status: http.StatusNotFound, body: "<html>404 page not found"})
 	err = gateway.client().Delete(t.Context(), "mero-x")

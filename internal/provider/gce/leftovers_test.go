@@ -177,7 +177,7 @@ func TestRemovalsReachTheirZoneAndMayBeRepeated(t *testing.T) {
 		require.NoError(t, client.Remove(t.Context(), c.Resource))
 		require.Equal(t, []string{"DELETE " + c.path, "GET " + c.operation + "/operations/op", "DELETE " + c.path}, w.requests)
 		kind := string(c.Kind)
-		require.Equal(t, []string{kind + " deletion begins x", kind + " deleted x", kind + " deletion begins x", kind + " deleted x"}, w.journal)
+		require.Equal(t, []string{"begin " + kind + " x", "end " + kind + " x", "begin " + kind + " x", "end " + kind + " x"}, w.journal)
 	}
 }
 
@@ -212,7 +212,7 @@ func TestDeletionsWaitAndFail(t *testing.T) {
 	var r *gce.Refusal
 	require.ErrorAs(t, err, &r)
 	require.Equal(t, "RESOURCE_IN_USE_BY_ANOTHER_RESOURCE", r.Reason)
-	require.Equal(t, []string{"image deletion begins x"}, w.journal)
+	require.Equal(t, []string{"begin image x", "break off image x"}, w.journal)
 
 	w = newWorld(t, inTurn(begun, running))
 	require.ErrorIs(t, w.client().Delete(t.Context(), "mero-x"), context.DeadlineExceeded, "an operation without end")

@@ -3,21 +3,24 @@ package gce
 import (
 	"context"
 	"errors"
-	"strings"
+	"fmt"
 
 	compute "cloud.google.com/go/compute/apiv1"
 	"cloud.google.com/go/compute/apiv1/computepb"
 	"github.com/google/uuid"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/calimero-network/mero-tee/internal/base/journal"
 )
 
-// Delete deletes a VM and, with it, its boot disk; one that does not exist is fine.
+// Delete deletes a VM that was booted here and, with it, its boot disk; one that
+// does not exist is fine.
 func (c *Client) Delete(ctx context.Context, name string) error {
 	return c.deleteVM(ctx, c.zone, name)
 }
 
 func (c *Client) deleteVM(ctx context.Context, zone, name string, also ...tolerance) error {
-	return c.remove(ctx, "vm "+name, c.inZone(zone), func(ctx context.Context, requestID string) (*compute.Operation, error) {
+	return c.remove(ctx, journal.VM, name, c.inZone(zone), func(ctx context.Context, requestID string) (*compute.Operation, error) {
 		return c.instances.Delete(ctx, &computepb.DeleteInstanceRequest{Project: c.project, Zone: zone, Instance: name, RequestId: proto.String(requestID)})
 	}, also...)
 }
@@ -29,27 +32,30 @@ func (c *Client) DeleteDisk(ctx context.Context, name string) error {
 }
 
 func (c *Client) deleteDisk(ctx context.Context, zone, name string) error {
-	return c.remove(ctx, "disk "+name, c.inZone(zone), func(ctx context.Context, requestID string) (*compute.Operation, error) {
+	if err := c.journal.Begin(journal.Disk, name); err != nil {
+		return err
+	}
+	return c.remove(ctx, journal.Disk, name, c.inZone(zone), func(ctx context.Context, requestID string) (*compute.Operation, error) {
 		return c.disks.Delete(ctx, &computepb.DeleteDiskRequest{Project: c.project, Zone: zone, Disk: name, RequestId: proto.String(requestID)})
 	})
 }
 
-// remove deletes what ("vm NAME") to the end of the operation. A journal that
-// cannot be written is an error, but none that leaves the resource behind.
-func (c *Client) remove(ctx context.Context, what string, ask asker, send func(ctx context.Context, requestID string) (*compute.Operation, error), also ...tolerance) error {
-	kind, name, _ := strings.Cut(what, " ")
-	unwritten := c.journal(kind+" deletion begins", name)
+// remove deletes what has its intent in the journal, to the end of the operation.
+// An end that cannot be written is an error, but none that leaves the resource behind.
+func (c *Client) remove(ctx context.Context, kind journal.Kind, name string, ask asker,
+	send func(ctx context.Context, requestID string) (*compute.Operation, error), also ...tolerance) error {
+	doing := fmt.Sprintf("deleting %s %s", kind, name)
 	var op *compute.Operation
 	id := uuid.NewString()
-	err := c.call(ctx, "deleting "+what, func(ctx context.Context) (err error) {
+	err := c.call(ctx, doing, func(ctx context.Context) (err error) {
 		op, err = send(ctx, id)
 		return err
 	}, append(also, notReady)...)
 	if err == nil {
-		err = c.finish(ctx, "deleting "+what, op, ask)
+		err = c.finish(ctx, doing, op, ask)
 	}
-	if err != nil && !errors.Is(err, ErrNotFound) {
-		return errors.Join(err, unwritten)
+	if errors.Is(err, ErrNotFound) {
+		err = nil
 	}
-	return errors.Join(unwritten, c.journal(kind+" deleted", name))
+	return errors.Join(err, c.journal.End(kind, name, err))
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/journal"
 )
 
 // Remove deletes a resource that Leftovers found; one that is gone is fine.
@@ -17,6 +18,9 @@ func (c *Client) Remove(ctx context.Context, r Resource) error {
 	}
 	switch r.Kind {
 	case Instances:
+		if err := c.journal.Begin(journal.VM, r.Name); err != nil {
+			return err
+		}
 		return c.deleteVM(ctx, r.Zone, r.Name)
 	case Disks:
 		return c.deleteDisk(ctx, r.Zone, r.Name)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/journal"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
@@ -64,7 +65,7 @@ func (c *Client) clean(ctx context.Context, name string, left fate) error {
 	var patience []tolerance
 	switch left {
 	case nothing:
-		return c.journal("vm refused", name)
+		return c.journal.End(journal.VM, name, nil) // there never was one
 	case doubtful:
 		patience = append(patience, fresh)
 	}

@@ -55,7 +55,7 @@ func TestTheRequestForAVM(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "RUNNING", i.Status)
 	require.EqualValues(t, 42, i.ID)
-	require.Equal(t, []string{"vm begins " + vm.Name, "vm created " + vm.Name}, w.journal)
+	require.Equal(t, []string{"begin vm " + vm.Name}, w.journal)
 }
 
 const wantedJSON = `{

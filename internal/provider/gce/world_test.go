@@ -16,6 +16,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/calimero-network/mero-tee/internal/base/journal"
 	"github.com/calimero-network/mero-tee/internal/provider/gce"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/network"
 )
@@ -62,7 +63,7 @@ func newBareWorld(t *testing.T) *world {
 	w := &world{t: t, net: network.New()}
 	t.Cleanup(func() { require.NoError(t, w.net.Close()) })
 	w.options = gce.Options{Project: project, Zone: zone, Transport: w.net.Transport(),
-		Journal: func(event, subject string) error { w.note(&w.journal, event+" "+subject); return nil },
+		Journal: func(e journal.Entry) error { w.note(&w.journal, e.String()); return nil },
 		Wait:    w.pause}
 	return w
 }

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 
 	"github.com/calimero-network/mero-tee/internal/base/file"
+	"github.com/calimero-network/mero-tee/internal/base/journal"
 	"github.com/calimero-network/mero-tee/internal/node/image"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
@@ -25,7 +26,7 @@ func (s Images) Content(_ context.Context, p release.Profile) (string, error) {
 
 // Build returns the record.
 func (s Images) Build(_ context.Context, o image.Order) (*image.Record, error) {
-	return Image{Version: s.Version, Profile: o.Profile}.Record(o.Commit), nil
+	return Image{Version: s.Version, Profile: o.Profile}.Record(o.Commit), o.Journal.Begin(journal.Image, o.Name)
 }
 
 // Discard has nothing to delete.

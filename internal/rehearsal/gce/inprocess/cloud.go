@@ -12,6 +12,7 @@ import (
 	compute "google.golang.org/api/compute/v1"
 
 	"github.com/calimero-network/mero-tee/internal/base/canonical"
+	"github.com/calimero-network/mero-tee/internal/base/journal"
 	"github.com/calimero-network/mero-tee/internal/base/retry"
 	"github.com/calimero-network/mero-tee/internal/node/image"
 	"github.com/calimero-network/mero-tee/internal/provider/gce"
@@ -56,12 +57,12 @@ func Open(state string, machines server.Machines, faults server.Faults) (*Cloud,
 func (c *Cloud) Close() error { return errors.Join(c.Server.Close(), c.net.Close()) }
 
 // Client is production's own, with the project's key and a faster clock.
-func (c *Cloud) Client(ctx context.Context, journal func(event, subject string) error) (*gce.Client, error) {
+func (c *Cloud) Client(ctx context.Context, j journal.Journal) (*gce.Client, error) {
 	key, err := c.Server.Key()
 	if err != nil {
 		return nil, err
 	}
-	return gce.New(ctx, gce.Options{Project: Project, Zone: Zone, Key: key, Transport: c.Transport, Journal: journal, Wait: quick})
+	return gce.New(ctx, gce.Options{Project: Project, Zone: Zone, Key: key, Transport: c.Transport, Journal: j, Wait: quick})
 }
 
 // quick waits a fiftieth of the time, and never long: nothing here takes as long
@@ -97,10 +98,11 @@ type Images struct {
 
 // Build makes the image and returns its record.
 func (i Images) Build(ctx context.Context, o image.Order) (*image.Record, error) {
-	if err := i.Cloud.Import(ctx, node.Image{Version: i.Version, Profile: o.Profile}); err != nil {
+	record, err := i.Images.Build(ctx, o)
+	if err != nil {
 		return nil, err
 	}
-	return i.Images.Build(ctx, o)
+	return record, i.Cloud.Import(ctx, node.Image{Version: i.Version, Profile: o.Profile})
 }
 
 // theKey is the service account of every project here: making one takes long.
