@@ -38,9 +38,7 @@ func checkCatalog(ctx context.Context) error {
 			tags = append(tags, tag)
 		}
 	}
-	results := catalog.Inspect(data, tags)
-	results.Print(o.console)
-	return results.Err()
+	return catalog.Inspect(data, tags).Report(o.console)
 }
 
 // CatalogShow writes the matrix of KMS by node-image versions, and as a

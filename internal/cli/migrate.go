@@ -59,8 +59,7 @@ func (o *operator) pair(ctx context.Context, m migration.Migration) (release.Tag
 		return release.Tag{}, err
 	}
 	nodes, result := m.Pairs(c)
-	result.Print(o.console)
-	if err := result.Err(); err != nil {
+	if err := (check.Results{result}).Report(o.console); err != nil {
 		return release.Tag{}, err
 	}
 	return nodes[0], nil
@@ -99,8 +98,7 @@ func (o *operator) move(ctx context.Context, m migration.Migration, tag release.
 	} else if results, err = o.restart(ctx, f, m, node); err != nil {
 		return err
 	}
-	results.Print(o.console)
-	return results.Err()
+	return results.Report(o.console)
 }
 
 // restart performs it, with a session of a node release that both policies admit.

@@ -32,8 +32,7 @@ func checkPolicies(path string) error {
 	if err != nil {
 		return err
 	}
-	results.Print(Console())
-	return results.Err()
+	return results.Report(Console())
 }
 
 func inspected(path string) (check.Results, error) {

@@ -70,9 +70,7 @@ func banner(text string) string {
 
 // GuardSelfTest shows that every guard fires.
 func GuardSelfTest() error {
-	results := guard.SelfTest()
-	results.Print(Console())
-	return report("guard:selftest", results.Err())
+	return report("guard:selftest", guard.SelfTest().Report(Console()))
 }
 
 // GuardDocs is guard 1 over the files that changed since base.
@@ -85,9 +83,7 @@ func GuardDocs(ctx context.Context, base string) error {
 	if err != nil {
 		return report("guard:docs", err)
 	}
-	results := check.Results{guard.Docs(changed)}
-	results.Print(Console())
-	return report("guard:docs", results.Err())
+	return report("guard:docs", check.Results{guard.Docs(changed)}.Report(Console()))
 }
 
 // Guards runs guards 2, 3 and 4 alone, for the release of a tag.
@@ -101,9 +97,7 @@ func guards(ctx context.Context, tag string) error {
 		if err != nil {
 			return err
 		}
-		results = s.lane.Judged(results)
-		results.Print(s.console)
-		return results.Err()
+		return s.lane.Judged(results).Report(s.console)
 	})
 }
 

@@ -69,6 +69,12 @@ func TestPrintAndCount(t *testing.T) {
 [INFO] policy: not applicable: node release
 [FAIL] forgotten
 `, b.String())
+	b.Reset()
+	require.Equal(t, &fault.Error{Code: fault.Verification, Message: "2 of 5 checks failed", Hint: "look"}, results.Report(console.New(&b, false)),
+		"what was printed is not said again")
+	require.Contains(t, b.String(), "[FAIL] sbom: differs")
+	require.NoError(t, results[:1].Report(console.New(&b, false)))
+	require.EqualError(t, check.Results{}.Report(console.New(&b, false)), "no check was made")
 	require.Equal(t, 2, results.Count(check.Failed), "a result without a status counts as failed")
 	require.Equal(t, 1, results.Count(check.Skipped))
 }

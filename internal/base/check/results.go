@@ -24,6 +24,24 @@ func (rs Results) Err() error {
 	return nil
 }
 
+// Report prints the results and returns the error that is left to say: how many
+// failed, with the code of the first failure and the first hint. What was
+// expected and found stands in the lines that were printed.
+func (rs Results) Report(c *console.Console) error {
+	rs.Print(c)
+	first := rs.Err()
+	if first == nil || len(rs) == 0 {
+		return first
+	}
+	out := &fault.Error{Code: fault.CodeOf(first), Message: fmt.Sprintf("%d of %d checks failed", rs.Count(Failed), len(rs))}
+	for _, r := range rs {
+		if !r.OK() && out.Hint == "" {
+			out.Hint = r.Hint
+		}
+	}
+	return out
+}
+
 // Strict is what a stable release makes of the results: "a stable release
 // refuses skipped". The results themselves are left as they were.
 func (rs Results) Strict() Results {

@@ -24,11 +24,11 @@ type auditRecord struct {
 // Audit reads the public release as a stranger, and makes sure that it is what
 // the draft was.
 func (r *Release) Audit(ctx context.Context, w *pipeline.Work) error {
-	report, err := r.auditOK(ctx, 0, "public")
-	if report != nil {
-		report.Results.Print(w.Console)
-	}
+	report, err := r.audited(ctx, 0, "public")
 	if err != nil {
+		return err
+	}
+	if err := report.Results.Report(w.Console); err != nil {
 		return err
 	}
 	if published, _ := r.Ledger.Latest(r.step("publish")); !maps.Equal(report.Digests, published.Outputs) {
@@ -41,16 +41,16 @@ func (r *Release) Audit(ctx context.Context, w *pipeline.Work) error {
 // Public is the folder into which the auditor downloaded the public release.
 func (r *Release) Public() string { return r.Work("public") }
 
-// auditOK downloads the release with this id (0: the public one) and returns
-// the first thing that is wrong with it as an error.
-func (r *Release) auditOK(ctx context.Context, id int64, dir string) (*audit.Report, error) {
+// audited downloads the release with this id (0: the public one) and judges it
+// under the rule of its class.
+func (r *Release) audited(ctx context.Context, id int64, dir string) (*audit.Report, error) {
 	report, err := r.examine(ctx, &audit.GitHub{Client: r.GitHub, ID: id, Tag: r.Tag.String()}, r.Work(dir),
 		audit.Subject{Tag: r.Tag, Commit: r.Checkout.Commit})
 	if err != nil {
 		return nil, err
 	}
 	report.Results = r.Judged(report.Results)
-	return report, report.Results.Err()
+	return report, nil
 }
 
 // Names are the results in the form in which records keep them.

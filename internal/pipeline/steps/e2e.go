@@ -43,7 +43,7 @@ func (r *Release) E2E(ctx context.Context, w *pipeline.Work) error {
 
 func (r *Release) concludeE2E(w *pipeline.Work, report *e2e.Report) error {
 	report.Results = r.Judged(report.Results)
-	report.Results.Print(w.Console)
+	failed := report.Results.Report(w.Console)
 	if err := w.Lines(report.Matrix.Write); err != nil {
 		return err
 	}
@@ -51,15 +51,14 @@ func (r *Release) concludeE2E(w *pipeline.Work, report *e2e.Report) error {
 	if err != nil {
 		return err
 	}
-	err = report.Results.Err()
-	out := e2eRecord{Tag: r.Tag.String(), Counterpart: counterpart.String(), Profiles: report.Profiles, Passed: err == nil,
+	if failed != nil && r.Tag.Stable() {
+		return failed
+	}
+	if failed != nil {
+		w.Warnf("E2E is advisory for a release candidate: %v", failed)
+	}
+	out := e2eRecord{Tag: r.Tag.String(), Counterpart: counterpart.String(), Profiles: report.Profiles, Passed: failed == nil,
 		Matrix: report.Matrix, Checks: Names(report.Results), Appraisals: report.Appraisals}
-	if err != nil && r.Tag.Stable() {
-		return err
-	}
-	if err != nil {
-		w.Warnf("E2E is advisory for a release candidate: %v", err)
-	}
 	return WriteJSON(r.Work(E2EFile), out)
 }
 

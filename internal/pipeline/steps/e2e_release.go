@@ -17,10 +17,10 @@ import (
 )
 
 // kmsDir and nodeDir are the folders of audited assets of the two releases that are tested together.
-func (r *Release) kmsDir() string  { return r.auditedDir(release.KMS) }
-func (r *Release) nodeDir() string { return r.auditedDir(release.Node) }
+func (r *Release) kmsDir() string  { return r.familyDir(release.KMS) }
+func (r *Release) nodeDir() string { return r.familyDir(release.Node) }
 
-func (r *Release) auditedDir(f release.Family) string {
+func (r *Release) familyDir(f release.Family) string {
 	if r.Tag.Family == f {
 		return r.Public()
 	}

@@ -74,8 +74,7 @@ func (r *Release) RunGuards(ctx context.Context, w *pipeline.Work) error {
 	if err := w.Lines(plan.WriteRules); err != nil {
 		return err
 	}
-	plan.Checks.Print(w.Console)
-	if err := plan.Err(); err != nil {
+	if err := plan.Checks.Report(w.Console); err != nil {
 		return err
 	}
 	return r.recordPlan(plan)

@@ -24,8 +24,12 @@ func (r *Release) Publish(ctx context.Context, w *pipeline.Work) error {
 		return err
 	}
 	w.Infof("uploaded %d assets, %d were there already", len(result.Uploaded), len(result.Kept))
-	if _, err := r.auditOK(ctx, draft.ID, "draft"); err != nil {
+	report, err := r.audited(ctx, draft.ID, "draft")
+	if err != nil {
 		return err
+	}
+	if report.Results.Err() != nil {
+		return report.Results.Report(w.Console)
 	}
 	w.Infof("the draft passes its audit")
 	public, err := p.MakePublic(ctx, draft)
@@ -56,8 +60,7 @@ func (r *Release) measured(ctx context.Context, w *pipeline.Work) (string, error
 		return "", err
 	}
 	results := r.Judged(check.Results{decision.Measured(before, after)})
-	results.Print(w.Console)
-	if err := results.Err(); err != nil {
+	if err := results.Report(w.Console); err != nil {
 		return "", err
 	}
 	return r.notes(ctx, before, after)

@@ -30,7 +30,7 @@ func (r *Release) CounterpartDir() string {
 	if err != nil {
 		return r.Work("audited", "none")
 	}
-	return r.audited(tag)
+	return r.auditedDir(tag)
 }
 
 // HasCounterpart says whether the other family has a release, which the guards verified.
@@ -42,7 +42,7 @@ func (r *Release) HasCounterpart() (bool, error) {
 	return err == nil, err
 }
 
-func (r *Release) audited(tag release.Tag) string { return r.Work("audited", tag.String()) }
+func (r *Release) auditedDir(tag release.Tag) string { return r.Work("audited", tag.String()) }
 
 // Tags lists the published releases of a family.
 func (p Published) Tags(ctx context.Context, f release.Family) ([]release.Tag, error) {
@@ -97,7 +97,7 @@ func (p Published) Policies(ctx context.Context, kms release.Tag) (map[release.P
 // Audited downloads a public release into a folder of its own and refuses it
 // unless every check passes.
 func (p Published) Audited(ctx context.Context, tag release.Tag) (string, error) {
-	dir := p.r.audited(tag)
+	dir := p.r.auditedDir(tag)
 	if err := errors.Join(os.RemoveAll(dir), os.MkdirAll(dir, 0o755)); err != nil {
 		return "", err
 	}
