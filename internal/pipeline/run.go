@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/calimero-network/mero-tee/internal/base/console"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 )
@@ -24,6 +26,9 @@ type Run struct {
 	// the others must already be in the ledger. That is how a single target
 	// "refuses, naming the missing step".
 	Only string
+
+	// Before, when set, may refuse a step just before it begins.
+	Before func(context.Context, Step) error
 
 	mu      sync.Mutex
 	timings []Timing
@@ -181,6 +186,11 @@ func firstDifference(old, now Digests) (name, was, is string) {
 // do runs the step between an intent and an outcome.
 func (r *Run) do(ctx context.Context, step Step, inputs Digests) (err error) {
 	log := r.Console.For(step.Name)
+	if r.Before != nil {
+		if err := r.Before(ctx, step); err != nil {
+			return err
+		}
+	}
 	if err := r.Ledger.append(Record{Step: step.Name, Event: Intent, Inputs: inputs}); err != nil {
 		return err
 	}
@@ -203,4 +213,55 @@ func (r *Run) do(ctx context.Context, step Step, inputs Digests) (err error) {
 		outcome.Event, outcome.Detail = Failed, err.Error()
 	}
 	return errors.Join(err, r.Ledger.append(outcome))
+}
+
+// PerformTarget performs the steps of a target side by side: all of them, or
+// only the one of that part. One that fails does not stop the others, whose
+// work is kept.
+func (r *Run) PerformTarget(ctx context.Context, target, part string) error {
+	steps := r.Graph.Target(target)
+	if part != "" {
+		step, ok := r.Graph.Step(Part(target, part))
+		if !ok {
+			return &fault.Error{Code: fault.Usage, Message: fmt.Sprintf("%s has no part %q", target, part)}
+		}
+		steps = []Step{step}
+	}
+	if len(steps) == 0 {
+		return &fault.Error{Code: fault.Usage, Message: fmt.Sprintf("there is no step %q", target)}
+	}
+	errs := make([]error, len(steps))
+	var wg sync.WaitGroup
+	for i, s := range steps {
+		wg.Go(func() { errs[i] = r.Perform(ctx, s.Name) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// All performs every step of the graph, each as soon as what it needs has
+// passed. The first failure ends the others.
+func (r *Run) All(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	passed := map[string]chan struct{}{}
+	for _, s := range r.Graph {
+		passed[s.Name] = make(chan struct{})
+	}
+	for _, s := range r.Graph {
+		g.Go(func() error {
+			for _, need := range s.Needs {
+				select {
+				case <-passed[need]:
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+			}
+			if err := r.Perform(ctx, s.Name); err != nil {
+				return err
+			}
+			close(passed[s.Name])
+			return nil
+		})
+	}
+	return g.Wait()
 }

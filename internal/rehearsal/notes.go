@@ -48,7 +48,7 @@ func (w *World) statement(ctx context.Context, c *environment.Checkout, tag rele
 // class wants says that it is a rehearsal. Nil for a release that cannot be of
 // any class, of which the plan will say so.
 func Statement(ctx context.Context, root string, s plan.Subject) ([]byte, error) {
-	decided, err := plan.Of(ctx, s, plan.Repository(root))
+	decided, err := plan.Decide(ctx, s, plan.Repository(root))
 	if err != nil {
 		return nil, nil //nolint:nilerr // nobody could have written anything
 	}

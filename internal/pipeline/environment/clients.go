@@ -13,6 +13,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/attestation/ita"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/journal"
 	"github.com/calimero-network/mero-tee/internal/provider/dstack"
 	"github.com/calimero-network/mero-tee/internal/provider/gce"
 	"github.com/calimero-network/mero-tee/internal/provider/github"
@@ -120,9 +121,9 @@ func registryAuth(cfg *config.Config) authn.Authenticator {
 
 // cloud is the project of GCP_PROJECT_ID. Without GCP_SERVICE_ACCOUNT_KEY the
 // machine's own credentials are used, such as a workload identity's.
-func (e *Environment) cloud(ctx context.Context, journal func(event, subject string) error) (*gce.Client, error) {
+func (e *Environment) cloud(ctx context.Context, j journal.Journal) (*gce.Client, error) {
 	return gce.New(ctx, gce.Options{Project: e.Config.GCPProject, Zone: e.Config.GCPZone,
-		Key: []byte(e.Config.GCPKey.Reveal()), Transport: e.Transport, Journal: journal})
+		Key: []byte(e.Config.GCPKey.Reveal()), Transport: e.Transport, Journal: j})
 }
 
 // packerEnvironment is how Packer gets at the project: the key, or the file that

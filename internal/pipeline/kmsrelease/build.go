@@ -2,14 +2,18 @@ package kmsrelease
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/calimero-network/mero-tee/internal/artifact/sbom"
 	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/journal"
 	"github.com/calimero-network/mero-tee/internal/kms/image"
@@ -114,4 +118,41 @@ func (p *Pipeline) imageTag(profile release.Profile) (name.Tag, error) {
 func (p *Pipeline) readImages() (images, error) {
 	out := images{}
 	return out, steps.ReadJSON(p.Work(imagesFile), &out)
+}
+
+// sourceDigest digests what the key service's image is built from: the module
+// files, the image's own folder and every Go file below the packages it may import.
+func sourceDigest(root string) (string, error) {
+	h := sha256.New()
+	for _, place := range []string{"go.mod", "go.sum", "docker/mero-kms", "internal", "policies"} {
+		err := filepath.WalkDir(filepath.Join(root, place), func(path string, e fs.DirEntry, err error) error {
+			if err != nil || !isSource(place, path, e) {
+				return err
+			}
+			return steps.AddFile(h, root, path)
+		})
+		if err != nil {
+			return "", err
+		}
+	}
+	return digest.Digest(h.Sum(nil)).String(), nil
+}
+
+func isSource(place, path string, e fs.DirEntry) bool {
+	if e.IsDir() || strings.Contains(filepath.ToSlash(path), "/testdata/") || strings.HasSuffix(path, "_test.go") {
+		return false
+	}
+	return place == "docker/mero-kms" || !strings.Contains(place, "/") && (filepath.Ext(path) == ".go" || filepath.Base(path) == place)
+}
+
+// sbom lets syft read the image as it was pushed, and then compares the result
+// with what the Go linker wrote into the binaries of both architectures.
+func (p *Pipeline) sbom(ctx context.Context, w *pipeline.Work) error {
+	var sources []sbom.Source
+	var binaries []string
+	for _, platform := range image.Platforms() {
+		sources = append(sources, sbom.Image(p.Work(layoutDir), platform.String()))
+		binaries = append(binaries, p.Work(contextDir, binaryName+"-linux-"+platform.Architecture))
+	}
+	return p.WriteSBOM(ctx, w, binaryName, sources, func(data []byte) error { return sbom.Check(data, binaries...) })
 }

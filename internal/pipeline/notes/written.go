@@ -2,6 +2,7 @@ package notes
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -133,4 +134,90 @@ func readable(data []byte) error {
 
 func broken(message, expected, got string) error {
 	return &fault.Error{Code: fault.Verification, Message: message, Expected: expected, Got: got, Hint: "see " + releases.Dir + "/README.md"}
+}
+
+// Section is a part of the notes that people write; its value is its heading.
+type Section string
+
+// The sections that docs/releases/{tag}.md may have.
+const (
+	BreakingChanges Section = "Breaking changes"
+	UpgradePath     Section = "Upgrade path"
+	PatchReason     Section = "Why a patch release"
+	Reference       Section = "Reference"
+	ExactChange     Section = "Exact change"
+	Rollback        Section = "Rollback"
+	GuardedPaths    Section = "Guarded paths"
+)
+
+// Required are the sections without which a release of the class does not start.
+func Required(c release.Class) []Section {
+	switch c {
+	case release.Stable:
+		return []Section{BreakingChanges, UpgradePath}
+	case release.Hotfix:
+		return []Section{PatchReason, Reference, ExactChange, Rollback}
+	}
+	return nil
+}
+
+// Optional are the other sections that the class may have.
+func Optional(c release.Class) []Section {
+	if c == release.Hotfix {
+		return []Section{GuardedPaths, BreakingChanges, UpgradePath}
+	}
+	if c == release.Candidate {
+		return []Section{BreakingChanges, UpgradePath}
+	}
+	return nil
+}
+
+// An item of the section GuardedPaths: "- policies/debug.json: the reason".
+var reasonItem = regexp.MustCompile("^ {0,3}[-*+][ \t]+`?([A-Za-z0-9._/-]+?)/?`?:[ \t]+(.+)$")
+
+// Reasons are the reasons of the section GuardedPaths, by file or folder.
+func (w Written) Reasons() map[string]string {
+	reasons := map[string]string{}
+	for line := range strings.SplitSeq(w.Sections[GuardedPaths], "\n") {
+		if m := reasonItem.FindStringSubmatch(line); m != nil && says(m[2]) {
+			reasons[m[1]] = strings.TrimSpace(m[2])
+		}
+	}
+	return reasons
+}
+
+// Fill puts what people wrote into the input of the notes.
+func (w Written) Fill(in *Input) {
+	var b strings.Builder
+	b.WriteString(w.Intro)
+	for _, s := range []Section{PatchReason, Reference, ExactChange, Rollback, GuardedPaths} {
+		if text := w.Sections[s]; text != "" {
+			fmt.Fprintf(&b, "\n\n## %s\n\n%s", s, text)
+		}
+	}
+	in.Summary = strings.TrimSpace(b.String())
+	in.Breaking, in.Upgrade = w.Sections[BreakingChanges], w.Sections[UpgradePath]
+}
+
+// Statement is a file of hand-written notes in which every required section
+// says the same: for releases that need the form but have nothing to tell, such
+// as a rehearsal's. reference is a CVE or an incident; guarded are the paths
+// that a hotfix gives reasons for.
+func Statement(tag release.Tag, c release.Class, text, reference string, guarded ...string) []byte {
+	var b strings.Builder
+	fmt.Fprintf(&b, "# %s\n\n%s\n", tag, text)
+	for _, s := range Required(c) {
+		body := text
+		if s == Reference {
+			body = reference + ": " + text
+		}
+		fmt.Fprintf(&b, "\n## %s\n\n%s\n", s, body)
+	}
+	if c == release.Hotfix && len(guarded) > 0 {
+		fmt.Fprintf(&b, "\n## %s\n\n", GuardedPaths)
+		for _, path := range guarded {
+			fmt.Fprintf(&b, "- %s: %s\n", path, text)
+		}
+	}
+	return []byte(b.String())
 }

@@ -42,12 +42,12 @@ type Decision struct {
 	Highest bool         // no stable release of the family has a higher version
 }
 
-// Of decides the class of a release. A candidate is known by its tag. A final
+// Decide finds the class of a release. A candidate is known by its tag. A final
 // version whose X.Y has a stable tag with a lower Z patches the highest such:
 // it is a hotfix when its commit descends from that tag and has, beyond it, no
 // commit of main's first-parent line, and is refused otherwise. Everything else
 // is stable.
-func Of(ctx context.Context, s Subject, h History) (Decision, error) {
+func Decide(ctx context.Context, s Subject, h History) (Decision, error) {
 	if at, there := s.Tags[s.Tag.String()]; there && at != s.Commit {
 		return Decision{}, &fault.Error{Code: fault.General, Message: fmt.Sprintf("%s is the tag of another commit", s.Tag),
 			Expected: at, Got: s.Commit, Hint: "a tag never moves: check it out, or take the next version"}
@@ -109,4 +109,22 @@ func (s Subject) patched() release.Tag {
 // highest is the family's highest stable version; zero when there is none.
 func (s Subject) highest() release.Version {
 	return release.Highest(s.Tag.Family, maps.Keys(s.Tags), func(v release.Version) bool { return !v.IsCandidate() }).Version
+}
+
+// Repository is the history of the git work tree at this path.
+type Repository string
+
+// Descends asks git.
+func (r Repository) Descends(ctx context.Context, commit, from string) (bool, error) {
+	return git.Descends(ctx, string(r), commit, from)
+}
+
+// MainWork asks git about origin/main and main.
+func (r Repository) MainWork(ctx context.Context, from, to string) ([]string, error) {
+	return git.MainWork(ctx, string(r), from, to)
+}
+
+// Changes asks git.
+func (r Repository) Changes(ctx context.Context, from, to string) ([]git.Change, error) {
+	return git.Changes(ctx, string(r), from, to)
 }

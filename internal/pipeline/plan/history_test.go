@@ -62,7 +62,7 @@ func (r *repository) hotfix(from string) {
 // of is the class of the tag at HEAD, whether or not the tag was pushed already.
 func (r *repository) of(tag string) (plan.Decision, error) {
 	r.t.Helper()
-	return plan.Of(r.t.Context(), r.subject(tag), plan.Repository(r.dir))
+	return plan.Decide(r.t.Context(), r.subject(tag), plan.Repository(r.dir))
 }
 
 func (r *repository) subject(tag string) plan.Subject {
@@ -78,5 +78,5 @@ func (r *repository) subject(tag string) plan.Subject {
 
 func classOf(t *testing.T, s plan.Subject, r *repository) (plan.Decision, error) {
 	t.Helper()
-	return plan.Of(t.Context(), s, plan.Repository(r.dir))
+	return plan.Decide(t.Context(), s, plan.Repository(r.dir))
 }

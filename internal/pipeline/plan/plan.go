@@ -2,14 +2,10 @@ package plan
 
 import (
 	"context"
-	"path"
-	"slices"
-	"strings"
 
 	"github.com/calimero-network/mero-tee/internal/base/check"
-	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/pipeline/notes"
-	"github.com/calimero-network/mero-tee/internal/provider/git"
+	"github.com/calimero-network/mero-tee/internal/release"
 )
 
 // Plan is what is known of a release before anything runs.
@@ -25,7 +21,7 @@ type Plan struct {
 // file is docs/releases/{tag}.md, nil when there is none. An error means that
 // the release cannot be of any class, or that the history could not be read.
 func Prepare(ctx context.Context, s Subject, file []byte, h History) (*Plan, error) {
-	decision, err := Of(ctx, s, h)
+	decision, err := Decide(ctx, s, h)
 	if err != nil {
 		return nil, err
 	}
@@ -48,48 +44,41 @@ func (p *Plan) judged() check.Results {
 	return p.Checks.Strict()
 }
 
-const guardedName = "hotfix: guarded paths have their reason"
-
-// GuardedRoots are the folders that a hotfix has no business in without a reason.
-func GuardedRoots() []string { return []string{"ansible", "catalog", "packer", "policies"} }
-
-// Guarded says whether a hotfix needs a reason to change the path.
-func Guarded(file string) bool {
-	root, _, nested := strings.Cut(file, "/")
-	return nested && slices.Contains(GuardedRoots(), root)
-}
-
-func guarded(diff []git.Change, reasons map[string]string) check.Result {
-	var touched, unexplained []string
-	for _, c := range diff {
-		if !Guarded(c.Path) {
-			continue
-		}
-		touched = append(touched, c.Path)
-		if !explained(c.Path, reasons) {
-			unexplained = append(unexplained, c.Path)
-		}
-	}
-	if len(touched) == 0 {
-		return check.NotApplicable(guardedName, "nothing under "+strings.Join(GuardedRoots(), ", ")+" changed")
-	}
-	if len(unexplained) == 0 {
-		return check.Pass(guardedName)
-	}
-	return check.Fail(guardedName, fault.Verification, "guarded paths changed without a reason",
-		"an item for each, or for its folder, under ## "+string(notes.GuardedPaths), strings.Join(unexplained, ", ")).
-		WithHint("- " + unexplained[0] + ": why a hotfix has to touch it")
-}
-
-// explained says whether the path, or a folder that it lies in, has a reason.
-func explained(file string, reasons map[string]string) bool {
-	for ; file != "."; file = path.Dir(file) {
-		if _, ok := reasons[file]; ok {
-			return true
-		}
-	}
-	return false
-}
-
 // Latest says whether the release becomes the family's latest when it is promoted.
 func (p *Plan) Latest() bool { return p.Rules.Promoted && p.Highest }
+
+// CatalogUpdate says when the compatibility catalog must be updated.
+type CatalogUpdate string
+
+// The three answers of the spec.
+const (
+	CatalogRequired    CatalogUpdate = "required"
+	CatalogFollowsMRTD CatalogUpdate = "required, with the policy, when MRTD changes"
+	CatalogOptional    CatalogUpdate = "optional"
+)
+
+// Rules are what the spec demands of a class.
+type Rules struct {
+	E2EBlocks      bool            // a failed E2E stops the release; advisory otherwise
+	SkippedChecks  bool            // a check may be skipped
+	PolicyNotReady bool            // the policy may be policy_not_ready
+	Catalog        CatalogUpdate   // "compatibility catalog update"
+	Approval       bool            // of the environment release-auditor, before the promotion
+	Promoted       bool            // ends as a release; as a pre-release otherwise
+	MinimalDiff    bool            // the diff is reported, and guarded paths need their reason
+	FullNotes      bool            // short notes otherwise
+	Sections       []notes.Section // that people must write
+}
+
+// RulesOf are the rules of a class. An unknown class has those of a stable release.
+func RulesOf(c release.Class) Rules {
+	switch c {
+	case release.Candidate:
+		return Rules{SkippedChecks: true, PolicyNotReady: true, Catalog: CatalogOptional}
+	case release.Hotfix: // a stable release in all that the spec does not say otherwise
+		return Rules{E2EBlocks: true, Catalog: CatalogFollowsMRTD, Approval: true, Promoted: true, MinimalDiff: true,
+			FullNotes: true, Sections: notes.Required(c)}
+	}
+	return Rules{E2EBlocks: true, Catalog: CatalogRequired, Approval: true, Promoted: true,
+		FullNotes: true, Sections: notes.Required(release.Stable)}
+}

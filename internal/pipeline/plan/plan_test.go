@@ -192,7 +192,7 @@ func TestRulesFollowTheSpec(t *testing.T) {
 		require.Equal(t, notes.Required(c), r.Sections, c)
 	}
 	require.Equal(t, plan.RulesOf(release.Stable), plan.RulesOf("other"), "what is not known gets no easier rules")
-	require.Equal(t, plan.Always, plan.RulesOf(release.Stable).Catalog)
-	require.Equal(t, plan.Never, plan.RulesOf(release.Candidate).Catalog)
-	require.Equal(t, plan.WhenMRTDChanges, plan.RulesOf(release.Hotfix).Catalog)
+	require.Equal(t, plan.CatalogRequired, plan.RulesOf(release.Stable).Catalog)
+	require.Equal(t, plan.CatalogOptional, plan.RulesOf(release.Candidate).Catalog)
+	require.Equal(t, plan.CatalogFollowsMRTD, plan.RulesOf(release.Hotfix).Catalog)
 }

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
@@ -9,9 +10,53 @@ import (
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/base/check"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/pipeline/notes"
 	"github.com/calimero-network/mero-tee/internal/provider/git"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
+
+const guardedName = "hotfix: guarded paths have their reason"
+
+// GuardedRoots are the folders that a hotfix has no business in without a reason.
+func GuardedRoots() []string { return []string{"ansible", "catalog", "packer", "policies"} }
+
+// Guarded says whether a hotfix needs a reason to change the path.
+func Guarded(file string) bool {
+	root, _, nested := strings.Cut(file, "/")
+	return nested && slices.Contains(GuardedRoots(), root)
+}
+
+func guarded(diff []git.Change, reasons map[string]string) check.Result {
+	var touched, unexplained []string
+	for _, c := range diff {
+		if !Guarded(c.Path) {
+			continue
+		}
+		touched = append(touched, c.Path)
+		if !explained(c.Path, reasons) {
+			unexplained = append(unexplained, c.Path)
+		}
+	}
+	if len(touched) == 0 {
+		return check.NotApplicable(guardedName, "nothing under "+strings.Join(GuardedRoots(), ", ")+" changed")
+	}
+	if len(unexplained) == 0 {
+		return check.Pass(guardedName)
+	}
+	return check.Fail(guardedName, fault.Verification, "guarded paths changed without a reason",
+		"an item for each, or for its folder, under ## "+string(notes.GuardedPaths), strings.Join(unexplained, ", ")).
+		WithHint("- " + unexplained[0] + ": why a hotfix has to touch it")
+}
+
+// explained says whether the path, or a folder that it lies in, has a reason.
+func explained(file string, reasons map[string]string) bool {
+	for ; file != "."; file = path.Dir(file) {
+		if _, ok := reasons[file]; ok {
+			return true
+		}
+	}
+	return false
+}
 
 const measuredName = "hotfix: policy and catalog follow MRTD"
 
