@@ -14,13 +14,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/calimero-network/mero-tee/internal/artifact/sign"
+	"github.com/calimero-network/mero-tee/internal/artifact/signature"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/kms"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/sigstore"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
-var releaseWorkflow = sign.Identity{Repository: "calimero-network/mero-tee", Workflow: "release-kms-phala.yaml",
+var releaseWorkflow = signature.Identity{Repository: "calimero-network/mero-tee", Workflow: "release-kms-phala.yaml",
 	Tag: release.Tag{Family: release.KMS, Version: release.Version{Major: 1, Minor: 2}}}
 
 func startSigstore(t *testing.T) *sigstore.Instance {
@@ -32,7 +33,7 @@ func startSigstore(t *testing.T) *sigstore.Instance {
 }
 
 // bundleOver is the signature of data by the identity.
-func bundleOver(t *testing.T, i *sigstore.Instance, id sign.Identity, data []byte) []byte {
+func bundleOver(t *testing.T, i *sigstore.Instance, id signature.Identity, data []byte) []byte {
 	t.Helper()
 	sc, err := sign.SigningConfig(i.SigningConfigPath)
 	require.NoError(t, err)
@@ -68,7 +69,7 @@ func TestAPolicyMustBeSignedByItsOwnRelease(t *testing.T) {
 	require.NoError(t, s.TryPolicy(t.Context()))
 	require.Equal(t, releaseWorkflow.SAN(), health(t, &world{url: newServer(t, s)}).PolicySignedBy)
 
-	by := func(change func(*sign.Identity)) []byte {
+	by := func(change func(*signature.Identity)) []byte {
 		id := releaseWorkflow
 		change(&id)
 		return bundleOver(t, instance, id, policy)
@@ -82,10 +83,10 @@ func TestAPolicyMustBeSignedByItsOwnRelease(t *testing.T) {
 		"truncated":           {good[:len(good)/2], "signature refused: bundle"},
 		"oversized":           {bytes.Repeat([]byte(" "), 64<<10+1), "more than 65536 bytes"},
 		"of other bytes":      {bundleOver(t, instance, releaseWorkflow, append([]byte(" "), policy...)), "signature refused: digest"},
-		"of another version":  {by(func(i *sign.Identity) { i.Tag.Version.Minor = 1 }), "signature refused: tag"},
-		"of the candidate":    {by(func(i *sign.Identity) { i.Tag.Version.Candidate = 1 }), "signature refused: tag"},
-		"of a fork":           {by(func(i *sign.Identity) { i.Repository = "fork/mero-tee" }), "signature refused: repository"},
-		"of another workflow": {by(func(i *sign.Identity) { i.Workflow = release.Node.Workflow() }), "signature refused: identity"},
+		"of another version":  {by(func(i *signature.Identity) { i.Tag.Version.Minor = 1 }), "signature refused: tag"},
+		"of the candidate":    {by(func(i *signature.Identity) { i.Tag.Version.Candidate = 1 }), "signature refused: tag"},
+		"of a fork":           {by(func(i *signature.Identity) { i.Repository = "fork/mero-tee" }), "signature refused: repository"},
+		"of another workflow": {by(func(i *signature.Identity) { i.Workflow = release.Node.Workflow() }), "signature refused: identity"},
 	} {
 		s := signedRemote(t, instance.TrustedRootPath, policy, tc.bundle)
 		require.ErrorContains(t, s.TryPolicy(t.Context()), tc.want, name)

@@ -14,6 +14,7 @@ import (
 	"github.com/sigstore/sigstore-go/pkg/root"
 
 	"github.com/calimero-network/mero-tee/internal/artifact/sign"
+	"github.com/calimero-network/mero-tee/internal/artifact/signature"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/kms/image"
 	"github.com/calimero-network/mero-tee/internal/pipeline/environment"
@@ -85,7 +86,7 @@ func (w *World) signing(_ context.Context, tag release.Tag, c *environment.Check
 	if err != nil {
 		return sign.Config{}, err
 	}
-	id := sign.Identity{Repository: w.Env.Config.Repository, Workflow: tag.Family.Workflow(), Tag: tag}
+	id := signature.Identity{Repository: w.Env.Config.Repository, Workflow: tag.Family.Workflow(), Tag: tag}
 	url := s.TokenURL(id.Repository, id.Workflow, id.Ref(), c.Commit)
 	return sign.Config{SigningConfig: sc, Token: sign.RequestToken(w.Env.Client(), url, s.Bearer(), sign.Audience), Transport: w.Env.Transport}, nil
 }
@@ -97,5 +98,5 @@ func (w *World) trust(context.Context) (root.TrustedMaterial, error) {
 		return nil, &fault.Error{Code: fault.General, Message: "nothing was released in this rehearsal yet", Expected: path, Got: "no such file",
 			Hint: "run `go tool mage release:kms` first"}
 	}
-	return sign.TrustedRoot(path)
+	return signature.TrustedRoot(path)
 }

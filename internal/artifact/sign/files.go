@@ -30,7 +30,7 @@ type Result struct{ Kept, Signed []string }
 // it. A bundle on disk that v accepts for the file's current bytes is kept; any
 // other is replaced. What is signed is verified before it is written. A file
 // that is not there is a fault.Error with code MissingAsset.
-func Files(ctx context.Context, signer SignerFunc, v *Verifier, dir string, names []string) (Result, error) {
+func Files(ctx context.Context, signer SignerFunc, v *signature.Verifier, dir string, names []string) (Result, error) {
 	first := sync.OnceValues(func() (*Signer, error) { return signer(ctx) })
 	signed := make([]bool, len(names))
 	g, gctx := errgroup.WithContext(ctx)
@@ -56,12 +56,12 @@ func Files(ctx context.Context, signer SignerFunc, v *Verifier, dir string, name
 }
 
 // signFile returns whether it had to sign.
-func signFile(ctx context.Context, signer func() (*Signer, error), v *Verifier, path string) (bool, error) {
+func signFile(ctx context.Context, signer func() (*Signer, error), v *signature.Verifier, path string) (bool, error) {
 	digest, err := digestOf(path)
 	if err != nil {
 		return false, err
 	}
-	if raw, err := signature.ReadLimited(path+release.BundleSuffix, MaxBundleSize); err == nil {
+	if raw, err := signature.ReadLimited(path+release.BundleSuffix, signature.MaxBundleSize); err == nil {
 		if _, err := v.Verify(digest, raw); err == nil {
 			return false, nil
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/calimero-network/mero-tee/internal/artifact/sign"
+	"github.com/calimero-network/mero-tee/internal/artifact/signature"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
@@ -94,7 +95,7 @@ func TestFilesRepairs(t *testing.T) {
 	require.NoError(t, os.Remove(filepath.Join(dir, names[1]+release.BundleSuffix)))
 	writeFile(t, dir, names[2], []byte("other bytes"))
 	writeFile(t, dir, names[3]+release.BundleSuffix, kept)
-	writeFile(t, dir, names[4]+release.BundleSuffix, bytes.Repeat([]byte("x"), 2*sign.MaxBundleSize))
+	writeFile(t, dir, names[4]+release.BundleSuffix, bytes.Repeat([]byte("x"), 2*signature.MaxBundleSize))
 	r, err := sign.Files(t.Context(), signer, v, dir, names)
 	require.NoError(t, err)
 	require.Equal(t, sign.Result{Kept: []string{names[0], names[5]}, Signed: names[1:5]}, r)
@@ -201,7 +202,7 @@ func TestSignGivesUp(t *testing.T) {
 	}
 }
 
-// Signing and verifying share a signer and a verifier between goroutines; -race watches.
+// Signing shares a signer and a verifier between goroutines; -race watches.
 func BenchmarkFiles40(b *testing.B) {
 	v, signer := newVerifier(b, instance, identity), signerOver(b, nil, instance.SigningConfigPath)
 	for b.Loop() {

@@ -10,10 +10,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sigstore/sigstore-go/pkg/root"
 	"github.com/stretchr/testify/require"
 
 	"github.com/calimero-network/mero-tee/internal/artifact/sign"
+	"github.com/calimero-network/mero-tee/internal/artifact/signature"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/sigstore"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
@@ -51,41 +51,21 @@ func withInstance(run func() int) int {
 // tag is the release that the tests sign; identity its signer.
 var (
 	tag      = release.Tag{Family: release.KMS, Version: release.Version{Major: 1, Minor: 2}}
-	identity = sign.Identity{Repository: repository, Workflow: release.KMS.Workflow(), Tag: tag, Commit: commit}
+	identity = signature.Identity{Repository: repository, Workflow: release.KMS.Workflow(), Tag: tag, Commit: commit}
 )
 
-func tokenOf(i *sigstore.Instance, id sign.Identity) sign.TokenSource {
+func tokenOf(i *sigstore.Instance, id signature.Identity) sign.TokenSource {
 	url := i.TokenURL(id.Repository, id.Workflow, id.Ref(), id.Commit)
 	return sign.RequestToken(http.DefaultClient, url, i.Bearer(), sign.Audience)
 }
 
-func newSigner(t testing.TB, i *sigstore.Instance, config string, token sign.TokenSource) *sign.Signer {
+func newVerifier(t testing.TB, i *sigstore.Instance, id signature.Identity) *signature.Verifier {
 	t.Helper()
-	sc, err := sign.SigningConfig(config)
+	tm, err := signature.TrustedRoot(i.TrustedRootPath)
 	require.NoError(t, err)
-	s, err := sign.NewSigner(t.Context(), sign.Config{SigningConfig: sc, Token: token})
-	require.NoError(t, err)
-	return s
-}
-
-func newVerifier(t testing.TB, i *sigstore.Instance, id sign.Identity) *sign.Verifier {
-	t.Helper()
-	v, err := sign.NewVerifier(trust(t, i), id)
+	v, err := signature.NewVerifier(tm, id)
 	require.NoError(t, err)
 	return v
-}
-
-func trust(t testing.TB, i *sigstore.Instance) root.TrustedMaterial {
-	t.Helper()
-	tm, err := sign.TrustedRoot(i.TrustedRootPath)
-	require.NoError(t, err)
-	return tm
-}
-
-// signedBy returns a digest and a bundle over it, on Rekor v2, by the given identity.
-func signedBy(t testing.TB, i *sigstore.Instance, id sign.Identity) ([32]byte, []byte) {
-	t.Helper()
-	return signedWith(t, newSigner(t, i, i.SigningConfigPath, tokenOf(i, id)))
 }
 
 func signedWith(t testing.TB, s *sign.Signer) ([32]byte, []byte) {

@@ -16,16 +16,14 @@ import (
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 )
 
-// TrustedRoot reads the trusted root in the file at path, or, when path is
-// empty, Sigstore's public one: over TUF, from the root that cosign carries.
-func TrustedRoot(path string) (root.TrustedMaterial, error) {
-	if path == "" {
-		return public("trusted root", cosign.TrustedRoot)
-	}
-	return signature.TrustedRoot(path)
+// PublicTrustedRoot is Sigstore's public trusted root: over TUF, from the root
+// that cosign carries. One in a file is read by signature.TrustedRoot.
+func PublicTrustedRoot() (root.TrustedMaterial, error) {
+	return public("trusted root", cosign.TrustedRoot)
 }
 
-// SigningConfig reads the signing config in the file at path, or, when path is empty, Sigstore's public one over TUF.
+// SigningConfig reads the signing config in the file at path, or, when path is
+// empty, Sigstore's public one over TUF.
 func SigningConfig(path string) (*root.SigningConfig, error) {
 	if path == "" {
 		return public("signing config", cosign.SigningConfig)

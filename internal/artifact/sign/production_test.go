@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/calimero-network/mero-tee/internal/artifact/sign"
+	"github.com/calimero-network/mero-tee/internal/artifact/signature"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 )
 
@@ -37,7 +38,7 @@ func TestPublicRootCannotBeReplaced(t *testing.T) {
 
 func requireNoPublicRoot(t *testing.T, got string) {
 	t.Helper()
-	_, err := sign.TrustedRoot("")
+	_, err := sign.PublicTrustedRoot()
 	var f *fault.Error
 	require.ErrorAs(t, err, &f)
 	require.Equal(t, fault.Usage, f.Code)
@@ -53,7 +54,7 @@ func TestTrustFromFiles(t *testing.T) {
 	writeFile(t, dir, "huge", bytes.Repeat([]byte(" "), 2<<20))
 	for _, name := range []string{"absent", "damaged", "huge"} {
 		path := filepath.Join(dir, name)
-		tm, err := sign.TrustedRoot(path)
+		tm, err := signature.TrustedRoot(path)
 		require.Equal(t, fault.Usage, fault.CodeOf(err), name)
 		require.Nil(t, tm, name)
 		_, err = sign.SigningConfig(path)

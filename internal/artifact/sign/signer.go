@@ -1,3 +1,10 @@
+// Package sign signs release assets keylessly: Fulcio certificates, Rekor
+// entries, RFC 3161 timestamps, Sigstore bundles v0.3.
+//
+// Its promise: one token, one key and one certificate sign a whole release, and
+// no bundle is written that package signature's one verifier does not accept.
+// It links cosign, for the root that TUF starts from; who only verifies imports
+// package signature.
 package sign
 
 import (

@@ -6,12 +6,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 
 	rekor "github.com/sigstore/protobuf-specs/gen/pb-go/rekor/v1"
+	"github.com/transparency-dev/formats/log"
 	"github.com/transparency-dev/merkle/proof"
 	"github.com/transparency-dev/merkle/rfc6962"
+	"golang.org/x/mod/sumdb/note"
 )
 
 // consistent compares the parts of a log entry that repeat each other.
@@ -23,18 +24,18 @@ func consistent(e *rekor.TransparencyLogEntry) error {
 		return err
 	}
 	p := e.GetInclusionProof()
-	size, root, err := checkpoint(p.GetCheckpoint().GetEnvelope(), e.GetLogId().GetKeyId())
+	c, err := readCheckpoint(p.GetCheckpoint().GetEnvelope(), e.GetLogId().GetKeyId())
 	if err != nil {
 		return err
 	}
-	if size != p.GetTreeSize() || !bytes.Equal(root, p.GetRootHash()) {
-		return errors.New("the inclusion proof is for another tree than its checkpoint")
-	}
-	if p.GetLogIndex() < 0 || size < 0 {
+	if p.GetLogIndex() < 0 || p.GetTreeSize() < 0 {
 		return errors.New("a negative index or size")
 	}
+	if c.Size != uint64(p.GetTreeSize()) || !bytes.Equal(c.Hash, p.GetRootHash()) {
+		return errors.New("the inclusion proof is for another tree than its checkpoint")
+	}
 	leaf := rfc6962.DefaultHasher.HashLeaf(e.GetCanonicalizedBody())
-	err = proof.VerifyInclusion(rfc6962.DefaultHasher, uint64(p.GetLogIndex()), uint64(size), leaf, p.GetHashes(), root)
+	err = proof.VerifyInclusion(rfc6962.DefaultHasher, uint64(p.GetLogIndex()), c.Size, leaf, p.GetHashes(), c.Hash)
 	if err != nil {
 		return fmt.Errorf("the entry is not in the tree: %w", err)
 	}
@@ -71,35 +72,29 @@ func describes(e *rekor.TransparencyLogEntry) (version string, err error) {
 	return body.APIVersion, nil
 }
 
-// checkpoint reads size and root hash from a C2SP checkpoint: its second and
-// third line. The signature is sigstore-go's to check, but for Rekor v1 it does
-// not read whose it claims to be: it must be the log's.
-func checkpoint(envelope string, logID []byte) (size int64, root []byte, err error) {
-	lines := strings.SplitN(envelope, "\n", 4)
-	if len(lines) != 4 || len(logID) < 4 {
-		return 0, nil, errors.New("the checkpoint is too short")
+// readCheckpoint reads a signed checkpoint (c2sp.org/tlog-checkpoint). Its
+// signature is sigstore-go's to check, but for Rekor v1 it does not read whose
+// it claims to be: it must be the log's, whose ID begins with the key's hash.
+func readCheckpoint(envelope string, logID []byte) (log.Checkpoint, error) {
+	_, err := note.Open([]byte(envelope), nil)
+	var unverified *note.UnverifiedNoteError
+	if !errors.As(err, &unverified) { // no key is known to Open: it cannot have succeeded
+		return log.Checkpoint{}, fmt.Errorf("the checkpoint: %w", err)
 	}
-	if size, err = strconv.ParseInt(lines[1], 10, 64); err != nil {
-		return 0, nil, fmt.Errorf("the checkpoint's size: %w", err)
+	var c log.Checkpoint
+	if _, err := c.Unmarshal([]byte(unverified.Note.Text)); err != nil {
+		return log.Checkpoint{}, err
 	}
-	if root, err = base64.StdEncoding.Strict().DecodeString(lines[2]); err != nil {
-		return 0, nil, fmt.Errorf("the checkpoint's root: %w", err)
+	// Unmarshal accepts several spellings of a number and of base64.
+	if !strings.HasPrefix(unverified.Note.Text, string(c.Marshal())) {
+		return log.Checkpoint{}, errors.New("the checkpoint's size or root is not in its canonical spelling")
 	}
-	name, _, _ := strings.Cut(lines[0], " ") // Rekor v1 adds the tree's number
-	if !signedBy(lines[3], name, logID[:4]) {
-		return 0, nil, errors.New("the checkpoint is not signed in the log's name")
-	}
-	return size, root, nil
-}
-
-// signedBy looks for the signature line "— name base64(key hash ‖ signature)".
-func signedBy(lines, name string, keyHash []byte) bool {
-	for line := range strings.Lines(lines) {
-		rest, found := strings.CutPrefix(line, "— "+name+" ")
-		signature, err := base64.StdEncoding.Strict().DecodeString(strings.TrimSuffix(rest, "\n"))
-		if found && err == nil && bytes.HasPrefix(signature, keyHash) {
-			return true
+	name, _, _ := strings.Cut(c.Origin, " ") // Rekor v1 adds the tree's number
+	for _, s := range unverified.Note.UnverifiedSigs {
+		raw, err := base64.StdEncoding.Strict().DecodeString(s.Base64)
+		if err == nil && s.Name == name && len(logID) >= 4 && bytes.HasPrefix(raw, logID[:4]) {
+			return c, nil
 		}
 	}
-	return false
+	return log.Checkpoint{}, errors.New("the checkpoint is not signed in the log's name")
 }

@@ -45,7 +45,7 @@ func Production(dir, dist string, cfg *config.Config, log func(string)) (*Enviro
 		DstackURL: cfg.DstackURL, DstackKey: cfg.DstackKey,
 		TDXRoot: intel, PlatformFile: filepath.Join(dir, "docker/mero-kms/dstack-platform.json"),
 		ITA:   ita.Config{URL: cmp.Or(cfg.ITAURL, ita.APIURL), Key: cfg.ITAKey, Root: authority},
-		Trust: func(context.Context) (root.TrustedMaterial, error) { return sign.TrustedRoot("") },
+		Trust: func(context.Context) (root.TrustedMaterial, error) { return sign.PublicTrustedRoot() },
 	}}
 	e.Checkout, e.Signing, e.Cloud = e.taggedCheckout, e.actionsSigning, e.cloud
 	e.Images = build.New(context.Background(), build.Options{

@@ -7,6 +7,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/artifact/checksum"
 	"github.com/calimero-network/mero-tee/internal/artifact/sbom"
 	"github.com/calimero-network/mero-tee/internal/artifact/sign"
+	"github.com/calimero-network/mero-tee/internal/artifact/signature"
 	"github.com/calimero-network/mero-tee/internal/base/gobuild"
 	"github.com/calimero-network/mero-tee/internal/base/journal"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
@@ -48,8 +49,8 @@ func (r *Release) Checksums(context.Context, *pipeline.Work) error {
 }
 
 // identity is whose signature this release must carry.
-func (r *Release) identity() sign.Identity {
-	return sign.Identity{Repository: r.Env.Config.Repository, Workflow: r.Tag.Family.Workflow(), Tag: r.Tag, Commit: r.Checkout.Commit}
+func (r *Release) identity() signature.Identity {
+	return signature.Identity{Repository: r.Env.Config.Repository, Workflow: r.Tag.Family.Workflow(), Tag: r.Tag, Commit: r.Checkout.Commit}
 }
 
 // Sign signs or verifies: what was uploaded by an earlier, interrupted run is
@@ -63,7 +64,7 @@ func (r *Release) Sign(ctx context.Context, w *pipeline.Work) error {
 	if err != nil {
 		return err
 	}
-	verifier, err := sign.NewVerifier(trust, r.identity())
+	verifier, err := signature.NewVerifier(trust, r.identity())
 	if err != nil {
 		return err
 	}

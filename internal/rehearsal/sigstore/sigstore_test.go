@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/calimero-network/mero-tee/internal/artifact/sign"
+	"github.com/calimero-network/mero-tee/internal/artifact/signature"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/sigstore"
 	"github.com/calimero-network/mero-tee/internal/release"
@@ -20,7 +21,7 @@ import (
 
 const toolsDir = "../../../tools"
 
-var identity = sign.Identity{Repository: "calimero-network/mero-tee", Workflow: release.KMS.Workflow(),
+var identity = signature.Identity{Repository: "calimero-network/mero-tee", Workflow: release.KMS.Workflow(),
 	Tag: release.Tag{Family: release.KMS, Version: release.Version{Major: 1}}, Commit: strings.Repeat("a", 40)}
 
 func start(t *testing.T, dir string) *sigstore.Instance {
@@ -44,13 +45,13 @@ func signOne(t *testing.T, i *sigstore.Instance, config string) []byte {
 	return raw
 }
 
-func verify(t *testing.T, root, bundle []byte) sign.Certificate {
+func verify(t *testing.T, root, bundle []byte) signature.Certificate {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "root.json")
 	require.NoError(t, os.WriteFile(path, root, 0o600))
-	tm, err := sign.TrustedRoot(path)
+	tm, err := signature.TrustedRoot(path)
 	require.NoError(t, err)
-	v, err := sign.NewVerifier(tm, identity)
+	v, err := signature.NewVerifier(tm, identity)
 	require.NoError(t, err)
 	c, err := v.Verify([32]byte{}, bundle)
 	require.NoError(t, err)

@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/calimero-network/mero-tee/internal/artifact/checksum"
-	"github.com/calimero-network/mero-tee/internal/artifact/sign"
+	"github.com/calimero-network/mero-tee/internal/artifact/signature"
 	"github.com/calimero-network/mero-tee/internal/base/check"
 	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
@@ -62,7 +62,7 @@ func (a *auditor) checksum(name string, claimed map[string]digest.Digest) check.
 // signatures is the spec's "Signature Validity": every bundle, the workflow's
 // identity, and one commit behind them all.
 func (a *auditor) signatures() {
-	v, err := sign.NewVerifier(a.Trust, sign.Identity{Repository: a.Repository, Workflow: a.Tag.Family.Workflow(), Tag: a.Tag, Commit: a.Commit})
+	v, err := signature.NewVerifier(a.Trust, signature.Identity{Repository: a.Repository, Workflow: a.Tag.Family.Workflow(), Tag: a.Tag, Commit: a.Commit})
 	if err != nil {
 		a.add(check.Of("signatures", err))
 		return
@@ -85,14 +85,14 @@ func (a *auditor) signatures() {
 	}
 }
 
-func (a *auditor) signature(v *sign.Verifier, name string) (sign.Certificate, error) {
+func (a *auditor) signature(v *signature.Verifier, name string) (signature.Certificate, error) {
 	signed, ok := a.digests[name]
 	if !ok {
-		return sign.Certificate{}, &fault.Error{Code: fault.MissingAsset, Message: "the asset is missing"}
+		return signature.Certificate{}, &fault.Error{Code: fault.MissingAsset, Message: "the asset is missing"}
 	}
 	bundle, err := a.read(name+release.BundleSuffix, maxBundle)
 	if err != nil {
-		return sign.Certificate{}, err
+		return signature.Certificate{}, err
 	}
 	return v.Verify(signed, bundle)
 }

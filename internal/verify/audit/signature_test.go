@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/calimero-network/mero-tee/internal/artifact/sign"
+	"github.com/calimero-network/mero-tee/internal/artifact/signature"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/verify/audit"
@@ -26,15 +26,15 @@ func allSignatures() []string {
 // A release that is right in every byte, but signed by somebody else.
 func TestOtherSigner(t *testing.T) {
 	t.Parallel()
-	for name, change := range map[string]func(*sign.Identity){
-		"another workflow":       func(id *sign.Identity) { id.Workflow = "ci.yaml" },
-		"the other family's":     func(id *sign.Identity) { id.Workflow = release.Node.Workflow() },
-		"for another tag":        func(id *sign.Identity) { id.Tag.Version.Patch++ },
-		"for the candidate":      func(id *sign.Identity) { id.Tag.Version.Candidate = 1 },
-		"in a fork":              func(id *sign.Identity) { id.Repository = "somebody/mero-tee" },
-		"from another commit":    func(id *sign.Identity) { id.Commit = other },
-		"the wrong letter case":  func(id *sign.Identity) { id.Repository = "Calimero-Network/mero-tee" },
-		"a workflow with suffix": func(id *sign.Identity) { id.Workflow = "x" + id.Workflow },
+	for name, change := range map[string]func(*signature.Identity){
+		"another workflow":       func(id *signature.Identity) { id.Workflow = "ci.yaml" },
+		"the other family's":     func(id *signature.Identity) { id.Workflow = release.Node.Workflow() },
+		"for another tag":        func(id *signature.Identity) { id.Tag.Version.Patch++ },
+		"for the candidate":      func(id *signature.Identity) { id.Tag.Version.Candidate = 1 },
+		"in a fork":              func(id *signature.Identity) { id.Repository = "somebody/mero-tee" },
+		"from another commit":    func(id *signature.Identity) { id.Commit = other },
+		"the wrong letter case":  func(id *signature.Identity) { id.Repository = "Calimero-Network/mero-tee" },
+		"a workflow with suffix": func(id *signature.Identity) { id.Workflow = "x" + id.Workflow },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

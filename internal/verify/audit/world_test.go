@@ -20,6 +20,7 @@ import (
 
 	"github.com/calimero-network/mero-tee/internal/artifact/checksum"
 	"github.com/calimero-network/mero-tee/internal/artifact/sign"
+	"github.com/calimero-network/mero-tee/internal/artifact/signature"
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/check"
@@ -79,7 +80,7 @@ func startSigstore(ctx context.Context, dir string) (*sigstore.Instance, error) 
 
 func trust(t testing.TB, i *sigstore.Instance) root.TrustedMaterial {
 	t.Helper()
-	tm, err := sign.TrustedRoot(i.TrustedRootPath)
+	tm, err := signature.TrustedRoot(i.TrustedRootPath)
 	require.NoError(t, err)
 	return tm
 }
@@ -120,28 +121,28 @@ func made(t testing.TB, tag release.Tag, change edit) string {
 	return dir
 }
 
-func identityOf(tag release.Tag) sign.Identity {
-	return sign.Identity{Repository: repository, Workflow: tag.Family.Workflow(), Tag: tag, Commit: commit}
+func identityOf(tag release.Tag) signature.Identity {
+	return signature.Identity{Repository: repository, Workflow: tag.Family.Workflow(), Tag: tag, Commit: commit}
 }
 
 // seal signs anew whatever has no bundle of this identity, in a log of Rekor v1:
 // it answers at once, where v2 waits for a batch (a second, 2026-11-23).
-func seal(dir string, id sign.Identity) error {
+func seal(dir string, id signature.Identity) error {
 	return sealIn(local.SigningConfigRekorV1Path, dir, id)
 }
 
 // sealIn writes the checksums if there are none, and signs.
-func sealIn(config, dir string, id sign.Identity) error {
+func sealIn(config, dir string, id signature.Identity) error {
 	if _, err := os.Stat(filepath.Join(dir, release.ChecksumsAsset)); err != nil {
 		if _, err := checksum.Write(dir, id.Tag.Family.Assets()); err != nil {
 			return err
 		}
 	}
-	tm, err := sign.TrustedRoot(local.TrustedRootPath)
+	tm, err := signature.TrustedRoot(local.TrustedRootPath)
 	if err != nil {
 		return err
 	}
-	v, err := sign.NewVerifier(tm, id)
+	v, err := signature.NewVerifier(tm, id)
 	if err != nil {
 		return err
 	}
@@ -149,7 +150,7 @@ func sealIn(config, dir string, id sign.Identity) error {
 	return err
 }
 
-func signer(config string, id sign.Identity) sign.SignerFunc {
+func signer(config string, id signature.Identity) sign.SignerFunc {
 	return func(ctx context.Context) (*sign.Signer, error) {
 		sc, err := sign.SigningConfig(config)
 		if err != nil {

@@ -1,4 +1,4 @@
-package sign_test
+package signature_test
 
 import (
 	"bytes"
@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/calimero-network/mero-tee/internal/artifact/sign"
+	"github.com/calimero-network/mero-tee/internal/artifact/signature"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/sigstore"
 	"github.com/calimero-network/mero-tee/internal/release"
@@ -21,18 +22,18 @@ import (
 
 func TestVerifiesBothRekorVersions(t *testing.T) {
 	t.Parallel()
-	for name, config := range map[string]string{"v2": instance.SigningConfigPath, "v1": instance.SigningConfigRekorV1Path} {
+	for name, config := range map[string]string{"v2": local(t).SigningConfigPath, "v1": local(t).SigningConfigRekorV1Path} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			before := time.Now().Add(-time.Minute)
-			digest, raw := signedWith(t, newSigner(t, instance, config, tokenOf(instance, identity)))
-			got, err := newVerifier(t, instance, identity).Verify(digest, raw)
+			digest, raw := signedWith(t, newSigner(t, config, tokenOf(local(t), identity)))
+			got, err := newVerifier(t, local(t), identity).Verify(digest, raw)
 			require.NoError(t, err)
 			require.WithinRange(t, got.Time, before, time.Now().Add(time.Minute))
 			require.Len(t, got.LogID, 64)
-			require.Equal(t, sign.Certificate{
+			require.Equal(t, signature.Certificate{
 				SAN:    "https://github.com/calimero-network/mero-tee/.github/workflows/release-kms-phala.yaml@refs/tags/mero-kms-v1.2.0",
-				Issuer: sign.Issuer, Repository: repository, Ref: "refs/tags/mero-kms-v1.2.0", Commit: commit,
+				Issuer: signature.Issuer, Repository: repository, Ref: "refs/tags/mero-kms-v1.2.0", Commit: commit,
 				Time: got.Time, LogID: got.LogID, LogIndex: got.LogIndex,
 			}, got)
 		})
@@ -42,10 +43,10 @@ func TestVerifiesBothRekorVersions(t *testing.T) {
 // A stranger knows the tag, not the commit: it is not demanded, but returned.
 func TestStrangerLearnsTheCommit(t *testing.T) {
 	t.Parallel()
-	digest, raw := signedBy(t, instance, identity)
+	digest, raw := signedBy(t, local(t), identity)
 	stranger := identity
 	stranger.Commit = ""
-	got, err := newVerifier(t, instance, stranger).Verify(digest, raw)
+	got, err := newVerifier(t, local(t), stranger).Verify(digest, raw)
 	require.NoError(t, err)
 	require.Equal(t, commit, got.Commit)
 }
@@ -53,41 +54,41 @@ func TestStrangerLearnsTheCommit(t *testing.T) {
 // Each of these was signed properly, by someone else.
 func TestRefusesOtherSigners(t *testing.T) {
 	t.Parallel()
-	v := newVerifier(t, instance, identity)
+	v := newVerifier(t, local(t), identity)
 	for name, c := range map[string]struct {
-		change    func(*sign.Identity)
+		change    func(*signature.Identity)
 		what, got string
 	}{
-		"repository":        {func(i *sign.Identity) { i.Repository = "calimero-network/other" }, "repository", "https://github.com/calimero-network/other"},
-		"longer repository": {func(i *sign.Identity) { i.Repository += "x" }, "repository", "https://github.com/calimero-network/mero-teex"},
-		"workflow": {func(i *sign.Identity) { i.Workflow = release.Node.Workflow() }, "identity",
+		"repository":        {func(i *signature.Identity) { i.Repository = "calimero-network/other" }, "repository", "https://github.com/calimero-network/other"},
+		"longer repository": {func(i *signature.Identity) { i.Repository += "x" }, "repository", "https://github.com/calimero-network/mero-teex"},
+		"workflow": {func(i *signature.Identity) { i.Workflow = release.Node.Workflow() }, "identity",
 			"https://github.com/calimero-network/mero-tee/.github/workflows/release-node-image-gcp.yaml@refs/tags/mero-kms-v1.2.0"},
-		"tag":    {func(i *sign.Identity) { i.Tag.Version.Minor = 3 }, "tag", "refs/tags/mero-kms-v1.3.0"},
-		"rc":     {func(i *sign.Identity) { i.Tag.Version.Candidate = 1 }, "tag", "refs/tags/mero-kms-v1.2.0-rc.1"},
-		"commit": {func(i *sign.Identity) { i.Commit = "1" + commit[1:] }, "commit", "1" + commit[1:]},
+		"tag":    {func(i *signature.Identity) { i.Tag.Version.Minor = 3 }, "tag", "refs/tags/mero-kms-v1.3.0"},
+		"rc":     {func(i *signature.Identity) { i.Tag.Version.Candidate = 1 }, "tag", "refs/tags/mero-kms-v1.2.0-rc.1"},
+		"commit": {func(i *signature.Identity) { i.Commit = "1" + commit[1:] }, "commit", "1" + commit[1:]},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			other := identity
 			c.change(&other)
-			digest, raw := signedBy(t, instance, other)
+			digest, raw := signedBy(t, local(t), other)
 			_, err := v.Verify(digest, raw)
 			requireRefusal(t, err, c.what, c.got)
 		})
 	}
 	t.Run("runner", func(t *testing.T) {
 		t.Parallel()
-		url := instance.TokenURL(repository, identity.Workflow, identity.Ref(), commit) + "&runner_environment=self-hosted"
-		digest, raw := signedWith(t, newSigner(t, instance, instance.SigningConfigPath,
-			sign.RequestToken(http.DefaultClient, url, instance.Bearer(), sign.Audience)))
+		url := local(t).TokenURL(repository, identity.Workflow, identity.Ref(), commit) + "&runner_environment=self-hosted"
+		digest, raw := signedWith(t, newSigner(t, local(t).SigningConfigPath,
+			sign.RequestToken(http.DefaultClient, url, local(t).Bearer(), sign.Audience)))
 		_, err := v.Verify(digest, raw)
 		requireRefusal(t, err, "runner", "self-hosted")
 	})
 	t.Run("branch", func(t *testing.T) {
 		t.Parallel()
-		url := instance.TokenURL(repository, identity.Workflow, "refs/heads/mero-kms-v1.2.0", commit)
-		digest, raw := signedWith(t, newSigner(t, instance, instance.SigningConfigPath,
-			sign.RequestToken(http.DefaultClient, url, instance.Bearer(), sign.Audience)))
+		url := local(t).TokenURL(repository, identity.Workflow, "refs/heads/mero-kms-v1.2.0", commit)
+		digest, raw := signedWith(t, newSigner(t, local(t).SigningConfigPath,
+			sign.RequestToken(http.DefaultClient, url, local(t).Bearer(), sign.Audience)))
 		_, err := v.Verify(digest, raw)
 		requireRefusal(t, err, "tag", "refs/heads/mero-kms-v1.2.0")
 	})
@@ -119,9 +120,9 @@ func TestRefusesAnotherIssuerUnderTheSameRoot(t *testing.T) {
 func TestRefusesAnotherRoot(t *testing.T) {
 	t.Parallel()
 	other := startAnother(t, sigstore.Options{Dir: t.TempDir()})
-	v := newVerifier(t, instance, identity)
+	v := newVerifier(t, local(t), identity)
 	for name, config := range map[string]string{"v2": other.SigningConfigPath, "v1": other.SigningConfigRekorV1Path} {
-		digest, raw := signedWith(t, newSigner(t, other, config, tokenOf(other, identity)))
+		digest, raw := signedWith(t, newSigner(t, config, tokenOf(other, identity)))
 		_, err := newVerifier(t, other, identity).Verify(digest, raw)
 		require.NoError(t, err, name)
 		_, err = v.Verify(digest, raw)
@@ -141,7 +142,7 @@ func startAnother(t *testing.T, o sigstore.Options) *sigstore.Instance {
 // Each part of the trusted root is needed: a root that lacks one refuses, and says which.
 func TestEachAuthorityIsNeeded(t *testing.T) {
 	t.Parallel()
-	digest, raw := signedBy(t, instance, identity)
+	digest, raw := signedBy(t, local(t), identity)
 	other := startAnother(t, sigstore.Options{Dir: t.TempDir()})
 	for part, what := range map[string]string{
 		"tlogs": "log", "timestampAuthorities": "timestamp", "certificateAuthorities": "certificate", "ctlogs": "certificate transparency",
@@ -149,10 +150,8 @@ func TestEachAuthorityIsNeeded(t *testing.T) {
 		t.Run(part, func(t *testing.T) {
 			t.Parallel()
 			path := t.TempDir() + "/root.json"
-			mixRoot(t, instance.TrustedRootPath, other.TrustedRootPath, part, path)
-			tm, err := sign.TrustedRoot(path)
-			require.NoError(t, err)
-			v, err := sign.NewVerifier(tm, identity)
+			mixRoot(t, local(t).TrustedRootPath, other.TrustedRootPath, part, path)
+			v, err := signature.NewVerifier(trust(t, path), identity)
 			require.NoError(t, err)
 			_, err = v.Verify(digest, raw)
 			requireRefusal(t, err, what, "")
@@ -176,12 +175,74 @@ func mixRoot(t *testing.T, first, second, part, path string) {
 	require.NoError(t, os.WriteFile(path, raw, 0o600))
 }
 
+// Two bundles of one signer, of which the second lends one part to the first.
+func TestRefusesPartsOfAnotherBundle(t *testing.T) {
+	t.Parallel()
+	v := newVerifier(t, local(t), identity)
+	digest, raw := signedBy(t, local(t), identity)
+	_, other := signedBy(t, local(t), identity)
+	for _, c := range []struct{ outer, inner, what string }{
+		{"verificationMaterial", "certificate", "log"},
+		{"verificationMaterial", "tlogEntries", "log"},
+		{"verificationMaterial", "timestampVerificationData", "timestamp"},
+		{"messageSignature", "signature", "log"},
+	} {
+		t.Run(c.inner, func(t *testing.T) {
+			t.Parallel()
+			mine, lent := partOf(t, raw, c.outer, c.inner), partOf(t, other, c.outer, c.inner)
+			require.NotEqual(t, string(mine), string(lent))
+			_, err := v.Verify(digest, bytes.Replace(raw, mine, lent, 1))
+			requireRefusal(t, err, c.what, "")
+		})
+	}
+}
+
+func partOf(t *testing.T, raw []byte, outer, inner string) json.RawMessage {
+	t.Helper()
+	var fields, part map[string]json.RawMessage
+	require.NoError(t, json.Unmarshal(raw, &fields))
+	require.NoError(t, json.Unmarshal(fields[outer], &part))
+	require.Contains(t, part, inner)
+	return part[inner]
+}
+
+// Every authority of a trusted root stands for a time; a signature of another time is not its word.
+func TestRefusesAnotherTime(t *testing.T) {
+	t.Parallel()
+	digest, raw := signedBy(t, local(t), identity)
+	for part, what := range map[string]string{"timestampAuthorities": "timestamp", "certificateAuthorities": "certificate"} {
+		for name, validFor := range map[string]map[string]string{
+			"ended before":     {"start": "2020-01-01T00:00:00Z", "end": "2021-01-01T00:00:00Z"},
+			"began afterwards": {"start": "2120-01-01T00:00:00Z"},
+		} {
+			t.Run(part+" "+name, func(t *testing.T) {
+				t.Parallel()
+				var trusted map[string]any
+				data, err := os.ReadFile(local(t).TrustedRootPath)
+				require.NoError(t, err)
+				require.NoError(t, json.Unmarshal(data, &trusted))
+				for _, authority := range trusted[part].([]any) {
+					authority.(map[string]any)["validFor"] = validFor
+				}
+				data, err = json.Marshal(trusted)
+				require.NoError(t, err)
+				path := t.TempDir() + "/root.json"
+				require.NoError(t, os.WriteFile(path, data, 0o600))
+				v, err := signature.NewVerifier(trust(t, path), identity)
+				require.NoError(t, err)
+				_, err = v.Verify(digest, raw)
+				requireRefusal(t, err, what, "")
+			})
+		}
+	}
+}
+
 func TestRefusesAnotherFile(t *testing.T) {
 	t.Parallel()
-	digest, raw := signedBy(t, instance, identity)
+	digest, raw := signedBy(t, local(t), identity)
 	content := []byte(t.Name())
 	require.Equal(t, sha256.Sum256(content), digest)
-	v := newVerifier(t, instance, identity)
+	v := newVerifier(t, local(t), identity)
 	for i := range content {
 		changed := bytes.Clone(content)
 		changed[i] ^= 1
@@ -192,11 +253,11 @@ func TestRefusesAnotherFile(t *testing.T) {
 
 func TestRefusesEveryChangedByte(t *testing.T) {
 	t.Parallel()
-	v := newVerifier(t, instance, identity)
-	for name, config := range map[string]string{"v2": instance.SigningConfigPath, "v1": instance.SigningConfigRekorV1Path} {
+	v := newVerifier(t, local(t), identity)
+	for name, config := range map[string]string{"v2": local(t).SigningConfigPath, "v1": local(t).SigningConfigRekorV1Path} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			digest, raw := signedWith(t, newSigner(t, instance, config, tokenOf(instance, identity)))
+			digest, raw := signedWith(t, newSigner(t, config, tokenOf(local(t), identity)))
 			for i := 0; i < len(raw); i += 5 {
 				changed := bytes.Clone(raw)
 				changed[i] ^= 1 << (i / 5 % 7)
@@ -210,8 +271,8 @@ func TestRefusesEveryChangedByte(t *testing.T) {
 // The envelope of a timestamp is not under its signature: each of its bytes is changed here in several ways.
 func TestRefusesEveryChangedByteOfATimestamp(t *testing.T) {
 	t.Parallel()
-	v := newVerifier(t, instance, identity)
-	digest, raw := signedBy(t, instance, identity)
+	v := newVerifier(t, local(t), identity)
+	digest, raw := signedBy(t, local(t), identity)
 	const label = `"signedTimestamp":"`
 	from := bytes.Index(raw, []byte(label)) + len(label)
 	old := raw[from : from+bytes.IndexByte(raw[from:], '"')]
@@ -229,10 +290,10 @@ func TestRefusesEveryChangedByteOfATimestamp(t *testing.T) {
 
 func TestRefusesWhatIsNoBundle(t *testing.T) {
 	t.Parallel()
-	digest, raw := signedBy(t, instance, identity)
+	digest, raw := signedBy(t, local(t), identity)
 	var indented bytes.Buffer
 	require.NoError(t, json.Indent(&indented, raw, "", "  "))
-	v := newVerifier(t, instance, identity)
+	v := newVerifier(t, local(t), identity)
 	edit := func(old, replacement string) []byte {
 		changed := bytes.Replace(raw, []byte(old), []byte(replacement), 1)
 		require.NotEqual(t, raw, changed)
@@ -249,7 +310,7 @@ func TestRefusesWhatIsNoBundle(t *testing.T) {
 		"without newline":   {raw[:len(raw)-1], "canonical form"},
 		"trailing data":     {append(bytes.Clone(raw), "{}\n"...), "unexpected token"},
 		"indented":          {indented.Bytes(), "canonical form"},
-		"huge":              {append(bytes.Clone(raw), bytes.Repeat([]byte(" "), sign.MaxBundleSize)...), "more than 65536 bytes"},
+		"huge":              {append(bytes.Clone(raw), bytes.Repeat([]byte(" "), signature.MaxBundleSize)...), "more than 65536 bytes"},
 		"other media type":  {edit("bundle.v0.3+json", "bundle.v0.2+json"), "media type"},
 		"unknown field":     {edit(`{"mediaType"`, `{"extra":1,"mediaType"`), "unknown field"},
 		"duplicate field":   {edit(`{"mediaType"`, `{"mediaType":"x","mediaType"`), "duplicate"},
@@ -266,27 +327,27 @@ func TestRefusesWhatIsNoBundle(t *testing.T) {
 
 func TestRefusesAnIncompleteIdentity(t *testing.T) {
 	t.Parallel()
-	for name, change := range map[string]func(*sign.Identity){
-		"repository":       func(i *sign.Identity) { i.Repository = "" },
-		"repository shape": func(i *sign.Identity) { i.Repository = "a/b/c" },
-		"workflow":         func(i *sign.Identity) { i.Workflow = "" },
-		"workflow path":    func(i *sign.Identity) { i.Workflow = "../x.yaml" },
-		"tag":              func(i *sign.Identity) { i.Tag = release.Tag{} },
-		"short commit":     func(i *sign.Identity) { i.Commit = commit[:7] },
+	for name, change := range map[string]func(*signature.Identity){
+		"repository":       func(i *signature.Identity) { i.Repository = "" },
+		"repository shape": func(i *signature.Identity) { i.Repository = "a/b/c" },
+		"workflow":         func(i *signature.Identity) { i.Workflow = "" },
+		"workflow path":    func(i *signature.Identity) { i.Workflow = "../x.yaml" },
+		"tag":              func(i *signature.Identity) { i.Tag = release.Tag{} },
+		"short commit":     func(i *signature.Identity) { i.Commit = commit[:7] },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			id := identity
 			change(&id)
-			_, err := sign.NewVerifier(trust(t, instance), id)
+			_, err := signature.NewVerifier(trust(t, local(t).TrustedRootPath), id)
 			require.Equal(t, fault.Usage, fault.CodeOf(err), "%v", err)
 		})
 	}
 }
 
 func FuzzVerify(f *testing.F) {
-	digest, raw := signedBy(f, instance, identity)
-	v := newVerifier(f, instance, identity)
+	digest, raw := signedBy(f, local(f), identity)
+	v := newVerifier(f, local(f), identity)
 	f.Add(raw)
 	f.Add([]byte("{}\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -300,8 +361,8 @@ func FuzzVerify(f *testing.F) {
 
 // The goal: 40 bundles well under 0.1 s.
 func BenchmarkVerify40(b *testing.B) {
-	s := newSigner(b, instance, instance.SigningConfigPath, tokenOf(instance, identity))
-	v := newVerifier(b, instance, identity)
+	s := newSigner(b, local(b).SigningConfigPath, tokenOf(local(b), identity))
+	v := newVerifier(b, local(b), identity)
 	digest, raw := signedWith(b, s)
 	for b.Loop() {
 		for range 40 {
