@@ -14,7 +14,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
-	"github.com/calimero-network/mero-tee/internal/kms/peer"
 	"github.com/calimero-network/mero-tee/internal/kms/wire"
 	"github.com/calimero-network/mero-tee/internal/node/agent"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
@@ -45,7 +44,7 @@ func post(t *testing.T, url string, v any) (int, wire.Error) {
 type attempt struct {
 	w         *world
 	node      *agent.Agent
-	id        peer.ID
+	id        wire.PeerID
 	challenge wire.ChallengeResponse
 	nonce     [32]byte
 	quote     []byte
@@ -77,7 +76,7 @@ func (a *attempt) quoteOver(t *testing.T, reportData [64]byte) {
 func (a *attempt) sign() {
 	public := a.node.Key.Public().(ed25519.PublicKey)
 	a.request = wire.KeyRequest{ChallengeID: a.challenge.ChallengeID, PeerID: string(a.id), QuoteB64: b64(a.quote),
-		PeerPublicKeyB64: b64(peer.MarshalPublicKey(public)),
+		PeerPublicKeyB64: b64(wire.MarshalPublicKey(public)),
 		SignatureB64:     b64(ed25519.Sign(a.node.Key, wire.SignedPayload(a.challenge.ChallengeID, a.nonce, a.id, a.quote)))}
 }
 

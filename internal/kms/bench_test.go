@@ -24,7 +24,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
-	"github.com/calimero-network/mero-tee/internal/kms/peer"
 	"github.com/calimero-network/mero-tee/internal/kms/wire"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
 	"github.com/calimero-network/mero-tee/internal/release"
@@ -55,9 +54,9 @@ func newFleet(t testing.TB, w *world, peers int) *fleet {
 }
 
 // challenge takes a challenge for the next peer, without a connection.
-func (f *fleet) challenge(t testing.TB) (ed25519.PrivateKey, peer.ID, wire.ChallengeResponse) {
+func (f *fleet) challenge(t testing.TB) (ed25519.PrivateKey, wire.PeerID, wire.ChallengeResponse) {
 	key := f.keys[f.next.Add(1)%int64(len(f.keys))]
-	id := peer.FromPublicKey(key.Public().(ed25519.PublicKey))
+	id := wire.PeerIDOf(key.Public().(ed25519.PublicKey))
 	w := httptest.NewRecorder()
 	body := bytes.NewReader([]byte(`{"peerId":"` + string(id) + `"}`))
 	f.w.service.Handler().ServeHTTP(w, httptest.NewRequestWithContext(context.Background(), http.MethodPost, "/challenge", body))
@@ -75,7 +74,7 @@ func (f *fleet) request(t testing.TB) []byte {
 	quote, err := f.td.Quote(4, wire.NodeReportData([32]byte(nonce), id))
 	require.NoError(t, err)
 	body, err := json.Marshal(wire.KeyRequest{ChallengeID: c.ChallengeID, PeerID: string(id), QuoteB64: b64(quote),
-		PeerPublicKeyB64: b64(peer.MarshalPublicKey(key.Public().(ed25519.PublicKey))),
+		PeerPublicKeyB64: b64(wire.MarshalPublicKey(key.Public().(ed25519.PublicKey))),
 		SignatureB64:     b64(ed25519.Sign(key, wire.SignedPayload(c.ChallengeID, [32]byte(nonce), id, quote)))})
 	require.NoError(t, err)
 	return body

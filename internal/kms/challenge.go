@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/calimero-network/mero-tee/internal/kms/peer"
+	"github.com/calimero-network/mero-tee/internal/kms/wire"
 )
 
 // challenges remembers pending challenges in memory. As all live equally long,
@@ -17,14 +17,14 @@ type challenges struct {
 	mu      sync.Mutex
 	queue   *list.List // of *challenge
 	byID    map[string]*list.Element
-	perPeer map[peer.ID]int
+	perPeer map[wire.PeerID]int
 }
 
 func newChallenges(ttl time.Duration, now func() time.Time) *challenges {
-	return &challenges{ttl: ttl, now: now, queue: list.New(), byID: map[string]*list.Element{}, perPeer: map[peer.ID]int{}}
+	return &challenges{ttl: ttl, now: now, queue: list.New(), byID: map[string]*list.Element{}, perPeer: map[wire.PeerID]int{}}
 }
 
-func (s *challenges) issue(_ context.Context, id peer.ID) (*challenge, error) {
+func (s *challenges) issue(_ context.Context, id wire.PeerID) (*challenge, error) {
 	c := newChallenge(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -40,7 +40,7 @@ func (s *challenges) issue(_ context.Context, id peer.ID) (*challenge, error) {
 }
 
 // room promises no more than it knows: a peer's own challenges are all gone after one TTL.
-func (s *challenges) room(id peer.ID, now time.Time) error {
+func (s *challenges) room(id wire.PeerID, now time.Time) error {
 	switch {
 	case len(s.byID) >= maxPending:
 		return &tooMany{"in all", s.queue.Front().Value.(*challenge).expires.Sub(now)}
@@ -50,7 +50,7 @@ func (s *challenges) room(id peer.ID, now time.Time) error {
 	return nil
 }
 
-func (s *challenges) consume(_ context.Context, name string, id peer.ID) ([32]byte, error) {
+func (s *challenges) consume(_ context.Context, name string, id wire.PeerID) ([32]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e, ok := s.byID[name]

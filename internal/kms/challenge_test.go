@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/calimero-network/mero-tee/internal/kms/peer"
+	"github.com/calimero-network/mero-tee/internal/kms/wire"
 )
 
 func TestChallengesAreLimitedInAll(t *testing.T) {
@@ -18,7 +18,7 @@ func TestChallengesAreLimitedInAll(t *testing.T) {
 	require.NoError(t, err)
 	now = now.Add(10 * time.Second)
 	for i := range maxPending - 1 {
-		_, err := s.issue(t.Context(), peer.ID(fmt.Sprint(i)))
+		_, err := s.issue(t.Context(), wire.PeerID(fmt.Sprint(i)))
 		require.NoError(t, err)
 	}
 	_, err = s.issue(t.Context(), "one more")

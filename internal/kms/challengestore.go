@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/calimero-network/mero-tee/internal/kms/peer"
 	"github.com/calimero-network/mero-tee/internal/kms/wire"
 )
 
@@ -21,12 +20,12 @@ const (
 // challenge is one question a peer may answer once, until it expires.
 type challenge struct {
 	id      string // 32 hex digits
-	peer    peer.ID
+	peer    wire.PeerID
 	nonce   [32]byte
 	expires time.Time
 }
 
-func newChallenge(id peer.ID) *challenge {
+func newChallenge(id wire.PeerID) *challenge {
 	c := &challenge{peer: id}
 	var name [16]byte
 	_, _ = rand.Read(name[:]) // crypto/rand never fails (Go 1.24)
@@ -39,10 +38,10 @@ func newChallenge(id peer.ID) *challenge {
 // attempt to use it, whatever becomes of that attempt.
 type challengeStore interface {
 	// issue makes a challenge for the peer, or returns a *tooMany.
-	issue(ctx context.Context, id peer.ID) (*challenge, error)
+	issue(ctx context.Context, id wire.PeerID) (*challenge, error)
 	// consume takes the challenge out and returns its nonce if it was this
 	// peer's and still valid; else errChallenge.
-	consume(ctx context.Context, name string, id peer.ID) ([32]byte, error)
+	consume(ctx context.Context, name string, id wire.PeerID) ([32]byte, error)
 	pending(ctx context.Context) (int, error)
 	close() error
 }

@@ -7,20 +7,19 @@ import (
 	"net/http"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
-	"github.com/calimero-network/mero-tee/internal/kms/peer"
 	"github.com/calimero-network/mero-tee/internal/kms/wire"
 )
 
 // claim is a key request whose form is right and whose content is unproven.
 type claim struct {
 	challenge        string
-	id               peer.ID
+	id               wire.PeerID
 	key              ed25519.PublicKey
 	quote, signature []byte
 	nonce            [32]byte // of the challenge, once consumed
 }
 
-func parseClaim(id peer.ID, req wire.KeyRequest) (*claim, error) {
+func parseClaim(id wire.PeerID, req wire.KeyRequest) (*claim, error) {
 	c := &claim{challenge: req.ChallengeID, id: id}
 	var err error
 	if c.quote, err = base64.StdEncoding.Strict().DecodeString(req.QuoteB64); err != nil {
@@ -30,7 +29,7 @@ func parseClaim(id peer.ID, req wire.KeyRequest) (*claim, error) {
 	if err != nil {
 		return nil, refuse(http.StatusBadRequest, wire.InvalidPeerPublicKey, "peerPublicKeyB64 is not base64")
 	}
-	if c.key, err = peer.ParsePublicKey(encoded); err != nil {
+	if c.key, err = wire.ParsePublicKey(encoded); err != nil {
 		return nil, refuse(http.StatusBadRequest, wire.InvalidPeerPublicKey, "%v", err)
 	}
 	if c.signature, err = base64.StdEncoding.Strict().DecodeString(req.SignatureB64); err != nil {
@@ -40,7 +39,7 @@ func parseClaim(id peer.ID, req wire.KeyRequest) (*claim, error) {
 }
 
 func (c *claim) checkSignature() error {
-	if peer.FromPublicKey(c.key) != c.id {
+	if wire.PeerIDOf(c.key) != c.id {
 		return refuse(http.StatusUnauthorized, wire.PeerIdentityMismatch, "the public key is not that of the peer ID")
 	}
 	if !ed25519.Verify(c.key, wire.SignedPayload(c.challenge, c.nonce, c.id, c.quote), c.signature) {

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
-	"github.com/calimero-network/mero-tee/internal/kms/peer"
 	"github.com/calimero-network/mero-tee/internal/kms/wire"
 	"github.com/calimero-network/mero-tee/policies"
 )
@@ -76,7 +75,7 @@ func (s *Service) getKey(r *http.Request) (any, error) {
 	return wire.KeyResponse{Key: hex.EncodeToString(key)}, nil
 }
 
-func (s *Service) decide(ctx context.Context, log *slog.Logger, policy *policies.Policy, id peer.ID, req wire.KeyRequest) ([]byte, error) {
+func (s *Service) decide(ctx context.Context, log *slog.Logger, policy *policies.Policy, id wire.PeerID, req wire.KeyRequest) ([]byte, error) {
 	c, err := parseClaim(id, req)
 	if err != nil {
 		return nil, err
@@ -117,8 +116,8 @@ func (s *Service) usablePolicy() (*policyState, error) {
 	return state, nil
 }
 
-func parsePeer(text string) (peer.ID, error) {
-	id, err := peer.ParseID(text)
+func parsePeer(text string) (wire.PeerID, error) {
+	id, err := wire.ParsePeerID(text)
 	if err != nil {
 		return "", refuse(http.StatusBadRequest, wire.InvalidPeerID, "%v", err)
 	}

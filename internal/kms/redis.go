@@ -12,7 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
 
-	"github.com/calimero-network/mero-tee/internal/kms/peer"
+	"github.com/calimero-network/mero-tee/internal/kms/wire"
 )
 
 const (
@@ -41,11 +41,11 @@ func newRedisChallenges(c Config) *redisChallenges {
 }
 
 // The keys: one value per challenge, and sets of IDs by expiry, of all and of each peer.
-func (s *redisChallenges) one(name string) string { return s.prefix + "challenge:" + name }
-func (s *redisChallenges) all() string            { return s.prefix + "pending" }
-func (s *redisChallenges) of(id peer.ID) string   { return s.prefix + "peer:" + string(id) }
+func (s *redisChallenges) one(name string) string   { return s.prefix + "challenge:" + name }
+func (s *redisChallenges) all() string              { return s.prefix + "pending" }
+func (s *redisChallenges) of(id wire.PeerID) string { return s.prefix + "peer:" + string(id) }
 
-func (s *redisChallenges) issue(ctx context.Context, id peer.ID) (*challenge, error) {
+func (s *redisChallenges) issue(ctx context.Context, id wire.PeerID) (*challenge, error) {
 	c := newChallenge(id)
 	said, err := s.scripts.issue.Run(ctx, s.client, []string{s.all(), s.of(id), s.one(c.id)},
 		c.id, string(id)+" "+hex.EncodeToString(c.nonce[:]), s.ttl.Milliseconds(), s.inAll, s.perPeer).Int64Slice()
@@ -65,7 +65,7 @@ func (s *redisChallenges) issue(ctx context.Context, id peer.ID) (*challenge, er
 	return c, nil
 }
 
-func (s *redisChallenges) consume(ctx context.Context, name string, id peer.ID) (nonce [32]byte, err error) {
+func (s *redisChallenges) consume(ctx context.Context, name string, id wire.PeerID) (nonce [32]byte, err error) {
 	text, err := s.scripts.consume.Run(ctx, s.client, []string{s.one(name), s.all()}, name, s.prefix+"peer:").Text()
 	if errors.Is(err, redis.Nil) {
 		return nonce, errChallenge

@@ -15,7 +15,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
-	"github.com/calimero-network/mero-tee/internal/kms/peer"
+	"github.com/calimero-network/mero-tee/internal/kms/wire"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
@@ -154,7 +154,7 @@ func TestRedisChallengesAreLimited(t *testing.T) {
 	require.ErrorAs(t, err, &full)
 	require.Equal(t, &tooMany{"for this peer", time.Minute}, full)
 	for i := range 15 {
-		_, err := s.issue(t.Context(), peer.ID(fmt.Sprint(i)))
+		_, err := s.issue(t.Context(), wire.PeerID(fmt.Sprint(i)))
 		require.NoError(t, err)
 	}
 	_, err = s.issue(t.Context(), "one more")

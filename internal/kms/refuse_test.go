@@ -15,7 +15,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
-	"github.com/calimero-network/mero-tee/internal/kms/peer"
 	"github.com/calimero-network/mero-tee/internal/kms/wire"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
 	"github.com/calimero-network/mero-tee/internal/release"
@@ -52,7 +51,7 @@ func TestKeyRequestRefused(t *testing.T) {
 			a.quoteOver(t, wire.NodeReportData([32]byte{1}, a.id))
 		}},
 		"quote bound to another peer": {401, wire.PeerIDMismatch, func(t *testing.T, a *attempt) {
-			a.quoteOver(t, wire.NodeReportData(a.nonce, peer.FromPublicKey(stranger(t).Public().(ed25519.PublicKey))))
+			a.quoteOver(t, wire.NodeReportData(a.nonce, wire.PeerIDOf(stranger(t).Public().(ed25519.PublicKey))))
 		}},
 		"quote is garbage":  {401, wire.AttestationFailed, func(_ *testing.T, a *attempt) { a.quote = []byte("quote"); a.sign() }},
 		"quote is empty":    {401, wire.AttestationFailed, func(_ *testing.T, a *attempt) { a.quote = nil; a.sign() }},

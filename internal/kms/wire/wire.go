@@ -1,8 +1,10 @@
 // Package wire is what merod and the key service say to each other.
 //
 // Its promise: both ends build REPORTDATA, the signed payload and every JSON
-// body here, so they cannot drift apart. Fields are camelCase, bytes are
-// padded standard base64 unless a name says Hex.
+// body here, so they cannot drift apart, and a peer ID that was parsed has
+// exactly one spelling and names exactly one Ed25519 key, so whoever proves that
+// key proves the ID. Fields are camelCase, bytes are padded standard base64
+// unless a name says Hex.
 package wire
 
 import (
@@ -10,8 +12,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"regexp"
-
-	"github.com/calimero-network/mero-tee/internal/kms/peer"
 )
 
 // Service is what /health calls the service; merod's tools look for it.
@@ -87,7 +87,7 @@ const (
 	InvalidPeerID           = "invalid_peer_id"                 // 400
 	InvalidAttestation      = "invalid_attestation_request"     // 400
 	InvalidPeerPublicKey    = "invalid_peer_public_key"         // 400
-	InvalidChallenge        = "invalid_challenge"               // 401: unknown, expired, used, another peer's, or not the quote's nonce
+	InvalidChallenge        = "invalid_challenge"               // 401: unknown, expired, used, or another's
 	InvalidSignature        = "invalid_signature"               // 401
 	PeerIdentityMismatch    = "peer_identity_mismatch"          // 401: the public key is not the peer ID's
 	PeerIDMismatch          = "peer_id_mismatch"                // 401: the quote is bound to another peer ID
@@ -111,7 +111,7 @@ func DefaultBinding() [32]byte { return sha256.Sum256([]byte("mero-kms-phala-att
 func AttestReportData(nonce, binding [32]byte) [64]byte { return join(nonce, binding) }
 
 // NodeReportData is the REPORTDATA of a node's quote: nonce ‖ SHA256(peer ID's text).
-func NodeReportData(nonce [32]byte, id peer.ID) [64]byte {
+func NodeReportData(nonce [32]byte, id PeerID) [64]byte {
 	return join(nonce, sha256.Sum256([]byte(id)))
 }
 
@@ -123,7 +123,7 @@ var challengeForm = regexp.MustCompile(`^[0-9a-f]{32}$`)
 func IsChallengeID(s string) bool { return challengeForm.MatchString(s) }
 
 // SignedPayload is what the peer's key signs: compact JSON with sorted keys.
-func SignedPayload(challengeID string, nonce [32]byte, id peer.ID, quote []byte) []byte {
+func SignedPayload(challengeID string, nonce [32]byte, id PeerID, quote []byte) []byte {
 	digest := sha256.Sum256(quote)
 	payload, _ := json.Marshal(struct { // a struct of strings always marshals
 		ChallengeID       string `json:"challengeId"`

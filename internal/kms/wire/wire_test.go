@@ -7,7 +7,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/calimero-network/mero-tee/internal/kms/peer"
 	"github.com/calimero-network/mero-tee/internal/kms/wire"
 )
 
@@ -21,7 +20,7 @@ func TestReportData(t *testing.T) {
 	attest := wire.AttestReportData(nonce, binding)
 	require.Equal(t, "aa"+strings.Repeat("00", 31)+hex.EncodeToString(binding[:]), hex.EncodeToString(attest[:]))
 
-	node := wire.NodeReportData(nonce, peer.ID("peer"))
+	node := wire.NodeReportData(nonce, wire.PeerID("peer"))
 	require.Equal(t, "aa"+strings.Repeat("00", 31)+"2ffc1d06387ef8bb7a34312b6c6c3f691550684508c3ce7ee3889375a18d6fa0", hex.EncodeToString(node[:]))
 }
 

@@ -21,7 +21,7 @@ import (
 
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
-	"github.com/calimero-network/mero-tee/internal/kms/peer"
+	"github.com/calimero-network/mero-tee/internal/kms/wire"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
@@ -34,7 +34,7 @@ type Agent struct {
 }
 
 // PeerID is the peer ID of the node's key.
-func (a *Agent) PeerID() peer.ID { return peer.FromPublicKey(a.public()) }
+func (a *Agent) PeerID() wire.PeerID { return wire.PeerIDOf(a.public()) }
 
 func (a *Agent) public() ed25519.PublicKey { return a.Key.Public().(ed25519.PublicKey) }
 

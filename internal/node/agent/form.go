@@ -6,7 +6,7 @@ import (
 	"slices"
 
 	"github.com/calimero-network/mero-tee/internal/base/fault"
-	"github.com/calimero-network/mero-tee/internal/kms/peer"
+	"github.com/calimero-network/mero-tee/internal/kms/wire"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
@@ -40,7 +40,7 @@ func (r *Report) checkIdentity() error {
 	if r.Error != "" && r.PeerID == "" && r.Nonce == "" {
 		return nil
 	}
-	if _, err := peer.ParseID(string(r.PeerID)); err != nil {
+	if _, err := wire.ParsePeerID(string(r.PeerID)); err != nil {
 		return err
 	}
 	if _, err := ParseNonce(r.Nonce); err != nil {

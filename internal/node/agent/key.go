@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"errors"
 
-	"github.com/calimero-network/mero-tee/internal/kms/peer"
 	"github.com/calimero-network/mero-tee/internal/kms/wire"
 )
 
@@ -41,7 +40,7 @@ func (a *Agent) GetKey(ctx context.Context, url string) ([]byte, error) {
 }
 
 // keyRequest binds a quote of this TD to the challenge and to the peer ID, and signs both.
-func (a *Agent) keyRequest(id peer.ID, challenge string, nonce [32]byte) (*wire.KeyRequest, error) {
+func (a *Agent) keyRequest(id wire.PeerID, challenge string, nonce [32]byte) (*wire.KeyRequest, error) {
 	quote, err := a.Quote(wire.NodeReportData(nonce, id))
 	if err != nil {
 		return nil, err
@@ -49,7 +48,7 @@ func (a *Agent) keyRequest(id peer.ID, challenge string, nonce [32]byte) (*wire.
 	signature := ed25519.Sign(a.Key, wire.SignedPayload(challenge, nonce, id, quote))
 	return &wire.KeyRequest{
 		ChallengeID: challenge, PeerID: string(id), QuoteB64: base64.StdEncoding.EncodeToString(quote),
-		PeerPublicKeyB64: base64.StdEncoding.EncodeToString(peer.MarshalPublicKey(a.public())),
+		PeerPublicKeyB64: base64.StdEncoding.EncodeToString(wire.MarshalPublicKey(a.public())),
 		SignatureB64:     base64.StdEncoding.EncodeToString(signature),
 	}, nil
 }

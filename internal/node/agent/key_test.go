@@ -13,7 +13,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
-	"github.com/calimero-network/mero-tee/internal/kms/peer"
 	"github.com/calimero-network/mero-tee/internal/kms/wire"
 	"github.com/calimero-network/mero-tee/internal/node/agent"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
@@ -64,9 +63,9 @@ func TestGetKeyProvesItself(t *testing.T) {
 		require.NoError(t, err)
 		return b
 	}
-	public, err := peer.ParsePublicKey(decode(sent.PeerPublicKeyB64))
+	public, err := wire.ParsePublicKey(decode(sent.PeerPublicKeyB64))
 	require.NoError(t, err)
-	require.Equal(t, string(peer.FromPublicKey(public)), sent.PeerID)
+	require.Equal(t, string(wire.PeerIDOf(public)), sent.PeerID)
 	quote := decode(sent.QuoteB64)
 	require.True(t, ed25519.Verify(public, wire.SignedPayload(challengeID, [32]byte{}, a.PeerID(), quote), decode(sent.SignatureB64)))
 	q, err := tdx.ParseQuote(quote)

@@ -5,7 +5,7 @@ import (
 
 	"github.com/calimero-network/mero-tee/internal/base/canonical"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
-	"github.com/calimero-network/mero-tee/internal/kms/peer"
+	"github.com/calimero-network/mero-tee/internal/kms/wire"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
@@ -16,7 +16,7 @@ const MaxEventLog = 1 << 20
 // is the node's word.
 type Report struct {
 	Profile  release.Profile `json:"profile"`
-	PeerID   peer.ID         `json:"peer_id"` // made for this run; REPORTDATA is nonce(32) and SHA-256(peer_id)
+	PeerID   wire.PeerID     `json:"peer_id"` // made for this run; REPORTDATA is nonce(32) and SHA-256(peer_id)
 	Nonce    string          `json:"nonce"`   // 32 bytes in hex
 	Quote    []byte          `json:"quote"`   // base64
 	EventLog []byte          `json:"event_log"`

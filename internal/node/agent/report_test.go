@@ -10,7 +10,6 @@ import (
 
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
-	"github.com/calimero-network/mero-tee/internal/kms/peer"
 	"github.com/calimero-network/mero-tee/internal/kms/wire"
 	"github.com/calimero-network/mero-tee/internal/node/agent"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
@@ -135,7 +134,7 @@ func FuzzDecodeReport(f *testing.F) {
 		require.NoError(t, err)
 		_, err = r.Visit("a")
 		if err == nil {
-			_, err = peer.ParseID(string(r.PeerID))
+			_, err = wire.ParsePeerID(string(r.PeerID))
 			require.True(t, err == nil || r.PeerID == "")
 		}
 	})

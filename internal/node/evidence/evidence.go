@@ -14,7 +14,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/base/canonical"
 	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
-	"github.com/calimero-network/mero-tee/internal/kms/peer"
+	"github.com/calimero-network/mero-tee/internal/kms/wire"
 	"github.com/calimero-network/mero-tee/internal/node/agent"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
@@ -35,12 +35,12 @@ type Evidence struct {
 
 // Boot is one boot. REPORTDATA of the quote is nonce(32) and SHA-256(peer_id).
 type Boot struct {
-	PeerID   peer.ID    `json:"peer_id"`
-	Nonce    string     `json:"nonce"`     // 32 bytes in hex
-	Quote    []byte     `json:"quote"`     // base64
-	EventLog []byte     `json:"event_log"` // the CCEL, gzip, base64
-	TCB      tdx.Status `json:"tcb"`       // at the time of measuring
-	Time     time.Time  `json:"time"`      // of the verification
+	PeerID   wire.PeerID `json:"peer_id"`
+	Nonce    string      `json:"nonce"`     // 32 bytes in hex
+	Quote    []byte      `json:"quote"`     // base64
+	EventLog []byte      `json:"event_log"` // the CCEL, gzip, base64
+	TCB      tdx.Status  `json:"tcb"`       // at the time of measuring
+	Time     time.Time   `json:"time"`      // of the verification
 
 	Appraisal *Appraisal `json:"appraisal,omitempty"` // of Intel Trust Authority; absent when it was not asked
 }

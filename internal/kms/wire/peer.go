@@ -1,9 +1,4 @@
-// Package peer knows the libp2p identity of a node: an Ed25519 public key, its
-// protobuf form, and the peer ID that carries it.
-//
-// Its promise: a peer ID that was parsed has exactly one spelling and names
-// exactly one Ed25519 key, so whoever proves that key proves the ID.
-package peer
+package wire
 
 import (
 	"bytes"
@@ -14,8 +9,8 @@ import (
 	"github.com/mr-tron/base58"
 )
 
-// MaxIDLength bounds a peer ID from outside, in characters; an Ed25519 one has 52.
-const MaxIDLength = 128
+// maxPeerID bounds a peer ID from outside, in characters; an Ed25519 one has 52.
+const maxPeerID = 128
 
 var (
 	// keyPrefix is the protobuf of libp2p's PublicKey up to the key's bytes: field 1 (Type) = 1 (Ed25519),
@@ -25,18 +20,18 @@ var (
 	hashPrefix = []byte{0x00, byte(len(keyPrefix) + ed25519.PublicKeySize)}
 )
 
-// ID is a peer ID in base58btc, e.g. "12D3KooW…". Make one with ParseID or FromPublicKey.
-type ID string
+// PeerID is a peer ID in base58btc, e.g. "12D3KooW…". Make one with ParsePeerID or PeerIDOf.
+type PeerID string
 
-// FromPublicKey is the peer ID of an Ed25519 public key of 32 bytes.
-func FromPublicKey(key ed25519.PublicKey) ID {
-	return ID(base58.Encode(append(bytes.Clone(hashPrefix), MarshalPublicKey(key)...)))
+// PeerIDOf is the peer ID of an Ed25519 public key of 32 bytes.
+func PeerIDOf(key ed25519.PublicKey) PeerID {
+	return PeerID(base58.Encode(append(bytes.Clone(hashPrefix), MarshalPublicKey(key)...)))
 }
 
-// ParseID reads the peer ID of an Ed25519 key in its one canonical spelling.
-func ParseID(s string) (ID, error) {
-	if len(s) == 0 || len(s) > MaxIDLength {
-		return "", fmt.Errorf("peer ID has %d characters, not 1 to %d", len(s), MaxIDLength)
+// ParsePeerID reads the peer ID of an Ed25519 key in its one canonical spelling.
+func ParsePeerID(s string) (PeerID, error) {
+	if len(s) == 0 || len(s) > maxPeerID {
+		return "", fmt.Errorf("peer ID has %d characters, not 1 to %d", len(s), maxPeerID)
 	}
 	raw, err := base58.Decode(s)
 	if err != nil {
@@ -50,7 +45,7 @@ func ParseID(s string) (ID, error) {
 	if err != nil {
 		return "", err
 	}
-	if id := FromPublicKey(key); string(id) == s {
+	if id := PeerIDOf(key); string(id) == s {
 		return id, nil
 	}
 	return "", errors.New("peer ID is not in its canonical spelling")

@@ -1,4 +1,4 @@
-package peer_test
+package wire_test
 
 import (
 	"crypto/ed25519"
@@ -10,7 +10,7 @@ import (
 	"github.com/mr-tron/base58"
 	"github.com/stretchr/testify/require"
 
-	"github.com/calimero-network/mero-tee/internal/kms/peer"
+	"github.com/calimero-network/mero-tee/internal/kms/wire"
 )
 
 func key(t *testing.T) ed25519.PublicKey {
@@ -24,24 +24,24 @@ func TestKnownIdentity(t *testing.T) {
 	t.Parallel()
 	k := key(t)
 	require.Equal(t, "3b6a27bcceb6a42d62a3a8d02a6f0d73653215771de243a63ac048a18b59da29", hex.EncodeToString(k))
-	require.Equal(t, peer.ID("12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN"), peer.FromPublicKey(k))
-	require.Equal(t, "CAESIDtqJ7zOtqQtYqOo0CpvDXNlMhV3HeJDpjrASKGLWdop", base64.StdEncoding.EncodeToString(peer.MarshalPublicKey(k)))
+	require.Equal(t, wire.PeerID("12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN"), wire.PeerIDOf(k))
+	require.Equal(t, "CAESIDtqJ7zOtqQtYqOo0CpvDXNlMhV3HeJDpjrASKGLWdop", base64.StdEncoding.EncodeToString(wire.MarshalPublicKey(k)))
 }
 
 func TestParse(t *testing.T) {
 	t.Parallel()
 	k := key(t)
-	id, err := peer.ParseID(string(peer.FromPublicKey(k)))
+	id, err := wire.ParsePeerID(string(wire.PeerIDOf(k)))
 	require.NoError(t, err)
-	require.Equal(t, peer.FromPublicKey(k), id)
-	parsed, err := peer.ParsePublicKey(peer.MarshalPublicKey(k))
+	require.Equal(t, wire.PeerIDOf(k), id)
+	parsed, err := wire.ParsePublicKey(wire.MarshalPublicKey(k))
 	require.NoError(t, err)
 	require.Equal(t, k, parsed)
 }
 
 func TestParseIDRefuses(t *testing.T) {
 	t.Parallel()
-	good := string(peer.FromPublicKey(key(t)))
+	good := string(wire.PeerIDOf(key(t)))
 	raw, err := base58.Decode(good)
 	require.NoError(t, err)
 	hashed := append([]byte{0x12, 0x20}, raw[6:]...) // a SHA-256 multihash, as RSA keys have
@@ -49,7 +49,7 @@ func TestParseIDRefuses(t *testing.T) {
 	secp[3] = 2
 	for name, tc := range map[string]struct{ in, want string }{
 		"empty":           {"", "0 characters"},
-		"too long":        {strings.Repeat("1", peer.MaxIDLength+1), "129 characters"},
+		"too long":        {strings.Repeat("1", 128+1), "129 characters"},
 		"not base58":      {"0OIl", "not base58btc"},
 		"hashed key":      {base58.Encode(hashed), "identity multihash"},
 		"other key type":  {base58.Encode(secp), "Ed25519"},
@@ -61,7 +61,7 @@ func TestParseIDRefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := peer.ParseID(tc.in)
+			_, err := wire.ParsePeerID(tc.in)
 			require.ErrorContains(t, err, tc.want)
 		})
 	}
@@ -69,13 +69,13 @@ func TestParseIDRefuses(t *testing.T) {
 
 func TestParsePublicKeyRefuses(t *testing.T) {
 	t.Parallel()
-	good := peer.MarshalPublicKey(key(t))
+	good := wire.MarshalPublicKey(key(t))
 	other := append([]byte{}, good...)
 	other[1] = 0
 	for name, in := range map[string][]byte{
 		"empty": nil, "short": good[:35], "long": append(append([]byte{}, good...), 0), "RSA": other, "bare key": good[4:],
 	} {
-		_, err := peer.ParsePublicKey(in)
+		_, err := wire.ParsePublicKey(in)
 		require.ErrorContains(t, err, "Ed25519", name)
 	}
 }
@@ -85,7 +85,7 @@ func FuzzParseID(f *testing.F) {
 	f.Add("1")
 	f.Add("QmYyQSo1c1Ym7orWxLYvCrM2EmxFTANf8wXmmE7DWjhx5N")
 	f.Fuzz(func(t *testing.T, s string) {
-		if id, err := peer.ParseID(s); err == nil {
+		if id, err := wire.ParsePeerID(s); err == nil {
 			require.Equal(t, s, string(id), "one spelling")
 		}
 	})
@@ -95,8 +95,8 @@ func FuzzParsePublicKey(f *testing.F) {
 	f.Add(append([]byte{8, 1, 18, 32}, make([]byte, 32)...))
 	f.Add([]byte{8, 1})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if k, err := peer.ParsePublicKey(b); err == nil {
-			require.Equal(t, b, peer.MarshalPublicKey(k))
+		if k, err := wire.ParsePublicKey(b); err == nil {
+			require.Equal(t, b, wire.MarshalPublicKey(k))
 		}
 	})
 }
