@@ -15,9 +15,11 @@ import (
 type Catalog mg.Namespace
 
 // Check judges the catalog: shape, order, duplicates, profiles, and that the tags of tested pairs exist; exit 10 when something fails.
-func (Catalog) Check(ctx context.Context) error { return cli.Exit(cli.CatalogCheck(ctx)) }
+func (Catalog) Check(ctx context.Context) error {
+	return cli.Exit("catalog:check", cli.CatalogCheck(ctx))
+}
 
 // Show prints which key services work with which node images. [-svg=FILE: draw it too]
 func (Catalog) Show(svg *string) error {
-	return cli.Exit(cli.CatalogShow(os.Stdout, cli.Value(svg)))
+	return cli.Exit("catalog:show", cli.CatalogShow(os.Stdout, cli.Value(svg)))
 }

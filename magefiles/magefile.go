@@ -6,22 +6,15 @@
 // through production's own code, on loopback, with nothing published.
 package main
 
-import "github.com/magefile/mage/mg"
+import (
+	"context"
+	"os"
 
-// Release runs a whole pipeline and shows how far one got.
-type Release mg.Namespace
+	"github.com/magefile/mage/mg"
 
-// KMS has the single steps of a key service release.
-type KMS mg.Namespace
-
-// Verify checks what others released.
-type Verify mg.Namespace
-
-// Guard runs the guards alone.
-type Guard mg.Namespace
-
-// Rehearse looks after the local world.
-type Rehearse mg.Namespace
+	"github.com/calimero-network/mero-tee/internal/cli"
+	"github.com/calimero-network/mero-tee/internal/cli/dev"
+)
 
 // Aliases are the names that the spec's scripts had.
 var Aliases = map[string]any{
@@ -31,4 +24,39 @@ var Aliases = map[string]any{
 	"Audit":               KMS.Audit,
 	"BuildNode":           Node.Build,
 	"CollectMeasurements": Node.Measure,
+}
+
+// Doctor shows every variable and secret and asks for what a release will need, changing nothing; exit 10 when one would stop it. [-family=kms|node]
+func Doctor(ctx context.Context, family *string) error {
+	return cli.Exit("doctor", cli.Doctor(ctx, os.Stdout, cli.Value(family)))
+}
+
+// Sweep lists what interrupted runs left at the cloud providers; with -apply it deletes that, with -unexpired also what may still be in use. [-apply] [-unexpired]
+func Sweep(ctx context.Context, apply, unexpired *bool) error {
+	return cli.Exit("sweep", cli.Sweep(ctx, cli.Value(apply), cli.Value(unexpired)))
+}
+
+// Test runs every test of every module. -short leaves out the race detector and what takes long. [-short]
+func Test(ctx context.Context, short *bool) error {
+	return cli.Exit("test", dev.Test(ctx, os.Stdout, cli.Value(short)))
+}
+
+// Lint runs golangci-lint, gofmt, deadcode, actionlint, yamllint, ansible-lint, Packer's checks and go mod tidy -diff.
+func Lint(ctx context.Context) error { return cli.Exit("lint", dev.Lint(ctx, ".", os.Stdout)) }
+
+// Bench runs the benchmarks and a timed rehearsal, and writes docs/performance.md.
+func Bench(ctx context.Context) error { return cli.Exit("bench", dev.Bench(ctx, os.Stdout)) }
+
+// Fuzz runs every fuzz target for a while. [-seconds=10]
+func Fuzz(ctx context.Context, seconds *int) error {
+	return cli.Exit("fuzz", dev.Fuzz(ctx, os.Stdout, seconds))
+}
+
+// CI runs what the continuous integration runs: lint, tests and one whole rehearsed release.
+func CI(ctx context.Context) error {
+	mg.CtxDeps(ctx, Lint)
+	if err := Test(ctx, nil); err != nil {
+		return err
+	}
+	return Release{}.KMS(ctx, nil)
 }

@@ -23,51 +23,47 @@ type ClientRequest struct {
 // ClientConfig writes the client configuration for a profile of a release to
 // w. The release is audited first, and refused unless every check passes.
 func ClientConfig(ctx context.Context, w io.Writer, r ClientRequest) error {
-	return report("config:attestation", clientConfig(ctx, w, r))
-}
-
-func clientConfig(ctx context.Context, w io.Writer, r ClientRequest) error {
 	profile, err := release.ParseProfile(r.Profile)
 	if err != nil {
 		return err
 	}
-	tag, err := kmsTag(r.Tag)
+	tag, err := parseTag(release.KMS, r.Tag)
 	if err != nil {
 		return err
 	}
 	if r.Format != "" && r.Format != "toml" && r.Format != "json" {
-		return &fault.Error{Code: fault.Usage, Message: "-format", Expected: "toml or json", Got: fmt.Sprintf("%q", r.Format)}
+		return &fault.Error{Code: fault.Usage, Message: "unknown format of a client configuration",
+			Expected: "toml or json", Got: fmt.Sprintf("%q", r.Format)}
 	}
-	o, err := openOperator(ctx)
-	if err != nil {
+	return operate(ctx, func(o *operator) error {
+		kms, err := o.keyService(ctx, tag, profile)
+		if err != nil {
+			return err
+		}
+		c, err := clientconfig.New(r.URL, kms.Published, kms.Policy.AllowedTCBStatus)
+		if err != nil {
+			return err
+		}
+		if err := o.pin(ctx, c, r.Attest); err != nil {
+			return err
+		}
+		data := c.TOML(fmt.Sprintf("Key service %s, profile %s.%s Do not follow latest: pin a reviewed release.",
+			tag, profile, o.banner()))
+		if r.Format == "json" {
+			data, err = c.JSON()
+		}
+		if err == nil {
+			_, err = w.Write(data)
+		}
 		return err
-	}
-	defer o.world.Close() //nolint:errcheck // nothing was written
-	side, err := o.side(ctx, tag.String(), profile)
-	if err != nil {
-		return err
-	}
-	c, err := clientconfig.New(r.URL, side.Published, side.Policy.AllowedTCBStatus)
-	if err != nil {
-		return err
-	}
-	if err := o.pin(ctx, c, r.Attest); err != nil {
-		return err
-	}
-	data := c.TOML(fmt.Sprintf("Key service %s, profile %s.%s Do not follow latest: pin a reviewed release.", tag, profile, banner(o.env.Banner)))
-	if r.Format == "json" {
-		data, err = c.JSON()
-	}
-	if err == nil {
-		_, err = w.Write(data)
-	}
-	return err
+	})
 }
 
 // pin asks the running service to prove itself and adds its RTMR3.
 func (o *operator) pin(ctx context.Context, c *clientconfig.Config, attest bool) error {
 	if !attest {
-		o.console.Warnf("allowed_rtmr3 is empty: RTMR3 is per instance; with -attest the running service's is verified and pinned")
+		o.console.Warnf("allowed_rtmr3 is empty: RTMR3 is per instance; " +
+			"with -attest the running service's is verified and pinned")
 		return nil
 	}
 	v, err := o.env.Verifier()

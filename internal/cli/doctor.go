@@ -15,13 +15,10 @@ import (
 )
 
 // Doctor writes the table of variables and secrets, and judges what a release
-// of the family, or of both, will need: one line per check, code 10 when one fails.
+// of the family, "kms" or "node", or of both, will need: one line per check,
+// code 10 when one fails.
 func Doctor(ctx context.Context, w io.Writer, family string) error {
-	return report("doctor", examined(ctx, w, family))
-}
-
-func examined(ctx context.Context, w io.Writer, family string) error {
-	families, err := familiesOf(family)
+	families, err := parseFamilies(family)
 	if err != nil {
 		return err
 	}
@@ -29,31 +26,31 @@ func examined(ctx context.Context, w io.Writer, family string) error {
 	if err := doctor.WriteTable(w, entries, families...); err != nil {
 		return err
 	}
-	c, results := Console(), doctor.Configured(cfg, entries, families...)
+	c, results := newConsole(), doctor.Configured(cfg, entries, families...)
 	doctor.Print(c, results)
-	asked, err := examine(ctx, c, families)
+	found, err := examine(ctx, c, families)
 	if err != nil {
 		return err
 	}
-	doctor.Print(c, asked)
-	return diagnosis(append(results, asked...))
+	doctor.Print(c, found)
+	return diagnosis(append(results, found...))
 }
 
 // examine asks in the environment that the configuration names, if it is valid.
 func examine(ctx context.Context, c *console.Console, families []release.Family) (check.Results, error) {
-	p, err := here()
+	w, err := locate()
 	if err != nil {
 		return nil, err
 	}
-	cfg, err := configuration(p, families[0], "")
-	if err != nil {
+	if w.cfg, err = config.Load(os.LookupEnv); err != nil {
 		return check.Results{check.Skip("everything else", "the configuration comes first")}, nil
 	}
-	env, world, err := environmentOf(ctx, p, cfg, c)
+	w.rehearse(release.Tag{Family: families[0]})
+	env, world, err := w.environment(ctx, c)
 	if err != nil {
 		return nil, err
 	}
-	defer world.Close() //nolint:errcheck // nothing was written
+	defer closeWorld(world, c)
 	return doctor.Examine(ctx, env, families...), nil
 }
 
@@ -62,11 +59,12 @@ func diagnosis(results check.Results) error {
 	if failed == 0 {
 		return nil
 	}
-	return &fault.Error{Code: fault.Verification, Message: fmt.Sprintf("a release would stop: %d of %d checks failed", failed, len(results))}
+	return &fault.Error{Code: fault.Verification,
+		Message: fmt.Sprintf("a release would stop: %d of %d checks failed", failed, len(results))}
 }
 
-// familiesOf is the family that is named in short, or both.
-func familiesOf(short string) ([]release.Family, error) {
+// parseFamilies reads a family's short name; empty means both.
+func parseFamilies(short string) ([]release.Family, error) {
 	if short == "" {
 		return release.Families(), nil
 	}
@@ -75,5 +73,6 @@ func familiesOf(short string) ([]release.Family, error) {
 			return []release.Family{f}, nil
 		}
 	}
-	return nil, &fault.Error{Code: fault.Usage, Message: "not a family", Expected: "kms or node", Got: fmt.Sprintf("%q", short)}
+	return nil, &fault.Error{Code: fault.Usage, Message: "unknown family",
+		Expected: "kms or node", Got: fmt.Sprintf("%q", short)}
 }

@@ -13,11 +13,11 @@ import (
 func TestDoctorsFamilies(t *testing.T) {
 	t.Parallel()
 	for short, want := range map[string][]release.Family{"": release.Families(), "kms": {release.KMS}, "node": {release.Node}} {
-		got, err := familiesOf(short)
+		got, err := parseFamilies(short)
 		require.NoError(t, err)
 		require.Equal(t, want, got)
 	}
-	_, err := familiesOf("mero-kms")
+	_, err := parseFamilies("mero-kms")
 	require.Equal(t, fault.Usage, fault.CodeOf(err))
 }
 

@@ -4,10 +4,13 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 
 	"github.com/calimero-network/mero-tee/catalog"
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/base/check"
+	"github.com/calimero-network/mero-tee/internal/pipeline/steps"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/verify/migration"
 )
@@ -16,36 +19,56 @@ import (
 // another. With the address of a service that was restarted already it verifies
 // that one; without, it performs the restart at the provider, and cleans up.
 func Migrate(ctx context.Context, w io.Writer, from, to, profile, url string) error {
-	return report("policy:migrate", runMigration(ctx, w, from, to, profile, url))
-}
-
-func runMigration(ctx context.Context, w io.Writer, from, to, profile, url string) error {
 	p, err := release.ParseProfile(profile)
 	if err != nil {
 		return err
 	}
-	o, err := openOperator(ctx)
+	before, err := parseTag(release.KMS, from)
 	if err != nil {
 		return err
 	}
-	defer o.world.Close() //nolint:errcheck // what was deployed is deleted by then
-	m := migration.Migration{Profile: p}
-	// Step 2, "Download New Policy … Verify its Sigstore signature", comes before the pair is judged: what is not verified is not read.
-	if m.From, err = o.side(ctx, from, p); err != nil {
-		return err
-	}
-	if m.To, err = o.side(ctx, to, p); err != nil {
-		return err
-	}
-	node, err := o.pair(ctx, m)
+	after, err := parseTag(release.KMS, to)
 	if err != nil {
 		return err
 	}
-	o.console.Infof("step 2: the %s policies of %s and %s are verified", p, m.From.Tag, m.To.Tag)
-	if err := writePlan(w, m); err != nil {
+	return operate(ctx, func(o *operator) error {
+		m := migration.Migration{Profile: p}
+		// Step 2, "Download New Policy … Verify its Sigstore signature", comes
+		// before the pair is judged: what is not verified is not read.
+		if m.From, err = o.keyService(ctx, before, p); err != nil {
+			return err
+		}
+		if m.To, err = o.keyService(ctx, after, p); err != nil {
+			return err
+		}
+		node, err := o.pair(ctx, m)
+		if err != nil {
+			return err
+		}
+		o.console.Infof("step 2: the %s policies of %s and %s are verified", p, m.From.Tag, m.To.Tag)
+		if err := writePlan(w, m); err != nil {
+			return err
+		}
+		return o.move(ctx, m, node, url)
+	})
+}
+
+// keyService audits a KMS release and reads one profile of it.
+func (o *operator) keyService(ctx context.Context, tag release.Tag, p release.Profile) (migration.Release, error) {
+	out := migration.Release{Tag: tag}
+	err := o.reading(ctx, tag, func(dir string) error {
+		published, err := steps.ReadMeasurements(dir)
+		if err != nil {
+			return err
+		}
+		out.Published = published.Profiles[p]
+		if out.Policy, err = steps.ReadPolicy(dir, p); err != nil {
+			return err
+		}
+		out.AppCompose, err = os.ReadFile(filepath.Join(dir, release.ComposeAsset(p)))
 		return err
-	}
-	return o.move(ctx, m, node, url)
+	})
+	return out, err
 }
 
 // pair finds the newest node release of step 1 in the catalog on the main branch.
@@ -81,7 +104,7 @@ func writePlan(w io.Writer, m migration.Migration) error {
 
 // move is steps 4 and 5.
 func (o *operator) move(ctx context.Context, m migration.Migration, tag release.Tag, url string) error {
-	node, err := o.node(ctx, tag)
+	node, err := o.measurements(ctx, tag)
 	if err != nil {
 		return err
 	}
@@ -102,7 +125,9 @@ func (o *operator) move(ctx context.Context, m migration.Migration, tag release.
 }
 
 // restart performs it, with a session of a node release that both policies admit.
-func (o *operator) restart(ctx context.Context, f migration.Field, m migration.Migration, node *measurement.Published) (check.Results, error) {
+func (o *operator) restart(ctx context.Context, f migration.Field, m migration.Migration, node *measurement.Published) (
+	check.Results, error,
+) {
 	tag, both := m.Session()
 	var session *measurement.Published
 	switch {
@@ -110,9 +135,18 @@ func (o *operator) restart(ctx context.Context, f migration.Field, m migration.M
 		session = node
 	case both:
 		var err error
-		if session, err = o.node(ctx, tag); err != nil {
+		if session, err = o.measurements(ctx, tag); err != nil {
 			return nil, err
 		}
 	}
 	return f.Restart(ctx, m, session, node), nil
+}
+
+// measurements audits a node release, whose nodes are to be booted.
+func (o *operator) measurements(ctx context.Context, node release.Tag) (*measurement.Published, error) {
+	data, err := o.published(ctx, node)
+	if err != nil {
+		return nil, err
+	}
+	return measurement.Decode(data)
 }

@@ -2,18 +2,15 @@ package cli
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
-	"github.com/calimero-network/mero-tee/internal/base/check"
 	"github.com/calimero-network/mero-tee/internal/base/console"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/pipeline/environment"
 	"github.com/calimero-network/mero-tee/internal/provider/github"
 	"github.com/calimero-network/mero-tee/internal/release"
-	"github.com/calimero-network/mero-tee/internal/release/config"
 	"github.com/calimero-network/mero-tee/internal/verify/audit"
 )
 
@@ -21,39 +18,43 @@ import (
 type operator struct {
 	console *console.Console
 	env     *environment.Environment
-	world   io.Closer
 	github  *github.Client
 }
 
-// openOperator opens the configured environment. Close its world.
-func openOperator(ctx context.Context) (*operator, error) {
-	p, err := here()
+// operate lets do work in the configured environment.
+func operate(ctx context.Context, do func(*operator) error) error {
+	w, err := configure()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	cfg, err := configuration(p, release.KMS, "")
-	if err != nil {
-		return nil, err
-	}
-	return operatorIn(ctx, p, cfg)
+	return w.operate(ctx, do)
 }
 
-func operatorIn(ctx context.Context, p place, cfg *config.Config) (o *operator, err error) {
-	o = &operator{console: Console()}
-	if o.env, o.world, err = environmentOf(ctx, p, cfg, o.console); err != nil {
-		return nil, err
-	}
-	o.github, err = o.env.GitHub()
+func (w *workspace) operate(ctx context.Context, do func(*operator) error) error {
+	w.rehearse(release.Tag{Family: release.KMS})
+	o := &operator{console: newConsole()}
+	env, world, err := w.environment(ctx, o.console)
 	if err != nil {
-		return nil, errors.Join(err, o.world.Close())
+		return err
 	}
-	return o, nil
+	defer closeWorld(world, o.console)
+	o.env = env
+	if o.github, err = env.GitHub(); err != nil {
+		return err
+	}
+	return do(o)
+}
+
+func closeWorld(world io.Closer, c *console.Console) {
+	if err := world.Close(); err != nil {
+		c.Warnf("closing: %v", err)
+	}
 }
 
 // audited judges a public release, or the one in folder, prints one line per
 // check, and returns an error unless every check passed. Then read, unless it is
 // nil, may look at the assets in dir.
-func (o *operator) audited(ctx context.Context, s audit.Subject, folder string, read func(dir string) error) (err error) {
+func (o *operator) audited(ctx context.Context, s audit.Subject, folder string, read func(dir string) error) error {
 	dir, err := os.MkdirTemp("", "mero-tee-audit-")
 	if err != nil {
 		return err
@@ -62,29 +63,49 @@ func (o *operator) audited(ctx context.Context, s audit.Subject, folder string, 
 	if s.Trust, err = o.env.Trust(ctx); err != nil {
 		return err
 	}
-	if s.Verifier, err = o.env.Verifier(); err != nil {
-		return err
-	}
 	s.Repository, s.TDXRoot = o.env.Config.Repository, o.env.TDXRoot
 	var src audit.Source = audit.Folder{Dir: folder}
 	if folder == "" {
 		src = &audit.GitHub{Client: o.github, Tag: s.Tag.String()}
 		if s.Commit, err = o.github.TagCommit(ctx, s.Tag.String()); err != nil {
-			return &fault.Error{Code: fault.General, Message: "tag " + s.Tag.String(), Err: err}
+			return &fault.Error{Code: fault.General, Message: "cannot find tag " + s.Tag.String(), Err: err}
 		}
 	}
-	result, err := audit.Release(ctx, src, dir, s)
+	if s.Verifier, err = o.env.Verifier(); err != nil {
+		return err
+	}
+	report, err := audit.Release(ctx, src, dir, s)
 	if err != nil {
 		return err
 	}
-	result.Results.Print(o.console)
-	if err := result.Results.Err(); err != nil {
-		return &fault.Error{Code: fault.CodeOf(err), Step: "verify:release",
-			Message: fmt.Sprintf("%s is not to be trusted: %d of %d checks failed", s.Tag, result.Results.Count(check.Failed), len(result.Results))}
+	if err := report.Results.Report(o.console); err != nil {
+		return &fault.Error{Code: fault.CodeOf(err), Step: "verify:release", Message: s.Tag.String() + " is not to be trusted", Err: err}
 	}
-	o.console.Infof("%s was built from commit %s by %s%s", s.Tag, result.Commit, s.Tag.Family.Workflow(), banner(o.env.Banner))
+	o.console.Infof("%s was built from commit %s by %s%s", s.Tag, report.Commit, s.Tag.Family.Workflow(), o.banner())
 	if read == nil {
 		return nil
 	}
 	return read(dir)
+}
+
+// reading audits a release and lets read look at its assets.
+func (o *operator) reading(ctx context.Context, tag release.Tag, read func(dir string) error) error {
+	return o.audited(ctx, audit.Subject{Tag: tag}, "", read)
+}
+
+// published is the audited published-mrtds.json of a node release.
+func (o *operator) published(ctx context.Context, node release.Tag) (data []byte, err error) {
+	err = o.reading(ctx, node, func(dir string) error {
+		data, err = os.ReadFile(filepath.Join(dir, release.MeasurementsAsset))
+		return err
+	})
+	return data, err
+}
+
+// banner says at the end of a line that something was made in a rehearsal.
+func (o *operator) banner() string {
+	if o.env.Banner == "" {
+		return ""
+	}
+	return " [" + o.env.Banner + "]"
 }

@@ -17,27 +17,20 @@ import (
 // deletes it: deployments that a ledger of this machine saw begin and not end,
 // and what Compute Engine has under our label whose time is up. With unexpired
 // it takes what may still be in use, too.
-func Sweep(ctx context.Context, apply, unexpired *bool) error {
-	return report("sweep", sweep(ctx, Value(apply), Value(unexpired)))
-}
-
-func sweep(ctx context.Context, apply, unexpired bool) error {
-	o, err := openOperator(ctx)
-	if err != nil {
-		return err
-	}
-	defer o.world.Close() //nolint:errcheck // nothing was written
-	s := &sweeper{operator: o, apply: apply, unexpired: unexpired}
-	err = errors.Join(s.deployments(ctx), s.cloud(ctx))
-	switch {
-	case err != nil:
-		return err
-	case s.found == 0:
-		o.console.Infof("nothing is left behind")
-	case !apply:
-		o.console.Infof("nothing was deleted; `sweep -apply` does")
-	}
-	return nil
+func Sweep(ctx context.Context, apply, unexpired bool) error {
+	return operate(ctx, func(o *operator) error {
+		s := &sweeper{operator: o, apply: apply, unexpired: unexpired}
+		err := errors.Join(s.deployments(ctx), s.cloud(ctx))
+		switch {
+		case err != nil:
+			return err
+		case s.found == 0:
+			o.console.Infof("nothing is left behind")
+		case !apply:
+			o.console.Infof("nothing was deleted; `sweep -apply` does")
+		}
+		return nil
+	})
 }
 
 type sweeper struct {
@@ -48,7 +41,10 @@ type sweeper struct {
 
 func (s *sweeper) say(what string) {
 	s.found++
-	s.console.Infof("left behind: %s%s", what, map[bool]string{true: ", deleted", false: ""}[s.apply])
+	if s.apply {
+		what += ", deleted"
+	}
+	s.console.Infof("left behind: %s", what)
 }
 
 // deployments are the dstack provider's, which has no labels: the journal knows their names.

@@ -27,26 +27,41 @@ import (
 type target struct {
 	arguments int      // without a flag
 	flags     []string // in lower case
-	opens     string   // whose door, "" for a target outside of the pipelines
+	step      string   // that it performs, "" for a target outside of the pipelines
 	whole     bool     // it performs what it waits for, too
 	deps      []string // in lower case
+}
+
+// functions calls do with every function of the magefiles.
+func functions(t *testing.T, do func(file string, set *token.FileSet, f *ast.FuncDecl)) {
+	t.Helper()
+	files, err := filepath.Glob("../../../magefiles/*.go")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		if filepath.Base(file) == "mage_output_file.go" {
+			continue // Mage's own, while it compiles
+		}
+		set := token.NewFileSet()
+		parsed, err := parser.ParseFile(set, file, nil, parser.ParseComments|parser.SkipObjectResolution)
+		require.NoError(t, err)
+		for _, decl := range parsed.Decls {
+			if f, ok := decl.(*ast.FuncDecl); ok {
+				do(file, set, f)
+			}
+		}
+	}
 }
 
 // targets reads the magefiles; names are in lower case, as Mage compares them.
 func targets(t *testing.T) map[string]target {
 	t.Helper()
-	files, err := filepath.Glob("../../../magefiles/*.go")
-	require.NoError(t, err)
 	out := map[string]target{}
-	for _, file := range files {
-		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
-		require.NoError(t, err)
-		for _, decl := range parsed.Decls {
-			if f, ok := decl.(*ast.FuncDecl); ok && f.Name.IsExported() {
-				out[targetName(f)] = read(f)
-			}
+	functions(t, func(_ string, _ *token.FileSet, f *ast.FuncDecl) {
+		if f.Name.IsExported() {
+			out[targetName(f)] = read(f)
 		}
-	}
+	})
 	require.Greater(t, len(out), 40)
 	return out
 }
@@ -80,16 +95,34 @@ func read(f *ast.FuncDecl) (out target) {
 }
 
 func (t *target) call(call *ast.CallExpr) {
+	dependencies := len(call.Args)
 	switch selector(call.Fun) {
-	case "cli.open":
-		t.opens, _ = strconv.Unquote(call.Args[1].(*ast.BasicLit).Value)
-	case "cli.whole":
-		t.whole = true
-	case "mg.ctxdeps":
-		for _, arg := range call.Args[1:] {
-			t.deps = append(t.deps, strings.ReplaceAll(selector(arg), ".", ":"))
-		}
+	case "cli.step":
+		dependencies = 3
+	case "cli.profilestep":
+		dependencies = 4
+	case "cli.release":
+		t.whole, dependencies = true, 4
+	case "cli.printasset":
+		dependencies = 5
+	default:
+		return
 	}
+	if !t.whole && dependencies < 5 {
+		name, _ := strconv.Unquote(call.Args[2].(*ast.BasicLit).Value)
+		t.step = strings.TrimPrefix(selector(call.Args[1]), "release.") + ":" + name
+	}
+	for _, arg := range call.Args[dependencies:] {
+		t.deps = append(t.deps, dependency(arg))
+	}
+}
+
+// dependency is the target that an argument names: KMS.Build, or nodeBuild, which stands for Node.Build.
+func dependency(e ast.Expr) string {
+	if id, ok := e.(*ast.Ident); ok {
+		return "node:" + strings.ToLower(strings.TrimPrefix(id.Name, "node"))
+	}
+	return strings.ReplaceAll(selector(e), ".", ":")
 }
 
 func selector(e ast.Expr) string {
@@ -104,6 +137,54 @@ func selector(e ast.Expr) string {
 	return strings.ToLower(id.Name + "." + s.Sel.Name)
 }
 
+// Mage orders and the ledger gates; the two must say the same. Steps that there
+// are for each profile are one target.
+func TestEachTargetsDependenciesAreItsStepsNeeds(t *testing.T) {
+	t.Parallel()
+	all := targets(t)
+	needs := map[string][]string{}
+	for _, graph := range []pipeline.Graph{kmsrelease.Plan(), noderelease.Plan()} {
+		require.NoError(t, graph.Check())
+		for _, s := range graph {
+			for _, need := range s.Needs {
+				needs[s.Target()] = append(needs[s.Target()], pipeline.Step{Name: need}.Target())
+			}
+			require.Equal(t, s.Target(), all[s.Target()].step, "a target performs the step of its own name")
+		}
+	}
+	for name, one := range all {
+		if one.step == "" {
+			continue
+		}
+		require.Equal(t, name, one.step)
+		slices.Sort(needs[name])
+		require.ElementsMatch(t, slices.Compact(needs[name]), one.deps, "what Mage runs before %s", name)
+	}
+}
+
+// Law 2: a target has at most five lines, and help.
+func TestTargetsAreShort(t *testing.T) {
+	t.Parallel()
+	functions(t, func(file string, set *token.FileSet, f *ast.FuncDecl) {
+		lines := set.Position(f.Body.Rbrace).Line - set.Position(f.Body.Lbrace).Line - 1
+		require.LessOrEqual(t, lines, 5, "%s in %s", f.Name.Name, file)
+		require.NotEmpty(t, f.Doc.Text(), "%s in %s has no help", f.Name.Name, file)
+	})
+}
+
+// A dependency with a name of its own is the target that it stands for, without its flags.
+func TestDependenciesStandForTheirTargets(t *testing.T) {
+	t.Parallel()
+	functions(t, func(file string, _ *token.FileSet, f *ast.FuncDecl) {
+		if f.Name.IsExported() || f.Name.Name == "main" {
+			return
+		}
+		calls := f.Body.List[0].(*ast.ReturnStmt).Results[0].(*ast.CallExpr).Fun.(*ast.SelectorExpr)
+		called := calls.X.(*ast.CompositeLit).Type.(*ast.Ident).Name + ":" + calls.Sel.Name
+		require.Equal(t, strings.ToLower(called), dependency(f.Name), "%s in %s", f.Name.Name, file)
+	})
+}
+
 // performs lists the targets whose steps a call performs: its own, or, for one
 // that stands for a whole release, also what that needs.
 func performs(all map[string]target, name string) []string {
@@ -115,10 +196,10 @@ func performs(all map[string]target, name string) []string {
 		}
 		return out
 	}
-	if t.opens == "" {
+	if t.step == "" {
 		return nil
 	}
-	return []string{t.opens}
+	return []string{t.step}
 }
 
 // closure is the target of a step and those of all that it needs.

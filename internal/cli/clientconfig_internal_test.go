@@ -89,7 +89,7 @@ func TestClientConfigRefusesBadInputFirst(t *testing.T) {
 		{Profile: "debug", Tag: "mero-kms-v1.2.0", Format: "yaml"},
 	} {
 		var out bytes.Buffer
-		require.Error(t, clientConfig(t.Context(), &out, r))
+		require.Error(t, ClientConfig(t.Context(), &out, r))
 		require.Empty(t, out.String())
 	}
 }

@@ -14,29 +14,23 @@ import (
 // RegisterDiff writes which registers moved between two node releases and why.
 // A release that is staged in dist/ is read there; any other is downloaded and audited.
 func RegisterDiff(ctx context.Context, w io.Writer, from, to string) error {
-	return report("measurement:diff", registerDiff(ctx, w, from, to))
-}
-
-func registerDiff(ctx context.Context, w io.Writer, from, to string) error {
-	tags := [2]release.Tag{}
-	for i, name := range []string{from, to} {
-		var err error
-		if tags[i], err = tagIn(release.Node, name); err != nil {
-			return err
-		}
-	}
-	o, err := openOperator(ctx)
+	before, err := parseTag(release.Node, from)
 	if err != nil {
 		return err
 	}
-	defer o.world.Close() //nolint:errcheck // nothing was written
-	var sides [2]*registers.Side
-	for i, tag := range tags {
-		if sides[i], err = o.registersOf(ctx, tag); err != nil {
-			return err
-		}
+	after, err := parseTag(release.Node, to)
+	if err != nil {
+		return err
 	}
-	return registers.WriteDiff(w, sides[0], sides[1])
+	return operate(ctx, func(o *operator) error {
+		var sides [2]*registers.Side
+		for i, tag := range []release.Tag{before, after} {
+			if sides[i], err = o.registersOf(ctx, tag); err != nil {
+				return err
+			}
+		}
+		return registers.WriteDiff(w, sides[0], sides[1])
+	})
 }
 
 func (o *operator) registersOf(ctx context.Context, tag release.Tag) (side *registers.Side, err error) {

@@ -51,11 +51,13 @@ func proposer(t *testing.T) (*operator, *bytes.Buffer) {
 func TestWhatDoesNotExistIsNotPromoted(t *testing.T) {
 	t.Parallel()
 	o, _ := proposer(t)
-	_, err := o.published(t.Context(), "mero-tee-v9.9.9")
+	node, err := parseNode("mero-tee-v9.9.9")
+	require.NoError(t, err)
+	_, err = o.published(t.Context(), node)
 	require.ErrorIs(t, err, github.ErrNotFound)
 	require.ErrorContains(t, err, "tag mero-tee-v9.9.9")
-	for name, message := range map[string]string{"mero-kms-v1.0.0": "not a tag of the node images", "": "of which node release"} {
-		_, err = o.published(t.Context(), name)
+	for name, message := range map[string]string{"mero-kms-v1.0.0": "not a tag of the node images", "": "no node release is named"} {
+		_, err = parseNode(name)
 		require.Equal(t, fault.Usage, fault.CodeOf(err), name)
 		require.ErrorContains(t, err, message)
 	}
@@ -84,5 +86,5 @@ func TestADryRunProposesNothing(t *testing.T) {
 
 	p.After = p.Before
 	require.NoError(t, o.propose(t.Context(), p, false))
-	require.Contains(t, said.String(), "say so already")
+	require.Contains(t, said.String(), "hold all of this already")
 }

@@ -12,38 +12,44 @@ import (
 	"github.com/calimero-network/mero-tee/internal/verify/audit"
 )
 
+// Verify audits a public release of either family, or a folder that holds one,
+// and prints one line per check.
+func Verify(ctx context.Context, name string, quick bool, folder string) error {
+	tag, err := release.ParseTag(name)
+	if err != nil {
+		return err
+	}
+	return operate(ctx, func(o *operator) error {
+		return o.audited(ctx, audit.Subject{Tag: tag, Quick: quick}, folder, nil)
+	})
+}
+
 // VerifyRecent audits the n public releases of each family with the highest
 // versions; one that fails does not keep the others from being looked at.
 func VerifyRecent(ctx context.Context, n int) error {
-	return report("verify:recent", verifyRecent(ctx, n))
-}
-
-func verifyRecent(ctx context.Context, n int) error {
 	if n < 1 {
-		return &fault.Error{Code: fault.Usage, Message: "how many releases", Expected: "at least 1", Got: fmt.Sprint(n)}
+		return &fault.Error{Code: fault.Usage, Message: "fewer than one release cannot be checked",
+			Expected: "at least 1", Got: fmt.Sprint(n)}
 	}
-	o, err := openOperator(ctx)
-	if err != nil {
-		return err
-	}
-	defer o.world.Close() //nolint:errcheck // nothing was written
-	all, err := o.github.Releases(ctx)
-	if err != nil {
-		return err
-	}
-	tags := recent(all, n)
-	if len(tags) == 0 {
-		o.console.Warnf("nothing is released yet")
-	}
-	var errs []error
-	for _, tag := range tags {
-		o.console.Infof("%s", tag)
-		if err := o.audited(ctx, audit.Subject{Tag: tag}, "", nil); err != nil {
-			o.console.Fault(err)
-			errs = append(errs, err)
+	return operate(ctx, func(o *operator) error {
+		all, err := o.github.Releases(ctx)
+		if err != nil {
+			return err
 		}
-	}
-	return summary(errs, len(tags))
+		tags := recent(all, n)
+		if len(tags) == 0 {
+			o.console.Warnf("nothing is released yet")
+		}
+		var errs []error
+		for _, tag := range tags {
+			o.console.Infof("%s", tag)
+			if err := o.audited(ctx, audit.Subject{Tag: tag}, "", nil); err != nil {
+				o.console.Fault(err)
+				errs = append(errs, err)
+			}
+		}
+		return summary(errs, len(tags))
+	})
 }
 
 // summary is one error with the code of the first; each was shown already.

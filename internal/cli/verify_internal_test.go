@@ -36,5 +36,5 @@ func TestSummaryHasTheFirstCode(t *testing.T) {
 
 func TestRecentWantsANumber(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, fault.Usage, fault.CodeOf(verifyRecent(t.Context(), 0)))
+	require.Equal(t, fault.Usage, fault.CodeOf(VerifyRecent(t.Context(), 0)))
 }

@@ -1,0 +1,146 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/calimero-network/mero-tee/docs/releases"
+	"github.com/calimero-network/mero-tee/internal/base/console"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/pipeline"
+	"github.com/calimero-network/mero-tee/internal/pipeline/plan"
+	"github.com/calimero-network/mero-tee/internal/pipeline/steps"
+	"github.com/calimero-network/mero-tee/internal/provider/git"
+	"github.com/calimero-network/mero-tee/internal/rehearsal"
+	"github.com/calimero-network/mero-tee/internal/release"
+	"github.com/calimero-network/mero-tee/internal/release/config"
+)
+
+// Status writes what the ledger of a tag holds, as a table or as JSON.
+func Status(w io.Writer, flag string, asJSON bool) error {
+	space, tag, err := openWorkspace("", flag)
+	if err != nil {
+		return err
+	}
+	states, err := planOf(tag.Family).Status(steps.Dir(space.dist, tag))
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		enc := json.NewEncoder(w)
+		enc.SetIndent("", "  ")
+		return enc.Encode(map[string]any{"tag": tag, "steps": states})
+	}
+	_, _ = fmt.Fprintln(w, tag)
+	return pipeline.WriteStates(w, states)
+}
+
+// Plan writes of which class a release of this commit would be, which rules
+// follow, what it lacks, and its steps. It changes nothing.
+func Plan(ctx context.Context, w io.Writer, flag string) error {
+	space, tag, err := openWorkspace("", flag)
+	if err != nil {
+		return err
+	}
+	decided, err := space.plan(ctx, tag)
+	if err != nil {
+		return err
+	}
+	if err := decided.Write(w); err != nil {
+		return err
+	}
+	_, _ = fmt.Fprintln(w)
+	return planOf(tag.Family).Plan(w)
+}
+
+// plan judges the work tree's commit by the tags that are known here.
+func (w *workspace) plan(ctx context.Context, tag release.Tag) (*plan.Plan, error) {
+	head, err := git.Head(ctx, w.root)
+	if err != nil {
+		return nil, err
+	}
+	subject := plan.Subject{Tag: tag, Commit: head.Hash}
+	if subject.Tags, err = w.tags(ctx); err != nil {
+		return nil, err
+	}
+	notes, err := os.ReadFile(filepath.Join(w.root, releases.Path(tag)))
+	if errors.Is(err, fs.ErrNotExist) {
+		notes, err = nil, nil
+		if w.cfg.Environment == config.Rehearsal {
+			notes, err = rehearsal.Statement(ctx, w.root, subject)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return plan.Prepare(ctx, subject, notes, plan.Repository(w.root))
+}
+
+// tags are those of the work tree and, where something was rehearsed, those of the rehearsal.
+func (w *workspace) tags(ctx context.Context) (map[string]string, error) {
+	out, err := git.TagCommits(ctx, w.root)
+	if err != nil {
+		return nil, err
+	}
+	_, nothing := os.Stat(filepath.Join(w.dist, "rehearsal"))
+	if w.cfg.Environment != config.Rehearsal || nothing != nil {
+		return out, nil
+	}
+	return out, w.operate(ctx, func(o *operator) error {
+		rehearsed, err := o.github.Tags(ctx)
+		for _, t := range rehearsed {
+			out[t.Name] = t.Commit
+		}
+		return err
+	})
+}
+
+// Merge takes what the jobs of a release did side by side into dist/{tag}. In
+// from each job has a folder with its ledger and what it staged.
+func Merge(ctx context.Context, tag, from string) error {
+	dirs, err := jobFolders(from)
+	if err != nil {
+		return err
+	}
+	return withSession(ctx, "release:merge", tag, func(s *session) error {
+		if err := s.release.Ledger.Merge(s.run.Graph, dirs); err != nil {
+			return err
+		}
+		for _, dir := range dirs {
+			s.console.Infof("merged %s", console.Path(dir))
+		}
+		return nil
+	})
+}
+
+// jobFolders are the folders below from, or from itself when it is one job's.
+func jobFolders(from string) ([]string, error) {
+	_, err := os.Stat(filepath.Join(from, pipeline.LedgerName))
+	if err == nil {
+		return []string{from}, nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	entries, err := os.ReadDir(from)
+	if err != nil {
+		return nil, &fault.Error{Code: fault.Usage, Message: "cannot read the folder of the jobs", Err: err}
+	}
+	var out []string
+	for _, e := range entries {
+		if e.IsDir() {
+			out = append(out, filepath.Join(from, e.Name()))
+		}
+	}
+	if len(out) == 0 {
+		return nil, &fault.Error{Code: fault.MissingAsset, Message: "there is no job's ledger to merge",
+			Expected: "a folder for each job in " + console.Path(from), Got: "none"}
+	}
+	return out, nil
+}

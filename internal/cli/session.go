@@ -1,0 +1,219 @@
+// Package cli is what a Mage target calls: the steps of a release in one
+// session, and the commands of operators, each a function.
+//
+// Its promise: targets that depend on each other share one session; a step runs
+// only when the ledger holds what it needs; every error is printed once; and a
+// command ends with one of the spec's exit codes.
+package cli
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"sync"
+
+	"github.com/magefile/mage/mg"
+
+	"github.com/calimero-network/mero-tee/internal/base/console"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/pipeline"
+	"github.com/calimero-network/mero-tee/internal/pipeline/steps"
+	"github.com/calimero-network/mero-tee/internal/release"
+)
+
+// session is one release under way, shared by all targets of a command.
+type session struct {
+	console  *console.Console
+	progress *console.Progress
+	world    io.Closer
+	release  *steps.Release
+	run      *pipeline.Run
+	profile  string // the only one that is wanted of steps that there are for each; empty: all
+	mu       sync.Mutex
+	failure  error // the first one
+}
+
+type sessionKey struct{}
+
+// request is what the target that opens a session asks for.
+type request struct {
+	family  release.Family // empty: that of the tag
+	target  string         // as Mage calls it
+	tag     string         // empty: the configuration's
+	profile string         // see session
+	whole   bool           // the target stands for more than its own step
+}
+
+// Step performs a step of a family's release after the targets that it depends
+// on. Alone, it refuses unless their steps are in the ledger.
+func Step(ctx context.Context, f release.Family, name string, deps ...any) error {
+	return ProfileStep(ctx, f, name, nil, deps...)
+}
+
+// ProfileStep is Step where there is one for each profile, for one of them; nil means all.
+func ProfileStep(ctx context.Context, f release.Family, name string, profile *string, deps ...any) error {
+	r := request{family: f, target: f.Short() + ":" + name, profile: Value(profile)}
+	return r.perform(ctx, deps, func(ctx context.Context, s *session) error {
+		profile := ""
+		if len(s.run.Graph.Target(r.target)) > 1 {
+			profile = s.profile
+		}
+		return s.run.PerformTarget(ctx, r.target, profile)
+	})
+}
+
+// Release performs what target depends on, as far as that goes, and then says
+// what was released, where it lies, how long each step took and how to verify it.
+func Release(ctx context.Context, f release.Family, target string, tag *string, deps ...any) error {
+	r := request{family: f, target: target, tag: Value(tag), whole: true}
+	return r.perform(ctx, deps, func(_ context.Context, s *session) error {
+		if err := s.failed(); err != nil {
+			return err
+		}
+		return s.release.Report(s.run)
+	})
+}
+
+// PrintAsset copies what a step staged to w, after the targets that make it.
+func PrintAsset(ctx context.Context, w io.Writer, f release.Family, step, asset string, deps ...any) error {
+	r := request{family: f, target: f.Short() + ":" + step}
+	return r.perform(ctx, deps, func(_ context.Context, s *session) error {
+		if err := s.failed(); err != nil {
+			return err
+		}
+		return s.release.Print(w, asset)
+	})
+}
+
+// perform joins the session in ctx, or opens one for this command, lets Mage run
+// the dependencies, and then does what the target is for.
+func (r request) perform(ctx context.Context, deps []any, do func(context.Context, *session) error) error {
+	s, joined := ctx.Value(sessionKey{}).(*session)
+	if !joined {
+		s = &session{console: newConsole()}
+		defer s.close()
+		if err := s.open(ctx, r); err != nil {
+			return s.fail(r.target, err)
+		}
+		ctx = context.WithValue(ctx, sessionKey{}, s)
+	}
+	mg.CtxDeps(ctx, deps...)
+	return s.fail(r.target, do(ctx, s))
+}
+
+// withSession opens a session of a tag's family for what is no step.
+func withSession(ctx context.Context, target, tag string, do func(*session) error) error {
+	s := &session{console: newConsole()}
+	defer s.close()
+	if err := s.open(ctx, request{target: target, tag: tag}); err != nil {
+		return err
+	}
+	return do(s)
+}
+
+func (s *session) open(ctx context.Context, r request) error {
+	if r.profile != "" {
+		if _, err := release.ParseProfile(r.profile); err != nil {
+			return err
+		}
+	}
+	w, tag, err := openWorkspace(r.family, r.tag)
+	if err != nil {
+		return err
+	}
+	env, world, err := w.environment(ctx, s.console)
+	if err != nil {
+		return err
+	}
+	s.world, s.profile = world, r.profile
+	opened, graph, err := openPipeline(ctx, env, tag, s.console)
+	if err != nil {
+		return err
+	}
+	s.release = opened
+	s.progress = s.console.Progress(console.IsTerminal(os.Stderr))
+	s.run = &pipeline.Run{Graph: graph, Ledger: opened.Ledger, Console: s.console, Progress: s.progress}
+	if !r.whole {
+		s.run.Only = r.target
+	}
+	return nil
+}
+
+func (s *session) close() {
+	if s.progress != nil {
+		s.progress.Close()
+	}
+	var errs []error
+	if s.release != nil {
+		errs = append(errs, s.release.Close())
+	}
+	if s.world != nil {
+		errs = append(errs, s.world.Close())
+	}
+	if err := errors.Join(errs...); err != nil {
+		s.console.Warnf("closing: %v", err)
+	}
+}
+
+func (s *session) failed() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.failure
+}
+
+// fail prints err, unless it was printed or only follows from what was, and
+// returns what Mage makes the exit code of.
+func (s *session) fail(target string, err error) error {
+	if err == nil {
+		return nil
+	}
+	err = fault.At(target, err)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var blocked *pipeline.BlockedError
+	switch {
+	case s.failure == nil:
+		s.failure = err
+		s.console.Fault(err)
+	case !errors.Is(err, s.failure) && !errors.As(err, &blocked):
+		s.console.Fault(err)
+	}
+	return exit(s.failure)
+}
+
+// Exit ends a target outside of the pipelines: it prints the target's error and
+// returns what Mage makes the exit code of.
+func Exit(target string, err error) error {
+	if err == nil {
+		return nil
+	}
+	err = fault.At(target, err)
+	newConsole().Fault(err)
+	return exit(err)
+}
+
+// exit is err as Mage understands it: a message and one of the spec's exit
+// codes, on the outermost error, where alone Mage looks for one.
+func exit(err error) error {
+	step := "stopped"
+	var f *fault.Error
+	if errors.As(err, &f) && f.Step != "" {
+		step = f.Step
+	}
+	return mg.Fatalf(int(fault.CodeOf(err)), "%s (exit code %d)", step, fault.CodeOf(err))
+}
+
+// newConsole writes to standard error, with annotations in GitHub Actions.
+func newConsole() *console.Console {
+	return console.New(os.Stderr, os.Getenv("GITHUB_ACTIONS") == "true")
+}
+
+// Value is what an optional flag was set to, the zero value when it was not.
+func Value[T any](p *T) T {
+	if p == nil {
+		var zero T
+		return zero
+	}
+	return *p
+}
