@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"sync"
 	"time"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/calimero-network/mero-tee/internal/base/console"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/verify/guard"
 )
 
 // Run is one process's work on one release.
@@ -42,10 +44,15 @@ type Timing struct {
 }
 
 // Perform brings one step into the state "passed", doing it only if it must.
+// Each begins with guard 4 over the environment, whatever the ledger holds: a
+// release goes through several jobs, and the first one saw only its own.
 func (r *Run) Perform(ctx context.Context, name string) error {
 	step, ok := r.Graph.Step(name)
 	if !ok {
 		return &fault.Error{Code: fault.Usage, Message: fmt.Sprintf("there is no step %q", name)}
+	}
+	if err := guard.Environment(os.Environ()).Err(); err != nil {
+		return fault.At(name, err)
 	}
 	start := r.Ledger.now()
 	kept, err := r.perform(ctx, step)

@@ -318,3 +318,19 @@ func FuzzReadLedger(f *testing.F) {
 		require.Len(t, again, len(records))
 	})
 }
+
+// Not parallel: it changes the environment of the process. A release is
+// continued by later jobs, whose environment the first step never saw.
+func TestEveryStepRefusesAllowedVariables(t *testing.T) {
+	w := &world{source: "a"}
+	dir := t.TempDir()
+	r := open(t, dir, w.graph())
+	perform(t, r, "build")
+	t.Setenv("ALLOWED_MRTD", "00")
+	for _, step := range []string{"build", "sign", "publish"} { // done already, next, and blocked
+		err := r.Perform(t.Context(), step)
+		require.Equal(t, fault.Verification, fault.CodeOf(err), step)
+		require.ErrorContains(t, err, "the process environment overrides the policy")
+	}
+	require.Zero(t, w.signed.Load())
+}

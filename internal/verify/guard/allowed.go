@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/calimero-network/mero-tee/internal/base/check"
@@ -20,52 +21,63 @@ const (
 
 const allowedHint = "measurements come from the release process, TCB statuses from policies/{profile}.json; remove the variable"
 
-// File is a workflow, a local action or a script, by its path in the repository.
+// File is a file that can set variables of a release, by its path in the repository.
 type File struct {
 	Path string
 	Data []byte
 }
 
-// maxWorkflow bounds what is read of one file, in bytes. GitHub itself refuses workflows above 1 MiB.
-const maxWorkflow = 1 << 20
+// maxFile bounds what is read of one file, in bytes. GitHub itself refuses workflows above 1 MiB.
+const maxFile = 1 << 20
 
-// Workflows reads what guard 4 looks at in a repository, in path order: every
-// workflow under .github/workflows, every action under .github/actions, and the
-// shell scripts under .github and in scripts, which workflows may run or source.
+// Workflows reads what guard 4 looks at in a repository, in path order: what
+// builds and releases, the files at the top that programs read by themselves
+// (Makefile, .env), and whatever those use.
 func Workflows(repository fs.FS) ([]File, error) {
 	var out []File
-	for _, root := range []string{".github", "scripts"} {
+	read := map[string]bool{}
+	add := func(name string) error {
+		if read[name] || slices.Contains([]string{".md", ".sum", ".mod"}, path.Ext(name)) || strings.HasSuffix(name, "_test.go") {
+			return nil
+		}
+		read[name] = true
+		data, err := readLimited(repository, name)
+		out = append(out, File{Path: name, Data: data})
+		return err
+	}
+	for _, root := range []string{".", ".github", "scripts", "docker", "packer", "ansible", "magefiles"} {
 		err := fs.WalkDir(repository, root, func(name string, d fs.DirEntry, err error) error {
-			if errors.Is(err, fs.ErrNotExist) && name == root {
+			switch {
+			case errors.Is(err, fs.ErrNotExist) && name == root:
+				return nil
+			case err != nil:
+				return err
+			case d.IsDir() && name != root && (root == "." || d.Name() == "testdata"):
+				return fs.SkipDir
+			case !d.Type().IsRegular():
 				return nil
 			}
-			if err != nil || d.IsDir() || !isWorkflow(name) && !isAction(name) && !isScript(name) {
-				return err
-			}
-			data, err := readLimited(repository, name)
-			if err != nil {
-				return err
-			}
-			out = append(out, File{Path: name, Data: data})
-			return nil
+			return add(name)
 		})
 		if err != nil {
 			return nil, err
 		}
 	}
+	for i := 0; i < len(out); i++ { // what a file uses may use more
+		for _, u := range judge(out[i]).uses {
+			for _, name := range u.candidates() {
+				if info, err := fs.Stat(repository, name); err != nil || !info.Mode().IsRegular() {
+					continue
+				}
+				if err := add(name); err != nil {
+					return nil, err
+				}
+			}
+		}
+	}
+	slices.SortFunc(out, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
 	return out, nil
 }
-
-func isWorkflow(name string) bool {
-	return path.Dir(name) == ".github/workflows" && (path.Ext(name) == ".yml" || path.Ext(name) == ".yaml")
-}
-
-func isAction(name string) bool {
-	base := path.Base(name)
-	return strings.HasPrefix(name, ".github/actions/") && (base == "action.yml" || base == "action.yaml")
-}
-
-func isScript(name string) bool { return path.Ext(name) == ".sh" }
 
 func readLimited(fsys fs.FS, name string) ([]byte, error) {
 	f, err := fsys.Open(name)
@@ -73,9 +85,9 @@ func readLimited(fsys fs.FS, name string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxWorkflow+1))
-	if err == nil && len(data) > maxWorkflow {
-		err = fmt.Errorf("%s: larger than %d bytes", name, maxWorkflow)
+	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err == nil && len(data) > maxFile {
+		err = fmt.Errorf("%s: larger than %d bytes", name, maxFile)
 	}
 	return data, err
 }
@@ -84,10 +96,12 @@ func readLimited(fsys fs.FS, name string) ([]byte, error) {
 // ALLOWED_RTMR0, etc. as environment variables". environ is the environment of
 // this process ("NAME=value"); values are never shown.
 func Allowed(environ []string, files []File) check.Results {
-	return check.Results{allowedEnvironment(environ), allowedWorkflows(files)}
+	return check.Results{Environment(environ), allowedWorkflows(files)}
 }
 
-func allowedEnvironment(environ []string) check.Result {
+// Environment is the part of guard 4 that every step begins with: whatever put
+// an ALLOWED_ variable into the environment of the process, it is seen here.
+func Environment(environ []string) check.Result {
 	var found []string
 	for _, e := range environ {
 		if name, _, _ := strings.Cut(e, "="); startsAllowed(name) {
@@ -101,24 +115,63 @@ func allowedEnvironment(environ []string) check.Result {
 		"no ALLOWED_* variable", strings.Join(found, ", ")).WithHint(allowedHint)
 }
 
+// finding is one place of a file that guard 4 refuses: it names a variable, or it cannot be judged.
+type finding struct {
+	line     int
+	what     string
+	unjudged bool
+}
+
+// use is another file of the repository that a file runs, sources or calls.
+type use struct {
+	line     int
+	from     string // folder of the file that uses it
+	name     string
+	optional bool // it may be no file of the repository at all
+}
+
+func (u use) candidates() []string {
+	var out []string
+	for _, dir := range []string{".", u.from} {
+		clean := path.Join(dir, u.name)
+		out = append(out, clean, path.Join(clean, "action.yml"), path.Join(clean, "action.yaml"))
+	}
+	return out
+}
+
 func allowedWorkflows(files []File) check.Result {
 	if len(files) == 0 {
 		return check.NotApplicable(workflowsName, "no workflow under .github")
 	}
-	units := make([]*unit, len(files))
-	for i, f := range files {
-		units[i] = read(f)
+	isRead := func(name string) bool {
+		return slices.ContainsFunc(files, func(f File) bool { return f.Path == name })
 	}
-	connect(units)
 	var found []string
-	for _, u := range units {
-		for _, x := range u.scan() {
-			found = append(found, fmt.Sprintf("%s:%d: %s", u.file.Path, x.line, x.what))
+	named := 0
+	for _, f := range files {
+		j := judge(f)
+		for _, u := range j.uses {
+			if !u.optional && !slices.ContainsFunc(u.candidates(), isRead) {
+				j.cannot(u.line, "%.100s is used and was not read", u.name)
+			}
+		}
+		for _, x := range j.found {
+			if x.unjudged {
+				x.what = "cannot be judged: " + x.what
+			} else {
+				named++
+			}
+			found = append(found, fmt.Sprintf("%s:%d: %s", f.Path, x.line, x.what))
 		}
 	}
-	if len(found) == 0 {
+	switch {
+	case len(found) == 0:
 		return check.Pass(workflowsName)
+	case named == 0:
+		return check.Fail(workflowsName, fault.Verification, fmt.Sprintf("%d places cannot be judged", len(found)),
+			"files in which every variable that is set can be read", strings.Join(found, "; ")).
+			WithHint("write names out, and write NAME=value lines to GITHUB_ENV; docs/releasing.md has the forms")
 	}
-	return check.Fail(workflowsName, fault.Verification, fmt.Sprintf("%d places set or use an ALLOWED_* variable", len(found)),
+	return check.Fail(workflowsName, fault.Verification, fmt.Sprintf("%d places set or use an ALLOWED_* variable", named),
 		"no ALLOWED_* variable in any workflow", strings.Join(found, "; ")).WithHint(allowedHint)
 }

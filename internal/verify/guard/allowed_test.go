@@ -116,7 +116,6 @@ func TestAllowedFires(t *testing.T) {
 		"pwsh comment is no excuse": {3, "      - shell: pwsh\n        run: |\n          <# ALLOWED_MRTD #> $x = 1"},
 		"not a workflow":            {0, "jobs: 3"},
 		"not YAML":                  {0, "env: {"},
-		"unknown key":               {1, "enviroment_variables: x"},
 		"second document":           {3, "---\nenv: {}"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -167,17 +166,19 @@ func TestAllowedEnvironment(t *testing.T) {
 	}
 }
 
-func TestWorkflowsReadsWhatGitHubReads(t *testing.T) {
+func TestWorkflowsReadsWhatBuildsAndReleases(t *testing.T) {
 	t.Parallel()
 	file := func(n int) *fstest.MapFile { return &fstest.MapFile{Data: make([]byte, n)} }
 	files, err := guard.Workflows(fstest.MapFS{".github/workflows/b.yml": file(1), ".github/workflows/a.yaml": file(1), ".github/workflows/x/c.yml": file(1),
-		".github/workflows/notes.md": file(1), ".github/actions/p/q/action.yaml": file(1), ".github/actions/p/other.yaml": file(1), "x.yaml": file(1)})
+		".github/workflows/notes.md": file(1), ".github/actions/p/q/action.yaml": file(1), "Makefile": file(1), "docs/x.sh": file(1), "internal/x.go": file(1),
+		"scripts/x_test.go": file(1), "docker/testdata/x": file(1), "tools/y.sh": file(1), "scripts/x.sh": {Data: []byte(". tools/y.sh\n")}})
 	require.NoError(t, err)
 	var names []string
 	for _, f := range files {
 		names = append(names, f.Path)
 	}
-	require.Equal(t, []string{".github/actions/p/q/action.yaml", ".github/workflows/a.yaml", ".github/workflows/b.yml"}, names)
+	require.Equal(t, []string{".github/actions/p/q/action.yaml", ".github/workflows/a.yaml", ".github/workflows/b.yml", ".github/workflows/x/c.yml",
+		"Makefile", "scripts/x.sh", "tools/y.sh"}, names)
 
 	files, err = guard.Workflows(fstest.MapFS{"README.md": file(1)})
 	require.NoError(t, err)
@@ -190,8 +191,10 @@ func FuzzAllowed(f *testing.F) {
 	f.Add("on: push\njobs:\n  a:\n    runs-on: x\n    steps:\n      - run: echo hi\n")
 	f.Add("a: &a [*a]\n")
 	f.Add("a: &a\n  <<: *a\n")
+	f.Add("cat <<EOF >> $GITHUB_ENV\n# x\nEOF\necho 'a # b' \\\n c # d")
+	f.Add("echo \"$(printf '%s # ' x)\" ${!x} {a,b}=c $'\\x41' <(a)")
 	f.Fuzz(func(t *testing.T, text string) {
-		for _, p := range []string{".github/workflows/a.yaml", ".github/actions/a/action.yml"} {
+		for _, p := range []string{".github/workflows/a.yaml", ".github/actions/a/action.yml", "scripts/a.sh", "docker/a.json", "docker/Dockerfile"} {
 			require.NotEmpty(t, workflowsOf(guard.File{Path: p, Data: []byte(text)}).Status)
 		}
 	})

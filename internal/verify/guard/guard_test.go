@@ -92,6 +92,6 @@ func TestSelfTest(t *testing.T) {
 	t.Parallel()
 	results := guard.SelfTest()
 	require.NoError(t, results.Err())
-	require.Len(t, results, 33)
+	require.Len(t, results, 52)
 	require.Equal(t, len(results), results.Count(check.Passed))
 }

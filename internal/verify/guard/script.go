@@ -1,154 +1,356 @@
 package guard
 
 import (
+	"path"
 	"regexp"
+	"slices"
 	"strings"
 
-	"go.yaml.in/yaml/v4"
+	"mvdan.cc/sh/v3/expand"
+	"mvdan.cc/sh/v3/syntax"
 )
 
-// hole is a part of a name that is computed: an expression that is not known, a
-// shell variable, a command's output.
-const hole = unknown + `|\$\{[^}]*\}|\$[A-Za-z_][A-Za-z0-9_]*|\$\([^)]*\)`
+// hole stands in the text of a script for what is only known when it runs.
+const hole = "\uE000"
 
-// Statements, without quotes, that set variables for other commands or steps,
-// and the names in them that are put together.
+// An expression is a parameter to the parser, so that it may stand wherever the
+// shell takes one; in single quotes and here-documents the parameter is text.
+const unknown, oneLine, envFile = "${mero__unknown}", "${GITHUB_SHA}", "${GITHUB_ENV}"
+
+// Contexts and variables that GitHub sets by itself and that cannot hold a newline.
 var (
-	setting  = regexp.MustCompile(`GITHUB_ENV|(?:^|[\s;&|(])(?:export|declare|typeset|readonly|env|eval)\s|\s(?:-e|--env)[\s=]`)
-	exports  = regexp.MustCompile(`GITHUB_ENV|(?:^|[\s;&|(])(?:export|declare|typeset|readonly|eval)\s`)
-	half     = regexp.MustCompile(`(?:^|[^A-Za-z0-9_])ALLOWED(?:[^A-Za-z0-9_]|$)`)
-	put      = regexp.MustCompile(`(?:^|[\s;&|(])((?:[A-Za-z0-9_]|` + hole + `)+)(?:\+?=|<<)`)
-	holes    = regexp.MustCompile(hole)
-	exported = regexp.MustCompile(`(?:^|[\s;&|(])(?:export|declare|typeset|readonly)\s+(?:-\S+\s+)*(?:` + hole + `)`)
+	contexts  = regexp.MustCompile(`^\$\{\{\s*(?:github\.[a-df-z]\w*|matrix\.[\w.-]+|runner\.\w+|strategy\.[\w-]+|job\.status)\s*\}\}$`)
+	variables = regexp.MustCompile(`^(?:GITHUB_(?:SHA|REF|REF_NAME|REF_TYPE|HEAD_REF|BASE_REF|REPOSITORY|REPOSITORY_OWNER|RUN_ID|` +
+		`RUN_NUMBER|RUN_ATTEMPT|ACTOR|JOB|WORKFLOW|WORKSPACE|EVENT_NAME|SERVER_URL|API_URL)|RUNNER_\w+|HOME|PWD)$`)
 )
 
-// Writing to GITHUB_ENV, and the forms of it of which the name can be read: a
-// name, a here-document, the end of a group, a word without holes.
-var (
-	writing  = regexp.MustCompile(`>>?\s*\$\{?GITHUB_ENV\b|\btee\s[^|;&]*GITHUB_ENV`)
-	readable = regexp.MustCompile(`[A-Za-z_][A-Za-z0-9_]*=|<<|^\s*(?:\}|\)|done\b|fi\b)|^\s*(?:echo|printf)\s[^$` + unknown + `|;&]*>>?\s*\$\{?GITHUB_ENV`)
-)
-
-// script reads a run script. GitHub evaluates expressions before the shell sees
-// anything, in comments too, so they are judged first, and then the statements
-// with what the expressions and the variables can become.
-func (s *scanner) script(at []string, n *yaml.Node) {
-	for _, e := range expression.FindAllStringIndex(n.Value, -1) {
-		s.match(anyCase, at, lineOf(n, strings.Count(n.Value[:e[0]], "\n")), n.Value[e[0]:e[1]])
-	}
-	code, tokens := tokenize(n.Value)
-	lines := rawLines(code)
-	if s.posix {
-		lines = statements(code)
-	}
-	for _, l := range lines {
-		texts, ok := s.becomes(tokens.restore(l.text))
-		if !ok {
-			s.add(lineOf(n, l.index), "%s can become more than is followed here", strings.Join(at, "."))
+// mask puts a parameter in the place of each expression.
+func (j *judgement) mask(text string) string {
+	return expression.ReplaceAllStringFunc(text, func(e string) string {
+		switch {
+		case fileOfNames.MatchString(e):
+			return envFile
+		case contexts.MatchString(e) && !(strings.Contains(e, "matrix.") && strings.Contains(string(j.file.Data), "fromJSON")):
+			return oneLine
 		}
-		for _, text := range texts {
-			if what := s.judge(text); what != "" {
-				s.add(lineOf(n, l.index), "%s in %s", what, strings.Join(at, "."))
-				break
+		return unknown
+	})
+}
+
+// script is one shell script of a file.
+type script struct {
+	*judgement
+	at      string
+	line    int      // of the file, where the script begins
+	flat    bool     // its lines are not lines of the file
+	readers []string // commands that only read, with the script's own functions that do no more
+}
+
+// shell judges a script for sh or bash. What merely may be one is not refused for being none.
+func (j *judgement) shell(s script, text string, certain bool) {
+	s.judgement, s.readers = j, readers
+	f, err := syntax.NewParser().Parse(strings.NewReader(j.mask(text)), "")
+	if err != nil && certain {
+		j.cannot(s.line, "not a script for sh or bash in %s: %v", s.at, err)
+	}
+	for _, st := range f.Stmts {
+		s.statement(st)
+	}
+}
+
+func (s *script) lineOf(n syntax.Node) int {
+	if s.flat {
+		return s.line
+	}
+	return s.line + int(n.Pos().Line()) - 1
+}
+
+func source(n syntax.Node) string {
+	var b strings.Builder
+	if err := syntax.NewPrinter().Print(&b, n); err != nil {
+		return hole
+	}
+	return b.String()
+}
+
+// render is the text of a word without quotes, with holes.
+func render(parts []syntax.WordPart) string {
+	var b strings.Builder
+	for _, part := range parts {
+		switch p := part.(type) {
+		case *syntax.Lit:
+			b.WriteString(backslash.ReplaceAllString(strings.ReplaceAll(p.Value, unknown, hole), "$1"))
+		case *syntax.SglQuoted:
+			text := strings.ReplaceAll(p.Value, unknown, hole)
+			if p.Dollar {
+				text, _, _ = expand.Format(nil, p.Value, nil)
 			}
+			b.WriteString(text)
+		case *syntax.DblQuoted:
+			b.WriteString(render(p.Parts))
+		default:
+			b.WriteString(hole)
 		}
 	}
+	return b.String()
 }
 
-// becomes lists what a statement can become.
-func (s *scanner) becomes(text string) ([]string, bool) {
-	texts, ok := s.resolver.expand(text, 0)
-	if !ok || !s.posix {
-		return texts, ok
-	}
-	return s.resolver.shells(texts, 0)
-}
+var backslash = regexp.MustCompile(`\\([^\n])`)
 
-// judge names what the statement sets or mentions; empty when it is innocent.
-func (s *scanner) judge(text string) string {
-	forms := []*regexp.Regexp{mention, assignment, exporting}
-	if !s.posix {
-		forms = []*regexp.Regexp{anyCase}
-	}
-	for _, form := range forms {
-		if m := form.FindStringSubmatch(text); m != nil {
-			return m[1]
-		}
-	}
-	if !s.posix {
-		return ""
-	}
-	switch {
-	case exports.MatchString(text) && half.MatchString(text):
-		return "a name that begins with ALLOWED and is put together"
-	case setting.MatchString(text) && computed(text), exported.MatchString(text):
-		return "a name that is computed"
-	case writing.MatchString(text) && !readable.MatchString(text):
-		return "GITHUB_ENV filled with what cannot be read"
-	}
-	return ""
-}
-
-func computed(text string) bool {
-	for _, m := range put.FindAllStringSubmatch(text, -1) {
-		if holes.MatchString(m[1]) {
-			return true
-		}
-	}
-	return false
-}
-
-var variable = regexp.MustCompile(`\$\{([A-Za-z_][A-Za-z0-9_]*)(?::?[-=+?]([^}]*))?\}|\$([A-Za-z_][A-Za-z0-9_]*)`)
-
-// shell lists what a statement can become once its variables have the values
-// that the file gives them; a variable without any stays as it is.
-func (r *resolver) shell(text string, depth int) ([]string, bool) {
-	out, rest, changed := []string{""}, text, false
-	for at := variable.FindStringSubmatchIndex(rest); at != nil; at = variable.FindStringSubmatchIndex(rest) {
-		candidates := r.variable(variable.FindStringSubmatch(rest))
-		changed = changed || len(candidates) > 0
-		if len(candidates) == 0 {
-			candidates = []string{rest[at[0]:at[1]]}
-		}
-		var ok bool
-		if out, ok = product(out, []string{rest[:at[0]]}); ok {
-			out, ok = product(out, candidates)
-		}
-		if !ok || r.left <= 0 {
-			return nil, false
-		}
-		rest = rest[at[1]:]
-	}
-	out, ok := product(out, []string{rest})
-	if !ok || !changed || depth >= maxNesting {
-		return out, ok
-	}
-	return r.shells(out, depth+1) // variables that came out of variables
-}
-
-// shells is shell of several texts.
-func (r *resolver) shells(texts []string, depth int) ([]string, bool) {
+// fields are the words of a command after brace expansion.
+func fields(words []*syntax.Word) []string {
 	var out []string
-	for _, t := range texts {
-		more, ok := r.shell(t, depth)
-		if !ok || len(out)+len(more) > maxTexts {
-			return nil, false
+	for _, w := range words {
+		split := &syntax.Word{Parts: slices.Clone(w.Parts)}
+		syntax.SplitBraces(split)
+		for _, x := range expand.Braces(split) {
+			out = append(out, render(x.Parts))
 		}
-		out = append(out, more...)
-	}
-	return out, true
-}
-
-// variable lists the values of $NAME, ${NAME} or ${NAME:-default}, as far as they are known.
-func (r *resolver) variable(m []string) []string {
-	var out []string
-	for _, v := range r.lookup("env."+strings.ToLower(m[1]+m[3]), 1) {
-		if v != unknown {
-			out = append(out, v)
-		}
-	}
-	if m[2] != "" {
-		out = append(out, m[2])
 	}
 	return out
 }
+
+// Commands that change nothing but their own output, which a statement made of
+// them alone hands to nobody: `env | grep -q ^ALLOWED_ && exit 1`.
+var readers = strings.Fields("unset [ test : true false exit return break continue echo printf grep egrep printenv compgen env cut tr sort uniq head tail wc cat ls read")
+
+// written is the text of an assignment, but for one in an address.
+var written = regexp.MustCompile(`(?i)(?:^|[^A-Za-z0-9_?&/#.-])ALLOWED_[A-Za-z0-9_]*(?:\+?=|<<)`)
+
+// onlyReads says whether a statement is made of readers alone and sets nothing by an ALLOWED_ name.
+func (s *script) onlyReads(st syntax.Node) bool {
+	innocent := true
+	syntax.Walk(st, func(n syntax.Node) bool {
+		switch n := n.(type) {
+		case *syntax.CallExpr:
+			args := fields(n.Args)
+			innocent = innocent && (len(args) == 0 || slices.Contains(s.readers, args[0]) && !(len(args) > 1 && args[0] == "env"))
+		case *syntax.Assign:
+			innocent = innocent && n.Array == nil && (n.Value == nil || nameIn(render(n.Value.Parts), mention) == "")
+		case *syntax.DeclClause:
+			innocent = false
+		case *syntax.Redirect:
+			harmless := n.Op == syntax.RdrIn || n.Op == syntax.DplOut || n.Hdoc != nil || n.Op == syntax.WordHdoc
+			innocent = innocent && (harmless || strings.HasPrefix(render(n.Word.Parts), "/dev/"))
+		case *syntax.Word:
+			innocent = innocent && !written.MatchString(render(n.Parts))
+		}
+		return innocent
+	})
+	return innocent
+}
+
+func (s *script) statement(st *syntax.Stmt) {
+	if f, ok := st.Cmd.(*syntax.FuncDecl); ok && s.onlyReads(f.Body) {
+		s.readers = append(slices.Clip(s.readers), f.Name.Value)
+	}
+	if s.release {
+		s.fills(st)
+	}
+	reads := s.onlyReads(st)
+	syntax.Walk(st, func(n syntax.Node) bool {
+		switch n := n.(type) {
+		case *syntax.CallExpr:
+			s.command(n, n.Assigns, fields(n.Args))
+		case *syntax.DeclClause:
+			s.declaration(n)
+		case *syntax.ParamExp:
+			assigns := n.Exp != nil && (n.Exp.Op == syntax.AssignUnset || n.Exp.Op == syntax.AssignUnsetOrNull)
+			if name := n.Param.Value; nameIn(name, mention) != "" && (assigns || !reads) {
+				s.add(s.lineOf(n), "%s in %s", name, s.at)
+			}
+		case *syntax.Word:
+			s.halves[0] = s.halves[0] || halfName.MatchString(render(n.Parts))
+			if name := nameIn(render(n.Parts), mention); name != "" && !reads {
+				s.add(s.lineOf(n), "%s in %s", name, s.at)
+			}
+		}
+		return true
+	})
+}
+
+var nameWord = regexp.MustCompile(`^(?:-e|--env=|--build-arg=|--setenv=)?([A-Za-z0-9_` + hole + `]+)(\+?=|<<|$)`)
+
+// setting judges a word that may be NAME=value; bare says that NAME alone sets it as well.
+func (s *script) setting(n syntax.Node, text string, bare bool) {
+	m := nameWord.FindStringSubmatch(text)
+	if m == nil || m[2] == "" && !bare {
+		return
+	}
+	start, _, computed := strings.Cut(m[1], hole)
+	switch {
+	case startsAllowed(m[1]):
+		s.add(s.lineOf(n), "%s in %s", m[1], s.at)
+	case m[1] == "BASH_ENV":
+		s.cannot(s.lineOf(n), "BASH_ENV, a script that every step would begin with, in %s", s.at)
+	case computed && strings.HasPrefix("ALLOWED_", strings.ToUpper(start)) && s.release:
+		s.cannot(s.lineOf(n), "a computed name in %s", s.at)
+	}
+}
+
+// assign judges NAME=value. Lower case is a local of the script, unless it is passed on.
+func (s *script) assign(a *syntax.Assign, passedOn bool) {
+	if passedOn || nameIn(a.Name.Value, mention) != "" || a.Name.Value == "BASH_ENV" {
+		s.setting(a, a.Name.Value, true)
+	}
+}
+
+func (s *script) declaration(d *syntax.DeclClause) {
+	exported := d.Variant.Value == "export"
+	for _, a := range d.Args {
+		if a.Name != nil {
+			s.assign(a, exported)
+			continue
+		}
+		for _, text := range fields([]*syntax.Word{a.Value}) {
+			exported = exported || strings.HasPrefix(text, "-") && strings.Contains(text, "x")
+			s.setting(a, text, true)
+		}
+	}
+}
+
+// Commands that run the command behind them, that set what their arguments name, and that hand names on by an option.
+var (
+	wrappers  = strings.Fields("command builtin exec sudo nohup time nice stdbuf timeout")
+	exporters = strings.Fields("export declare typeset local readonly")
+	runners   = strings.Fields("docker podman nerdctl buildah kubectl systemd-run")
+	handing   = strings.Fields("-e --env --build-arg -E --setenv")
+	textOf    = regexp.MustCompile(`^-[a-zA-Z]*c$`)
+	ownFolder = regexp.MustCompile(`^"?\$(?:\(dirname (?:-- )?"?\$(?:0|\{?BASH_SOURCE)[^)]*\)|\{?(?:GITHUB_WORKSPACE|PWD)\}?)/([^$` + "`" + `"]+)"?$`)
+)
+
+func (s *script) command(n *syntax.CallExpr, assigns []*syntax.Assign, args []string) {
+	for _, a := range assigns {
+		s.assign(a, len(args) > 0)
+	}
+	for len(args) > 0 && slices.Contains(wrappers, args[0]) {
+		for args = args[1:]; len(args) > 0 && strings.HasPrefix(args[0], "-"); {
+			args = args[1:]
+		}
+	}
+	if len(args) == 0 {
+		return
+	}
+	name := path.Base(args[0])
+	switch rest := args[1:]; {
+	case name == "eval":
+		s.nested(n, strings.Join(rest, " "))
+	case (name == "." || name == "source") && len(rest) > 0:
+		s.continues(n, source(n.Args[1]), rest[0])
+	case name == "sh" || name == "bash" || name == "dash":
+		if i := slices.IndexFunc(rest, textOf.MatchString); i >= 0 && i+1 < len(rest) {
+			s.nested(n, rest[i+1])
+		}
+	case name == "env" && len(rest) > 0 && strings.HasPrefix(rest[0], hole),
+		name == "xargs" && (slices.Contains(rest, "env") || strings.Contains(strings.Join(rest, " "), "export ")):
+		s.cannot(s.lineOf(n), "a computed name in %s", s.at)
+	}
+	for i, a := range args {
+		before := args[max(0, i-1)]
+		runs := slices.Contains(runners, name) && (slices.Contains(handing, before) || strings.HasPrefix(a, "-e") || strings.HasPrefix(a, "--env="))
+		file, isFile := strings.CutPrefix(a, "--env-file=")
+		switch {
+		case isFile || before == "--env-file":
+			s.continues(n, file, file)
+		case !slices.Contains(readers, name) || name == "env" || name == "printf" && before == "-v":
+			s.setting(n, a, runs || slices.Contains(exporters, name) || name == "printf")
+		}
+		if s.release && strings.Contains(a, "/") && !strings.Contains(a, hole) {
+			s.uses = append(s.uses, use{line: s.lineOf(n), name: a, optional: true})
+		}
+	}
+}
+
+// continues notes the file that a script sources, or that a container's variables are read from.
+func (s *script) continues(n syntax.Node, source, name string) {
+	own := ownFolder.FindStringSubmatch(source)
+	switch {
+	case !s.release:
+	case own != nil:
+		s.uses = append(s.uses, use{line: s.lineOf(n), from: path.Dir(s.file.Path), name: own[1]})
+	case strings.Contains(name, hole) || path.IsAbs(name):
+		s.cannot(s.lineOf(n), "a file that is sourced and cannot be read in %s", s.at)
+	default:
+		s.uses = append(s.uses, use{line: s.lineOf(n), from: path.Dir(s.file.Path), name: name})
+	}
+}
+
+// nested judges text that the script has a shell read.
+func (s *script) nested(n syntax.Node, text string) {
+	if s.release && strings.HasPrefix(text, hole) {
+		s.cannot(s.lineOf(n), "a command that is put together in %s", s.at)
+		return
+	}
+	s.shell(script{at: s.at, line: s.lineOf(n), flat: true}, strings.ReplaceAll(text, hole, unknown), s.release)
+}
+
+// GITHUB_ENV sets variables for every later step. It may be filled in a few
+// forms, in which each name and the end of each line can be read; and it may be
+// looked at. The pieces of the forms, in the syntax tree's own layout:
+var pieces = strings.NewReplacer(
+	"TARGET", `"?\$\{?GITHUB_ENV\}?"?`,
+	"LINES", `(?:\s*(?:PRINT(?:;|\n)|else\s|elif TEST; then\s)\s*)+`,
+	"PRINT", "(?:echo (?:\"NAMEQUOTED*\"|NAMEWORD*|LITERAL)|printf [\"']NAME(?:QUOTED|%s)*\\\\n[\"'](?: \"QUOTED*\"| WORD+)*)",
+	"TEST", `(?:\[|test|\[\[) [^\n;()]*`,
+	"LITERAL", "(?:'[^'\\\\%\\n]*'|[^-\\s\"'$\\\\%`<>|;&()][^\"'$\\\\%`<>|;&()\\n]*)",
+	"NAME", `[A-Za-z_]\w*=`,
+	"QUOTED", "(?:[^\"$\\\\%`\\n]|VARIABLE)",
+	"WORD", "(?:[^\\s\"'$\\\\%`<>|;&()]|VARIABLE)",
+	"VARIABLE", `\$\{?[A-Za-z_]\w*(?:[#%^,][^{}$"]*)?\}?`)
+
+var (
+	knownForm = regexp.MustCompile(`^(?:` + pieces.Replace(pieces.Replace(pieces.Replace(
+		`(?:PRINT|\{LINES\}|\(LINES\)|if TEST; then\sLINESfi) >>TARGET`+
+			`|PRINT \| tee -a TARGET(?: >/dev/null)?`+
+			"|cat (?:>>TARGET )?<<[\"']?EOF[\"']?(?: >>TARGET)?\\n(?:NAME(?:[^$\\\\`\\n]|VARIABLE)*\\n)*EOF"+
+			`|(?:echo|cat|ls|wc|test|\[|\[\[|head|tail|grep)(?: [^<>|;&()$]*)? TARGET(?: \]{1,2})?`))) + `)\n?$`)
+	printedName = regexp.MustCompile(`\b([A-Za-z_]\w*)(?:=|<<)`)
+	parameter   = regexp.MustCompile(`\$\{?([A-Za-z_]\w*)`)
+	redirected  = regexp.MustCompile(`>>?\|?\s*"?\$\{!`)
+	otherRoutes = regexp.MustCompile(`::set-env|_runner_file_commands`)
+)
+
+// fills judges what a statement, or one within it, writes to GITHUB_ENV.
+func (s *script) fills(st *syntax.Stmt) {
+	text := source(st)
+	left := strings.Count(quotes.Replace(text), "GITHUB_ENV")
+	if knownForm.MatchString(text) && s.oneLines(text) {
+		for _, m := range printedName.FindAllStringSubmatch(text, -1) {
+			s.setting(st, m[1], true)
+		}
+		return
+	}
+	syntax.Walk(st.Cmd, func(n syntax.Node) bool {
+		switch n := n.(type) {
+		case *syntax.Stmt:
+			left -= strings.Count(quotes.Replace(source(n)), "GITHUB_ENV")
+			s.fills(n)
+			return false
+		case *syntax.CmdSubst, *syntax.ProcSubst: // what they print goes elsewhere
+			return false
+		}
+		return true
+	})
+	if left > 0 || redirected.MatchString(text) || otherRoutes.MatchString(text) {
+		s.cannot(s.lineOf(st), "GITHUB_ENV filled with what the file does not show in %s", s.at)
+	}
+}
+
+// oneLines says whether every variable in the text holds one line, because
+// GitHub sets it so or because all that the file gives it is one.
+func (s *script) oneLines(text string) bool {
+	for _, m := range parameter.FindAllStringSubmatch(text, -1) {
+		if m[1] == "GITHUB_ENV" || variables.MatchString(m[1]) {
+			continue
+		}
+		given := regexp.MustCompile(`(?m)\b`+m[1]+`\s*[:=]\s*(.*)$`).FindAllStringSubmatch(s.mask(string(s.file.Data)), -1)
+		read := regexp.MustCompile(`\b(?:read|mapfile|readarray|printf -v)\b.*\b` + m[1] + `\b`)
+		open := func(g []string) bool { return !oneValue.MatchString(g[1]) }
+		if len(given) == 0 || slices.ContainsFunc(given, open) || read.Match(s.file.Data) {
+			return false
+		}
+	}
+	return true
+}
+
+var oneValue = regexp.MustCompile(pieces.Replace("^[\"']?(?:[^\"'$\\\\`<>|]|") + regexp.QuoteMeta(oneLine) + "|\\$\\{?GITHUB_REF_NAME)*[\"']?(?: *>> *" + pieces.Replace("TARGET") + ")?$")

@@ -2,6 +2,7 @@ package guard
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/calimero-network/mero-tee/catalog"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
@@ -41,7 +42,7 @@ func drills() []drill {
 	out := append(docsDrills(), []drill{
 		{versionName, Version("mero-kms-v1.3.0", "1.2.0"), Version("mero-kms-v1.3.0", "1.3.0"), fault.Verification},
 		{versionName + ", malformed tag", Version("mero-kms-1.3.0", "1.3.0"), Version("mero-tee-v1.3.0", "1.3.0"), fault.Usage},
-		{environmentName, allowedEnvironment([]string{"ALLOWED_MRTD=00"}), allowedEnvironment([]string{"PATH=/bin"}), fault.Verification},
+		{environmentName, Environment([]string{"ALLOWED_MRTD=00"}), Environment([]string{"PATH=/bin"}), fault.Verification},
 	}...)
 	out = append(out, pairDrills()...)
 	return append(out, allowedDrills()...)
@@ -82,4 +83,73 @@ func pairDrills() []drill {
 		{referencesName + " (KMS)", WorkingReferences(kms, working, other), WorkingReferences(kms, working, ev), fault.Verification},
 		{referencesName + " (node)", PolicyReferences(node, kms, set, published(other)), PolicyReferences(node, kms, set, published(ev)), fault.Verification},
 	}
+}
+
+// allowedDrills are the forms in which a variable can come out of a file. In
+// the first list the good case of each differs in the name alone.
+func allowedDrills() []drill {
+	var out []drill
+	add := func(form string, bad, good []File) {
+		out = append(out, drill{workflowsName + ", " + form, allowedWorkflows(bad), allowedWorkflows(good), fault.Verification})
+	}
+	for _, d := range []struct{ form, file, text string }{
+		{"workflow env", sampleWorkflow, "env: {NAME: x}\n" + sampleJob("run: mage x")},
+		{"job env", sampleWorkflow, sampleJob("run: mage x") + "    env: {NAME: x}\n"},
+		{"step env", sampleWorkflow, sampleJob("env: {NAME: x}\n        run: mage x")},
+		{"container env", sampleWorkflow, sampleJob("run: mage x") + "    container: {image: a, env: {NAME: x}}\n"},
+		{"container options", sampleWorkflow, sampleJob("run: mage x") + "    container: {image: a, options: -e NAME=x}\n"},
+		{"service env", sampleWorkflow, sampleJob("run: mage x") + "    services: {s: {image: a, env: {NAME: x}}}\n"},
+		{"merge key", sampleWorkflow, sampleJob("run: mage x") + "    env: {<<: {NAME: x}}\n"},
+		{"assignment", sampleWorkflow, sampleJob("run: NAME=x mage x")},
+		{"export", sampleWorkflow, sampleJob("run: export NAME=x")},
+		{"docker", sampleWorkflow, sampleJob("run: docker run --env NAME kms")},
+		{"child's text", sampleWorkflow, sampleJob("run: bash -c 'NAME=x mage x'")},
+		{"GITHUB_ENV", sampleWorkflow, sampleJob("run: echo NAME=x >> $GITHUB_ENV")},
+		{"matrix", sampleWorkflow, sampleJob("run: mage x") + "    strategy: {matrix: {n: [NAME]}}\n"},
+		{"context", sampleWorkflow, sampleJob("run: echo ${{ vars.NAME }}")},
+		{"input of an action", sampleWorkflow, sampleJob("uses: a/b@v1\n        with: {args: NAME=x}")},
+		{"parallel steps", sampleWorkflow, sampleJob("parallel: [{run: NAME=x mage x}]")},
+		{"composite action", "tools/x/action.yml", "name: x\nruns:\n  using: composite\n  steps: [{shell: bash, run: export NAME=x}]\n"},
+		{"script", "scripts/x.sh", "# no ALLOWED_*\nexport NAME=x\n"},
+		{"sourced file", ".github/x.env", "NAME=x\n"},
+		{"Dockerfile", "docker/Dockerfile", "FROM scratch\nENV NAME=x\n"},
+		{"compose", "docker/compose.yaml", "services: {kms: {environment: {NAME: x}}}\n"},
+		{"Ansible", "ansible/node.yml", "- hosts: all\n  environment: {NAME: x}\n"},
+		{"Packer", "packer/node.pkr.hcl", "environment_vars = [\"NAME=x\"]\n"},
+		{"Mage", "magefiles/x.go", "package main\nfunc x() { os.Setenv(\"NAME\", \"x\") }\n"},
+	} {
+		with := func(name string) []File { return []File{{d.file, []byte(strings.ReplaceAll(d.text, "NAME", name))}} }
+		add(d.form, with("ALLOWED_RTMR0"), with("MERO_ARGS"))
+	}
+	for _, d := range []struct{ form, bad, good string }{
+		{"not YAML", "run: {", "run: 'mage guard:allowed # no ALLOWED_RTMR0'"},
+		{"another shell", "{shell: pwsh, run: mage x}", "{shell: bash, run: mage x}"},
+		{"computed name", "run: export ${{ vars.NAME }}=x", "run: export NAME=${{ vars.NAME }}"},
+		{"computed key", "{run: mage x, env: {'${{ vars.NAME }}': x}}", "{run: mage x, env: {NAME: '${{ vars.NAME }}'}}"},
+		{"computed env", "{run: mage x, env: '${{ fromJSON(vars.ALL) }}'}", "{run: mage x, env: {ALL: '${{ vars.ALL }}'}}"},
+		{"computed look-up", "run: echo ${{ vars[format('{0}', 'A')] }}", "run: echo ${{ vars['A'] }}"},
+		{"GITHUB_ENV from a file", "run: cat x >> $GITHUB_ENV", "run: cat x >> $GITHUB_OUTPUT"},
+		{"GITHUB_ENV with an open value", "run: echo \"N=$(cat x)\" >> $GITHUB_ENV", "run: echo \"N=$GITHUB_SHA\" >> $GITHUB_ENV"},
+		{"GITHUB_ENV by another way", "run: cp x \"$GITHUB_ENV\"", "run: cat \"$GITHUB_ENV\""},
+		{"eval", "run: eval \"$(cat x)\"", "run: eval 'mage x'"},
+		{"file that is not there", "run: . ./x.env", "run: ./x.env"},
+		{"action that is not there", "uses: $/tools/x", "uses: a/b@v1"},
+		{"use of a name", "run: mage x $ALLOWED_RTMR0", "run: unset ALLOWED_RTMR0"},
+	} {
+		file := func(step string) []File { return []File{{sampleWorkflow, []byte(sampleJob(step))}} }
+		if strings.HasPrefix(d.bad, "{") {
+			file = func(step string) []File {
+				return []File{{sampleWorkflow, []byte("jobs: {drill: {runs-on: ubuntu-24.04, steps: [" + step + "]}}\n")}}
+			}
+		}
+		add(d.form, file(d.bad), file(d.good))
+	}
+	return out
+}
+
+const sampleWorkflow = ".github/workflows/selftest.yaml"
+
+// sampleJob is a job with one step, to which keys of the job may be added.
+func sampleJob(step string) string {
+	return "on: push\njobs:\n  drill:\n    runs-on: ubuntu-24.04\n    steps:\n      - name: drill\n        " + step + "\n"
 }
