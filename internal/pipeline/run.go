@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/calimero-network/mero-tee/internal/base/check"
 	"github.com/calimero-network/mero-tee/internal/base/console"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/verify/guard"
@@ -51,8 +52,8 @@ func (r *Run) Perform(ctx context.Context, name string) error {
 	if !ok {
 		return &fault.Error{Code: fault.Usage, Message: fmt.Sprintf("there is no step %q", name)}
 	}
-	if err := guard.Environment(os.Environ()).Err(); err != nil {
-		return fault.At(name, err)
+	if environment := guard.Environment(os.Environ()); !environment.OK() {
+		return fault.At(name, check.Results{environment}.Report(r.Console.For(name)))
 	}
 	start := r.Ledger.now()
 	kept, err := r.perform(ctx, step)

@@ -121,23 +121,3 @@ func DirDigest(dir string) (string, error) {
 	}
 	return digest.Digest(h.Sum(nil)).String(), nil
 }
-
-// treeDigest digests every regular file below the folders, by its path.
-func treeDigest(root string, folders ...string) (string, error) {
-	h := sha256.New()
-	for _, folder := range folders {
-		err := filepath.WalkDir(filepath.Join(root, folder), func(path string, e fs.DirEntry, err error) error {
-			if errors.Is(err, fs.ErrNotExist) {
-				return nil
-			}
-			if err != nil || !e.Type().IsRegular() {
-				return err
-			}
-			return AddFile(h, root, path)
-		})
-		if err != nil {
-			return "", err
-		}
-	}
-	return digest.Digest(h.Sum(nil)).String(), nil
-}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/calimero-network/mero-tee/catalog"
 	"github.com/calimero-network/mero-tee/internal/base/check"
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/verify/guard"
@@ -24,9 +25,11 @@ func (r *Release) GuardInputs(context.Context) (pipeline.Digests, error) {
 	if in["policies"], err = DirDigest(r.Checkout.Policies); err != nil {
 		return nil, err
 	}
-	if in["workflows"], err = treeDigest(r.Env.Root, ".github", "scripts"); err != nil {
+	workflows, err := guard.Workflows(os.DirFS(r.Env.Root))
+	if err != nil {
 		return nil, err
 	}
+	in["workflows"] = digest.Of(fmt.Appendf(nil, "%q", workflows)).String()
 	if in["notes"], err = FileDigest(r.notesFile()); err != nil {
 		return nil, err
 	}

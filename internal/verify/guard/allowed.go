@@ -64,6 +64,9 @@ func Workflows(repository fs.FS) ([]File, error) {
 		}
 	}
 	for i := 0; i < len(out); i++ { // what a file uses may use more
+		if imagePath.MatchString(out[i].Path) {
+			continue
+		}
 		for _, u := range judge(out[i]).uses {
 			for _, name := range u.candidates() {
 				if info, err := fs.Stat(repository, name); err != nil || !info.Mode().IsRegular() {

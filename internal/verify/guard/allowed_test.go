@@ -190,6 +190,7 @@ func TestWorkflowsReadsWhatBuildsAndReleases(t *testing.T) {
 func FuzzAllowed(f *testing.F) {
 	f.Add("on: push\njobs:\n  a:\n    runs-on: x\n    steps:\n      - run: echo hi\n")
 	f.Add("a: &a [*a]\n")
+	f.Add("<0")
 	f.Add("a: &a\n  <<: *a\n")
 	f.Add("cat <<EOF >> $GITHUB_ENV\n# x\nEOF\necho 'a # b' \\\n c # d")
 	f.Add("echo \"$(printf '%s # ' x)\" ${!x} {a,b}=c $'\\x41' <(a)")

@@ -320,9 +320,12 @@ func (s *script) fills(st *syntax.Stmt) {
 		}
 		return
 	}
-	syntax.Walk(st.Cmd, func(n syntax.Node) bool {
+	syntax.Walk(st, func(n syntax.Node) bool {
 		switch n := n.(type) {
 		case *syntax.Stmt:
+			if n == st {
+				return true
+			}
 			left -= strings.Count(quotes.Replace(source(n)), "GITHUB_ENV")
 			s.fills(n)
 			return false
