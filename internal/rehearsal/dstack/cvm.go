@@ -136,7 +136,7 @@ func (c *cvm) runApplication(ctx context.Context, log *os.File, started func(add
 		return fmt.Errorf("guest agent: %w", err)
 	}
 	defer closing(&err, agent)
-	p, err := c.process(files, config)
+	p, err := c.entryPoint(files, config)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ package dstack_test
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -12,12 +13,11 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/calimero-network/mero-tee/internal/rehearsal/dstack"
-	"github.com/calimero-network/mero-tee/internal/rehearsal/pidfd"
 )
 
 // stateVariable makes TestProviderProcess the program that other tests run.
@@ -106,6 +106,24 @@ func children(t *testing.T, parent int) []int {
 	return out
 }
 
+// watch waits, when it is called, for the end of a process that is no child of
+// this one. It takes no other that got the same id meanwhile for it.
+func watch(t *testing.T, pid int) (ended func()) {
+	t.Helper()
+	fd, err := unix.PidfdOpen(pid, 0)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = unix.Close(fd) })
+	return func() {
+		t.Helper()
+		n, err := 0, error(unix.EINTR)
+		for errors.Is(err, unix.EINTR) {
+			n, err = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 30_000)
+		}
+		require.NoError(t, err)
+		require.Equal(t, 1, n, "process %d did not end", pid)
+	}
+}
+
 // Kill -9 of the provider takes the application with it, and the next provider removes its files.
 func TestNothingSurvivesKill(t *testing.T) {
 	t.Parallel()
@@ -113,16 +131,14 @@ func TestNothingSurvivesKill(t *testing.T) {
 	cmd, _ := providerProcess(t, state, func(*exec.Cmd) {})
 	apps := children(t, cmd.Process.Pid)
 	require.Len(t, apps, 1)
-	watch, err := pidfd.Open(apps[0])
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = watch.Close() })
+	ended := watch(t, apps[0])
 	left, err := filepath.Glob(filepath.Join(state, "run-*"))
 	require.NoError(t, err)
 	require.Len(t, left, 1)
 
 	require.NoError(t, cmd.Process.Kill())
 	_ = cmd.Wait()
-	require.NoError(t, watch.Wait(30*time.Second), "the application ends")
+	ended()
 
 	p, err := dstack.New(dstack.Options{State: state})
 	require.NoError(t, err)

@@ -12,8 +12,8 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
-// process is an application's entry point, ready to run.
-type process struct {
+// entryPoint is an application's program, ready to run.
+type entryPoint struct {
 	root     string // its root file system
 	args     []string
 	env      []string
@@ -21,9 +21,9 @@ type process struct {
 	uid, gid int
 }
 
-// process combines the image's configuration, the compose file's overrides,
+// entryPoint combines the image's configuration, the compose file's overrides,
 // and what the platform adds; nothing of the host's environment.
-func (c *cvm) process(root string, image v1.Config) (*process, error) {
+func (c *cvm) entryPoint(root string, image v1.Config) (*entryPoint, error) {
 	s := c.app.service
 	entrypoint, command, user := image.Entrypoint, image.Cmd, image.User
 	if len(s.Entrypoint) > 0 {
@@ -35,7 +35,7 @@ func (c *cvm) process(root string, image v1.Config) (*process, error) {
 	if s.User != "" {
 		user = s.User
 	}
-	p := &process{root: root, args: append(append([]string{}, entrypoint...), command...), dir: path.Join("/", image.WorkingDir)}
+	p := &entryPoint{root: root, args: append(append([]string{}, entrypoint...), command...), dir: path.Join("/", image.WorkingDir)}
 	if len(p.args) == 0 || !path.IsAbs(p.args[0]) {
 		return nil, fmt.Errorf("entry point %q is not an absolute path", p.args)
 	}
@@ -69,7 +69,7 @@ func parseUser(user string) (uid, gid int, err error) {
 
 // run starts the process with a loopback listener as descriptor 3 (systemd's
 // socket activation), reports the listener's address, and waits for its end.
-func (p *process) run(ctx context.Context, log *os.File, started func(address string)) error {
+func (p *entryPoint) run(ctx context.Context, log *os.File, started func(address string)) error {
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		return err

@@ -12,12 +12,13 @@ import (
 	"time"
 
 	"github.com/calimero-network/mero-tee/internal/base/retry"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/process"
 )
 
 // exec runs the process in its root file system and in a process group of its
 // own, which is killed when ctx ends, when its leader ends, and (Pdeathsig)
 // when this program dies.
-func (p *process) exec(ctx context.Context, listener, log *os.File, started func()) error {
+func (p *entryPoint) exec(ctx context.Context, listener, log *os.File, started func()) error {
 	// Pdeathsig fires when the starting thread ends, not the program: keep it.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -27,13 +28,13 @@ func (p *process) exec(ctx context.Context, listener, log *os.File, started func
 	}
 	started()
 	err = cmd.Wait()
-	return errors.Join(err, killGroup(cmd.Process.Pid))
+	return errors.Join(err, process.KillGroup(cmd))
 }
 
 // start tries again while the entry point is busy: a sibling that was forked
 // while this image was being unpacked holds the file open for writing until it
 // execs (https://go.dev/issue/22315).
-func (p *process) start(ctx context.Context, listener, log *os.File) (*exec.Cmd, error) {
+func (p *entryPoint) start(ctx context.Context, listener, log *os.File) (*exec.Cmd, error) {
 	for {
 		cmd := p.command(ctx, listener, log)
 		if err := cmd.Start(); !errors.Is(err, syscall.ETXTBSY) {
@@ -45,21 +46,21 @@ func (p *process) start(ctx context.Context, listener, log *os.File) (*exec.Cmd,
 	}
 }
 
-func (p *process) command(ctx context.Context, listener, log *os.File) *exec.Cmd {
+func (p *entryPoint) command(ctx context.Context, listener, log *os.File) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, p.args[0], p.args[1:]...)
 	cmd.Env, cmd.Dir = p.env, p.dir
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.ExtraFiles = []*os.File{listener}
 	cmd.SysProcAttr = p.confinement()
-	cmd.Cancel = func() error { return killGroup(cmd.Process.Pid) }
+	process.Confine(cmd)
 	return cmd
 }
 
 // confinement is chroot and the image's user. Who is not root gets both in a
 // user namespace, where the image's user is the caller.
-func (p *process) confinement() *syscall.SysProcAttr {
+func (p *entryPoint) confinement() *syscall.SysProcAttr {
 	a := &syscall.SysProcAttr{
-		Chroot: p.root, Setpgid: true, Pdeathsig: syscall.SIGKILL,
+		Chroot:     p.root,
 		Credential: &syscall.Credential{Uid: uint32(p.uid), Gid: uint32(p.gid)}, //nolint:gosec // parseUser refuses negative ones
 	}
 	if os.Geteuid() != 0 {
@@ -71,17 +72,10 @@ func (p *process) confinement() *syscall.SysProcAttr {
 	return a
 }
 
-func (p *process) explain(err error) error {
+func (p *entryPoint) explain(err error) error {
 	if os.Geteuid() != 0 && errors.Is(err, fs.ErrPermission) {
 		return fmt.Errorf("%w: to run a released image the rehearsal needs root, or user namespaces for everyone "+
 			"(sysctl kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0)", err)
 	}
 	return err
-}
-
-func killGroup(leader int) error {
-	if err := syscall.Kill(-leader, syscall.SIGKILL); !errors.Is(err, syscall.ESRCH) {
-		return err
-	}
-	return nil
 }

@@ -10,6 +10,6 @@ import (
 )
 
 // exec refuses: a released image holds Linux programs.
-func (p *process) exec(context.Context, *os.File, *os.File, func()) error {
+func (p *entryPoint) exec(context.Context, *os.File, *os.File, func()) error {
 	return fmt.Errorf("the rehearsal's dstack runs Linux programs; this is %s", runtime.GOOS)
 }

@@ -21,7 +21,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/calimero-network/mero-tee/internal/rehearsal/network"
-	"github.com/calimero-network/mero-tee/internal/rehearsal/rundir"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/process"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
 )
 
@@ -82,7 +82,7 @@ func New(o Options) (*Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	run, err := rundir.New(state, os.RemoveAll)
+	run, err := process.Folder(state, os.RemoveAll)
 	if err != nil {
 		return nil, fmt.Errorf("dstack state: %w", err)
 	}

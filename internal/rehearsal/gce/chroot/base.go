@@ -3,15 +3,25 @@ package chroot
 import (
 	"context"
 	"crypto/sha256"
+	_ "embed"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/base/file"
 )
+
+//go:embed base.sh
+var baseScript string
 
 // Base is the image that stands for the cloud's: the machine's own
 // distribution, made by mmdebstrap.
@@ -21,16 +31,17 @@ type Base struct {
 	ID          string // the SHA-256 of the file, 64 hex digits
 }
 
-// MakeBase makes the base, or finds it in mero-tee/machines of the user's cache. When it has to be made, log gets one line.
+// MakeBase makes the base, or finds it in mero-tee/machines of the user's cache.
+// When it has to be made, log gets one line.
 func MakeBase(ctx context.Context, log func(string)) (*Base, error) {
-	r, err := newRunner(ctx, program{"mmdebstrap", "mmdebstrap"}, program{"apt-config", "apt"})
+	r, err := newRunner(ctx, program{"mmdebstrap", "mmdebstrap"}, program{"apt-config", "apt"}, program{"apt-get", "apt"})
 	if err != nil {
 		return nil, err
 	}
 	b, err := makeBase(ctx, r, log)
 	if err != nil {
 		return nil, &fault.Error{Code: fault.General, Message: "the base image of the rehearsal's VMs", Err: err,
-			Hint: "mmdebstrap installs the machine's own Debian or Ubuntu: check that `apt-get update` works, and /etc/apt"}
+			Hint: "mmdebstrap installs the machine's own Debian or Ubuntu: run `apt-get update`; if it fails, see /etc/apt"}
 	}
 	return b, nil
 }
@@ -72,31 +83,8 @@ func (b *Base) find() bool {
 	return err == nil
 }
 
-// make runs mmdebstrap in namespaces of its own, so that a kill leaves none of
-// its processes and mounts; the next one removes its folder.
-func (r *recipe) make(ctx context.Context, run *runner, b *Base) (err error) {
-	work := filepath.Join(filepath.Dir(b.Tar), "partial")
-	if err := run.remove(ctx, work); err != nil {
-		return err
-	}
-	if err := os.MkdirAll(work, 0o755); err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, run.remove(context.WithoutCancel(ctx), work)) }()
-	sources := filepath.Join(work, r.distribution.ID+".sources")
-	if err := file.Write(sources, []byte(r.distribution.Text()), 0o644); err != nil {
-		return err
-	}
-	made := filepath.Join(work, "base.tar")
-	args := append([]string{"env", "TMPDIR=" + work, fmt.Sprintf("SOURCE_DATE_EPOCH=%d", r.month.Unix())}, r.arguments(sources, made)...)
-	if err := run.fenced(ctx, args...); err != nil {
-		return err
-	}
-	return b.keep(made)
-}
-
-// keep gives the finished file its name, on the disk, and then its id.
-func (b *Base) keep(made string) error {
+// store gives the finished file its name, on the disk, and then its id.
+func (b *Base) store(made string) error {
 	f, err := os.Open(made)
 	if err != nil {
 		return err
@@ -115,3 +103,104 @@ func (b *Base) keep(made string) error {
 	b.ID = sum.Hex()
 	return file.Write(b.Tar+".sha256", []byte(b.ID), 0o644)
 }
+
+// recipe is everything that goes into a base.
+type recipe struct {
+	distribution *distribution
+	options      []string // of apt
+	month        time.Time
+}
+
+// packages are what a cloud image has and Ansible needs.
+func packages() []string {
+	return []string{"apt", "ca-certificates", "cryptsetup-bin", "curl", "dbus", "grub2-common", "initramfs-tools",
+		"iproute2", "kmod", "openssh-server", "procps", "python3", "python3-apt", "squashfs-tools", "sudo",
+		"systemd-sysv", "udev"}
+}
+
+// newRecipe reads this machine's own apt configuration. A base is made anew
+// each month: the digest of the archive's InRelease would make one for each
+// security update, and ask the network before each rehearsal.
+func newRecipe(ctx context.Context, r *runner) (*recipe, error) {
+	d, err := readDistribution(ctx, r, "/")
+	if err != nil {
+		return nil, err
+	}
+	options, err := aptOptions(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	now := time.Now().UTC()
+	return &recipe{d, options, time.Date(now.Year(), now.Month(), 1, 0, 0, 0, 0, time.UTC)}, nil
+}
+
+// aptOptions are those of this machine without which its mirror may be out of reach.
+func aptOptions(ctx context.Context, r *runner) ([]string, error) {
+	var dump strings.Builder
+	if err := r.stream(ctx, &dump, "apt-config", "dump"); err != nil {
+		return nil, err
+	}
+	wanted := []string{"Acquire::http::Proxy", "Acquire::https::Proxy", "Acquire::Check-Valid-Until",
+		"Acquire::Check-Date"}
+	var out []string
+	for line := range strings.Lines(dump.String()) {
+		name, value, _ := strings.Cut(strings.TrimSuffix(strings.TrimSpace(line), ";"), " ")
+		if slices.Contains(wanted, name) && value != `""` {
+			out = append(out, name+" "+value)
+		}
+	}
+	return out, nil
+}
+
+// make runs mmdebstrap in namespaces of its own, so that a kill leaves none of
+// its processes and mounts; the next one removes its folder.
+func (r *recipe) make(ctx context.Context, run *runner, b *Base) (err error) {
+	work := filepath.Join(filepath.Dir(b.Tar), "partial")
+	if err := run.remove(ctx, work); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(work, 0o755); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, run.remove(context.WithoutCancel(ctx), work)) }()
+	sources := filepath.Join(work, r.distribution.id+".sources")
+	if err := file.Write(sources, []byte(r.distribution.text()), 0o644); err != nil {
+		return err
+	}
+	made := filepath.Join(work, "base.tar")
+	args := []string{"env", "TMPDIR=" + work, fmt.Sprintf("SOURCE_DATE_EPOCH=%d", r.month.Unix())}
+	if err := run.fenced(ctx, append(args, r.arguments(sources, made)...)...); err != nil {
+		return err
+	}
+	return b.store(made)
+}
+
+// arguments of mmdebstrap, for which sources is a file with the archive's stanzas.
+func (r *recipe) arguments(sources, tar string) []string {
+	out := []string{"mmdebstrap", "--mode=root", "--variant=minbase", "--format=tar",
+		"--include=" + strings.Join(packages(), ",")}
+	for _, o := range r.options {
+		out = append(out, "--aptopt="+o)
+	}
+	for _, file := range r.distribution.mirrorFiles() {
+		hook := fmt.Sprintf("mkdir -p %[2]s && cp %[1]s %[2]s", quote(file), `"$1"`+quote(path.Dir(file)))
+		out = append(out, "--setup-hook="+hook)
+	}
+	return append(out, "--customize-hook=sh -c "+quote(baseScript)+` sh "$1"`, r.distribution.codename, tar, sources)
+}
+
+// key names the base: the same key, the same base.
+func (r *recipe) key() string {
+	h := sha256.New()
+	fmt.Fprintf(h, "%q %q %q %s", runtime.GOARCH, r.arguments("", ""), r.distribution.text(), r.month)
+	return hex.EncodeToString(h.Sum(nil)[:8])
+}
+
+// description is for a person who asks what the base is.
+func (r *recipe) description() string {
+	return fmt.Sprintf("%s, made by mmdebstrap on this machine from its own archive, %s",
+		r.distribution.name, r.month.Format("January 2006"))
+}
+
+// quote makes a word that a shell reads as it is.
+func quote(word string) string { return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'" }

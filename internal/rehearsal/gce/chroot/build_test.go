@@ -14,13 +14,11 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/calimero-network/mero-tee/internal/base/file"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/chroot"
-	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/chroot/apt"
 )
 
 // base is the real one, from the user's cache.
@@ -70,22 +68,6 @@ func TestTheBase(t *testing.T) {
 	again, err := chroot.MakeBase(t.Context(), func(line string) { t.Error("made again: " + line) })
 	require.NoError(t, err)
 	require.Equal(t, b, again)
-}
-
-// Everything that goes into a base moves its key.
-func TestTheBasesKey(t *testing.T) {
-	t.Parallel()
-	d := apt.Distribution{ID: "debian", Codename: "bookworm", Sources: []apt.Source{{URIs: []string{"http://a.test"}}}}
-	november := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
-	key := chroot.Key(&d, nil, november)
-	require.Equal(t, key, chroot.Key(&d, nil, november))
-	other, mirrored := d, d
-	other.Codename = "trixie"
-	mirrored.Sources = []apt.Source{{URIs: []string{"mirror+file:/etc/apt/mirrors.txt"}}}
-	for _, another := range []string{chroot.Key(&other, nil, november), chroot.Key(&mirrored, nil, november),
-		chroot.Key(&d, []string{`Acquire::Check-Date "false"`}, november), chroot.Key(&d, nil, november.AddDate(0, 1, 0))} {
-		require.NotEqual(t, key, another)
-	}
 }
 
 // One process at a time makes a base.

@@ -7,8 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"strings"
-
-	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/chroot/assignment"
 )
 
 // CommandLine is what GRUB gives the kernel of a disk, after the kernel's path
@@ -27,14 +25,14 @@ func commandLine(root *os.Root) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	var v assignment.Variables
+	var v variables
 	for _, name := range append([]string{"etc/default/grub"}, files...) {
-		text, err := readFile(root, name, assignment.MaxSize)
+		text, err := readFile(root, name, maxAssignments)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err == nil {
-			err = v.Parse(text)
+			v, err = v.source(text)
 		}
 		if err != nil {
 			return "", fmt.Errorf("/%s: %w", name, err)
@@ -42,7 +40,7 @@ func commandLine(root *os.Root) (string, error) {
 	}
 	var words []string
 	for _, name := range []string{"GRUB_CMDLINE_LINUX", "GRUB_CMDLINE_LINUX_DEFAULT"} { // the order of 10_linux
-		value, err := v.Get(name)
+		value, err := v.get(name)
 		if err != nil {
 			return "", err
 		}

@@ -2,13 +2,10 @@ package chroot
 
 import (
 	"crypto/sha512"
-	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 
-	"github.com/calimero-network/mero-tee/internal/attestation/tsm"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/chroot/bootchain"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/chroot/systemd"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
@@ -77,35 +74,6 @@ func (m *Machine) rootFileSystem() (folder, mode string, err error) {
 	}
 	folder, err = m.host.roots.open(m.ctx, m.spec.Disk, v)
 	return folder, "ro", err
-}
-
-// serveTSM puts the TD behind the machine's socket, until the machine has ended.
-func (m *Machine) serveTSM(td *tdxsim.TD) error {
-	l, err := listen(filepath.Join(m.dir, "run"), filepath.Base(tsmSocket))
-	if err != nil {
-		return err
-	}
-	served := make(chan error, 1)
-	go func() { served <- tsm.Serve(l, tdxsim.TSM(td, 4)) }()
-	m.afterwards(func() error { return errors.Join(l.Close(), <-served) })
-	return nil
-}
-
-// listen binds a socket through its folder's descriptor: the full path may be
-// longer than the 108 bytes a Unix address holds.
-func listen(folder, name string) (net.Listener, error) {
-	dir, err := os.Open(folder)
-	if err != nil {
-		return nil, err
-	}
-	defer dir.Close() //nolint:errcheck // read-only handle
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: fmt.Sprintf("/proc/self/fd/%d/%s", dir.Fd(), name), Net: "unix"})
-	if err != nil {
-		return nil, err
-	}
-	l.SetUnlinkOnClose(false) // its folder is removed, and the name above means something else by then
-	// A service that is not root's may ask for a quote.
-	return l, os.Chmod(filepath.Join(folder, name), 0o666) //nolint:gosec // a socket
 }
 
 // bringUp runs what the image enables.

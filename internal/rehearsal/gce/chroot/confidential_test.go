@@ -310,7 +310,7 @@ func TestServices(t *testing.T) {
 		"[FAILED] Failed to start b.service: it requires a.service\n",
 		"[FAILED] Failed to start c.service: it requires b.service\n",
 		"d  runs and it's told A\n[  OK  ] Finished d.service.\n",
-		"[FAILED] Failed to start e.service: e.service:2: ConditionPathExists= is not supported here\n",
+		"[FAILED] Failed to start e.service: e.service: ConditionPathExists= is not supported here\n",
 		"[  OK  ] Finished f.service.\n",
 		"[FAILED] Failed to start g.service: the image has no user \"nobody-here\"\n",
 		"first\n", "[FAILED] Failed to start h.service: /no/such/program: exit status 127\n",

@@ -39,8 +39,8 @@ func (r *runner) startInit(serial io.Writer) (*initProcess, error) {
 	if err != nil {
 		return nil, err
 	}
-	var said tail
-	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = serial, &said, []*os.File{answer}
+	var output tail
+	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = serial, &output, []*os.File{answer}
 	p := &initProcess{in: in, answers: bufio.NewReader(answers), ended: make(chan struct{})}
 	started := make(chan error)
 	go p.live(cmd, answers, answer, started)
@@ -50,7 +50,7 @@ func (r *runner) startInit(serial io.Writer) (*initProcess, error) {
 	if err := p.find(); err != nil {
 		err = errors.Join(err, cmd.Cancel())
 		<-p.ended
-		return nil, fmt.Errorf("process 1: %w: %s", err, said.String())
+		return nil, fmt.Errorf("process 1: %w: %s", err, output.String())
 	}
 	return p, nil
 }

@@ -8,11 +8,15 @@
 package systemd
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/coreos/go-systemd/v22/unit"
 )
 
 // MaxUnitSize bounds a unit file.
@@ -30,23 +34,36 @@ type Service struct {
 	Err                     error      // why it cannot run; the rest may be incomplete
 }
 
+// comments are left out before continued lines are joined, as systemd does it:
+// go-systemd takes one between them for their continuation.
+var comments = regexp.MustCompile(`(?m)^[ \t]*[#;].*\n?`)
+
 // Parse reads a unit file.
 func Parse(name string, text []byte) (*Service, error) {
 	if len(text) > MaxUnitSize {
 		return nil, fmt.Errorf("%s: %d bytes, more than %d", name, len(text), MaxUnitSize)
 	}
-	if !utf8.Valid(text) || strings.ContainsRune(string(text), 0) {
-		return nil, fmt.Errorf("%s: not text in UTF-8", name)
+	if !utf8.Valid(text) || bytes.ContainsAny(text, "\x00\r") {
+		return nil, fmt.Errorf("%s: not text in UTF-8 with lines that end in \\n", name)
+	}
+	text = append(comments.ReplaceAll(text, nil), '\n')
+	if begin := bytes.TrimSpace(text); len(begin) > 0 && begin[0] != '[' { // go-systemd passes over it
+		return nil, fmt.Errorf("%s: %.40q is not a setting in a section", name, begin)
+	}
+	sections, err := unit.DeserializeSections(bytes.NewReader(text))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	s := &Service{Name: name, Type: "simple"}
-	section := ""
-	for _, l := range lines(string(text)) {
-		if title, ok := strings.CutPrefix(l.text, "["); ok && strings.HasSuffix(title, "]") {
-			section = strings.TrimSuffix(title, "]")
-			continue
+	for _, section := range sections {
+		if section.Section == "" || strings.Contains(section.Section, "\n") {
+			return nil, fmt.Errorf("%s: %q is not the name of a section", name, section.Section)
 		}
-		if err := s.line(section, l.text); err != nil {
-			return nil, fmt.Errorf("%s:%d: %w", name, l.number, err)
+		for _, setting := range section.Entries {
+			value := strings.TrimSpace(strings.ReplaceAll(setting.Value, "\\\n", " "))
+			if err := s.set(section.Section, setting.Name, value); err != nil {
+				return nil, fmt.Errorf("%s: %w", name, err)
+			}
 		}
 	}
 	if !s.Early { // "Service units will have dependencies of type Requires= and After= on sysinit.target"
@@ -55,12 +72,7 @@ func Parse(name string, text []byte) (*Service, error) {
 	return s, nil
 }
 
-func (s *Service) line(section, text string) error {
-	key, value, ok := strings.Cut(text, "=")
-	if !ok || section == "" {
-		return fmt.Errorf("%q is not a setting in a section", text)
-	}
-	key, value = strings.TrimSpace(key), strings.TrimSpace(value)
+func (s *Service) set(section, key, value string) error {
 	switch section {
 	case "Unit":
 		return s.unit(key, value)

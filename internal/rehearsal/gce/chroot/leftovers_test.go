@@ -5,6 +5,7 @@ package chroot_test
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -13,13 +14,12 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/chroot"
-	"github.com/calimero-network/mero-tee/internal/rehearsal/pidfd"
 )
 
 // lingering is the enabled unit of a disk that leaves a process behind, found by token.
@@ -130,6 +130,24 @@ func hostProcess(t *testing.T, dir string) *exec.Cmd {
 	return nil
 }
 
+// watch waits, when it is called, for the end of a process that is no child of
+// this one. It takes no other that got the same id meanwhile for it.
+func watch(t *testing.T, pid int) (ended func()) {
+	t.Helper()
+	fd, err := unix.PidfdOpen(pid, 0)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = unix.Close(fd) })
+	return func() {
+		t.Helper()
+		n, err := 0, error(unix.EINTR)
+		for errors.Is(err, unix.EINTR) {
+			n, err = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 30_000)
+		}
+		require.NoError(t, err)
+		require.Equal(t, 1, n, "process %d did not end", pid)
+	}
+}
+
 func TestNothingSurvivesKill(t *testing.T) {
 	t.Parallel()
 	newHost(t, chroot.Faults{}) // or skip
@@ -139,13 +157,11 @@ func TestNothingSurvivesKill(t *testing.T) {
 	cmd := hostProcess(t, dir)
 	left := processes(t, token)
 	require.Len(t, left, 1)
-	watch, err := pidfd.Open(left[0])
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = watch.Close() })
+	ended := watch(t, left[0])
 
 	require.NoError(t, cmd.Process.Kill())
 	_ = cmd.Wait()
-	require.NoError(t, watch.Wait(30*time.Second), "what the machine ran ends")
+	ended()
 	require.Empty(t, mountsBelow(t, dir))
 
 	folders := func() []string {

@@ -1,4 +1,4 @@
-package rundir_test
+package process_test
 
 import (
 	"errors"
@@ -10,7 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/calimero-network/mero-tee/internal/rehearsal/rundir"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/process"
 )
 
 // gone is the id of a process that has ended.
@@ -30,7 +30,7 @@ func folder(t *testing.T, dir, name string) string {
 	return path
 }
 
-func TestNewRemovesWhatAKillLeft(t *testing.T) {
+func TestFolderRemovesWhatAKillLeft(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		folder  string
@@ -47,7 +47,7 @@ func TestNewRemovesWhatAKillLeft(t *testing.T) {
 			t.Parallel()
 			dir := filepath.Join(t.TempDir(), "state")
 			old := folder(t, dir, tc.folder)
-			run, err := rundir.New(dir, os.RemoveAll)
+			run, err := process.Folder(dir, os.RemoveAll)
 			require.NoError(t, err)
 			require.DirExists(t, run)
 			if tc.removed {
@@ -59,29 +59,29 @@ func TestNewRemovesWhatAKillLeft(t *testing.T) {
 	}
 }
 
-func TestNewIsThisProcess(t *testing.T) {
+func TestFolderIsOfThisProcess(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "not", "there", "yet")
-	run, err := rundir.New(dir, os.RemoveAll)
+	run, err := process.Folder(dir, os.RemoveAll)
 	require.NoError(t, err)
 	require.Equal(t, dir, filepath.Dir(run))
 	require.Contains(t, filepath.Base(run), fmt.Sprintf("run-%d-", os.Getpid()))
 	info, err := os.Stat(run)
 	require.NoError(t, err)
 	require.Equal(t, os.ModeDir|0o755, info.Mode())
-	again, err := rundir.New(dir, os.RemoveAll)
+	again, err := process.Folder(dir, os.RemoveAll)
 	require.NoError(t, err)
 	require.NotEqual(t, run, again)
 	require.DirExists(t, run)
 }
 
 // Who removes is told which folder, and when that fails nothing is made.
-func TestNewAsksToRemove(t *testing.T) {
+func TestFolderAsksToRemove(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	old := folder(t, dir, fmt.Sprintf("run-%d-1", gone(t)))
 	refused := errors.New("refused")
-	_, err := rundir.New(dir, func(asked string) error {
+	_, err := process.Folder(dir, func(asked string) error {
 		require.Equal(t, old, asked)
 		return refused
 	})

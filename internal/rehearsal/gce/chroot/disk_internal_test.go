@@ -11,10 +11,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What was not kept whole, because its command ended, is never taken for a disk.
-func TestKeepingIsWholeOrNotAtAll(t *testing.T) {
+// What was not stored whole, because its command ended, is never taken for a disk.
+func TestTheCacheStoresWholeDisks(t *testing.T) {
 	t.Parallel()
-	disk, u := filepath.Join(t.TempDir(), "disk"), &unpacked{runner: &runner{}, dir: filepath.Join(t.TempDir(), "unpacked")}
+	disk := filepath.Join(t.TempDir(), "disk")
+	u := &diskCache{runner: &runner{}, dir: filepath.Join(t.TempDir(), "unpacked")}
 	require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(disk, frozen)), 0o755))
 	require.NoError(t, os.WriteFile(filepath.Join(disk, frozen), nil, 0o600))
 	for i := range 5000 {
@@ -30,12 +31,12 @@ func TestKeepingIsWholeOrNotAtAll(t *testing.T) {
 			runtime.Gosched()
 		}
 	}()
-	require.ErrorIs(t, u.keep(ctx, "key", disk), context.Canceled)
+	require.ErrorIs(t, u.store(ctx, "key", disk), context.Canceled)
 	there, err := u.find(t.Context(), "key", filepath.Join(t.TempDir(), "copy"))
 	require.NoError(t, err)
 	require.False(t, there)
 
-	require.NoError(t, u.keep(t.Context(), "key", disk), "what the first left does not stand in the way")
+	require.NoError(t, u.store(t.Context(), "key", disk), "what the first left does not stand in the way")
 	to := filepath.Join(t.TempDir(), "copy")
 	there, err = u.find(t.Context(), "key", to)
 	require.NoError(t, err)

@@ -71,7 +71,8 @@ func hasHostKeys(disk string) bool {
 const policyFile = "usr/sbin/policy-rc.d"
 
 // policy says "action forbidden by policy".
-const policy = "#!/bin/sh\n# No package starts a service in the rehearsal's VMs. Capture leaves this file out.\nexit 101\n"
+const policy = "#!/bin/sh\n" +
+	"# No package starts a service in the rehearsal's VMs. Capture leaves this file out.\nexit 101\n"
 
 // forbidServices leaves the policy of a disk that has its own.
 func forbidServices(disk string) error {

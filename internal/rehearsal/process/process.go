@@ -1,9 +1,9 @@
-// Package rundir gives a process a folder that somebody else removes when it cannot.
+// Package process keeps what the rehearsal starts from outliving it.
 //
-// Its promise: the folder carries its process's id, and as long as that process
-// lives nobody removes it; once it is gone, kill -9 included, the next process
-// that makes one does.
-package rundir
+// Its promise: a program that Confine was given ends with the program that
+// started it, and a folder that Folder made is removed once its process is
+// gone, kill -9 included, and never before.
+package process
 
 import (
 	"errors"
@@ -15,10 +15,10 @@ import (
 	"syscall"
 )
 
-// New makes a folder in dir that carries this process's id, and has those
+// Folder makes a folder in dir that carries this process's id, and has those
 // removed whose process is gone. Every user may read through it, whatever the
 // umask: what runs in it runs as somebody else.
-func New(dir string, remove func(old string) error) (string, error) {
+func Folder(dir string, remove func(old string) error) (string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}
@@ -40,7 +40,7 @@ func New(dir string, remove func(old string) error) (string, error) {
 	return run, os.Chmod(run, 0o755) //nolint:gosec // see above
 }
 
-// alive says whether the process that a run folder is named after exists.
+// alive tells whether the process that a run folder is named after exists.
 func alive(dir string) bool {
 	pid, err := strconv.Atoi(strings.Split(dir, "-")[1])
 	if err != nil || pid <= 0 {

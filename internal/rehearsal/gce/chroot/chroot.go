@@ -1,3 +1,15 @@
+// Package chroot runs the instances of the rehearsal's Compute Engine on one
+// Linux machine: each is a root file system in a chroot, in mount, process,
+// UTS and IPC namespaces of its own.
+//
+// Its promise: a build VM is reached by SSH as Google's guest agent would have
+// set it up; a confidential VM measures what its disk holds into a simulated
+// TD before it runs anything, boots a verified root only when every block of
+// it verifies, and then runs the image's own one-shot units; no process and no
+// mount outlives Stop or this program, and none is ever seen outside.
+//
+// It is no security boundary: an instance shares the network, and whoever is
+// root in it can find a way out of a chroot. It runs what this repository builds.
 package chroot
 
 import (
@@ -8,7 +20,7 @@ import (
 	"sync"
 
 	"github.com/calimero-network/mero-tee/internal/rehearsal/network"
-	"github.com/calimero-network/mero-tee/internal/rehearsal/rundir"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/process"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
 )
 
@@ -29,11 +41,11 @@ type Faults struct {
 
 // Host is this machine, with the VMs on it.
 type Host struct {
-	options  Options
-	runner   *runner
-	dir      string // of this process
-	roots    *roots
-	unpacked *unpacked
+	options Options
+	runner  *runner
+	dir     string // of this process
+	roots   *roots
+	cache   *diskCache
 
 	mu       sync.Mutex
 	boots    int
@@ -52,13 +64,13 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir, err := rundir.New(o.Dir, func(old string) error { return r.remove(ctx, old) })
+	dir, err := process.Folder(o.Dir, func(old string) error { return r.remove(ctx, old) })
 	if err != nil {
 		return nil, err
 	}
 	h := &Host{options: o, runner: r, dir: dir, machines: map[*Machine]bool{}}
 	h.roots = &roots{runner: r, dir: filepath.Join(dir, "roots")}
-	h.unpacked = &unpacked{runner: r, dir: filepath.Join(dir, "unpacked")}
+	h.cache = &diskCache{runner: r, dir: filepath.Join(dir, "unpacked")}
 	return h, nil
 }
 

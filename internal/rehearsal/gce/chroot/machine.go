@@ -2,6 +2,7 @@ package chroot
 
 import (
 	"context"
+	_ "embed"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +10,9 @@ import (
 	"path/filepath"
 	"regexp"
 )
+
+//go:embed mounts.sh
+var mountScript string
 
 // Spec is one machine to boot.
 type Spec struct {
@@ -60,8 +64,8 @@ func (h *Host) check(s Spec) error {
 	return err
 }
 
-// Boot starts a machine. What is wrong with its disk is said on the serial
-// port, and the machine is there all the same, as in a cloud; it lives until Stop.
+// Boot starts a machine, which lives until Stop. What is wrong with its disk is
+// written to the serial port, and the machine exists all the same, as in a cloud.
 func (h *Host) Boot(ctx context.Context, s Spec) (*Machine, error) {
 	if err := errors.Join(ctx.Err(), h.check(s)); err != nil {
 		return nil, fmt.Errorf("booting %s: %w", s.Name, err)
@@ -87,7 +91,7 @@ func (m *Machine) start() (err error) {
 	if m.dir, err = os.MkdirTemp(m.host.dir, m.spec.Name+"-"); err != nil {
 		return err
 	}
-	if err = m.furnish(); err != nil {
+	if err = m.writeFiles(); err != nil {
 		return err
 	}
 	m.init, err = m.host.runner.startInit(m.spec.Serial)
@@ -128,3 +132,27 @@ func (m *Machine) Stop() error {
 
 // Done is closed when nothing of the machine is left.
 func (m *Machine) Done() <-chan struct{} { return m.done }
+
+// say writes a line to the machine's console, if the machine has not ended.
+func (m *Machine) say(format string, args ...any) {
+	_ = m.init.say(fmt.Sprintf(format, args...))
+}
+
+// mount makes the folder the machine's root file system.
+func (m *Machine) mount(folder, mode string) error {
+	return m.init.run("sh", "-c", mountScript, "sh", folder, m.root(), mode, m.dir, m.spec.Name)
+}
+
+// root is where the root file system is mounted, in the machine's mount namespace only.
+func (m *Machine) root() string { return filepath.Join(m.dir, "root") }
+
+// inside is a program of the image with exactly this environment, run by the
+// account; nil is root.
+func (m *Machine) inside(a *account, env []string, args ...string) []string {
+	out := append([]string{"env", "-i"}, env...)
+	out = append(out, find("chroot"))
+	if a != nil {
+		out = append(out, a.chroot()...)
+	}
+	return append(append(out, m.root()), args...)
+}

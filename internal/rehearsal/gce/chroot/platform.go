@@ -1,0 +1,129 @@
+package chroot
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/calimero-network/mero-tee/internal/attestation/tsm"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/network"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
+)
+
+// What the platform gives the machine is in /run/platform.
+const (
+	certificateFile = "/run/platform/ca.pem"
+	tsmSocket       = "/run/platform/tsm.sock"
+)
+
+// eventLog is below /sys.
+const eventLog = "firmware/acpi/tables/data/CCEL"
+
+// writeFiles writes what the mount script lays over the root file system.
+func (m *Machine) writeFiles() error {
+	for _, dir := range []string{"root", "sys", "run", "etc"} {
+		if err := os.MkdirAll(filepath.Join(m.dir, dir), 0o755); err != nil {
+			return err
+		}
+	}
+	names, err := os.ReadFile("/etc/resolv.conf")
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for name, contents := range map[string][]byte{
+		"etc/resolv.conf": names,
+		"etc/hosts":       []byte(m.hosts()),
+		"run/ca.pem":      m.host.options.Proxy.CertificatePEM,
+	} {
+		if err := publish(filepath.Join(m.dir, name), contents); err != nil {
+			return err
+		}
+	}
+	return os.Chmod(m.dir, 0o755) //nolint:gosec // the machine's users read through it
+}
+
+// hosts knows the machine's own name and its metadata server's.
+func (m *Machine) hosts() string {
+	out := "127.0.0.1 localhost\n127.0.1.1 " + m.spec.Name + "\n"
+	if m.spec.Address != "" {
+		out += m.spec.Address + " metadata.google.internal metadata\n"
+	}
+	return out
+}
+
+// publish writes a file that every user of the machine may read, whatever the umask.
+func publish(name string, contents []byte) error {
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return err
+	}
+	if err := os.WriteFile(name, contents, 0o644); err != nil {
+		return err
+	}
+	return os.Chmod(name, 0o644) //nolint:gosec // nothing secret is published
+}
+
+// serveTSM puts the TD behind the machine's socket, until the machine has ended.
+func (m *Machine) serveTSM(td *tdxsim.TD) error {
+	l, err := listen(filepath.Join(m.dir, "run"), filepath.Base(tsmSocket))
+	if err != nil {
+		return err
+	}
+	served := make(chan error, 1)
+	go func() { served <- tsm.Serve(l, tdxsim.TSM(td, 4)) }()
+	m.afterwards(func() error { return errors.Join(l.Close(), <-served) })
+	return nil
+}
+
+// listen binds a socket through its folder's descriptor: the full path may be
+// longer than the 108 bytes a Unix address holds.
+func listen(folder, name string) (net.Listener, error) {
+	dir, err := os.Open(folder)
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close() //nolint:errcheck // read-only handle
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: fmt.Sprintf("/proc/self/fd/%d/%s", dir.Fd(), name), Net: "unix"})
+	if err != nil {
+		return nil, err
+	}
+	l.SetUnlinkOnClose(false) // its folder is removed, and the name above means something else by then
+	// A service that is not root's may ask for a quote.
+	return l, os.Chmod(filepath.Join(folder, name), 0o666) //nolint:gosec // a socket
+}
+
+// serveMetadata puts the metadata server at metadata.google.internal, port 80,
+// for programs that do not know GCE_METADATA_HOST. Without root there is no
+// port 80 on most machines: that is said, and no more.
+func (m *Machine) serveMetadata() {
+	if m.spec.Metadata == "" || m.spec.Address == "" {
+		return
+	}
+	l, err := net.Listen("tcp4", net.JoinHostPort(m.spec.Address, "80"))
+	if err != nil {
+		m.say("metadata.google.internal does not answer: %v", err)
+		return
+	}
+	to := &url.URL{Scheme: "http", Host: m.spec.Metadata}
+	transport := &http.Transport{} // no proxy of this machine's environment
+	proxy := &httputil.ReverseProxy{FlushInterval: -1, Transport: transport,
+		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to) }}
+	s := &http.Server{ReadHeaderTimeout: 10 * time.Second,
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { network.Forward(proxy, w, r) })}
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(l) }()
+	m.afterwards(func() error {
+		err := s.Close()
+		if end := <-served; !errors.Is(end, http.ErrServerClosed) {
+			err = errors.Join(err, end)
+		}
+		transport.CloseIdleConnections()
+		return err
+	})
+}
