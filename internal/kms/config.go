@@ -74,7 +74,7 @@ func Load(environ []string, imageProfile string) (Config, error) {
 
 // checkPin compares the environment's profile with the one the image was built for.
 func (c *Config) checkPin(path string) error {
-	pinned, err := os.ReadFile(path) //nolint:gosec // the path is a constant of the image
+	pinned, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

@@ -62,12 +62,12 @@ func (s *policySource) load(ctx context.Context) error {
 			return err
 		}
 		if ctx.Err() != nil {
-			return nil // stopped; that is no fault of the policy
+			return nil //nolint:nilerr // stopped; that is no fault of the policy
 		}
 		s.state.Store(&policyState{reason: err.Error()})
 		s.log.Warn("no usable policy; no key is released", "reason", err.Error(), "retry_in", pause.String())
 		if retry.For(ctx, pause) != nil {
-			return nil
+			return nil //nolint:nilerr // stopped while it waited
 		}
 	}
 }

@@ -31,11 +31,12 @@ func consistent(e *rekor.TransparencyLogEntry) error {
 	if p.GetLogIndex() < 0 || p.GetTreeSize() < 0 {
 		return errors.New("a negative index or size")
 	}
-	if c.Size != uint64(p.GetTreeSize()) || !bytes.Equal(c.Hash, p.GetRootHash()) {
+	size, index := uint64(p.GetTreeSize()), uint64(p.GetLogIndex()) //nolint:gosec // neither is negative
+	if c.Size != size || !bytes.Equal(c.Hash, p.GetRootHash()) {
 		return errors.New("the inclusion proof is for another tree than its checkpoint")
 	}
 	leaf := rfc6962.DefaultHasher.HashLeaf(e.GetCanonicalizedBody())
-	err = proof.VerifyInclusion(rfc6962.DefaultHasher, uint64(p.GetLogIndex()), c.Size, leaf, p.GetHashes(), c.Hash)
+	err = proof.VerifyInclusion(rfc6962.DefaultHasher, index, c.Size, leaf, p.GetHashes(), c.Hash)
 	if err != nil {
 		return fmt.Errorf("the entry is not in the tree: %w", err)
 	}

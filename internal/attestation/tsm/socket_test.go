@@ -176,7 +176,7 @@ func TestOversizedRequests(t *testing.T) {
 	require.ErrorContains(t, client.WriteFile(report+"/x", make([]byte, 64<<10)), "more than")
 	raw := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, Dial: func(string, string) (net.Conn, error) { return net.Dial("unix", socket) }}} //nolint:staticcheck // no context
 	for _, body := range []string{strings.Repeat(" ", 64<<10+1), `{"path":"` + report + `","more":1}`, "x"} {
-		resp, err := raw.Post("http://tsm/read-file", "application/json", strings.NewReader(body)) //nolint:noctx // test
+		resp, err := raw.Post("http://tsm/read-file", "application/json", strings.NewReader(body))
 		require.NoError(t, err)
 		require.NoError(t, resp.Body.Close())
 		require.Equal(t, http.StatusBadRequest, resp.StatusCode)

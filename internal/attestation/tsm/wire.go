@@ -73,7 +73,7 @@ func failure(err error) *failed {
 			}
 		}
 	}
-	return &failed{err.Error(), uint16(number)}
+	return &failed{err.Error(), uint16(number)} //nolint:gosec // Linux has 133 of them
 }
 
 // item is one entry of a directory.

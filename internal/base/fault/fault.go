@@ -81,7 +81,7 @@ func At(step string, err error) error {
 	if f.Step != "" {
 		return err
 	}
-	if direct, ok := err.(*Error); ok {
+	if direct, ok := err.(*Error); ok { //nolint:errorlint // what wraps it keeps its own words
 		named := *direct
 		named.Step = step
 		return &named

@@ -117,23 +117,24 @@ func linters(root string, out io.Writer) ([]linter, error) {
 // command is a linter that exits with a code other than 0 when it finds something.
 func command(name, dir string, argv ...string) linter {
 	return linter{name, func(ctx context.Context) (string, error) {
-		said, exit, err := start(ctx, dir, argv...)
-		if exit == nil {
+		said, code, err := start(ctx, dir, argv...)
+		if err != nil || code == 0 {
 			return "", err
 		}
-		return strings.TrimSpace(fmt.Sprintf("%s\n%s: %v", said, name, exit)), nil
+		return strings.TrimSpace(fmt.Sprintf("%s\n%s: exit status %d", said, name, code)), nil
 	}}
 }
 
-// start runs a program in dir and returns what it wrote; exit is not nil if it ended with a code other than 0.
-func start(ctx context.Context, dir string, argv ...string) (said []byte, exit *exec.ExitError, err error) {
+// start runs a program in dir and returns what it wrote and its exit code.
+func start(ctx context.Context, dir string, argv ...string) (said []byte, code int, err error) {
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Dir = dir
 	said, err = cmd.CombinedOutput()
+	var exit *exec.ExitError
 	if ctx.Err() == nil && errors.As(err, &exit) {
-		return said, exit, nil
+		return said, exit.ExitCode(), nil
 	}
-	return said, nil, err
+	return said, 0, err
 }
 
 // golangciLint judges the module in dir by .golangci.yaml. It is a program of a module of its own, whose versions
@@ -163,11 +164,11 @@ var onlyForTests = []string{
 // deadCode lists what no program reaches. The programs are the main packages, and magefiles/main.go for Mage's own.
 func deadCode(ctx context.Context, root string, pinned []string) (string, error) {
 	argv := append(slices.Clip(pinned), "deadcode", "-tags=mage,deadcode", "./...")
-	said, exit, err := start(ctx, root, argv...)
+	said, code, err := start(ctx, root, argv...)
 	if err != nil {
 		return "", err
 	}
-	if exit != nil { // it does not compile
+	if code != 0 { // it does not compile
 		return string(said), nil
 	}
 	var findings []string

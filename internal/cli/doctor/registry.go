@@ -62,11 +62,15 @@ func push(ctx context.Context, env *environment.Environment, repository string) 
 	if err != nil {
 		return err
 	}
+	defer resp.Body.Close()
 	if err := transport.CheckError(resp, http.StatusAccepted); err != nil {
 		return err
 	}
 	if upload, err := resp.Location(); err == nil && upload.Host == start.Host {
-		_, _ = exchange(ctx, t, http.MethodDelete, upload.String()) // a registry forgets an upload by itself, too
+		// A registry forgets an upload by itself, too.
+		if answer, err := exchange(ctx, t, http.MethodDelete, upload.String()); err == nil {
+			defer answer.Body.Close()
+		}
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package image_test
 
 import (
 	"archive/tar"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -103,7 +104,7 @@ func tree(t *testing.T, img v1.Image) []string {
 	archive := tar.NewReader(stream)
 	for {
 		h, err := archive.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		require.NoError(t, err)

@@ -83,7 +83,7 @@ func fill(image v1.Image, dir string) (err error) {
 	}
 	defer func() { err = errors.Join(err, root.Close()) }()
 	return walk(image, func(h *tar.Header, r io.Reader) error {
-		mode := fs.FileMode(h.Mode) & fs.ModePerm
+		mode := h.FileInfo().Mode().Perm()
 		if h.Typeflag == tar.TypeDir {
 			return Folder(root, h.Name)
 		}

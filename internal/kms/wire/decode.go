@@ -29,7 +29,7 @@ func Decode(data []byte, v any) error {
 	if _, err := dec.Token(); err != nil {
 		return orElse(err, "")
 	}
-	if _, err := dec.Token(); err != io.EOF { //nolint:errorlint // the decoder returns it bare
+	if _, err := dec.Token(); err != io.EOF {
 		return fmt.Errorf("data after the end of the JSON value, at byte %d", dec.InputOffset())
 	}
 	return nil

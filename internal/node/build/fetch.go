@@ -97,7 +97,7 @@ func extract(archive io.Reader, pin packer.Pin, w io.Writer) error {
 		if header.Size > maxProgram {
 			return &fault.Error{Code: fault.Verification, Message: pin.Member + " is too large", Expected: fmt.Sprintf("at most %d bytes", maxProgram)}
 		}
-		_, err = io.Copy(w, files) // no more than the size in the header
+		_, err = io.CopyN(w, files, header.Size)
 		return err
 	}
 }

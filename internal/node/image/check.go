@@ -55,7 +55,7 @@ func (r *Record) checkImage(f *findings) {
 	_, err := release.ParseProfile(string(r.Profile))
 	f.say(err == nil, "profile %.60q is unknown", string(r.Profile))
 	f.say(r.Version != release.Version{}, "the version is missing")
-	name, err := ImageName(r.Profile, r.Version, r.ContentID)
+	name, err := Name(r.Profile, r.Version, r.ContentID)
 	f.say(err == nil && name == r.Image.Name, "image %.80q is not called %q", r.Image.Name, name)
 	f.say(textForm.MatchString(r.Image.Project), "the image's project is missing")
 	f.say(strings.HasSuffix(r.Image.SelfLink, "/projects/"+r.Image.Project+"/global/images/"+r.Image.Name),

@@ -79,14 +79,14 @@ func TestImageName(t *testing.T) {
 		"mero-tee-locked-read-only-1-2-3-rc-4-0badcafe": {Major: 1, Minor: 2, Patch: 3, Candidate: 4},
 		"mero-tee-locked-read-only-10-0-0-0badcafe":     {Major: 10},
 	} {
-		got, err := image.ImageName(release.LockedReadOnly, v, contentID)
+		got, err := image.Name(release.LockedReadOnly, v, contentID)
 		require.NoError(t, err)
 		require.Equal(t, want, got)
 		require.LessOrEqual(t, len(got), 63)
 	}
-	_, err := image.ImageName(release.LockedReadOnly, release.Version{Major: 999999, Minor: 999999, Patch: 999999, Candidate: 999999}, contentID)
+	_, err := image.Name(release.LockedReadOnly, release.Version{Major: 999999, Minor: 999999, Patch: 999999, Candidate: 999999}, contentID)
 	require.ErrorContains(t, err, "image's name")
-	_, err = image.ImageName(release.Debug, release.Version{Major: 1}, "sha256:"+contentID)
+	_, err = image.Name(release.Debug, release.Version{Major: 1}, "sha256:"+contentID)
 	require.ErrorContains(t, err, "content id")
 	require.Equal(t, map[string]string{"owner": "mero-tee", "profile": "debug", "version": "1-0-0", "content": "0badcafe"},
 		image.Labels(release.Debug, release.Version{Major: 1}, contentID))

@@ -17,9 +17,9 @@ var nameForm = regexp.MustCompile(`^[a-z0-9-]+$`)
 // contentForm is that of a content id: SHA-256 over everything that decides an image.
 var contentForm = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
-// ImageName is what the image of a profile is called. It names the release and
+// Name is what the image of a profile is called. It names the release and
 // the first 8 digits of the content id, so that other inputs get another name.
-func ImageName(p release.Profile, v release.Version, contentID string) (string, error) {
+func Name(p release.Profile, v release.Version, contentID string) (string, error) {
 	if !contentForm.MatchString(contentID) {
 		return "", &fault.Error{Code: fault.Usage, Message: "content id", Expected: "64 lower-case hex digits", Got: fmt.Sprintf("%.100q", contentID)}
 	}

@@ -38,7 +38,7 @@ func complete(t testing.TB, p release.Profile) *image.Record {
 		r.RootHash = digest.Of([]byte("root"))
 		r.KernelCommandLine += fmt.Sprintf(" mero.rootfs=squashfs mero.roothash=%x mero.hashoffset=4096", r.RootHash[:])
 	}
-	name, err := image.ImageName(p, r.Version, contentID)
+	name, err := image.Name(p, r.Version, contentID)
 	require.NoError(t, err)
 	r.Image = image.Image{Name: name, Project: "p", SelfLink: "https://www.googleapis.com/compute/v1/projects/p/global/images/" + name}
 	return r

@@ -121,7 +121,7 @@ func (o Order) stage(programs []Companion) error {
 const stagedPrograms = "programs"
 
 func (o Order) variables(programs []Companion) (*variables, error) {
-	name, err := image.ImageName(o.Profile, o.Version, o.ContentID)
+	name, err := image.Name(o.Profile, o.Version, o.ContentID)
 	if err != nil {
 		return nil, err
 	}

@@ -110,7 +110,7 @@ func (d *deadly) RoundTrip(r *http.Request) (*http.Response, error) {
 		r = r.Clone(r.Context())
 		r.Body = &cut{ReadCloser: r.Body, left: r.ContentLength / 2, die: d.die}
 	}
-	_, _ = d.next.RoundTrip(r) //nolint:bodyclose // the answer is lost with the process
+	_, _ = d.next.RoundTrip(r)
 	d.die()
 	return nil, http.ErrAbortHandler
 }

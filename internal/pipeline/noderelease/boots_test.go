@@ -145,7 +145,7 @@ func TestBadBoots(t *testing.T) {
 			dist := releasetest.From(t, s.built)
 			p := opened(t, s.root, dist, stable)
 			bootBy(t, p, dist, tc.boot)
-			unmeasured(t, p, dist, fault.Verification, tc.want)
+			_ = unmeasured(t, p, dist, fault.Verification, tc.want)
 		})
 	}
 }

@@ -52,7 +52,7 @@ func (p *Pipeline) order(ctx context.Context, w *pipeline.Work, profile release.
 	if err != nil {
 		return image.Order{}, err
 	}
-	name, err := image.ImageName(profile, p.Tag.Version, content)
+	name, err := image.Name(profile, p.Tag.Version, content)
 	return image.Order{Profile: profile, Tag: p.Tag, Commit: p.Checkout.Commit, Name: name, Content: content,
 		Work: p.Work("build", string(profile)), Log: func(line string) { w.Infof("%s", line) }, Journal: w.Journal}, err
 }

@@ -122,7 +122,7 @@ func TestBadVMs(t *testing.T) {
 			dist := releasetest.From(t, s.built)
 			p := opened(t, s.root, dist, stable, inCloud(tc.faults, nil))
 			require.NoError(t, p.cloud.Import(t.Context(), node.Image{Version: stable.Version, Profile: release.Debug}))
-			unmeasured(t, p, dist, tc.code, tc.want)
+			_ = unmeasured(t, p, dist, tc.code, tc.want)
 			requireClean(t, p, release.Debug)
 		})
 	}

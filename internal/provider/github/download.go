@@ -51,7 +51,7 @@ func (c *Client) Download(ctx context.Context, a Asset, w io.Writer) error {
 // open avoids go-gh, which rewrites control characters in JSON bodies.
 func (c *Client) open(ctx context.Context, a Asset) (io.ReadCloser, *progress, error) {
 	ctx, p := watch(ctx)
-	resp, err := c.fetch(ctx, a)
+	resp, err := c.fetch(ctx, a) //nolint:bodyclose // who reads it closes it
 	if err != nil {
 		p.stop()
 		return nil, nil, p.cause(err)

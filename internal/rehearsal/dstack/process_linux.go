@@ -47,7 +47,7 @@ func (p *entryPoint) start(ctx context.Context, listener, log *os.File) (*exec.C
 }
 
 func (p *entryPoint) command(ctx context.Context, listener, log *os.File) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, p.args[0], p.args[1:]...)
+	cmd := exec.CommandContext(ctx, p.args[0], p.args[1:]...) //nolint:gosec // the image that was deployed is what runs
 	cmd.Env, cmd.Dir = p.env, p.dir
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.ExtraFiles = []*os.File{listener}

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	compute "google.golang.org/api/compute/v1"
@@ -99,7 +100,7 @@ func checkScheduling(resource *compute.Instance) error {
 		return refuse(http.StatusBadRequest, "badRequest", "e2 instances do not support onHostMaintenance=TERMINATE unless they are preemptible.")
 	}
 	if d := sched.MaxRunDuration; d != nil && (d.Seconds < minLimit || d.Seconds > maxLimit) {
-		return invalid("resource.scheduling.maxRunDuration", numeral(uint64(d.Seconds)), "Must be between 30 seconds and 120 days.")
+		return invalid("resource.scheduling.maxRunDuration", strconv.FormatInt(d.Seconds, 10), "Must be between 30 seconds and 120 days.")
 	}
 	switch sched.InstanceTerminationAction {
 	case "", "STOP", "DELETE":

@@ -3,6 +3,7 @@ package gce
 import (
 	"context"
 	"os"
+	"strconv"
 	"strings"
 
 	compute "google.golang.org/api/compute/v1"
@@ -43,7 +44,7 @@ func (s *Server) inherit(disk *compute.Disk) error {
 		disk.SizeGb = image.DiskSizeGb
 	}
 	if disk.SizeGb < image.DiskSizeGb {
-		return invalid("resource.sizeGb", numeral(uint64(disk.SizeGb)), "Requested disk size cannot be smaller than the image size (%d GB)", image.DiskSizeGb)
+		return invalid("resource.sizeGb", strconv.FormatInt(disk.SizeGb, 10), "Requested disk size cannot be smaller than the image size (%d GB)", image.DiskSizeGb)
 	}
 	disk.SourceImage, disk.SourceImageId = image.SelfLink, numeral(image.Id)
 	disk.GuestOsFeatures, disk.Licenses, disk.Architecture = image.GuestOsFeatures, image.Licenses, image.Architecture

@@ -219,7 +219,7 @@ func TestAfterHook(t *testing.T) {
 	_, err := w.api.Zones.Get(ours, zone).Do()
 	require.NoError(t, err)
 	_, err = w.api.Disks.Get(ours, zone, "none").Do()
-	requireCode(t, err, 404)
+	_ = requireCode(t, err, 404)
 	w.succeeds(w.api.Disks.Insert(ours, zone, &api.Disk{Name: "d"}).Do())
 	require.Equal(t, []string{"zones.get", "disks.get", "disks.insert", "zoneOperations.wait"}, calls)
 }

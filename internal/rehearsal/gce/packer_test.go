@@ -15,7 +15,7 @@ func TestPackerBuildsAnImage(t *testing.T) {
 	const name, disk, image = "packer-1", "packer-1-disk", "mero-tee-debug-1-0-0-0a1b2c3d"
 
 	_, err := w.api.Images.Get(ours, image).Do()
-	requireCode(t, err, 404)
+	_ = requireCode(t, err, 404)
 	p, err := w.api.Projects.Get(ours).Do()
 	require.NoError(t, err)
 	require.NotNil(t, p.CommonInstanceMetadata, "Packer reads through it")

@@ -94,7 +94,7 @@ func TestInstancesThatAreRefused(t *testing.T) {
 			tc.change(in)
 			_, err := w.insert(in)
 			require.ErrorContains(t, err, tc.says)
-			requireCode(t, err, tc.code)
+			_ = requireCode(t, err, tc.code)
 		})
 	}
 	require.Equal(t, []string{"projects/rehearsal/global/images/no-tdx"}, w.server.Resources(), "a refusal leaves nothing")

@@ -27,7 +27,7 @@ import (
 const (
 	apiHost     = "compute.googleapis.com"
 	projectHost = "cloudresourcemanager.googleapis.com"
-	tokenHost   = "oauth2.googleapis.com"
+	tokenHost   = "oauth2.googleapis.com" //nolint:gosec // a host
 )
 
 // Hosts lists the production host names that a Server answers for.

@@ -3,6 +3,7 @@ package keyservice
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"strconv"
 
 	"github.com/calimero-network/mero-tee/internal/kms/wire"
 )
@@ -14,7 +15,7 @@ func Own(_ int, peerID string) (string, *wire.Error) { return Key(peerID), nil }
 func Shared(int, string) (string, *wire.Error) { return Key("everybody"), nil }
 
 // Changing gives another key each time.
-func Changing(n int, _ string) (string, *wire.Error) { return Key(string(rune(n))), nil }
+func Changing(n int, _ string) (string, *wire.Error) { return Key(strconv.Itoa(n)), nil }
 
 // Refusing refuses everybody, as a policy does.
 func Refusing(int, string) (string, *wire.Error) {

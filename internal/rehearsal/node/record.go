@@ -56,7 +56,7 @@ func (i Image) contentID() string {
 
 // Name is the simulated image's name, with its content id.
 func (i Image) Name() string {
-	name, err := image.ImageName(i.Profile, i.Version, i.contentID())
+	name, err := image.Name(i.Profile, i.Version, i.contentID())
 	if err != nil {
 		panic(err) // the longest version makes a name of 56 characters
 	}

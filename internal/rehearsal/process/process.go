@@ -37,7 +37,7 @@ func Folder(dir string, remove func(old string) error) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return run, os.Chmod(run, 0o755) //nolint:gosec // see above
+	return run, os.Chmod(run, 0o755)
 }
 
 // alive tells whether the process that a run folder is named after exists.

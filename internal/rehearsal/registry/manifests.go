@@ -2,6 +2,7 @@ package registry
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"maps"
@@ -83,7 +84,7 @@ func (r *Registry) replay() error {
 	}
 	slices.SortStableFunc(stored, func(a, b entry) int { return a.rank() - b.rank() })
 	for _, e := range stored {
-		req, err := http.NewRequest(http.MethodPut, e.path(), bytes.NewReader(e.content))
+		req, err := http.NewRequestWithContext(context.Background(), http.MethodPut, e.path(), bytes.NewReader(e.content))
 		if err != nil {
 			return err
 		}

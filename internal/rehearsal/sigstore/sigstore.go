@@ -77,7 +77,7 @@ func start(ctx context.Context, o Options) (*Instance, error) {
 	if o.Issuer != "" {
 		args = append(args, "-issuer", o.Issuer)
 	}
-	cmd := exec.Command(program, args...) // not CommandContext: a kill would leave no time to end the child's child
+	cmd := exec.Command(program, args...) //nolint:noctx // a kill would leave no time to end the child's child
 	cmd.Stderr, cmd.WaitDelay = log, time.Second
 	stdin, err := cmd.StdinPipe()
 	if err != nil {

@@ -17,7 +17,7 @@ const (
 	aVersion  = "X.Y.Z or X.Y.Z-rc.N without a leading v"
 	aProfile  = "debug, debug-read-only or locked-read-only"
 	anAddress = "an https URL without credentials and fragment"
-	aToken    = "a token: one line of visible characters"
+	aToken    = "a token: one line of visible characters" //nolint:gosec // a form, and none itself
 )
 
 var (

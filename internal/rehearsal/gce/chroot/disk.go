@@ -33,7 +33,7 @@ func (h *Host) Unpack(ctx context.Context, image, disk string) (err error) {
 			err = errors.Join(err, h.Remove(context.WithoutCancel(ctx), partial))
 		}
 	}()
-	if err := os.Chmod(partial, 0o755); err != nil { //nolint:gosec // what a root folder has when the tar does not say
+	if err := os.Chmod(partial, 0o755); err != nil { // what a root folder has when the tar does not say
 		return err
 	}
 	if err := h.fill(ctx, image, partial); err != nil {

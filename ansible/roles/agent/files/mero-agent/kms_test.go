@@ -87,7 +87,7 @@ func (m *machine) service(t *testing.T, admitted tdx.Registers) *clientconfig.Co
 
 func ready(url string) bool {
 	var h wire.Health
-	resp, err := http.Get(url + "/health") //nolint:noctx // test
+	resp, err := http.Get(url + "/health")
 	if err != nil {
 		return false
 	}
