@@ -126,7 +126,8 @@ func clientOf(connections int) *http.Client {
 // BenchmarkGetKey is the whole decision over loopback: HTTP, challenge,
 // signature, quote, policy, key from dstack over its socket; collateral is in
 // memory. Clients and dstack share the cores with the service. The goal is 0.8
-// of the rate of BenchmarkBareVerify, and p99 under 5 times p50.
+// of the rate of BenchmarkBareVerifyWithCollateral, which decides as much about
+// the quote, and p99 under 5 times p50.
 func BenchmarkGetKey(b *testing.B) {
 	const clients, batch = 16, 2000
 	w := newWorld(b, nil)

@@ -1,12 +1,15 @@
 package tdx
 
 import (
+	"bytes"
 	"context"
 	"crypto/x509"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -136,15 +139,109 @@ func nextUpdate(body []byte) time.Time {
 	if crl, err := x509.ParseRevocationList(body); err == nil {
 		return crl.NextUpdate
 	}
-	var said struct {
+	var signed struct {
 		TCBInfo         struct{ NextUpdate time.Time }
 		EnclaveIdentity struct{ NextUpdate time.Time }
 	}
-	if json.Unmarshal(body, &said) != nil {
+	if json.Unmarshal(body, &signed) != nil {
 		return time.Time{}
 	}
-	if !said.TCBInfo.NextUpdate.IsZero() {
-		return said.TCBInfo.NextUpdate
+	if !signed.TCBInfo.NextUpdate.IsZero() {
+		return signed.TCBInfo.NextUpdate
 	}
-	return said.EnclaveIdentity.NextUpdate
+	return signed.EnclaveIdentity.NextUpdate
+}
+
+const intelAPI = "https://api.trustedservices.intel.com"
+
+// NewMirrored asks base, such as "https://pccs.example.com:8081", for what
+// Intel's service serves, by the paths of Intel's caching service (PCCS). It
+// needs no trust: whatever it answers must be signed under the pinned root.
+func NewMirrored(base string, client *http.Client) *Collateral {
+	c := NewCollateral(client)
+	c.mirror = strings.TrimSuffix(base, "/")
+	return c
+}
+
+// address is where to ask. What is not of Intel's API is the root's CRL, which
+// a PCCS serves under a path of its own.
+func (c *Collateral) address(url string) string {
+	if c.mirror == "" {
+		return url
+	}
+	if path, ok := strings.CutPrefix(url, intelAPI); ok {
+		return c.mirror + path
+	}
+	return c.mirror + "/sgx/certification/v4/rootcacrl"
+}
+
+// plain undoes the hexadecimal in which a PCCS serves the root's CRL.
+func (c *Collateral) plain(body []byte) []byte {
+	if c.mirror == "" {
+		return body
+	}
+	if der, err := hex.DecodeString(string(bytes.TrimSpace(body))); err == nil {
+		return der
+	}
+	return body
+}
+
+// Age is how long ago the oldest answer in memory was fetched; false when there is none.
+func (c *Collateral) Age() (time.Duration, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var oldest time.Time
+	for _, a := range c.answers {
+		if oldest.IsZero() || a.fetched.Before(oldest) {
+			oldest = a.fetched
+		}
+	}
+	return c.now().Sub(oldest), !oldest.IsZero()
+}
+
+const (
+	refreshEvery = time.Minute
+	unusedAfter  = 24 * time.Hour // a platform family that no node has shown for a day is not kept fresh
+)
+
+// Refresh renews each answer in its last quarter, until ctx ends, so that no
+// node waits for Intel's service. failed hears of what could not be renewed:
+// the old answer then serves until its end, and no longer.
+func (c *Collateral) Refresh(ctx context.Context, failed func(url string, err error)) {
+	tick := time.NewTicker(refreshEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		for _, url := range c.due() {
+			select {
+			case <-ctx.Done():
+				return
+			case r := <-c.renew(ctx, url):
+				if r.Err != nil {
+					failed(url, r.Err)
+				}
+			}
+		}
+	}
+}
+
+// due forgets what nobody uses and names what to renew.
+func (c *Collateral) due() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var urls []string
+	now := c.now()
+	for url, a := range c.answers {
+		switch lead := a.until.Sub(a.fetched) / 4; {
+		case now.Sub(a.used) > unusedAfter:
+			delete(c.answers, url)
+		case !now.Before(a.until.Add(-lead)):
+			urls = append(urls, url)
+		}
+	}
+	return urls
 }

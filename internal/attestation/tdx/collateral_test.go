@@ -3,11 +3,14 @@ package tdx_test
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-tdx-guest/pcs"
@@ -177,4 +180,157 @@ func TestCollateralLimitsSizeAndStatus(t *testing.T) {
 		_, _, err := c.GetContext(t.Context(), pcs.QeIdentityURL())
 		require.ErrorContains(t, err, want)
 	}
+}
+
+func TestVerifyJudgesByNewCollateral(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		turn func(*tdxsim.Knobs)
+		want string
+	}{
+		"PCK revoked":         {func(k *tdxsim.Knobs) { k.RevokePCK = true }, "PCK Leaf certificate in PCK certificate chain was revoked"},
+		"platform CA revoked": {func(k *tdxsim.Knobs) { k.RevokePlatformCA = true }, "intermediate certificate in PCK certificate chain was revoked"},
+		"TCB signer revoked":  {func(k *tdxsim.Knobs) { k.RevokeTCBSigning = true }, "signing certificate was revoked"},
+		"TCB revoked":         {func(k *tdxsim.Knobs) { k.Platform = tdx.Revoked }, "tcb_status is Revoked"},
+		"service is down":     {func(k *tdxsim.Knobs) { k.Unavailable = true }, "collateral is unavailable"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			c := w.collateral()
+			v, err := tdx.NewVerifier(tdx.Config{Root: w.pki.RootSHA256(), Collateral: c})
+			require.NoError(t, err)
+			_, err = v.Verify(t.Context(), w.quote(t, 4), w.reportData)
+			require.NoError(t, err)
+			w.pcs.Turn(tc.turn)
+			_, err = v.Verify(t.Context(), w.quote(t, 4), w.reportData)
+			require.NoError(t, err, "the answers in memory are those of before")
+			c.SetClock(func() time.Time { return time.Now().Add(time.Hour) })
+			_, err = v.Verify(t.Context(), w.quote(t, 4), w.reportData)
+			require.ErrorContains(t, err, tc.want)
+		})
+	}
+}
+
+// frozen keeps every answer for ever, as a source that does not look at dates would.
+type frozen struct {
+	source  tdx.CollateralSource
+	answers map[string]said
+}
+
+type said struct {
+	header map[string][]string
+	body   []byte
+}
+
+func (f frozen) GetContext(ctx context.Context, url string) (map[string][]string, []byte, error) {
+	if a, ok := f.answers[url]; ok {
+		return a.header, bytes.Clone(a.body), nil
+	}
+	header, body, err := f.source.GetContext(ctx, url)
+	f.answers[url] = said{header, body}
+	return header, body, err
+}
+
+func TestVerifyRefusesExpiredCollateral(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.pcs.Turn(func(k *tdxsim.Knobs) { k.Validity = 40 * time.Second })
+	var ahead atomic.Int64
+	v, err := tdx.NewVerifier(tdx.Config{Root: w.pki.RootSHA256(), Collateral: frozen{w.collateral(), map[string]said{}},
+		Now: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }})
+	require.NoError(t, err)
+	raw := w.quote(t, 4)
+	for range 2 {
+		_, err = v.Verify(t.Context(), raw, w.reportData)
+		require.NoError(t, err)
+	}
+	ahead.Store(int64(41 * time.Second))
+	_, err = v.Verify(t.Context(), raw, w.reportData)
+	requireNotGenuine(t, err, "has expired")
+	ahead.Store(int64(-2 * time.Hour))
+	_, err = v.Verify(t.Context(), raw, w.reportData)
+	requireNotGenuine(t, err, "in the future")
+}
+
+func TestAMirrorIsAskedByThePathsOfAPCCS(t *testing.T) {
+	t.Parallel()
+	for _, rootCRL := range []string{"der", "hex"} {
+		w := newWorld(t)
+		asked := make(chan string, 16)
+		pccs := http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+			asked <- r.Host + r.URL.Path
+			if r.URL.Path == "/pccs/sgx/certification/v4/rootcacrl" {
+				w.serveRootCRL(t, out, rootCRL == "hex")
+				return
+			}
+			http.StripPrefix("/pccs", w.pcs).ServeHTTP(out, r)
+		})
+		v, err := tdx.NewVerifier(tdx.Config{Root: w.pki.RootSHA256(),
+			Collateral: tdx.NewMirrored("https://pccs.example.com:8081/pccs/", &http.Client{Transport: served{pccs}})})
+		require.NoError(t, err)
+		_, err = v.Verify(t.Context(), w.quote(t, 4), w.reportData)
+		require.NoError(t, err)
+		close(asked)
+		for address := range asked {
+			require.Contains(t, address, "pccs.example.com:8081/pccs/")
+		}
+	}
+}
+
+// serveRootCRL answers as a PCCS does: in hexadecimal, or plainly.
+func (w *world) serveRootCRL(t *testing.T, out http.ResponseWriter, asHex bool) {
+	url := w.pki.Root().CRLDistributionPoints[0]
+	inner := httptest.NewRecorder()
+	w.pcs.ServeHTTP(inner, httptest.NewRequestWithContext(t.Context(), http.MethodGet, url, nil))
+	body := inner.Body.Bytes()
+	if asHex {
+		body = []byte(hex.EncodeToString(body) + "\n")
+	}
+	_, _ = out.Write(body)
+}
+
+func TestCollateralIsRenewedBeforeItsEnd(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		service := &counted{handler: w.pcs, paths: map[string]int{}}
+		c := tdx.NewCollateral(&http.Client{Transport: served{service}})
+		ctx, stop := context.WithCancel(t.Context())
+		failures := make(chan string, 100)
+		go c.Refresh(ctx, func(url string, err error) { failures <- url + ": " + err.Error() })
+		get := func() error {
+			_, _, err := c.GetContext(t.Context(), pcs.QeIdentityURL())
+			return err
+		}
+		_, any := c.Age()
+		require.False(t, any)
+		require.NoError(t, get())
+		for range 20 {
+			time.Sleep(50 * time.Minute)
+			age, any := c.Age()
+			require.True(t, any)
+			require.Less(t, age, 46*time.Minute)
+			before := service.most()
+			require.NoError(t, get())
+			require.Equal(t, before, service.most(), "a node never waits for the service")
+		}
+
+		w.pcs.Turn(func(k *tdxsim.Knobs) { k.Unavailable = true })
+		time.Sleep(50 * time.Minute)
+		require.Contains(t, <-failures, "503 Service Unavailable")
+		time.Sleep(time.Hour)
+		require.Error(t, get(), "an answer ends at its end")
+
+		w.pcs.Turn(func(k *tdxsim.Knobs) { k.Unavailable = false })
+		require.NoError(t, get())
+		time.Sleep(25 * time.Hour)
+		before := service.most()
+		time.Sleep(5 * time.Hour)
+		require.Equal(t, before, service.most(), "what nobody uses is not renewed")
+		_, any = c.Age()
+		require.False(t, any)
+		stop()
+		synctest.Wait()
+	})
 }

@@ -42,7 +42,6 @@ func ParseQuote(raw []byte) (*Quote, error) {
 
 // evidence is one parsed quote with the parts that only verification needs.
 type evidence struct {
-	raw      []byte
 	quote    Quote
 	proto    any // *pb.QuoteV4 or *pb.QuoteV5
 	qeReport *pb.EnclaveReport
@@ -63,10 +62,7 @@ func parseEvidence(raw []byte) (e *evidence, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("malformed quote: %w", err)
 	}
-	if e, err = newEvidence(proto); err == nil {
-		e.raw = raw
-	}
-	return e, err
+	return newEvidence(proto)
 }
 
 func newEvidence(proto any) (*evidence, error) {
@@ -76,9 +72,11 @@ func newEvidence(proto any) (*evidence, error) {
 	e := &evidence{proto: proto}
 	switch q := proto.(type) {
 	case *pb.QuoteV4:
-		e.quote.Version, body, auth, padding = 4, q.GetTdQuoteBody(), q.GetSignedData(), q.GetExtraBytes()
+		e.quote.Version, body = 4, q.GetTdQuoteBody()
+		auth, padding = q.GetSignedData(), q.GetExtraBytes()
 	case *pb.QuoteV5:
-		e.quote.Version, body, auth, padding = 5, common(q.GetTdQuoteBodyDescriptor().GetTdQuoteBodyV5()), q.GetSignedData(), q.GetExtraBytes()
+		e.quote.Version, body = 5, common(q.GetTdQuoteBodyDescriptor().GetTdQuoteBodyV5())
+		auth, padding = q.GetSignedData(), q.GetExtraBytes()
 	default:
 		return nil, fmt.Errorf("quote type %T is unknown", proto)
 	}

@@ -1,11 +1,25 @@
+// Package tdx reads and judges Intel TDX evidence: quotes, registers, event
+// logs and the profile's RTMR3.
+//
+// Its promise: what it calls verified was signed by a chain that ends in a
+// root pinned by the caller, judged with collateral of that same root, and read
+// without trusting a single length, status or register that was not checked.
 package tdx
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/subtle"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
+
+	"github.com/google/go-tdx-guest/pcs"
+	"github.com/google/go-tdx-guest/verify"
 
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 )
@@ -30,15 +44,13 @@ type Config struct {
 }
 
 // Verifier decides about quotes; it is safe for concurrent use.
-type Verifier struct {
-	config   Config
-	accepted accepted
-}
+type Verifier struct{ config Config }
 
 // NewVerifier refuses a configuration that would trust nothing or anything (exit code 2).
 func NewVerifier(c Config) (*Verifier, error) {
 	if c.Root == ([32]byte{}) {
-		return nil, &fault.Error{Code: fault.Usage, Message: "no trusted TDX root", Expected: "the SHA-256 of a root certificate", Got: "zeros"}
+		return nil, &fault.Error{Code: fault.Usage, Message: "no trusted TDX root",
+			Expected: "the SHA-256 of a root certificate", Got: "zeros"}
 	}
 	if c.Collateral == nil {
 		return nil, &fault.Error{Code: fault.Usage, Message: "no source of TDX collateral"}
@@ -80,9 +92,122 @@ func (v *Verifier) admissible(d *Verdict) error {
 	case d.Debug():
 		return &Violation{"td_attributes.debug", "clear", "set"}
 	case d.EvaluationNumber < v.config.MinEvaluationNumber:
-		return &Violation{"tcb_evaluation_data_number", "at least " + strconv.Itoa(v.config.MinEvaluationNumber), strconv.Itoa(d.EvaluationNumber)}
+		return &Violation{"tcb_evaluation_data_number",
+			"at least " + strconv.Itoa(v.config.MinEvaluationNumber), strconv.Itoa(d.EvaluationNumber)}
 	case d.TCB.Compare(Revoked) >= 0:
 		return &Violation{"tcb_status", "anything but " + string(Revoked), string(d.TCB)}
 	}
 	return nil
+}
+
+// genuine proves that the quote was signed under the pinned root and judges
+// its TCB. The pool holds that root alone: a nil pool would mean Intel's.
+func (v *Verifier) genuine(ctx context.Context, e *evidence) (*Verdict, error) {
+	chain, err := v.pinnedChain(e)
+	if err != nil {
+		return nil, err
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(chain.RootCertificate)
+	now, rec := v.config.Now(), newRecorder(v.config.Collateral, chain.RootCertificate)
+	err = verify.TdxQuoteContext(ctx, e.proto, &verify.Options{
+		TrustedRoots: roots, GetCollateral: true, CheckRevocations: true, Getter: rec,
+		Now: &verify.TimeSet{PckCertChain: now, TcbInfo: now, QeIdentity: now, PckCrl: now, RootCaCrl: now},
+	})
+	if rec.failed != nil {
+		return nil, rec.failed
+	}
+	if err != nil && !objectsToStatus(err) {
+		return nil, err
+	}
+	statements, err := rec.readStatements(now)
+	if err != nil {
+		return nil, err
+	}
+	pck, err := pcs.PckCertificateExtensions(chain.PCKCertificate)
+	if err != nil {
+		return nil, err
+	}
+	verdict := &Verdict{Quote: e.quote, FMSPC: pck.FMSPC, Root: v.config.Root}
+	if err := verdict.judge(statements, pck, e.qeReport); err != nil {
+		return nil, err
+	}
+	return verdict, nil
+}
+
+// pinnedChain refuses a quote whose certificates do not lead to the pinned
+// root before anything is fetched for it, so that no stranger chooses the
+// addresses this service asks.
+func (v *Verifier) pinnedChain(e *evidence) (*verify.PCKCertificateChain, error) {
+	chain, err := verify.ExtractChainFromQuote(e.proto)
+	if err != nil {
+		return nil, err
+	}
+	if got := sha256.Sum256(chain.RootCertificate.Raw); got != v.config.Root {
+		return nil, fmt.Errorf("its root is %x, not the pinned %x", got, v.config.Root)
+	}
+	if err := chain.IntermediateCertificate.CheckSignatureFrom(chain.RootCertificate); err != nil {
+		return nil, fmt.Errorf("platform CA: %w", err)
+	}
+	if err := chain.PCKCertificate.CheckSignatureFrom(chain.IntermediateCertificate); err != nil {
+		return nil, fmt.Errorf("PCK certificate: %w", err)
+	}
+	return chain, nil
+}
+
+// objectsToStatus says that go-tdx-guest verified every signature and stopped
+// at a TCB status other than UpToDate, which judge evaluates itself: which
+// statuses do is the policy's choice. The library wraps with %v, so only its
+// words tell; they open the message, where no text of the quote can stand, and
+// if they ever change the quote is refused.
+func objectsToStatus(err error) bool {
+	for _, words := range []string{
+		"TDX TCB info reported by Intel PCS failed TCB status check: ",
+		"QE Identity reported by Intel PCS failed TCB status check: ",
+	} {
+		if strings.HasPrefix(err.Error(), words) {
+			return true
+		}
+	}
+	return false
+}
+
+// ErrReportData says that a genuine quote does not answer this challenge.
+var ErrReportData = errors.New("report data is not that of this challenge")
+
+// ErrCollateral says that Intel's service gave no answer, so nothing could be
+// decided about the quote. It is found inside a NotGenuine.
+var ErrCollateral = errors.New("collateral is unavailable")
+
+// NotGenuine says that a quote is not proven to come from a TD on a platform
+// under the pinned root (a key service answers 401).
+type NotGenuine struct{ Err error }
+
+func (e *NotGenuine) Error() string { return "quote is not genuine: " + e.Err.Error() }
+
+// Unwrap gives errors.Is and errors.As the reason.
+func (e *NotGenuine) Unwrap() error { return e.Err }
+
+// Violation says that a genuine quote states something that is never allowed
+// (a key service answers 403).
+type Violation struct{ Field, Want, Got string }
+
+func (e *Violation) Error() string {
+	return fmt.Sprintf("%s is %s, not %s", e.Field, e.Got, e.Want)
+}
+
+// IntelRootSHA256 is the SHA-256 of the DER of "Intel SGX Root CA" (serial
+// 22650cd65a9d3489f383b49552bf501b392706ac, valid 2018-05-21 to 2049-12-31),
+// the root of every TDX quote that Intel's hardware signs. Source: the
+// certificate embedded in go-tdx-guest 91f9a52, the same that real quotes carry, hashed with
+// openssl and sha256sum on 2026-11-23.
+const IntelRootSHA256 = "44a0196b2b99f889b8e149e95b807a350e7424964399e885a7cbb8ccfab674d3"
+
+// ParseRoot reads a root's SHA-256 as 64 lower-case hex digits.
+func ParseRoot(s string) ([32]byte, error) {
+	b, err := hex.DecodeString(s)
+	if err != nil || len(b) != 32 || hex.EncodeToString(b) != s {
+		return [32]byte{}, fmt.Errorf("TDX root %.70q is not 64 lower-case hex digits", s)
+	}
+	return [32]byte(b), nil
 }

@@ -1,6 +1,10 @@
 package tdx_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
 	"strconv"
 	"testing"
 	"time"
@@ -182,4 +186,27 @@ func TestVerifyRefusesEveryTruncation(t *testing.T) {
 			requireNotGenuine(t, err, "quote is not genuine")
 		}
 	}
+}
+
+// A thief of the certificates signs with a key of his own and puts it into the quote.
+func TestVerifyRefusesAnotherAttestationKey(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	v, raw := w.verifier(t), w.quote(t, 4)
+	const signed = 48 + 584
+	thief, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	public, err := thief.PublicKey.Bytes()
+	require.NoError(t, err)
+	raw[signed-1] ^= 1
+	digest := sha256.Sum256(raw[:signed])
+	r, s, err := ecdsa.Sign(rand.Reader, thief, digest[:])
+	require.NoError(t, err)
+	r.FillBytes(raw[signed+4 : signed+36])
+	s.FillBytes(raw[signed+36 : signed+68])
+	_, err = v.Verify(t.Context(), raw, w.reportData)
+	requireNotGenuine(t, err, "unable to verify message digest")
+	copy(raw[signed+68:], public[1:])
+	_, err = v.Verify(t.Context(), raw, w.reportData)
+	requireNotGenuine(t, err, "QE report data")
 }
