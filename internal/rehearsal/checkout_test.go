@@ -18,7 +18,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/provider/github"
 	"github.com/calimero-network/mero-tee/internal/rehearsal"
-	"github.com/calimero-network/mero-tee/internal/rehearsal/node"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/inprocess"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/release/config"
 	"github.com/calimero-network/mero-tee/policies"
@@ -161,7 +161,7 @@ func TestSeededNodes(t *testing.T) {
 	published, err := measurement.Decode(data)
 	require.NoError(t, err)
 	for _, p := range release.Profiles() {
-		require.True(t, node.IsSimulated(published, p))
+		require.True(t, inprocess.IsSimulated(published, p))
 	}
 	w.Env.Config.TEEVersion = release.Version{}
 	_, err = w.Env.Checkout(t.Context(), parse(t, "mero-kms-v0.1.0"))

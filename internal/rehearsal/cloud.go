@@ -5,13 +5,13 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"sync"
 	"time"
 
-	compute "google.golang.org/api/compute/v1"
+	"cloud.google.com/go/compute/apiv1/computepb"
 
-	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/base/journal"
 	"github.com/calimero-network/mero-tee/internal/node/agent"
 	"github.com/calimero-network/mero-tee/internal/node/packer"
@@ -19,7 +19,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/provider/gce"
 	local "github.com/calimero-network/mero-tee/internal/rehearsal/gce"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/chroot"
-	"github.com/calimero-network/mero-tee/internal/rehearsal/node"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/inprocess"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
@@ -30,12 +30,24 @@ const (
 	imageFamily  = "mero-tee"
 )
 
-// startCloud answers for Compute Engine from the first request on: a release of
-// the key service with simulated nodes has no use for it.
+// startCloud answers for Compute Engine from the first request on.
 func (w *World) startCloud(ctx context.Context) error {
 	cfg := w.Env.Config
-	cfg.GCPProject, cfg.GCPZone, cfg.GCPFamily = cmp.Or(cfg.GCPProject, cloudProject), cmp.Or(cfg.GCPZone, cloudZone), cmp.Or(cfg.GCPFamily, imageFamily)
-	w.cloud = sync.OnceValues(func() (*local.Server, error) { return w.openCloud(ctx) })
+	cfg.GCPProject, cfg.GCPZone = cmp.Or(cfg.GCPProject, cloudProject), cmp.Or(cfg.GCPZone, cloudZone)
+	cfg.GCPFamily = cmp.Or(cfg.GCPFamily, imageFamily)
+	w.cloud = sync.OnceValues(w.openCloud)
+	var opened *chroot.Host // closed after the server, which stops what runs there
+	w.chroots = sync.OnceValues(func() (_ *chroot.Host, err error) {
+		opened, err = w.openChroots(ctx)
+		return opened,
+			err
+	})
+	w.closing(func() error {
+		if opened == nil {
+			return nil
+		}
+		return opened.Close()
+	})
 	w.base = sync.OnceValue(func() error { return w.importBase(ctx) })
 	api := func() (http.Handler, error) { return w.cloud() }
 	for _, host := range local.Hosts() {
@@ -46,22 +58,14 @@ func (w *World) startCloud(ctx context.Context) error {
 	return nil
 }
 
-func (w *World) openCloud(ctx context.Context) (*local.Server, error) {
-	proxy, err := w.Network.Proxy()
-	if err != nil {
-		return nil, err
-	}
-	state := filepath.Join(w.State, "gce")
-	host, err := chroot.Open(ctx, chroot.Options{Dir: filepath.Join(state, "machines"), TDX: w.platform, Proxy: proxy})
-	if err != nil {
-		return nil, err
-	}
-	w.closing(host.Close)
+func (w *World) openCloud() (_ *local.Server, err error) {
 	if w.sshPort, err = freePort(); err != nil {
 		return nil, err
 	}
-	s, err := local.New(local.Options{State: state, Project: w.Env.Config.GCPProject, Zone: w.Env.Config.GCPZone,
-		Hosts: machines{host}, SSHPort: w.sshPort, Now: time.Now})
+	simulated := &inprocess.Host{Platform: w.platform, HTTP: w.Env.Client(), TDXRoot: w.Env.TDXRoot}
+	s, err := local.New(local.Options{State: filepath.Join(w.State, "gce"), Project: w.Env.Config.GCPProject,
+		Zone: w.Env.Config.GCPZone,
+		Host: &host{simulated: simulated, chroots: w.chroots}, SSHPort: w.sshPort, Now: time.Now})
 	if err != nil {
 		return nil, err
 	}
@@ -69,14 +73,13 @@ func (w *World) openCloud(ctx context.Context) (*local.Server, error) {
 	return s, nil
 }
 
-// freePort is one that build VMs can all use, each on an address of its own.
-func freePort() (int, error) {
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
+// openChroots refuses on a machine that cannot run what is built.
+func (w *World) openChroots(ctx context.Context) (*chroot.Host, error) {
+	proxy, err := w.Network.Proxy()
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	port := l.Addr().(*net.TCPAddr).Port
-	return port, l.Close()
+	return chroot.Open(ctx, chroot.Options{Dir: filepath.Join(w.State, "gce", "machines"), TDX: w.platform, Proxy: proxy})
 }
 
 // importBase puts the pinned base image into the project where builds look for
@@ -84,6 +87,9 @@ func freePort() (int, error) {
 func (w *World) importBase(ctx context.Context) error {
 	pin, err := packer.ReadBase(w.Env.Root)
 	if err != nil {
+		return err
+	}
+	if _, err := w.chroots(); err != nil {
 		return err
 	}
 	s, err := w.cloud()
@@ -95,12 +101,20 @@ func (w *World) importBase(ctx context.Context) error {
 		return err
 	}
 	w.console.Infof("rehearsal: %s stands for %s", base.Description, pin.Image)
-	features := []*compute.GuestOsFeature{{Type: "UEFI_COMPATIBLE"}, {Type: "GVNIC"}, {Type: "TDX_CAPABLE"}}
-	return s.Import(ctx, pin.Project, &compute.Image{Name: pin.Image, Family: pin.Family, Description: base.Description, GuestOsFeatures: features}, base.Tar)
+	return s.Import(pin.Project, &computepb.Image{Name: &pin.Image, Family: &pin.Family, Description: &base.Description,
+		GuestOsFeatures: inprocess.Features()}, base.Tar)
 }
 
-// cloudClient is the pipeline's own client, with the key that the local project hands out.
+// cloudClient is the client for whoever builds: it refuses where a build could not run.
 func (w *World) cloudClient(ctx context.Context, j journal.Journal) (*gce.Client, error) {
+	if _, err := w.chroots(); err != nil {
+		return nil, err
+	}
+	return w.gceClient(ctx, j)
+}
+
+// gceClient is the pipeline's own client, with the key that the local project hands out.
+func (w *World) gceClient(ctx context.Context, j journal.Journal) (*gce.Client, error) {
 	s, err := w.cloud()
 	if err != nil {
 		return nil, err
@@ -109,31 +123,97 @@ func (w *World) cloudClient(ctx context.Context, j journal.Journal) (*gce.Client
 	if err != nil {
 		return nil, err
 	}
-	return gce.New(ctx, gce.Options{Project: w.Env.Config.GCPProject, Zone: w.Env.Config.GCPZone, Key: key, Transport: w.Env.Transport, Journal: j})
+	return gce.New(ctx, gce.Options{Project: w.Env.Config.GCPProject, Zone: w.Env.Config.GCPZone, Key: key,
+		Transport: w.Env.Transport, Journal: j})
 }
 
-// bootNodes boots what was built as VMs of the local Compute Engine, and
-// simulated images, which a key service's rehearsal brings along, in this process.
+// bootNodes boots images as VMs of the local Compute Engine.
 func (w *World) bootNodes(purpose, run string, j journal.Journal) agent.Nodes {
-	vms := &vm.VMs{Project: w.Env.Config.GCPProject, Purpose: purpose, Run: gce.RunLabel(run),
-		Client: func(ctx context.Context) (*gce.Client, error) { return w.cloudClient(ctx, j) }}
-	return either{vms: vms, simulated: w.simulatedNodes(purpose, run, j)}
+	return &vm.VMs{Project: w.Env.Config.GCPProject, Purpose: purpose, Run: gce.RunLabel(run),
+		Client: func(ctx context.Context) (*gce.Client, error) { return w.gceClient(ctx, j) }}
 }
 
-type either struct{ vms, simulated agent.Nodes }
+// Simulated makes the simulated node images of a release in the local Compute
+// Engine, which boots them in this process; dir is for the program in them.
+func (w *World) Simulated(version release.Version, dir string) inprocess.Images {
+	return inprocess.Images{Version: version, Dir: dir, Import: func(i inprocess.Image) error {
+		s, err := w.cloud()
+		if err != nil {
+			return err
+		}
+		return i.Import(s, w.Env.Config.GCPProject)
+	}}
+}
 
-// Boot chooses by the image's name.
-func (e either) Boot(ctx context.Context, published *measurement.Published, p release.Profile, m agent.Mission) (*agent.Report, error) {
-	if node.IsSimulated(published, p) {
-		return e.simulated.Boot(ctx, published, p, m)
+// host runs simulated images in this process, and built ones in chroots, which
+// want programs and privileges that a rehearsal of a key service does without.
+type host struct {
+	simulated *inprocess.Host
+	chroots   func() (*chroot.Host, error)
+}
+
+// of is the host of an image file or a disk.
+func (h *host) of(path string) (local.Host, error) {
+	if inprocess.Simulated(path) {
+		return h.simulated, nil
 	}
-	return e.vms.Boot(ctx, published, p, m)
+	real, err := h.chroots()
+	return machines{real}, err
 }
 
-// machines joins the local Compute Engine with what runs its instances.
+// Unpack makes a disk of an image file.
+func (h *host) Unpack(ctx context.Context, image, disk string) error {
+	on, err := h.of(image)
+	if err != nil {
+		return err
+	}
+	return on.Unpack(ctx, image, disk)
+}
+
+// Capture makes an image file of a disk.
+func (h *host) Capture(ctx context.Context, disk, image string) error {
+	on, err := h.of(disk)
+	if err != nil {
+		return err
+	}
+	return on.Capture(ctx, disk, image)
+}
+
+// Boot starts an instance's machine.
+func (h *host) Boot(ctx context.Context, s local.Spec) (local.Machine, error) {
+	on, err := h.of(s.Disk)
+	if err != nil {
+		return nil, err
+	}
+	return on.Boot(ctx, s)
+}
+
+// Remove deletes a disk, which in a chroot's case may hold files of other users.
+func (h *host) Remove(ctx context.Context, disk string) error {
+	if os.RemoveAll(disk) == nil {
+		return nil
+	}
+	real, err := h.chroots()
+	if err != nil {
+		return err
+	}
+	return real.Remove(ctx, disk)
+}
+
+// machines are a chroot.Host as the local Compute Engine sees it.
 type machines struct{ *chroot.Host }
 
 // Boot starts an instance's machine.
 func (m machines) Boot(ctx context.Context, s local.Spec) (local.Machine, error) {
 	return m.Host.Boot(ctx, chroot.Spec(s))
+}
+
+// freePort is one that build VMs can all use, each on an address of its own.
+func freePort() (int, error) {
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	port := l.Addr().(*net.TCPAddr).Port
+	return port, l.Close()
 }

@@ -2,6 +2,7 @@ package rehearsal_test
 
 import (
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -11,7 +12,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/node/agent"
 	"github.com/calimero-network/mero-tee/internal/provider/gce"
 	"github.com/calimero-network/mero-tee/internal/rehearsal"
-	"github.com/calimero-network/mero-tee/internal/rehearsal/node"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/inprocess"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
@@ -42,25 +43,25 @@ func TestTheCloud(t *testing.T) {
 	require.Empty(t, left)
 }
 
-// A simulated image boots in this process, whatever else there is; any other is
-// looked for in the cloud, which does not have it.
+// A simulated image boots as a VM of the cloud, which has nothing else.
 func TestNodesAreChosenByTheirImage(t *testing.T) {
 	t.Parallel()
-	w, c := inCloud(t)
-	tag := release.Tag{Family: release.Node, Version: release.Version{Minor: 1}}
+	w, _ := begun(t, filepath.Join("..", ".."), t.TempDir(), first, first)
+	image := inprocess.Image{Version: release.Version{Minor: 1}, Profile: release.Debug}
 	published := func(name string) *measurement.Published {
-		return &measurement.Published{Tag: tag, Profiles: map[release.Profile]measurement.Profile{release.Debug: {Image: measurement.Image{Name: name}}}}
+		return &measurement.Published{Tag: release.Tag{Family: release.Node, Version: image.Version},
+			Profiles: map[release.Profile]measurement.Profile{release.Debug: {Image: measurement.Image{Name: name}}}}
 	}
 	var entries []string
 	nodes := w.Env.Nodes("measure", "a-run", func(e journal.Entry) error { entries = append(entries, e.String()); return nil })
-	simulated := node.Image{Version: tag.Version, Profile: release.Debug}.Name()
-	report, err := nodes.Boot(t.Context(), published(simulated), release.Debug, agent.Mission{Nonce: agent.NewNonce()})
-	require.NoError(t, err)
-	require.Equal(t, release.Debug, report.Profile)
-	_, err = nodes.Boot(t.Context(), published("mero-tee-debug-0-1-0-00000000"), release.Debug, agent.Mission{Nonce: agent.NewNonce()})
+	_, err := nodes.Boot(t.Context(), published(image.Name()), release.Debug, agent.Mission{Nonce: agent.NewNonce()})
 	require.ErrorIs(t, err, gce.ErrNotFound)
 	require.Empty(t, entries, "no VM was begun")
-	left, err := c.Leftovers(t.Context())
+	require.NoError(t, w.Simulated(image.Version, t.TempDir()).Import(image))
+	report, err := nodes.Boot(t.Context(), published(image.Name()), release.Debug, agent.Mission{Nonce: agent.NewNonce()})
 	require.NoError(t, err)
-	require.Empty(t, left)
+	require.Equal(t, release.Debug, report.Profile)
+	require.Len(t, entries, 2)
+	require.True(t, strings.HasPrefix(entries[0], "begin vm mero-measure-debug-"), entries[0])
+	require.Equal(t, "end"+strings.TrimPrefix(entries[0], "begin"), entries[1])
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/node/agent"
-	"github.com/calimero-network/mero-tee/internal/rehearsal/node"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/inprocess"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
@@ -22,9 +22,10 @@ func TestTheWorldAppraisesItsNodes(t *testing.T) {
 	defer w.Close() //nolint:errcheck // test
 	v, err := tdx.NewVerifier(tdx.Config{Root: w.Env.TDXRoot, Collateral: tdx.NewCollateral(w.Env.Client())})
 	require.NoError(t, err)
-	image := node.Image{Version: release.Version{Minor: 1}, Profile: release.Debug}
+	image := inprocess.Image{Version: release.Version{Minor: 1}, Profile: release.Debug}
 	published := &measurement.Published{Tag: release.Tag{Family: release.Node, Version: image.Version},
 		Profiles: map[release.Profile]measurement.Profile{image.Profile: {Image: measurement.Image{Name: image.Name()}}}}
+	require.NoError(t, w.Simulated(image.Version, t.TempDir()).Import(image))
 	mission := agent.Mission{Nonce: agent.NewNonce()}
 	report, err := w.Env.Nodes("ita", "ita", nil).Boot(t.Context(), published, release.Debug, mission)
 	require.NoError(t, err)

@@ -27,6 +27,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/base/file"
 	"github.com/calimero-network/mero-tee/internal/pipeline/environment"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/gce"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/chroot"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/github"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/ita"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/network"
@@ -54,8 +55,9 @@ type World struct {
 	pki      *tdxsim.PKI
 	platform *tdxsim.Platform
 	cloud    func() (*gce.Server, error)
-	base     func() error // the base image of builds is there
-	sshPort  int          // of build VMs; set when the cloud is up
+	chroots  func() (*chroot.Host, error) // that run what is built
+	base     func() error                 // the base image of builds is there
+	sshPort  int                          // of build VMs; set when the cloud is up
 	sigstore func() (*sigstore.Instance, error)
 	mu       sync.Mutex
 	closers  []func() error

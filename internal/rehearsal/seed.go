@@ -6,15 +6,14 @@ import (
 	"errors"
 	"path/filepath"
 
-	"github.com/calimero-network/mero-tee/internal/base/journal"
-	"github.com/calimero-network/mero-tee/internal/node/agent"
+	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
 	"github.com/calimero-network/mero-tee/internal/pipeline/environment"
 	"github.com/calimero-network/mero-tee/internal/pipeline/kmsrelease"
 	"github.com/calimero-network/mero-tee/internal/pipeline/noderelease"
 	"github.com/calimero-network/mero-tee/internal/pipeline/steps"
 	"github.com/calimero-network/mero-tee/internal/provider/github"
-	"github.com/calimero-network/mero-tee/internal/rehearsal/node"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/inprocess"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
@@ -28,7 +27,7 @@ func (w *World) seedNode(ctx context.Context, tag release.Tag, c *environment.Ch
 		return nil, err
 	}
 	if data, err := published(ctx, client, tag); err != nil || data != nil {
-		return data, err
+		return data, errors.Join(err, w.importSeeded(data))
 	}
 	w.console.Infof("rehearsal: releasing the simulated counterpart %s", tag)
 	if _, err := w.sigstore(); err != nil { // makes the trusted root that verifiers want
@@ -46,12 +45,29 @@ func (w *World) seedNode(ctx context.Context, tag release.Tag, c *environment.Ch
 	return published(ctx, client, tag)
 }
 
+// importSeeded makes sure that the simulated images of a public release can still be booted.
+func (w *World) importSeeded(data []byte) error {
+	if data == nil {
+		return nil
+	}
+	released, err := measurement.Decode(data)
+	if err != nil {
+		return err
+	}
+	images := w.Simulated(released.Tag.Version, "")
+	for profile := range released.Profiles {
+		if inprocess.IsSimulated(released, profile) {
+			err = errors.Join(err, images.Import(inprocess.Image{Version: released.Tag.Version, Profile: profile}))
+		}
+	}
+	return err
+}
+
 // simulated is the environment in which images are made and booted in this process.
 func (w *World) simulated(tag release.Tag, c *environment.Checkout) *environment.Environment {
 	env := &environment.Environment{Settings: w.Env.Settings}
 	env.Dist = filepath.Join(w.State, "seed")
-	env.Images = node.Images{Version: tag.Version, Dir: filepath.Join(env.Dist, "programs")}
-	env.Nodes = w.simulatedNodes
+	env.Images, env.Nodes = w.Simulated(tag.Version, filepath.Join(env.Dist, "programs")), w.bootNodes
 	env.Checkout = func(ctx context.Context, tag release.Tag) (*environment.Checkout, error) {
 		return c, errors.Join(w.writeNotes(ctx, c, tag), w.pushTag(ctx, tag, c.Commit))
 	}
@@ -108,7 +124,7 @@ func (w *World) seedKMS(ctx context.Context, tag release.Tag) error {
 	w.console.Infof("rehearsal: releasing the counterpart %s first", tag)
 	env, cfg := &environment.Environment{Settings: w.Env.Settings}, *w.Env.Config
 	cfg.KMSVersion, cfg.TEEVersion = Versions("", tag)
-	env.Config, env.Nodes = &cfg, w.simulatedNodes
+	env.Config, env.Nodes = &cfg, w.bootNodes
 	env.Checkout = func(ctx context.Context, tag release.Tag) (*environment.Checkout, error) {
 		return w.checkoutKMS(ctx, &cfg, tag)
 	}
@@ -118,9 +134,4 @@ func (w *World) seedKMS(ctx context.Context, tag release.Tag) error {
 	}
 	run := &pipeline.Run{Graph: r.Graph(), Ledger: r.Ledger, Console: r.Console.Quiet()}
 	return errors.Join(run.All(ctx), r.Close())
-}
-
-// simulatedNodes boots simulated images in this process.
-func (w *World) simulatedNodes(string, string, journal.Journal) agent.Nodes {
-	return node.Nodes{Platform: w.platform, HTTP: w.Env.Client(), TDXRoot: w.Env.TDXRoot}
 }

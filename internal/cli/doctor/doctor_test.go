@@ -13,10 +13,10 @@ import (
 	"testing"
 	"time"
 
+	"cloud.google.com/go/compute/apiv1/computepb"
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/sigstore/sigstore-go/pkg/root"
 	"github.com/stretchr/testify/require"
-	compute "google.golang.org/api/compute/v1"
 
 	"github.com/calimero-network/mero-tee/internal/base/check"
 	"github.com/calimero-network/mero-tee/internal/base/console"
@@ -167,16 +167,16 @@ func (w *world) trusting(m *trust, err error) {
 func TestBaseImages(t *testing.T) {
 	t.Parallel()
 	const pinned = "ubuntu-2404-tdx-v20250101"
-	tdx := []*compute.GuestOsFeature{{Type: "TDX_CAPABLE"}}
+	tdx := []*computepb.GuestOsFeature{{Type: new("TDX_CAPABLE")}}
 	for name, tc := range map[string]struct {
-		image *compute.Image
+		image *computepb.Image
 		want  []string
 	}{
-		"a newer one": {&compute.Image{Name: "ubuntu-2404-tdx-v20260101", Family: "ubuntu-2404-tdx", CreationTimestamp: "2026-01-01T00:00:00Z", GuestOsFeatures: tdx},
+		"a newer one": {&computepb.Image{Name: new("ubuntu-2404-tdx-v20260101"), Family: new("ubuntu-2404-tdx"), CreationTimestamp: new("2026-01-01T00:00:00Z"), GuestOsFeatures: tdx},
 			[]string{"[WARN] base image: " + pinned + ": the base image is pinned to " + pinned + "; ubuntu-2404-tdx has ubuntu-2404-tdx-v20260101"}},
-		"without TDX": {&compute.Image{Name: pinned, Family: "ubuntu-2404-tdx", GuestOsFeatures: []*compute.GuestOsFeature{{Type: "GVNIC"}}},
+		"without TDX": {&computepb.Image{Name: new(pinned), Family: new("ubuntu-2404-tdx"), GuestOsFeatures: []*computepb.GuestOsFeature{{Type: new("GVNIC")}}},
 			[]string{"[FAIL] base image: " + pinned + ": it boots no TDX VM\n       Expected: TDX_CAPABLE\n       Got:      GVNIC\n"}},
-		"deprecated": {&compute.Image{Name: pinned, Family: "ubuntu-2404-tdx", GuestOsFeatures: tdx, Deprecated: &compute.DeprecationStatus{State: "OBSOLETE"}},
+		"deprecated": {&computepb.Image{Name: new(pinned), Family: new("ubuntu-2404-tdx"), GuestOsFeatures: tdx, Deprecated: &computepb.DeprecationStatus{State: new("OBSOLETE")}},
 			[]string{"[FAIL] base image: "}},
 	} {
 		t.Run(name, func(t *testing.T) {

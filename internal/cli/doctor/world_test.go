@@ -14,10 +14,10 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"cloud.google.com/go/compute/apiv1/computepb"
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/sigstore/sigstore-go/pkg/root"
 	"github.com/stretchr/testify/require"
-	compute "google.golang.org/api/compute/v1"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/ita"
 	"github.com/calimero-network/mero-tee/internal/base/check"
@@ -91,7 +91,7 @@ func (w *world) echoing(host string) {
 	w.instead(host, func(r *http.Request) (int, string) { return http.StatusTeapot, "you sent " + r.Header.Get("X-Api-Key") })
 }
 
-func newWorld(t *testing.T, base *compute.Image) *world {
+func newWorld(t *testing.T, base *computepb.Image) *world {
 	t.Helper()
 	n := network.New()
 	t.Cleanup(func() { require.NoError(t, n.Close()) })
@@ -171,21 +171,21 @@ func (noMachines) Boot(context.Context, cloud.Spec) (cloud.Machine, error) {
 var theKey = sync.OnceValues(func() ([]byte, error) { return cloud.NewKey(project) })
 
 // newCloud has the pinned base image, and base, if it is not nil, besides.
-func newCloud(t *testing.T, base *compute.Image) *cloud.Server {
-	s, err := cloud.New(cloud.Options{State: t.TempDir(), Project: project, Zone: "us-central1-a", Hosts: noMachines{}, Key: theKey})
+func newCloud(t *testing.T, base *computepb.Image) *cloud.Server {
+	s, err := cloud.New(cloud.Options{State: t.TempDir(), Project: project, Zone: "us-central1-a", Host: noMachines{}, Key: theKey})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	pin, err := packer.ReadBase("../../..")
 	require.NoError(t, err)
-	image := &compute.Image{Name: pin.Image, Family: pin.Family, CreationTimestamp: "2025-01-01T00:00:00Z",
-		GuestOsFeatures: []*compute.GuestOsFeature{{Type: "TDX_CAPABLE"}, {Type: "UEFI_COMPATIBLE"}}}
-	for _, i := range []*compute.Image{base, image} {
+	image := &computepb.Image{Name: new(pin.Image), Family: new(pin.Family), CreationTimestamp: new("2025-01-01T00:00:00Z"),
+		GuestOsFeatures: []*computepb.GuestOsFeature{{Type: new("TDX_CAPABLE")}, {Type: new("UEFI_COMPATIBLE")}}}
+	for _, i := range []*computepb.Image{base, image} {
 		if i == nil {
 			continue
 		}
 		tar := filepath.Join(t.TempDir(), "image.tar")
 		require.NoError(t, os.WriteFile(tar, []byte("image"), 0o600))
-		require.NoError(t, s.Import(t.Context(), pin.Project, i, tar))
+		require.NoError(t, s.Import(pin.Project, i, tar))
 	}
 	return s
 }

@@ -13,8 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"cloud.google.com/go/compute/apiv1/computepb"
 	"github.com/stretchr/testify/require"
-	compute "google.golang.org/api/compute/v1"
 
 	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
@@ -25,11 +25,10 @@ import (
 	client "github.com/calimero-network/mero-tee/internal/provider/gce"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/gce"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/inprocess"
-	"github.com/calimero-network/mero-tee/internal/rehearsal/node"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
-var built = node.Image{Version: release.Version{Major: 1}, Profile: release.Debug}
+var built = inprocess.Image{Version: release.Version{Major: 1}, Profile: release.Debug}
 
 // world is a builder over a local project.
 type world struct {
@@ -44,7 +43,7 @@ func newWorld(t *testing.T, faults gce.Faults) *world {
 	t.Helper()
 	w := &world{}
 	var err error
-	w.cloud, err = inprocess.Open(t.TempDir(), &inprocess.Machines{}, faults)
+	w.cloud, err = inprocess.Open(t.TempDir(), &inprocess.Host{}, faults)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, w.cloud.Close()) })
 	w.options = build.Options{Root: filepath.Join("..", "..", ".."), Project: inprocess.Project, Zone: inprocess.Zone, Cloud: w.cloud.Client,
@@ -70,7 +69,7 @@ func (w *world) order(t *testing.T) image.Order {
 func TestAnImageOfTheNameExists(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, gce.Faults{})
-	require.NoError(t, w.cloud.Import(t.Context(), built))
+	require.NoError(t, w.cloud.Import(built))
 	_, err := build.New(t.Context(), w.options).Build(t.Context(), w.order(t))
 	require.Equal(t, fault.Verification, fault.CodeOf(err))
 	require.ErrorContains(t, err, "an image of this name exists already")
@@ -112,9 +111,9 @@ func TestDiscard(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, gce.Faults{Silent: true})
-			require.NoError(t, w.cloud.Import(t.Context(), built))
-			other := node.Image{Version: built.Version, Profile: release.LockedReadOnly}
-			require.NoError(t, w.cloud.Import(t.Context(), other))
+			require.NoError(t, w.cloud.Import(built))
+			other := inprocess.Image{Version: built.Version, Profile: release.LockedReadOnly}
+			require.NoError(t, w.cloud.Import(other))
 			w.leave(t, "mero-build-debug-"+built.Name()[len(built.Name())-8:], client.RunLabel("mero-tee-v1.0.0", "build", "debug"))
 			w.leave(t, "mero-build-debug-of-another", client.RunLabel("mero-tee-v2.0.0", "build", "debug"))
 			require.NoError(t, build.New(t.Context(), w.options).Discard(t.Context(), w.order(t), whole))
@@ -153,7 +152,7 @@ func TestDrift(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "image.tar")
 			require.NoError(t, os.WriteFile(file, nil, 0o600))
 			if tc.newest != "" {
-				require.NoError(t, w.cloud.Server.Import(t.Context(), base.Project, &compute.Image{Name: tc.newest, Family: base.Family}, file))
+				require.NoError(t, w.cloud.Server.Import(base.Project, &computepb.Image{Name: new(tc.newest), Family: new(base.Family)}, file))
 			}
 			drift, err := build.New(t.Context(), w.options).Drift(t.Context())
 			if tc.newest == "" {

@@ -15,8 +15,9 @@ import (
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/node/agent"
 	"github.com/calimero-network/mero-tee/internal/node/evidence"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/gce"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/inprocess"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/network"
-	"github.com/calimero-network/mero-tee/internal/rehearsal/node"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
@@ -49,15 +50,16 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-var image = node.Image{Version: release.Version{Major: 1}, Profile: release.LockedReadOnly}
+var image = inprocess.Image{Version: release.Version{Major: 1}, Profile: release.LockedReadOnly}
 
 // boot boots a node, as it is or otherwise, and observes what it reports.
-func (w *world) boot(t *testing.T, start func(node.Image) (*node.Machine, error)) (*evidence.Observation, error) {
+func (w *world) boot(t *testing.T, start func(inprocess.Image) (*inprocess.Machine, error)) (*evidence.Observation, error) {
 	t.Helper()
-	nodes := node.Nodes{Platform: w.platform, HTTP: w.client, TDXRoot: w.root, Start: start}
-	published := &measurement.Published{Tag: release.Tag{Family: release.Node, Version: image.Version}}
+	cloud, err := inprocess.Open(t.TempDir(), &inprocess.Host{Platform: w.platform, HTTP: w.client, TDXRoot: w.root, Start: start}, gce.Faults{})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, cloud.Close()) }()
 	m := agent.Mission{Nonce: agent.NewNonce()}
-	report, err := nodes.Boot(t.Context(), published, image.Profile, m)
+	report, err := cloud.Report(t.Context(), image, m)
 	require.NoError(t, err)
 	return evidence.Observe(t.Context(), w.verifier, image.Profile, m.Nonce, report)
 }
@@ -151,7 +153,7 @@ func verify(ctx context.Context, data []byte, v *tdx.Verifier) error {
 func TestBootsThatDisagree(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	odd, err := w.boot(t, func(i node.Image) (*node.Machine, error) {
+	odd, err := w.boot(t, func(i inprocess.Image) (*inprocess.Machine, error) {
 		m, err := i.Boot(w.platform)
 		if err != nil {
 			return nil, err

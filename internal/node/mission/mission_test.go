@@ -21,8 +21,8 @@ import (
 	"github.com/calimero-network/mero-tee/internal/node/clientconfig"
 	"github.com/calimero-network/mero-tee/internal/node/mission"
 	"github.com/calimero-network/mero-tee/internal/provider/gce/guestattr"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/inprocess"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/keyservice"
-	"github.com/calimero-network/mero-tee/internal/rehearsal/node"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
@@ -30,7 +30,7 @@ import (
 // world is a node and the key services around it.
 type world struct {
 	node     mission.Node
-	machine  *node.Machine
+	machine  *inprocess.Machine
 	platform *tdxsim.Platform
 	verifier *tdx.Verifier
 	services map[string]http.Handler // by host
@@ -43,7 +43,7 @@ func newWorld(t *testing.T) *world {
 	w := &world{services: map[string]http.Handler{}}
 	w.platform, err = pki.NewPlatform(1)
 	require.NoError(t, err)
-	w.machine, err = node.Boot(w.platform, release.Debug)
+	w.machine, err = inprocess.Boot(w.platform, release.Debug)
 	require.NoError(t, err)
 	pcs := tdxsim.NewPCS(pki, time.Now, w.platform)
 	client := &http.Client{Transport: route{w, pcs}}

@@ -22,7 +22,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/node/image"
 	"github.com/calimero-network/mero-tee/internal/node/packer"
 	"github.com/calimero-network/mero-tee/internal/node/registers"
-	"github.com/calimero-network/mero-tee/internal/rehearsal/node"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/inprocess"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
@@ -34,7 +34,7 @@ const roleFile = "/etc/ssh/sshd_config.d/mero.conf"
 
 // built is the record of an image whose SSH, where the profile has it, is configured so.
 func built(p release.Profile, config string) *image.Record {
-	r := node.Image{Version: release.Version{Minor: 1}, Profile: p}.Record(strings.Repeat("a", 40))
+	r := inprocess.Image{Version: release.Version{Minor: 1}, Profile: p}.Record(strings.Repeat("a", 40))
 	if p != release.LockedReadOnly {
 		r.Files = append(r.Files, image.File{Path: roleFile, Mode: "0644", Owner: "0:0", SHA256: digest.Of([]byte(config))})
 		slices.SortFunc(r.Files, func(a, b image.File) int { return strings.Compare(a.Path, b.Path) })

@@ -23,19 +23,18 @@ import (
 	"github.com/calimero-network/mero-tee/internal/rehearsal/gce"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/inprocess"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/network"
-	"github.com/calimero-network/mero-tee/internal/rehearsal/node"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
 const run = "mero-tee-v1-0-0-measure-debug"
 
-var image = node.Image{Version: release.Version{Major: 1}, Profile: release.Debug}
+var image = inprocess.Image{Version: release.Version{Major: 1}, Profile: release.Debug}
 
 // world is a project with one image, and the hardware that it boots on.
 type world struct {
 	cloud    *inprocess.Cloud
-	machines *inprocess.Machines
+	machines *inprocess.Host
 	verifier *tdx.Verifier
 
 	mu      sync.Mutex
@@ -57,11 +56,11 @@ func newWorld(t *testing.T, faults gce.Faults) *world {
 	http := &http.Client{Transport: n.Transport()}
 	w.verifier, err = tdx.NewVerifier(tdx.Config{Root: pki.RootSHA256(), Collateral: tdx.NewCollateral(http)})
 	require.NoError(t, err)
-	w.machines = &inprocess.Machines{Platform: platform, HTTP: http, TDXRoot: pki.RootSHA256()}
+	w.machines = &inprocess.Host{Platform: platform, HTTP: http, TDXRoot: pki.RootSHA256()}
 	w.cloud, err = inprocess.Open(t.TempDir(), w.machines, faults)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, w.cloud.Close()) })
-	require.NoError(t, w.cloud.Import(t.Context(), image))
+	require.NoError(t, w.cloud.Import(image))
 	return w
 }
 

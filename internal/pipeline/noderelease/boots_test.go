@@ -21,9 +21,9 @@ import (
 	"github.com/calimero-network/mero-tee/internal/node/agent"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
 	"github.com/calimero-network/mero-tee/internal/pipeline/releasetest"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/inprocess"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/ita"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/network"
-	"github.com/calimero-network/mero-tee/internal/rehearsal/node"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
@@ -44,15 +44,15 @@ func platformOf(dist string) (*tdxsim.Platform, error) {
 // odd are nodes that each boot, and report, in a way of their own.
 type odd struct {
 	platform *tdxsim.Platform
-	boot     func(p *tdxsim.Platform, i node.Image, m agent.Mission) (*agent.Report, error)
+	boot     func(p *tdxsim.Platform, i inprocess.Image, m agent.Mission) (*agent.Report, error)
 }
 
 func (o odd) Boot(_ context.Context, published *measurement.Published, profile release.Profile, m agent.Mission) (*agent.Report, error) {
-	return o.boot(o.platform, node.Image{Version: published.Tag.Version, Profile: profile}, m)
+	return o.boot(o.platform, inprocess.Image{Version: published.Tag.Version, Profile: profile}, m)
 }
 
 // report is what an agent of the profile says on a machine; empty: it measures nothing into RTMR3.
-func report(booted *node.Machine, measured, said release.Profile, nonce [32]byte) (*agent.Report, error) {
+func report(booted *inprocess.Machine, measured, said release.Profile, nonce [32]byte) (*agent.Report, error) {
 	_, key, err := ed25519.GenerateKey(nil)
 	if err != nil {
 		return nil, err
@@ -68,8 +68,8 @@ func report(booted *node.Machine, measured, said release.Profile, nonce [32]byte
 }
 
 // honest boots as usual and lets change do something to the machine and to the report.
-func honest(machine func(*node.Machine) error, said func(*agent.Report)) func(*tdxsim.Platform, node.Image, agent.Mission) (*agent.Report, error) {
-	return func(p *tdxsim.Platform, i node.Image, m agent.Mission) (*agent.Report, error) {
+func honest(machine func(*inprocess.Machine) error, said func(*agent.Report)) func(*tdxsim.Platform, inprocess.Image, agent.Mission) (*agent.Report, error) {
+	return func(p *tdxsim.Platform, i inprocess.Image, m agent.Mission) (*agent.Report, error) {
 		booted, err := i.Boot(p)
 		if err == nil && machine != nil {
 			err = machine(booted)
@@ -92,32 +92,32 @@ func TestBadBoots(t *testing.T) {
 	t.Parallel()
 	s := world(t)
 	for name, tc := range map[string]struct {
-		boot func(*tdxsim.Platform, node.Image, agent.Mission) (*agent.Report, error)
+		boot func(*tdxsim.Platform, inprocess.Image, agent.Mission) (*agent.Report, error)
 		want string
 	}{
-		"a wrong nonce": {func(p *tdxsim.Platform, i node.Image, m agent.Mission) (*agent.Report, error) {
+		"a wrong nonce": {func(p *tdxsim.Platform, i inprocess.Image, m agent.Mission) (*agent.Report, error) {
 			r, err := honest(nil, nil)(p, i, agent.Mission{Nonce: agent.NewNonce()})
 			r.Nonce = hex.EncodeToString(m.Nonce[:])
 			return r, err
 		}, "report data"},
-		"an old report": {func(p *tdxsim.Platform, i node.Image, _ agent.Mission) (*agent.Report, error) {
+		"an old report": {func(p *tdxsim.Platform, i inprocess.Image, _ agent.Mission) (*agent.Report, error) {
 			return honest(nil, nil)(p, i, agent.Mission{Nonce: agent.NewNonce()})
 		}, "answers another nonce"},
-		"a debug TD": {func(p *tdxsim.Platform, i node.Image, m agent.Mission) (*agent.Report, error) {
+		"a debug TD": {func(p *tdxsim.Platform, i inprocess.Image, m agent.Mission) (*agent.Report, error) {
 			booted, err := i.Boot(p, tdxsim.Debug)
 			if err != nil {
 				return nil, err
 			}
 			return report(booted, i.Profile, i.Profile, m.Nonce)
 		}, "debug"},
-		"zero RTMR3": {func(p *tdxsim.Platform, i node.Image, m agent.Mission) (*agent.Report, error) {
+		"zero RTMR3": {func(p *tdxsim.Platform, i inprocess.Image, m agent.Mission) (*agent.Report, error) {
 			booted, err := i.Boot(p)
 			if err != nil {
 				return nil, err
 			}
 			return report(booted, "", i.Profile, m.Nonce)
 		}, "RTMR3 is not that of profile debug"},
-		"RTMR3 of another profile": {func(p *tdxsim.Platform, i node.Image, m agent.Mission) (*agent.Report, error) {
+		"RTMR3 of another profile": {func(p *tdxsim.Platform, i inprocess.Image, m agent.Mission) (*agent.Report, error) {
 			booted, err := i.Boot(p)
 			if err != nil {
 				return nil, err
@@ -125,10 +125,10 @@ func TestBadBoots(t *testing.T) {
 			return report(booted, release.LockedReadOnly, i.Profile, m.Nonce)
 		}, "RTMR3 is not that of profile debug"},
 		"another profile":              {honest(nil, func(r *agent.Report) { r.Profile = release.LockedReadOnly }), "the node is of another profile"},
-		"an event that was not logged": {honest(func(m *node.Machine) error { return m.TD.Extend(2, sha512.Sum384([]byte("hidden"))) }, nil), "does not replay"},
+		"an event that was not logged": {honest(func(m *inprocess.Machine) error { return m.TD.Extend(2, sha512.Sum384([]byte("hidden"))) }, nil), "does not replay"},
 		"an event log that is none":    {honest(nil, func(r *agent.Report) { r.EventLog = []byte("log") }), "event log"},
 		"an agent that failed":         {honest(nil, func(r *agent.Report) { r.Fail(&fault.Error{Code: fault.Verification, Message: "no TDX here"}) }), "the node says: no TDX here"},
-		"hardware of another maker": {func(_ *tdxsim.Platform, i node.Image, m agent.Mission) (*agent.Report, error) {
+		"hardware of another maker": {func(_ *tdxsim.Platform, i inprocess.Image, m agent.Mission) (*agent.Report, error) {
 			pki, err := tdxsim.NewPKI([]byte("another maker of hardware"))
 			if err != nil {
 				return nil, err
@@ -151,7 +151,7 @@ func TestBadBoots(t *testing.T) {
 }
 
 // bootBy replaces the nodes of the release.
-func bootBy(t *testing.T, p *process, dist string, boot func(*tdxsim.Platform, node.Image, agent.Mission) (*agent.Report, error)) {
+func bootBy(t *testing.T, p *process, dist string, boot func(*tdxsim.Platform, inprocess.Image, agent.Mission) (*agent.Report, error)) {
 	t.Helper()
 	platform, err := platformOf(dist)
 	require.NoError(t, err)
@@ -182,7 +182,7 @@ func TestBootsThatDisagree(t *testing.T) {
 	dist := releasetest.From(t, s.built)
 	p := opened(t, s.root, dist, stable)
 	var boots atomic.Int64
-	bootBy(t, p, dist, honest(func(m *node.Machine) error {
+	bootBy(t, p, dist, honest(func(m *inprocess.Machine) error {
 		if boots.Add(1) == 1 {
 			return nil
 		}

@@ -17,7 +17,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/pipeline"
 	"github.com/calimero-network/mero-tee/internal/pipeline/kmsrelease"
 	"github.com/calimero-network/mero-tee/internal/pipeline/releasetest"
-	"github.com/calimero-network/mero-tee/internal/rehearsal/node"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/inprocess"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/policies"
 )
@@ -126,7 +126,7 @@ func TestAProgramThatIsNotTheOneInTheImage(t *testing.T) {
 	s := world(t)
 	dist := releasetest.From(t, s.built)
 	p := opened(t, s.root, dist, stable, func(p *process) error {
-		p.world.Env.Images = otherPrograms{p.world.Env.Images.(node.Images), t.TempDir()}
+		p.world.Env.Images = otherPrograms{p.world.Env.Images.(inprocess.Images), t.TempDir()}
 		return nil
 	})
 	err := p.run.Perform(t.Context(), "node:sbom")
@@ -136,7 +136,7 @@ func TestAProgramThatIsNotTheOneInTheImage(t *testing.T) {
 
 // otherPrograms hands over another program under the agent's name.
 type otherPrograms struct {
-	node.Images
+	inprocess.Images
 	dir string
 }
 

@@ -13,13 +13,10 @@ import (
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/base/journal"
 	"github.com/calimero-network/mero-tee/internal/node/agent"
-	"github.com/calimero-network/mero-tee/internal/node/vm"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
 	"github.com/calimero-network/mero-tee/internal/pipeline/releasetest"
-	client "github.com/calimero-network/mero-tee/internal/provider/gce"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/gce"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/inprocess"
-	"github.com/calimero-network/mero-tee/internal/rehearsal/node"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
@@ -37,12 +34,12 @@ func inCloud(faults gce.Faults, around func(http.RoundTripper) http.RoundTripper
 		if around != nil {
 			cloud.Transport = around(cloud.Transport)
 		}
-		p.world.Env.Images = inprocess.Images{Images: p.world.Env.Images.(node.Images), Cloud: cloud}
+		images := p.world.Env.Images.(inprocess.Images)
+		images.Import = cloud.Import
+		p.world.Env.Images = images
 		elsewhere := p.world.Env.Nodes
 		p.world.Env.Nodes = func(purpose, run string, j journal.Journal) agent.Nodes {
-			return sorted{ours: &vm.VMs{Project: inprocess.Project, Run: client.RunLabel(run), Purpose: purpose,
-				Client: func(ctx context.Context) (*client.Client, error) { return cloud.Client(ctx, j) }},
-				others: elsewhere(purpose, run, j)}
+			return sorted{ours: cloud.Nodes(purpose, run, j), others: elsewhere(purpose, run, j)}
 		}
 		return nil
 	}
@@ -53,7 +50,7 @@ func openCloud(dist string, faults gce.Faults, http *http.Client, root [32]byte)
 	if err != nil {
 		return nil, err
 	}
-	return inprocess.Open(filepath.Join(dist, "cloud"), &inprocess.Machines{Platform: platform, HTTP: http, TDXRoot: root}, faults)
+	return inprocess.Open(filepath.Join(dist, "cloud"), &inprocess.Host{Platform: platform, HTTP: http, TDXRoot: root}, faults)
 }
 
 // sorted boots the images of this release in the cloud; those of older ones are none of its images.
@@ -71,7 +68,7 @@ func requireClean(t testing.TB, p *process, profiles ...release.Profile) {
 	t.Helper()
 	var want []string
 	for _, profile := range profiles {
-		want = append(want, inprocess.Link(node.Image{Version: stable.Version, Profile: profile}))
+		want = append(want, inprocess.Link(inprocess.Image{Version: stable.Version, Profile: profile}))
 	}
 	slices.Sort(want)
 	require.Equal(t, want, p.cloud.Server.Resources())
@@ -121,7 +118,7 @@ func TestBadVMs(t *testing.T) {
 			t.Parallel()
 			dist := releasetest.From(t, s.built)
 			p := opened(t, s.root, dist, stable, inCloud(tc.faults, nil))
-			require.NoError(t, p.cloud.Import(t.Context(), node.Image{Version: stable.Version, Profile: release.Debug}))
+			require.NoError(t, p.cloud.Import(inprocess.Image{Version: stable.Version, Profile: release.Debug}))
 			_ = unmeasured(t, p, dist, tc.code, tc.want)
 			requireClean(t, p, release.Debug)
 		})

@@ -21,7 +21,6 @@ import (
 	"github.com/calimero-network/mero-tee/internal/pipeline/releasetest"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/gce"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/inprocess"
-	"github.com/calimero-network/mero-tee/internal/rehearsal/node"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
@@ -130,7 +129,7 @@ func furnish(t *testing.T, dist string, profiles ...release.Profile) {
 	cloud, err := openCloud(dist, gce.Faults{}, nil, [32]byte{})
 	require.NoError(t, err)
 	for _, profile := range profiles {
-		require.NoError(t, cloud.Import(t.Context(), node.Image{Version: stable.Version, Profile: profile}))
+		require.NoError(t, cloud.Import(inprocess.Image{Version: stable.Version, Profile: profile}))
 	}
 	require.NoError(t, cloud.Close())
 }

@@ -20,7 +20,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/pipeline"
 	"github.com/calimero-network/mero-tee/internal/pipeline/noderelease"
 	"github.com/calimero-network/mero-tee/internal/pipeline/releasetest"
-	"github.com/calimero-network/mero-tee/internal/rehearsal/node"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/inprocess"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/policies/propose"
 )
@@ -101,7 +101,7 @@ func TestMeasurementsComeFromTheEvidence(t *testing.T) {
 			require.Equal(t, quote.Registers, got.Registers())
 			require.NotNil(t, b.Appraisal)
 		}
-		require.Equal(t, node.Image{Version: stable.Version, Profile: profile}.Name(), got.Image.Name)
+		require.Equal(t, inprocess.Image{Version: stable.Version, Profile: profile}.Name(), got.Image.Name)
 		require.Equal(t, digest.Of([]byte(files[release.RecordAsset(profile)])), got.Image.Digest)
 		require.Equal(t, tdx.ProfileRTMR3(string(profile)), *got.RTMR3)
 		seen[got.RTMR2] = true
@@ -140,7 +140,7 @@ func TestMadeAgainFromNothing(t *testing.T) {
 	require.Zero(t, p.writes.Load(), "published bytes win: nothing is uploaded")
 	require.Equal(t, public, releasetest.Contents(t, releasetest.Staged(dist, stable)))
 	for _, profile := range release.Profiles() {
-		name := node.Image{Version: stable.Version, Profile: profile}.Name()
+		name := inprocess.Image{Version: stable.Version, Profile: profile}.Name()
 		require.Contains(t, p.log.String(), name+" is there already")
 		require.Contains(t, p.log.String(), name+" was measured before; its evidence is public")
 	}
@@ -175,7 +175,7 @@ func TestSourcesChangedAfterPublishing(t *testing.T) {
 	s := world(t)
 	dist := releasetest.From(t, s.released)
 	changed := func(p *process) error { // as content ids do when a role changes
-		p.world.Env.Images = node.Images{Version: release.Version{Minor: 7}, Dir: t.TempDir()}
+		p.world.Env.Images = p.world.Simulated(release.Version{Minor: 7}, t.TempDir())
 		return nil
 	}
 	p := opened(t, s.root, dist, stable, changed)

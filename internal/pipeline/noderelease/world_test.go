@@ -21,7 +21,6 @@ import (
 	"github.com/calimero-network/mero-tee/internal/provider/github"
 	"github.com/calimero-network/mero-tee/internal/rehearsal"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/inprocess"
-	"github.com/calimero-network/mero-tee/internal/rehearsal/node"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/release/config"
 )
@@ -114,7 +113,7 @@ func begin(ctx context.Context, root, dist string, tag release.Tag, options ...o
 
 func simulated(tag release.Tag) option {
 	return func(p *process) error {
-		p.world.Env.Images = node.Images{Version: tag.Version, Dir: filepath.Join(p.world.Env.Dist, "programs")}
+		p.world.Env.Images = p.world.Simulated(tag.Version, filepath.Join(p.world.Env.Dist, "programs"))
 		return nil
 	}
 }

@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"cloud.google.com/go/compute/apiv1/computepb"
 	"github.com/stretchr/testify/require"
-	api "google.golang.org/api/compute/v1"
 
 	"github.com/calimero-network/mero-tee/internal/provider/gce"
 	"github.com/calimero-network/mero-tee/internal/provider/gce/guestattr"
@@ -37,13 +37,13 @@ func newCloud(t *testing.T, faults rehearsal.Faults) *cloud {
 	c := &cloud{around: func(next http.Handler) http.Handler { return next }}
 	c.guest = func(spec rehearsal.Spec) { publish(t, spec, report) }
 	var err error
-	c.server, err = rehearsal.New(rehearsal.Options{State: t.TempDir(), Project: project, Zone: zone, Hosts: c, Faults: faults, Key: cloudKey})
+	c.server, err = rehearsal.New(rehearsal.Options{State: t.TempDir(), Project: project, Zone: zone, Host: c, Faults: faults, Key: cloudKey})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, c.server.Close()) })
 	file := filepath.Join(t.TempDir(), "image.tar")
 	require.NoError(t, os.WriteFile(file, []byte("image"), 0o600))
-	require.NoError(t, c.server.Import(t.Context(), project, &api.Image{Name: imageName, DiskSizeGb: 10, Labels: map[string]string{"owner": "mero-tee"},
-		CreationTimestamp: "2026-11-01T00:00:00Z", GuestOsFeatures: []*api.GuestOsFeature{{Type: "UEFI_COMPATIBLE"}, {Type: "GVNIC"}, {Type: "TDX_CAPABLE"}}}, file))
+	require.NoError(t, c.server.Import(project, &computepb.Image{Name: new(imageName), DiskSizeGb: new(int64(10)), Labels: map[string]string{"owner": "mero-tee"},
+		CreationTimestamp: new("2026-11-01T00:00:00Z"), GuestOsFeatures: []*computepb.GuestOsFeature{{Type: new("UEFI_COMPATIBLE")}, {Type: new("GVNIC")}, {Type: new("TDX_CAPABLE")}}}, file))
 	c.world = newBareWorld(t)
 	c.options.Key, err = c.server.Key()
 	require.NoError(t, err)

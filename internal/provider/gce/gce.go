@@ -17,7 +17,6 @@ import (
 	compute "cloud.google.com/go/compute/apiv1"
 	"golang.org/x/oauth2"
 	"google.golang.org/api/cloudresourcemanager/v1"
-	computev1 "google.golang.org/api/compute/v1"
 	"google.golang.org/api/option"
 
 	"github.com/calimero-network/mero-tee/internal/base/fault"
@@ -55,7 +54,7 @@ type Client struct {
 	images    *compute.ImagesClient
 	zonal     *compute.ZoneOperationsClient
 	global    *compute.GlobalOperationsClient
-	lists     *computev1.Service
+	lists     *http.Client
 	projects  *cloudresourcemanager.ProjectsService
 }
 
@@ -92,7 +91,7 @@ func (o *Options) check() error {
 }
 
 func (o *Options) client(ctx context.Context, h *http.Client) (*Client, error) {
-	c := &Client{project: o.Project, zone: o.Zone, machine: o.MachineType, journal: o.Journal, wait: o.Wait}
+	c := &Client{project: o.Project, zone: o.Zone, machine: o.MachineType, journal: o.Journal, wait: o.Wait, lists: h}
 	if c.machine == "" {
 		c.machine = defaultMachine
 	}
@@ -103,15 +102,14 @@ func (o *Options) client(ctx context.Context, h *http.Client) (*Client, error) {
 }
 
 func (c *Client) connect(ctx context.Context, via option.ClientOption) error {
-	var errs [7]error
+	var errs [6]error
 	var manager *cloudresourcemanager.Service
 	c.instances, errs[0] = compute.NewInstancesRESTClient(ctx, via)
 	c.disks, errs[1] = compute.NewDisksRESTClient(ctx, via)
 	c.images, errs[2] = compute.NewImagesRESTClient(ctx, via)
 	c.zonal, errs[3] = compute.NewZoneOperationsRESTClient(ctx, via)
 	c.global, errs[4] = compute.NewGlobalOperationsRESTClient(ctx, via)
-	c.lists, errs[5] = computev1.NewService(ctx, via)
-	manager, errs[6] = cloudresourcemanager.NewService(ctx, via)
+	manager, errs[5] = cloudresourcemanager.NewService(ctx, via)
 	if err := errors.Join(errs[:]...); err != nil {
 		return err
 	}

@@ -2,14 +2,22 @@ package gce
 
 import (
 	"context"
+	"io"
+	"net/http"
+	"net/url"
 	"strings"
+
+	"cloud.google.com/go/compute/apiv1/computepb"
+	"google.golang.org/api/googleapi"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 )
 
-// Lists are read through google.golang.org/api: the iterators of
-// cloud.google.com/go/compute v1.75.0 send their requests without the context,
-// and read on over empty pages without a bound.
+// Lists are read without the iterators of cloud.google.com/go/compute v1.75.0,
+// which send their requests without the context, and read on over empty pages
+// without a bound.
 
 const maxPages = 1000
 
@@ -35,7 +43,8 @@ func (c *Client) everyPage(ctx context.Context, kind Kind, filter string) (out [
 		}
 		out = append(out, p.found...)
 		if len(p.unknown) > 0 {
-			return out, &fault.Error{Code: fault.General, Message: "gce: " + doing + ": not every zone answered", Got: strings.Join(p.unknown, ", ")}
+			return out, &fault.Error{Code: fault.General, Message: "gce: " + doing + ": not every zone answered",
+				Got: strings.Join(p.unknown, ", ")}
 		}
 		if p.next == "" {
 			return out, nil
@@ -48,58 +57,63 @@ func (c *Client) everyPage(ctx context.Context, kind Kind, filter string) (out [
 func (c *Client) page(ctx context.Context, kind Kind, filter, token string) (*page, error) {
 	switch kind {
 	case Instances:
-		return c.pageOfInstances(ctx, filter, token)
+		var answer computepb.InstanceAggregatedList
+		err := c.list(ctx, "aggregated/instances", filter, token, &answer)
+		p := &page{next: answer.GetNextPageToken(), unknown: answer.GetUnreachables()}
+		for scope, list := range answer.Items {
+			p.warned(scope, list.GetWarning())
+			for _, i := range list.Instances {
+				p.found = append(p.found, resource(Instances, scope, i.GetName(), i.Labels))
+			}
+		}
+		return p, err
 	case Disks:
-		return c.pageOfDisks(ctx, filter, token)
-	}
-	return c.pageOfImages(ctx, filter, token)
-}
-
-func (c *Client) pageOfInstances(ctx context.Context, filter, token string) (*page, error) {
-	answer, err := c.lists.Instances.AggregatedList(c.project).Filter(filter).PageToken(token).Context(ctx).Do()
-	if err != nil {
-		return nil, err
-	}
-	p := &page{next: answer.NextPageToken, unknown: answer.Unreachables}
-	for scope, list := range answer.Items {
-		if list.Warning != nil && list.Warning.Code == unreachable {
-			p.unknown = append(p.unknown, scope)
+		var answer computepb.DiskAggregatedList
+		err := c.list(ctx, "aggregated/disks", filter, token, &answer)
+		p := &page{next: answer.GetNextPageToken(), unknown: answer.GetUnreachables()}
+		for scope, list := range answer.Items {
+			p.warned(scope, list.GetWarning())
+			for _, d := range list.Disks {
+				p.found = append(p.found, diskResource(scope, d.GetName(), d.GetCreationTimestamp(), d.Labels))
+			}
 		}
-		for _, i := range list.Instances {
-			p.found = append(p.found, resource(Instances, scope, i.Name, i.Labels))
-		}
+		return p, err
 	}
-	return p, nil
-}
-
-// unreachable is the warning of a zone that did not answer; an empty zone warns too.
-const unreachable = "UNREACHABLE"
-
-func (c *Client) pageOfDisks(ctx context.Context, filter, token string) (*page, error) {
-	answer, err := c.lists.Disks.AggregatedList(c.project).Filter(filter).PageToken(token).Context(ctx).Do()
-	if err != nil {
-		return nil, err
-	}
-	p := &page{next: answer.NextPageToken, unknown: answer.Unreachables}
-	for scope, list := range answer.Items {
-		if list.Warning != nil && list.Warning.Code == unreachable {
-			p.unknown = append(p.unknown, scope)
-		}
-		for _, d := range list.Disks {
-			p.found = append(p.found, diskResource(scope, d.Name, d.CreationTimestamp, d.Labels))
-		}
-	}
-	return p, nil
-}
-
-func (c *Client) pageOfImages(ctx context.Context, filter, token string) (*page, error) {
-	answer, err := c.lists.Images.List(c.project).Filter(filter).PageToken(token).Context(ctx).Do()
-	if err != nil {
-		return nil, err
-	}
-	p := &page{next: answer.NextPageToken}
+	var answer computepb.ImageList
+	err := c.list(ctx, "global/images", filter, token, &answer)
+	p := &page{next: answer.GetNextPageToken()}
 	for _, i := range answer.Items {
-		p.found = append(p.found, resource(Images, "", i.Name, i.Labels))
+		p.found = append(p.found, resource(Images, "", i.GetName(), i.Labels))
 	}
-	return p, nil
+	return p, err
+}
+
+// warned notes a zone that did not answer; an empty zone warns too.
+func (p *page) warned(scope string, warning *computepb.Warning) {
+	if warning.GetCode() == computepb.Warning_UNREACHABLE.String() {
+		p.unknown = append(p.unknown, scope)
+	}
+}
+
+// list reads one page of a collection of the project.
+func (c *Client) list(ctx context.Context, collection, filter, token string, into proto.Message) error {
+	query := url.Values{"filter": {filter}, "pageToken": {token}}
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet,
+		"https://compute.googleapis.com/compute/v1/projects/"+c.project+"/"+collection+"?"+query.Encode(), nil)
+	if err != nil {
+		return err
+	}
+	answer, err := c.lists.Do(r)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close() //nolint:errcheck // read to its end
+	if err := googleapi.CheckResponse(answer); err != nil {
+		return err
+	}
+	data, err := io.ReadAll(answer.Body) // the transport bounds it
+	if err != nil {
+		return err
+	}
+	return protojson.UnmarshalOptions{DiscardUnknown: true}.Unmarshal(data, into)
 }

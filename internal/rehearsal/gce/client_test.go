@@ -11,8 +11,6 @@ import (
 	compute "cloud.google.com/go/compute/apiv1"
 	"cloud.google.com/go/compute/apiv1/computepb"
 	"github.com/stretchr/testify/require"
-	api "google.golang.org/api/compute/v1"
-	"google.golang.org/api/iterator"
 	"google.golang.org/api/option"
 	"google.golang.org/protobuf/proto"
 
@@ -21,16 +19,22 @@ import (
 
 // measured is the VM that production boots to measure an image.
 func measured(name, image string) *computepb.Instance {
-	return &computepb.Instance{Name: proto.String(name), MachineType: proto.String("zones/" + zone + "/machineTypes/c3-standard-4"),
+	return &computepb.Instance{Name: proto.String(name),
+		MachineType:                proto.String("zones/" + zone + "/machineTypes/c3-standard-4"),
 		Labels:                     map[string]string{"owner": "mero-tee", "run": "node-1", "expires": "1700000000"},
 		ConfidentialInstanceConfig: &computepb.ConfidentialInstanceConfig{ConfidentialInstanceType: proto.String("TDX")},
 		Scheduling: &computepb.Scheduling{OnHostMaintenance: proto.String("TERMINATE"), AutomaticRestart: proto.Bool(false),
 			MaxRunDuration: &computepb.Duration{Seconds: proto.Int64(1800)}, InstanceTerminationAction: proto.String("DELETE")},
-		ShieldedInstanceConfig: &computepb.ShieldedInstanceConfig{EnableSecureBoot: proto.Bool(false), EnableVtpm: proto.Bool(true)},
-		Disks: []*computepb.AttachedDisk{{Boot: proto.Bool(true), AutoDelete: proto.Bool(true), Interface: proto.String("NVME"),
-			InitializeParams: &computepb.AttachedDiskInitializeParams{SourceImage: proto.String(image), DiskType: proto.String("zones/" + zone + "/diskTypes/pd-balanced")}}},
-		NetworkInterfaces: []*computepb.NetworkInterface{{Network: proto.String("global/networks/default"), NicType: proto.String("GVNIC")}},
-		Metadata: &computepb.Metadata{Items: []*computepb.Items{{Key: proto.String("enable-guest-attributes"), Value: proto.String("TRUE")},
+		ShieldedInstanceConfig: &computepb.ShieldedInstanceConfig{EnableSecureBoot: proto.Bool(false),
+			EnableVtpm: proto.Bool(true)},
+		Disks: []*computepb.AttachedDisk{{Boot: proto.Bool(true), AutoDelete: proto.Bool(true),
+			Interface: proto.String("NVME"),
+			InitializeParams: &computepb.AttachedDiskInitializeParams{SourceImage: proto.String(image),
+				DiskType: proto.String("zones/" + zone + "/diskTypes/pd-balanced")}}},
+		NetworkInterfaces: []*computepb.NetworkInterface{{Network: proto.String("global/networks/default"),
+			NicType: proto.String("GVNIC")}},
+		Metadata: &computepb.Metadata{Items: []*computepb.Items{{Key: proto.String("enable-guest-attributes"),
+			Value: proto.String("TRUE")},
 			{Key: proto.String("mero-nonce"), Value: proto.String("00ff")}}}}
 }
 
@@ -51,9 +55,11 @@ func TestTheCloudClientMeasuresAnImage(t *testing.T) {
 	require.NoError(t, err)
 	defer images.Close() //nolint:errcheck // nothing to lose
 
-	image, err := images.GetFromFamily(ctx, &computepb.GetFromFamilyImageRequest{Project: "ubuntu-os-cloud", Family: "ubuntu"})
+	image, err := images.GetFromFamily(ctx, &computepb.GetFromFamilyImageRequest{Project: "ubuntu-os-cloud",
+		Family: "ubuntu"})
 	require.NoError(t, err)
-	op, err := instances.Insert(ctx, &computepb.InsertInstanceRequest{Project: ours, Zone: zone, InstanceResource: measured("measure-1", image.GetSelfLink())})
+	op, err := instances.Insert(ctx, &computepb.InsertInstanceRequest{Project: ours, Zone: zone,
+		InstanceResource: measured("measure-1", image.GetSelfLink())})
 	require.NoError(t, err)
 	require.False(t, op.Done(), "the answer does not wait for the end")
 	require.NoError(t, op.Wait(ctx))
@@ -62,21 +68,21 @@ func TestTheCloudClientMeasuresAnImage(t *testing.T) {
 	require.Equal(t, "RUNNING", in.GetStatus())
 	require.Equal(t, []string{path("disks", "measure-1"), path("instances", "measure-1")}, w.server.Resources())
 
-	read := &computepb.GetGuestAttributesInstanceRequest{Project: ours, Zone: zone, Instance: "measure-1", QueryPath: proto.String("mero/")}
+	read := &computepb.GetGuestAttributesInstanceRequest{Project: ours, Zone: zone, Instance: "measure-1",
+		QueryPath: proto.String("mero/")}
 	require.Eventually(t, func() bool {
 		got, err := instances.GetGuestAttributes(ctx, read)
 		return err == nil && got.GetQueryValue().GetItems()[0].GetValue() == "quote of 00ff"
 	}, waitFor, tick)
 
-	found, err := instances.List(ctx, &computepb.ListInstancesRequest{Project: ours, Zone: zone, Filter: proto.String("labels.owner=mero-tee")}).Next()
+	found, err := instances.AggregatedList(ctx, &computepb.AggregatedListInstancesRequest{Project: ours,
+		Filter: proto.String("labels.owner=mero-tee")}).Next()
 	require.NoError(t, err)
-	require.Equal(t, "1700000000", found.GetLabels()["expires"])
+	require.Equal(t, "1700000000", found.Value.GetInstances()[0].GetLabels()["expires"])
 	op, err = instances.Delete(ctx, &computepb.DeleteInstanceRequest{Project: ours, Zone: zone, Instance: "measure-1"})
 	require.NoError(t, err)
 	require.NoError(t, op.Wait(ctx))
 	require.Empty(t, w.server.Resources(), "its disk goes with it")
-	_, err = instances.List(ctx, &computepb.ListInstancesRequest{Project: ours, Zone: zone}).Next()
-	require.ErrorIs(t, err, iterator.Done)
 }
 
 func TestTheCloudClientHearsOfAFailedOperation(t *testing.T) {
@@ -85,7 +91,8 @@ func TestTheCloudClientHearsOfAFailedOperation(t *testing.T) {
 	instances, err := compute.NewInstancesRESTClient(t.Context(), option.WithHTTPClient(w.client))
 	require.NoError(t, err)
 	defer instances.Close() //nolint:errcheck // nothing to lose
-	op, err := instances.Insert(t.Context(), &computepb.InsertInstanceRequest{Project: ours, Zone: zone, InstanceResource: measured("m", base)})
+	op, err := instances.Insert(t.Context(), &computepb.InsertInstanceRequest{Project: ours, Zone: zone,
+		InstanceResource: measured("m", base)})
 	require.NoError(t, err)
 	err = op.Wait(t.Context())
 	require.ErrorContains(t, err, "QUOTA_EXCEEDED")
@@ -99,58 +106,35 @@ func TestEveryCallFitsTheDescription(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	answers := func(_ any, err error) { t.Helper(); require.NoError(t, err) }
-	in := tdx("all", base)
-	w.succeeds(w.insert(in))
+	w.succeeds(w.insert(tdx("all", base)))
 	w.inside(first(w.machines.last()), http.MethodPut, "instance/guest-attributes/a/b", strings.NewReader("c"))
-	w.succeeds(w.api.Disks.Insert(ours, zone, &api.Disk{Name: "extra", SourceImage: base, Labels: map[string]string{"a": "b"}}).Do())
-	w.succeeds(w.api.Images.Insert(ours, &api.Image{Name: "copy", SourceDisk: path("disks", "extra"), Family: "ours"}).Do())
-	image, err := w.api.Images.GetFromFamily(ours, "ours").Do()
+	w.succeeds(w.insertDisk(&computepb.Disk{Name: new("extra"), SourceImage: new(base),
+		Labels: map[string]string{"a": "b"}}))
+	w.succeeds(w.insertImage(&computepb.Image{Name: new("copy"), SourceDisk: new(path("disks", "extra")),
+		Family: new("ours")}))
+	answers(w.newest(ours, "ours"))
+	got, err := w.instance("all")
 	require.NoError(t, err)
-	got, err := w.api.Instances.Get(ours, zone, "all").Do()
+	w.succeeds(w.deprecate("copy", &computepb.DeprecationStatus{State: new("DEPRECATED")}))
+	w.succeeds(w.setMetadata("all", &computepb.Metadata{Fingerprint: got.Metadata.Fingerprint,
+		Items: append(got.Metadata.Items, &computepb.Items{Key: new("k"), Value: new("v")})}))
+	answers(get(w, "projects/"+ours, &computepb.Project{}))
+	answers(nil, w.zone())
+	answers(get(w, path("machineTypes", "c3-standard-8"), &computepb.MachineType{}))
+	answers(w.image("copy"))
+	answers(w.images("ubuntu-os-cloud"))
+	answers(w.disk("extra"))
+	found, err := w.disks("filter", "labels.a=b")
 	require.NoError(t, err)
-	value := "v"
-	for _, call := range []func() (*api.Operation, error){
-		func() (*api.Operation, error) {
-			return w.api.Images.SetLabels(ours, "copy", &api.GlobalSetLabelsRequest{LabelFingerprint: image.LabelFingerprint, Labels: map[string]string{"a": ""}}).Do()
-		},
-		func() (*api.Operation, error) {
-			return w.api.Images.Deprecate(ours, "copy", &api.DeprecationStatus{State: "DEPRECATED"}).Do()
-		},
-		func() (*api.Operation, error) {
-			return w.api.Instances.SetMetadata(ours, zone, "all", &api.Metadata{Fingerprint: got.Metadata.Fingerprint,
-				Items: append(got.Metadata.Items, &api.MetadataItems{Key: "k", Value: &value})}).Do()
-		},
-		func() (*api.Operation, error) { return w.api.Instances.Stop(ours, zone, "all").Do() },
-	} {
-		w.succeeds(call())
-	}
-	asked := &api.TestPermissionsRequest{Permissions: []string{"compute.images.create"}}
-	answers(w.api.Projects.Get(ours).Do())
-	answers(w.api.Zones.Get(ours, zone).Do())
-	answers(w.api.Zones.List(ours).Do())
-	answers(w.api.Regions.Get(ours, "us-central1").Do())
-	answers(w.api.MachineTypes.Get(ours, zone, "c3-standard-8").Do())
-	answers(w.api.Networks.Get(ours, "default").Do())
-	answers(w.api.Subnetworks.Get(ours, "us-central1", "default").Do())
-	answers(w.api.Images.Get(ours, "copy").Do())
-	answers(w.api.Images.List("ubuntu-os-cloud").Do())
-	answers(w.api.Images.TestIamPermissions(ours, "copy", asked).Do())
-	answers(w.api.Disks.Get(ours, zone, "extra").Do())
-	answers(w.api.Disks.List(ours, zone).Do())
-	found, err := w.api.Disks.AggregatedList(ours).Filter("labels.a=b").Do()
+	require.Equal(t, "extra", found.Disks[0].GetName())
+	answers(w.disks("filter", "name=none"))
+	_, _, err = w.instances()
 	require.NoError(t, err)
-	require.Equal(t, "extra", found.Items["zones/"+zone].Disks[0].Name)
-	answers(w.api.Disks.AggregatedList(ours).Filter("name=none").Do())
-	answers(w.api.Instances.List(ours, zone).Do())
-	answers(w.api.Instances.AggregatedList(ours).Do())
-	answers(w.api.Instances.GetSerialPortOutput(ours, zone, "all").Port(1).Start(3).Do())
-	answers(w.api.Instances.GetGuestAttributes(ours, zone, "all").QueryPath("a/b").Do())
-	answers(w.api.Instances.TestIamPermissions(ours, zone, "all", asked).Do())
-	answers(w.api.ZoneOperations.List(ours, zone).Do())
-	answers(w.api.GlobalOperations.List(ours).Filter("status = DONE").Do())
-	answers(w.api.ZoneOperations.Get(ours, zone, w.done(w.api.Instances.Delete(ours, zone, "all").Do()).Name).Do())
-	answers(w.api.GlobalOperations.Get(ours, w.done(w.api.Images.Delete(ours, "copy").Do()).Name).Do())
-	w.succeeds(w.api.Disks.Delete(ours, zone, "extra").Do())
+	answers(w.serial("all", "port", "1", "start", "3"))
+	answers(w.guestAttributes("all", "queryPath", "a/b"))
+	w.succeeds(w.delete(path("instances", "all")))
+	w.succeeds(w.delete(imagePath("copy")))
+	w.succeeds(w.delete(path("disks", "extra")))
 	require.Empty(t, w.server.Resources())
 
 	require.Equal(t, slices.Sorted(maps.Keys(w.server.Calls())), slices.Sorted(maps.Keys(w.seen)))

@@ -2,78 +2,195 @@ package gce
 
 import (
 	"context"
+	"os"
+	"slices"
+	"strconv"
 
-	compute "google.golang.org/api/compute/v1"
+	"cloud.google.com/go/compute/apiv1/computepb"
 )
 
 func (s *Server) diskCalls() []call {
 	const disks = "/zones/{zone}/disks"
 	return []call{
-		{"disks.get", "GET " + disks + "/{disk}", []string{"compute.disks.get"}, 0, s.getDisk},
-		{"disks.list", "GET " + disks, []string{"compute.disks.list"}, 0, s.listDisks},
-		{"disks.aggregatedList", "GET /aggregated/disks", []string{"compute.disks.list"}, 0, s.aggregateDisks},
-		{"disks.insert", "POST " + disks, []string{"compute.disks.create"}, 0, s.insertDisk},
-		{"disks.delete", "DELETE " + disks + "/{disk}", []string{"compute.disks.delete"}, 0, s.deleteDisk},
+		{"disks.get", "GET " + disks + "/{disk}", get(s, s.disk)},
+		{"disks.aggregatedList", "GET /aggregated/disks", func(q request) (any, error) {
+			return aggregate(q, "diskAggregatedList", "zones/"+s.options.Zone, "disks", s.disks())
+		}},
+		{"disks.insert", "POST " + disks, s.insertDisk},
+		{"disks.delete", "DELETE " + disks + "/{disk}", s.deleteDisk},
 	}
 }
 
-func (s *Server) disk(q request) (*compute.Disk, error) {
-	disk := s.disks[q.PathValue("disk")]
-	if disk == nil {
-		return nil, notFound(s.zonal("disks", q.PathValue("disk")))
-	}
-	return disk, nil
-}
+func (s *Server) disks() []*computepb.Disk { return all[*computepb.Disk](s, s.options.Project) }
 
-func (s *Server) getDisk(q request) (any, error) {
-	disk, err := s.disk(q)
-	if err == nil && s.faults.hides(disk.SelfLink) {
-		err = notFound(pathOf(disk.SelfLink))
-	}
-	return disk, err
-}
+// disk finds the one that a request names.
+func (s *Server) disk(q request) (*computepb.Disk, error) { return s.diskOf(q.PathValue("disk")) }
 
-func (s *Server) pageOfDisks(q request) ([]*compute.Disk, string, error) {
-	var all []*compute.Disk
-	for _, disk := range s.disks {
-		all = append(all, disk)
-	}
-	return list(q, all, func(d *compute.Disk) (string, string) { return d.Name, d.CreationTimestamp })
-}
-
-func (s *Server) aggregateDisks(q request) (any, error) {
-	here, scope := pathOf(q.URL.Path), "zones/"+s.options.Zone
-	page, next, err := s.pageOfDisks(q)
-	in := compute.DisksScopedList{Disks: page}
-	if len(page) == 0 {
-		in.Warning = &compute.DisksScopedListWarning{Code: "NO_RESULTS_ON_PAGE", Message: noResults(scope),
-			Data: []*compute.DisksScopedListWarningData{{Key: "scope", Value: scope}}}
-	}
-	return &compute.DiskAggregatedList{Kind: "compute#diskAggregatedList", Id: here, SelfLink: root + here,
-		Items: map[string]compute.DisksScopedList{scope: in}, NextPageToken: next}, err
-}
-
-func (s *Server) listDisks(q request) (any, error) {
-	here := pathOf(q.URL.Path)
-	page, next, err := s.pageOfDisks(q)
-	return &compute.DiskList{Kind: "compute#diskList", Id: here, SelfLink: root + here, Items: page, NextPageToken: next}, err
+// diskOf finds a disk by its name or a link to it.
+func (s *Server) diskOf(link string) (*computepb.Disk, error) {
+	return find[*computepb.Disk](s, s.zonal("disks", last(link)))
 }
 
 func (s *Server) insertDisk(q request) (any, error) {
-	disk := &compute.Disk{}
+	disk := &computepb.Disk{}
 	if err := q.decode(disk); err != nil {
 		return nil, err
 	}
 	if from := q.URL.Query().Get("sourceImage"); from != "" {
-		disk.SourceImage = from
+		disk.SourceImage = &from
 	}
 	disk.Users = nil
 	if err := s.describeDisk(disk); err != nil {
 		return nil, err
 	}
-	if err := s.addDisk(disk); err != nil {
+	if err := s.add(disk); err != nil {
 		return nil, err
 	}
-	j := job{do: func(ctx context.Context) error { return s.fill(ctx, disk) }, undo: func() { _ = s.dropDisk(disk) }}
-	return s.begin(q, pathOf(disk.SelfLink), disk.Id, j).resource, nil
+	return s.begin(q, disk, job{
+		do:   func(ctx context.Context) error { return s.fill(ctx, disk) },
+		undo: func() { _ = s.dropDisk(disk) },
+	}), nil
+}
+
+// describeDisk checks a new disk and fills in what the service says of it.
+func (s *Server) describeDisk(disk *computepb.Disk) error {
+	if err := checkName("resource.name", disk.GetName()); err != nil {
+		return err
+	}
+	if err := checkLabels(disk.GetLabels()); err != nil {
+		return err
+	}
+	path := s.zonal("disks", disk.GetName())
+	if s.resources[path] != nil {
+		return exists(path)
+	}
+	disk.Kind, disk.Id, disk.Status = new("compute#disk"), new(newID()), new("CREATING")
+	disk.CreationTimestamp, disk.Zone, disk.SelfLink = new(s.stamp()), new(root+s.scope()), new(root+path)
+	kind := last(disk.GetType())
+	if kind == "" {
+		kind = "pd-standard"
+	}
+	disk.Type = new(root + s.zonal("diskTypes", kind))
+	disk.LabelFingerprint, disk.PhysicalBlockSizeBytes = fingerprint(disk.Labels), new(int64(4096))
+	if disk.GetSourceImage() == "" {
+		disk.SizeGb = new(max(disk.GetSizeGb(), 10))
+		return nil
+	}
+	return s.inherit(disk)
+}
+
+// inherit gives a disk what its image has.
+func (s *Server) inherit(disk *computepb.Disk) error {
+	image, err := s.imageOf(disk.GetSourceImage())
+	if err != nil || image.GetStatus() != "READY" {
+		return invalid("resource.sourceImage", disk.GetSourceImage(), "The referenced image resource cannot be found.")
+	}
+	if disk.GetSizeGb() == 0 {
+		disk.SizeGb = new(image.GetDiskSizeGb())
+	}
+	if disk.GetSizeGb() < image.GetDiskSizeGb() {
+		return invalid("resource.sizeGb", strconv.FormatInt(disk.GetSizeGb(), 10),
+			"Requested disk size cannot be smaller than the image size (%d GB)", image.GetDiskSizeGb())
+	}
+	disk.SourceImage, disk.SourceImageId = image.SelfLink, new(strconv.FormatUint(image.GetId(), 10))
+	disk.GuestOsFeatures, disk.Licenses, disk.Architecture = image.GuestOsFeatures, image.Licenses, image.Architecture
+	return nil
+}
+
+// fill writes what a new disk holds.
+func (s *Server) fill(ctx context.Context, disk *computepb.Disk) error {
+	folder := s.file(disk, "")
+	if disk.GetSourceImage() == "" {
+		if err := os.Mkdir(folder, 0o755); err != nil {
+			return err
+		}
+	} else {
+		s.mu.Lock()
+		image, err := s.imageOf(disk.GetSourceImage())
+		s.mu.Unlock()
+		if err != nil { // deleted meanwhile
+			return s.failure("RESOURCE_NOT_FOUND", disk.GetSourceImage())
+		}
+		if err := s.options.Host.Unpack(ctx, s.file(image, ".tar"), folder); err != nil {
+			return err
+		}
+	}
+	return s.locked(func() error {
+		disk.Status = new("READY")
+		return s.save(disk)
+	})
+}
+
+func (s *Server) deleteDisk(q request) (any, error) {
+	disk, err := s.disk(q)
+	if err == nil {
+		err = s.busy(disk)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s.begin(q, disk, job{do: func(context.Context) error {
+		if err := s.locked(func() error { return s.deletable(disk) }); err != nil {
+			return err
+		}
+		if err := s.erase(disk); err != nil {
+			return err
+		}
+		return s.locked(func() error { return s.dropDisk(disk) })
+	}}), nil
+}
+
+// deletable checks again what may have changed since the call.
+func (s *Server) deletable(disk *computepb.Disk) error {
+	if err := s.present(disk); err != nil {
+		return err
+	}
+	if s.busy(disk) != nil {
+		return s.failure("RESOURCE_NOT_READY", disk.GetSelfLink())
+	}
+	return nil
+}
+
+// erase deletes what the disk holds, which takes time, without mu. From then on
+// it is good for deletion only.
+func (s *Server) erase(disk *computepb.Disk) error {
+	if err := s.locked(func() error {
+		disk.Status = new("DELETING")
+		return s.save(disk)
+	}); err != nil {
+		return err
+	}
+	return s.wipe(s.file(disk, ""))
+}
+
+// busy says who needs the disk: an instance, or an image that is being made of it.
+func (s *Server) busy(disk *computepb.Disk) error {
+	path := pathOf(disk.GetSelfLink())
+	if len(disk.Users) > 0 {
+		return inUse("disk", path, pathOf(disk.Users[0]))
+	}
+	if disk.GetStatus() == "CREATING" {
+		return notReady(path)
+	}
+	for _, image := range s.imagesOf(s.options.Project) {
+		if image.GetStatus() == "PENDING" && image.GetSourceDisk() == disk.GetSelfLink() {
+			return inUse("disk", path, pathOf(image.GetSelfLink()))
+		}
+	}
+	return nil
+}
+
+// dropDisk forgets a disk. Call it with mu held.
+func (s *Server) dropDisk(disk *computepb.Disk) error {
+	if err := s.wipe(s.file(disk, "")); err != nil {
+		return err
+	}
+	return s.drop(disk)
+}
+
+// detach takes an instance off a disk's users.
+func (s *Server) detach(disk *computepb.Disk, user string) error {
+	disk.Users = slices.DeleteFunc(disk.Users, func(u string) bool { return u == user })
+	disk.LastDetachTimestamp = new(s.stamp())
+	return s.save(disk)
 }

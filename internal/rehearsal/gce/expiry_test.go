@@ -1,7 +1,6 @@
 package gce_test
 
 import (
-	"encoding/json"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -10,9 +9,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"cloud.google.com/go/compute/apiv1/computepb"
 	"github.com/go-jose/go-jose/v4"
 	"github.com/stretchr/testify/require"
-	api "google.golang.org/api/compute/v1"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/calimero-network/mero-tee/internal/rehearsal/gce"
 )
@@ -32,19 +33,21 @@ func (s silence) Close() error              { close(s.closed); return nil }
 func (silence) Addr() net.Addr              { return &net.UnixAddr{Name: "silence"} }
 
 func newBubble(t *testing.T, m *machines) *bubble {
-	s := newServer(t, gce.Options{State: t.TempDir(), Hosts: m})
+	s := newServer(t, gce.Options{State: t.TempDir(), Host: m})
 	s.Listen(func() (net.Listener, error) { return silence{make(chan struct{})}, nil })
 	key, err := s.Key()
 	require.NoError(t, err)
-	return &bubble{t, s, assertion(t, key, jose.RS256, map[string]any{"iss": "mero-tee@rehearsal.iam.gserviceaccount.com", "scope": "s",
-		"iat": time.Now().Unix(), "exp": time.Now().Add(time.Hour).Unix()})}
+	return &bubble{t, s, assertion(t, key, jose.RS256, map[string]any{"iss": "mero-tee@rehearsal.iam.gserviceaccount.com",
+		"scope": "s",
+		"iat":   time.Now().Unix(), "exp": time.Now().Add(time.Hour).Unix()})}
 }
 
-func (b *bubble) do(method, path string, body any) *httptest.ResponseRecorder {
+func (b *bubble) do(method, path string, body proto.Message) *httptest.ResponseRecorder {
 	b.Helper()
-	data, err := json.Marshal(body)
+	data, err := protojson.Marshal(body)
 	require.NoError(b, err)
-	r := httptest.NewRequest(method, "https://compute.googleapis.com/compute/v1/projects/rehearsal/"+path, strings.NewReader(string(data)))
+	r := httptest.NewRequest(method, "https://compute.googleapis.com/compute/v1/projects/rehearsal/"+path,
+		strings.NewReader(string(data)))
 	r.Header.Set("Authorization", "Bearer "+b.token)
 	w := httptest.NewRecorder()
 	b.server.ServeHTTP(w, r)
@@ -59,9 +62,10 @@ func TestMaxRunDuration(t *testing.T) {
 				m := newMachines()
 				b := newBubble(t, m)
 				in := vm("a")
-				in.Disks = []*api.AttachedDisk{{Boot: true, AutoDelete: true, Source: path("disks", "d")}}
-				in.Scheduling = &api.Scheduling{MaxRunDuration: &api.Duration{Seconds: 60}, InstanceTerminationAction: action}
-				require.Equal(t, http.StatusOK, b.do("POST", "zones/"+zone+"/disks", &api.Disk{Name: "d"}).Code)
+				in.Disks = []*computepb.AttachedDisk{{Boot: new(true), AutoDelete: new(true), Source: new(path("disks", "d"))}}
+				in.Scheduling = &computepb.Scheduling{MaxRunDuration: &computepb.Duration{Seconds: new(int64(60))},
+					InstanceTerminationAction: new(action)}
+				require.Equal(t, http.StatusOK, b.do("POST", "zones/"+zone+"/disks", &computepb.Disk{Name: new("d")}).Code)
 				synctest.Wait()
 				answer := b.do("POST", "zones/"+zone+"/instances", in)
 				require.Equal(t, http.StatusOK, answer.Code, answer.Body)
@@ -78,7 +82,9 @@ func TestMaxRunDuration(t *testing.T) {
 					require.Empty(t, b.server.Resources())
 					return
 				}
-				require.Contains(t, answer.Body.String(), `"status":"`+left+`"`)
+				var now computepb.Instance
+				require.NoError(t, protojson.Unmarshal(answer.Body.Bytes(), &now))
+				require.Equal(t, left, now.GetStatus())
 			})
 		})
 	}
@@ -90,10 +96,12 @@ func TestMaxRunDurationOfADeletedInstance(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBubble(t, newMachines())
 		in := vm("a")
-		in.Disks = []*api.AttachedDisk{{Boot: true, Source: path("disks", "d")}}
-		in.Scheduling = &api.Scheduling{MaxRunDuration: &api.Duration{Seconds: 60}}
+		in.Disks = []*computepb.AttachedDisk{{Boot: new(true), Source: new(path("disks", "d"))}}
+		in.Scheduling = &computepb.Scheduling{MaxRunDuration: &computepb.Duration{Seconds: new(int64(60))}}
 		for _, call := range []func() *httptest.ResponseRecorder{
-			func() *httptest.ResponseRecorder { return b.do("POST", "zones/"+zone+"/disks", &api.Disk{Name: "d"}) },
+			func() *httptest.ResponseRecorder {
+				return b.do("POST", "zones/"+zone+"/disks", &computepb.Disk{Name: new("d")})
+			},
 			func() *httptest.ResponseRecorder { return b.do("POST", "zones/"+zone+"/instances", in) },
 			func() *httptest.ResponseRecorder { return b.do("DELETE", "zones/"+zone+"/instances/a", nil) },
 		} {
@@ -107,20 +115,23 @@ func TestMaxRunDurationOfADeletedInstance(t *testing.T) {
 }
 
 // An operation that is not done is answered as it is when the time is up.
-func TestWaitEndsAfterTwoMinutes(t *testing.T) {
+func TestAnOperationIsLookedForATime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBubble(t, newMachines())
-		b.server.SetFaults(gce.Faults{Slow: map[string]time.Duration{"disks.insert": 3 * time.Minute}})
-		var op api.Operation
-		require.NoError(t, json.Unmarshal(b.do("POST", "zones/"+zone+"/disks", &api.Disk{Name: "d"}).Body.Bytes(), &op))
-		for want, status := range map[time.Duration]string{2 * time.Minute: "RUNNING"} {
-			start := time.Now()
-			require.NoError(t, json.Unmarshal(b.do("POST", "zones/"+zone+"/operations/"+op.Name+"/wait", nil).Body.Bytes(), &op))
-			require.Equal(t, want, time.Since(start))
-			require.Equal(t, status, op.Status)
+		b.server.SetFaults(gce.Faults{Slow: map[string]time.Duration{"disks.insert": 400 * time.Millisecond}})
+		var op computepb.Operation
+		require.NoError(t, protojson.Unmarshal(b.do("POST", "zones/"+zone+"/disks",
+			&computepb.Disk{Name: new("d")}).Body.Bytes(), &op))
+		start := time.Now()
+		for _, want := range []struct {
+			after  time.Duration
+			status string
+		}{{250 * time.Millisecond, "RUNNING"}, {400 * time.Millisecond, "DONE"}} {
+			require.NoError(t, protojson.Unmarshal(b.do("GET", "zones/"+zone+"/operations/"+op.GetName(), nil).Body.Bytes(),
+				&op))
+			require.Equal(t, want.after, time.Since(start))
+			require.Equal(t, want.status, op.GetStatus().String())
 		}
-		require.NoError(t, json.Unmarshal(b.do("POST", "zones/"+zone+"/operations/"+op.Name+"/wait", nil).Body.Bytes(), &op))
-		require.Equal(t, "DONE", op.Status)
 	})
 }

@@ -1,6 +1,10 @@
 package gce
 
-import "net"
+import (
+	"net"
+
+	"cloud.google.com/go/compute/apiv1/computepb"
+)
 
 // ParseFilter is for the fuzz target.
 func ParseFilter(text string) error {
@@ -15,11 +19,11 @@ func Unmounted(folder string) error { return unmounted(folder) }
 func (s *Server) Image(project, name string) (path string, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	image := s.images[imagePath(project, name)]
-	if image == nil || image.Status != "READY" {
+	image, err := find[*computepb.Image](s, imagePath(project, name))
+	if err != nil || image.GetStatus() != "READY" {
 		return "", false
 	}
-	return s.imageFile(image, ".tar"), true
+	return s.file(image, ".tar"), true
 }
 
 // Calls names every call with its method and path below projects/{project}.

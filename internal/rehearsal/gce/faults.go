@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Faults are the knobs. Calls are named as in the vendor's description, such as
+// Faults are what goes wrong. Calls are named as in the vendor's description, such as
 // "instances.insert".
 type Faults struct {
 	Denied   []string                 // permissions that the caller lacks
@@ -79,7 +79,8 @@ func (f *faults) refusal(call string) (fault error, after bool) {
 		if reason == "" {
 			reason = "backendError"
 		}
-		return &refusal{status: r.Status, reason: reason, message: http.StatusText(r.Status), retryAfter: r.RetryAfter}, r.After
+		return &refusal{status: r.Status, reason: reason, message: http.StatusText(r.Status), retryAfter: r.RetryAfter},
+			r.After
 	}
 	return nil, false
 }

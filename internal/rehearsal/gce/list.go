@@ -3,36 +3,81 @@ package gce
 import (
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+
+	"google.golang.org/protobuf/encoding/protojson"
 )
 
 const maxPage = 500
 
-// list filters, orders and cuts a list as the request's parameters say; key
-// gives a resource's name and its time of creation.
-func list[T any](q request, all []T, key func(T) (name, created string)) (page []T, next string, err error) {
-	query := q.URL.Query()
+// page is the part of a list that one answer has. All of the API's lists have
+// this form; Items are []json.RawMessage, or by scope in an aggregated list.
+type page struct {
+	Kind          string `json:"kind"`
+	ID            string `json:"id"`
+	SelfLink      string `json:"selfLink"`
+	Items         any    `json:"items,omitempty"`
+	NextPageToken string `json:"nextPageToken,omitempty"`
+}
+
+// list filters, orders and cuts a list as the request's parameters say.
+func list[T resource](q request, kind string, all []T) (any, error) {
+	p, items, err := pageOf(q, kind, all)
+	if len(items) > 0 {
+		p.Items = items
+	}
+	return p, err
+}
+
+// aggregate is list for all scopes, of which the rehearsal has one.
+func aggregate[T resource](q request, kind, scope, collection string, all []T) (any, error) {
+	p, items, err := pageOf(q, kind, all)
+	in := map[string]any{collection: items}
+	if len(items) == 0 {
+		in = map[string]any{"warning": map[string]any{"code": "NO_RESULTS_ON_PAGE",
+			"message": "There are no results for scope '" + scope + "' on this page.",
+			"data":    []any{map[string]string{"key": "scope", "value": scope}}}}
+	}
+	p.Items = map[string]any{scope: in}
+	return p, err
+}
+
+func pageOf[T resource](q request, kind string, all []T) (*page, []json.RawMessage, error) {
+	path, query := pathOf(q.URL.Path), q.URL.Query()
+	p := &page{Kind: "compute#" + kind, ID: path, SelfLink: root + path}
 	f, err := parseFilter(query.Get("filter"))
 	if err != nil {
-		return nil, "", err
+		return p, nil, err
 	}
 	size, start, err := bounds(query.Get("maxResults"), query.Get("pageToken"))
 	if err != nil {
-		return nil, "", err
+		return p, nil, err
 	}
-	all = slices.DeleteFunc(all, func(item T) bool { return !f.admits(fields(item)) })
-	if err := order(all, query.Get("orderBy"), key); err != nil {
-		return nil, "", err
+	if by := query.Get("orderBy"); by != "" {
+		return p, nil, invalid("orderBy", by, "The rehearsal orders by name.")
 	}
-	start = min(start, len(all))
-	end := min(start+size, len(all))
-	if end < len(all) {
-		next = base64.URLEncoding.EncodeToString([]byte(strconv.Itoa(end)))
+	slices.SortFunc(all, func(a, b T) int { return strings.Compare(a.GetName(), b.GetName()) })
+	var items []json.RawMessage
+	for _, r := range all {
+		data, err := protojson.Marshal(r)
+		if err != nil {
+			return p, nil, err
+		}
+		if f.admits(data) {
+			items = append(items, data)
+		}
 	}
-	return all[start:end], next, nil
+	start = min(start, len(items))
+	end := min(start+size, len(items))
+	if end < len(items) {
+		p.NextPageToken = base64.URLEncoding.EncodeToString([]byte(strconv.Itoa(end)))
+	}
+	return p, items[start:end], nil
 }
 
 func bounds(maxResults, token string) (size, start int, err error) {
@@ -58,35 +103,62 @@ func bounds(maxResults, token string) (size, start int, err error) {
 	return size, start, nil
 }
 
-func order[T any](all []T, by string, key func(T) (name, created string)) error {
-	if by != "" && by != "name" && by != "creationTimestamp desc" {
-		return invalid("orderBy", by, `Only "name" and "creationTimestamp desc" are supported.`)
-	}
-	slices.SortFunc(all, func(a, b T) int {
-		nameA, createdA := key(a)
-		nameB, createdB := key(b)
-		if by == "creationTimestamp desc" && createdA != createdB {
-			return strings.Compare(createdB, createdA)
+// comparison is one of a filter's, such as labels.owner=mero-tee.
+type comparison struct {
+	field    []string
+	operator string
+	value    string
+}
+
+// filter is the part of the API's language that is served here: comparisons
+// with =, != and :* (the field is there), all of which must hold.
+type filter []comparison
+
+var comparisonForm = regexp.MustCompile(`^\s*([A-Za-z][\w.-]*)\s*(=|!=|:)\s*(?:"([^"]*)"|'([^']*)'|([^\s()"']+))\s*`)
+
+// parseFilter reads "a=b", `a = "b"`, "(a=b) (c!=d)" and "a=b AND c:*".
+func parseFilter(text string) (filter, error) {
+	var f filter
+	refused := refuse(http.StatusBadRequest, "invalid", "Invalid list filter expression: %s", text)
+	rest := strings.TrimSpace(text)
+	for rest != "" {
+		var open, closed, and bool
+		rest, open = strings.CutPrefix(rest, "(")
+		m := comparisonForm.FindStringSubmatch(rest)
+		if m == nil || m[2] == ":" && m[5] != "*" {
+			return nil, refused
 		}
-		return strings.Compare(nameA, nameB)
-	})
-	return nil
+		f = append(f, comparison{strings.Split(m[1], "."), m[2], m[3] + m[4] + m[5]})
+		rest, closed = strings.CutPrefix(rest[len(m[0]):], ")")
+		if open != closed {
+			return nil, refused
+		}
+		rest, and = strings.CutPrefix(strings.TrimSpace(rest), "AND ")
+		rest = strings.TrimSpace(rest)
+		if and && rest == "" || !and && !open && rest != "" {
+			return nil, refused
+		}
+	}
+	return f, nil
 }
 
-// fields is a resource as its JSON has it.
-func fields(resource any) map[string]any {
-	data, _ := json.Marshal(resource) // the API's types always marshal
-	var out map[string]any
-	_ = json.Unmarshal(data, &out) // and are objects
-	return out
+func (f filter) admits(data json.RawMessage) bool {
+	var fields map[string]any
+	if len(f) > 0 {
+		_ = json.Unmarshal(data, &fields) // a resource is an object
+	}
+	return !slices.ContainsFunc(f, func(c comparison) bool { return !c.holds(fields) })
 }
 
-// noResults is the warning of a scope that has nothing.
-func noResults(scope string) string {
-	return "There are no results for scope '" + scope + "' on this page."
-}
-
-// errFilter is the vendor's answer to a filter that it does not understand.
-func errFilter(filter string) error {
-	return refuse(http.StatusBadRequest, "invalid", "Invalid list filter expression: %s", filter)
+func (c comparison) holds(resource map[string]any) bool {
+	var value any = resource
+	for _, name := range c.field {
+		object, _ := value.(map[string]any)
+		value = object[name]
+	}
+	if c.operator == ":" {
+		return value != nil
+	}
+	equal := value != nil && fmt.Sprint(value) == c.value
+	return equal == (c.operator == "=")
 }

@@ -5,8 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"cloud.google.com/go/compute/apiv1/computepb"
 	"github.com/stretchr/testify/require"
-	api "google.golang.org/api/compute/v1"
 
 	"github.com/calimero-network/mero-tee/internal/rehearsal/gce"
 )
@@ -14,8 +14,9 @@ import (
 func TestFilters(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	for name, labels := range map[string]map[string]string{"one": {"owner": "mero-tee", "run": "a"}, "two": {"owner": "mero-tee", "run": "b"}, "three": nil} {
-		require.NoError(t, w.server.Import(t.Context(), ours, &api.Image{Name: name, Labels: labels}, w.base()))
+	for name, labels := range map[string]map[string]string{"one": {"owner": "mero-tee", "run": "a"},
+		"two": {"owner": "mero-tee", "run": "b"}, "three": nil} {
+		require.NoError(t, w.server.Import(ours, &computepb.Image{Name: new(name), Labels: labels}, w.base()))
 	}
 	for filter, want := range map[string][]string{
 		"":                          {"one", "three", "two"},
@@ -31,19 +32,20 @@ func TestFilters(t *testing.T) {
 		"status=READY AND name=three":               {"three"},
 		"labels.owner=nobody":                       nil,
 	} {
-		got, err := w.api.Images.List(ours).Filter(filter).Do()
+		got, err := w.images(ours, "filter", filter)
 		require.NoError(t, err, filter)
 		require.Equal(t, want, names(got.Items), filter)
 	}
-	for _, filter := range []string{"name", "name=", "=x", "name ~ x", "name eq x", "(name=x", "name=x)", "name=x OR name=y", "name=x AND", "name=x name=y", "name:x", `name="x`} {
-		_, err := w.api.Images.List(ours).Filter(filter).Do()
+	for _, filter := range []string{"name", "name=", "=x", "name ~ x", "name eq x", "(name=x", "name=x)",
+		"name=x OR name=y", "name=x AND", "name=x name=y", "name:x", `name="x`} {
+		_, err := w.images(ours, "filter", filter)
 		requireReason(t, err, 400, "invalid")
 	}
 }
 
-func names(images []*api.Image) (all []string) {
+func names(images []*computepb.Image) (all []string) {
 	for _, i := range images {
-		all = append(all, i.Name)
+		all = append(all, i.GetName())
 	}
 	return all
 }
@@ -55,39 +57,39 @@ func TestPages(t *testing.T) {
 	for i := range 5 {
 		name := fmt.Sprintf("image-%d", i)
 		want = append(want, name)
-		require.NoError(t, w.server.Import(t.Context(), ours, &api.Image{Name: name, CreationTimestamp: fmt.Sprintf("2024-01-0%dT00:00:00Z", 9-i)}, w.base()))
+		require.NoError(t, w.server.Import(ours, &computepb.Image{Name: new(name),
+			CreationTimestamp: new(fmt.Sprintf("2024-01-0%dT00:00:00Z", 9-i))}, w.base()))
 	}
 	var got []string
 	pages := 0
-	require.NoError(t, w.api.Images.List(ours).MaxResults(2).Pages(t.Context(), func(page *api.ImageList) error {
-		pages++
-		got = append(got, names(page.Items)...)
-		return nil
-	}))
+	for token := "first"; token != ""; pages++ {
+		page, err := w.images(ours, "maxResults", "2", "pageToken", strings.TrimPrefix(token, "first"))
+		require.NoError(t, err)
+		got, token = append(got, names(page.Items)...), page.GetNextPageToken()
+	}
 	require.Equal(t, want, got)
 	require.Equal(t, 3, pages)
-	newest, err := w.api.Images.List(ours).MaxResults(1).OrderBy("creationTimestamp desc").Do()
-	require.NoError(t, err)
-	require.Equal(t, []string{"image-0"}, names(newest.Items))
 }
 
 func TestAggregatedList(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	got, err := w.api.Instances.AggregatedList(ours).Filter("labels.owner=mero-tee").Do()
+	got, _, err := w.instances("filter", "labels.owner=mero-tee")
 	require.NoError(t, err)
-	require.Equal(t, "NO_RESULTS_ON_PAGE", got.Items["zones/"+zone].Warning.Code)
+	require.Equal(t, "NO_RESULTS_ON_PAGE", got.Warning.GetCode())
 	for _, name := range []string{"a", "b", "c"} {
 		w.succeeds(w.insert(vm(name)))
 	}
 	var all []string
-	require.NoError(t, w.api.Instances.AggregatedList(ours).Filter("labels.owner=mero-tee").MaxResults(2).Pages(t.Context(),
-		func(page *api.InstanceAggregatedList) error {
-			for _, in := range page.Items["zones/"+zone].Instances {
-				all = append(all, in.Name)
-			}
-			return nil
-		}))
+	for token := "first"; token != ""; {
+		page, next, err := w.instances("filter", "labels.owner=mero-tee", "maxResults", "2", "pageToken",
+			strings.TrimPrefix(token, "first"))
+		require.NoError(t, err)
+		for _, in := range page.Instances {
+			all = append(all, in.GetName())
+		}
+		token = next
+	}
 	require.Equal(t, []string{"a", "b", "c"}, all)
 }
 
@@ -96,24 +98,25 @@ func TestFamilies(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	for i, name := range []string{"new", "old"} {
-		require.NoError(t, w.server.Import(t.Context(), ours, &api.Image{Name: name, Family: "f", CreationTimestamp: fmt.Sprintf("2024-01-0%dT00:00:00+01:00", 2-i)}, w.base()))
+		require.NoError(t, w.server.Import(ours, &computepb.Image{Name: new(name), Family: new("f"),
+			CreationTimestamp: new(fmt.Sprintf("2024-01-0%dT00:00:00+01:00", 2-i))}, w.base()))
 	}
 	newest := func() string {
-		got, err := w.api.Images.GetFromFamily(ours, "f").Do()
+		got, err := w.newest(ours, "f")
 		require.NoError(t, err)
-		return got.Name
+		return got.GetName()
 	}
 	require.Equal(t, "new", newest())
-	w.succeeds(w.api.Images.Deprecate(ours, "new", &api.DeprecationStatus{State: "DEPRECATED"}).Do())
+	w.succeeds(w.deprecate("new", &computepb.DeprecationStatus{State: new("DEPRECATED")}))
 	require.Equal(t, "old", newest())
-	w.succeeds(w.api.Images.Deprecate(ours, "new", &api.DeprecationStatus{}).Do())
+	w.succeeds(w.deprecate("new", &computepb.DeprecationStatus{}))
 	require.Equal(t, "new", newest())
 	in := vm("a")
-	in.Disks[0].InitializeParams.SourceImage = "projects/rehearsal/global/images/family/f"
+	in.Disks[0].InitializeParams.SourceImage = new("projects/rehearsal/global/images/family/f")
 	w.succeeds(w.insert(in))
-	disk, err := w.api.Disks.Get(ours, zone, "a-disk").Do()
+	disk, err := w.disk("a-disk")
 	require.NoError(t, err)
-	require.Equal(t, "https://www.googleapis.com/compute/v1/projects/rehearsal/global/images/new", disk.SourceImage)
+	require.Equal(t, "https://www.googleapis.com/compute/v1/projects/rehearsal/global/images/new", disk.GetSourceImage())
 }
 
 func FuzzFilter(f *testing.F) {

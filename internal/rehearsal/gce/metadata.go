@@ -1,64 +1,138 @@
 package gce
 
 import (
-	"context"
+	"bytes"
+	"io"
+	"maps"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
-	compute "google.golang.org/api/compute/v1"
+	"cloud.google.com/go/compute/apiv1/computepb"
 )
 
-func (s *Server) setMetadata(q request) (any, error) {
-	in, err := s.find(q)
-	if err != nil {
-		return nil, err
-	}
-	var metadata compute.Metadata
-	if err := q.decode(&metadata); err != nil {
-		return nil, err
-	}
-	if metadata.Fingerprint != in.resource.Metadata.Fingerprint {
-		return nil, refuse(http.StatusPreconditionFailed, "conditionNotMet", "Supplied fingerprint does not match current metadata fingerprint.")
-	}
-	if err := checkMetadata(&metadata); err != nil {
-		return nil, err
-	}
-	metadata.Kind, metadata.Fingerprint = "compute#metadata", fingerprint(metadata.Items)
-	work := func() error {
-		if s.instances[in.resource.Name] != in {
-			return s.known("RESOURCE_NOT_FOUND", in.resource.SelfLink)
+// metadataServer is what an instance finds at metadata.google.internal.
+type metadataServer struct {
+	address string
+	server  *http.Server
+	stopped chan struct{}
+}
+
+func (s *Server) serveMetadata(in *instance, l net.Listener) *metadataServer {
+	m := &metadataServer{address: l.Addr().String(), stopped: make(chan struct{}),
+		server: &http.Server{Handler: s.flavored(s.metadataRoutes(in)), ReadHeaderTimeout: 10 * time.Second,
+			ReadTimeout: time.Minute}}
+	go func() {
+		defer close(m.stopped)
+		_ = m.server.Serve(l) // until close
+	}()
+	return m
+}
+
+func (m *metadataServer) close() error {
+	err := m.server.Close()
+	<-m.stopped
+	return err
+}
+
+// flavored admits only requests that no browser and no proxy sends by accident.
+func (s *Server) flavored(inner http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Metadata-Flavor", "Google")
+		w.Header().Set("Content-Type", "application/text")
+		if r.Header.Get("Metadata-Flavor") != "Google" || r.Header.Get("X-Forwarded-For") != "" {
+			http.Error(w, "Missing Metadata-Flavor:Google header.", http.StatusForbidden)
+			return
 		}
-		in.resource.Metadata = &metadata
-		return s.saveInstance(in)
+		value, err := read(r.Body, maxValue)
+		if err != nil {
+			http.Error(w, "The value is too large.", http.StatusRequestEntityTooLarge)
+			return
+		}
+		r.Body = io.NopCloser(bytes.NewReader(value))
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		inner.ServeHTTP(w, r)
+	})
+}
+
+func (s *Server) metadataRoutes(in *instance) http.Handler {
+	const v1 = "/computeMetadata/v1/instance/"
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET "+v1+"attributes/{key}", func(w http.ResponseWriter, r *http.Request) {
+		value, ok := attributes(in.Metadata)[r.PathValue("key")]
+		if !ok {
+			http.NotFound(w, r)
+			return
+		}
+		_, _ = io.WriteString(w, value) // a guest that went away needs no answer
+	})
+	mux.HandleFunc("PUT "+v1+"guest-attributes/{namespace}/{key}", func(w http.ResponseWriter, r *http.Request) {
+		s.putGuestAttribute(in, w, r)
+	})
+	return mux
+}
+
+// attributes are the metadata's values by key; checkMetadata has seen to it that
+// each key is there once.
+func attributes(metadata *computepb.Metadata) map[string]string {
+	all := map[string]string{}
+	for _, item := range metadata.GetItems() {
+		all[item.GetKey()] = item.GetValue()
 	}
-	return s.begin(q, pathOf(in.resource.SelfLink), in.resource.Id, job{do: func(context.Context) error { return s.locked(work) }}).resource, nil
+	return all
+}
+
+const disabled = "Guest attributes endpoint access is disabled."
+
+func (in *instance) hasGuestAttributes() bool {
+	return strings.EqualFold(attributes(in.Metadata)["enable-guest-attributes"], "TRUE")
+}
+
+func (s *Server) putGuestAttribute(in *instance, w http.ResponseWriter, r *http.Request) {
+	if !in.hasGuestAttributes() {
+		http.Error(w, disabled, http.StatusForbidden)
+		return
+	}
+	if in.refused < s.faults.Busy {
+		in.refused++
+		http.Error(w, "Too many requests.", http.StatusTooManyRequests)
+		return
+	}
+	value, err := io.ReadAll(r.Body)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	in.attributes[r.PathValue("namespace")+"/"+r.PathValue("key")] = string(value)
 }
 
 // getGuestAttributes answers a namespace ("mero/"), a key ("mero/report") or, for
 // an empty path, everything; 404 until something was written there.
 func (s *Server) getGuestAttributes(q request) (any, error) {
-	in, err := s.find(q)
+	in, err := s.instance(q)
 	if err != nil {
 		return nil, err
 	}
-	if !guestAttributesOn(in.resource.Metadata) {
-		return nil, refuse(http.StatusForbidden, "forbidden", "Guest attributes endpoint access is disabled.")
+	if !in.hasGuestAttributes() {
+		return nil, refuse(http.StatusForbidden, "forbidden", disabled)
 	}
 	path := q.URL.Query().Get("queryPath")
-	var items []*compute.GuestAttributesEntry
-	for name, value := range in.attributes {
+	var items []*computepb.GuestAttributesEntry
+	for _, name := range slices.Sorted(maps.Keys(in.attributes)) {
 		namespace, key, _ := strings.Cut(name, "/")
 		if s.faults.Reads != Absent && (path == "" || path == name || path == namespace || path == namespace+"/") {
-			items = append(items, &compute.GuestAttributesEntry{Namespace: namespace, Key: key, Value: s.faults.distort(value)})
+			value := strings.ToValidUTF8(s.faults.distort(in.attributes[name]), "\uFFFD")
+			items = append(items, &computepb.GuestAttributesEntry{Namespace: &namespace, Key: &key, Value: &value})
 		}
 	}
 	if len(items) == 0 {
-		return nil, refuse(http.StatusNotFound, "notFound", "The resource '%s' of type 'Guest Attribute' was not found.", path)
+		return nil, refuse(http.StatusNotFound, "notFound", "The resource '%s' of type 'Guest Attribute' was not found.",
+			path)
 	}
-	slices.SortFunc(items, func(a, b *compute.GuestAttributesEntry) int {
-		return strings.Compare(a.Namespace+"/"+a.Key, b.Namespace+"/"+b.Key)
-	})
-	return &compute.GuestAttributes{Kind: "compute#guestAttributes", QueryPath: path, SelfLink: root + pathOf(q.URL.Path),
-		QueryValue: &compute.GuestAttributesValue{Items: items}}, nil
+	return &computepb.GuestAttributes{Kind: new("compute#guestAttributes"), QueryPath: &path,
+		SelfLink:   new(root + pathOf(q.URL.Path)),
+		QueryValue: &computepb.GuestAttributesValue{Items: items}}, nil
 }

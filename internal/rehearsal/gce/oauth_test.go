@@ -59,21 +59,25 @@ func TestTokens(t *testing.T) {
 	require.NoError(t, err)
 	email := "mero-tee@rehearsal.iam.gserviceaccount.com"
 	good := func() map[string]any {
-		return map[string]any{"iss": email, "aud": "https://oauth2.googleapis.com/token", "scope": "https://www.googleapis.com/auth/compute",
-			"iat": time.Now().Unix(), "exp": time.Now().Add(time.Hour).Unix()}
+		return map[string]any{"iss": email, "aud": "https://oauth2.googleapis.com/token",
+			"scope": "https://www.googleapis.com/auth/compute",
+			"iat":   time.Now().Unix(), "exp": time.Now().Add(time.Hour).Unix()}
 	}
 	for name, tc := range map[string]struct {
 		change func(map[string]any)
 		alg    jose.SignatureAlgorithm
 		want   string
 	}{
-		"good":          {func(map[string]any) {}, jose.RS256, ""},
-		"another":       {func(c map[string]any) { c["iss"] = "x@y" }, jose.RS256, "invalid_grant"},
-		"audience":      {func(c map[string]any) { c["aud"] = "https://example.com" }, jose.RS256, "invalid_grant"},
-		"no scope":      {func(c map[string]any) { delete(c, "scope") }, jose.RS256, "invalid_scope"},
-		"expired":       {func(c map[string]any) { c["exp"] = time.Now().Add(-time.Minute).Unix() }, jose.RS256, "invalid_grant"},
-		"not yet":       {func(c map[string]any) { c["iat"] = time.Now().Add(time.Hour).Unix() }, jose.RS256, "invalid_grant"},
-		"too long":      {func(c map[string]any) { c["exp"] = time.Now().Add(2 * time.Hour).Unix() }, jose.RS256, "invalid_grant"},
+		"good":     {func(map[string]any) {}, jose.RS256, ""},
+		"another":  {func(c map[string]any) { c["iss"] = "x@y" }, jose.RS256, "invalid_grant"},
+		"audience": {func(c map[string]any) { c["aud"] = "https://example.com" }, jose.RS256, "invalid_grant"},
+		"no scope": {func(c map[string]any) { delete(c, "scope") }, jose.RS256, "invalid_scope"},
+		"expired": {func(c map[string]any) { c["exp"] = time.Now().Add(-time.Minute).Unix() }, jose.RS256,
+			"invalid_grant"},
+		"not yet": {func(c map[string]any) { c["iat"] = time.Now().Add(time.Hour).Unix() }, jose.RS256,
+			"invalid_grant"},
+		"too long": {func(c map[string]any) { c["exp"] = time.Now().Add(2 * time.Hour).Unix() }, jose.RS256,
+			"invalid_grant"},
 		"PS256":         {func(map[string]any) {}, jose.PS256, "invalid_grant"},
 		"symmetric key": {func(map[string]any) {}, jose.HS256, "invalid_grant"},
 	} {
@@ -89,7 +93,8 @@ func TestTokens(t *testing.T) {
 		require.Equal(t, tc.want, out["error"], name)
 	}
 	cut := assertion(t, key, jose.RS256, good())
-	for _, form := range []url.Values{{}, {"grant_type": {grant}}, {"grant_type": {grant}, "assertion": {cut[:len(cut)-4] + "AAAA"}},
+	for _, form := range []url.Values{{}, {"grant_type": {grant}},
+		{"grant_type": {grant}, "assertion": {cut[:len(cut)-4] + "AAAA"}},
 		{"grant_type": {"password"}, "assertion": {cut}}} {
 		status, _ := w.token(form)
 		require.Equal(t, http.StatusBadRequest, status, form)
@@ -99,7 +104,7 @@ func TestTokens(t *testing.T) {
 func TestCallsNeedABearerToken(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
-	s := newServer(t, gce.Options{State: t.TempDir(), Hosts: newMachines(), Now: func() time.Time { return now }})
+	s := newServer(t, gce.Options{State: t.TempDir(), Host: newMachines(), Now: func() time.Time { return now }})
 	w := &world{T: t, server: s}
 	w.connect(s)
 	key, err := s.Key()
@@ -116,11 +121,13 @@ func TestCallsNeedABearerToken(t *testing.T) {
 		require.NoError(t, answer.Body.Close())
 		return answer.StatusCode
 	}
-	claims := map[string]any{"iss": "mero-tee@rehearsal.iam.gserviceaccount.com", "aud": "https://oauth2.googleapis.com/token",
+	claims := map[string]any{"iss": "mero-tee@rehearsal.iam.gserviceaccount.com",
+		"aud":   "https://oauth2.googleapis.com/token",
 		"scope": "s", "iat": now.Unix(), "exp": now.Add(time.Hour).Unix()}
 	_, out := w.token(url.Values{"grant_type": {grant}, "assertion": {assertion(t, key, jose.RS256, claims)}})
 	token := out["access_token"].(string)
-	self := map[string]any{"iss": claims["iss"], "aud": "https://compute.googleapis.com/", "iat": now.Unix(), "exp": now.Add(time.Hour).Unix()}
+	self := map[string]any{"iss": claims["iss"], "aud": "https://compute.googleapis.com/", "iat": now.Unix(),
+		"exp": now.Add(time.Hour).Unix()}
 	require.Equal(t, http.StatusOK, status(token))
 	require.Equal(t, http.StatusOK, status(assertion(t, key, jose.RS256, self)), "signed by the account itself")
 	self["aud"] = "https://storage.googleapis.com/"
@@ -138,7 +145,8 @@ func TestTheKeyIsKept(t *testing.T) {
 	key, err := w.server.Key()
 	require.NoError(t, err)
 	require.NoError(t, w.server.Close())
-	reopened, err := gce.New(gce.Options{State: w.state, Project: ours, Zone: zone, Hosts: newMachines()}) // would make a key of its own
+	reopened, err := gce.New(gce.Options{State: w.state, Project: ours, Zone: zone,
+		Host: newMachines()}) // would make a key of its own
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, reopened.Close()) })
 	again, err := reopened.Key()

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"cloud.google.com/go/compute/apiv1/computepb"
 	"github.com/stretchr/testify/require"
-	api "google.golang.org/api/compute/v1"
 
 	"github.com/calimero-network/mero-tee/internal/rehearsal/gce"
 )
@@ -38,8 +38,9 @@ func TestAKillLeavesWhatSweepFinds(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.succeeds(w.insert(vm("running")))
-	w.succeeds(w.api.Disks.Insert(ours, zone, &api.Disk{Name: "d", SourceImage: base}).Do())
-	w.succeeds(w.api.Images.Insert(ours, &api.Image{Name: "i", SourceDisk: path("disks", "d"), Labels: map[string]string{"owner": "mero-tee"}}).Do())
+	w.succeeds(w.insertDisk(&computepb.Disk{Name: new("d"), SourceImage: new(base)}))
+	w.succeeds(w.insertImage(&computepb.Image{Name: new("i"), SourceDisk: new(path("disks", "d")),
+		Labels: map[string]string{"owner": "mero-tee"}}))
 	w.machines.block = make(chan struct{})
 	_, err := w.insert(vm("half"))
 	require.NoError(t, err)
@@ -52,23 +53,23 @@ func TestAKillLeavesWhatSweepFinds(t *testing.T) {
 	require.Equal(t, before, k.server.Resources())
 	_, ok := k.server.Image(ours, "i")
 	require.True(t, ok)
-	list, err := k.api.Instances.List(ours, zone).Filter(`labels.owner = "mero-tee"`).Do()
+	list, _, err := k.instances("filter", `labels.owner = "mero-tee"`)
 	require.NoError(t, err)
-	require.Len(t, list.Items, 2)
-	for _, in := range list.Items {
-		require.Equal(t, "TERMINATED", in.Status, in.Name)
-		require.Empty(t, in.NetworkInterfaces[0].AccessConfigs[0].NatIP)
-		k.succeeds(k.api.Instances.Delete(ours, zone, in.Name).Do())
+	require.Len(t, list.Instances, 2)
+	for _, in := range list.Instances {
+		require.Equal(t, "TERMINATED", in.GetStatus(), in.GetName())
+		require.Empty(t, in.NetworkInterfaces[0].AccessConfigs[0].GetNatIP())
+		k.succeeds(k.delete(path("instances", in.GetName())))
 	}
-	half, err := k.api.Disks.Get(ours, zone, "half-disk").Do()
+	half, err := k.disk("half-disk")
 	require.NoError(t, err)
-	require.Equal(t, "FAILED", half.Status)
-	_, err = k.api.Images.Insert(ours, &api.Image{Name: "bad", SourceDisk: half.SelfLink}).Do()
+	require.Equal(t, "FAILED", half.GetStatus())
+	_, err = k.insertImage(&computepb.Image{Name: new("bad"), SourceDisk: half.SelfLink})
 	requireReason(t, err, 400, "resourceNotReady")
 	for _, name := range []string{"half-disk", "running-disk", "d"} {
-		k.succeeds(k.api.Disks.Delete(ours, zone, name).Do())
+		k.succeeds(k.delete(path("disks", name)))
 	}
-	k.succeeds(k.api.Images.Delete(ours, "i").Do())
+	k.succeeds(k.delete(imagePath("i")))
 	require.Empty(t, k.server.Resources())
 	require.Empty(t, files(t, k.state, "disks", "instances", "images/"+ours))
 	close(w.machines.block)
@@ -101,11 +102,11 @@ func (r *removers) Remove(_ context.Context, disk string) error {
 func TestMachinesThatRemoveTheirDisks(t *testing.T) {
 	t.Parallel()
 	r := &removers{machines: newMachines()}
-	s := newServer(t, gce.Options{State: t.TempDir(), Hosts: r})
+	s := newServer(t, gce.Options{State: t.TempDir(), Host: r})
 	w := &world{T: t, server: s}
 	w.connect(s)
-	w.succeeds(w.api.Disks.Insert(ours, zone, &api.Disk{Name: "d"}).Do())
-	w.succeeds(w.api.Disks.Delete(ours, zone, "d").Do())
+	w.succeeds(w.insertDisk(&computepb.Disk{Name: new("d")}))
+	w.succeeds(w.delete(path("disks", "d")))
 	require.Equal(t, []string{"d"}, r.removed)
 }
 
@@ -113,15 +114,15 @@ func TestMachinesThatRemoveTheirDisks(t *testing.T) {
 func TestAKillDuringAnImage(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.succeeds(w.api.Disks.Insert(ours, zone, &api.Disk{Name: "d", SourceImage: base}).Do())
+	w.succeeds(w.insertDisk(&computepb.Disk{Name: new("d"), SourceImage: new(base)}))
 	w.machines.block = make(chan struct{})
-	op, err := w.api.Images.Insert(ours, &api.Image{Name: "i", SourceDisk: path("disks", "d")}).Do()
+	op, err := w.insertImage(&computepb.Image{Name: new("i"), SourceDisk: new(path("disks", "d"))})
 	require.NoError(t, err)
-	_, err = w.api.Disks.Delete(ours, zone, "d").Do()
+	_, err = w.delete(path("disks", "d"))
 	requireReason(t, err, 400, "resourceInUseByAnotherResource")
-	_, err = w.api.Images.Delete(ours, "i").Do()
+	_, err = w.delete(imagePath("i"))
 	requireReason(t, err, 400, "resourceNotReady")
-	_, err = w.api.Images.GetFromFamily(ours, "").Do()
+	_, err = w.newest(ours, "")
 	require.Error(t, err)
 
 	k := w.kill()
@@ -134,10 +135,10 @@ func TestAKillDuringAnImage(t *testing.T) {
 func TestAKillDuringAnImageWhoseDiskIsGone(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.succeeds(w.api.Disks.Insert(ours, zone, &api.Disk{Name: "d", SourceImage: base}).Do())
+	w.succeeds(w.insertDisk(&computepb.Disk{Name: new("d"), SourceImage: new(base)}))
 	w.machines.block = make(chan struct{})
 	defer close(w.machines.block)
-	_, err := w.api.Images.Insert(ours, &api.Image{Name: "i", SourceDisk: path("disks", "d")}).Do()
+	_, err := w.insertImage(&computepb.Image{Name: new("i"), SourceDisk: new(path("disks", "d"))})
 	require.NoError(t, err)
 	require.NoError(t, os.Remove(filepath.Join(w.state, "disks", "d.json")))
 	require.Empty(t, w.kill().server.Resources())
@@ -153,14 +154,14 @@ func TestCloseStopsEveryInstance(t *testing.T) {
 	require.NoError(t, w.server.Close())
 	_, m := w.machines.last()
 	require.True(t, m.stopped())
-	_, err = w.api.Zones.Get(ours, zone).Do()
+	err = w.zone()
 	requireReason(t, err, 503, "backendError")
 	k := openWorld(t, w.state)
-	list, err := k.api.Instances.List(ours, zone).Do()
+	list, _, err := k.instances()
 	require.NoError(t, err)
-	require.Len(t, list.Items, 2)
-	require.Equal(t, "TERMINATED", list.Items[0].Status)
-	require.Equal(t, "TERMINATED", list.Items[1].Status)
+	require.Len(t, list.Instances, 2)
+	require.Equal(t, "TERMINATED", list.Instances[0].GetStatus())
+	require.Equal(t, "TERMINATED", list.Instances[1].GetStatus())
 }
 
 func TestDamagedStateIsRefused(t *testing.T) {
@@ -170,10 +171,10 @@ func TestDamagedStateIsRefused(t *testing.T) {
 		state := t.TempDir()
 		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(state, name)), 0o755))
 		require.NoError(t, os.WriteFile(filepath.Join(state, name), []byte(content), 0o600))
-		_, err := gce.New(gce.Options{State: state, Project: ours, Zone: zone, Hosts: newMachines()})
+		_, err := gce.New(gce.Options{State: state, Project: ours, Zone: zone, Host: newMachines()})
 		require.ErrorContains(t, err, filepath.Base(name))
 	}
-	_, err := gce.New(gce.Options{State: t.TempDir(), Project: ours, Zone: "nowhere", Hosts: newMachines()})
+	_, err := gce.New(gce.Options{State: t.TempDir(), Project: ours, Zone: "nowhere", Host: newMachines()})
 	require.Error(t, err)
 }
 
@@ -184,13 +185,13 @@ func TestImportHappensOnce(t *testing.T) {
 	require.True(t, ok)
 	other := w.base()
 	require.NoError(t, os.WriteFile(other, []byte("another"), 0o600))
-	require.NoError(t, w.server.Import(t.Context(), "ubuntu-os-cloud", &api.Image{Name: "ubuntu-1"}, other))
+	require.NoError(t, w.server.Import("ubuntu-os-cloud", &computepb.Image{Name: new("ubuntu-1")}, other))
 	data, err := os.ReadFile(file)
 	require.NoError(t, err)
 	require.Equal(t, "base", string(data))
-	require.Error(t, w.server.Import(t.Context(), "ubuntu-os-cloud", &api.Image{Name: "../x"}, other))
-	require.Error(t, w.server.Import(t.Context(), "../x", &api.Image{Name: "x"}, other))
-	require.Error(t, w.server.Import(t.Context(), "debian-cloud", &api.Image{Name: "x"}, other+"-"))
+	require.Error(t, w.server.Import("ubuntu-os-cloud", &computepb.Image{Name: new("../x")}, other))
+	require.Error(t, w.server.Import("../x", &computepb.Image{Name: new("x")}, other))
+	require.Error(t, w.server.Import("debian-cloud", &computepb.Image{Name: new("x")}, other+"-"))
 	_, ok = w.server.Image("debian-cloud", "x")
 	require.False(t, ok)
 }
@@ -203,12 +204,12 @@ func TestCloseDuringABoot(t *testing.T) {
 	_, err := w.insert(vm("a"))
 	require.NoError(t, err)
 	require.Eventually(t, func() bool {
-		in, err := w.api.Instances.Get(ours, zone, "a").Do()
-		return err == nil && in.Status == "STAGING"
+		in, err := w.instance("a")
+		return err == nil && in.GetStatus() == "STAGING"
 	}, waitFor, tick)
 	closed := make(chan error)
 	go func() { closed <- w.server.Close() }()
-	require.Eventually(t, func() bool { _, err := w.api.Zones.Get(ours, zone).Do(); return err != nil }, waitFor, tick)
+	require.Eventually(t, func() bool { err := w.zone(); return err != nil }, waitFor, tick)
 	close(w.machines.booting)
 	require.NoError(t, <-closed)
 	_, m := w.machines.last()
@@ -244,7 +245,7 @@ func TestImportFromAnotherFileSystem(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
 	w := newWorld(t)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "far.tar"), []byte("far"), 0o600))
-	require.NoError(t, w.server.Import(t.Context(), ours, &api.Image{Name: "far"}, filepath.Join(dir, "far.tar")))
+	require.NoError(t, w.server.Import(ours, &computepb.Image{Name: new("far")}, filepath.Join(dir, "far.tar")))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "far.tar"), []byte("changed"), 0o600))
 	file, _ := w.server.Image(ours, "far")
 	data, err := os.ReadFile(file)

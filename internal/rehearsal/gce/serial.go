@@ -5,29 +5,32 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"strings"
 
-	compute "google.golang.org/api/compute/v1"
+	"cloud.google.com/go/compute/apiv1/computepb"
 )
 
 // maxSerial is how much of the output is kept: "the most recent 1 MB".
 const maxSerial = 1 << 20
 
 func (s *Server) getSerialPort(q request) (any, error) {
-	in, err := s.find(q)
+	in, err := s.instance(q)
 	if err != nil {
 		return nil, err
 	}
-	out := &compute.SerialPortOutput{Kind: "compute#serialPortOutput", SelfLink: root + pathOf(q.URL.Path), ForceSendFields: []string{"Contents", "Start", "Next"}}
-	if port := q.URL.Query().Get("port"); port != "" && port != "1" {
-		return out, nil // nothing ever writes to the others
+	var data []byte
+	var from int64
+	if port := q.URL.Query().Get("port"); port == "" || port == "1" { // nothing ever writes to the others
+		start, err := strconv.ParseInt("0"+q.URL.Query().Get("start"), 10, 64)
+		if err != nil {
+			return nil, invalid("start", q.URL.Query().Get("start"), "Must be a number.")
+		}
+		if data, from, err = tail(s.file(in, ".serial"), start); err != nil {
+			return nil, err
+		}
 	}
-	start, err := strconv.ParseInt("0"+q.URL.Query().Get("start"), 10, 64)
-	if err != nil {
-		return nil, invalid("start", q.URL.Query().Get("start"), "Must be a number.")
-	}
-	data, from, err := tail(s.file("instances", in.resource.Name, ".serial"), start)
-	out.Contents, out.Start, out.Next = string(data), from, from+int64(len(data))
-	return out, err
+	return &computepb.SerialPortOutput{Kind: new("compute#serialPortOutput"), SelfLink: new(root + pathOf(q.URL.Path)),
+		Contents: new(strings.ToValidUTF8(string(data), "\uFFFD")), Start: &from, Next: new(from + int64(len(data)))}, nil
 }
 
 // tail reads a file from start on, at most its last maxSerial bytes.
@@ -45,10 +48,6 @@ func tail(path string, start int64) ([]byte, int64, error) {
 		return nil, 0, err
 	}
 	start = min(max(start, info.Size()-maxSerial), info.Size())
-	data := make([]byte, info.Size()-start)
-	n, err := f.ReadAt(data, start)
-	if errors.Is(err, io.EOF) {
-		err = nil
-	}
-	return data[:n], start, err
+	data, err := io.ReadAll(io.NewSectionReader(f, start, info.Size()-start))
+	return data, start, err
 }

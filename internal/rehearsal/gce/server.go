@@ -18,10 +18,9 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"sync"
 	"time"
-
-	compute "google.golang.org/api/compute/v1"
 )
 
 const (
@@ -33,17 +32,16 @@ const (
 // Hosts lists the production host names that a Server answers for.
 func Hosts() []string { return []string{apiHost, projectHost, tokenHost} }
 
-// Options configures a Server. All but Now, Key, Faults and After are required.
+// Options configures a Server. State, Project, Zone and Host are required.
 type Options struct {
 	State   string // folder of all that is kept; one process at a time may use it
 	Project string
 	Zone    string
-	Hosts   Machines
+	Host    Host
 	SSHPort int                    // where each instance's sshd listens, on the instance's own address
 	Now     func() time.Time       // nil: time.Now; near the clients' time, for tokens
 	Key     func() ([]byte, error) // makes a new folder's key file; nil: NewKey, which takes long
 	Faults  Faults
-	After   func(call string) // called when a call was carried out, before its answer is sent
 }
 
 // Server is an http.Handler for Hosts.
@@ -60,9 +58,7 @@ type Server struct {
 	mu         sync.Mutex // guards all that follows
 	closed     bool
 	faults     faults
-	images     map[string]*compute.Image // by address below root
-	disks      map[string]*compute.Disk
-	instances  map[string]*instance
+	resources  map[string]resource // images, disks and instances by path
 	operations map[string]*operation
 	requests   map[string]*operation // by call, target and requestId
 }
@@ -74,8 +70,8 @@ var (
 
 // New opens or creates the folder and goes on from what it holds.
 func New(o Options) (*Server, error) {
-	if !projectForm.MatchString(o.Project) || !zoneForm.MatchString(o.Zone) || o.Hosts == nil {
-		return nil, errors.New("a project, a zone such as us-central1-a and machines are needed")
+	if !projectForm.MatchString(o.Project) || !zoneForm.MatchString(o.Zone) || o.Host == nil {
+		return nil, errors.New("a project, a zone such as us-central1-a and a host are needed")
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -83,17 +79,22 @@ func New(o Options) (*Server, error) {
 	if o.Key == nil {
 		o.Key = func() ([]byte, error) { return NewKey(o.Project) }
 	}
-	state, err := folder(o.State)
+	if err := os.MkdirAll(o.State, 0o755); err != nil {
+		return nil, err
+	}
+	state, err := filepath.EvalSymlinks(o.State) // mounts are listed by their real name
+	if err == nil {
+		o.State, err = filepath.Abs(state)
+	}
 	if err != nil {
 		return nil, err
 	}
-	o.State = state
-	a, err := openAccount(filepath.Join(state, "service-account.json"), o.Key)
+	a, err := openAccount(filepath.Join(o.State, "service-account.json"), o.Key)
 	if err != nil {
 		return nil, err
 	}
 	s := &Server{options: o, account: a, listen: listenLoopback, faults: newFaults(o.Faults),
-		images: map[string]*compute.Image{}, disks: map[string]*compute.Disk{}, instances: map[string]*instance{},
+		resources:  map[string]resource{},
 		operations: map[string]*operation{}, requests: map[string]*operation{}}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.mux = s.routes()
@@ -103,17 +104,7 @@ func New(o Options) (*Server, error) {
 	return s, nil
 }
 
-// folder makes the state folder and gives its real name, as mounts are listed.
-func folder(path string) (string, error) {
-	if err := os.MkdirAll(path, 0o755); err != nil {
-		return "", err
-	}
-	real, err := filepath.EvalSymlinks(path)
-	if err != nil {
-		return "", err
-	}
-	return filepath.Abs(real)
-}
+func listenLoopback() (net.Listener, error) { return net.Listen("tcp", "127.0.0.1:0") }
 
 // ServeHTTP answers for Hosts.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
@@ -124,14 +115,10 @@ func (s *Server) Resources() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var all []string
-	for name := range s.instances {
-		all = append(all, s.zonal("instances", name))
-	}
-	for name := range s.disks {
-		all = append(all, s.zonal("disks", name))
-	}
-	for _, image := range s.imagesOf(s.options.Project) {
-		all = append(all, pathOf(image.SelfLink))
+	for path := range s.resources {
+		if project(path) == s.options.Project {
+			all = append(all, path)
+		}
 	}
 	slices.Sort(all)
 	return all
@@ -142,23 +129,39 @@ func (s *Server) Resources() []string {
 func (s *Server) Close() error {
 	s.mu.Lock()
 	s.closed = true
-	all := make([]*instance, 0, len(s.instances))
-	for _, in := range s.instances {
-		all = append(all, in)
-	}
+	instances := all[*instance](s, s.options.Project)
 	s.mu.Unlock()
 	s.cancel()
 	var errs []error
-	for _, in := range all {
+	for _, in := range instances {
 		errs = append(errs, s.halt(in))
 	}
 	s.running.Wait()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, in := range s.instances {
-		if in.resource.Status != "TERMINATED" {
+	for _, in := range all[*instance](s, s.options.Project) {
+		if in.GetStatus() != "TERMINATED" {
 			errs = append(errs, s.terminated(in))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// locked runs work with mu held.
+func (s *Server) locked(work func() error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return work()
+}
+
+func (s *Server) region() string { return s.options.Zone[:strings.LastIndex(s.options.Zone, "-")] }
+
+func (s *Server) scope() string { return "projects/" + s.options.Project + "/zones/" + s.options.Zone }
+
+func (s *Server) zonal(collection, name string) string {
+	return s.scope() + "/" + collection + "/" + name
+}
+
+func (s *Server) stamp() string {
+	return s.options.Now().UTC().Format("2006-01-02T15:04:05.000Z07:00")
 }

@@ -1,13 +1,17 @@
 package gce
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 
-	compute "google.golang.org/api/compute/v1"
+	"cloud.google.com/go/compute/apiv1/computepb"
+	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/calimero-network/mero-tee/internal/base/canonical"
 	"github.com/calimero-network/mero-tee/internal/base/file"
@@ -18,56 +22,41 @@ import (
 // NAME.serial. The .json comes first and goes last, so that a kill never leaves
 // something that nobody knows of.
 
-func (s *Server) file(kind, name, ending string) string {
-	return filepath.Join(s.options.State, kind, name+ending)
+// file is where a part of a resource is kept.
+func (s *Server) file(r resource, ending string) string {
+	path := pathOf(r.GetSelfLink())
+	folder := last(strings.TrimSuffix(path, "/"+r.GetName())) // "images", "disks", "instances"
+	if folder == "images" {
+		folder = filepath.Join(folder, project(path))
+	}
+	return filepath.Join(s.options.State, folder, r.GetName()+ending)
 }
 
-func (s *Server) imageFile(image *compute.Image, ending string) string {
-	return s.file("images", filepath.Join(project(pathOf(image.SelfLink)), image.Name), ending)
+// add keeps a new resource.
+func (s *Server) add(r resource) error {
+	if err := s.save(r); err != nil {
+		return err
+	}
+	s.resources[pathOf(r.GetSelfLink())] = r
+	return nil
 }
 
-func save(path string, resource any) error {
-	data, err := canonical.Marshal(resource)
+// save writes a resource down as the API would answer it.
+func (s *Server) save(r resource) error {
+	data, err := protojson.Marshal(r)
+	if err == nil {
+		data, err = canonical.Marshal(json.RawMessage(data)) // protojson's own spaces vary
+	}
 	if err != nil {
 		return err
 	}
-	return file.Write(path, data, 0o644)
+	return file.Write(s.file(r, ".json"), data, 0o644)
 }
 
-func (s *Server) saveImage(image *compute.Image) error {
-	return save(s.imageFile(image, ".json"), image)
-}
-
-func (s *Server) saveDisk(disk *compute.Disk) error {
-	return save(s.file("disks", disk.Name, ".json"), disk)
-}
-
-func (s *Server) saveInstance(in *instance) error {
-	return save(s.file("instances", in.resource.Name, ".json"), in.resource)
-}
-
-// saved reads every resource of one folder.
-func saved[T any](folder string) ([]*T, error) {
-	entries, err := os.ReadDir(folder)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	var all []*T
-	for _, entry := range entries {
-		if !strings.HasSuffix(entry.Name(), ".json") {
-			continue
-		}
-		data, err := os.ReadFile(filepath.Join(folder, entry.Name()))
-		if err != nil {
-			return nil, err
-		}
-		resource := new(T)
-		if err := canonical.Unmarshal(data, resource); err != nil {
-			return nil, &fs.PathError{Op: "read", Path: filepath.Join(folder, entry.Name()), Err: err}
-		}
-		all = append(all, resource)
-	}
-	return all, nil
+// drop forgets a resource. Call it with mu held.
+func (s *Server) drop(r resource) error {
+	delete(s.resources, pathOf(r.GetSelfLink()))
+	return remove(s.file(r, ".json"))
 }
 
 // remove deletes files; one that is not there is no error.
@@ -79,4 +68,111 @@ func remove(paths ...string) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// restore takes up what the last process left. Images that were being made are
+// made now, as the cloud would go on without its client; instances have stopped.
+func (s *Server) restore() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	err := errors.Join(s.clean(),
+		s.load("disks", func() resource { return &computepb.Disk{} }),
+		s.load("instances", func() resource { return newInstance() }),
+		s.load("images/*", func() resource { return &computepb.Image{} }))
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, r := range s.resources {
+		switch r := r.(type) {
+		case *instance:
+			if r.GetStatus() != "TERMINATED" {
+				errs = append(errs, s.terminated(r))
+			}
+		case *computepb.Image:
+			errs = append(errs, s.resume(r))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// clean removes what is half written: temporary names begin with a dot.
+func (s *Server) clean() error {
+	var errs []error
+	for _, folder := range []string{"disks", "instances", "images/*"} {
+		found, err := fs.Glob(os.DirFS(s.options.State), folder+"/.*")
+		errs = append(errs, err)
+		for _, name := range found {
+			errs = append(errs, s.wipe(filepath.Join(s.options.State, name)))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// load reads every resource of a folder. Half-made disks are good for deletion only.
+func (s *Server) load(folder string, empty func() resource) error {
+	found, err := fs.Glob(os.DirFS(s.options.State), folder+"/*.json")
+	for _, name := range found {
+		path, r := filepath.Join(s.options.State, name), empty()
+		data, failed := os.ReadFile(path)
+		if failed == nil {
+			failed = protojson.Unmarshal(data, r)
+		}
+		if failed == nil && s.file(r, ".json") != path {
+			failed = fmt.Errorf("it describes %s", r.GetSelfLink())
+		}
+		if failed != nil {
+			return &fs.PathError{Op: "read", Path: path, Err: failed}
+		}
+		if disk, ok := r.(*computepb.Disk); ok && disk.GetStatus() != "READY" {
+			disk.Status = new("FAILED")
+		}
+		s.resources[pathOf(r.GetSelfLink())] = r
+	}
+	return err
+}
+
+// resume goes on with an image that was being made, if its disk is still there.
+func (s *Server) resume(image *computepb.Image) error {
+	if image.GetStatus() == "READY" {
+		return nil
+	}
+	disk, err := s.diskOf(image.GetSourceDisk())
+	if err != nil || disk.GetStatus() != "READY" {
+		return s.dropImage(image)
+	}
+	s.start("images.insert", image, s.capturing(image, disk))
+	return nil
+}
+
+// wipe deletes a disk's folder, or nothing when it is not there.
+func (s *Server) wipe(folder string) error {
+	if _, err := os.Lstat(folder); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err := unmounted(folder); err != nil {
+		return err
+	}
+	if r, ok := s.options.Host.(Remover); ok {
+		return r.Remove(s.ctx, folder)
+	}
+	return os.RemoveAll(folder)
+}
+
+// unmounted refuses a folder below which something is still mounted: a machine
+// that was killed may have left the host's /dev there, and what is removed
+// through a mount is gone from the host.
+func unmounted(folder string) error {
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // not Linux: machines mount nothing
+	}
+	if err != nil {
+		return err
+	}
+	there := " " + strings.ReplaceAll(folder, " ", `\040`)
+	if bytes.Contains(mounts, []byte(there+"/")) || bytes.Contains(mounts, []byte(there+" ")) {
+		return fmt.Errorf("something is still mounted at or below %s", folder)
+	}
+	return nil
 }

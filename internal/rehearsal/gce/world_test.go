@@ -10,11 +10,10 @@ import (
 	"sync"
 	"testing"
 
+	"cloud.google.com/go/compute/apiv1/computepb"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/google"
-	api "google.golang.org/api/compute/v1"
-	"google.golang.org/api/option"
 
 	"github.com/calimero-network/mero-tee/internal/rehearsal/gce"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/network"
@@ -34,7 +33,6 @@ type world struct {
 	server   *gce.Server
 	client   *http.Client // with credentials
 	plain    *http.Client // without
-	api      *api.Service
 
 	mu   sync.Mutex
 	seen map[string]bool // methods that answered
@@ -45,15 +43,17 @@ func newWorld(t *testing.T, faults ...gce.Faults) *world { return openWorld(t, t
 func openWorld(t *testing.T, state string, faults ...gce.Faults) *world {
 	t.Helper()
 	w := &world{T: t, state: state, machines: newMachines(), seen: map[string]bool{}}
-	w.server = newServer(t, gce.Options{State: state, Hosts: w.machines, Faults: append(faults, gce.Faults{})[0]})
+	w.server = newServer(t, gce.Options{State: state, Host: w.machines, Faults: append(faults, gce.Faults{})[0]})
 	w.connect(w.spy(w.server))
 	w.base = func() string {
 		file := filepath.Join(t.TempDir(), "base.tar")
 		require.NoError(t, os.WriteFile(file, []byte("base"), 0o600))
 		return file
 	}
-	require.NoError(t, w.server.Import(t.Context(), "ubuntu-os-cloud", &api.Image{Name: "ubuntu-1", Family: "ubuntu", DiskSizeGb: 10,
-		CreationTimestamp: "2024-01-01T00:00:00Z", GuestOsFeatures: features("UEFI_COMPATIBLE", "GVNIC", "TDX_CAPABLE")}, w.base()))
+	require.NoError(t, w.server.Import("ubuntu-os-cloud", &computepb.Image{Name: new("ubuntu-1"), Family: new("ubuntu"),
+		DiskSizeGb:        new(int64(10)),
+		CreationTimestamp: new("2024-01-01T00:00:00Z"), GuestOsFeatures: features("UEFI_COMPATIBLE", "GVNIC",
+			"TDX_CAPABLE")}, w.base()))
 	return w
 }
 
@@ -86,8 +86,6 @@ func (w *world) connect(h http.Handler) {
 	jwt, err := google.JWTConfigFromJSON(key, "https://www.googleapis.com/auth/cloud-platform")
 	require.NoError(w, err)
 	w.client = jwt.Client(context.WithValue(context.Background(), oauth2.HTTPClient, w.plain))
-	w.api, err = api.NewService(w.Context(), option.WithHTTPClient(w.client))
-	require.NoError(w, err)
 }
 
 func (w *world) saw(method string) {
@@ -96,47 +94,24 @@ func (w *world) saw(method string) {
 	w.seen[method] = true
 }
 
-func features(names ...string) (all []*api.GuestOsFeature) {
+func features(names ...string) (all []*computepb.GuestOsFeature) {
 	for _, name := range names {
-		all = append(all, &api.GuestOsFeature{Type: name})
+		all = append(all, &computepb.GuestOsFeature{Type: new(name)})
 	}
 	return all
 }
 
-// done waits for an operation of the zone, or the global one, and gives what it says.
-func (w *world) done(op *api.Operation, err error) *api.Operation {
-	w.Helper()
-	require.NoError(w, err)
-	if op.Zone == "" {
-		op, err = w.api.GlobalOperations.Wait(ours, op.Name).Do()
-	} else {
-		op, err = w.api.ZoneOperations.Wait(ours, zone, op.Name).Do()
-	}
-	require.NoError(w, err)
-	require.Equal(w, "DONE", op.Status)
-	require.EqualValues(w, 100, op.Progress)
-	return op
-}
-
-// succeeds is done for an operation without an error.
-func (w *world) succeeds(op *api.Operation, err error) {
-	w.Helper()
-	require.Nil(w, w.done(op, err).Error)
-}
-
 // vm is what Packer asks for, less what does not matter here.
-func vm(name string) *api.Instance {
-	return &api.Instance{Name: name, MachineType: "zones/" + zone + "/machineTypes/e2-standard-4", Labels: map[string]string{"owner": "mero-tee"},
-		Disks: []*api.AttachedDisk{{Boot: true, InitializeParams: &api.AttachedDiskInitializeParams{
-			SourceImage: "projects/ubuntu-os-cloud/global/images/ubuntu-1", DiskName: name + "-disk"}}},
-		NetworkInterfaces: []*api.NetworkInterface{{Network: "global/networks/default", AccessConfigs: []*api.AccessConfig{{Type: "ONE_TO_ONE_NAT"}}}}}
+func vm(name string) *computepb.Instance {
+	return &computepb.Instance{Name: new(name), MachineType: new("zones/" + zone + "/machineTypes/e2-standard-4"),
+		Labels: map[string]string{"owner": "mero-tee"},
+		Disks: []*computepb.AttachedDisk{{Boot: new(true), InitializeParams: &computepb.AttachedDiskInitializeParams{
+			SourceImage: new("projects/ubuntu-os-cloud/global/images/ubuntu-1"), DiskName: new(name + "-disk")}}},
+		NetworkInterfaces: []*computepb.NetworkInterface{{Network: new("global/networks/default"),
+			AccessConfigs: []*computepb.AccessConfig{{Type: new("ONE_TO_ONE_NAT")}}}}}
 }
 
-func (w *world) insert(in *api.Instance) (*api.Operation, error) {
-	return w.api.Instances.Insert(ours, zone, in).Do()
-}
-
-// machines are Machines that run nothing: a disk's folder holds one file, whose
+// machines are a Host that runs nothing: a disk's folder holds one file, whose
 // text tells what became of it.
 type machines struct {
 	mu      sync.Mutex

@@ -28,8 +28,9 @@ import (
 	"github.com/calimero-network/mero-tee/internal/kms/compose"
 	"github.com/calimero-network/mero-tee/internal/node/agent"
 	"github.com/calimero-network/mero-tee/internal/node/evidence"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/gce"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/inprocess"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/network"
-	sim "github.com/calimero-network/mero-tee/internal/rehearsal/node"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/sigstore"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
 	"github.com/calimero-network/mero-tee/internal/release"
@@ -309,25 +310,28 @@ var nodes = sync.OnceValues(func() (*hardware, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &hardware{}
-	if h.platform, err = pki.NewPlatform(0); err != nil {
+	platform, err := pki.NewPlatform(0)
+	if err != nil {
 		return nil, err
 	}
 	n := network.New() // lives as long as the tests
 	for _, host := range tdxsim.Hosts() {
-		if err := n.Handle(host, tdxsim.NewPCS(pki, time.Now, h.platform)); err != nil {
+		if err := n.Handle(host, tdxsim.NewPCS(pki, time.Now, platform)); err != nil {
 			return nil, err
 		}
 	}
-	h.root, h.client = pki.RootSHA256(), &http.Client{Transport: n.Transport()}
-	h.verifier, err = tdx.NewVerifier(tdx.Config{Root: h.root, Collateral: tdx.NewCollateral(h.client)})
-	return h, err
+	client := &http.Client{Transport: n.Transport()}
+	cloud, err := inprocess.Open(filepath.Join(scratch, "cloud"), &inprocess.Host{Platform: platform, HTTP: client, TDXRoot: pki.RootSHA256()}, gce.Faults{})
+	if err != nil {
+		return nil, err
+	}
+	verifier, err := tdx.NewVerifier(tdx.Config{Root: pki.RootSHA256(), Collateral: tdx.NewCollateral(client)})
+	return &hardware{cloud, pki.RootSHA256(), verifier}, err
 })
 
 type hardware struct {
-	platform *tdxsim.Platform
+	cloud    *inprocess.Cloud
 	root     [32]byte
-	client   *http.Client
 	verifier *tdx.Verifier
 }
 
@@ -340,7 +344,7 @@ func (s *stager) nodeRelease() error {
 	p := &measurement.Published{SchemaVersion: measurement.SchemaVersion, Family: release.Node, Tag: s.tag, Commit: commit,
 		Profiles: map[release.Profile]measurement.Profile{}}
 	for _, profile := range release.Profiles() {
-		if p.Profiles[profile], err = s.nodeProfile(h, sim.Image{Version: s.tag.Version, Profile: profile}); err != nil {
+		if p.Profiles[profile], err = s.nodeProfile(h, inprocess.Image{Version: s.tag.Version, Profile: profile}); err != nil {
 			return err
 		}
 	}
@@ -359,7 +363,7 @@ func (s *stager) nodeRelease() error {
 	return err
 }
 
-func (s *stager) nodeProfile(h *hardware, image sim.Image) (measurement.Profile, error) {
+func (s *stager) nodeProfile(h *hardware, image inprocess.Image) (measurement.Profile, error) {
 	record, err := image.Record(commit).Encode()
 	if err != nil {
 		return measurement.Profile{}, err
@@ -390,10 +394,9 @@ func (s *stager) nodeProfile(h *hardware, image sim.Image) (measurement.Profile,
 	return e.Published(seen, measurement.Image{Name: image.Name(), Digest: digest.Of(record)}), nil
 }
 
-func (h *hardware) boot(image sim.Image) (evidence.Boot, error) {
+func (h *hardware) boot(image inprocess.Image) (evidence.Boot, error) {
 	m := agent.Mission{Nonce: agent.NewNonce()}
-	published := &measurement.Published{Tag: release.Tag{Family: release.Node, Version: image.Version}}
-	report, err := sim.Nodes{Platform: h.platform, HTTP: h.client, TDXRoot: h.root}.Boot(context.Background(), published, image.Profile, m)
+	report, err := h.cloud.Report(context.Background(), image, m)
 	if err != nil {
 		return evidence.Boot{}, err
 	}

@@ -186,7 +186,7 @@ func TestPolicyNotReady(t *testing.T) {
 func TestRefusedForAnotherReason(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.nodes.HTTP = &http.Client{Transport: unsigned{w.nodes.HTTP.Transport}}
+	w.host.HTTP = &http.Client{Transport: unsigned{w.host.HTTP.Transport}}
 	results := w.trial.Run(t.Context()).Results
 	got := notPassed(results)
 	require.Len(t, got, 2)

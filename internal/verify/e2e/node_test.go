@@ -17,7 +17,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/kms/wire"
 	"github.com/calimero-network/mero-tee/internal/node/agent"
-	"github.com/calimero-network/mero-tee/internal/rehearsal/node"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/inprocess"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
@@ -52,8 +52,8 @@ func (w *world) onVisit(change func(*agent.VisitResult)) {
 }
 
 // start changes locked nodes before their agent runs.
-func (w *world) start(change func(*node.Machine) error, options ...tdxsim.TDOption) {
-	w.nodes.Start = func(i node.Image) (*node.Machine, error) {
+func (w *world) start(change func(*inprocess.Machine) error, options ...tdxsim.TDOption) {
+	w.host.Start = func(i inprocess.Image) (*inprocess.Machine, error) {
 		if i.Profile != release.LockedReadOnly {
 			return i.Boot(w.machine)
 		}
@@ -75,8 +75,7 @@ func (w *world) otherReport(version release.Version, p release.Profile) {
 		if err != nil {
 			return nil, err
 		}
-		other := &measurement.Published{Tag: nodeTag(version)}
-		return w.nodes.Boot(w.ctx, other, p, agent.Mission{Nonce: nonce})
+		return w.cloud.Report(w.ctx, inprocess.Image{Version: version, Profile: p}, agent.Mission{Nonce: nonce})
 	}
 }
 
@@ -91,9 +90,9 @@ func TestNodesThatLie(t *testing.T) {
 		fails  map[string]string
 	}{
 		"the node was measured before": {func(w *world) {
-			w.start(func(m *node.Machine) error { return m.TD.Extend(3, tdx.Register{1}) })
+			w.start(func(m *inprocess.Machine) error { return m.TD.Extend(3, tdx.Register{1}) })
 		}, all("extended before")},
-		"a debug TD":  {func(w *world) { w.start(func(*node.Machine) error { return nil }, tdxsim.Debug) }, all("debug")},
+		"a debug TD":  {func(w *world) { w.start(func(*inprocess.Machine) error { return nil }, tdxsim.Debug) }, all("debug")},
 		"wrong nonce": {func(w *world) { w.onReport(func(r *agent.Report) { r.Nonce = strings.Repeat("00", 32) }) }, all("another nonce")},
 		"another peer": {func(w *world) {
 			w.onReport(func(r *agent.Report) { r.PeerID = "12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN" })
@@ -165,7 +164,7 @@ func (w *world) unmeasured() {
 		if p != release.LockedReadOnly || err != nil {
 			return r, err
 		}
-		m, err := node.Image{Version: version, Profile: p}.Boot(w.machine)
+		m, err := inprocess.Image{Version: version, Profile: p}.Boot(w.machine)
 		if err != nil {
 			return nil, err
 		}
@@ -175,7 +174,7 @@ func (w *world) unmeasured() {
 
 func logOf(t *testing.T, w *world, v release.Version) []byte {
 	t.Helper()
-	m, err := node.Image{Version: v, Profile: release.LockedReadOnly}.Boot(w.machine)
+	m, err := inprocess.Image{Version: v, Profile: release.LockedReadOnly}.Boot(w.machine)
 	require.NoError(t, err)
 	return m.Log.CCEL()
 }
@@ -291,7 +290,7 @@ func TestEachNodeIsBootedOnce(t *testing.T) {
 }
 
 // requote replaces a report's quote by one of the machine over the same report data.
-func requote(m *node.Machine, r *agent.Report) error {
+func requote(m *inprocess.Machine, r *agent.Report) error {
 	nonce, err := agent.ParseNonce(r.Nonce)
 	if err != nil {
 		return err

@@ -27,8 +27,9 @@ import (
 	"github.com/calimero-network/mero-tee/internal/node/agent"
 	"github.com/calimero-network/mero-tee/internal/provider/dstack"
 	"github.com/calimero-network/mero-tee/internal/provider/dstack/guest"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/gce"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/inprocess"
 	local "github.com/calimero-network/mero-tee/internal/rehearsal/ita"
-	"github.com/calimero-network/mero-tee/internal/rehearsal/node"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/verify/e2e"
@@ -59,7 +60,8 @@ type world struct {
 	deployed map[string]context.CancelFunc
 	services sync.WaitGroup
 
-	nodes node.Nodes
+	host  *inprocess.Host
+	cloud *inprocess.Cloud
 	// faults
 	edit        func(release.Profile, *agent.Report, error) (*agent.Report, error) // changes what a node reports
 	firmware    string                                                             // of the machines under the services
@@ -88,7 +90,10 @@ func newWorld(t *testing.T) *world {
 	w.trial = &e2e.Trial{Profiles: []release.Profile{release.LockedReadOnly}, Provider: w, Verifier: verifier,
 		AllowedTCB: []string{"UpToDate"}, HTTP: &http.Client{Timeout: time.Minute},
 		Nodes: w}
-	w.nodes = node.Nodes{Platform: w.machine, TDXRoot: w.root, HTTP: &http.Client{Transport: split{pcs}, Timeout: time.Minute}}
+	w.host = &inprocess.Host{Platform: w.machine, TDXRoot: w.root, HTTP: &http.Client{Transport: split{pcs}, Timeout: time.Minute}}
+	w.cloud, err = inprocess.Open(t.TempDir(), w.host, gce.Faults{})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, w.cloud.Close()) })
 	w.trial.Appraiser = w.appraiser(t)
 	w.publish(t)
 	t.Cleanup(func() {
@@ -98,9 +103,9 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// Boot runs a node in this process.
+// Boot runs a node.
 func (w *world) Boot(ctx context.Context, published *measurement.Published, p release.Profile, m agent.Mission) (*agent.Report, error) {
-	r, err := w.nodes.Boot(ctx, published, p, m)
+	r, err := w.cloud.Report(ctx, inprocess.Image{Version: published.Tag.Version, Profile: p}, m)
 	return w.edit(p, r, err)
 }
 
@@ -127,7 +132,7 @@ func (w *world) publishNode(t *testing.T, v release.Version) *measurement.Publis
 	t.Helper()
 	out := &measurement.Published{Family: release.Node, Tag: nodeTag(v), Profiles: map[release.Profile]measurement.Profile{}}
 	for _, p := range release.Profiles() {
-		m, err := node.Image{Version: v, Profile: p}.Boot(w.machine)
+		m, err := inprocess.Image{Version: v, Profile: p}.Boot(w.machine)
 		require.NoError(t, err)
 		n := m.TD.Registers()
 		n.RTMR3 = tdx.ProfileRTMR3(string(p))

@@ -17,8 +17,9 @@ import (
 	"github.com/calimero-network/mero-tee/internal/kms/compose"
 	"github.com/calimero-network/mero-tee/internal/node/agent"
 	"github.com/calimero-network/mero-tee/internal/provider/dstack"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/gce"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/inprocess"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/keyservice"
-	simulated "github.com/calimero-network/mero-tee/internal/rehearsal/node"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/verify/migration"
@@ -29,7 +30,7 @@ type world struct {
 	migration.Field
 	migration migration.Migration
 	urls      map[string]string // by the deployment's name
-	nodes     simulated.Nodes
+	cloud     *inprocess.Cloud
 	edit      func(*agent.Report) // changes what nodes report
 	booted    []release.Tag
 }
@@ -41,8 +42,10 @@ func newWorld(t *testing.T, from, to keyservice.Keys) *world {
 	platform, err := pki.NewPlatform(1)
 	require.NoError(t, err)
 	client := &http.Client{Transport: split{tdxsim.NewPCS(pki, time.Now, platform)}}
-	w := &world{migration: example(t), urls: map[string]string{}, edit: func(*agent.Report) {},
-		nodes: simulated.Nodes{Platform: platform, HTTP: client, TDXRoot: pki.RootSHA256()}}
+	w := &world{migration: example(t), urls: map[string]string{}, edit: func(*agent.Report) {}}
+	w.cloud, err = inprocess.Open(t.TempDir(), &inprocess.Host{Platform: platform, HTTP: client, TDXRoot: pki.RootSHA256()}, gce.Faults{})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, w.cloud.Close()) })
 	v, err := tdx.NewVerifier(tdx.Config{Root: pki.RootSHA256(), Collateral: tdx.NewCollateral(client)})
 	require.NoError(t, err)
 	w.Field = migration.Field{Provider: w, Nodes: w, Verifier: v, HTTP: client}
@@ -82,7 +85,7 @@ func (w *world) Boot(ctx context.Context, published *measurement.Published, p re
 		return nil, errors.New("this could wait for ever")
 	}
 	w.booted = append(w.booted, published.Tag)
-	r, err := w.nodes.Boot(ctx, published, p, m)
+	r, err := w.cloud.Report(ctx, inprocess.Image{Version: published.Tag.Version, Profile: p}, m)
 	if err == nil {
 		w.edit(r)
 	}

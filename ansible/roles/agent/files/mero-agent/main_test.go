@@ -21,14 +21,14 @@ import (
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/node/agent"
 	"github.com/calimero-network/mero-tee/internal/provider/gce/guestattr"
-	"github.com/calimero-network/mero-tee/internal/rehearsal/node"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/inprocess"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
 // machine is a simulated node and the collateral of its platform.
 type machine struct {
-	*node.Machine
+	*inprocess.Machine
 	platform *tdxsim.Platform
 	pki      *tdxsim.PKI
 }
@@ -39,7 +39,7 @@ func boot(t *testing.T) *machine {
 	require.NoError(t, err)
 	platform, err := pki.NewPlatform(1)
 	require.NoError(t, err)
-	m, err := node.Boot(platform, release.Debug)
+	m, err := inprocess.Boot(platform, release.Debug)
 	require.NoError(t, err)
 	return &machine{m, platform, pki}
 }

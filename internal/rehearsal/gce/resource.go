@@ -7,27 +7,50 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"regexp"
-	"strconv"
 	"strings"
-	"time"
+
+	"google.golang.org/protobuf/proto"
 )
 
 // root begins the selfLinks of compute/v1, whichever host was asked.
 const root = "https://www.googleapis.com/compute/v1/"
 
-// nameForm is the pattern of resource names in the vendor's description.
-var (
-	nameForm  = regexp.MustCompile(`^[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?$`)
-	labelKey  = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,62}$`)
-	labelText = regexp.MustCompile(`^[a-z0-9_-]{0,63}$`)
-)
+// resource is what all messages of the API that describe something have in common.
+type resource interface {
+	proto.Message
+	GetId() uint64
+	GetName() string
+	GetSelfLink() string
+}
 
-func (s *Server) region() string { return s.options.Zone[:strings.LastIndex(s.options.Zone, "-")] }
+// find gives the resource of a type and a path.
+func find[T resource](s *Server, path string) (T, error) {
+	found, ok := s.resources[path].(T)
+	if !ok {
+		return found, notFound(path)
+	}
+	return found, nil
+}
 
-func (s *Server) scope() string { return "projects/" + s.options.Project + "/zones/" + s.options.Zone }
+// all gives the resources of a type in a project.
+func all[T resource](s *Server, owner string) (found []T) {
+	for path, r := range s.resources {
+		if of, ok := r.(T); ok && project(path) == owner {
+			found = append(found, of)
+		}
+	}
+	return found
+}
 
-func (s *Server) zonal(collection, name string) string {
-	return s.scope() + "/" + collection + "/" + name
+// get answers with the resource that find gives for a request.
+func get[T resource](s *Server, find func(request) (T, error)) handler {
+	return func(q request) (any, error) {
+		r, err := find(q)
+		if err == nil && s.faults.hides(r.GetSelfLink()) {
+			err = notFound(pathOf(r.GetSelfLink()))
+		}
+		return r, err
+	}
 }
 
 func imagePath(project, name string) string { return "projects/" + project + "/global/images/" + name }
@@ -46,6 +69,12 @@ func project(path string) string {
 }
 
 func last(link string) string { return link[strings.LastIndex(link, "/")+1:] }
+
+var (
+	nameForm  = regexp.MustCompile(`^[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?$`) // of the vendor's description
+	labelKey  = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,62}$`)
+	labelText = regexp.MustCompile(`^[a-z0-9_-]{0,63}$`)
+)
 
 func checkName(field, name string) error {
 	if !nameForm.MatchString(name) {
@@ -70,27 +99,15 @@ func newID() uint64 {
 	return binary.BigEndian.Uint64(b[:])>>1 | 1<<60
 }
 
-func numeral(id uint64) string { return strconv.FormatUint(id, 10) }
-
-// numericID is the id of what was always there.
-func numericID(name string) uint64 {
+// fixedID is the id of what was always there.
+func fixedID(name string) uint64 {
 	sum := sha256.Sum256([]byte(name))
 	return binary.BigEndian.Uint64(sum[:])>>16 | 1
 }
 
-func (s *Server) stamp() string {
-	return s.options.Now().UTC().Format("2006-01-02T15:04:05.000Z07:00")
-}
-
 // fingerprint changes with the value, for optimistic locking.
-func fingerprint(value any) string {
+func fingerprint(value any) *string {
 	data, _ := json.Marshal(value) // maps and lists of strings always marshal
 	sum := sha256.Sum256(data)
-	return base64.StdEncoding.EncodeToString(sum[:8])
-}
-
-// at is when a stamp was made; the zero time when it is none.
-func at(stamp string) time.Time {
-	t, _ := time.Parse(time.RFC3339, stamp)
-	return t
+	return new(base64.StdEncoding.EncodeToString(sum[:8]))
 }

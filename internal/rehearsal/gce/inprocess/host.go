@@ -1,0 +1,145 @@
+// Package inprocess is a Host of the local Compute Engine on which simulated
+// node images run: a confidential VM is the agent's own mission in this process,
+// so that its whole life takes milliseconds and needs neither root nor chroots.
+//
+// Its promise: from the instance's attributes to its guest attributes all is
+// production's own code over the configfs-tsm of a simulated TD; MRTD and RTMR0
+// are the platform's and equal in all images, RTMR1 and RTMR2 are the release's,
+// RTMR2 differs by profile, and RTMR3 stays zero until the agent extends it.
+// Nothing of a machine runs once Stop has returned.
+package inprocess
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/calimero-network/mero-tee/internal/base/file"
+	"github.com/calimero-network/mero-tee/internal/node/agent"
+	"github.com/calimero-network/mero-tee/internal/node/mission"
+	"github.com/calimero-network/mero-tee/internal/provider/gce/guestattr"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/gce"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
+)
+
+// Host boots disks that hold nothing but the description of a simulated image.
+type Host struct {
+	Platform *tdxsim.Platform
+	HTTP     *http.Client // of the nodes: reaches key services and collateral
+	TDXRoot  [32]byte
+	// Start boots an image otherwise; nil: as Image.Boot does.
+	Start func(Image) (*Machine, error)
+	// Forge changes a report before it leaves the VM; nil: nothing does.
+	Forge func(*agent.Report)
+}
+
+var _ gce.Host = (*Host)(nil)
+
+// imageFile is what a disk holds.
+const imageFile = "image.json"
+
+// Simulated says whether an image file, or a disk, is of a simulated image.
+func Simulated(path string) bool {
+	_, image := read(path)
+	_, disk := read(filepath.Join(path, imageFile))
+	return image == nil || disk == nil
+}
+
+// read stops at the first byte of a file that is something else, however large it is.
+func read(path string) (i Image, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return i, err
+	}
+	defer f.Close() //nolint:errcheck // read-only handle
+	dec := json.NewDecoder(f)
+	dec.DisallowUnknownFields()
+	return i, dec.Decode(&i)
+}
+
+// Unpack makes a disk from an image file.
+func (h *Host) Unpack(_ context.Context, image, disk string) error {
+	data, err := os.ReadFile(image)
+	if err != nil {
+		return err
+	}
+	return errors.Join(os.Mkdir(disk, 0o755), os.WriteFile(filepath.Join(disk, imageFile), data, 0o644))
+}
+
+// Capture makes an image file from a disk.
+func (h *Host) Capture(_ context.Context, disk, image string) error {
+	return file.Copy(image, filepath.Join(disk, imageFile), 0o644)
+}
+
+// Boot starts the agent of a confidential VM. In any other nothing runs.
+func (h *Host) Boot(ctx context.Context, spec gce.Spec) (gce.Machine, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	out := &machine{cancel: cancel, done: make(chan struct{})}
+	if !spec.Confidential {
+		return out, nil
+	}
+	image, err := read(filepath.Join(spec.Disk, imageFile))
+	if err != nil {
+		return nil, errors.Join(err, out.Stop())
+	}
+	booted, err := h.start(image)
+	if err != nil {
+		return nil, errors.Join(err, out.Stop())
+	}
+	out.running.Go(func() {
+		if err := h.report(ctx, spec.Metadata, image, booted); err != nil {
+			_, _ = spec.Serial.Write([]byte("mero-agent: " + err.Error() + "\n")) // as the agent's unit does
+		}
+	})
+	return out, nil
+}
+
+func (h *Host) start(i Image) (*Machine, error) {
+	if h.Start != nil {
+		return h.Start(i)
+	}
+	return i.Boot(h.Platform)
+}
+
+// report is what the agent does: it reads its mission, accomplishes it and reports.
+func (h *Host) report(ctx context.Context, metadata string, image Image, booted *Machine) error {
+	server := &guestattr.Metadata{Host: metadata, HTTP: &http.Client{Transport: &http.Transport{Proxy: nil,
+		DisableKeepAlives: true}}}
+	order, err := agent.ReadMission(ctx, server.Attribute)
+	if err != nil {
+		return err
+	}
+	inside := mission.Node{Profile: image.Profile, TSM: booted.TSM(), HTTP: h.HTTP, Root: h.TDXRoot, Now: time.Now,
+		EventLog: func() ([]byte, error) { return booted.Log.CCEL(), nil }}
+	report, _ := inside.Accomplish(ctx, order) // its error is in the report
+	if h.Forge != nil {
+		h.Forge(report)
+	}
+	data, err := report.Encode()
+	if err != nil {
+		return err
+	}
+	return server.Publish(ctx, guestattr.Namespace, guestattr.ReportName, data)
+}
+
+// machine runs until it is stopped, also when its agent has ended.
+type machine struct {
+	cancel  context.CancelFunc
+	running sync.WaitGroup
+	once    sync.Once
+	done    chan struct{}
+}
+
+func (m *machine) Stop() error {
+	m.cancel()
+	m.running.Wait()
+	m.once.Do(func() { close(m.done) })
+	return nil
+}
+
+func (m *machine) Done() <-chan struct{} { return m.done }
