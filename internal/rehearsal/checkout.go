@@ -2,14 +2,18 @@ package rehearsal
 
 import (
 	"context"
+	"errors"
+	"os"
 	"path/filepath"
 
 	"github.com/calimero-network/mero-tee/catalog"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/pipeline/environment"
+	"github.com/calimero-network/mero-tee/internal/provider/github"
 	"github.com/calimero-network/mero-tee/internal/provider/git"
-	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/release/config"
+	"github.com/calimero-network/mero-tee/internal/release"
+	"github.com/calimero-network/mero-tee/policies"
 )
 
 // checkout does what people would have done before they push the tag. A work
@@ -91,4 +95,93 @@ func (w *World) merge(ctx context.Context, c *environment.Checkout, tag release.
 		return err
 	}
 	return w.pushTag(ctx, tag, c.Commit)
+}
+
+// pushMain is the branch with those pull requests merged. It loses no pair that
+// an earlier release declared.
+func (w *World) pushMain(ctx context.Context, c *environment.Checkout, family release.Family) error {
+	client, err := w.Env.GitHub()
+	if err != nil {
+		return err
+	}
+	files, err := w.policiesOfMain(ctx, client, c, family)
+	if err != nil {
+		return err
+	}
+	data, err := os.ReadFile(c.Catalog)
+	if err != nil {
+		return err
+	}
+	before, err := client.ReadFile(ctx, catalog.Path, "main")
+	if err == nil {
+		data, err = merged(before, data)
+	}
+	if err != nil && !errors.Is(err, github.ErrNotFound) {
+		return err
+	}
+	files[catalog.Path] = data
+	return w.github.Push("refs/heads/main", c.Commit, files)
+}
+
+// policiesOfMain are the working policies and the page about them. A release of
+// node images promotes nothing: what is on the branch stays.
+func (w *World) policiesOfMain(ctx context.Context, client *github.Client, c *environment.Checkout, family release.Family) (map[string][]byte, error) {
+	paths := map[string]string{"docs/policies.md": filepath.Join(w.Env.Root, "docs/policies.md")}
+	for _, p := range release.Profiles() {
+		paths["policies/"+policies.File(p)] = filepath.Join(c.Policies, policies.File(p))
+	}
+	files := map[string][]byte{}
+	for name, path := range paths {
+		data, err := []byte(nil), github.ErrNotFound
+		if family == release.Node {
+			data, err = client.ReadFile(ctx, name, "main")
+		}
+		if errors.Is(err, github.ErrNotFound) {
+			data, err = os.ReadFile(path)
+		}
+		if err != nil {
+			return nil, err
+		}
+		files[name] = data
+	}
+	return files, nil
+}
+
+// pushTag makes the tag on the local GitHub. A tag never moves.
+func (w *World) pushTag(ctx context.Context, tag release.Tag, commit string) error {
+	client, err := w.Env.GitHub()
+	if err != nil {
+		return err
+	}
+	at, err := client.TagCommit(ctx, tag.String())
+	switch {
+	case errors.Is(err, github.ErrNotFound):
+		return w.github.Push("refs/tags/"+tag.String(), commit, nil)
+	case err != nil:
+		return err
+	case at != commit:
+		next, err := nextFree(ctx, client, tag)
+		if err != nil {
+			return err
+		}
+		return &fault.Error{Code: fault.General, Message: tag.String() + " was rehearsed from another commit",
+			Expected: at, Got: commit, Hint: "a tag never moves: release the next free one, -tag=" + next.String() + ", or run `go tool mage rehearse:reset`"}
+	}
+	return nil
+}
+
+// nextFree is the smallest version above tag's that no tag has. A patch bump
+// would be a hotfix, which main's newer work cannot be.
+func nextFree(ctx context.Context, client *github.Client, tag release.Tag) (release.Tag, error) {
+	tags, err := client.Tags(ctx)
+	taken := map[string]bool{}
+	for _, t := range tags {
+		taken[t.Name] = true
+	}
+	for {
+		tag.Version = tag.Version.NextMinor()
+		if !taken[tag.String()] {
+			return tag, err
+		}
+	}
 }

@@ -13,16 +13,18 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/sigstore/sigstore-go/pkg/root"
 
-	"github.com/calimero-network/mero-tee/internal/artifact/sign"
 	"github.com/calimero-network/mero-tee/internal/artifact/signature"
+	"github.com/calimero-network/mero-tee/internal/artifact/sign"
+	"github.com/calimero-network/mero-tee/internal/attestation/ita"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/kms/image"
 	"github.com/calimero-network/mero-tee/internal/pipeline/environment"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/dstack"
+	local "github.com/calimero-network/mero-tee/internal/rehearsal/ita"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/registry"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/sigstore"
-	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/release/config"
+	"github.com/calimero-network/mero-tee/internal/release"
 )
 
 func (w *World) startRegistry() error {
@@ -99,4 +101,18 @@ func (w *World) trust(context.Context) (root.TrustedMaterial, error) {
 			Hint: "run `go tool mage release:kms` first"}
 	}
 	return signature.TrustedRoot(path)
+}
+
+// startITA starts the appraiser of quotes; it believes the same simulated hardware as everybody here.
+func (w *World) startITA() error {
+	authority, err := local.OpenAuthority(filepath.Join(w.State, "ita.pem"))
+	if err != nil {
+		return err
+	}
+	verifier, err := w.Env.Verifier()
+	if err != nil {
+		return err
+	}
+	w.Env.ITA = ita.Config{URL: ita.APIURL, Key: token, Root: authority.RootSHA256(), Transport: w.Env.Transport}
+	return w.handle(local.New(local.Options{Authority: authority, APIKey: token, Verifier: verifier, Now: time.Now}), local.Hosts()...)
 }

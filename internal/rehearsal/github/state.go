@@ -8,9 +8,11 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/calimero-network/mero-tee/internal/base/canonical"
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/file"
 )
 
@@ -143,4 +145,44 @@ var nameForm = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}$`)
 // slash, which git and GitHub know, are refused here.
 func plainName(s string) bool {
 	return nameForm.MatchString(s) && !strings.HasSuffix(s, ".")
+}
+
+// digests remembers SHA-256 sums for as long as a file's size and time stay.
+type digests struct {
+	mu    sync.Mutex
+	known map[string]known
+}
+
+// racy is how young a file must be for a change within one tick of the file
+// system's clock to go unnoticed (git calls such an index entry racy).
+const racy = 2 * time.Second
+
+type known struct {
+	size  int64
+	mtime time.Time
+	sum   string
+}
+
+// of returns size and "sha256:…" of a regular file, and false when there is none.
+func (d *digests) of(path string) (int64, string, bool) {
+	info, err := os.Lstat(path)
+	if err != nil || !info.Mode().IsRegular() {
+		return 0, "", false
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if k, ok := d.known[path]; ok && k.size == info.Size() && k.mtime.Equal(info.ModTime()) {
+		return k.size, k.sum, true
+	}
+	sum, n, err := digest.OfFile(path)
+	if err != nil {
+		return 0, "", false
+	}
+	if d.known == nil {
+		d.known = map[string]known{}
+	}
+	if time.Since(info.ModTime()) > racy {
+		d.known[path] = known{n, info.ModTime(), sum.String()}
+	}
+	return n, sum.String(), true
 }

@@ -8,13 +8,18 @@
 package ita
 
 import (
+	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
+	"crypto/x509"
 	"encoding/json"
+	"math/big"
 	"net/http"
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/go-jose/go-jose/v4"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 )
@@ -103,4 +108,97 @@ func reply(w http.ResponseWriter, v any) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	_, _ = w.Write(data)
+}
+
+// Knobs are the faults that the service shows; the zero value is none. A wrong
+// API key needs no knob.
+type Knobs struct {
+	Busy        int                  // this many next requests are answered 429
+	Unavailable int                  // then this many 503
+	RetryAfter  time.Duration        // what both ask for, in whole seconds
+	Claims      func(map[string]any) // changes the claims before they are signed
+	Instead     []byte               // the quote that is appraised instead of the one sent
+	WrongNonce  bool                 // nonces carry the signature of another nonce
+	Stranger    bool                 // all keys and certificates are those of another authority of the same names
+	Revoked     bool                 // the signing key is on its issuer's list
+	StaleLists  bool                 // the revocation lists have expired
+}
+
+// Turn changes the knobs, also while the service runs.
+func (s *Service) Turn(change func(*Knobs)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change(&s.knobs)
+}
+
+func (s *Service) current() Knobs {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.knobs
+}
+
+// fault takes one from the requests that are to fail; status 0 means none.
+func (s *Service) fault() (status int, after time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.knobs.Busy > 0:
+		s.knobs.Busy--
+		return http.StatusTooManyRequests, s.knobs.RetryAfter
+	case s.knobs.Unavailable > 0:
+		s.knobs.Unavailable--
+		return http.StatusServiceUnavailable, s.knobs.RetryAfter
+	}
+	return 0, 0
+}
+
+// serveKeys is the JWKS: the signing key once per algorithm, under one kid.
+func (s *Service) serveKeys(w http.ResponseWriter, _ *http.Request) {
+	a, err := s.signer()
+	if err != nil {
+		refuse(w, http.StatusInternalServerError, err.Error())
+		return
+	}
+	var set jose.JSONWebKeySet
+	for _, algorithm := range []jose.SignatureAlgorithm{jose.PS384, jose.RS256} {
+		set.Keys = append(set.Keys, jose.JSONWebKey{Key: &a.token.key.PublicKey, KeyID: a.kid(), Algorithm: string(algorithm), Certificates: a.chain()})
+	}
+	reply(w, set)
+}
+
+func (s *Service) serveRootCRL(w http.ResponseWriter, _ *http.Request) {
+	a, err := s.signer()
+	if err != nil {
+		refuse(w, http.StatusInternalServerError, err.Error())
+		return
+	}
+	s.serveCRL(w, a.root, nil)
+}
+
+func (s *Service) serveSigningCRL(w http.ResponseWriter, _ *http.Request) {
+	a, err := s.signer()
+	if err != nil {
+		refuse(w, http.StatusInternalServerError, err.Error())
+		return
+	}
+	var revoked []x509.RevocationListEntry
+	if s.current().Revoked {
+		revoked = []x509.RevocationListEntry{{SerialNumber: a.token.cert.SerialNumber, RevocationTime: s.Now().Add(-time.Hour)}}
+	}
+	s.serveCRL(w, a.signing, revoked)
+}
+
+func (s *Service) serveCRL(w http.ResponseWriter, by issued, revoked []x509.RevocationListEntry) {
+	from := s.Now().Add(-time.Hour)
+	list := &x509.RevocationList{Number: big.NewInt(1), ThisUpdate: from, NextUpdate: from.Add(24 * time.Hour), RevokedCertificateEntries: revoked}
+	if s.current().StaleLists {
+		list.NextUpdate = from.Add(time.Minute)
+	}
+	der, err := x509.CreateRevocationList(rand.Reader, list, by.cert, by.key)
+	if err != nil {
+		refuse(w, http.StatusInternalServerError, err.Error())
+		return
+	}
+	w.Header().Set("Content-Type", "application/pkix-crl")
+	_, _ = w.Write(der)
 }

@@ -3,11 +3,17 @@ package tdxsim
 import (
 	"bytes"
 	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/hkdf"
 	"crypto/sha256"
-	"crypto/x509"
 	"crypto/x509/pkix"
+	"crypto/x509"
+	"crypto"
+	"encoding/asn1"
 	"encoding/pem"
+	"errors"
 	"fmt"
+	"io"
 	"math/big"
 	"time"
 )
@@ -118,4 +124,99 @@ func (p *PKI) crl(issuer authority, from, to time.Time, revoked []*x509.Certific
 			x509.RevocationListEntry{SerialNumber: c.SerialNumber, RevocationTime: from})
 	}
 	return x509.CreateRevocationList(nil, list, issuer.cert, deterministic{issuer.key})
+}
+
+// oidSGX is Intel's extension of a PCK certificate.
+var oidSGX = asn1.ObjectIdentifier{1, 2, 840, 113741, 1, 13, 1}
+
+// identity is what a PCK certificate says about a machine.
+type identity struct {
+	fmspc  [6]byte
+	pceSVN int
+	svn    [16]byte // SGX TCB components, and CPUSVN
+}
+
+// newIdentity gives machine n a family whose hex has a letter (4d), so that
+// upper and lower case differ.
+func newIdentity(n uint8) identity {
+	id := identity{fmspc: [6]byte{'S', 'I', 'M', 0, 0, n}, pceSVN: 13}
+	for i := range id.svn {
+		id.svn[i] = byte(20 - i)
+	}
+	return id
+}
+
+type attribute struct {
+	Type  asn1.ObjectIdentifier
+	Value any
+}
+
+func under(arc ...int) asn1.ObjectIdentifier {
+	return append(append(asn1.ObjectIdentifier{}, oidSGX...), arc...)
+}
+
+// extension is the value of oidSGX: PPID, TCB, PCEID, FMSPC, type, platform
+// instance and configuration, as "Intel SGX PCK Certificate and CRL Profile" orders them.
+func (id identity) extension() ([]byte, error) {
+	var tcb []attribute
+	for i, svn := range id.svn {
+		tcb = append(tcb, attribute{under(2, i+1), int(svn)})
+	}
+	tcb = append(tcb, attribute{under(2, 17), id.pceSVN}, attribute{under(2, 18), id.svn[:]})
+	const scalable = asn1.Enumerated(1)
+	configuration := []attribute{{under(7, 1), true}, {under(7, 2), true}, {under(7, 3), true}}
+	return asn1.Marshal([]attribute{
+		{under(1), make([]byte, 16)},
+		{under(2), tcb},
+		{under(3), make([]byte, 2)},
+		{under(4), id.fmspc[:]},
+		{under(5), scalable},
+		{under(6), make([]byte, 16)},
+		{under(7), configuration},
+	})
+}
+
+// derive gives n bytes that depend on the seed and the label alone.
+func derive(seed []byte, label string, n int) ([]byte, error) {
+	return hkdf.Key(sha256.New, seed, nil, "mero-tee tdx simulator/"+label, n)
+}
+
+// deriveKey tries again in the case, of odds 2^-32, that the bytes are no scalar of P-256.
+func deriveKey(seed []byte, label string) (*ecdsa.PrivateKey, error) {
+	for i := range 4 {
+		b, err := derive(seed, fmt.Sprintf("key/%s/%d", label, i), 32)
+		if err != nil {
+			return nil, err
+		}
+		if k, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), b); err == nil {
+			return k, nil
+		}
+	}
+	return nil, errors.New("no scalar for " + label)
+}
+
+// deterministic signs with the nonce of RFC 6979 whatever randomness it is offered.
+type deterministic struct{ key *ecdsa.PrivateKey }
+
+func (d deterministic) Public() crypto.PublicKey { return d.key.Public() }
+
+func (d deterministic) Sign(_ io.Reader, digest []byte, o crypto.SignerOpts) ([]byte, error) {
+	return d.key.Sign(nil, digest, o)
+}
+
+// sign makes Intel's form of an ECDSA signature, r ‖ s in 64 bytes.
+func sign(key *ecdsa.PrivateKey, message []byte) ([]byte, error) {
+	digest := sha256.Sum256(message)
+	der, err := key.Sign(nil, digest[:], crypto.SHA256)
+	if err != nil {
+		return nil, err
+	}
+	var s struct{ R, S *big.Int }
+	if _, err := asn1.Unmarshal(der, &s); err != nil {
+		return nil, err
+	}
+	raw := make([]byte, 64)
+	s.R.FillBytes(raw[:32])
+	s.S.FillBytes(raw[32:])
+	return raw, nil
 }
