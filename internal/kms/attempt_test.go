@@ -19,7 +19,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
 )
 
-func outOfDate(k *tdxsim.Knobs) { k.Platform = tdx.OutOfDate }
+func outOfDate(k *tdxsim.Faults) { k.Platform = tdx.OutOfDate }
 
 // post sends v, or the bytes when v is a []byte, and reads the error of the answer.
 func post(t *testing.T, url string, v any) (int, wire.Error) {

@@ -57,14 +57,14 @@ func TestKeyRequestRefused(t *testing.T) {
 		"quote is empty":    {401, wire.AttestationFailed, func(_ *testing.T, a *attempt) { a.quote = nil; a.sign() }},
 		"quote was altered": {401, wire.AttestationFailed, func(_ *testing.T, a *attempt) { a.quote[200] ^= 1; a.sign() }},
 		"PCK revoked": {401, wire.AttestationFailed, func(_ *testing.T, a *attempt) {
-			a.w.pcs.Turn(func(k *tdxsim.Knobs) { k.RevokePCK = true })
+			a.w.pcs.Change(func(k *tdxsim.Faults) { k.RevokePCK = true })
 		}},
-		"platform out of date": {403, wire.PolicyViolation, func(_ *testing.T, a *attempt) { a.w.pcs.Turn(outOfDate) }},
+		"platform out of date": {403, wire.PolicyViolation, func(_ *testing.T, a *attempt) { a.w.pcs.Change(outOfDate) }},
 		"platform revoked": {403, wire.PolicyViolation, func(_ *testing.T, a *attempt) {
-			a.w.pcs.Turn(func(k *tdxsim.Knobs) { k.Platform = tdx.Revoked })
+			a.w.pcs.Change(func(k *tdxsim.Faults) { k.Platform = tdx.Revoked })
 		}},
 		"collateral unavailable": {503, wire.VerificationUnavailable, func(_ *testing.T, a *attempt) {
-			a.w.pcs.Turn(func(k *tdxsim.Knobs) { k.Unavailable = true })
+			a.w.pcs.Change(func(k *tdxsim.Faults) { k.Unavailable = true })
 		}},
 		"no key from dstack": {500, wire.KeyDerivationFailed, func(_ *testing.T, a *attempt) { a.w.guest.noKey.Store(true) }},
 	} {

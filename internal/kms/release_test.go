@@ -140,7 +140,7 @@ func TestPolicyNotReadyInACandidate(t *testing.T) {
 	require.Equal(t, 2, strings.Count(w.logs.String(), `"msg":"key requested; policy_not_ready`), "a warning on every key request")
 
 	stale := newWorld(t, func(p *policies.Policy) { p.Status, p.KMSVersion.Candidate = policies.NotReady, 1 })
-	stale.pcs.Turn(outOfDate)
+	stale.pcs.Change(outOfDate)
 	_, err := stale.node(t, "7.7.7", release.Debug).GetKey(t.Context(), stale.url)
 	requireRefused(t, err, http.StatusForbidden, wire.PolicyViolation) // the TCB list is an operator's choice and stays in force
 }

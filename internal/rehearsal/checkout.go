@@ -9,10 +9,10 @@ import (
 	"github.com/calimero-network/mero-tee/catalog"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/pipeline/environment"
-	"github.com/calimero-network/mero-tee/internal/provider/github"
 	"github.com/calimero-network/mero-tee/internal/provider/git"
-	"github.com/calimero-network/mero-tee/internal/release/config"
+	"github.com/calimero-network/mero-tee/internal/provider/github"
 	"github.com/calimero-network/mero-tee/internal/release"
+	"github.com/calimero-network/mero-tee/internal/release/config"
 	"github.com/calimero-network/mero-tee/policies"
 )
 

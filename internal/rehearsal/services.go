@@ -13,8 +13,8 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/sigstore/sigstore-go/pkg/root"
 
-	"github.com/calimero-network/mero-tee/internal/artifact/signature"
 	"github.com/calimero-network/mero-tee/internal/artifact/sign"
+	"github.com/calimero-network/mero-tee/internal/artifact/signature"
 	"github.com/calimero-network/mero-tee/internal/attestation/ita"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/kms/image"
@@ -23,8 +23,8 @@ import (
 	local "github.com/calimero-network/mero-tee/internal/rehearsal/ita"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/registry"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/sigstore"
-	"github.com/calimero-network/mero-tee/internal/release/config"
 	"github.com/calimero-network/mero-tee/internal/release"
+	"github.com/calimero-network/mero-tee/internal/release/config"
 )
 
 func (w *World) startRegistry() error {

@@ -50,12 +50,12 @@ func TestAppraiseRS256(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func claim(name string, value any) func(*local.Knobs) {
-	return func(k *local.Knobs) { k.Claims = func(said map[string]any) { said[name] = value } }
+func claim(name string, value any) func(*local.Faults) {
+	return func(k *local.Faults) { k.Claims = func(said map[string]any) { said[name] = value } }
 }
 
-func tdxClaim(name string, value any) func(*local.Knobs) {
-	return func(k *local.Knobs) {
+func tdxClaim(name string, value any) func(*local.Faults) {
+	return func(k *local.Faults) {
 		k.Claims = func(said map[string]any) { said["tdx"].(map[string]any)[name] = value }
 	}
 }
@@ -65,7 +65,7 @@ func TestRefusedTokens(t *testing.T) {
 	t.Parallel()
 	ago := func(d time.Duration) int64 { return time.Now().Add(-d).Unix() }
 	for name, tc := range map[string]struct {
-		knob          func(*local.Knobs)
+		fault         func(*local.Faults)
 		expected, got string // parts of Expected and Got; of the message when there is neither
 	}{
 		"another issuer":          {claim("iss", "https://portal.example.com"), "https://portal.trustauthority.intel.com", "portal.example.com"},
@@ -88,14 +88,14 @@ func TestRefusedTokens(t *testing.T) {
 		"another TCB status":      {tdxClaim("attester_tcb_status", "OutOfDate"), "attester_tcb_status UpToDate", "attester_tcb_status OutOfDate"},
 		"a debug TD":              {tdxClaim("tdx_is_debuggable", true), "tdx_is_debuggable false", "tdx_is_debuggable true"},
 		"silent about debugging":  {tdxClaim("tdx_is_debuggable", nil), "tdx_is_debuggable false", "tdx_is_debuggable not said"},
-		"a root of the same name": {func(k *local.Knobs) { k.Stranger = true }, "", ""},
-		"a revoked key":           {func(k *local.Knobs) { k.Revoked = true }, "not revoked", "revoked on"},
-		"stale revocation lists":  {func(k *local.Knobs) { k.StaleLists = true }, "", "it holds from"},
+		"a root of the same name": {func(k *local.Faults) { k.OtherAuthority = true }, "", ""},
+		"a revoked key":           {func(k *local.Faults) { k.Revoked = true }, "not revoked", "revoked on"},
+		"stale revocation lists":  {func(k *local.Faults) { k.StaleLists = true }, "", "it holds from"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, 4)
-			w.service.Turn(tc.knob)
+			w.service.Change(tc.fault)
 			if name == "a root of the same name" {
 				tc.expected = fmt.Sprintf("%x", w.root)
 			}
@@ -125,12 +125,12 @@ func TestTokenForAnotherQuote(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 4)
 	other, _ := w.attest(t, tdx.Register{7}, 4)
-	w.service.Turn(func(k *local.Knobs) { k.Instead = other })
+	w.service.Change(func(k *local.Faults) { k.Quote = other })
 	requireRefusal(t, w.client(t), w, "tdx_mrtd 01", "tdx_mrtd 07")
 	requireRefusal(t, w.client(t), w, "tdx_report_data", "tdx_report_data")
 
 	again, _ := w.attest(t, tdx.Register{1}, 4) // the same TD's, over an older nonce
-	w.service.Turn(func(k *local.Knobs) { k.Instead = again })
+	w.service.Change(func(k *local.Faults) { k.Quote = again })
 	requireRefusal(t, w.client(t), w, "tdx_report_data", "tdx_report_data")
 }
 

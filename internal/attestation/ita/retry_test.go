@@ -30,7 +30,7 @@ func inBubble(t *testing.T, f func(t *testing.T, w *world)) {
 func TestABusyServiceIsAskedAgain(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, w *world) {
-		w.service.Turn(func(k *local.Knobs) { k.Busy, k.Unavailable, k.RetryAfter = 2, 1, 7*time.Second })
+		w.service.Change(func(k *local.Faults) { k.Busy, k.Unavailable, k.RetryAfter = 2, 1, 7*time.Second })
 		before := time.Now()
 		_, err := w.client(t).Appraise(t.Context(), w.quote, w.ours)
 		require.NoError(t, err)
@@ -41,7 +41,7 @@ func TestABusyServiceIsAskedAgain(t *testing.T) {
 func TestAServiceThatStaysAway(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, w *world) {
-		w.service.Turn(func(k *local.Knobs) { k.Unavailable = 100 })
+		w.service.Change(func(k *local.Faults) { k.Unavailable = 100 })
 		before := time.Now()
 		_, err := w.client(t).Appraise(t.Context(), w.quote, w.ours)
 		require.Equal(t, fault.General, fault.CodeOf(err), "no answer is no verdict")
@@ -62,7 +62,7 @@ func TestALongRetryAfterIsReported(t *testing.T) {
 			"seconds": w.client(t),
 			"a date":  w.client(t, func(c *ita.Config) { c.Transport = answering(c.Transport, http.StatusTooManyRequests, "", date) }),
 		} {
-			w.service.Turn(func(k *local.Knobs) { k.Busy, k.RetryAfter = 1, time.Hour })
+			w.service.Change(func(k *local.Faults) { k.Busy, k.RetryAfter = 1, time.Hour })
 			before := time.Now()
 			_, err := c.Appraise(t.Context(), w.quote, w.ours)
 			require.Equal(t, fault.General, fault.CodeOf(err), name)
@@ -75,7 +75,7 @@ func TestALongRetryAfterIsReported(t *testing.T) {
 func TestWaitingEndsWithTheContext(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, w *world) {
-		w.service.Turn(func(k *local.Knobs) { k.Busy, k.RetryAfter = 100, 20*time.Second })
+		w.service.Change(func(k *local.Faults) { k.Busy, k.RetryAfter = 100, 20*time.Second })
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
 		before := time.Now()

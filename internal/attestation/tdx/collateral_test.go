@@ -22,8 +22,8 @@ import (
 
 func TestVerifyRefusesCollateral(t *testing.T) {
 	t.Parallel()
-	replace := func(path, old, new string) func(*tdxsim.Knobs) {
-		return func(k *tdxsim.Knobs) {
+	replace := func(path, old, new string) func(*tdxsim.Faults) {
+		return func(k *tdxsim.Faults) {
 			k.Tamper = func(asked string, body []byte) []byte {
 				if !strings.HasSuffix(asked, path) {
 					return body
@@ -33,27 +33,27 @@ func TestVerifyRefusesCollateral(t *testing.T) {
 		}
 	}
 	for name, tc := range map[string]struct {
-		turn func(*tdxsim.Knobs)
+		turn func(*tdxsim.Faults)
 		want string
 	}{
-		"expired":              {func(k *tdxsim.Knobs) { k.Validity = -time.Minute }, "has expired"},
-		"from the future":      {func(k *tdxsim.Knobs) { k.Age = -time.Hour }, "in the future"},
-		"PCK revoked":          {func(k *tdxsim.Knobs) { k.RevokePCK = true }, "PCK Leaf certificate in PCK certificate chain was revoked"},
-		"platform CA revoked":  {func(k *tdxsim.Knobs) { k.RevokePlatformCA = true }, "intermediate certificate in PCK certificate chain was revoked"},
-		"TCB signer revoked":   {func(k *tdxsim.Knobs) { k.RevokeTCBSigning = true }, "signing certificate was revoked"},
+		"expired":              {func(k *tdxsim.Faults) { k.Validity = -time.Minute }, "has expired"},
+		"from the future":      {func(k *tdxsim.Faults) { k.Age = -time.Hour }, "in the future"},
+		"PCK revoked":          {func(k *tdxsim.Faults) { k.RevokePCK = true }, "PCK Leaf certificate in PCK certificate chain was revoked"},
+		"platform CA revoked":  {func(k *tdxsim.Faults) { k.RevokePlatformCA = true }, "intermediate certificate in PCK certificate chain was revoked"},
+		"TCB signer revoked":   {func(k *tdxsim.Faults) { k.RevokeTCBSigning = true }, "signing certificate was revoked"},
 		"TCB info changed":     {replace("/tcb", `"tcbEvaluationDataNumber":17`, `"tcbEvaluationDataNumber":18`), "could not verify response body"},
 		"QE identity changed":  {replace("/qe/identity", `"isvprodid":2`, `"isvprodid":3`), "could not verify response body"},
 		"second TCB info":      {replace("/tcb", `{"tcbInfo":`, `{"TcbInfo":{},"tcbInfo":`), `unexpected member "TcbInfo"`},
 		"repeated TCB info":    {replace("/tcb", `{"tcbInfo":`, `{"tcbInfo":{},"tcbInfo":`), `unexpected member "tcbInfo"`},
 		"CRL is no CRL":        {replace("/pckcrl", "0", "1"), "unable to parse DER bytes of CRL"},
-		"answer is empty":      {func(k *tdxsim.Knobs) { k.Tamper = func(string, []byte) []byte { return nil } }, "tcbInfo"},
-		"service is down":      {func(k *tdxsim.Knobs) { k.Unavailable = true }, "503 Service Unavailable"},
+		"answer is empty":      {func(k *tdxsim.Faults) { k.Tamper = func(string, []byte) []byte { return nil } }, "tcbInfo"},
+		"service is down":      {func(k *tdxsim.Faults) { k.Unavailable = true }, "503 Service Unavailable"},
 		"QE identity is no QE": {replace("/qe/identity", `"id":"TD_QE"`, `"id":"QE"`), `"QE" does not match`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
-			w.pcs.Turn(tc.turn)
+			w.pcs.Change(tc.turn)
 			got, err := w.verifier(t).Verify(t.Context(), w.quote(t, 4), w.reportData)
 			requireNotGenuine(t, err, tc.want)
 			require.Nil(t, got)
@@ -65,7 +65,7 @@ func TestVerifyRefusesCollateral(t *testing.T) {
 func TestVerifyAcceptsUpperCaseFMSPC(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.pcs.Turn(func(k *tdxsim.Knobs) { k.UpperFMSPC = true })
+	w.pcs.Change(func(k *tdxsim.Faults) { k.UpperFMSPC = true })
 	_, err := w.verifier(t).Verify(t.Context(), w.quote(t, 4), w.reportData)
 	require.NoError(t, err)
 }
@@ -73,7 +73,7 @@ func TestVerifyAcceptsUpperCaseFMSPC(t *testing.T) {
 func TestVerifyGivesUpWithItsCaller(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.pcs.Turn(func(k *tdxsim.Knobs) { k.Hang = true })
+	w.pcs.Change(func(k *tdxsim.Faults) { k.Hang = true })
 	ctx, cancel := context.WithCancel(t.Context())
 	go cancel()
 	_, err := w.verifier(t).Verify(ctx, w.quote(t, 4), w.reportData)
@@ -157,12 +157,12 @@ func TestCollateralAsksAgain(t *testing.T) {
 	get()
 	require.Equal(t, 2, service.most(), "after an hour")
 
-	w.pcs.Turn(func(k *tdxsim.Knobs) { k.Validity = 10 * time.Minute })
+	w.pcs.Change(func(k *tdxsim.Faults) { k.Validity = 10 * time.Minute })
 	now = time.Now().Add(3 * time.Hour)
 	get()
 	get()
 	require.Equal(t, 4, service.most(), "what is past its nextUpdate is not kept")
-	w.pcs.Turn(func(k *tdxsim.Knobs) {
+	w.pcs.Change(func(k *tdxsim.Faults) {
 		k.Tamper = func(string, []byte) []byte { return []byte("<html>sign in</html>") }
 	})
 	get()
@@ -185,14 +185,14 @@ func TestCollateralLimitsSizeAndStatus(t *testing.T) {
 func TestVerifyJudgesByNewCollateral(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
-		turn func(*tdxsim.Knobs)
+		turn func(*tdxsim.Faults)
 		want string
 	}{
-		"PCK revoked":         {func(k *tdxsim.Knobs) { k.RevokePCK = true }, "PCK Leaf certificate in PCK certificate chain was revoked"},
-		"platform CA revoked": {func(k *tdxsim.Knobs) { k.RevokePlatformCA = true }, "intermediate certificate in PCK certificate chain was revoked"},
-		"TCB signer revoked":  {func(k *tdxsim.Knobs) { k.RevokeTCBSigning = true }, "signing certificate was revoked"},
-		"TCB revoked":         {func(k *tdxsim.Knobs) { k.Platform = tdx.Revoked }, "tcb_status is Revoked"},
-		"service is down":     {func(k *tdxsim.Knobs) { k.Unavailable = true }, "collateral is unavailable"},
+		"PCK revoked":         {func(k *tdxsim.Faults) { k.RevokePCK = true }, "PCK Leaf certificate in PCK certificate chain was revoked"},
+		"platform CA revoked": {func(k *tdxsim.Faults) { k.RevokePlatformCA = true }, "intermediate certificate in PCK certificate chain was revoked"},
+		"TCB signer revoked":  {func(k *tdxsim.Faults) { k.RevokeTCBSigning = true }, "signing certificate was revoked"},
+		"TCB revoked":         {func(k *tdxsim.Faults) { k.Platform = tdx.Revoked }, "tcb_status is Revoked"},
+		"service is down":     {func(k *tdxsim.Faults) { k.Unavailable = true }, "collateral is unavailable"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -202,7 +202,7 @@ func TestVerifyJudgesByNewCollateral(t *testing.T) {
 			require.NoError(t, err)
 			_, err = v.Verify(t.Context(), w.quote(t, 4), w.reportData)
 			require.NoError(t, err)
-			w.pcs.Turn(tc.turn)
+			w.pcs.Change(tc.turn)
 			_, err = v.Verify(t.Context(), w.quote(t, 4), w.reportData)
 			require.NoError(t, err, "the answers in memory are those of before")
 			c.SetClock(func() time.Time { return time.Now().Add(time.Hour) })
@@ -235,7 +235,7 @@ func (f frozen) GetContext(ctx context.Context, url string) (map[string][]string
 func TestVerifyRefusesExpiredCollateral(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.pcs.Turn(func(k *tdxsim.Knobs) { k.Validity = 40 * time.Second })
+	w.pcs.Change(func(k *tdxsim.Faults) { k.Validity = 40 * time.Second })
 	var ahead atomic.Int64
 	v, err := tdx.NewVerifier(tdx.Config{Root: w.pki.RootSHA256(), Collateral: frozen{w.collateral(), map[string]said{}},
 		Now: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }})
@@ -316,13 +316,13 @@ func TestCollateralIsRenewedBeforeItsEnd(t *testing.T) {
 			require.Equal(t, before, service.most(), "a node never waits for the service")
 		}
 
-		w.pcs.Turn(func(k *tdxsim.Knobs) { k.Unavailable = true })
+		w.pcs.Change(func(k *tdxsim.Faults) { k.Unavailable = true })
 		time.Sleep(50 * time.Minute)
 		require.Contains(t, <-failures, "503 Service Unavailable")
 		time.Sleep(time.Hour)
 		require.Error(t, get(), "an answer ends at its end")
 
-		w.pcs.Turn(func(k *tdxsim.Knobs) { k.Unavailable = false })
+		w.pcs.Change(func(k *tdxsim.Faults) { k.Unavailable = false })
 		require.NoError(t, get())
 		time.Sleep(25 * time.Hour)
 		before := service.most()

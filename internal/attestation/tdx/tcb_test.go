@@ -38,7 +38,7 @@ func TestPlatformStatusCanary(t *testing.T) {
 	t.Parallel()
 	for _, status := range []tdx.Status{tdx.OutOfDate, tdx.Revoked} {
 		w := newWorld(t)
-		w.pcs.Turn(func(k *tdxsim.Knobs) { k.Platform = status })
+		w.pcs.Change(func(k *tdxsim.Faults) { k.Platform = status })
 		require.NoError(t, libraryVerify(t, w), "the library accepts a platform that is %s", status)
 		got, err := w.verifier(t).Verify(t.Context(), w.quote(t, 4), w.reportData)
 		if status == tdx.Revoked {
@@ -55,10 +55,10 @@ func TestPlatformStatusCanary(t *testing.T) {
 func TestLibraryStatusWordsCanary(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.pcs.Turn(func(k *tdxsim.Knobs) { k.Module = tdx.OutOfDate })
+	w.pcs.Change(func(k *tdxsim.Faults) { k.Module = tdx.OutOfDate })
 	require.EqualError(t, libraryVerify(t, w), "TDX TCB info reported by Intel PCS failed TCB status check: "+verify.ErrTdxTcbStatus.Error())
 	w = newWorld(t)
-	w.pcs.Turn(func(k *tdxsim.Knobs) { k.QE = tdx.OutOfDate })
+	w.pcs.Change(func(k *tdxsim.Faults) { k.QE = tdx.OutOfDate })
 	require.EqualError(t, libraryVerify(t, w), "QE Identity reported by Intel PCS failed TCB status check: "+verify.ErrEnclaveTcbStatus.Error())
 }
 
@@ -73,15 +73,15 @@ func TestEveryStatusOfEveryPart(t *testing.T) {
 		}
 		w := newWorld(t, options...)
 		for _, status := range tdx.Statuses() {
-			for part, turn := range map[string]func(*tdxsim.Knobs){
-				"platform": func(k *tdxsim.Knobs) { k.Platform, k.Module, k.QE = status, tdx.UpToDate, tdx.UpToDate },
-				"module":   func(k *tdxsim.Knobs) { k.Platform, k.Module, k.QE = tdx.UpToDate, status, tdx.UpToDate },
-				"enclave":  func(k *tdxsim.Knobs) { k.Platform, k.Module, k.QE = tdx.UpToDate, tdx.UpToDate, status },
+			for part, turn := range map[string]func(*tdxsim.Faults){
+				"platform": func(k *tdxsim.Faults) { k.Platform, k.Module, k.QE = status, tdx.UpToDate, tdx.UpToDate },
+				"module":   func(k *tdxsim.Faults) { k.Platform, k.Module, k.QE = tdx.UpToDate, status, tdx.UpToDate },
+				"enclave":  func(k *tdxsim.Faults) { k.Platform, k.Module, k.QE = tdx.UpToDate, tdx.UpToDate, status },
 			} {
 				if module10 && part == "module" {
 					continue
 				}
-				w.pcs.Turn(turn)
+				w.pcs.Change(turn)
 				got, err := w.verifier(t).Verify(t.Context(), w.quote(t, 5), w.reportData)
 				if status == tdx.Revoked {
 					var violation *tdx.Violation

@@ -104,7 +104,7 @@ func TestVerifyRefusesViolations(t *testing.T) {
 		"evaluation number": {func(_ *testing.T, _ *world, c *tdx.Config) { c.MinEvaluationNumber = 18 },
 			tdx.Violation{Field: "tcb_evaluation_data_number", Want: "at least 18", Got: "17"}},
 		"revoked": {func(_ *testing.T, w *world, _ *tdx.Config) {
-			w.pcs.Turn(func(k *tdxsim.Knobs) { k.Platform = tdx.Revoked })
+			w.pcs.Change(func(k *tdxsim.Faults) { k.Platform = tdx.Revoked })
 		}, tdx.Violation{Field: "tcb_status", Want: "anything but Revoked", Got: "Revoked"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -311,7 +311,7 @@ func TestWhatMayBeMissing(t *testing.T) {
 func TestABusyService(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
-	w.ita.Turn(func(k *appraiser.Knobs) { k.Busy = 1 })
+	w.ita.Change(func(k *appraiser.Faults) { k.Busy = 1 })
 	said, _ := w.ask(t, "Intel Trust Authority", release.KMS)
 	require.Contains(t, said, "[PASS] Intel Trust Authority")
 }

@@ -157,7 +157,7 @@ func TestAReplayedReport(t *testing.T) {
 func TestAReportWithoutCollateral(t *testing.T) {
 	t.Parallel()
 	s, a, want := attest(t, boot())
-	s.pcs.Turn(func(k *tdxsim.Knobs) { k.Unavailable = true })
+	s.pcs.Change(func(k *tdxsim.Faults) { k.Unavailable = true })
 	nonce := agent.NewNonce()
 	quote, err := s.td.Quote(4, wire.NodeReportData(nonce, a.PeerID()))
 	require.NoError(t, err)

@@ -107,7 +107,7 @@ func TestVerifyKMSRefuses(t *testing.T) {
 	}{
 		"a recorded answer": {nil, func(s *attested, _ *agent.Expectation) { s.stale = true }, "report data"},
 		"TCB out of date": {nil, func(s *attested, _ *agent.Expectation) {
-			s.pcs.Turn(func(k *tdxsim.Knobs) { k.QE = tdx.OutOfDate })
+			s.pcs.Change(func(k *tdxsim.Faults) { k.QE = tdx.OutOfDate })
 		}, "TCB status"},
 		"RTMR3 of no known instance": {nil, func(_ *attested, e *agent.Expectation) { e.RTMR3 = []tdx.Register{{1}, {2}} }, "registers"},
 		"no TCB allowed":             {nil, func(_ *attested, e *agent.Expectation) { e.AllowedTCB = nil }, "TCB status"},
@@ -164,7 +164,7 @@ func TestVerifyKMSOfADebugTD(t *testing.T) {
 func TestVerifyKMSWithoutCollateralIsUndecided(t *testing.T) {
 	t.Parallel()
 	s, a, want := attest(t, boot())
-	s.pcs.Turn(func(k *tdxsim.Knobs) { k.Unavailable = true })
+	s.pcs.Change(func(k *tdxsim.Faults) { k.Unavailable = true })
 	_, err := a.VerifyKMS(t.Context(), "http://kms", want)
 	require.ErrorIs(t, err, tdx.ErrCollateral)
 	require.Equal(t, fault.General, fault.CodeOf(err))

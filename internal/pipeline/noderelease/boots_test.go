@@ -200,7 +200,7 @@ func appraisedBy(t *testing.T, p *process, dist string, claim func(map[string]an
 	v, err := tdx.NewVerifier(tdx.Config{Root: p.world.Env.TDXRoot, Collateral: tdx.NewCollateral(p.world.Env.Client())})
 	require.NoError(t, err)
 	service := ita.New(ita.Options{Authority: authority, APIKey: p.world.Env.ITA.Key.Reveal(), Verifier: v, Now: time.Now})
-	service.Turn(func(k *ita.Knobs) { k.Claims = claim })
+	service.Change(func(k *ita.Faults) { k.Claims = claim })
 	n := network.New()
 	t.Cleanup(func() { require.NoError(t, n.Close()) })
 	for _, host := range ita.Hosts() {

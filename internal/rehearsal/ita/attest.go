@@ -3,10 +3,10 @@ package ita
 import (
 	"bytes"
 	"context"
+	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha512"
-	"crypto"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -15,8 +15,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/go-jose/go-jose/v4/jwt"
 	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 )
@@ -66,26 +66,26 @@ func (s *Service) appraise(ctx context.Context, request *attestRequest) (string,
 	if len(request.PolicyIDs) > 0 {
 		return "", errors.New("policy not found") // a rehearsal's tenant has none
 	}
-	if knob := s.current().Instead; knob != nil {
-		e.Quote = knob
+	if quote := s.current().Quote; quote != nil {
+		e.Quote = quote
 	}
 	verdict, err := s.judge(ctx, e)
 	if err != nil {
 		return "", err
 	}
-	said := s.frame()
+	claims := s.frame()
 	appraisal := tdxClaims(verdict, e)
 	if request.TDX != nil {
-		said["tdx"] = appraisal
+		claims["tdx"] = appraisal
 	} else {
 		for k, v := range appraisal {
-			said[k] = v
+			claims[k] = v
 		}
 	}
 	if change := s.current().Claims; change != nil {
-		change(said)
+		change(claims)
 	}
-	return s.sign(said, request.Algorithm)
+	return s.sign(claims, request.Algorithm)
 }
 
 // judge is the whole verification of one quote. Report data is compared when
@@ -138,7 +138,7 @@ func tdxClaims(v *tdx.Verdict, e *evidence) map[string]any {
 }
 
 // sign makes the JWT, with PS384 unless RS256 is asked for.
-func (s *Service) sign(said map[string]any, algorithm string) (string, error) {
+func (s *Service) sign(claims map[string]any, algorithm string) (string, error) {
 	if algorithm == "" {
 		algorithm = string(jose.PS384)
 	}
@@ -154,7 +154,7 @@ func (s *Service) sign(said map[string]any, algorithm string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return jwt.Signed(signer).Claims(said).Serialize()
+	return jwt.Signed(signer).Claims(claims).Serialize()
 }
 
 // nonceLife bounds the time between a nonce and its use.

@@ -39,21 +39,21 @@ func TestIntelsConnectorAcceptsTheTokens(t *testing.T) {
 	require.NoError(t, err)
 	for name, tc := range map[string]struct {
 		algorithm, key string
-		knob           func(*ita.Knobs)
+		fault          func(*ita.Faults)
 		refusal        string
 	}{
 		"PS384":       {"PS384", key, nil, ""},
 		"RS256":       {"RS256", key, nil, ""},
 		"wrong key":   {"PS384", "another", nil, "StatusCode = 401"},
-		"wrong nonce": {"PS384", key, func(k *ita.Knobs) { k.WrongNonce = true }, "invalid nonce"},
-		"revoked":     {"PS384", key, func(k *ita.Knobs) { k.Revoked = true }, "Certificate was Revoked"},
-		"stale lists": {"PS384", key, func(k *ita.Knobs) { k.StaleLists = true }, "Outdated CRL"},
+		"wrong nonce": {"PS384", key, func(k *ita.Faults) { k.WrongNonce = true }, "invalid nonce"},
+		"revoked":     {"PS384", key, func(k *ita.Faults) { k.Revoked = true }, "Certificate was Revoked"},
+		"stale lists": {"PS384", key, func(k *ita.Faults) { k.StaleLists = true }, "Outdated CRL"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
-			if tc.knob != nil {
-				w.service.Turn(tc.knob)
+			if tc.fault != nil {
+				w.service.Change(tc.fault)
 			}
 			claims, said, err := w.connect(t, program, tc.algorithm, tc.key)
 			if tc.refusal != "" {

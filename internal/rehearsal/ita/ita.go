@@ -45,15 +45,15 @@ type Options struct {
 // Service is the http.Handler of both hosts.
 type Service struct {
 	Options
-	mux      *http.ServeMux
-	mu       sync.Mutex
-	knobs    Knobs
-	stranger func() (*Authority, error)
+	mux    *http.ServeMux
+	mu     sync.Mutex
+	faults Faults
+	other  func() (*Authority, error)
 }
 
 // New makes a service without faults.
 func New(o Options) *Service {
-	s := &Service{Options: o, mux: http.NewServeMux(), stranger: sync.OnceValues(NewAuthority)}
+	s := &Service{Options: o, mux: http.NewServeMux(), other: sync.OnceValues(NewAuthority)}
 	s.mux.HandleFunc("GET "+apiHost+"/appraisal/v2/nonce", s.authorized(s.serveNonce))
 	s.mux.HandleFunc("POST "+apiHost+"/appraisal/v2/attest", s.authorized(s.serveAttest))
 	s.mux.HandleFunc("GET "+portalHost+"/certs", s.serveKeys)
@@ -88,8 +88,8 @@ func (s *Service) authorized(next http.HandlerFunc) http.HandlerFunc {
 
 // signer is whose keys this moment's tokens are signed with.
 func (s *Service) signer() (*Authority, error) {
-	if s.current().Stranger {
-		return s.stranger()
+	if s.current().OtherAuthority {
+		return s.other()
 	}
 	return s.Authority, nil
 }
@@ -110,31 +110,31 @@ func reply(w http.ResponseWriter, v any) {
 	_, _ = w.Write(data)
 }
 
-// Knobs are the faults that the service shows; the zero value is none. A wrong
-// API key needs no knob.
-type Knobs struct {
-	Busy        int                  // this many next requests are answered 429
-	Unavailable int                  // then this many 503
-	RetryAfter  time.Duration        // what both ask for, in whole seconds
-	Claims      func(map[string]any) // changes the claims before they are signed
-	Instead     []byte               // the quote that is appraised instead of the one sent
-	WrongNonce  bool                 // nonces carry the signature of another nonce
-	Stranger    bool                 // all keys and certificates are those of another authority of the same names
-	Revoked     bool                 // the signing key is on its issuer's list
-	StaleLists  bool                 // the revocation lists have expired
+// Faults are those that the service shows; the zero value is none. A wrong API
+// key needs none.
+type Faults struct {
+	Busy           int                  // this many next requests are answered 429
+	Unavailable    int                  // then this many 503
+	RetryAfter     time.Duration        // what both ask for, in whole seconds
+	Claims         func(map[string]any) // changes the claims before they are signed
+	Quote          []byte               // appraised in place of the one sent
+	WrongNonce     bool                 // nonces carry the signature of another nonce
+	OtherAuthority bool                 // all keys and certificates are those of another authority of the same names
+	Revoked        bool                 // the signing key is on its issuer's list
+	StaleLists     bool                 // the revocation lists have expired
 }
 
-// Turn changes the knobs, also while the service runs.
-func (s *Service) Turn(change func(*Knobs)) {
+// Change changes the faults, also while the service runs.
+func (s *Service) Change(change func(*Faults)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	change(&s.knobs)
+	change(&s.faults)
 }
 
-func (s *Service) current() Knobs {
+func (s *Service) current() Faults {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.knobs
+	return s.faults
 }
 
 // fault takes one from the requests that are to fail; status 0 means none.
@@ -142,12 +142,12 @@ func (s *Service) fault() (status int, after time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case s.knobs.Busy > 0:
-		s.knobs.Busy--
-		return http.StatusTooManyRequests, s.knobs.RetryAfter
-	case s.knobs.Unavailable > 0:
-		s.knobs.Unavailable--
-		return http.StatusServiceUnavailable, s.knobs.RetryAfter
+	case s.faults.Busy > 0:
+		s.faults.Busy--
+		return http.StatusTooManyRequests, s.faults.RetryAfter
+	case s.faults.Unavailable > 0:
+		s.faults.Unavailable--
+		return http.StatusServiceUnavailable, s.faults.RetryAfter
 	}
 	return 0, 0
 }

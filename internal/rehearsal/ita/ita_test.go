@@ -88,7 +88,7 @@ func TestAccess(t *testing.T) {
 func TestBusyAndUnavailable(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.service.Turn(func(k *ita.Knobs) { k.Busy, k.Unavailable, k.RetryAfter = 1, 1, 3*time.Second })
+	w.service.Change(func(k *ita.Faults) { k.Busy, k.Unavailable, k.RetryAfter = 1, 1, 3*time.Second })
 	for _, want := range []int{http.StatusTooManyRequests, http.StatusServiceUnavailable, http.StatusOK} {
 		status, _ := w.call(t, http.MethodGet, api+"/appraisal/v2/nonce", nil)
 		require.Equal(t, want, status)

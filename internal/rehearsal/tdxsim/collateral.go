@@ -17,24 +17,24 @@ const (
 	levelDay = "2025-01-01T00:00:00Z"
 )
 
-// tcbInfo says of the platform's family what the knobs say: its own level, and one far below.
-func (m *Platform) tcbInfo(k Knobs, issued, next time.Time) ([]byte, error) {
+// tcbInfo is of the platform's family and has two levels: its own with the status of f, and one far below.
+func (m *Platform) tcbInfo(f Faults, issued, next time.Time) ([]byte, error) {
 	svn, zero := int(m.module.TEETCBSVN[0]), 0
 	fmspc := m.FMSPC()
-	if k.UpperFMSPC {
+	if f.UpperFMSPC {
 		fmspc = strings.ToUpper(fmspc)
 	}
 	module := moduleIdentity{Signer: m.module.MRSIGNER.String(), Attributes: noBit, Mask: anyBit}
 	named := module
 	named.ID = fmt.Sprintf("TDX_%02x", m.module.TEETCBSVN[1])
-	named.Levels = []level{newLevel(tcb{ISVSVN: &svn}, k.Module, "INTEL-SA-00002")}
+	named.Levels = []level{newLevel(tcb{ISVSVN: &svn}, f.Module, "INTEL-SA-00002")}
 	own := tcb{SGX: components(m.id.svn), PCESVN: &m.id.pceSVN, TDX: components(m.platformSVN())}
 	low := tcb{SGX: components([16]byte{}), PCESVN: &zero, TDX: components([16]byte{})}
 	return m.pki.signed("tcbInfo", tcbInfo{
 		statement: statement{"TDX", 3, issued.Format(stamp), next.Format(stamp)},
-		FMSPC:     fmspc, PCEID: "0000", EvaluationNumber: k.EvaluationNumber,
+		FMSPC:     fmspc, PCEID: "0000", EvaluationNumber: f.EvaluationNumber,
 		Module: module, Modules: []moduleIdentity{named},
-		Levels: []level{newLevel(own, k.Platform, "INTEL-SA-00001"), newLevel(low, tdx.OutOfDate, "INTEL-SA-00001")},
+		Levels: []level{newLevel(own, f.Platform, "INTEL-SA-00001"), newLevel(low, tdx.OutOfDate, "INTEL-SA-00001")},
 	})
 }
 
@@ -48,15 +48,15 @@ func (m *Platform) platformSVN() [16]byte {
 	return svn
 }
 
-func (p *PKI) qeIdentity(k Knobs, issued, next time.Time) ([]byte, error) {
+func (p *PKI) qeIdentity(f Faults, issued, next time.Time) ([]byte, error) {
 	svn := qeSVN
 	return p.signed("enclaveIdentity", enclaveIdentity{
 		statement:        statement{"TD_QE", 2, issued.Format(stamp), next.Format(stamp)},
-		EvaluationNumber: k.EvaluationNumber,
+		EvaluationNumber: f.EvaluationNumber,
 		MiscSelect:       "00000000", MiscSelectMask: "FFFFFFFF",
 		Attributes: "11" + strings.Repeat("0", 30), AttributesMask: "FB" + strings.Repeat("F", 14) + noBit,
 		Signer: hex.EncodeToString(qeSigner[:]), ProductID: qeProductID,
-		Levels: []level{newLevel(tcb{ISVSVN: &svn}, k.QE, "INTEL-SA-00003")},
+		Levels: []level{newLevel(tcb{ISVSVN: &svn}, f.QE, "INTEL-SA-00003")},
 	})
 }
 

@@ -27,42 +27,42 @@ type PCS struct {
 	platforms []*Platform
 	now       func() time.Time
 	mu        sync.Mutex
-	knobs     Knobs
+	faults    Faults
 }
 
 // NewPCS says that everything is up to date, as of an hour ago, for 30 days.
 func NewPCS(pki *PKI, now func() time.Time, platforms ...*Platform) *PCS {
-	return &PCS{pki: pki, platforms: platforms, now: now, knobs: Knobs{
+	return &PCS{pki: pki, platforms: platforms, now: now, faults: Faults{
 		Platform: tdx.UpToDate, Module: tdx.UpToDate, QE: tdx.UpToDate,
 		EvaluationNumber: 17, Age: time.Hour, Validity: 30 * 24 * time.Hour}}
 }
 
-// Turn changes the knobs, also while the service runs.
-func (s *PCS) Turn(change func(*Knobs)) {
+// Change changes the faults, also while the service runs.
+func (s *PCS) Change(change func(*Faults)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	change(&s.knobs)
+	change(&s.faults)
 }
 
-func (s *PCS) current() Knobs {
+func (s *PCS) current() Faults {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.knobs
+	return s.faults
 }
 
 // ServeHTTP answers /tdx/certification/v4/{tcb,qe/identity},
 // /sgx/certification/v4/pckcrl and the root CRL's path.
 func (s *PCS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	k := s.current()
-	if k.Hang {
+	f := s.current()
+	if f.Hang {
 		<-r.Context().Done()
 		return
 	}
-	if k.Unavailable {
+	if f.Unavailable {
 		http.Error(w, "service unavailable", http.StatusServiceUnavailable)
 		return
 	}
-	a, err := s.answer(k, r.URL)
+	a, err := s.answer(f, r.URL)
 	switch {
 	case err != nil:
 		http.Error(w, err.Error(), http.StatusInternalServerError)
@@ -71,8 +71,8 @@ func (s *PCS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
-	if k.Tamper != nil {
-		a.body = k.Tamper(r.URL.Path, a.body)
+	if f.Tamper != nil {
+		a.body = f.Tamper(r.URL.Path, a.body)
 	}
 	if a.chainHeader != "" {
 		w.Header().Set(a.chainHeader, issuerChain(a.signer, s.pki.root))
@@ -88,27 +88,27 @@ type answer struct {
 	body                     []byte
 }
 
-func (s *PCS) answer(k Knobs, u *url.URL) (a answer, err error) {
+func (s *PCS) answer(f Faults, u *url.URL) (a answer, err error) {
 	const jsonType, crlType = "application/json", "application/pkix-crl"
-	issued := s.now().Add(-k.Age).UTC().Truncate(time.Second)
-	next := s.now().Add(k.Validity).UTC().Truncate(time.Second)
+	issued := s.now().Add(-f.Age).UTC().Truncate(time.Second)
+	next := s.now().Add(f.Validity).UTC().Truncate(time.Second)
 	switch u.Path {
 	case "/tdx/certification/v4/tcb":
 		a = answer{"TCB-Info-Issuer-Chain", jsonType, s.pki.tcb, nil}
 		if p := s.platform(u.Query().Get("fmspc")); p != nil {
-			a.body, err = p.tcbInfo(k, issued, next)
+			a.body, err = p.tcbInfo(f, issued, next)
 		}
 	case "/tdx/certification/v4/qe/identity":
 		a = answer{"SGX-Enclave-Identity-Issuer-Chain", jsonType, s.pki.tcb, nil}
-		a.body, err = s.pki.qeIdentity(k, issued, next)
+		a.body, err = s.pki.qeIdentity(f, issued, next)
 	case "/sgx/certification/v4/pckcrl":
 		a = answer{"SGX-PCK-CRL-Issuer-Chain", crlType, s.pki.platformCA, nil}
 		if u.Query().Get("ca") == "platform" && u.Query().Get("encoding") == "der" {
-			a.body, err = s.pki.crl(s.pki.platformCA, issued, next, s.revokedPCKs(k))
+			a.body, err = s.pki.crl(s.pki.platformCA, issued, next, s.revokedPCKs(f))
 		}
 	case rootCRLPath:
 		a.contentType = crlType
-		a.body, err = s.pki.crl(s.pki.root, issued, next, s.revokedCAs(k))
+		a.body, err = s.pki.crl(s.pki.root, issued, next, s.revokedCAs(f))
 	}
 	return a, err
 }
@@ -127,8 +127,8 @@ func issuerChain(signer, root authority) string {
 	return strings.ReplaceAll(url.QueryEscape(string(signer.pem())+string(root.pem())), "+", "%20")
 }
 
-// Knobs are what the service says, and the faults it shows.
-type Knobs struct {
+// Faults are what the service tells, true or not, and how it fails.
+type Faults struct {
 	Platform, Module, QE tdx.Status
 	EvaluationNumber     int
 	Age, Validity        time.Duration // issued Age ago, next update in Validity; negative for the other side of now
@@ -141,8 +141,8 @@ type Knobs struct {
 	Tamper               func(path string, body []byte) []byte
 }
 
-func (s *PCS) revokedPCKs(k Knobs) (out []*x509.Certificate) {
-	if k.RevokePCK {
+func (s *PCS) revokedPCKs(f Faults) (out []*x509.Certificate) {
+	if f.RevokePCK {
 		for _, p := range s.platforms {
 			out = append(out, p.pck.cert)
 		}
@@ -150,11 +150,11 @@ func (s *PCS) revokedPCKs(k Knobs) (out []*x509.Certificate) {
 	return out
 }
 
-func (s *PCS) revokedCAs(k Knobs) (out []*x509.Certificate) {
-	if k.RevokePlatformCA {
+func (s *PCS) revokedCAs(f Faults) (out []*x509.Certificate) {
+	if f.RevokePlatformCA {
 		out = append(out, s.pki.platformCA.cert)
 	}
-	if k.RevokeTCBSigning {
+	if f.RevokeTCBSigning {
 		out = append(out, s.pki.tcb.cert)
 	}
 	return out

@@ -2,13 +2,13 @@ package tdxsim
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/hkdf"
 	"crypto/sha256"
-	"crypto/x509/pkix"
 	"crypto/x509"
-	"crypto"
+	"crypto/x509/pkix"
 	"encoding/asn1"
 	"encoding/pem"
 	"errors"

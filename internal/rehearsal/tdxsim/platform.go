@@ -22,8 +22,6 @@ import (
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 )
 
-
-
 // Platform is one simulated machine: its PCK certificate, quoting enclave and TDX module.
 type Platform struct {
 	pki         *PKI

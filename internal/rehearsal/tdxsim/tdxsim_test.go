@@ -139,7 +139,7 @@ func TestPCSOverHTTP(t *testing.T) {
 	for _, path := range []string{"/", "/tdx/certification/v4/tcb?fmspc=000000000000", "/sgx/certification/v4/pckcrl?ca=processor&encoding=der"} {
 		require.Equal(t, http.StatusNotFound, get(path).StatusCode, path)
 	}
-	pcs.Turn(func(k *tdxsim.Knobs) { k.Unavailable = true })
+	pcs.Change(func(k *tdxsim.Faults) { k.Unavailable = true })
 	require.Equal(t, http.StatusServiceUnavailable, get("/SimulatorRootCA.der").StatusCode)
 }
 
@@ -163,7 +163,7 @@ func TestRootCRLIsTheRoots(t *testing.T) {
 	t.Parallel()
 	pki, platform := newPlatform(t, "crl", 0)
 	pcs := tdxsim.NewPCS(pki, time.Now, platform)
-	pcs.Turn(func(k *tdxsim.Knobs) { k.RevokePlatformCA, k.RevokeTCBSigning = true, true })
+	pcs.Change(func(k *tdxsim.Faults) { k.RevokePlatformCA, k.RevokeTCBSigning = true, true })
 	w := httptest.NewRecorder()
 	pcs.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/SimulatorRootCA.der", nil))
 	crl, err := x509.ParseRevocationList(w.Body.Bytes())

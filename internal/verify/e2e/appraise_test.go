@@ -75,7 +75,7 @@ func TestWithoutAnAppraiser(t *testing.T) {
 func TestTheAppraiserDisagrees(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.ita.Turn(func(k *local.Knobs) {
+	w.ita.Change(func(k *local.Faults) {
 		k.Claims = func(said map[string]any) { said["tdx"].(map[string]any)["attester_tcb_status"] = "OutOfDate" }
 	})
 	report := w.trial.Run(t.Context())
