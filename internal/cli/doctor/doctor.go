@@ -10,6 +10,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -27,23 +28,23 @@ const grace = time.Second
 // patience is how long most questions may take; retries included.
 const patience = 45 * time.Second
 
-// patient is what one probe looks into.
-type patient struct {
+// target is what the probes look into.
+type target struct {
 	env      *environment.Environment
 	families []release.Family // that are to be released
 }
 
-func (p *patient) releases(f release.Family) bool { return slices.Contains(p.families, f) }
+func (t *target) releases(f release.Family) bool { return slices.Contains(t.families, f) }
 
 // rehearsed says that what is asked for will only be rehearsed. The probes are
 // the same; what a release would not fail by may differ.
-func (p *patient) rehearsed() bool { return p.env.Config.Environment == config.Rehearsal }
+func (t *target) rehearsed() bool { return t.env.Config.Environment == config.Rehearsal }
 
 // probe is one question.
 type probe struct {
 	name  string
 	limit time.Duration // 0: patience
-	run   func(context.Context, *patient) check.Results
+	run   func(context.Context, *target) check.Results
 }
 
 func probes() []probe {
@@ -64,15 +65,14 @@ func probes() []probe {
 // Examine asks everything that a release of the families depends on, side by
 // side. A failure has code 10; a pass with a reason is a warning.
 func Examine(ctx context.Context, env *environment.Environment, families ...release.Family) check.Results {
-	p := &patient{env: env, families: families}
-	return redact(examine(ctx, p, probes()), env.Secrets())
+	return redact(examine(ctx, &target{env, families}, probes()), env.Secrets())
 }
 
-func examine(ctx context.Context, p *patient, all []probe) check.Results {
+func examine(ctx context.Context, t *target, all []probe) check.Results {
 	answers := make([]check.Results, len(all))
 	var wait sync.WaitGroup
 	for i, one := range all {
-		wait.Go(func() { answers[i] = one.ask(ctx, p) })
+		wait.Go(func() { answers[i] = one.ask(ctx, t) })
 	}
 	wait.Wait()
 	out := slices.Concat(answers...)
@@ -85,7 +85,7 @@ func examine(ctx context.Context, p *patient, all []probe) check.Results {
 }
 
 // ask leaves a question that does not end by itself behind.
-func (o probe) ask(ctx context.Context, p *patient) check.Results {
+func (o probe) ask(ctx context.Context, t *target) check.Results {
 	limit := o.limit
 	if limit == 0 {
 		limit = patience
@@ -93,7 +93,7 @@ func (o probe) ask(ctx context.Context, p *patient) check.Results {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	answer := make(chan check.Results, 1)
-	go func() { answer <- o.run(ctx, p) }()
+	go func() { answer <- o.run(ctx, t) }()
 	select {
 	case r := <-answer:
 		return r
@@ -104,8 +104,8 @@ func (o probe) ask(ctx context.Context, p *patient) check.Results {
 		return r
 	case <-time.After(grace):
 	}
-	return check.Results{check.Fail(o.name, fault.Verification, fmt.Sprintf("no answer within %s", limit), "", "").
-		WithHint("look whether the network and the service are up, and ask again")}
+	return one(fail(o.name, fmt.Sprintf("no answer within %s", limit), "", "",
+		"look whether the network and the service are up, and ask again"))
 }
 
 // remark is a pass with something to know.
@@ -124,6 +124,11 @@ func failed(name string, err error, advice string) check.Result {
 	return r
 }
 
+// fail is a failure with what to do about it.
+func fail(name, reason, expected, got, hint string) check.Result {
+	return check.Fail(name, fault.Verification, reason, expected, got).WithHint(hint)
+}
+
 // one is the answer of a probe with a single result.
 func one(r check.Result) check.Results { return check.Results{r} }
 
@@ -139,4 +144,27 @@ func Print(c *console.Console, results check.Results) {
 			c.Detail("Hint:     %s", r.Hint)
 		}
 	}
+}
+
+// shortest is the length from which a value is looked for: no token is shorter,
+// and a shorter one may be a word.
+const shortest = 12
+
+// redact hides the secrets in results. Our own messages hold none; what a
+// server said, which they repeat, may echo what it was sent.
+func redact(results check.Results, secrets []string) check.Results {
+	var pairs []string
+	for _, s := range secrets {
+		if len(s) >= shortest {
+			pairs = append(pairs, s, "[secret]")
+		}
+	}
+	hide := strings.NewReplacer(pairs...)
+	for i, r := range results {
+		for _, text := range []*string{&r.Name, &r.Expected, &r.Got, &r.Reason, &r.Hint} {
+			*text = hide.Replace(*text)
+		}
+		results[i] = r
+	}
+	return results
 }

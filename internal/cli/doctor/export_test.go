@@ -13,7 +13,7 @@ import (
 func Ask(ctx context.Context, env *environment.Environment, name string, families ...release.Family) check.Results {
 	for _, one := range probes() {
 		if one.name == name {
-			return redact(examine(ctx, &patient{env: env, families: families}, []probe{one}), env.Secrets())
+			return redact(examine(ctx, &target{env: env, families: families}, []probe{one}), env.Secrets())
 		}
 	}
 	panic("no probe " + name)
@@ -21,10 +21,10 @@ func Ask(ctx context.Context, env *environment.Environment, name string, familie
 
 // Hang asks a question that never ends beside one that does.
 func Hang(ctx context.Context, limit time.Duration, until <-chan struct{}) check.Results {
-	return examine(ctx, &patient{}, []probe{
-		{name: "hangs", limit: limit, run: func(context.Context, *patient) check.Results { <-until; return nil }},
-		{name: "answers", run: func(context.Context, *patient) check.Results { return one(check.Pass("answers")) }},
-		{name: "heeds", limit: limit, run: func(ctx context.Context, _ *patient) check.Results {
+	return examine(ctx, &target{}, []probe{
+		{name: "hangs", limit: limit, run: func(context.Context, *target) check.Results { <-until; return nil }},
+		{name: "answers", run: func(context.Context, *target) check.Results { return one(check.Pass("answers")) }},
+		{name: "heeds", limit: limit, run: func(ctx context.Context, _ *target) check.Results {
 			<-ctx.Done()
 			return one(check.Of("heeds", ctx.Err()))
 		}},
@@ -33,7 +33,7 @@ func Hang(ctx context.Context, limit time.Duration, until <-chan struct{}) check
 
 // Installed looks for the programs in the given folders only.
 func Installed(ctx context.Context, env *environment.Environment, path []string, families ...release.Family) check.Results {
-	return inspect(ctx, &patient{env: env, families: families}, path)
+	return inspect(ctx, &target{env: env, families: families}, path)
 }
 
 // Programs are the names and packages of all that is looked for.

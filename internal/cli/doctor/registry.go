@@ -7,29 +7,30 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
 	"github.com/calimero-network/mero-tee/internal/base/check"
-	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/pipeline/environment"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
 const (
 	pushName = "registry push"
-	pushHint = "set GHCR_TOKEN to a token with write:packages for the package's owner; in the workflow: permissions: packages: write"
+	pushHint = "set GHCR_TOKEN to a token with write:packages for the package's owner; " +
+		"in the workflow: permissions: packages: write"
 )
 
 // registry begins an upload and cancels it: GHCR gives a token to anybody who
 // asks, and only then says whether it is good for pushing. Nothing is stored.
-func registry(ctx context.Context, p *patient) check.Results {
-	if !p.releases(release.KMS) {
+func registry(ctx context.Context, t *target) check.Results {
+	if !t.releases(release.KMS) {
 		return one(check.NotApplicable(pushName, "node images are not pushed"))
 	}
-	repository := p.env.Config.Registry + "/" + string(release.KMS)
-	err := push(ctx, p.env, repository)
+	repository := t.env.Config.Registry + "/" + string(release.KMS)
+	err := push(ctx, t.env, repository)
 	if err == nil {
 		return one(check.Pass(pushName + ": " + repository))
 	}
@@ -37,13 +38,13 @@ func registry(ctx context.Context, p *patient) check.Results {
 }
 
 func pushFailed(repository string, err error) check.Result {
-	r := check.Fail(pushName, fault.Verification, repository+": "+err.Error(), "", "")
 	var refused *transport.Error
-	if errors.As(err, &refused) && (refused.StatusCode == http.StatusUnauthorized || refused.StatusCode == http.StatusForbidden) {
-		r.Reason, r.Expected, r.Got = "the token may not push to "+repository, "permission to push", fmt.Sprintf("status %d", refused.StatusCode)
-		return r.WithHint(pushHint)
+	unauthorized := []int{http.StatusUnauthorized, http.StatusForbidden}
+	if errors.As(err, &refused) && slices.Contains(unauthorized, refused.StatusCode) {
+		return fail(pushName, "the token may not push to "+repository, "permission to push",
+			fmt.Sprintf("status %d", refused.StatusCode), pushHint)
 	}
-	return r.WithHint("check GHCR_REGISTRY, and that the registry answers")
+	return fail(pushName, repository+": "+err.Error(), "", "", "check GHCR_REGISTRY, and that the registry answers")
 }
 
 // push is go-containerregistry's CheckPushPermission, which heeds no deadline
@@ -53,7 +54,8 @@ func push(ctx context.Context, env *environment.Environment, repository string) 
 	if err != nil {
 		return err
 	}
-	t, err := transport.NewWithContext(ctx, at.Registry, env.RegistryAuth, env.Transport, []string{at.Scope(transport.PushScope)})
+	scopes := []string{at.Scope(transport.PushScope)}
+	t, err := transport.NewWithContext(ctx, at.Registry, env.RegistryAuth, env.Transport, scopes)
 	if err != nil {
 		return err
 	}

@@ -17,21 +17,23 @@ const (
 )
 
 // appraiser asks for a nonce: the service gives one to its customers only.
-func appraiser(ctx context.Context, p *patient) check.Results {
-	client, err := p.env.Appraiser()
+func appraiser(ctx context.Context, t *target) check.Results {
+	client, err := t.env.Appraiser()
 	switch {
 	case err != nil:
 		return one(failed(appraiserName, err, "correct ITA_API_URL, or unset it"))
 	case client == nil:
-		return one(check.Skip(appraiserName, "ITA_API_KEY is not set; a stable release refuses that appraisals are skipped"))
+		return one(check.Skip(appraiserName,
+			"ITA_API_KEY is not set; a stable release refuses that appraisals are skipped"))
 	}
 	err = client.Ready(ctx)
 	r := check.Of(appraiserName, err)
 	switch {
 	case err == nil:
-		return one(check.Pass(appraiserName + ": " + p.env.ITA.URL + " takes the key"))
+		return one(check.Pass(appraiserName + ": " + t.env.ITA.URL + " takes the key"))
 	case r.Code == fault.Usage:
-		return one(r.WithHint("set ITA_API_KEY to an attestation API key of the service at " + p.env.ITA.URL + " (the EU's has keys of its own)"))
+		return one(r.WithHint("set ITA_API_KEY to an attestation API key of the service at " + t.env.ITA.URL +
+			" (the EU's has keys of its own)"))
 	}
 	return one(r.WithHint("check ITA_API_URL, and that the service is up"))
 }
@@ -41,11 +43,11 @@ const nobody = "mero-doctor-asks"
 
 // provider asks for a CVM that there is not, with the key and without: an API
 // says 404 to its customers and refuses strangers, and another server makes no difference.
-func provider(ctx context.Context, p *patient) check.Results {
-	env := p.env
+func provider(ctx context.Context, t *target) check.Results {
+	env := t.env
 	if env.DstackURL == "" || env.DstackKey == "" {
-		return one(check.Fail(providerName, fault.Verification, "not known", "PHALA_DSTACK_URL and PHALA_CLOUD_API_KEY", "not both set").
-			WithHint("the end-to-end test runs the key service there"))
+		return one(fail(providerName, "not known", "PHALA_DSTACK_URL and PHALA_CLOUD_API_KEY", "not both set",
+			"the end-to-end test runs the key service there"))
 	}
 	ask := func(client *dstack.Client) (int, error) {
 		_, err := client.Get(ctx, nobody)
@@ -61,8 +63,8 @@ func provider(ctx context.Context, p *patient) check.Results {
 	}
 	strangers, err := ask(dstack.New(env.DstackURL, "", env.Transport))
 	if strangers != http.StatusUnauthorized && strangers != http.StatusForbidden {
-		return one(check.Fail(providerName, fault.Verification, "the address is not its API's", "a refusal without a key", answered(strangers, err)).
-			WithHint("check PHALA_DSTACK_URL, for example https://cloud-api.phala.com/api/v1"))
+		return one(fail(providerName, "the address is not its API's", "a refusal without a key", answered(strangers, err),
+			"check PHALA_DSTACK_URL, for example https://cloud-api.phala.com/api/v1"))
 	}
 	return one(check.Pass(providerName + ": " + env.DstackURL + " takes the key"))
 }
@@ -76,7 +78,7 @@ func answered(status int, err error) string {
 
 func providerRefused(err error) check.Result {
 	if err == nil {
-		return check.Fail(providerName, fault.Verification, "it knows a CVM that there is not", "status 404", "status 200").WithHint("check PHALA_DSTACK_URL")
+		return fail(providerName, "it knows a CVM that there is not", "status 404", "status 200", "check PHALA_DSTACK_URL")
 	}
 	return failed(providerName, err, "check PHALA_DSTACK_URL, and that the provider is up")
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/sigstore/sigstore-go/pkg/root"
 
 	"github.com/calimero-network/mero-tee/internal/base/check"
-	"github.com/calimero-network/mero-tee/internal/base/fault"
 )
 
 const (
@@ -21,25 +20,25 @@ const (
 
 // identity: asking for a token would leave a trace in an audit log; that the
 // job may ask is told by the two variables.
-func identity(_ context.Context, p *patient) check.Results {
-	c := p.env.Config
+func identity(_ context.Context, t *target) check.Results {
+	c := t.env.Config
 	switch {
-	case p.rehearsed():
+	case t.rehearsed():
 		return one(check.NotApplicable(identityName, "a rehearsal signs with an authority of its own"))
 	case c.TokenRequestURL != "" && c.TokenRequestToken != "":
 		return one(check.Pass(identityName + ": the job may ask for one"))
 	case !c.Actions:
 		return one(check.Skip(identityName, "GitHub Actions gives it to the release workflow's job alone"))
 	}
-	return one(check.Fail(identityName, fault.Verification, "this job has none", "ACTIONS_ID_TOKEN_REQUEST_URL and ACTIONS_ID_TOKEN_REQUEST_TOKEN", "not set").
-		WithHint("in the workflow: permissions: id-token: write"))
+	return one(fail(identityName, "this job has none", "ACTIONS_ID_TOKEN_REQUEST_URL and ACTIONS_ID_TOKEN_REQUEST_TOKEN",
+		"not set", "in the workflow: permissions: id-token: write"))
 }
 
 // trustedRoot says what the root covers and since when.
-func trustedRoot(ctx context.Context, p *patient) check.Results {
-	material, err := p.env.Trust(ctx)
+func trustedRoot(ctx context.Context, t *target) check.Results {
+	material, err := t.env.Trust(ctx)
 	switch {
-	case err != nil && p.rehearsed():
+	case err != nil && t.rehearsed():
 		return one(check.Skip(rootName, "a rehearsal makes it with its first release"))
 	case err != nil:
 		return one(failed(rootName, err, "check the network"))
@@ -92,7 +91,9 @@ func judgeRoot(kinds []kind, now time.Time) check.Result {
 		valid := slices.DeleteFunc(slices.Clone(k.periods), func(p period) bool { return !p.covers(now) })
 		covers = append(covers, fmt.Sprintf("%d of %d %s", len(valid), len(k.periods), k.name))
 		for _, p := range valid {
-			newest = later(newest, p.start)
+			if p.start.After(newest) {
+				newest = p.start
+			}
 		}
 		switch {
 		case len(valid) == 0 && !k.optional:
@@ -101,20 +102,14 @@ func judgeRoot(kinds []kind, now time.Time) check.Result {
 			ending = append(ending, k.name)
 		}
 	}
-	summary := fmt.Sprintf("%s: valid now are %s; the newest since %s", rootName, strings.Join(covers, ", "), newest.UTC().Format(time.DateOnly))
+	covered, day := strings.Join(covers, ", "), func(t time.Time) string { return t.UTC().Format(time.DateOnly) }
+	summary := fmt.Sprintf("%s: valid now are %s; the newest since %s", rootName, covered, day(newest))
 	switch {
 	case len(missing) > 0:
-		return check.Fail(rootName, fault.Verification, "it believes in no "+strings.Join(missing, ", ")+" now", "one valid at "+now.UTC().Format(time.DateOnly),
-			strings.Join(covers, ", ")).WithHint("update this repository's sigstore modules: the root of today is fetched from the one that they carry")
+		return fail(rootName, "it believes in no "+strings.Join(missing, ", ")+" now", "one valid at "+day(now), covered,
+			"update this repository's sigstore modules: the root of today is fetched from the one that they carry")
 	case len(ending) > 0:
 		return remark(summary, "all %s end within %d days", strings.Join(ending, ", "), int(soon/(24*time.Hour)))
 	}
 	return check.Pass(summary)
-}
-
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
 }

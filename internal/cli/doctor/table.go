@@ -58,7 +58,8 @@ func Configured(c *config.Config, entries []config.Entry, families ...release.Fa
 			r := check.Of("configuration", e.Err)
 			r.Code = fault.Verification
 			out = append(out, r)
-		case c.Environment == config.Production && !e.Set && e.Default == "" && !isSet(entries, e.Alternative) && e.Kind != config.KindRuntime:
+		case c.Environment == config.Production && e.Kind != config.KindRuntime && e.Default == "" &&
+			!e.Set && !isSet(entries, e.Alternative):
 			out = append(out, missing(e, families)...)
 		}
 	}
@@ -93,6 +94,6 @@ func missing(e config.Entry, families []release.Family) check.Results {
 	if len(stop) == 0 {
 		return nil
 	}
-	return one(check.Fail("configuration", fault.Verification, e.Name+" is not set: "+strings.Join(stop, ", ")+" will stop", e.Valid, "not set").
-		WithHint(fmt.Sprintf("set the %s %s in the repository's settings", e.Kind, e.Name)))
+	return one(fail("configuration", e.Name+" is not set: "+strings.Join(stop, ", ")+" will stop", e.Valid, "not set",
+		fmt.Sprintf("set the %s %s in the repository's settings", e.Kind, e.Name)))
 }

@@ -11,7 +11,6 @@ import (
 	"sync"
 
 	"github.com/calimero-network/mero-tee/internal/base/check"
-	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
@@ -53,22 +52,22 @@ func programs() []program {
 }
 
 // needed says whether what is asked for fails without the program.
-func (p *patient) needed(u use) bool {
+func (t *target) needed(u use) bool {
 	switch u {
 	case everyone:
 		return true
 	case images:
-		return p.releases(release.Node)
+		return t.releases(release.Node)
 	case machines:
-		return p.releases(release.Node) && p.rehearsed()
+		return t.releases(release.Node) && t.rehearsed()
 	case isolation:
-		return p.releases(release.Node) && p.rehearsed() && os.Geteuid() != 0
+		return t.releases(release.Node) && t.rehearsed() && os.Geteuid() != 0
 	}
 	return false
 }
 
-func tools(ctx context.Context, p *patient) check.Results {
-	return inspect(ctx, p, searchPath(os.Getenv("PATH")))
+func tools(ctx context.Context, t *target) check.Results {
+	return inspect(ctx, t, searchPath(os.Getenv("PATH")))
 }
 
 // searchPath adds where Debian keeps an administrator's programs, as the rehearsal's VMs do.
@@ -76,12 +75,12 @@ func searchPath(path string) []string {
 	return append(filepath.SplitList(path), "/usr/local/sbin", "/usr/sbin", "/sbin")
 }
 
-func inspect(ctx context.Context, p *patient, path []string) check.Results {
+func inspect(ctx context.Context, t *target, path []string) check.Results {
 	all := programs()
 	out := make(check.Results, len(all))
 	var wait sync.WaitGroup
 	for i, one := range all {
-		wait.Go(func() { out[i] = one.inspect(ctx, p, path) })
+		wait.Go(func() { out[i] = one.inspect(ctx, t, path) })
 	}
 	wait.Wait()
 	return install(all, out)
@@ -103,30 +102,31 @@ func install(all []program, results check.Results) check.Results {
 	return results
 }
 
-func (t program) inspect(ctx context.Context, p *patient, path []string) check.Result {
-	found := t.find(path)
+func (p program) inspect(ctx context.Context, t *target, path []string) check.Result {
+	found := p.find(path)
 	switch {
 	case found != "":
-		return check.Pass(strings.TrimSpace(t.name + " " + t.versionOf(ctx, found)))
-	case p.needed(t.use):
-		return check.Fail(t.name, fault.Verification, "not installed ("+t.source()+")", "", "")
-	case t.use == linting:
-		return remark(t.name, "not installed (%s); `mage lint` skips what it does", t.source())
+		return check.Pass(strings.TrimSpace(p.name + " " + p.versionOf(ctx, found)))
+	case t.needed(p.use):
+		return fail(p.name, "not installed ("+p.source()+")", "", "", "")
+	case p.use == linting:
+		return remark(p.name, "not installed (%s); `mage lint` skips what it does", p.source())
 	}
-	return check.NotApplicable(t.name, "not installed, and not needed for this")
+	return check.NotApplicable(p.name, "not installed, and not needed for this")
 }
 
-func (t program) source() string {
-	if t.pkg == "" {
+func (p program) source() string {
+	if p.pkg == "" {
 		return "https://go.dev/dl"
 	}
-	return "Debian: " + t.pkg
+	return "Debian: " + p.pkg
 }
 
-func (t program) find(path []string) string {
+func (p program) find(path []string) string {
 	for _, dir := range path {
-		name := filepath.Join(dir, t.name)
-		if info, err := os.Stat(name); filepath.IsAbs(dir) && err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
+		name := filepath.Join(dir, p.name)
+		info, err := os.Stat(name)
+		if filepath.IsAbs(dir) && err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
 			return name
 		}
 	}
@@ -136,11 +136,11 @@ func (t program) find(path []string) string {
 var versionForm = regexp.MustCompile(`\d+(?:\.\d+)+(?:p\d+)?`)
 
 // versionOf is for people; a program that does not say is one all the same.
-func (t program) versionOf(ctx context.Context, path string) string {
-	if t.version == "" {
+func (p program) versionOf(ctx context.Context, path string) string {
+	if p.version == "" {
 		return ""
 	}
-	cmd := exec.CommandContext(ctx, path, t.version)
+	cmd := exec.CommandContext(ctx, path, p.version)
 	cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8", "NO_COLOR=1", "TERM=dumb", "ANSIBLE_NOCOLOR=1")
 	cmd.WaitDelay = grace
 	said, _ := cmd.CombinedOutput() // squashfs-tools end with 1 after saying it
