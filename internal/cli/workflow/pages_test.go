@@ -1,6 +1,7 @@
 package workflow_test
 
 import (
+	"fmt"
 	"os"
 	"regexp"
 	"strings"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/provider/gce"
 	"github.com/calimero-network/mero-tee/internal/release/config"
 )
@@ -95,4 +97,18 @@ func TestReleasingNamesAllThatIsToBeSetUp(t *testing.T) {
 		require.Contains(t, text, "| "+strings.TrimSuffix(name, ".yaml")+" |")
 	}
 	require.Contains(t, text, "**release-auditor**")
+}
+
+// The page has the spec's codes, each once.
+func TestThePageOfExitCodes(t *testing.T) {
+	t.Parallel()
+	var codes []string
+	for _, m := range regexp.MustCompile(`(?m)^\| (\d+) \|`).FindAllStringSubmatch(page(t, "docs/exit-codes.md"), -1) {
+		codes = append(codes, m[1])
+	}
+	var want []string
+	for _, c := range []fault.Code{fault.Success, fault.General, fault.Usage, fault.Verification, fault.MissingAsset} {
+		want = append(want, fmt.Sprint(int(c)))
+	}
+	require.Equal(t, want, codes)
 }

@@ -88,7 +88,7 @@ type process struct {
 // option changes the configuration before the world opens.
 type option func(*config.Config)
 
-// begin opens a release as the door does.
+// begin opens a release as package cli does.
 func begin(ctx context.Context, root, dist string, tag release.Tag, options ...option) (*process, error) {
 	cfg, err := config.Load(func(string) (string, bool) { return "", false })
 	if err != nil {

@@ -105,7 +105,7 @@ func configured(f func(*config.Config)) option {
 	return func(p *process) error { f(p.world.Env.Config); return nil }
 }
 
-// begin opens a release as the door does, with simulated images.
+// begin opens a release as package cli does, with simulated images.
 func begin(ctx context.Context, root, dist string, tag release.Tag, options ...option) (*process, error) {
 	p := &process{log: &bytes.Buffer{}}
 	return p, p.begin(ctx, root, dist, tag, console.New(p.log, false), append([]option{simulated(tag)}, options...))
