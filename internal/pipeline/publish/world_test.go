@@ -49,7 +49,8 @@ func newWorld(t *testing.T) *world {
 type run struct {
 	*publish.Publisher
 	events []string
-	full   error // of the disk that the journal is on
+	full   error           // of the disk that the journal is on
+	pauses []time.Duration // between attempts; none is waited for
 }
 
 func (w *world) run(fault func(http.Handler) http.Handler) *run {
@@ -63,10 +64,10 @@ func (w *world) run(fault func(http.Handler) http.Handler) *run {
 	for _, host := range rehearsal.Hosts() {
 		require.NoError(w.t, n.Handle(host, h))
 	}
-	c, err := github.New(github.Options{Repository: repository, Token: token, Transport: n.Transport(),
-		Wait: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }})
-	require.NoError(w.t, err)
 	r := &run{}
+	c, err := github.New(github.Options{Repository: repository, Token: token, Transport: n.Transport(),
+		Wait: func(ctx context.Context, d time.Duration) error { r.pauses = append(r.pauses, d); return ctx.Err() }})
+	require.NoError(w.t, err)
 	r.Publisher = &publish.Publisher{GitHub: c, Journal: func(e journal.Entry) error {
 		r.events = append(r.events, e.String())
 		if strings.Contains(fmt.Sprint(e, e.Err), token) {

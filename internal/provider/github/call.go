@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/cli/go-gh/v2/pkg/api"
@@ -17,7 +19,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 )
 
-const maxPages = 100 // of 100 entries each
+const maxPages = 100 // of one list
 
 // call does one JSON exchange below repos/owner/name.
 func (c *Client) call(ctx context.Context, method, path string, in, out any) error {
@@ -44,39 +46,62 @@ func (c *Client) path(path string) string { return "repos/" + c.repository + "/"
 
 var nextLink = regexp.MustCompile(`<([^<>]+)>;\s*rel="next"`)
 
-// pages reads every page of a list.
-func pages[T any](ctx context.Context, c *Client, path string) ([]T, error) {
-	all := []T{}
-	next := c.path(path)
-	for range maxPages {
-		page, link, err := onePage[T](ctx, c, next)
-		if err != nil {
+// pageSizes are tried one after the other: GitHub may not answer in time for a
+// long page of releases with many assets (502, 504), and then does for a short one.
+var pageSizes = []int{100, 30, 10}
+
+// pages reads every page of a list. When GitHub fails at one, the list is read
+// from its beginning in shorter pages, whose numbers mean something else.
+func pages[T any](ctx context.Context, c *Client, path string, query url.Values) ([]T, error) {
+	l := &list[T]{client: c, address: c.path(path), query: query}
+	for l.begin(); l.next != ""; {
+		if l.pages == maxPages {
+			return nil, fmt.Errorf("more than %d pages", maxPages)
+		}
+		if err := c.retry(ctx, func(int) error { return l.page(ctx) }); err != nil {
 			return nil, err
 		}
-		all = append(all, page...)
-		if link == "" {
-			return all, nil
-		}
-		next = link
 	}
-	return nil, fmt.Errorf("more than %d pages", maxPages)
+	return l.all, nil
 }
 
-func onePage[T any](ctx context.Context, c *Client, path string) (page []T, next string, err error) {
-	err = c.retry(ctx, func(int) error {
-		resp, err := c.rest.RequestWithContext(ctx, http.MethodGet, path, nil)
-		if err != nil {
-			return err
+// list is one that is being read.
+type list[T any] struct {
+	client  *Client
+	address string
+	query   url.Values
+	size    int // index of pageSizes
+	all     []T
+	pages   int
+	next    string // address of the next page; empty after the last
+}
+
+func (l *list[T]) begin() {
+	query := maps.Clone(l.query)
+	query.Set("per_page", strconv.Itoa(pageSizes[l.size]))
+	l.all, l.pages, l.next = []T{}, 0, l.address+"?"+query.Encode()
+}
+
+func (l *list[T]) page(ctx context.Context) error {
+	resp, err := l.client.rest.RequestWithContext(ctx, http.MethodGet, l.next, nil)
+	if err != nil {
+		answer, ok := statusOf(err)
+		if ok && answer.StatusCode >= http.StatusInternalServerError && l.size+1 < len(pageSizes) {
+			l.size++
+			l.begin()
 		}
-		defer resp.Body.Close() //nolint:errcheck // read to its end below
-		page = nil
-		if err := json.NewDecoder(resp.Body).Decode(&page); err != nil {
-			return err
-		}
-		next, err = sameAPI(resp.Header.Get("Link"))
 		return err
-	})
-	return page, next, err
+	}
+	defer resp.Body.Close() //nolint:errcheck // read to its end below
+	var page []T
+	if err := json.NewDecoder(resp.Body).Decode(&page); err != nil {
+		return err
+	}
+	next, err := sameAPI(resp.Header.Get("Link"))
+	if err == nil {
+		l.all, l.pages, l.next = append(l.all, page...), l.pages+1, next
+	}
+	return err
 }
 
 // sameAPI takes the address of the next page and refuses one that would carry the token elsewhere.

@@ -34,7 +34,7 @@ type Options struct {
 	Repository string            // "owner/name"
 	Token      string            // empty: a stranger, who may read what is public
 	Transport  http.RoundTripper // nil: http.DefaultTransport
-	// Wait pauses between attempts and returns early when ctx ends; nil: wait.For.
+	// Wait pauses between attempts and returns early when ctx ends; nil: retry.For.
 	Wait func(ctx context.Context, d time.Duration) error
 }
 
@@ -45,7 +45,7 @@ type Client struct {
 	rest       *api.RESTClient // JSON in, JSON out
 	upload     *http.Client    // same credentials, streams a body
 	plain      *http.Client    // no credentials, no rewriting of bodies
-	wait       func(context.Context, time.Duration) error
+	policy     retry.Policy
 }
 
 // New checks the options and reads nothing from the environment or from gh's
@@ -59,10 +59,8 @@ func New(o Options) (*Client, error) {
 	if transport == nil {
 		transport = http.DefaultTransport
 	}
-	pause := o.Wait
-	if pause == nil {
-		pause = retry.For
-	}
+	policy := retry.Usual()
+	policy.Wait = o.Wait
 	options := clientOptions(o.Token, transport)
 	rest, err := api.NewRESTClient(options)
 	if err != nil {
@@ -74,7 +72,7 @@ func New(o Options) (*Client, error) {
 		return nil, fmt.Errorf("github upload client: %w", err)
 	}
 	return &Client{repository: o.Repository, token: o.Token, rest: rest, upload: upload,
-		plain: &http.Client{Transport: transport, CheckRedirect: withoutCredentials}, wait: pause}, nil
+		plain: &http.Client{Transport: transport, CheckRedirect: withoutCredentials}, policy: policy}, nil
 }
 
 // clientOptions leaves nothing for go-gh to look up. Without APIHost it would

@@ -27,8 +27,8 @@ func TestATransferEndsWhenNothingMoves(t *testing.T) {
 		<-ctx.Done()
 		require.Equal(t, 100*(maxIdle-time.Second)+time.Second, time.Since(begin))
 		require.ErrorIs(t, p.cause(errors.New("context canceled")), errStalled)
-		pause, again := retryable(errStalled, 0)
-		require.True(t, again)
-		require.Equal(t, time.Second, pause)
+		class, asked := judge(errStalled)
+		require.Same(t, overloaded, class, "it is tried again")
+		require.Zero(t, asked)
 	})
 }

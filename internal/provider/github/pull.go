@@ -153,7 +153,7 @@ func (c *Client) openOrAdopt(ctx context.Context, ch Change) (pull, error) {
 func (c *Client) openPull(ctx context.Context, ch Change) (pull, error) {
 	owner, _, _ := strings.Cut(c.repository, "/")
 	query := url.Values{"state": {"open"}, "head": {owner + ":" + ch.Branch}, "base": {ch.Base}}
-	open, err := pages[pull](ctx, c, "pulls?"+query.Encode())
+	open, err := pages[pull](ctx, c, "pulls", query)
 	if err != nil || len(open) == 0 {
 		return pull{}, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/calimero-network/mero-tee/internal/base/fault"
@@ -43,7 +44,7 @@ type Patch struct {
 
 // Releases lists all releases; drafts are among them when the token may write.
 func (c *Client) Releases(ctx context.Context) ([]Release, error) {
-	all, err := pages[Release](ctx, c, "releases?per_page=100")
+	all, err := pages[Release](ctx, c, "releases", url.Values{})
 	return all, explain("list releases", err)
 }
 
@@ -69,7 +70,7 @@ func (c *Client) release(ctx context.Context, path, doing string) (*Release, err
 		return nil, explain(doing, err)
 	}
 	// The list has pages, the embedded array has an end that GitHub does not document.
-	assets, err := pages[Asset](ctx, c, fmt.Sprintf("releases/%d/assets?per_page=100", r.ID))
+	assets, err := pages[Asset](ctx, c, fmt.Sprintf("releases/%d/assets", r.ID), url.Values{})
 	if err != nil {
 		return nil, explain(doing+": assets", err)
 	}

@@ -3,7 +3,6 @@ package github
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -15,9 +14,12 @@ import (
 	"github.com/calimero-network/mero-tee/internal/base/retry"
 )
 
-const (
-	attempts = 4
-	maxPause = 2 * time.Minute // a longer Retry-After is reported instead of waited for
+// The classes of failure that pass by themselves.
+var (
+	overloaded = &retry.Class{}
+	// "If … the retry-after header is not present … wait for at least one minute
+	// before retrying", then longer each time (docs.github.com, "Best practices for using the REST API").
+	untold = &retry.Class{Least: time.Minute}
 )
 
 // ErrNotFound says that GitHub answered 404: there is no such thing, or it is
@@ -27,37 +29,32 @@ var ErrNotFound = errors.New("not found on GitHub")
 // retry repeats op while GitHub is overloaded or out of reach. op learns which
 // attempt it is, so that one that is not idempotent looks before it repeats.
 func (c *Client) retry(ctx context.Context, op func(attempt int) error) error {
-	for attempt := 0; ; attempt++ {
-		err := op(attempt)
-		pause, again := retryable(err, attempt)
-		if !again || ctx.Err() != nil || attempt+1 == attempts {
-			return err
-		}
-		if pause > maxPause || !retry.Fits(ctx, pause) {
-			return fmt.Errorf("GitHub asks to wait %s, longer than allowed: %w", pause, err)
-		}
-		if c.wait(ctx, pause) != nil {
-			return err
-		}
-	}
+	return c.policy.Do(ctx, op, judge)
 }
 
-// retryable says whether err may pass by itself, and how long to pause first.
-func retryable(err error, attempt int) (time.Duration, bool) {
-	backoff := time.Second << attempt
+func judge(err error) (*retry.Class, time.Duration) {
 	var answer *api.HTTPError
-	switch {
-	case err == nil:
-		return 0, false
-	case errors.As(err, &answer):
-		if limited(answer) {
-			return max(backoff, askedPause(answer.Headers)), true
-		}
-		return max(backoff, askedPause(answer.Headers)), answer.StatusCode >= 500
-	}
 	var refused *fault.Error
-	return backoff, !errors.As(err, &refused) // what is left is the network
+	switch {
+	case errors.As(err, &answer):
+		asked := askedPause(answer.Headers)
+		switch {
+		case limited(answer) && asked == 0 && (speaksOfLimit(answer) || !isJSON(answer.Headers)):
+			return untold, 0
+		case limited(answer), answer.StatusCode >= http.StatusInternalServerError:
+			return overloaded, asked
+		}
+		return nil, 0
+	case errors.As(err, &refused):
+		return nil, 0
+	}
+	return overloaded, 0 // the network
 }
+
+func speaksOfLimit(e *api.HTTPError) bool { return strings.Contains(e.Message, "rate limit") }
+
+// isJSON is not said of the page with which GitHub's edge refuses for tens of seconds.
+func isJSON(h http.Header) bool { return strings.Contains(h.Get("Content-Type"), "json") }
 
 // limited recognises GitHub's primary and secondary rate limits.
 func limited(e *api.HTTPError) bool {
@@ -65,14 +62,14 @@ func limited(e *api.HTTPError) bool {
 		return true
 	}
 	return e.StatusCode == http.StatusForbidden && (e.Headers.Get("Retry-After") != "" ||
-		e.Headers.Get("X-RateLimit-Remaining") == "0" || strings.Contains(e.Message, "rate limit"))
+		e.Headers.Get("X-RateLimit-Remaining") == "0" || speaksOfLimit(e))
 }
 
 // askedPause reads Retry-After, or X-RateLimit-Reset against the answer's own
 // Date, so that this machine's clock does not matter.
 func askedPause(h http.Header) time.Duration {
-	if seconds, err := strconv.Atoi(h.Get("Retry-After")); err == nil && seconds > 0 {
-		return time.Duration(min(seconds, 1<<20)) * time.Second
+	if asked := retry.After(h); asked > 0 {
+		return asked
 	}
 	reset, err := strconv.ParseInt(h.Get("X-RateLimit-Reset"), 10, 64)
 	date, dateErr := http.ParseTime(h.Get("Date"))

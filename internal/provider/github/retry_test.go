@@ -3,6 +3,7 @@ package github_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"testing"
@@ -84,6 +85,50 @@ func TestTheResetTimeOfAUsedUpQuotaIsHonoured(t *testing.T) {
 	_, err := w.client("").Releases(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, []time.Duration{42 * time.Second}, w.waits)
+}
+
+// The edge refuses with a page of its own, for tens of seconds.
+func TestThePageOfALimitIsWaitedOut(t *testing.T) {
+	t.Parallel()
+	refusals := 1
+	w := newWorld(t, func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if refusals--; refusals < 0 {
+				h.ServeHTTP(w, r)
+				return
+			}
+			w.Header().Set("Content-Type", "text/html")
+			w.WriteHeader(http.StatusTooManyRequests)
+			_, _ = io.WriteString(w, "<html><title>Too Many Requests</title></html>")
+		})
+	})
+	_, err := w.client(token).Releases(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []time.Duration{time.Minute}, w.waits)
+}
+
+// A list whose second page fails is read again from its beginning, in shorter pages, and nothing comes twice.
+func TestAListIsReadAgainFromItsBeginning(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			query := r.URL.Query()
+			if query.Get("per_page") == "100" {
+				if query.Get("page") == "2" {
+					w.WriteHeader(http.StatusBadGateway)
+					return
+				}
+				w.Header().Set("Link", `<https://api.github.com`+r.URL.Path+`?per_page=100&page=2>; rel="next"`)
+			}
+			h.ServeHTTP(w, r)
+		})
+	})
+	for i := range 3 {
+		require.NoError(t, w.server.Push(fmt.Sprintf("refs/tags/v%d", i), commit, nil))
+	}
+	tags, err := w.client(token).Tags(t.Context())
+	require.NoError(t, err)
+	require.Len(t, tags, 3)
 }
 
 // When the answer to a POST is lost, the client must look before it posts again.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
 
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 )
@@ -19,7 +20,7 @@ func (c *Client) Tags(ctx context.Context) ([]Tag, error) {
 	listed, err := pages[struct {
 		Name   string
 		Commit struct{ SHA string }
-	}](ctx, c, "tags?per_page=100")
+	}](ctx, c, "tags", url.Values{})
 	tags := make([]Tag, 0, len(listed))
 	for _, t := range listed {
 		tags = append(tags, Tag{Name: t.Name, Commit: t.Commit.SHA})

@@ -25,10 +25,12 @@ func Unavailable(next http.Handler, match Match, n int64, status int, after bool
 }
 
 // RateLimited answers the first n matching requests with GitHub's secondary
-// rate limit and a Retry-After of so many seconds.
+// rate limit and a Retry-After of so many seconds; 0 leaves it out, as GitHub often does.
 func RateLimited(next http.Handler, match Match, n int64, retryAfter int) http.Handler {
 	return first(next, match, n, func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
+		if retryAfter > 0 {
+			w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
+		}
 		write(w, fail(http.StatusForbidden, "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."))
 	})
 }

@@ -1,0 +1,69 @@
+package retry
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+)
+
+// Busy says that a server which answered so may answer the same request otherwise later.
+func Busy(status int) bool {
+	return status == http.StatusTooManyRequests || status == http.StatusRequestTimeout ||
+		status >= http.StatusInternalServerError
+}
+
+// After is the pause that Retry-After asks for, in both forms of RFC 9110; a
+// date counts from the answer's own, so that this machine's clock does not matter.
+func After(h http.Header) time.Duration {
+	value := h.Get("Retry-After")
+	if seconds, err := strconv.Atoi(value); err == nil && seconds > 0 {
+		return time.Duration(min(seconds, 1<<20)) * time.Second
+	}
+	at, err := http.ParseTime(value)
+	if err != nil {
+		return 0
+	}
+	now, err := http.ParseTime(h.Get("Date"))
+	if err != nil {
+		now = time.Now()
+	}
+	return max(0, at.Sub(now))
+}
+
+// Answer is an answer that is not a success, for clients whose server has no errors of its own.
+type Answer struct {
+	Code   int
+	Status string        // "503 Service Unavailable"
+	After  time.Duration // Retry-After
+}
+
+func (a *Answer) Error() string { return "status " + a.Status }
+
+// Refused is the Answer of a response that is not 200, nil of one that is.
+func Refused(r *http.Response) error {
+	if r.StatusCode == http.StatusOK {
+		return nil
+	}
+	return &Answer{Code: r.StatusCode, Status: r.Status, After: After(r.Header)}
+}
+
+var passing = &Class{}
+
+// HTTP judges for those clients: another attempt is worth it when the server
+// is busy, and when the answer did not come or broke off.
+func HTTP(err error) (*Class, time.Duration) {
+	var answer *Answer
+	var request *url.Error
+	switch {
+	case errors.As(err, &answer):
+		if Busy(answer.Code) {
+			return passing, answer.After
+		}
+	case errors.As(err, &request), errors.Is(err, io.ErrUnexpectedEOF): // no answer, or half of one
+		return passing, 0
+	}
+	return nil, 0
+}
