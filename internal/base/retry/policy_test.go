@@ -101,7 +101,7 @@ func TestJitterShortensByChance(t *testing.T) {
 		return nil
 	}}
 	left := 100
-	require.NoError(t, p.Until(t.Context(), func() (bool, error) { left--; return left == 0, nil }))
+	require.NoError(t, p.Until(t.Context(), "it", func() (bool, error) { left--; return left == 0, nil }))
 	require.Greater(t, len(seen), 50)
 }
 
@@ -127,13 +127,13 @@ func TestUntil(t *testing.T) {
 	p := retry.Policy{First: time.Second, Most: 3 * time.Second, Total: 10 * time.Second,
 		Wait: func(ctx context.Context, d time.Duration) error { pauses = append(pauses, d); return ctx.Err() }}
 	never := func() (bool, error) { return false, nil }
-	require.ErrorIs(t, p.Until(t.Context(), never), context.DeadlineExceeded)
+	require.ErrorIs(t, p.Until(t.Context(), "it", never), context.DeadlineExceeded)
 	require.Equal(t, seconds(1, 2, 3, 3, 3), pauses)
-	require.Equal(t, errFinal, p.Until(t.Context(), func() (bool, error) { return false, errFinal }))
-	require.NoError(t, p.Until(t.Context(), func() (bool, error) { return true, nil }))
+	require.Equal(t, errFinal, p.Until(t.Context(), "it", func() (bool, error) { return false, errFinal }))
+	require.NoError(t, p.Until(t.Context(), "it", func() (bool, error) { return true, nil }))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	require.ErrorIs(t, p.Until(ctx, never), context.Canceled)
+	require.ErrorIs(t, p.Until(ctx, "it", never), context.Canceled)
 }
 
 func TestAfter(t *testing.T) {

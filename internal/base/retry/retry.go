@@ -14,6 +14,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"time"
+
+	"github.com/calimero-network/mero-tee/internal/base/fault"
 )
 
 // Policy says how often, after which pauses and for how long something is asked again.
@@ -66,26 +68,26 @@ func (p Policy) Do(ctx context.Context, op func(attempt int) error, judge Judge)
 		if !Fits(ctx, pause) || p.Total > 0 && waited > p.Total {
 			return fmt.Errorf("another attempt could come only after %s, which is too late: %w", pause, err)
 		}
-		if p.wait(ctx, pause) != nil {
+		if p.Pause(ctx, pause) != nil {
 			return err
 		}
 	}
 }
 
-// Until asks until done says yes or fails. It returns the context's error when
-// that ends first, and context.DeadlineExceeded after Total.
-func (p Policy) Until(ctx context.Context, done func() (bool, error)) error {
+// Until waits for what: it asks until done says yes or fails, or ctx or Total ends.
+func (p Policy) Until(ctx context.Context, what string, done func() (bool, error)) error {
 	var waited time.Duration
 	for attempt := 0; ; attempt++ {
 		if ok, err := done(); ok || err != nil {
 			return err
 		}
 		pause := p.jittered(p.grown(p.First, attempt))
-		if err := p.wait(ctx, pause); err != nil {
-			return err
+		err := p.Pause(ctx, pause)
+		if waited += pause; err == nil && p.Total > 0 && waited > p.Total {
+			err = context.DeadlineExceeded
 		}
-		if waited += pause; p.Total > 0 && waited > p.Total {
-			return context.DeadlineExceeded
+		if err != nil {
+			return &fault.Error{Code: fault.General, Message: "gave up waiting for " + what, Err: err}
 		}
 	}
 }
@@ -115,7 +117,8 @@ func (p Policy) jittered(d time.Duration) time.Duration {
 	return d - time.Duration(p.Jitter*rand.Float64()*float64(d))
 }
 
-func (p Policy) wait(ctx context.Context, d time.Duration) error {
+// Pause waits once, by the policy's clock.
+func (p Policy) Pause(ctx context.Context, d time.Duration) error {
 	if p.Wait != nil {
 		return p.Wait(ctx, d)
 	}

@@ -9,6 +9,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/retry"
 )
 
 const (
@@ -30,6 +32,8 @@ type Client struct {
 	base string
 	key  string
 	http *http.Client
+
+	Wait func(ctx context.Context, d time.Duration) error // between questions; nil: retry.For
 }
 
 // New is a client of the API at base (PHALA_DSTACK_URL, without a trailing
@@ -122,24 +126,21 @@ func (c *Client) Delete(ctx context.Context, id string) error {
 }
 
 func (c *Client) call(ctx context.Context, method, path string, in, out any) error {
-	var body bytes.Buffer
+	var content bytes.Buffer
 	if in != nil {
-		enc := json.NewEncoder(&body)
+		enc := json.NewEncoder(&content)
 		enc.SetEscapeHTML(false)
 		if err := enc.Encode(in); err != nil {
 			return err
 		}
 	}
-	req, err := http.NewRequestWithContext(ctx, method, c.base+path, &body)
-	if err != nil {
-		return &fault.Error{Code: fault.Usage, Message: "PHALA_DSTACK_URL", Err: err}
-	}
-	req.Header.Set("X-API-Key", c.key)
-	req.Header.Set("X-Phala-Version", apiVersion)
-	if in != nil {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	data, err := c.read(req)
+	policy := retry.Usual()
+	policy.Wait = c.Wait
+	var data []byte
+	err := policy.Do(ctx, func(int) (err error) {
+		data, err = c.send(ctx, method, path, content.Bytes())
+		return err
+	}, judge(method))
 	if err != nil || out == nil {
 		return err
 	}
@@ -147,6 +148,39 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any) err
 		return fmt.Errorf("%s %s: the answer is not the JSON expected: %w", method, path, err)
 	}
 	return nil
+}
+
+// judge lets what the provider did not take be sent again, and a question that it did not answer too.
+func judge(method string) retry.Judge {
+	return func(err error) (*retry.Class, time.Duration) {
+		var r *Refusal
+		var failed *url.Error
+		question := method == http.MethodGet || method == http.MethodDelete
+		switch {
+		case errors.As(err, &r):
+			if r.Status == http.StatusTooManyRequests && r.after > 0 || question && r.Status >= http.StatusInternalServerError {
+				return passing, r.after
+			}
+		case question && errors.As(err, &failed):
+			return passing, 0
+		}
+		return nil, 0 // a 429 without a time speaks of the workspace's quota
+	}
+}
+
+var passing = &retry.Class{}
+
+func (c *Client) send(ctx context.Context, method, path string, body []byte) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, &fault.Error{Code: fault.Usage, Message: "PHALA_DSTACK_URL", Err: err}
+	}
+	req.Header.Set("X-API-Key", c.key)
+	req.Header.Set("X-Phala-Version", apiVersion)
+	if len(body) > 0 {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	return c.read(req)
 }
 
 // read sends req and returns the body of a 2xx answer.
@@ -164,7 +198,7 @@ func (c *Client) read(req *http.Request) ([]byte, error) {
 		return nil, fmt.Errorf("%s %s: the answer is larger than %d bytes", req.Method, req.URL.Path, maxAnswer)
 	}
 	if resp.StatusCode/100 != 2 {
-		return nil, refused(req, resp.StatusCode, data)
+		return nil, refused(resp, data)
 	}
 	return data, nil
 }

@@ -4,15 +4,18 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/retry"
 	"github.com/calimero-network/mero-tee/internal/provider/dstack"
 )
 
@@ -59,7 +62,59 @@ func serve(t *testing.T, p *provider) *dstack.Client {
 	t.Helper()
 	s := httptest.NewServer(p)
 	t.Cleanup(s.Close)
-	return dstack.New(s.URL+"/api/", "secret-key", http.DefaultTransport)
+	c := dstack.New(s.URL+"/api/", "secret-key", http.DefaultTransport)
+	c.Wait = func(ctx context.Context, d time.Duration) error { return retry.For(ctx, min(d, 10*time.Millisecond)) }
+	return c
+}
+
+// busy refuses so many requests with a status and headers.
+type busy struct {
+	left   int
+	status int
+	header http.Header
+}
+
+func (b *busy) RoundTrip(r *http.Request) (*http.Response, error) {
+	if b.left--; b.left >= 0 {
+		return &http.Response{StatusCode: b.status, Header: b.header, Body: http.NoBody, Request: r}, nil
+	}
+	return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(`{"app_id":"aa"}`)), Request: r}, nil
+}
+
+func TestABusyProviderIsAskedAgain(t *testing.T) {
+	t.Parallel()
+	app := dstack.App{Name: "mero-kms", Compose: json.RawMessage("{}")}
+	get := func(c *dstack.Client) error { _, err := c.Get(t.Context(), "app_aa"); return err }
+	provision := func(c *dstack.Client) error { _, err := c.Provision(t.Context(), app); return err }
+	told := http.Header{"Retry-After": {"7"}}
+	for name, tc := range map[string]struct {
+		ask    func(*dstack.Client) error
+		busy   busy
+		pauses []time.Duration
+		want   string
+	}{
+		"a question":                    {get, busy{left: 2, status: 503}, []time.Duration{time.Second, 2 * time.Second}, ""},
+		"a question with a time":        {get, busy{left: 1, status: 503, header: told}, []time.Duration{7 * time.Second}, ""},
+		"a question for ever":           {get, busy{left: 9, status: 502}, []time.Duration{1e9, 2e9, 4e9}, "answered 502"},
+		"a request that was not taken":  {provision, busy{left: 1, status: 429, header: told}, []time.Duration{7 * time.Second}, ""},
+		"a request that may be done":    {provision, busy{left: 1, status: 502}, nil, "answered 502"},
+		"a quota that will not refill":  {provision, busy{left: 1, status: 429}, nil, "answered 429"},
+		"longer than can be waited for": {get, busy{left: 1, status: 429, header: http.Header{"Retry-After": {"3600"}}}, nil, "1h0m0s"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := dstack.New("https://provider.example", "k", &tc.busy)
+			var pauses []time.Duration
+			c.Wait = func(ctx context.Context, d time.Duration) error { pauses = append(pauses, d); return ctx.Err() }
+			err := tc.ask(c)
+			require.Equal(t, tc.pauses, pauses)
+			if tc.want == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorContains(t, err, tc.want)
+		})
+	}
 }
 
 func TestName(t *testing.T) {

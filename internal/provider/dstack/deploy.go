@@ -63,7 +63,7 @@ func (c *Client) vacate(ctx context.Context, name string) error {
 	if !nameForm.MatchString(name) {
 		return nil // Provision says why
 	}
-	return poll(ctx, "the name "+name+" to be free", func() (bool, error) {
+	return c.poll(ctx, "the name "+name+" to be free", func() (bool, error) {
 		cvm, err := c.Get(ctx, name)
 		if isStatus(err, http.StatusNotFound) {
 			return true, nil
@@ -77,7 +77,7 @@ func (c *Client) vacate(ctx context.Context, name string) error {
 
 // bringUp starts the CVM when the provider did not, and waits for its address and its health.
 func (c *Client) bringUp(ctx context.Context, app App, d *Deployment) error {
-	return poll(ctx, app.Name+" to answer /health", func() (bool, error) {
+	return c.poll(ctx, app.Name+" to answer /health", func() (bool, error) {
 		cvm, err := c.Get(ctx, d.ID)
 		if isStatus(err, http.StatusNotFound) {
 			return false, nil // not visible yet

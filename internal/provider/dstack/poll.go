@@ -6,29 +6,16 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/base/retry"
 )
 
-// The first question comes at once, the next after firstPause, and each pause is
-// 1.6 times the one before: a local provider is ready in milliseconds, the real
-// one in minutes, and neither is asked more often than it takes.
-const (
-	firstPause = 10 * time.Millisecond
-	lastPause  = 10 * time.Second
-)
-
-// poll asks until done is true, done fails, or ctx ends.
-func poll(ctx context.Context, what string, done func() (bool, error)) error {
-	for pause := firstPause; ; pause = min(pause*8/5, lastPause) {
-		ok, err := done()
-		if ok || err != nil {
-			return err
-		}
-		if err := retry.For(ctx, pause); err != nil {
-			return &fault.Error{Code: fault.General, Message: "gave up waiting for " + what, Err: err}
-		}
-	}
+// poll asks until done is true, done fails, or ctx ends. The first question comes
+// at once, the next after 10 ms, and each pause is 1.6 times the one before: a local
+// provider is ready in milliseconds, the real one in minutes, and neither is asked
+// more often than it takes.
+func (c *Client) poll(ctx context.Context, what string, done func() (bool, error)) error {
+	p := retry.Policy{First: 10 * time.Millisecond, Factor: 1.6, Most: 10 * time.Second, Wait: c.Wait}
+	return p.Until(ctx, what, done)
 }
 
 // retriable drops the errors that the next question may not meet: answers of

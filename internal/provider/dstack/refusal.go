@@ -5,14 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/retry"
 )
 
 // Refusal is an answer of the provider that is not a success.
 type Refusal struct {
 	Status  int
-	Message string // the provider's own words, cut to 400 bytes
+	Message string        // the provider's own words, cut to 400 bytes
+	after   time.Duration // Retry-After
 }
 
 func (r *Refusal) Error() string {
@@ -25,10 +28,10 @@ func isStatus(err error, status int) bool {
 }
 
 // refused turns the answers that a person can do something about into advice.
-func refused(req *http.Request, status int, body []byte) error {
-	out := &fault.Error{Code: fault.General, Message: fmt.Sprintf("%s %s", req.Method, req.URL.Path),
-		Err: &Refusal{Status: status, Message: words(body)}}
-	switch status {
+func refused(resp *http.Response, body []byte) error {
+	out := &fault.Error{Code: fault.General, Message: fmt.Sprintf("%s %s", resp.Request.Method, resp.Request.URL.Path),
+		Err: &Refusal{Status: resp.StatusCode, Message: words(body), after: retry.After(resp.Header)}}
+	switch resp.StatusCode {
 	case http.StatusUnauthorized, http.StatusForbidden:
 		out.Code, out.Hint = fault.Usage, "check PHALA_CLOUD_API_KEY: the key must belong to the workspace at PHALA_DSTACK_URL"
 	case http.StatusUnprocessableEntity:

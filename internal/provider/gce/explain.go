@@ -9,6 +9,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/retry"
 )
 
 // explain turns an error of the API into one for people; doing names the attempt.
@@ -79,5 +80,5 @@ func tokenRefusal(err error) *Refusal {
 	}
 	_ = json.Unmarshal(e.Body, &said) // the status says enough
 	return &Refusal{Status: e.Response.StatusCode, Reason: words(said.Error, maxMessage),
-		Message: words(said.Description, maxMessage), after: retryAfter(e.Response.Header), token: true}
+		Message: words(said.Description, maxMessage), after: retry.After(e.Response.Header), token: true}
 }

@@ -21,7 +21,6 @@ import (
 
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/base/journal"
-	"github.com/calimero-network/mero-tee/internal/base/retry"
 )
 
 // defaultMachine is the smallest shape of the only family with Intel TDX.
@@ -39,7 +38,7 @@ type Options struct {
 
 	Journal journal.Journal // of VMs, disks and images, from before they are asked for until they are gone
 
-	// Wait pauses between questions; nil: wait.For.
+	// Wait pauses between questions; nil: retry.For.
 	Wait func(ctx context.Context, d time.Duration) error
 }
 
@@ -94,9 +93,6 @@ func (o *Options) client(ctx context.Context, h *http.Client) (*Client, error) {
 	c := &Client{project: o.Project, zone: o.Zone, machine: o.MachineType, journal: o.Journal, wait: o.Wait, lists: h}
 	if c.machine == "" {
 		c.machine = defaultMachine
-	}
-	if c.wait == nil {
-		c.wait = retry.For
 	}
 	return c, c.connect(ctx, option.WithHTTPClient(h))
 }

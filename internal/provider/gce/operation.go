@@ -7,37 +7,21 @@ import (
 	compute "cloud.google.com/go/compute/apiv1"
 	"cloud.google.com/go/compute/apiv1/computepb"
 
-	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/retry"
 )
 
-// The first question comes at once, the next after firstPoll, and each pause is
-// 1.6 times the one before: the local server is done in milliseconds, Google in
-// minutes, and neither is asked more often than it takes.
-const (
-	firstPoll  = 20 * time.Millisecond
-	lastPoll   = 10 * time.Second
-	maxOperate = 15 * time.Minute // one operation; an image of 10 GB takes about 2
-)
+// maxOperate bounds one operation; an image of 10 GB takes about 2 minutes.
+const maxOperate = 15 * time.Minute
 
-// poll asks until done says yes or fails, or limit has passed. The pauses are
-// added up, so that the limit holds under a test's clock too.
+// poll asks until done says yes or fails, or limit has passed. The first question
+// comes at once, the next after 20 ms, and each pause is 1.6 times the one before:
+// the local server is done in milliseconds, Google in minutes, and neither is asked
+// more often than it takes.
 func (c *Client) poll(ctx context.Context, what string, limit time.Duration, done func(context.Context) (bool, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	var waited time.Duration
-	for pause := firstPoll; ; pause = min(pause*8/5, lastPoll) {
-		ok, err := done(ctx)
-		if ok || err != nil {
-			return err
-		}
-		err = c.wait(ctx, pause)
-		if waited += pause; err == nil && waited > limit {
-			err = context.DeadlineExceeded
-		}
-		if err != nil {
-			return &fault.Error{Code: fault.General, Message: "gce: gave up waiting for " + what, Err: err}
-		}
-	}
+	p := retry.Policy{First: 20 * time.Millisecond, Factor: 1.6, Most: 10 * time.Second, Total: limit, Wait: c.wait}
+	return p.Until(ctx, what+" at Compute Engine", func() (bool, error) { return done(ctx) })
 }
 
 // inZone and inProject ask how an operation is getting on.

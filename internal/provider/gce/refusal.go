@@ -5,13 +5,14 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
-	"strconv"
 	"strings"
 	"time"
 	"unicode"
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 	"google.golang.org/api/googleapi"
+
+	"github.com/calimero-network/mero-tee/internal/base/retry"
 )
 
 // ErrNotFound says that there is no such thing, or that these credentials do not see it.
@@ -61,7 +62,7 @@ func refusal(err error) *Refusal {
 }
 
 func answered(e *googleapi.Error) *Refusal {
-	r := &Refusal{Status: e.Code, Message: words(e.Message, maxMessage), after: retryAfter(e.Header)}
+	r := &Refusal{Status: e.Code, Message: words(e.Message, maxMessage), after: retry.After(e.Header)}
 	if len(e.Errors) > 0 {
 		r.Reason = words(e.Errors[0].Reason, maxMessage)
 	}
@@ -104,20 +105,6 @@ func ended(op *computepb.Operation) error {
 		r.Reason, r.Message = words(errs[0].GetCode(), maxMessage), words(errs[0].GetMessage(), maxMessage)
 	}
 	return r
-}
-
-// retryAfter reads both forms of RFC 9110; a date against the answer's own, so
-// that this machine's clock does not matter.
-func retryAfter(h http.Header) time.Duration {
-	if seconds, err := strconv.Atoi(h.Get("Retry-After")); err == nil && seconds > 0 {
-		return time.Duration(min(seconds, 1<<20)) * time.Second
-	}
-	at, err := http.ParseTime(h.Get("Retry-After"))
-	now, nowErr := http.ParseTime(h.Get("Date"))
-	if err != nil || nowErr != nil {
-		return 0
-	}
-	return max(0, at.Sub(now))
 }
 
 const maxMessage = 400 // characters of the API's own words

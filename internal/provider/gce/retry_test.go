@@ -36,6 +36,17 @@ func TestBusyAnswersAreRepeated(t *testing.T) {
 	}
 }
 
+// Both pass when another operation has ended: a disk is in use until its VM is gone.
+func TestResourcesThatChangeAreAskedForAgain(t *testing.T) {
+	t.Parallel()
+	for _, reason := range []string{"resourceNotReady", "resourceInUseByAnotherResource"} {
+		refused := refuse(http.StatusBadRequest, reason, "The disk resource 'd' is already being used by 'i'")
+		w := newWorld(t, inTurn(refused, refused, ok(`{"name":"operation-1","status":"DONE","kind":"compute#operation"}`)))
+		require.NoError(t, w.client().DeleteDisk(t.Context(), "d"), reason)
+		require.Len(t, w.pauses, 2, reason)
+	}
+}
+
 func TestRepetitionsEnd(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, refuse(503, "backendError", "Backend \x1b[31mError"))

@@ -16,8 +16,6 @@ const (
 	// readyPatience bounds the wait for the policy: the service fetches it after
 	// it began to listen, so "alive" comes before "ready".
 	readyPatience = 3 * time.Minute
-	firstPause    = 10 * time.Millisecond
-	lastPause     = 5 * time.Second
 	maxHealth     = 64 << 10
 )
 
@@ -25,16 +23,17 @@ const (
 func Ready(ctx context.Context, client *http.Client, url string) error {
 	ctx, cancel := context.WithTimeout(ctx, readyPatience)
 	defer cancel()
-	for pause := firstPause; ; pause = min(pause*2, lastPause) {
-		h, err := health(ctx, client, url)
-		if err == nil && h.PolicyReady {
-			return nil
-		}
-		if retry.For(ctx, pause) != nil {
-			return &fault.Error{Code: fault.General, Message: "the key service has no policy", Err: err,
-				Expected: "policyReady in /health", Got: h.PolicyReason + " (" + h.PolicyURL + ")"}
-		}
+	var h wire.Health
+	var failed error
+	p := retry.Policy{First: 10 * time.Millisecond, Most: 5 * time.Second}
+	if p.Until(ctx, "the policy of "+url, func() (bool, error) {
+		h, failed = health(ctx, client, url)
+		return failed == nil && h.PolicyReady, nil
+	}) != nil {
+		return &fault.Error{Code: fault.General, Message: "the key service has no policy", Err: failed,
+			Expected: "policyReady in /health", Got: h.PolicyReason + " (" + h.PolicyURL + ")"}
 	}
+	return nil
 }
 
 func health(ctx context.Context, client *http.Client, url string) (wire.Health, error) {

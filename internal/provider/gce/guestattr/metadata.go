@@ -24,9 +24,6 @@ const (
 
 const (
 	callTimeout  = 10 * time.Second
-	attempts     = 16 // that the server refuses, overloaded: a minute, in which its quota fills again
-	firstPause   = 250 * time.Millisecond
-	lastPause    = 5 * time.Second
 	pace         = 400 * time.Millisecond // Google allows bursts of three writes in a second, and ten in a minute
 	maxAttribute = 256 << 10              // bytes of one instance attribute
 )
@@ -36,7 +33,7 @@ const (
 type Metadata struct {
 	Host string // empty: the constant
 	HTTP *http.Client
-	Wait func(ctx context.Context, d time.Duration) error // nil: wait.For
+	Wait func(ctx context.Context, d time.Duration) error // nil: retry.For
 }
 
 // Attribute reads an attribute of the instance; absent is "" without an error.
@@ -60,7 +57,7 @@ func (m *Metadata) Publish(ctx context.Context, namespace, name string, report [
 	}
 	for i, e := range entries {
 		if i > 0 {
-			err = m.wait(ctx, pace)
+			err = retry.Policy{Wait: m.Wait}.Pause(ctx, pace)
 		}
 		if err == nil {
 			err = m.put(ctx, url.PathEscape(namespace)+"/"+url.PathEscape(e.Key), e.Value)
@@ -80,24 +77,36 @@ func (m *Metadata) put(ctx context.Context, path, value string) error {
 	return err
 }
 
+var (
+	overloaded = &retry.Class{Attempts: 16} // a minute, in which the server's quota fills again
+	absent     = &retry.Class{}
+)
+
 // call repeats a request, which is idempotent, while the server is overloaded or not there.
 func (m *Metadata) call(ctx context.Context, method, path, body string) (answer string, status int, err error) {
-	refusals := 0
-	for pause := firstPause; ; pause = min(2*pause, lastPause) {
+	p := retry.Policy{First: 250 * time.Millisecond, Most: 5 * time.Second, Wait: m.Wait}
+	err = p.Do(ctx, func(int) (err error) {
 		answer, status, err = m.once(ctx, method, path, body)
+		if err == nil && retry.Busy(status) {
+			return errOverloaded
+		}
+		return err
+	}, func(err error) (*retry.Class, time.Duration) {
 		switch {
-		case err == nil && status != http.StatusTooManyRequests && status < http.StatusInternalServerError:
-			return answer, status, nil
 		case errors.Is(err, errTooLarge):
-			return "", status, err
-		case err == nil:
-			refusals++
+			return nil, 0
+		case errors.Is(err, errOverloaded):
+			return overloaded, 0
 		}
-		if refusals == attempts || m.wait(ctx, pause) != nil {
-			return answer, status, err
-		}
+		return absent, 0
+	})
+	if errors.Is(err, errOverloaded) {
+		err = nil // the caller says what was answered
 	}
+	return answer, status, err
 }
+
+var errOverloaded = errors.New("the metadata server is overloaded")
 
 var errTooLarge = fmt.Errorf("more than %d bytes", maxAttribute)
 
@@ -119,11 +128,4 @@ func (m *Metadata) once(ctx context.Context, method, path, body string) (string,
 		err = fmt.Errorf("%s: %w", path, errTooLarge)
 	}
 	return string(data), resp.StatusCode, err
-}
-
-func (m *Metadata) wait(ctx context.Context, d time.Duration) error {
-	if m.Wait != nil {
-		return m.Wait(ctx, d)
-	}
-	return retry.For(ctx, d)
 }
