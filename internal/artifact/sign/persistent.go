@@ -2,16 +2,20 @@ package sign
 
 import (
 	"context"
+	"errors"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"time"
 
 	"github.com/calimero-network/mero-tee/internal/base/retry"
 )
 
-const (
-	attempts  = 4
-	firstWait = 250 * time.Millisecond // doubled after each attempt
+var (
+	down = &retry.Class{Attempts: 4}
+	// The public servers refuse for tens of seconds, with a page that often names no time: asked
+	// again as long as the signature has time.
+	limited = &retry.Class{Least: time.Second}
 )
 
 // persistent asks again when a server is busy or unreachable, and ends with ctx:
@@ -19,40 +23,57 @@ const (
 type persistent struct {
 	ctx  context.Context
 	next http.RoundTripper // nil means http.DefaultTransport
+	wait func(context.Context, time.Duration) error
 }
 
 // RoundTrip implements http.RoundTripper.
 func (p persistent) RoundTrip(r *http.Request) (*http.Response, error) {
+	policy := retry.Policy{First: 250 * time.Millisecond, Most: 15 * time.Second, Jitter: 0.5, Total: signDeadline, Wait: p.wait}
+	var response *http.Response
+	err := policy.Do(p.ctx, func(int) (err error) {
+		discard(response)
+		if response, err = p.once(r); err != nil || !retry.Busy(response.StatusCode) {
+			return err
+		}
+		return retry.Refused(response)
+	}, func(err error) (*retry.Class, time.Duration) { return judge(r, err) })
+	var answer *retry.Answer
+	if errors.As(err, &answer) {
+		return response, nil // sigstore-go says what it was
+	}
+	return response, err
+}
+
+func (p persistent) once(r *http.Request) (*http.Response, error) {
+	again := r.Clone(p.ctx)
+	if r.GetBody != nil {
+		body, err := r.GetBody()
+		if err != nil {
+			return nil, err
+		}
+		again.Body = body
+	}
 	next := p.next
 	if next == nil {
 		next = http.DefaultTransport
 	}
-	for attempt := 1; ; attempt++ {
-		again := r.Clone(p.ctx)
-		if r.GetBody != nil {
-			body, err := r.GetBody()
-			if err != nil {
-				return nil, err
-			}
-			again.Body = body
-		}
-		response, err := next.RoundTrip(again)
-		if attempt == attempts || !worthAnother(r, response, err) || p.ctx.Err() != nil {
-			return response, err
-		}
-		discard(response)
-		if err := retry.For(p.ctx, firstWait<<(attempt-1)); err != nil {
-			return nil, err
-		}
-	}
+	return next.RoundTrip(again)
 }
 
-// worthAnother says whether the same request may succeed later; a body that cannot be sent again makes it not.
-func worthAnother(r *http.Request, response *http.Response, err error) bool {
-	if r.Body != nil && r.Body != http.NoBody && r.GetBody == nil {
-		return false
+// judge says whether the same request may succeed later; a body that cannot be
+// sent again makes it not. As many requests as there are assets are refused
+// together: each comes back a little later than it was asked to.
+func judge(r *http.Request, err error) (*retry.Class, time.Duration) {
+	var answer *retry.Answer
+	switch {
+	case r.Body != nil && r.Body != http.NoBody && r.GetBody == nil:
+		return nil, 0
+	case !errors.As(err, &answer):
+		return down, 0
+	case answer.Code == http.StatusTooManyRequests:
+		return limited, answer.After + rand.N(answer.After/4+1)
 	}
-	return err != nil || response.StatusCode == http.StatusTooManyRequests || response.StatusCode >= http.StatusInternalServerError
+	return down, answer.After
 }
 
 // discard frees the connection of an answer that is not read.

@@ -28,12 +28,15 @@ type Config struct {
 	SigningConfig *root.SigningConfig // addresses of Fulcio, logs and timestamp authorities
 	Token         TokenSource         // asked once
 	Transport     http.RoundTripper   // nil means http.DefaultTransport
+
+	Wait func(ctx context.Context, d time.Duration) error // between attempts; nil means retry.For
 }
 
 // Signer signs the assets of one release with one key and one certificate
 // (valid for ten minutes). It is safe for concurrent use.
 type Signer struct {
 	transport   http.RoundTripper
+	wait        func(context.Context, time.Duration) error
 	key         *ephemeral
 	certificate certificate
 	logs        []root.Service
@@ -43,7 +46,7 @@ type Signer struct {
 // NewSigner asks for one token and one certificate. Fulcio answers 429 to
 // parallel requests for certificates; sharing one avoids it.
 func NewSigner(ctx context.Context, c Config) (*Signer, error) {
-	s := &Signer{transport: c.Transport}
+	s := &Signer{transport: c.Transport, wait: c.Wait}
 	authority, err := s.choose(c.SigningConfig, time.Now())
 	if err != nil {
 		return nil, &fault.Error{Code: fault.Usage, Message: "the signing config", Err: err}
@@ -57,7 +60,7 @@ func NewSigner(ctx context.Context, c Config) (*Signer, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, signDeadline)
 	defer cancel()
-	fulcio := sign.NewFulcio(&sign.FulcioOptions{BaseURL: authority.URL, Timeout: -1, Transport: persistent{ctx: ctx, next: c.Transport}})
+	fulcio := sign.NewFulcio(&sign.FulcioOptions{BaseURL: authority.URL, Timeout: -1, Transport: s.persistent(ctx)})
 	s.certificate, err = fulcio.GetCertificate(ctx, s.key, &sign.CertificateProviderOptions{IDToken: token})
 	if err != nil {
 		return nil, &fault.Error{Code: fault.General, Message: "requesting a signing certificate", Err: err}
@@ -103,8 +106,12 @@ func (s *Signer) Sign(ctx context.Context, digest [32]byte) ([]byte, error) {
 	return raw, nil
 }
 
+func (s *Signer) persistent(ctx context.Context) persistent {
+	return persistent{ctx: ctx, next: s.transport, wait: s.wait}
+}
+
 func (s *Signer) sign(ctx context.Context, digest [32]byte) ([]byte, error) {
-	transport := persistent{ctx: ctx, next: s.transport}
+	transport := s.persistent(ctx)
 	o := sign.BundleOptions{Context: ctx, CertificateProvider: s.certificate}
 	for _, t := range s.timestamps {
 		o.TimestampAuthorities = append(o.TimestampAuthorities,

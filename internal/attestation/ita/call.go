@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -15,9 +14,6 @@ import (
 )
 
 const (
-	attempts     = 4
-	firstPause   = time.Second      // doubled after each attempt
-	maxPause     = 30 * time.Second // a longer Retry-After is reported instead of waited for
 	callDeadline = 45 * time.Second // one request
 	maxAnswer    = 1 << 20          // bytes; the key set has about 17,000, a token 6,000
 	maxSaid      = 200              // bytes of a refusal that are repeated
@@ -34,39 +30,29 @@ type refused struct {
 
 func (e *refused) Error() string { return fmt.Sprintf("status %d %q", e.status, e.said) }
 
-// busy says that the same request may succeed later.
-func (e *refused) busy() bool {
-	return e.status == http.StatusTooManyRequests || e.status >= http.StatusInternalServerError
-}
-
 // ask does one exchange and repeats it while the service is busy or out of
 // reach. Nothing that is asked for has an effect there.
-func (c *Client) ask(ctx context.Context, method, url string, body []byte) ([]byte, error) {
-	for attempt := 0; ; attempt++ {
-		data, err := c.once(ctx, method, url, body)
-		pause, again := retryable(err, attempt)
-		if !again || attempt+1 == attempts || ctx.Err() != nil {
-			return data, err
-		}
-		if pause > maxPause {
-			return nil, fmt.Errorf("asked to wait %s, longer than %s: %w", pause, maxPause, err)
-		}
-		if retry.For(ctx, pause) != nil {
-			return nil, err
-		}
-	}
+func (c *Client) ask(ctx context.Context, method, url string, body []byte) (data []byte, err error) {
+	policy := retry.Usual()
+	policy.Longest = 30 * time.Second
+	err = policy.Do(ctx, func(int) (err error) {
+		data, err = c.once(ctx, method, url, body)
+		return err
+	}, judge)
+	return data, err
 }
 
-func retryable(err error, attempt int) (time.Duration, bool) {
-	backoff := firstPause << attempt
+var passing = &retry.Class{}
+
+func judge(err error) (*retry.Class, time.Duration) {
 	var answer *refused
 	switch {
-	case err == nil || errors.Is(err, errTooLarge):
-		return 0, false
-	case errors.As(err, &answer):
-		return max(backoff, answer.after), answer.busy()
+	case errors.Is(err, errTooLarge), errors.As(err, &answer) && !retry.Busy(answer.status):
+		return nil, 0
+	case answer != nil:
+		return passing, answer.after
 	}
-	return backoff, true // the network
+	return passing, 0 // the network
 }
 
 func (c *Client) once(ctx context.Context, method, url string, body []byte) ([]byte, error) {
@@ -91,7 +77,7 @@ func (c *Client) once(ctx context.Context, method, url string, body []byte) ([]b
 	case err != nil:
 		return nil, err
 	case response.StatusCode != http.StatusOK:
-		return nil, &refused{response.StatusCode, c.repeatable(data), c.retryAfter(response.Header.Get("Retry-After"))}
+		return nil, &refused{response.StatusCode, c.repeatable(data), retry.After(response.Header)}
 	case len(data) > maxAnswer:
 		return nil, fmt.Errorf("%w: more than %d bytes", errTooLarge, maxAnswer)
 	}
@@ -102,15 +88,4 @@ func (c *Client) once(ctx context.Context, method, url string, body []byte) ([]b
 func (c *Client) repeatable(data []byte) string {
 	said := strings.ReplaceAll(string(data), c.key(), "[ITA_API_KEY]")
 	return strings.TrimSpace(said[:min(len(said), maxSaid)])
-}
-
-// retryAfter reads both forms of RFC 9110: seconds, or a date.
-func (c *Client) retryAfter(value string) time.Duration {
-	if seconds, err := strconv.Atoi(value); err == nil && seconds > 0 {
-		return time.Duration(min(seconds, 1<<20)) * time.Second
-	}
-	if at, err := http.ParseTime(value); err == nil {
-		return max(0, at.Sub(c.now()))
-	}
-	return 0
 }

@@ -19,6 +19,7 @@ import (
 
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/retry"
 	"github.com/calimero-network/mero-tee/internal/release/config"
 )
 
@@ -139,7 +140,7 @@ func (c *Client) attest(ctx context.Context, quote []byte) (string, error) {
 func (c *Client) explain(what string, err error) error {
 	var answer *refused
 	switch {
-	case !errors.As(err, &answer) || answer.busy():
+	case !errors.As(err, &answer) || retry.Busy(answer.status):
 		return &fault.Error{Code: fault.General, Message: "Intel Trust Authority gave no answer about " + what, Err: err,
 			Hint: "run the step again; what is done already is not repeated"}
 	case answer.status == http.StatusUnauthorized || answer.status == http.StatusForbidden:

@@ -76,8 +76,8 @@ func TestWaitingEndsWithTheContext(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, w *world) {
 		w.service.Change(func(k *local.Faults) { k.Busy, k.RetryAfter = 100, 20*time.Second })
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
-		defer cancel()
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(5*time.Second, cancel)
 		before := time.Now()
 		_, err := w.client(t).Appraise(ctx, w.quote, w.ours)
 		require.Equal(t, fault.General, fault.CodeOf(err))

@@ -161,7 +161,7 @@ func judge(method string) retry.Judge {
 			if r.Status == http.StatusTooManyRequests && r.after > 0 || question && r.Status >= http.StatusInternalServerError {
 				return passing, r.after
 			}
-		case question && errors.As(err, &failed):
+		case question && errors.As(err, &failed) && failed.Op != "parse":
 			return passing, 0
 		}
 		return nil, 0 // a 429 without a time speaks of the workspace's quota
