@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+
+	"github.com/calimero-network/mero-tee/internal/base/retry"
 )
 
 const (
@@ -41,8 +43,8 @@ func (s *policySource) fetch(ctx context.Context, u *url.URL, limit int64) ([]by
 		return nil, err
 	}
 	defer resp.Body.Close() //nolint:errcheck // read side
-	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s answered %s", u.Host, resp.Status)
+	if err := retry.Refused(resp); err != nil {
+		return nil, fmt.Errorf("%s %w", u.Host, err)
 	}
 	return readAtMost(resp.Body, limit)
 }

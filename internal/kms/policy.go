@@ -51,25 +51,35 @@ func newPolicySource(c Config, p Parts, log *slog.Logger) *policySource {
 // load tries until it has the policy or ctx ends; only a policy that a stable
 // version must not run with is returned as an error (code Verification).
 func (s *policySource) load(ctx context.Context) error {
-	for pause := firstRetry; ; pause = min(2*pause, lastRetry) {
+	p := retry.Policy{First: firstRetry, Most: lastRetry, Wait: s.pause}
+	err := p.Do(ctx, func(int) error {
 		state, err := s.try(ctx)
-		if err == nil {
-			s.state.Store(state)
-			s.log.Info("policy loaded", "policy_sha256", state.sha256, "signed_by", state.signer, "not_ready", state.policy.NotReady())
-			return nil
+		if err != nil {
+			state = &policyState{reason: err.Error()}
 		}
+		s.state.Store(state)
+		return err
+	}, func(err error) (*retry.Class, time.Duration) {
 		if errors.Is(err, errNotForStable) {
-			return err
+			return nil, 0
 		}
-		if ctx.Err() != nil {
-			return nil //nolint:nilerr // stopped; that is no fault of the policy
-		}
-		s.state.Store(&policyState{reason: err.Error()})
-		s.log.Warn("no usable policy; no key is released", "reason", err.Error(), "retry_in", pause.String())
-		if retry.For(ctx, pause) != nil {
-			return nil //nolint:nilerr // stopped while it waited
-		}
+		_, asked := retry.HTTP(err)
+		return unfetched, min(asked, lastRetry)
+	})
+	if errors.Is(err, errNotForStable) {
+		return err
 	}
+	if state := s.state.Load(); err == nil {
+		s.log.Info("policy loaded", "policy_sha256", state.sha256, "signed_by", state.signer, "not_ready", state.policy.NotReady())
+	}
+	return nil // stopped, or loaded: neither is a fault of the policy
+}
+
+var unfetched = &retry.Class{}
+
+func (s *policySource) pause(ctx context.Context, d time.Duration) error {
+	s.log.Warn("no usable policy; no key is released", "reason", s.state.Load().reason, "retry_in", d.String())
+	return retry.For(ctx, d)
 }
 
 func (s *policySource) try(ctx context.Context) (*policyState, error) {

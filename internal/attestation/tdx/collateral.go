@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/singleflight"
+
+	"github.com/calimero-network/mero-tee/internal/base/retry"
 )
 
 const (
@@ -68,7 +70,12 @@ func (c *Collateral) renew(ctx context.Context, url string) <-chan singleflight.
 	return c.flights.DoChan(url, func() (any, error) {
 		detached, cancel := context.WithTimeout(context.WithoutCancel(ctx), collateralDeadline)
 		defer cancel()
-		a, err := c.fetch(detached, url)
+		var a answer
+		policy := retry.Policy{First: 250 * time.Millisecond, Jitter: 0.5, Attempts: 4}
+		err := policy.Do(detached, func(int) (err error) {
+			a, err = c.fetch(detached, url)
+			return err
+		}, retry.HTTP)
 		if err == nil {
 			c.keep(url, a)
 		}
@@ -110,8 +117,8 @@ func (c *Collateral) fetch(ctx context.Context, url string) (answer, error) {
 		return answer{}, err
 	}
 	defer response.Body.Close() //nolint:errcheck // read to its end or given up
-	if response.StatusCode != http.StatusOK {
-		return answer{}, fmt.Errorf("%s: status %s", url, response.Status)
+	if err := retry.Refused(response); err != nil {
+		return answer{}, fmt.Errorf("%s: %w", url, err)
 	}
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxCollateral+1))
 	if err != nil {

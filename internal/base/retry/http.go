@@ -40,7 +40,7 @@ type Answer struct {
 	After  time.Duration // Retry-After
 }
 
-func (a *Answer) Error() string { return "status " + a.Status }
+func (a *Answer) Error() string { return "answered " + a.Status }
 
 // Refused is the Answer of a response that is not 200, nil of one that is.
 func Refused(r *http.Response) error {

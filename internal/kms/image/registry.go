@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/retry"
 )
 
 // Remote is how a registry is reached.
@@ -24,8 +25,11 @@ type Remote struct {
 // deadline bounds one push or pull of an index of two small images.
 const deadline = 10 * time.Minute
 
-// backoff retries what the registry itself calls temporary: four tries in about two seconds.
-var backoff = remote.Backoff{Duration: 150 * time.Millisecond, Factor: 3, Jitter: 0.1, Steps: 4}
+// backoff gives the library, which repeats by itself what a registry calls temporary, everybody's schedule.
+func backoff() remote.Backoff {
+	usual := retry.Usual()
+	return remote.Backoff{Duration: usual.First, Factor: 2, Jitter: 0.1, Steps: usual.Attempts}
+}
 
 func (r Remote) options(ctx context.Context) []remote.Option {
 	auth := r.Auth
@@ -33,7 +37,7 @@ func (r Remote) options(ctx context.Context) []remote.Option {
 		auth = authn.Anonymous
 	}
 	return []remote.Option{remote.WithContext(ctx), remote.WithTransport(r.Transport), remote.WithAuth(auth),
-		remote.WithRetryBackoff(backoff), remote.WithUserAgent("mero-tee")}
+		remote.WithRetryBackoff(backoff()), remote.WithUserAgent("mero-tee")}
 }
 
 // Pushed is what a push ended in.

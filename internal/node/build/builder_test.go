@@ -127,6 +127,26 @@ func TestDiscard(t *testing.T) {
 	}
 }
 
+// A disk that is in use for a moment is waited for; one that cannot be deleted is
+// reported, and the image goes all the same.
+func TestDiscardTriesEverything(t *testing.T) {
+	t.Parallel()
+	for name, refusal := range map[string]gce.Refusal{
+		"in use for a moment": {Call: "disks.delete", Times: 3, Status: http.StatusBadRequest},
+		"refused for good":    {Call: "disks.delete", Times: 100, Status: http.StatusConflict},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, gce.Faults{Silent: true, Refusals: []gce.Refusal{refusal}})
+			require.NoError(t, w.cloud.Import(t.Context(), built))
+			w.leave(t, "mero-build-debug-"+built.Name()[len(built.Name())-8:], client.RunLabel("mero-tee-v1.0.0", "build", "debug"))
+			err := build.New(t.Context(), w.options).Discard(t.Context(), w.order(t), true)
+			require.Empty(t, w.cloud.Server.Resources(), "%v", err)
+			require.Equal(t, refusal.Status == http.StatusConflict, err != nil, "%v", err)
+		})
+	}
+}
+
 // leave boots a VM and nobody deletes it.
 func (w *world) leave(t *testing.T, name, run string) {
 	t.Helper()

@@ -31,7 +31,8 @@ func (b *Builder) absent(ctx context.Context, o image.Order) error {
 		Hint: "an image is never overwritten: release the next version, or, when no release has it, let `mage sweep -unexpired -apply` delete it"}
 }
 
-// Discard deletes what an interrupted run of the same order left.
+// Discard deletes what an interrupted run of the same order left. What cannot be
+// deleted keeps nothing else from being deleted.
 func (b *Builder) Discard(ctx context.Context, o image.Order, image bool) error {
 	client, err := b.o.Cloud(ctx, o.Journal)
 	if err != nil {
@@ -42,16 +43,11 @@ func (b *Builder) Discard(ctx context.Context, o image.Order, image bool) error 
 	for _, r := range swept {
 		o.Log(fmt.Sprintf("deleted %s %s of an interrupted run", r.Kind, r.Name))
 	}
-	if err != nil {
-		return err
+	err = errors.Join(err, client.DeleteDisk(ctx, instanceName(o))) // Packer cannot label it
+	if image {
+		err = errors.Join(err, client.DeleteImage(ctx, o.Name))
 	}
-	if err := client.DeleteDisk(ctx, instanceName(o)); err != nil { // Packer cannot label it
-		return err
-	}
-	if !image {
-		return nil
-	}
-	return client.DeleteImage(ctx, o.Name)
+	return err
 }
 
 // Drift compares the pinned base image with the newest of its family.

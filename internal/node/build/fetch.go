@@ -16,6 +16,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/base/file"
+	"github.com/calimero-network/mero-tee/internal/base/retry"
 	"github.com/calimero-network/mero-tee/internal/node/packer"
 )
 
@@ -26,7 +27,10 @@ const (
 )
 
 // Fetcher downloads pinned programs.
-type Fetcher struct{ Transport http.RoundTripper }
+type Fetcher struct {
+	Transport http.RoundTripper
+	Wait      func(ctx context.Context, d time.Duration) error // between attempts; nil: retry.For
+}
 
 // Program downloads the archive of a pin, compares its digest, and writes the
 // one program in it to a path, wholly or not at all.
@@ -39,7 +43,9 @@ func (f Fetcher) Program(ctx context.Context, pin packer.Pin, to string) error {
 	}
 	defer os.Remove(archive.Name()) //nolint:errcheck // scratch
 	defer archive.Close()           //nolint:errcheck // read back below
-	if err := f.download(ctx, pin, archive); err != nil {
+	policy := retry.Usual()
+	policy.Wait = f.Wait
+	if err := policy.Do(ctx, func(int) error { return f.download(ctx, pin, archive) }, retry.HTTP); err != nil {
 		return err
 	}
 	if _, err := archive.Seek(0, io.SeekStart); err != nil {
@@ -48,7 +54,14 @@ func (f Fetcher) Program(ctx context.Context, pin packer.Pin, to string) error {
 	return file.Stream(to, 0o755, func(w io.Writer) error { return extract(archive, pin, w) })
 }
 
-func (f Fetcher) download(ctx context.Context, pin packer.Pin, w io.Writer) error {
+// download writes the archive of a pin, from the file's beginning.
+func (f Fetcher) download(ctx context.Context, pin packer.Pin, archive *os.File) error {
+	if _, err := archive.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	if err := archive.Truncate(0); err != nil {
+		return err
+	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, pin.URL, nil)
 	if err != nil {
 		return err
@@ -58,12 +71,12 @@ func (f Fetcher) download(ctx context.Context, pin packer.Pin, w io.Writer) erro
 		return &fault.Error{Code: fault.General, Message: "fetching " + pin.Name, Err: err}
 	}
 	defer resp.Body.Close() //nolint:errcheck // read side
-	if resp.StatusCode != http.StatusOK {
-		return &fault.Error{Code: fault.MissingAsset, Message: "fetching " + pin.Name, Expected: pin.URL, Got: resp.Status,
+	if err := retry.Refused(resp); err != nil {
+		return &fault.Error{Code: fault.MissingAsset, Message: "fetching " + pin.Name, Expected: pin.URL, Got: resp.Status, Err: err,
 			Hint: "is the version in packer/companions.json released?"}
 	}
 	h := sha256.New()
-	n, err := io.Copy(io.MultiWriter(w, h), io.LimitReader(resp.Body, maxArchive+1))
+	n, err := io.Copy(io.MultiWriter(archive, h), io.LimitReader(resp.Body, maxArchive+1))
 	if err != nil {
 		return &fault.Error{Code: fault.General, Message: "fetching " + pin.Name, Err: err}
 	}

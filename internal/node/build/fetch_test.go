@@ -4,11 +4,14 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -84,4 +87,36 @@ func TestFetch(t *testing.T) {
 			require.Equal(t, os.FileMode(0o755), info.Mode().Perm())
 		})
 	}
+}
+
+// A server that is busy, and an archive that broke off, are asked for again.
+func TestFetchTriesAgain(t *testing.T) {
+	t.Parallel()
+	good := archive(t, "dir/merod", tar.TypeReg, "a program")
+	asked := 0
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		switch asked++; asked {
+		case 1:
+			w.Header().Set("Retry-After", "7")
+			w.WriteHeader(http.StatusServiceUnavailable)
+		case 2:
+			w.Header().Set("Content-Length", strconv.Itoa(len(good)))
+			_, _ = w.Write(good[:len(good)/2])
+		default:
+			_, _ = w.Write(good)
+		}
+	}))
+	defer s.Close()
+	var pauses []time.Duration
+	f := build.Fetcher{Transport: http.DefaultTransport, Wait: func(ctx context.Context, d time.Duration) error {
+		pauses = append(pauses, d)
+		return ctx.Err()
+	}}
+	pin := packer.Pin{Name: "merod", Version: "1", URL: s.URL + "/merod.tar.gz", SHA256: digest.Of(good), Member: "dir/merod"}
+	to := filepath.Join(t.TempDir(), "merod")
+	require.NoError(t, f.Program(t.Context(), pin, to))
+	require.Equal(t, []time.Duration{7 * time.Second, 2 * time.Second}, pauses)
+	got, err := os.ReadFile(to)
+	require.NoError(t, err)
+	require.Equal(t, "a program", string(got))
 }

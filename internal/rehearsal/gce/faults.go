@@ -67,7 +67,7 @@ func newFaults(f Faults) faults {
 }
 
 var reasons = map[int]string{http.StatusConflict: "conflict", http.StatusTooManyRequests: "rateLimitExceeded",
-	http.StatusForbidden: "rateLimitExceeded"}
+	http.StatusForbidden: "rateLimitExceeded", http.StatusBadRequest: "resourceInUseByAnotherResource"}
 
 func (f *faults) refusal(call string) (fault error, after bool) {
 	for i, r := range f.Refusals {
