@@ -138,7 +138,7 @@ func TestDiscardTriesEverything(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, gce.Faults{Silent: true, Refusals: []gce.Refusal{refusal}})
-			require.NoError(t, w.cloud.Import(t.Context(), built))
+			require.NoError(t, w.cloud.Import(built))
 			w.leave(t, "mero-build-debug-"+built.Name()[len(built.Name())-8:], client.RunLabel("mero-tee-v1.0.0", "build", "debug"))
 			err := build.New(t.Context(), w.options).Discard(t.Context(), w.order(t), true)
 			require.Empty(t, w.cloud.Server.Resources(), "%v", err)
