@@ -41,7 +41,8 @@ func run(algorithm string) error {
 	if err != nil {
 		return err
 	}
-	answer, err := c.Attest(connector.AttestArgs{Adapter: adapter{userData: []byte("user data")}, TokenSigningAlg: algorithm})
+	answer, err := c.Attest(connector.AttestArgs{Adapter: adapter{userData: []byte("user data")},
+		TokenSigningAlg: algorithm})
 	if err != nil {
 		return err
 	}

@@ -54,7 +54,8 @@ func newFulcio(authority *ca, i *issuer, ctURL, ctKeyPEM string) (http.Handler, 
 	if err != nil {
 		return nil, err
 	}
-	algorithms, err := signature.NewAlgorithmRegistryConfig([]protocommon.PublicKeyDetails{protocommon.PublicKeyDetails_PKIX_ECDSA_P256_SHA_256})
+	algorithms, err := signature.NewAlgorithmRegistryConfig(
+		[]protocommon.PublicKeyDetails{protocommon.PublicKeyDetails_PKIX_ECDSA_P256_SHA_256})
 	if err != nil {
 		return nil, err
 	}
@@ -138,7 +139,8 @@ func selfSigned(name string, key crypto.Signer) (*x509.Certificate, error) {
 	return issue(t, t, key.Public(), key)
 }
 
-func issue(template, parent *x509.Certificate, public crypto.PublicKey, signer crypto.Signer) (*x509.Certificate, error) {
+func issue(template, parent *x509.Certificate, public crypto.PublicKey,
+	signer crypto.Signer) (*x509.Certificate, error) {
 	der, err := x509.CreateCertificate(rand.Reader, template, parent, public, signer)
 	if err != nil {
 		return nil, err

@@ -108,7 +108,8 @@ var forms = map[string]*regexp.Regexp{
 	"audience":           regexp.MustCompile(`^[!-~]{1,200}$`),
 }
 
-// parseJob reads repository, workflow, ref, sha, and optionally event (push), runner_environment (github-hosted) and audience.
+// parseJob reads repository, workflow, ref, sha, and optionally event (push), runner_environment (github-hosted) and
+// audience.
 func parseJob(q url.Values) (job, error) {
 	j := job{
 		repository: q.Get("repository"), workflow: q.Get("workflow"), ref: q.Get("ref"), sha: q.Get("sha"),

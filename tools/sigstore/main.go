@@ -48,7 +48,8 @@ func parse(args []string) (options, error) {
 	var o options
 	flags := flag.NewFlagSet("sigstore", flag.ContinueOnError)
 	flags.StringVar(&o.dir, "dir", "", "state: keys, certificates, logs (required)")
-	flags.StringVar(&o.rekor, "rekor", "", "the program github.com/sigstore/rekor-tiles/v2/cmd/rekor-server/posix (required)")
+	flags.StringVar(&o.rekor, "rekor", "",
+		"the program github.com/sigstore/rekor-tiles/v2/cmd/rekor-server/posix (required)")
 	flags.StringVar(&o.issuer, "issuer", githubIssuer, "issuer of identity tokens, answered in this process")
 	if err := flags.Parse(args); err != nil {
 		return o, err
@@ -223,7 +224,8 @@ func (w *web) serve(h http.Handler) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	s := &http.Server{Handler: http.MaxBytesHandler(h, maxRequest), ReadTimeout: 30 * time.Second, WriteTimeout: 60 * time.Second}
+	s := &http.Server{Handler: http.MaxBytesHandler(h, maxRequest), ReadTimeout: 30 * time.Second,
+		WriteTimeout: 60 * time.Second}
 	w.servers = append(w.servers, s)
 	go func() {
 		if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {

@@ -78,10 +78,11 @@ func launchRekor(program, dir string, key *rekorKey) (*rekor, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer log.Close() //nolint:errcheck // the child has its own handle
+	defer log.Close() // the child has its own handle
 	r := &rekor{url: "http://127.0.0.1:" + ports[0], done: make(chan struct{})}
 	// A batch is sequenced when it is 50 ms old: forty assets then take one or two batches, not forty.
-	r.cmd = exec.Command(program, "serve", "--hostname", rekorOrigin, "--signer-filepath", key.path,
+	r.cmd = exec.Command(program, //nolint:noctx // it is stopped by a signal, and ends with its parent
+		"serve", "--hostname", rekorOrigin, "--signer-filepath", key.path,
 		"--storage-dir", filepath.Join(dir, "rekor"), "--http-address", "127.0.0.1", "--grpc-address", "127.0.0.1",
 		"--http-port", ports[0], "--grpc-port", ports[1], "--http-metrics-port", ports[2],
 		"--batch-max-age", "50ms", "--checkpoint-interval", "200ms", "--log-level", "warn")
@@ -104,7 +105,11 @@ func (r *rekor) healthy(ctx context.Context) error {
 	again := time.NewTicker(10 * time.Millisecond)
 	defer again.Stop()
 	for {
-		if response, err := client.Get(r.url + "/healthz"); err == nil {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, r.url+"/healthz", http.NoBody)
+		if err != nil {
+			return err
+		}
+		if response, err := client.Do(request); err == nil {
 			var body bytes.Buffer
 			_, _ = body.ReadFrom(response.Body)
 			_ = response.Body.Close()
@@ -141,7 +146,7 @@ func freePorts(n int) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		defer l.Close() //nolint:errcheck // held until all are chosen, so that they differ
+		defer l.Close() // held until all are chosen, so that they differ
 		ports = append(ports, strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
 	}
 	return ports, nil

@@ -110,7 +110,8 @@ func (l *rekorV1) add(ctx context.Context, body []byte, now time.Time) (string, 
 	if err := l.leaves.append(body); err != nil {
 		return "", nil, err
 	}
-	index, seconds, id := int64(l.tree.Size()), now.Unix(), hex.EncodeToString(l.id[:])
+	index := int64(l.tree.Size()) //nolint:gosec // nobody adds 2^63 leaves
+	seconds, id := now.Unix(), hex.EncodeToString(l.id[:])
 	l.tree.AppendData(body)
 	proof, err := l.proof(ctx, index)
 	if err != nil {
@@ -126,7 +127,7 @@ func (l *rekorV1) add(ctx context.Context, body []byte, now time.Time) (string, 
 // proof shows that the newest leaf is in the tree, under a signed checkpoint.
 func (l *rekorV1) proof(ctx context.Context, index int64) (*models.InclusionProof, error) {
 	size, root := l.tree.Size(), l.tree.Hash()
-	path, err := l.tree.InclusionProof(uint64(index), size)
+	path, err := l.tree.InclusionProof(size-1, size)
 	if err != nil {
 		return nil, err
 	}
@@ -138,8 +139,9 @@ func (l *rekorV1) proof(ctx context.Context, index int64) (*models.InclusionProo
 	for _, h := range path {
 		hashes = append(hashes, hex.EncodeToString(h))
 	}
-	note, rootHex, treeSize := string(checkpoint), hex.EncodeToString(root), int64(size)
-	return &models.InclusionProof{Checkpoint: &note, Hashes: hashes, LogIndex: &index, RootHash: &rootHex, TreeSize: &treeSize}, nil
+	note, rootHex, treeSize := string(checkpoint), hex.EncodeToString(root), index+1
+	return &models.InclusionProof{Checkpoint: &note, Hashes: hashes, LogIndex: &index, RootHash: &rootHex,
+		TreeSize: &treeSize}, nil
 }
 
 // promise is the signed entry timestamp: a signature over the canonical JSON of the entry.

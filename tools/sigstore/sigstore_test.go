@@ -71,7 +71,10 @@ func TestStoreRefusesDamage(t *testing.T) {
 			t.Parallel()
 			s := store{dir: t.TempDir()}
 			require.NoError(t, os.WriteFile(s.path("k.key.pem"), []byte(content), 0o600))
-			_, err := s.key("k", func() (crypto.Signer, error) { t.Error("makes a new key over a damaged one"); return newP256() })
+			_, err := s.key("k", func() (crypto.Signer, error) {
+				t.Error("makes a new key over a damaged one")
+				return newP256()
+			})
 			require.Error(t, err)
 		})
 	}
@@ -139,8 +142,9 @@ func TestRunnerGivesWhatTheQuerySays(t *testing.T) {
 	require.NoError(t, token.Claims(i.public, &claims))
 	for name, want := range map[string]any{
 		"iss": githubIssuer, "aud": "sigstore", "sub": "repo:calimero-network/mero-tee:ref:refs/tags/mero-kms-v1.2.0",
-		"event_name": "push", "ref_type": "tag", "repository_owner": "calimero-network", "runner_environment": "github-hosted",
-		"job_workflow_ref": "calimero-network/mero-tee/.github/workflows/release-kms-phala.yaml@refs/tags/mero-kms-v1.2.0",
+		"event_name": "push", "ref_type": "tag", "repository_owner": "calimero-network",
+		"runner_environment": "github-hosted",
+		"job_workflow_ref":   "calimero-network/mero-tee/.github/workflows/release-kms-phala.yaml@refs/tags/mero-kms-v1.2.0",
 	} {
 		require.Equal(t, want, claims[name], name)
 	}
@@ -162,7 +166,8 @@ func TestRunnerRefuses(t *testing.T) {
 		require.Equal(t, http.StatusUnauthorized, ask(i, good(), authorization).Code, authorization)
 	}
 	for name, value := range map[string]string{
-		"repository": "nobody", "workflow": "../x.yaml", "ref": "main", "sha": "abc", "event": "No", "runner_environment": "mine", "audience": "a b",
+		"repository": "nobody", "workflow": "../x.yaml", "ref": "main", "sha": "abc", "event": "No",
+		"runner_environment": "mine", "audience": "a b",
 	} {
 		q := good()
 		q.Set(name, value)
@@ -200,11 +205,13 @@ func TestLogsRefuseNonsense(t *testing.T) {
 		method, path, body string
 		want               int
 	}{
-		"rekor v1: no JSON":        {a.rekorV1, http.MethodPost, "/api/v1/log/entries", "nonsense", http.StatusBadRequest},
-		"rekor v1: no signature":   {a.rekorV1, http.MethodPost, "/api/v1/log/entries", `{"apiVersion":"0.0.1","kind":"hashedrekord","spec":{}}`, http.StatusBadRequest},
-		"rekor v1: another call":   {a.rekorV1, http.MethodGet, "/api/v1/log", "", http.StatusNotFound},
-		"ct: no JSON":              {a.ct, http.MethodPost, "/ct/v1/add-pre-chain", "nonsense", http.StatusBadRequest},
-		"ct: no certificate":       {a.ct, http.MethodPost, "/ct/v1/add-pre-chain", `{"chain":["AAAA"]}`, http.StatusBadRequest},
+		"rekor v1: no JSON": {a.rekorV1, http.MethodPost, "/api/v1/log/entries", "nonsense", http.StatusBadRequest},
+		"rekor v1: no signature": {a.rekorV1, http.MethodPost, "/api/v1/log/entries",
+			`{"apiVersion":"0.0.1","kind":"hashedrekord","spec":{}}`, http.StatusBadRequest},
+		"rekor v1: another call": {a.rekorV1, http.MethodGet, "/api/v1/log", "", http.StatusNotFound},
+		"ct: no JSON":            {a.ct, http.MethodPost, "/ct/v1/add-pre-chain", "nonsense", http.StatusBadRequest},
+		"ct: no certificate": {a.ct, http.MethodPost, "/ct/v1/add-pre-chain", `{"chain":["AAAA"]}`,
+			http.StatusBadRequest},
 		"ct: an empty chain":       {a.ct, http.MethodPost, "/ct/v1/add-pre-chain", `{"chain":[]}`, http.StatusBadRequest},
 		"ct: another call":         {a.ct, http.MethodGet, "/ct/v1/get-sth", "", http.StatusNotFound},
 		"timestamp: empty request": {a.tsa, http.MethodPost, "/", "", http.StatusBadRequest},
@@ -221,11 +228,14 @@ func TestLogsRefuseNonsense(t *testing.T) {
 // Fulcio's process talks to the issuer in memory, to loopback, and to no one else.
 func TestInProcessTransport(t *testing.T) {
 	t.Parallel()
-	local := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "loopback") }))
+	local := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "loopback")
+	}))
 	defer local.Close()
 	i, err := newIssuer(store{dir: t.TempDir()}, githubIssuer, "secret")
 	require.NoError(t, err)
-	client := &http.Client{Transport: inProcess{host: "token.actions.githubusercontent.com", handler: i.discovery(), loopback: local.Client().Transport}}
+	client := &http.Client{Transport: inProcess{host: "token.actions.githubusercontent.com", handler: i.discovery(),
+		loopback: local.Client().Transport}}
 	for address, want := range map[string]string{
 		githubIssuer + "/.well-known/openid-configuration": `"issuer":"` + githubIssuer + `"`,
 		githubIssuer + "/.well-known/jwks":                 issuerKeyID,

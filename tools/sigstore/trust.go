@@ -51,7 +51,8 @@ func trustedRoot(a *authorities) (*trustroot.TrustedRoot, error) {
 			logInstance(rekorOrigin, rekorKey, ed25519, a.rekor.id, from),
 			logInstance(rekorV1Origin, a.rekorV1.der, ecdsa, a.rekorV1.id[:], from),
 		},
-		Ctlogs:                 []*trustroot.TransparencyLogInstance{logInstance("ctlog.rehearsal.test", a.ct.der, ecdsa, a.ct.id[:], from)},
+		Ctlogs: []*trustroot.TransparencyLogInstance{logInstance("ctlog.rehearsal.test", a.ct.der, ecdsa,
+			a.ct.id[:], from)},
 		CertificateAuthorities: []*trustroot.CertificateAuthority{authority("fulcio.rehearsal.test", a.ca.chain, from)},
 		TimestampAuthorities:   []*trustroot.CertificateAuthority{authority("timestamp.rehearsal.test", a.tsa.chain, from)},
 	}, nil
@@ -62,7 +63,8 @@ func since(a *authorities) *protocommon.TimeRange {
 	return &protocommon.TimeRange{Start: timestamppb.New(a.ca.chain[0].NotBefore)}
 }
 
-func logInstance(host string, key []byte, details protocommon.PublicKeyDetails, id []byte, valid *protocommon.TimeRange) *trustroot.TransparencyLogInstance {
+func logInstance(host string, key []byte, details protocommon.PublicKeyDetails, id []byte,
+	valid *protocommon.TimeRange) *trustroot.TransparencyLogInstance {
 	return &trustroot.TransparencyLogInstance{
 		BaseUrl: "https://" + host, HashAlgorithm: protocommon.HashAlgorithm_SHA2_256, LogId: &protocommon.LogId{KeyId: id},
 		PublicKey: &protocommon.PublicKey{RawBytes: key, KeyDetails: details, ValidFor: valid},
@@ -80,7 +82,8 @@ func authority(host string, chain []*x509.Certificate, valid *protocommon.TimeRa
 	}
 }
 
-// signingConfig is the shape that Sigstore is moving to: Rekor v2, whose entries carry no time, and a timestamp authority.
+// signingConfig is the shape that Sigstore is moving to: Rekor v2, whose entries carry no time, and a timestamp
+// authority.
 func signingConfig(a *authorities, u urls) *trustroot.SigningConfig {
 	service := func(url string, version uint32) []*trustroot.Service {
 		return []*trustroot.Service{{Url: url, MajorApiVersion: version, ValidFor: since(a), Operator: operator}}
