@@ -119,11 +119,7 @@ func (w *World) gceClient(ctx context.Context, j journal.Journal) (*gce.Client, 
 	if err != nil {
 		return nil, err
 	}
-	key, err := s.Key()
-	if err != nil {
-		return nil, err
-	}
-	return gce.New(ctx, gce.Options{Project: w.Env.Config.GCPProject, Zone: w.Env.Config.GCPZone, Key: key,
+	return gce.New(ctx, gce.Options{Project: w.Env.Config.GCPProject, Zone: w.Env.Config.GCPZone, Key: s.Key(),
 		Transport: w.Env.Transport, Journal: j})
 }
 

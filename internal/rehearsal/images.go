@@ -65,16 +65,12 @@ func (w *World) packerEnvironment() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	key, err := s.Key()
-	if err != nil {
-		return nil, err
-	}
 	proxy, err := w.Network.Proxy()
 	if err != nil {
 		return nil, err
 	}
 	certificate := filepath.Join(w.State, "network.pem")
-	return []string{"GOOGLE_CREDENTIALS=" + string(key), "HTTPS_PROXY=" + proxy.URL, "HTTP_PROXY=" + proxy.URL, "SSL_CERT_FILE=" + certificate},
+	return []string{"GOOGLE_CREDENTIALS=" + string(s.Key()), "HTTPS_PROXY=" + proxy.URL, "HTTP_PROXY=" + proxy.URL, "SSL_CERT_FILE=" + certificate},
 		file.Write(certificate, proxy.CertificatePEM, 0o644)
 }
 

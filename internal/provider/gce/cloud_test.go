@@ -45,8 +45,7 @@ func newCloud(t *testing.T, faults rehearsal.Faults) *cloud {
 	require.NoError(t, c.server.Import(project, &computepb.Image{Name: new(imageName), DiskSizeGb: new(int64(10)), Labels: map[string]string{"owner": "mero-tee"},
 		CreationTimestamp: new("2026-11-01T00:00:00Z"), GuestOsFeatures: []*computepb.GuestOsFeature{{Type: new("UEFI_COMPATIBLE")}, {Type: new("GVNIC")}, {Type: new("TDX_CAPABLE")}}}, file))
 	c.world = newBareWorld(t)
-	c.options.Key, err = c.server.Key()
-	require.NoError(t, err)
+	c.options.Key = c.server.Key()
 	c.serve("oauth2.googleapis.com", c.server)
 	c.serve("cloudresourcemanager.googleapis.com", c.server)
 	c.serve("compute.googleapis.com", http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {

@@ -81,9 +81,9 @@ func (w *world) disks(query ...string) (*computepb.DisksScopedList, error) {
 	return got.GetItems()["zones/"+zone], err
 }
 
-func (w *world) instances(query ...string) (*computepb.InstancesScopedList, string, error) {
+func (w *world) instances(query ...string) (*computepb.InstancesScopedList, error) {
 	got, err := get(w, "projects/"+ours+"/aggregated/instances"+values(query), &computepb.InstanceAggregatedList{})
-	return got.GetItems()["zones/"+zone], got.GetNextPageToken(), err
+	return got.GetItems()["zones/"+zone], err
 }
 
 func (w *world) serial(name string, query ...string) (*computepb.SerialPortOutput, error) {
@@ -124,10 +124,6 @@ func (w *world) insertImage(in *computepb.Image, query ...string) (*computepb.Op
 
 func (w *world) deprecate(name string, in *computepb.DeprecationStatus) (*computepb.Operation, error) {
 	return w.change(http.MethodPost, imagePath(name)+"/deprecate", in)
-}
-
-func (w *world) setMetadata(name string, in *computepb.Metadata) (*computepb.Operation, error) {
-	return w.change(http.MethodPost, path("instances", name)+"/setMetadata", in)
 }
 
 func (w *world) delete(path string, query ...string) (*computepb.Operation, error) {

@@ -3,7 +3,6 @@ package gce
 import (
 	"context"
 	"os"
-	"slices"
 	"strconv"
 
 	"cloud.google.com/go/compute/apiv1/computepb"
@@ -186,11 +185,4 @@ func (s *Server) dropDisk(disk *computepb.Disk) error {
 		return err
 	}
 	return s.drop(disk)
-}
-
-// detach takes an instance off a disk's users.
-func (s *Server) detach(disk *computepb.Disk, user string) error {
-	disk.Users = slices.DeleteFunc(disk.Users, func(u string) bool { return u == user })
-	disk.LastDetachTimestamp = new(s.stamp())
-	return s.save(disk)
 }

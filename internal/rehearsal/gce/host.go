@@ -169,18 +169,14 @@ func (s *Server) watch(in *instance, m Machine) {
 	}
 }
 
-// expire does what scheduling says happens when maxRunDuration is over.
+// expire deletes an instance whose maxRunDuration is over.
 func (s *Server) expire(in *instance, m Machine) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed || in.machine != m || in.GetStatus() != "RUNNING" {
 		return
 	}
-	if in.Scheduling.GetInstanceTerminationAction() == "DELETE" {
-		s.start("instances.delete", in, s.deletion(in))
-		return
-	}
-	s.start("instances.stop", in, s.stopping(in))
+	s.start("instances.delete", in, s.deletion(in))
 }
 
 // halt stops what runs of the instance and leaves its status alone.

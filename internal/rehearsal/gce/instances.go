@@ -5,9 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
-	"slices"
 	"time"
 
 	"cloud.google.com/go/compute/apiv1/computepb"
@@ -17,7 +15,7 @@ import (
 type instance struct {
 	*computepb.Instance
 	creation   *operation        // nil when an earlier process made it
-	made       []string          // links of the disks that were made with it
+	made       bool              // its disk was made with it
 	machine    Machine           // nil when nothing runs
 	metadata   *metadataServer   // while it runs
 	serial     *os.File          // while it runs
@@ -40,7 +38,6 @@ func (s *Server) instanceCalls() []call {
 		}},
 		{"instances.insert", "POST " + instances, s.insertInstance},
 		{"instances.delete", "DELETE " + one, s.deleteInstance},
-		{"instances.setMetadata", "POST " + one + "/setMetadata", s.setMetadata},
 		{"instances.getSerialPortOutput", "GET " + one + "/serialPort", s.getSerialPort},
 		{"instances.getGuestAttributes", "GET " + one + "/getGuestAttributes", s.getGuestAttributes},
 	}
@@ -64,44 +61,28 @@ func (s *Server) insertInstance(q request) (any, error) {
 	if err := s.checkInstance(in.Instance); err != nil {
 		return nil, err
 	}
-	disks, err := s.planDisks(in.Instance)
+	disk, err := s.planDisk(in.Instance)
 	if err != nil {
 		return nil, err
 	}
-	if err := checkConfidential(in.Instance, disks[0]); err != nil {
+	if err := checkConfidential(in.Instance, disk); err != nil {
 		return nil, err
 	}
 	s.describeInstance(in.Instance)
-	if err := s.addInstance(in, disks); err != nil {
+	describeAttached(in.Disks[0], disk)
+	if err := s.addInstance(in, disk); err != nil {
 		return nil, err
 	}
 	in.creation = s.begin(q, in, job{
-		do:   func(ctx context.Context) error { return s.provision(ctx, in, disks) },
+		do:   func(ctx context.Context) error { return s.provision(ctx, in, disk) },
 		undo: func() { s.unmake(in) },
 	})
 	return in.creation, nil
 }
 
-// planDisks checks the attached disks; it gives, in their order, those that
-// exist and those to be made.
-func (s *Server) planDisks(in *computepb.Instance) ([]*computepb.Disk, error) {
-	var planned []*computepb.Disk
-	for i, attached := range in.Disks {
-		disk, err := s.planDisk(in, i, attached)
-		if err != nil {
-			return nil, err
-		}
-		if slices.ContainsFunc(planned, func(other *computepb.Disk) bool { return other.GetName() == disk.GetName() }) {
-			return nil, exists(pathOf(disk.GetSelfLink()))
-		}
-		describeAttached(in, i, attached, disk)
-		planned = append(planned, disk)
-	}
-	return planned, nil
-}
-
-func (s *Server) planDisk(in *computepb.Instance, i int, attached *computepb.AttachedDisk) (*computepb.Disk, error) {
-	if source := attached.GetSource(); source != "" {
+// planDisk is the boot disk, which exists or is to be made.
+func (s *Server) planDisk(in *computepb.Instance) (*computepb.Disk, error) {
+	if source := in.Disks[0].GetSource(); source != "" {
 		disk, err := s.diskOf(source)
 		if err != nil {
 			return nil, notFound(pathOf(source))
@@ -111,32 +92,21 @@ func (s *Server) planDisk(in *computepb.Instance, i int, attached *computepb.Att
 		}
 		return disk, s.busy(disk)
 	}
-	p := attached.InitializeParams
-	if p == nil || p.GetSourceImage() == "" && attached.GetBoot() {
-		field := fmt.Sprintf("resource.disks[%d].initializeParams.sourceImage", i)
+	p := in.Disks[0].InitializeParams
+	if p.GetSourceImage() == "" {
+		const field = "resource.disks[0].initializeParams.sourceImage"
 		return nil, invalid(field, "", "Boot disk must have a source specified")
 	}
-	name := in.GetName()
-	if i > 0 {
-		name = fmt.Sprintf("%s-%d", name, i)
-	}
-	disk := &computepb.Disk{Name: new(cmp.Or(p.GetDiskName(), name)), SizeGb: p.DiskSizeGb, Type: p.DiskType,
+	disk := &computepb.Disk{Name: new(cmp.Or(p.GetDiskName(), in.GetName())), SizeGb: p.DiskSizeGb, Type: p.DiskType,
 		SourceImage: p.SourceImage, Labels: p.Labels}
 	return disk, s.describeDisk(disk)
 }
 
-func describeAttached(in *computepb.Instance, i int, attached *computepb.AttachedDisk, disk *computepb.Disk) {
-	bus := "SCSI"
-	if series(in) == "c3" {
-		bus = "NVME"
-	}
-	attached.Kind, attached.Type = new("compute#attachedDisk"), new("PERSISTENT")
-	attached.Index = new(int32(i)) //nolint:gosec // few disks
+func describeAttached(attached *computepb.AttachedDisk, disk *computepb.Disk) {
+	attached.Kind, attached.Type, attached.Index = new("compute#attachedDisk"), new("PERSISTENT"), new(int32(0))
 	attached.Source, attached.InitializeParams = disk.SelfLink, nil
 	attached.DiskSizeGb, attached.GuestOsFeatures, attached.Licenses = disk.SizeGb, disk.GuestOsFeatures, disk.Licenses
 	attached.Architecture, attached.Mode = disk.Architecture, new(cmp.Or(attached.GetMode(), "READ_WRITE"))
-	attached.DeviceName = new(cmp.Or(attached.GetDeviceName(), fmt.Sprintf("persistent-disk-%d", i)))
-	attached.Interface = new(cmp.Or(attached.GetInterface(), bus))
 }
 
 // describeInstance fills in what the service says of an instance.
@@ -161,28 +131,18 @@ func (s *Server) describeInstance(in *computepb.Instance) {
 }
 
 // addInstance writes down what is going to be, before anything of it is made.
-func (s *Server) addInstance(in *instance, disks []*computepb.Disk) error {
+func (s *Server) addInstance(in *instance, disk *computepb.Disk) error {
+	in.made = disk.GetStatus() == "CREATING"
+	disk.Users, disk.LastAttachTimestamp = []string{in.GetSelfLink()}, new(s.stamp())
 	if err := s.add(in); err != nil {
 		return err
 	}
-	for _, disk := range disks {
-		if disk.GetStatus() == "CREATING" {
-			in.made = append(in.made, disk.GetSelfLink())
-		}
-		disk.Users, disk.LastAttachTimestamp = []string{in.GetSelfLink()}, new(s.stamp())
-		if err := s.add(disk); err != nil {
-			return err
-		}
-	}
-	return nil
+	return s.add(disk)
 }
 
-// provision makes the new disks and starts the machine.
-func (s *Server) provision(ctx context.Context, in *instance, disks []*computepb.Disk) error {
-	for _, disk := range disks {
-		if !slices.Contains(in.made, disk.GetSelfLink()) {
-			continue
-		}
+// provision makes a new disk and starts the machine.
+func (s *Server) provision(ctx context.Context, in *instance, disk *computepb.Disk) error {
+	if in.made {
 		if err := s.fill(ctx, disk); err != nil {
 			return err
 		}
@@ -190,11 +150,9 @@ func (s *Server) provision(ctx context.Context, in *instance, disks []*computepb
 	return s.boot(ctx, in)
 }
 
-// unmake forgets an instance that could not be made, with the disks made for it.
+// unmake forgets an instance that could not be made, with the disk made for it.
 func (s *Server) unmake(in *instance) {
-	for _, attached := range in.Disks {
-		attached.AutoDelete = new(slices.Contains(in.made, attached.GetSource()))
-	}
+	in.Disks[0].AutoDelete = &in.made
 	_ = s.dropInstance(in) // the operation's own error says enough
 }
 
@@ -209,17 +167,18 @@ func (s *Server) deleteInstance(q request) (any, error) {
 	return s.begin(q, in, s.deletion(in)), nil
 }
 
-// deletion ends an instance and forgets it with the disks that go with it.
+// deletion ends an instance and forgets it, with its disk if that goes with it.
 func (s *Server) deletion(in *instance) job {
 	return job{do: func(ctx context.Context) error {
 		if err := s.claim(ctx, in); err != nil {
 			return err
 		}
+		s.mu.Lock()
+		disk, gone := s.diskOf(in.Disks[0].GetSource())
+		s.mu.Unlock()
 		err := s.halt(in)
-		for _, disk := range s.leaving(in) {
-			if err == nil {
-				err = s.erase(disk)
-			}
+		if err == nil && gone == nil && in.Disks[0].GetAutoDelete() {
+			err = s.erase(disk)
 		}
 		return s.locked(func() error {
 			if err != nil {
@@ -227,29 +186,6 @@ func (s *Server) deletion(in *instance) job {
 			}
 			return s.dropInstance(in)
 		})
-	}}
-}
-
-// leaving are the disks that go with the instance.
-func (s *Server) leaving(in *instance) []*computepb.Disk {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var found []*computepb.Disk
-	for _, attached := range in.Disks {
-		if disk, err := s.diskOf(attached.GetSource()); err == nil && attached.GetAutoDelete() {
-			found = append(found, disk)
-		}
-	}
-	return found
-}
-
-func (s *Server) stopping(in *instance) job {
-	return job{do: func(ctx context.Context) error {
-		if err := s.claim(ctx, in); err != nil {
-			return err
-		}
-		err := s.halt(in)
-		return s.locked(func() error { return errors.Join(err, s.terminated(in)) })
 	}}
 }
 
@@ -275,41 +211,17 @@ func (s *Server) claim(ctx context.Context, in *instance) error {
 	return s.save(in)
 }
 
-// dropInstance forgets an instance, and its disks unless they stay. Call it with mu held.
+// dropInstance forgets an instance, and its disk unless that stays. Call it with mu held.
 func (s *Server) dropInstance(in *instance) error {
-	var errs []error
-	for _, attached := range in.Disks {
-		disk, err := s.diskOf(attached.GetSource())
-		switch {
-		case err != nil: // it is gone
-		case attached.GetAutoDelete():
-			errs = append(errs, s.dropDisk(disk))
-		default:
-			errs = append(errs, s.detach(disk, in.GetSelfLink()))
-		}
+	disk, err := s.diskOf(in.Disks[0].GetSource())
+	switch {
+	case err != nil: // it is gone
+		err = nil
+	case in.Disks[0].GetAutoDelete():
+		err = s.dropDisk(disk)
+	default:
+		disk.Users, disk.LastDetachTimestamp = nil, new(s.stamp())
+		err = s.save(disk)
 	}
-	return errors.Join(append(errs, remove(s.file(in, ".serial")), s.drop(in))...)
-}
-
-func (s *Server) setMetadata(q request) (any, error) {
-	in, err := s.instance(q)
-	if err != nil {
-		return nil, err
-	}
-	metadata := &computepb.Metadata{}
-	if err := q.decode(metadata); err != nil {
-		return nil, err
-	}
-	if metadata.GetFingerprint() != in.Metadata.GetFingerprint() {
-		return nil, refuse(http.StatusPreconditionFailed, "conditionNotMet",
-			"Supplied fingerprint does not match current metadata fingerprint.")
-	}
-	if err := checkMetadata(metadata); err != nil {
-		return nil, err
-	}
-	metadata.Kind, metadata.Fingerprint = new("compute#metadata"), fingerprint(metadata.Items)
-	return s.change(q, in, func() error {
-		in.Metadata = metadata
-		return s.save(in)
-	}), nil
+	return errors.Join(err, remove(s.file(in, ".serial")), s.drop(in))
 }

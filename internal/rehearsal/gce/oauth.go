@@ -19,23 +19,16 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+	"golang.org/x/oauth2/google"
 
 	"github.com/calimero-network/mero-tee/internal/base/canonical"
 	"github.com/calimero-network/mero-tee/internal/base/file"
 )
 
-// account is the project's only service account, as its key file describes it.
+// account is the project's only service account.
 type account struct {
-	Type       string `json:"type"`
-	ProjectID  string `json:"project_id"`
-	KeyID      string `json:"private_key_id"`
-	PrivateKey string `json:"private_key"`
-	Email      string `json:"client_email"`
-	ClientID   string `json:"client_id"`
-	AuthURI    string `json:"auth_uri"`
-	TokenURI   string `json:"token_uri"`
-	Universe   string `json:"universe_domain"`
-
+	email  string
+	file   []byte // its key file, as the vendor hands it out
 	key    *rsa.PrivateKey
 	secret []byte // signs access tokens, so that they outlive the process
 }
@@ -52,33 +45,33 @@ func openAccount(path string, create func() ([]byte, error)) (*account, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &account{}
-	if err := a.decode(data); err != nil {
+	a, err := parseAccount(data)
+	if err != nil {
 		return nil, &fs.PathError{Op: "read", Path: path, Err: err}
 	}
 	return a, nil
 }
 
-func (a *account) decode(data []byte) error {
-	if err := canonical.Unmarshal(data, a); err != nil {
-		return err
+func parseAccount(data []byte) (*account, error) {
+	config, err := google.JWTConfigFromJSON(data)
+	if err != nil {
+		return nil, err
 	}
-	block, _ := pem.Decode([]byte(a.PrivateKey))
+	block, _ := pem.Decode(config.PrivateKey)
 	if block == nil {
-		return errors.New("no private key")
+		return nil, errors.New("no private key")
 	}
 	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	var ok bool
-	if a.key, ok = key.(*rsa.PrivateKey); !ok {
-		return errors.New("not an RSA key")
+	private, ok := key.(*rsa.PrivateKey)
+	if !ok {
+		return nil, errors.New("not an RSA key")
 	}
 	mac := hmac.New(sha256.New, block.Bytes)
 	_, _ = mac.Write([]byte("access tokens")) // never fails
-	a.secret = mac.Sum(nil)
-	return nil
+	return &account{email: config.Email, file: data, key: private, secret: mac.Sum(nil)}, nil
 }
 
 // NewKey makes the key file of a project's service account.
@@ -91,17 +84,16 @@ func NewKey(project string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	sum := sha256.Sum256(x509.MarshalPKCS1PublicKey(&key.PublicKey))
-	return canonical.Marshal(&account{Type: "service_account", ProjectID: project, KeyID: hex.EncodeToString(sum[:20]),
-		PrivateKey: string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})),
-		Email:      "mero-tee@" + project + ".iam.gserviceaccount.com", ClientID: strconv.FormatUint(fixedID(project), 10),
-		AuthURI: "https://accounts.google.com/o/oauth2/auth", TokenURI: tokenURI, Universe: "googleapis.com"})
+	id := sha256.Sum256(x509.MarshalPKCS1PublicKey(&key.PublicKey))
+	return canonical.Marshal(map[string]string{"type": "service_account", "project_id": project,
+		"private_key_id": hex.EncodeToString(id[:20]), "client_id": strconv.FormatUint(fixedID(project), 10),
+		"private_key":  string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})),
+		"client_email": "mero-tee@" + project + ".iam.gserviceaccount.com",
+		"auth_uri":     "https://accounts.google.com/o/oauth2/auth", "token_uri": tokenURI, "universe_domain": "googleapis.com"})
 }
 
-// Key is the service account's key file, as the vendor hands it out.
-func (s *Server) Key() ([]byte, error) {
-	return json.MarshalIndent(s.account, "", "  ") //nolint:gosec // that is what the file is for
-}
+// Key is the service account's key file.
+func (s *Server) Key() []byte { return s.account.file }
 
 const (
 	tokenURI  = "https://" + tokenHost + "/token"
@@ -160,7 +152,7 @@ func (a *account) verify(jwt string, now time.Time) (claims, error) {
 		return c, denial("Invalid JWT: not a JWT signed with RS256.")
 	}
 	payload, err := signed.Verify(&a.key.PublicKey)
-	if err != nil || json.Unmarshal(payload, &c) != nil || c.Issuer != a.Email {
+	if err != nil || json.Unmarshal(payload, &c) != nil || c.Issuer != a.email {
 		return c, denial("Invalid JWT Signature.")
 	}
 	issued, expires := time.Unix(c.IssuedAt, 0), time.Unix(c.Expires, 0)

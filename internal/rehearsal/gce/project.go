@@ -27,7 +27,7 @@ func (s *Server) getProject(request) (any, error) {
 	name := s.options.Project
 	return &computepb.Project{Kind: new("compute#project"), Id: new(fixedID(name)), Name: &name,
 		SelfLink:          new(root + "projects/" + name),
-		CreationTimestamp: new(birthday), DefaultNetworkTier: new("PREMIUM"), DefaultServiceAccount: &s.account.Email,
+		CreationTimestamp: new(birthday), DefaultNetworkTier: new("PREMIUM"), DefaultServiceAccount: &s.account.email,
 		CommonInstanceMetadata: &computepb.Metadata{Kind: new("compute#metadata"), Fingerprint: fingerprint(nil)}}, nil
 }
 

@@ -50,10 +50,8 @@ func TestInstancesThatAreRefused(t *testing.T) {
 		"unknown disk": {func(in *computepb.Instance) {
 			in.Disks[0] = &computepb.AttachedDisk{Boot: new(true), Source: new(path("disks", "none"))}
 		}, 404, "disks/none"},
-		"a disk twice": {func(in *computepb.Instance) {
-			in.Disks = append(in.Disks, &computepb.AttachedDisk{InitializeParams: in.Disks[0].InitializeParams})
-		}, 409, "already exists"},
-		"no network": {func(in *computepb.Instance) { in.NetworkInterfaces = nil }, 400, "network interface"},
+		"a second disk": {func(in *computepb.Instance) { in.Disks = append(in.Disks, in.Disks[0]) }, 400, "boot disk"},
+		"no network":    {func(in *computepb.Instance) { in.NetworkInterfaces = nil }, 400, "network interface"},
 		"unknown network": {func(in *computepb.Instance) { in.NetworkInterfaces[0].Network = new("global/networks/other") },
 			400, "network resource"},
 		"metadata key": {func(in *computepb.Instance) {
@@ -136,7 +134,6 @@ func TestOtherRefusals(t *testing.T) {
 	refused(404, "notFound")(w.images("nobodys"))
 	refused(404, "notFound")(get(w, "projects/"+ours+"/global/firewalls", &computepb.FirewallList{}))
 	refused(404, "notFound")(w.deprecate("none", &computepb.DeprecationStatus{}))
-	refused(404, "notFound")(w.setMetadata("none", &computepb.Metadata{}))
 	refused(404, "notFound")(w.serial("none"))
 	refused(404, "notFound")(w.guestAttributes("none"))
 	refused(400, "invalid")(get(w, "projects/"+ours+"/zones/us-central1-b", &computepb.Zone{}))
@@ -156,12 +153,12 @@ func TestOtherRefusals(t *testing.T) {
 		SourceDisk: new(blank)}))
 	refused(404, "notFound")(image(&computepb.Image{Name: new("i"), SourceDisk: new(path("disks", "none"))}))
 	refused(400, "invalid")(w.images(ours, "filter", "name ~ x"))
+	refused(400, "invalid")(w.images(ours, "maxResults", "1"))
 	refused(400, "invalid")(w.images(ours, "orderBy", "size"))
 	refused(400, "invalid")(w.images(ours, "maxResults", "501"))
 	refused(400, "invalid")(w.images(ours, "pageToken", "!"))
 	refused(400, "invalid")(w.delete(path("instances", "a"), "requestId", "1"))
 	refused(400, "invalid")(w.delete(path("instances", "a"), "requestId", "00000000-0000-0000-0000-000000000000"))
-	refused(412, "conditionNotMet")(w.setMetadata("a", &computepb.Metadata{Fingerprint: new("b2xk")}))
 	refused(403, "forbidden")(w.guestAttributes("a"))
 	require.Equal(t, []string{path("disks", "a-disk"), blank, path("instances", "a")}, w.server.Resources())
 }

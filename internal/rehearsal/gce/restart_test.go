@@ -53,7 +53,7 @@ func TestAKillLeavesWhatSweepFinds(t *testing.T) {
 	require.Equal(t, before, k.server.Resources())
 	_, ok := k.server.Image(ours, "i")
 	require.True(t, ok)
-	list, _, err := k.instances("filter", `labels.owner = "mero-tee"`)
+	list, err := k.instances("filter", "labels.owner=mero-tee")
 	require.NoError(t, err)
 	require.Len(t, list.Instances, 2)
 	for _, in := range list.Instances {
@@ -157,7 +157,7 @@ func TestCloseStopsEveryInstance(t *testing.T) {
 	err = w.zone()
 	requireReason(t, err, 503, "backendError")
 	k := openWorld(t, w.state)
-	list, _, err := k.instances()
+	list, err := k.instances()
 	require.NoError(t, err)
 	require.Len(t, list.Instances, 2)
 	require.Equal(t, "TERMINATED", list.Instances[0].GetStatus())

@@ -39,8 +39,8 @@ func (s *Server) checkInstance(in *computepb.Instance) error {
 	if _, _, ok := machineType(last(in.GetMachineType())); !ok {
 		return invalid("resource.machineType", in.GetMachineType(), "The referenced machine type cannot be found.")
 	}
-	if len(in.Disks) == 0 || !in.Disks[0].GetBoot() {
-		return invalid("resource.disks", "", "At least one boot disk is required, and it must be the first.")
+	if len(in.Disks) != 1 || !in.Disks[0].GetBoot() {
+		return invalid("resource.disks", "", "One boot disk is required; the rehearsal attaches no others.")
 	}
 	if err := checkNetwork(in); err != nil {
 		return err
@@ -103,16 +103,16 @@ func checkScheduling(in *computepb.Instance) error {
 		return refuse(http.StatusBadRequest, "badRequest",
 			"e2 instances do not support onHostMaintenance=TERMINATE unless they are preemptible.")
 	}
-	if d := sched.MaxRunDuration; d != nil && (d.GetSeconds() < minLimit || d.GetSeconds() > maxLimit) {
+	d := sched.MaxRunDuration
+	if d != nil && (d.GetSeconds() < minLimit || d.GetSeconds() > maxLimit) {
 		return invalid("resource.scheduling.maxRunDuration", strconv.FormatInt(d.GetSeconds(), 10),
 			"Must be between 30 seconds and 120 days.")
 	}
-	switch sched.GetInstanceTerminationAction() {
-	case "", "STOP", "DELETE":
-		return nil
+	if action := sched.GetInstanceTerminationAction(); action != "DELETE" && (action != "" || d != nil) {
+		return invalid("resource.scheduling.instanceTerminationAction", action,
+			"Unknown termination action: the rehearsal deletes after maxRunDuration.")
 	}
-	return invalid("resource.scheduling.instanceTerminationAction", sched.GetInstanceTerminationAction(),
-		"Unknown termination action.")
+	return nil
 }
 
 // checkConfidential refuses a TDX VM that could not be one. Google's words for

@@ -81,9 +81,7 @@ func (w *world) connect(h http.Handler) {
 		require.NoError(w, n.Handle(host, h))
 	}
 	w.plain = &http.Client{Transport: n.Transport()}
-	key, err := w.server.Key()
-	require.NoError(w, err)
-	jwt, err := google.JWTConfigFromJSON(key, "https://www.googleapis.com/auth/cloud-platform")
+	jwt, err := google.JWTConfigFromJSON(w.server.Key(), "https://www.googleapis.com/auth/cloud-platform")
 	require.NoError(w, err)
 	w.client = jwt.Client(context.WithValue(context.Background(), oauth2.HTTPClient, w.plain))
 }

@@ -59,11 +59,7 @@ func (c *Cloud) Close() error { return errors.Join(c.Server.Close(), c.net.Close
 
 // Client is production's own, with the project's key and a faster clock.
 func (c *Cloud) Client(ctx context.Context, j journal.Journal) (*gce.Client, error) {
-	key, err := c.Server.Key()
-	if err != nil {
-		return nil, err
-	}
-	return gce.New(ctx, gce.Options{Project: Project, Zone: Zone, Key: key, Transport: c.Transport, Journal: j,
+	return gce.New(ctx, gce.Options{Project: Project, Zone: Zone, Key: c.Server.Key(), Transport: c.Transport, Journal: j,
 		Wait: quick})
 }
 
