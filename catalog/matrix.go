@@ -1,6 +1,8 @@
 package catalog
 
 import (
+	"bytes"
+	"encoding/xml"
 	"fmt"
 	"io"
 	"slices"
@@ -100,4 +102,134 @@ func profileNames() string {
 		names = append(names, string(p))
 	}
 	return strings.Join(names, ", ")
+}
+
+// The picture's measures, in pixels.
+const (
+	margin   = 24
+	labelW   = 112 // of the column with the KMS versions
+	columnW  = 124
+	rowH     = 48
+	headH    = 104 // title, axis and node versions
+	footH    = 92  // legend
+	mark     = 20
+	markStep = 28
+	minW     = 640 // the title and the legend fit
+)
+
+// The colours follow the reader's preference, and no state is told by its colour alone.
+const style = `<style>
+  svg { color-scheme: light dark; --page: #ffffff; --ink: #1f2328; --dim: #59636e; --line: #d1d9e0; --row: #f6f8fa; --good: #1a7f37; --onGood: #ffffff; --none: #b0b8c1 }
+  @media (prefers-color-scheme: dark) { svg { --page: #0d1117; --ink: #f0f6fc; --dim: #9198a1; --line: #3d444d; --row: #151b23; --good: #3fb950; --onGood: #0d1117; --none: #545d68 } }
+  text { font-family: system-ui, -apple-system, "Segoe UI", "Helvetica Neue", Arial, sans-serif; font-size: 13px; fill: var(--ink) }
+  .page { fill: var(--page) } .row { fill: var(--row) } .line { stroke: var(--line) }
+  .title { font-size: 17px; font-weight: 600 } .axis, .small { fill: var(--dim); font-size: 12px }
+  .version { font-variant-numeric: tabular-nums; font-weight: 600 }
+  .tested { fill: var(--good) } .check { fill: none; stroke: var(--onGood); stroke-width: 2.2; stroke-linecap: round; stroke-linejoin: round }
+  .declared { fill: none; stroke: var(--dim); stroke-width: 1.6 } .unlisted { fill: var(--none) }
+</style>
+`
+
+type picture struct{ bytes.Buffer }
+
+func (p *picture) add(format string, args ...any) { fmt.Fprintf(p, format, args...) }
+
+func escaped(s string) string {
+	var b bytes.Buffer
+	_ = xml.EscapeText(&b, []byte(s)) // a buffer takes everything
+	return b.String()
+}
+
+// SVG draws the matrix for the documentation: light and dark, the same bytes for the same catalog.
+func (m Matrix) SVG() []byte {
+	w := max(minW, 2*margin+labelW+columnW*len(m.Nodes))
+	h := headH + rowH*len(m.KMS) + footH
+	p := &picture{}
+	p.add(`<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" role="img" aria-labelledby="title desc">`+"\n", w, h, w, h)
+	p.add("<title id=\"title\">Compatibility of key service and node image</title>\n<desc id=\"desc\">%s</desc>\n%s", escaped(m.words()), style)
+	p.add(`<rect class="page" width="%d" height="%d" rx="8"/>`+"\n", w, h)
+	p.add(`<text class="title" x="%d" y="38">Compatibility of key service and node image</text>`+"\n", margin)
+	m.head(p)
+	for i, kms := range m.KMS {
+		m.row(p, i, kms, w)
+	}
+	m.foot(p, headH+rowH*len(m.KMS), w)
+	p.add("</svg>\n")
+	return p.Bytes()
+}
+
+func (m Matrix) head(p *picture) {
+	p.add(`<text class="axis" x="%d" y="%d">key service</text>`+"\n", margin, headH-12)
+	if len(m.Nodes) > 0 {
+		p.add(`<text class="axis" x="%d" y="68">node image</text>`+"\n", margin+labelW)
+	}
+	for i, node := range m.Nodes {
+		p.add(`<text class="version" x="%d" y="%d">%s</text>`+"\n", margin+labelW+i*columnW, headH-12, node)
+	}
+}
+
+func (m Matrix) row(p *picture, i int, kms release.Version, w int) {
+	y := headH + i*rowH
+	if i%2 == 0 {
+		p.add(`<rect class="row" x="%d" y="%d" width="%d" height="%d" rx="4"/>`+"\n", margin-12, y, w-2*(margin-12), rowH)
+	}
+	p.add(`<text class="version" x="%d" y="%d">%s</text>`+"\n", margin, y+rowH/2+5, kms)
+	for j, node := range m.Nodes {
+		states, notes := m.At(kms, node)
+		p.add("<g><title>%s</title>\n", escaped(words(kms, node, states, notes)))
+		for k, s := range states {
+			p.mark(s, margin+labelW+j*columnW+k*markStep, y+(rowH-mark)/2)
+		}
+		p.add("</g>\n")
+	}
+}
+
+// mark draws a state in a square of its own with the corner at x, y.
+func (p *picture) mark(s State, x, y int) {
+	switch s {
+	case Tested:
+		p.add(`<rect class="tested" x="%d" y="%d" width="%d" height="%d" rx="5"/>`, x, y, mark, mark)
+		p.add(`<path class="check" d="M%d %dl4 4 7-8"/>`+"\n", x+5, y+10)
+	case Declared:
+		p.add(`<rect class="declared" x="%d.8" y="%d.8" width="%d.4" height="%d.4" rx="4.5"/>`+"\n", x, y, mark-2, mark-2)
+	default:
+		p.add(`<circle class="unlisted" cx="%d" cy="%d" r="2"/>`+"\n", x+mark/2, y+mark/2)
+	}
+}
+
+func (m Matrix) foot(p *picture, y, w int) {
+	p.add(`<line class="line" x1="%d" y1="%d" x2="%d" y2="%d"/>`+"\n", margin, y+16, w-margin, y+16)
+	for i, s := range []State{Tested, Declared, Unlisted} {
+		x := margin + i*128
+		p.mark(s, x, y+30)
+		p.add(`<text x="%d" y="%d">%s</text>`+"\n", x+mark+8, y+45, s)
+	}
+	p.add(`<text class="small" x="%d" y="%d">One mark per profile, from left to right: %s.</text>`+"\n", margin, y+74, profileNames())
+}
+
+// words says the whole matrix to those who do not see it.
+func (m Matrix) words() string {
+	out := ""
+	for _, kms := range m.KMS {
+		for _, node := range m.Nodes {
+			if states, notes := m.At(kms, node); len(m.catalog.Find(kms, node)) > 0 {
+				out += words(kms, node, states, notes) + ". "
+			}
+		}
+	}
+	return out
+}
+
+func words(kms, node release.Version, states []State, notes string) string {
+	text := fmt.Sprintf("Key service %s with node image %s: ", kms, node)
+	for i, p := range release.Profiles() {
+		if i > 0 {
+			text += ", "
+		}
+		text += fmt.Sprintf("%s %s", p, states[i])
+	}
+	if notes != "" {
+		text += " (" + notes + ")"
+	}
+	return text
 }

@@ -68,3 +68,31 @@ func (p Policy) holding(tuples []Measurement) (*Policy, error) {
 	p.AllowedMRTD, p.AllowedRTMR0, p.AllowedRTMR1, p.AllowedRTMR2, p.AllowedRTMR3 = lists[0], lists[1], lists[2], lists[3], lists[4]
 	return &p, p.Check()
 }
+
+// With is the policy once a node release is promoted into it: it admits the
+// release's nodes too. A policy that does already is returned as it is.
+func (p *Policy) With(node Evidence) (*Policy, error) {
+	m, err := node.measurement(p.Profile)
+	if err != nil {
+		return nil, err
+	}
+	if slices.ContainsFunc(p.Measurements, func(o Measurement) bool { return o.Registers == m.Registers }) {
+		return p, nil
+	}
+	return p.holding(append(slices.Clone(p.Measurements), m))
+}
+
+// Without is the policy as it was before the node release was promoted: its
+// tuples, and equal ones of other releases, are gone. An error of code
+// Verification when no tuple is left.
+func (p *Policy) Without(node release.Tag) (*Policy, error) {
+	gone := Naming(p.Measurements, node)
+	left := slices.DeleteFunc(slices.Clone(p.Measurements), func(m Measurement) bool {
+		return slices.ContainsFunc(gone, func(g Measurement) bool { return g.Registers == m.Registers })
+	})
+	if len(left) == 0 {
+		return nil, fault.Mismatch("the policy has no older measurement", "one of another node release than "+node.String(),
+			fmt.Sprintf("%d, all of it", len(p.Measurements)))
+	}
+	return p.holding(left)
+}

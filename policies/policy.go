@@ -12,6 +12,8 @@ import (
 	_ "embed"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"slices"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/canonical"
@@ -97,3 +99,110 @@ func (p *Policy) Encode() ([]byte, error) {
 
 // NotReady says that registers are not enforced (release candidates only).
 func (p *Policy) NotReady() bool { return p.Status == NotReady }
+
+// Finding is what one of a policy's checks found.
+type Finding struct {
+	Name string
+	Err  error // nil: it is in order; else of code Verification
+}
+
+type namedCheck struct {
+	name string
+	run  func() error
+}
+
+// first stops at the first error, so that what is broken is not looked at any further.
+func first(checks []namedCheck) error {
+	for _, c := range checks {
+		if err := c.run(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func findings(checks []namedCheck) []Finding {
+	out := make([]Finding, len(checks))
+	for i, c := range checks {
+		out[i] = Finding{c.name, c.run()}
+	}
+	return out
+}
+
+// Check says whether the policy means something: known version, profile and
+// status, sound tuples, flat lists that agree with them, a TCB list of known
+// statuses. Its errors have code Verification.
+func (p *Policy) Check() error { return first(p.checks()) }
+
+// Findings are Check's checks one by one; one error does not hide the next.
+func (p *Policy) Findings() []Finding { return findings(p.checks()) }
+
+func (p *Policy) checks() []namedCheck {
+	return []namedCheck{
+		{"version and profile are known", func() error { return checkHead(p.SchemaVersion, p.Profile) }},
+		{"status is that of its release", p.checkStatus},
+		{"TCB list is sane", func() error { return checkTCB(p.AllowedTCBStatus, p.TCBWaivers) }},
+		{"measurements are whole tuples", func() error { return checkTuples(p.Measurements) }},
+		{"flat lists equal the tuples", p.checkLists},
+	}
+}
+
+func checkHead(schema string, profile release.Profile) error {
+	if schema != SchemaVersion {
+		return fault.Mismatch("unknown schema_version", SchemaVersion, schema)
+	}
+	if !slices.Contains(release.Profiles(), profile) {
+		return fault.Mismatch("unknown profile", fmt.Sprint(release.Profiles()), string(profile))
+	}
+	return nil
+}
+
+// "A stable release with policy_not_ready is a release blocker."
+func (p *Policy) checkStatus() error {
+	switch {
+	case p.KMSVersion == (release.Version{}):
+		return fault.Mismatch("kms_version is missing", "X.Y.Z or X.Y.Z-rc.N", "nothing")
+	case p.Status != "" && !p.NotReady():
+		return fault.Mismatch("unknown status", string(NotReady)+" or no status", string(p.Status))
+	case p.NotReady() && !p.KMSVersion.IsCandidate():
+		return fault.Mismatch("policy_not_ready in a stable release",
+			"a policy in force for "+p.KMSVersion.String(), string(p.Status))
+	case !p.NotReady() && len(p.Measurements) == 0:
+		return fault.Mismatch("a policy in force holds no measurement", "at least one", "none")
+	}
+	return nil
+}
+
+func (p *Policy) checkLists() error {
+	lists, want := p.lists(), flatten(p.Measurements)
+	for i, name := range tdx.RegisterNames() {
+		if lists[i] == nil {
+			return fault.Mismatch("allowed_"+name+" is missing", "a list", "nothing")
+		}
+		if !slices.Equal(lists[i], want[i]) {
+			return fault.Mismatch("allowed_"+name+" does not agree with the measurements",
+				fmt.Sprint(want[i]), fmt.Sprint(lists[i]))
+		}
+	}
+	return nil
+}
+
+func (p *Policy) lists() [5][]tdx.Register {
+	return [5][]tdx.Register{p.AllowedMRTD, p.AllowedRTMR0, p.AllowedRTMR1, p.AllowedRTMR2, p.AllowedRTMR3}
+}
+
+// flatten derives the flat lists: each value once, in the order in which the tuples first show it.
+func flatten(tuples []Measurement) [5][]tdx.Register {
+	var out [5][]tdx.Register
+	for i := range out {
+		out[i] = []tdx.Register{}
+	}
+	for _, m := range tuples {
+		for i, v := range m.Values() {
+			if !slices.Contains(out[i], v) {
+				out[i] = append(out[i], v)
+			}
+		}
+	}
+	return out
+}

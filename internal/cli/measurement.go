@@ -6,7 +6,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/calimero-network/mero-tee/internal/node/registers"
+	"github.com/calimero-network/mero-tee/internal/node/evidence"
 	"github.com/calimero-network/mero-tee/internal/pipeline/steps"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
@@ -23,25 +23,25 @@ func RegisterDiff(ctx context.Context, w io.Writer, from, to string) error {
 		return err
 	}
 	return operate(ctx, func(o *operator) error {
-		var sides [2]*registers.Side
+		var sides [2]*evidence.Release
 		for i, tag := range []release.Tag{before, after} {
 			if sides[i], err = o.registersOf(ctx, tag); err != nil {
 				return err
 			}
 		}
-		return registers.WriteDiff(w, sides[0], sides[1])
+		return evidence.WriteDiff(w, sides[0], sides[1])
 	})
 }
 
-func (o *operator) registersOf(ctx context.Context, tag release.Tag) (side *registers.Side, err error) {
+func (o *operator) registersOf(ctx context.Context, tag release.Tag) (side *evidence.Release, err error) {
 	staged := filepath.Join(steps.Dir(o.env.Dist, tag), "assets")
 	for _, p := range release.Profiles() {
 		if _, err := os.Stat(filepath.Join(staged, release.EvidenceAsset(p))); err == nil {
-			return registers.Read(tag.String()+" (staged)", staged)
+			return evidence.ReadRelease(tag.String()+" (staged)", staged)
 		}
 	}
 	err = o.reading(ctx, tag, func(dir string) error {
-		side, err = registers.Read(tag.String(), dir)
+		side, err = evidence.ReadRelease(tag.String(), dir)
 		return err
 	})
 	return side, err

@@ -112,7 +112,7 @@ func (o *operator) move(ctx context.Context, m migration.Migration, tag release.
 	if err != nil {
 		return err
 	}
-	f := migration.Field{Provider: o.env.Dstack(), Verifier: v, HTTP: o.env.Client(),
+	f := migration.Runner{Provider: o.env.Dstack(), Verifier: v, HTTP: o.env.Client(),
 		Nodes: o.env.Nodes("migrate", fmt.Sprintf("%s-migrate-%s", m.To.Tag, m.Profile), nil)}
 	var results check.Results
 	if url != "" {
@@ -125,7 +125,7 @@ func (o *operator) move(ctx context.Context, m migration.Migration, tag release.
 }
 
 // restart performs it, with a session of a node release that both policies admit.
-func (o *operator) restart(ctx context.Context, f migration.Field, m migration.Migration, node *measurement.Published) (
+func (o *operator) restart(ctx context.Context, f migration.Runner, m migration.Migration, node *measurement.Published) (
 	check.Results, error,
 ) {
 	tag, both := m.Session()

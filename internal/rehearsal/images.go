@@ -39,7 +39,7 @@ func (w *World) startImages(ctx context.Context) error {
 }
 
 // Build makes sure that the base image is there first.
-func (i images) Build(ctx context.Context, o image.Order) (*image.Record, error) {
+func (i images) Build(ctx context.Context, o image.BuildRequest) (*image.Record, error) {
 	if err := i.world.base(); err != nil {
 		return nil, err
 	}

@@ -52,7 +52,7 @@ func TestUnpinnedBaseImage(t *testing.T) {
 	require.NoError(t, os.WriteFile(path, []byte(strings.Replace(string(data), `"`+base.Image+`"`, `"`+base.Family+`"`, 1)), 0o600))
 	w, _ := begun(t, root, dist, first, first)
 	_, content := w.Env.Images.Content(t.Context(), release.Debug)
-	_, build := w.Env.Images.Build(t.Context(), image.Order{Profile: release.Debug})
+	_, build := w.Env.Images.Build(t.Context(), image.BuildRequest{Profile: release.Debug})
 	_, drift := w.Env.Images.Drift(t.Context())
 	for what, err := range map[string]error{"content": content, "build": build, "drift": drift} {
 		require.Equal(t, fault.Usage, fault.CodeOf(err), "%s: %v", what, err)

@@ -11,8 +11,11 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -80,7 +83,7 @@ func (b *Builder) Programs(context.Context, release.Profile) (string, error) {
 const lifetime = 90 * time.Minute
 
 // Build runs Packer and reads the record that its post-processor left.
-func (b *Builder) Build(ctx context.Context, o image.Order) (*image.Record, error) {
+func (b *Builder) Build(ctx context.Context, o image.BuildRequest) (*image.Record, error) {
 	if err := b.ready(); err != nil {
 		return nil, err
 	}
@@ -116,7 +119,7 @@ func (b *Builder) Build(ctx context.Context, o image.Order) (*image.Record, erro
 }
 
 // logged runs Packer with its whole log in a file, which an error names.
-func logged(ctx context.Context, p *packer.Packer, order *packer.Order) (string, error) {
+func logged(ctx context.Context, p *packer.Packer, order *packer.BuildRequest) (string, error) {
 	if err := os.MkdirAll(order.Output, 0o755); err != nil {
 		return "", err
 	}
@@ -137,7 +140,7 @@ func logged(ctx context.Context, p *packer.Packer, order *packer.Order) (string,
 }
 
 // order is what Packer is told.
-func (b *Builder) order(o image.Order) (*packer.Order, error) {
+func (b *Builder) order(o image.BuildRequest) (*packer.BuildRequest, error) {
 	s, err := b.stock()
 	if err != nil {
 		return nil, err
@@ -154,7 +157,7 @@ func (b *Builder) order(o image.Order) (*packer.Order, error) {
 	}
 	agent := s.agent
 	agent.Version = hex.EncodeToString(agent.SHA256[:6]) // compiled here: what it is follows from its sources alone
-	return &packer.Order{Profile: o.Profile, Version: o.Tag.Version, Commit: o.Commit, ContentID: o.Content,
+	return &packer.BuildRequest{Profile: o.Profile, Version: o.Tag.Version, Commit: o.Commit, ContentID: o.Content,
 		Project: b.o.Project, Zone: b.o.Zone, ImageFamily: b.family(o.Profile), InstanceName: instanceName(o), SSHPort: port,
 		Labels: map[string]string{gce.LabelOwner: gce.Owner, gce.LabelRun: runLabel(o),
 			gce.LabelExpires: fmt.Sprint(time.Now().Add(lifetime).Unix())},
@@ -170,10 +173,68 @@ func (b *Builder) family(p release.Profile) string {
 }
 
 // instanceName is the same whenever the build is begun again.
-func instanceName(o image.Order) string {
+func instanceName(o image.BuildRequest) string {
 	return fmt.Sprintf(gce.BuilderPrefix+"%s-%s", o.Profile, o.Name[len(o.Name)-8:])
 }
 
-func runLabel(o image.Order) string {
+func runLabel(o image.BuildRequest) string {
 	return gce.RunLabel(o.Tag.String(), "build", string(o.Profile))
+}
+
+// needs are the programs of this machine that Packer starts, and Debian's packages of them.
+var needs = []struct{ program, pkg string }{{"ansible-playbook", "ansible-core"}, {"ssh", "openssh-client"}}
+
+// ready names what is missing, before a VM is started for nothing.
+func (b *Builder) ready() error {
+	find := b.o.Find
+	if find == nil {
+		find = exec.LookPath
+	}
+	var missing, packages []string
+	for _, n := range needs {
+		if _, err := find(n.program); err != nil {
+			missing, packages = append(missing, n.program), append(packages, n.pkg)
+		}
+	}
+	if missing == nil {
+		return nil
+	}
+	return &fault.Error{Code: fault.General, Message: "Packer needs programs that are not installed", Expected: "ansible-playbook and ssh",
+		Got: "no " + strings.Join(missing, ", no "), Hint: "apt-get install " + strings.Join(packages, " ") + "; `go tool mage doctor -family=node` names all that a node release needs"}
+}
+
+// buildLog keeps everything that Packer says in a file and passes on what a
+// person who waits wants to see: the headlines of Packer and of Ansible.
+type buildLog struct {
+	mu   sync.Mutex
+	file io.Writer
+	say  func(string)
+}
+
+func (l *buildLog) line(text string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, _ = fmt.Fprintln(l.file, text) // a log
+	if head := headline(text); head != "" {
+		l.say(head)
+	}
+}
+
+const builderName = "googlecompute.node: "
+
+// headline is what is worth a line on the console, "" for the rest.
+func headline(line string) string {
+	line = strings.TrimSpace(line)
+	if rest, ok := strings.CutPrefix(line, "==> "+builderName); ok {
+		return rest
+	}
+	line = strings.TrimPrefix(line, builderName)
+	if task, ok := strings.CutPrefix(line, "TASK ["); ok {
+		name, _, _ := strings.Cut(task, "]")
+		return "Ansible: " + name
+	}
+	if strings.HasPrefix(line, "fatal: ") {
+		return line
+	}
+	return ""
 }

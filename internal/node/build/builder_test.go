@@ -58,9 +58,9 @@ func (w *world) say(line string) {
 	w.said = append(w.said, line)
 }
 
-func (w *world) order(t *testing.T) image.Order {
+func (w *world) order(t *testing.T) image.BuildRequest {
 	t.Helper()
-	return image.Order{Profile: built.Profile, Tag: release.Tag{Family: release.Node, Version: built.Version}, Name: built.Name(),
+	return image.BuildRequest{Profile: built.Profile, Tag: release.Tag{Family: release.Node, Version: built.Version}, Name: built.Name(),
 		Content: built.Record("").ContentID, Work: t.TempDir(), Log: w.say,
 		Journal: func(e journal.Entry) error { w.say(e.String()); return nil }}
 }

@@ -13,7 +13,7 @@ import (
 )
 
 // absent refuses a name that an image has: "an existing name is never overwritten".
-func (b *Builder) absent(ctx context.Context, o image.Order) error {
+func (b *Builder) absent(ctx context.Context, o image.BuildRequest) error {
 	client, err := b.o.Cloud(ctx, o.Journal)
 	if err != nil {
 		return err
@@ -33,7 +33,7 @@ func (b *Builder) absent(ctx context.Context, o image.Order) error {
 
 // Discard deletes what an interrupted run of the same order left. What cannot be
 // deleted keeps nothing else from being deleted.
-func (b *Builder) Discard(ctx context.Context, o image.Order, image bool) error {
+func (b *Builder) Discard(ctx context.Context, o image.BuildRequest, image bool) error {
 	client, err := b.o.Cloud(ctx, o.Journal)
 	if err != nil {
 		return err

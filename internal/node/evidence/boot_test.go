@@ -50,7 +50,7 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-var image = inprocess.Image{Version: release.Version{Major: 1}, Profile: release.LockedReadOnly}
+var bootedImage = inprocess.Image{Version: release.Version{Major: 1}, Profile: release.LockedReadOnly}
 
 // boot boots a node, as it is or otherwise, and observes what it reports.
 func (w *world) boot(t *testing.T, start func(inprocess.Image) (*inprocess.Machine, error)) (*evidence.Observation, error) {
@@ -59,9 +59,9 @@ func (w *world) boot(t *testing.T, start func(inprocess.Image) (*inprocess.Machi
 	require.NoError(t, err)
 	defer func() { require.NoError(t, cloud.Close()) }()
 	m := agent.Mission{Nonce: agent.NewNonce()}
-	report, err := cloud.Report(t.Context(), image, m)
+	report, err := cloud.Report(t.Context(), bootedImage, m)
 	require.NoError(t, err)
-	return evidence.Observe(t.Context(), w.verifier, image.Profile, m.Nonce, report)
+	return evidence.Observe(t.Context(), w.verifier, bootedImage.Profile, m.Nonce, report)
 }
 
 func (w *world) observed(t *testing.T) *evidence.Observation {
@@ -73,7 +73,7 @@ func (w *world) observed(t *testing.T) *evidence.Observation {
 
 func (w *world) evidence(t *testing.T, observations ...*evidence.Observation) *evidence.Evidence {
 	t.Helper()
-	e := &evidence.Evidence{SchemaVersion: evidence.SchemaVersion, Profile: image.Profile, Image: image.Name(), Collateral: w.collateral.Digest()}
+	e := &evidence.Evidence{SchemaVersion: evidence.SchemaVersion, Profile: bootedImage.Profile, Image: bootedImage.Name(), Collateral: w.collateral.Digest()}
 	for i, o := range observations {
 		b, err := o.Record(time.Unix(int64(1_000_000+i), 999), &evidence.Appraisal{ID: "id", Token: "token"})
 		require.NoError(t, err)
@@ -95,7 +95,7 @@ func TestEvidence(t *testing.T) {
 	seen, err := e.Observe(t.Context(), w.verifier)
 	require.NoError(t, err)
 	require.Len(t, seen, 2)
-	published := e.Published(seen, measurement.Image{Name: image.Name(), Digest: digest.Of([]byte("x"))})
+	published := e.Published(seen, measurement.Image{Name: bootedImage.Name(), Digest: digest.Of([]byte("x"))})
 	require.Equal(t, first.Verdict.Registers, published.Registers())
 	require.Equal(t, digest.Of(first.Report.Quote), published.Evidence.Quote)
 	require.Equal(t, digest.Of(first.Report.EventLog), published.Evidence.EventLog)

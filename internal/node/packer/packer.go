@@ -9,14 +9,18 @@ package packer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/file"
 	"github.com/calimero-network/mero-tee/internal/base/gobuild"
 	"github.com/calimero-network/mero-tee/internal/kms/image"
 )
@@ -104,3 +108,62 @@ func (p *Packer) installOwn(ctx context.Context) error {
 func pluginFile(source, version string) string {
 	return fmt.Sprintf("packer-plugin-%s_v%s_x5.0_%s_%s", filepath.Base(source), version, runtime.GOOS, runtime.GOARCH)
 }
+
+// place puts a plugin where Packer looks for it, its checksum beside it, in
+// the layout that `packer init` would make.
+func (p *Packer) place(program, source, version string) error {
+	path := filepath.Join(p.plugins, filepath.FromSlash(source), pluginFile(source, version))
+	sum, _, err := digest.OfFile(program)
+	if err != nil {
+		return err
+	}
+	if installed, _, err := digest.OfFile(path); err != nil || installed != sum {
+		if err := file.Copy(path, program, 0o755); err != nil {
+			return err
+		}
+	}
+	return file.Write(path+"_SHA256SUM", []byte(sum.Hex()), 0o644)
+}
+
+const defaultDeadline = 30 * time.Minute
+
+// Build makes the image and returns the path of its record. Packer refuses a
+// name that an image has already. Paths in the order are made absolute.
+func (p *Packer) Build(ctx context.Context, o BuildRequest) (record string, err error) {
+	if err := o.absolute(); err != nil {
+		return "", err
+	}
+	record = filepath.Join(o.Output, "record.json")
+	if err := os.Remove(record); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return "", err
+	}
+	file, err := p.prepare(o)
+	if err != nil {
+		return "", err
+	}
+	deadline := o.Deadline
+	if deadline == 0 {
+		deadline = defaultDeadline
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, deadline, fmt.Errorf("not done in %s", deadline))
+	defer cancel()
+	args := append([]string{"build", "-color=false", "-timestamp-ui=false"}, p.varFiles(o.Profile, file)...)
+	if err := p.run(ctx, command{args: append(args, p.template()), env: o.Env, log: o.Log, name: o.Output}); err != nil {
+		return "", &fault.Error{Code: fault.General, Message: "packer build of " + string(o.Profile), Err: err}
+	}
+	if _, err := os.Stat(record); err != nil {
+		return "", &fault.Error{Code: fault.MissingAsset, Message: "packer build of " + string(o.Profile) + " left no record", Err: err}
+	}
+	return record, nil
+}
+
+func (o *BuildRequest) absolute() (err error) {
+	for _, path := range []*string{&o.Output, &o.AgentBinary, &o.CompanionsDir} {
+		if *path, err = filepath.Abs(*path); err != nil {
+			return err
+		}
+	}
+	return os.MkdirAll(o.Output, 0o755)
+}
+
+func (p *Packer) template() string { return filepath.Join(p.root, "packer") }

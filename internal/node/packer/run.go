@@ -98,7 +98,7 @@ func stream(r *io.PipeReader, log func(string)) (last []string) {
 		if log != nil {
 			log(line)
 		}
-		if speaksOfError(line) {
+		if mentionsError(line) {
 			last = append(last, line)
 		}
 	}
@@ -106,7 +106,7 @@ func stream(r *io.PipeReader, log func(string)) (last []string) {
 	return last[max(0, len(last)-5):]
 }
 
-func speaksOfError(line string) bool {
+func mentionsError(line string) bool {
 	lower := strings.ToLower(line)
 	return slices.ContainsFunc([]string{"error", "fatal:", "failed"}, func(word string) bool { return strings.Contains(lower, word) })
 }

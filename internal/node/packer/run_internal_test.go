@@ -25,10 +25,10 @@ func pretend(t *testing.T, script string) *Packer {
 }
 
 // order is complete.
-func order(t *testing.T) Order {
+func order(t *testing.T) BuildRequest {
 	t.Helper()
 	dir := t.TempDir()
-	o := Order{Profile: release.LockedReadOnly, Version: release.Version{Major: 1}, ContentID: strings.Repeat("0badcafe", 8), Project: "p", Zone: "z",
+	o := BuildRequest{Profile: release.LockedReadOnly, Version: release.Version{Major: 1}, ContentID: strings.Repeat("0badcafe", 8), Project: "p", Zone: "z",
 		InstanceName: "vm", Labels: map[string]string{"owner": "mero-tee"}, CompanionsDir: dir, AgentBinary: filepath.Join(dir, "mero-agent"),
 		Agent: Companion{Name: "mero-agent", Version: "1.0.0", Source: "here"}, Output: filepath.Join(t.TempDir(), "out")}
 	for _, name := range []string{"merod", "traefik", "mero-agent"} {

@@ -47,18 +47,18 @@ func (p *Pipeline) build(ctx context.Context, w *pipeline.Work, profile release.
 	return w.End(journal.Image, order.Name, nil)
 }
 
-func (p *Pipeline) order(ctx context.Context, w *pipeline.Work, profile release.Profile) (image.Order, error) {
+func (p *Pipeline) order(ctx context.Context, w *pipeline.Work, profile release.Profile) (image.BuildRequest, error) {
 	content, err := p.Env.Images.Content(ctx, profile)
 	if err != nil {
-		return image.Order{}, err
+		return image.BuildRequest{}, err
 	}
 	name, err := image.Name(profile, p.Tag.Version, content)
-	return image.Order{Profile: profile, Tag: p.Tag, Commit: p.Checkout.Commit, Name: name, Content: content,
+	return image.BuildRequest{Profile: profile, Tag: p.Tag, Commit: p.Checkout.Commit, Name: name, Content: content,
 		Work: p.Work("build", string(profile)), Log: func(line string) { w.Infof("%s", line) }, Journal: w.Journal}, err
 }
 
 // writeRecord stages the record, which must be of the image that was ordered.
-func (p *Pipeline) writeRecord(profile release.Profile, order image.Order, record *image.Record) error {
+func (p *Pipeline) writeRecord(profile release.Profile, order image.BuildRequest, record *image.Record) error {
 	if record.Profile != profile || record.Version != p.Tag.Version || record.Image.Name != order.Name {
 		return fault.Mismatch("the record is of another image", order.Name, record.Image.Name)
 	}
@@ -71,7 +71,7 @@ func (p *Pipeline) writeRecord(profile release.Profile, order image.Order, recor
 
 // adoptRecord takes the record that this tag's release already holds, when it
 // is of the image that would be made now: "published bytes win".
-func (p *Pipeline) adoptRecord(ctx context.Context, w *pipeline.Work, profile release.Profile, order image.Order) (bool, error) {
+func (p *Pipeline) adoptRecord(ctx context.Context, w *pipeline.Work, profile release.Profile, order image.BuildRequest) (bool, error) {
 	data, err := p.Uploaded(ctx, release.RecordAsset(profile))
 	if data == nil || err != nil {
 		return false, err

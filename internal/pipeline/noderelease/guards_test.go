@@ -23,7 +23,7 @@ type unbuilt struct {
 	t *testing.T
 }
 
-func (u unbuilt) Build(context.Context, image.Order) (*image.Record, error) {
+func (u unbuilt) Build(context.Context, image.BuildRequest) (*image.Record, error) {
 	u.t.Error("an image was built past a guard that failed")
 	return nil, os.ErrInvalid
 }

@@ -239,9 +239,11 @@ type taken struct {
 	discarded []bool // whether the image, too, was to be deleted
 }
 
-func (i *taken) Build(context.Context, image.Order) (*image.Record, error) { return nil, os.ErrExist }
+func (i *taken) Build(context.Context, image.BuildRequest) (*image.Record, error) {
+	return nil, os.ErrExist
+}
 
-func (i *taken) Discard(_ context.Context, _ image.Order, whole bool) error {
+func (i *taken) Discard(_ context.Context, _ image.BuildRequest, whole bool) error {
 	i.discarded = append(i.discarded, whole)
 	return nil
 }

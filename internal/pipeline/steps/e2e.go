@@ -85,13 +85,13 @@ func (r *Release) runE2E(ctx context.Context, w *pipeline.Work) (report *e2e.Rep
 	if run.Stale, err = r.stale(ctx, &run.Release, others); err != nil {
 		return nil, err
 	}
-	report = run.Run(ctx)
+	report = run.Execute(ctx)
 	report.Results = append(report.Results, absent...)
 	return report, nil
 }
 
 // prepareE2E is the test of this release with its counterpart, without guardrails A and C.
-func (r *Release) prepareE2E(ctx context.Context) (*e2e.Trial, error) {
+func (r *Release) prepareE2E(ctx context.Context) (*e2e.Run, error) {
 	released, err := r.e2eRelease(ctx)
 	if err != nil {
 		return nil, err
@@ -109,7 +109,7 @@ func (r *Release) prepareE2E(ctx context.Context) (*e2e.Trial, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &e2e.Trial{Release: *released, Appraiser: appraiser, Profiles: release.Profiles(),
+	return &e2e.Run{Release: *released, Appraiser: appraiser, Profiles: release.Profiles(),
 		Provider: env.Dstack(),
 		Verifier: verifier, AllowedTCB: policy.AllowedTCBStatus, HTTP: env.Client()}, nil
 }

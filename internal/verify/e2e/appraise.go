@@ -41,10 +41,10 @@ type sighting struct {
 // serviceLabel and nodeLabel name a machine; those of other releases than the
 // ones under test say which.
 func (s *stage) serviceLabel(m machine) string {
-	return label("service", m, s.trial.Release.KMS.Tag)
+	return label("service", m, s.run.Release.KMS.Tag)
 }
 
-func (s *stage) nodeLabel(m machine) string { return label("node", m, s.trial.Release.Node.Tag) }
+func (s *stage) nodeLabel(m machine) string { return label("node", m, s.run.Release.Node.Tag) }
 
 func label(kind string, m machine, tested release.Tag) string {
 	if m.tag == tested {
@@ -53,7 +53,7 @@ func label(kind string, m machine, tested release.Tag) string {
 	return fmt.Sprintf("%s %s of %s", kind, m.profile, m.tag)
 }
 
-// add keeps a verified quote for appraisal. Every quote that a trial sees comes here.
+// add keeps a verified quote for appraisal. Every quote that a run sees comes here.
 func (s *sightings) add(machine string, quote []byte, verdict *tdx.Verdict) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -93,7 +93,7 @@ func (s *stage) appraise(ctx context.Context) (check.Results, []Appraisal) {
 // appraiseMachine: one machine, all its quotes. missing says why there is none.
 func (s *stage) appraiseMachine(ctx context.Context, machine string, missing error) (check.Result, []Appraisal) {
 	name := machine + " is appraised by Intel Trust Authority as by us"
-	if s.trial.Appraiser == nil {
+	if s.run.Appraiser == nil {
 		return check.Skip(name, "nobody to ask: ITA_API_KEY is not set"), nil
 	}
 	seen := s.seen.of[machine]
@@ -102,7 +102,7 @@ func (s *stage) appraiseMachine(ctx context.Context, machine string, missing err
 	}
 	var evidence []Appraisal
 	for _, q := range seen {
-		a, err := s.trial.Appraiser.Appraise(ctx, q.quote, q.verdict)
+		a, err := s.run.Appraiser.Appraise(ctx, q.quote, q.verdict)
 		if err != nil {
 			return check.Of(name, err), evidence
 		}

@@ -31,17 +31,17 @@ func (w *world) appraiser(t *testing.T) *ita.Client {
 	t.Helper()
 	a, err := authority()
 	require.NoError(t, err)
-	w.ita = local.New(local.Options{Authority: a, APIKey: "key", Verifier: w.trial.Verifier, Now: time.Now})
+	w.ita = local.New(local.Options{Authority: a, APIKey: "key", Verifier: w.run.Verifier, Now: time.Now})
 	c, err := ita.New(ita.Config{URL: ita.APIURL, Key: "key", Root: a.RootSHA256(), Transport: inProcess{w.ita}})
 	require.NoError(t, err)
 	return c
 }
 
-// The service's quote to the trial, those to the nodes that visit it, and each node's.
+// The service's quote to the run, those to the nodes that visit it, and each node's.
 func TestEveryQuoteIsAppraised(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	report := w.trial.Run(t.Context())
+	report := w.run.Execute(t.Context())
 	require.NoError(t, report.Results.Strict().Err())
 	machines, ids := map[string]int{}, map[string]bool{}
 	for _, a := range report.Appraisals {
@@ -57,8 +57,8 @@ func TestEveryQuoteIsAppraised(t *testing.T) {
 func TestWithoutAnAppraiser(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.trial.Appraiser = nil
-	report := w.trial.Run(t.Context())
+	w.run.Appraiser = nil
+	report := w.run.Execute(t.Context())
 	require.Equal(t, allChecks(), names(report.Results))
 	require.NoError(t, report.Results.Err())
 	got := notPassed(report.Results)
@@ -78,7 +78,7 @@ func TestTheAppraiserDisagrees(t *testing.T) {
 	w.ita.Change(func(k *local.Faults) {
 		k.Claims = func(said map[string]any) { said["tdx"].(map[string]any)["attester_tcb_status"] = "OutOfDate" }
 	})
-	report := w.trial.Run(t.Context())
+	report := w.run.Execute(t.Context())
 	got := notPassed(report.Results)
 	require.Len(t, got, 3)
 	for name, r := range got {
@@ -97,7 +97,7 @@ func TestNoQuoteToAppraise(t *testing.T) {
 	w := newWorld(t)
 	w.noCapacity(release.Debug)
 	w.firmware = "dev cluster"
-	got := notPassed(w.trial.Run(t.Context()).Results)
+	got := notPassed(w.run.Execute(t.Context()).Results)
 	require.Equal(t, check.Failed, got[debugAppraisal].Status)
 	require.Contains(t, got[debugAppraisal].Reason, "no verified quote: no capacity in the zone")
 	require.Equal(t, check.Failed, got[serviceAppraisal].Status)

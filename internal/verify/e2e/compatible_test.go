@@ -26,16 +26,16 @@ const (
 func compatible(t *testing.T) *world {
 	t.Helper()
 	w := newWorld(t)
-	before := w.publishKMS(t, older, w.older, w.trial.Release.Node)
-	w.trial.Others = []e2e.Pair{
-		{KMS: &w.trial.Release, Node: w.older, Profiles: []release.Profile{release.LockedReadOnly}},
-		{KMS: &before, Node: w.trial.Release.Node, Profiles: release.Profiles()},
+	before := w.publishKMS(t, older, w.older, w.run.Release.Node)
+	w.run.Others = []e2e.Pair{
+		{KMS: &w.run.Release, Node: w.older, Profiles: []release.Profile{release.LockedReadOnly}},
+		{KMS: &before, Node: w.run.Release.Node, Profiles: release.Profiles()},
 	}
 	locked := release.LockedReadOnly
 	w.policies[staleName] = w.without(t, policyName(version, locked), version)
-	app, err := compose.Reconfigure(w.trial.Release.AppCompose[locked], map[string]string{"MERO_KMS_POLICY_URL": "https://github.com/policies/" + staleName})
+	app, err := compose.Reconfigure(w.run.Release.AppCompose[locked], map[string]string{"MERO_KMS_POLICY_URL": "https://github.com/policies/" + staleName})
 	require.NoError(t, err)
-	w.trial.Stale = &e2e.Stale{Profile: locked, AppCompose: app, Admitted: w.older}
+	w.run.Stale = &e2e.Stale{Profile: locked, AppCompose: app, Admitted: w.older}
 	return w
 }
 
@@ -50,7 +50,7 @@ func (w *world) without(t *testing.T, name string, node release.Version) *polici
 func TestGuardrailsAAndC(t *testing.T) {
 	t.Parallel()
 	w := compatible(t)
-	report := w.trial.Run(t.Context())
+	report := w.run.Execute(t.Context())
 	require.NoError(t, report.Results.Strict().Err())
 	require.Subset(t, names(report.Results), []string{olderNodeCheck, olderKMSCheck, staleCheck})
 	require.Equal(t, check.Passed, resultOf(report, staleCheck).Status)
@@ -81,8 +81,8 @@ func resultOf(r *e2e.Report, name string) check.Result {
 func TestEveryProfileOfEveryPair(t *testing.T) {
 	t.Parallel()
 	w := compatible(t)
-	w.trial.Profiles = release.Profiles()
-	report := w.trial.Run(t.Context())
+	w.run.Profiles = release.Profiles()
+	report := w.run.Execute(t.Context())
 	require.NoError(t, report.Results.Strict().Err())
 	require.Len(t, report.Matrix, 3+1+3)
 	require.Equal(t, release.Profiles(), report.Matrix.Passed(release.Tag{Family: release.KMS, Version: older}, nodeTag(version)))
@@ -102,26 +102,26 @@ func TestPairsThatDoNotWork(t *testing.T) {
 			w.policies[before] = w.without(t, before, version)
 		}, map[string]string{olderKMSCheck: "policy_violation"}},
 		"an older service runs another compose file": {func(_ *testing.T, w *world) {
-			w.trial.Others[1].KMS.ComposeHash[release.LockedReadOnly] = [32]byte{1}
+			w.run.Others[1].KMS.ComposeHash[release.LockedReadOnly] = [32]byte{1}
 		}, map[string]string{olderKMSCheck: "compose hash"}},
 		"the older policy admits the new node": {func(_ *testing.T, w *world) {
 			w.policies[staleName] = w.policies[current]
 		}, map[string]string{staleCheck: "the key was released"}},
 		"the older policy admits nobody who is there": {func(t *testing.T, w *world) {
-			w.trial.Stale.Admitted = w.publishNode(t, release.Version{Minor: 9})
+			w.run.Stale.Admitted = w.publishNode(t, release.Version{Minor: 9})
 		}, map[string]string{staleCheck: "which the older policy admits"}},
 		"the updated policy still refuses the new node": {func(t *testing.T, w *world) {
 			w.policies[current] = w.without(t, current, version)
 		}, map[string]string{staleCheck: "after the update", keyCheck: "policy_violation"}},
 		"the older policy's deployment fails": {func(_ *testing.T, w *world) {
-			w.trial.Stale.AppCompose = []byte("{}")
+			w.run.Stale.AppCompose = []byte("{}")
 		}, map[string]string{staleCheck: "app-compose"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := compatible(t)
 			tc.damage(t, w)
-			report := w.trial.Run(t.Context())
+			report := w.run.Execute(t.Context())
 			got := notPassed(report.Results)
 			maps.DeleteFunc(got, isAppraisal) // a machine without a verified quote fails there too: see TestNoQuoteToAppraise
 			for name, reason := range tc.fails {

@@ -42,9 +42,9 @@ type Release struct {
 	NotReady    bool                              // the release's policies say policy_not_ready
 }
 
-// Trial is one run of the end-to-end test. All fields are required, but Others,
+// Run is one run of the end-to-end test. All fields are required, but Others,
 // Stale and Appraiser.
-type Trial struct {
+type Run struct {
 	Release    Release
 	Others     []Pair            // guardrail A: what the catalog lists besides the release and its counterpart
 	Stale      *Stale            // guardrail C: nil when there is no older policy
@@ -57,7 +57,7 @@ type Trial struct {
 	Appraiser  Appraiser    // of every quote; nil when there is no key for one, and its checks are skipped
 }
 
-// Report is what a Trial found.
+// Report is what a Run found.
 type Report struct {
 	Tag      release.Tag       // of the KMS release
 	Node     release.Tag       // of the node release it was tried with
@@ -80,8 +80,8 @@ type Observation struct {
 
 // The profiles of guardrail B: "Deploy a debug-profile node and a locked-read-only KMS policy."
 const (
-	intruder = release.Debug
-	fortress = release.LockedReadOnly
+	intrudingProfile = release.Debug
+	policyProfile    = release.LockedReadOnly
 )
 
 // cleanupPatience bounds the deletion of what was deployed.
@@ -89,7 +89,7 @@ const cleanupPatience = 2 * time.Minute
 
 // Run deploys, judges and deletes. It always returns a report; whether the
 // release passed is Report.Results.Err.
-func (t *Trial) Run(ctx context.Context) *Report {
+func (t *Run) Execute(ctx context.Context) *Report {
 	r := &Report{Tag: t.Release.KMS.Tag, Node: t.Release.Node.Tag, Profiles: t.Profiles}
 	s := t.stage()
 	defer func() { r.Results = append(r.Results, s.clear(ctx)) }()

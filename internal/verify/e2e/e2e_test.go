@@ -69,14 +69,14 @@ func notPassed(rs check.Results) map[string]check.Result {
 func TestAReleaseThatWorks(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	report := w.trial.Run(t.Context())
+	report := w.run.Execute(t.Context())
 	require.NoError(t, report.Results.Strict().Err())
 	require.Equal(t, allChecks(), names(report.Results))
 	require.Equal(t, "mero-kms-v1.2.0", report.Tag.String())
 	require.Equal(t, "mero-tee-v1.2.0", report.Node.String())
 	require.Len(t, report.Observed, 3)
 	service, debug := report.Observed[0], report.Observed[1]
-	require.Equal(t, w.trial.Release.KMS.Profiles[release.LockedReadOnly].MRTD, service.Registers.MRTD)
+	require.Equal(t, w.run.Release.KMS.Profiles[release.LockedReadOnly].MRTD, service.Registers.MRTD)
 	require.False(t, service.Registers.RTMR3.IsZero())
 	require.Equal(t, release.Debug, debug.Profile)
 	require.Equal(t, tdx.ProfileRTMR3("debug"), debug.Registers.RTMR3)
@@ -86,8 +86,8 @@ func TestAReleaseThatWorks(t *testing.T) {
 func TestEveryProfile(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.trial.Profiles = release.Profiles()
-	report := w.trial.Run(t.Context())
+	w.run.Profiles = release.Profiles()
+	report := w.run.Execute(t.Context())
 	require.NoError(t, report.Results.Strict().Err())
 	require.Len(t, report.Results, 3*3+3*3+3+3+1+1+6+1)
 	require.Len(t, report.Observed, 6)
@@ -104,7 +104,7 @@ func TestReleasesThatDoNotWork(t *testing.T) {
 	}{
 		"the service runs on other firmware": {func(w *world) { w.firmware = "dev cluster" },
 			map[string]string{attestCheck: "the key service's registers", eventsCheck: "registers", attestationCheck: "registers", keyCheck: "registers", isolationCheck: "registers"}, fault.Verification},
-		"the service's machine is out of date": {func(w *world) { w.trial.AllowedTCB = []string{"SWHardeningNeeded"} },
+		"the service's machine is out of date": {func(w *world) { w.run.AllowedTCB = []string{"SWHardeningNeeded"} },
 			map[string]string{attestCheck: "TCB status", eventsCheck: "TCB", attestationCheck: "TCB", keyCheck: "TCB", isolationCheck: "TCB"}, fault.Verification},
 		"an event is missing": {func(w *world) {
 			w.events = func(e []measurement.Event) []measurement.Event { return slices.Delete(e, 3, 4) }
@@ -122,9 +122,9 @@ func TestReleasesThatDoNotWork(t *testing.T) {
 			w.deploy = func(d *dstack.Deployment, err error) (*dstack.Deployment, error) { d.ComposeHash = "00"; return d, err }
 		}, map[string]string{composeCheck: "the provider"}, fault.Verification},
 		"published-mrtds.json tells another compose hash": {func(w *world) {
-			p := w.trial.Release.KMS.Profiles[locked]
+			p := w.run.Release.KMS.Profiles[locked]
 			p.Image.ComposeHash = digest.Digest{1}
-			w.trial.Release.KMS.Profiles[locked] = p
+			w.run.Release.KMS.Profiles[locked] = p
 		}, map[string]string{composeCheck: release.MeasurementsAsset}, fault.Verification},
 		"the policy lets debug nodes in": {func(w *world) {
 			p, m := w.policies[policyName(version, locked)], w.policies[policyName(version, release.Debug)].Measurements
@@ -140,13 +140,13 @@ func TestReleasesThatDoNotWork(t *testing.T) {
 		"keys are shared": {func(w *world) { w.keyOf = func(string, string) string { return "one" } },
 			map[string]string{keyCheck: "two peers got the same key"}, fault.Verification},
 		"the node shows other registers": {func(w *world) {
-			p := w.trial.Release.Node.Profiles[locked]
+			p := w.run.Release.Node.Profiles[locked]
 			p.RTMR1, p.MRTD = tdx.Register{1}, tdx.Register{2}
-			w.trial.Release.Node.Profiles[locked] = p
+			w.run.Release.Node.Profiles[locked] = p
 		}, map[string]string{nodeCheck: "rtmr1 0100"}, fault.Verification},
 		"the node does not boot": {func(w *world) { w.noCapacity(release.Debug) },
 			map[string]string{debugDeployed: "no capacity", debugBooted: "no capacity", debugNodeCheck: "no capacity", isolationCheck: "no capacity"}, fault.General},
-		"a deployment fails": {func(w *world) { w.trial.Release.AppCompose[locked] = []byte("{}") },
+		"a deployment fails": {func(w *world) { w.run.Release.AppCompose[locked] = []byte("{}") },
 			map[string]string{composeCheck: "app-compose", attestCheck: "app-compose", eventsCheck: "app-compose", attestationCheck: "app-compose", keyCheck: "app-compose", isolationCheck: "app-compose"}, fault.Verification},
 		"a deployment stays": {func(w *world) { w.deleteError = errors.New("provider is down") },
 			map[string]string{cleanupCheck: "provider is down"}, fault.General},
@@ -155,7 +155,7 @@ func TestReleasesThatDoNotWork(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
 			tc.damage(w)
-			report := w.trial.Run(t.Context())
+			report := w.run.Execute(t.Context())
 			require.Equal(t, allChecks(), names(report.Results), "a check that could not be made has a result too")
 			got := notPassed(report.Results)
 			maps.DeleteFunc(got, isAppraisal) // a machine without a verified quote fails there too: see TestNoQuoteToAppraise
@@ -174,8 +174,8 @@ func TestReleasesThatDoNotWork(t *testing.T) {
 func TestPolicyNotReady(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.trial.Release.NotReady = true
-	report := w.trial.Run(t.Context())
+	w.run.Release.NotReady = true
+	report := w.run.Execute(t.Context())
 	require.NoError(t, report.Results.Err())
 	require.Equal(t, check.Skipped, notPassed(report.Results)[isolationCheck].Status)
 	require.Equal(t, check.Skipped, notPassed(report.Results)[staleCheck].Status)
@@ -187,7 +187,7 @@ func TestRefusedForAnotherReason(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.host.HTTP = &http.Client{Transport: unsigned{w.host.HTTP.Transport}}
-	results := w.trial.Run(t.Context()).Results
+	results := w.run.Execute(t.Context()).Results
 	got := notPassed(results)
 	require.Len(t, got, 2)
 	require.Equal(t, "401 invalid_signature", got[isolationCheck].Got)
@@ -216,24 +216,24 @@ func (u unsigned) RoundTrip(r *http.Request) (*http.Response, error) {
 	return u.RoundTripper.RoundTrip(spoiled)
 }
 
-func TestCancelledTrialDeletesWhatItDeployed(t *testing.T) {
+func TestCancelledRunDeletesWhatItDeployed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.misses.Store(1000) // so that the trial waits
+	w.misses.Store(1000) // so that the run waits
 	ctx, cancel := context.WithCancel(t.Context())
 	w.deploy = func(d *dstack.Deployment, err error) (*dstack.Deployment, error) { cancel(); return d, err }
-	report := w.trial.Run(ctx)
+	report := w.run.Execute(ctx)
 	got := notPassed(report.Results)
 	require.Contains(t, got[attestCheck].Reason+got[attestCheck].Expected, "policyReady")
 	require.NotContains(t, got, cleanupCheck)
 	require.Error(t, report.Results.Err())
 }
 
-// The policy comes after "alive": the trial waits for it and does not take 503 for an answer.
+// The policy comes after "alive": the run waits for it and does not take 503 for an answer.
 func TestWaitsForThePolicy(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.misses.Store(1)
-	require.NoError(t, w.trial.Run(t.Context()).Results.Err())
+	require.NoError(t, w.run.Execute(t.Context()).Results.Err())
 	require.Negative(t, w.misses.Load(), "the policy was asked for again")
 }

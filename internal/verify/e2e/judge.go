@@ -23,11 +23,11 @@ func (s *stage) judge() (check.Results, Matrix) {
 	for _, p := range s.booted {
 		out = append(out, s.nodeDeployed(p), s.nodeBooted(p), s.nodeMeasurements(p))
 	}
-	for _, p := range s.trial.Profiles {
+	for _, p := range s.run.Profiles {
 		out = append(out, s.attestation(p))
 		keys = append(keys, keyRelease(fmt.Sprintf("node %s verifies its service and gets its own key, twice the same", p), s.released(p), s.counterpart(p)))
 	}
-	for _, c := range s.trial.others() {
+	for _, c := range s.run.others() {
 		others = append(others, keyRelease(c.name(), s.service(c.KMS, c.profile), s.node(c.Node, c.profile)))
 	}
 	return slices.Concat(out, keys, others, check.Results{s.isolation(), s.stalePolicy()}), s.matrix(keys, others)
@@ -40,7 +40,7 @@ func (s *stage) composeFile(p release.Profile) check.Result {
 	if err := s.released(p).err; err != nil {
 		return check.Of(name, err)
 	}
-	r := s.trial.Release
+	r := s.run.Release
 	want := r.ComposeHash[p]
 	for _, c := range []struct{ where, hash string }{
 		{"the provider", "sha256:" + s.released(p).deployment.ComposeHash},
@@ -69,7 +69,7 @@ func (s *stage) bootEvents(p release.Profile) check.Result {
 		return check.Of(name, service.attested)
 	}
 	rest := service.report.Events
-	for _, want := range s.trial.Release.KMS.Profiles[p].Events {
+	for _, want := range s.run.Release.KMS.Profiles[p].Events {
 		if want.Name == measurement.SystemReadyEvent {
 			continue // tdx.RuntimeEvents ends there, and fails without it
 		}
@@ -111,14 +111,14 @@ func (s *stage) nodeMeasurements(p release.Profile) check.Result {
 		return check.Of(name, node.unproven)
 	}
 	var expected, got []string
-	for _, d := range s.trial.Release.Node.Profiles[p].Compare(node.verdict.Registers) {
+	for _, d := range s.run.Release.Node.Profiles[p].Compare(node.verdict.Registers) {
 		expected = append(expected, d.Name+" "+d.Want.String())
 		got = append(got, d.Name+" "+d.Got.String())
 	}
 	if len(got) == 0 {
 		return check.Pass(name)
 	}
-	return check.Fail(name, fault.Verification, "registers differ from "+release.MeasurementsAsset+" of "+s.trial.Release.Node.Tag.String(),
+	return check.Fail(name, fault.Verification, "registers differ from "+release.MeasurementsAsset+" of "+s.run.Release.Node.Tag.String(),
 		strings.Join(expected, ", "), strings.Join(got, ", ")).
 		WithHint("MRTD and RTMR0 move with the cloud's firmware: measure again; RTMR1 to RTMR3 are the image's own")
 }

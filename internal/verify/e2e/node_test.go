@@ -137,7 +137,7 @@ func TestNodesThatLie(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
 			tc.damage(w)
-			results := w.trial.Run(t.Context()).Results
+			results := w.run.Execute(t.Context()).Results
 			requireFailures(t, results, tc.fails)
 			require.Equal(t, fault.Verification, fault.CodeOf(results.Err()))
 		})
@@ -183,7 +183,7 @@ func logOf(t *testing.T, w *world, v release.Version) []byte {
 func TestANodeThatVerifiedAnotherService(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.trial.Profiles = []release.Profile{release.DebugReadOnly, release.LockedReadOnly}
+	w.run.Profiles = []release.Profile{release.DebugReadOnly, release.LockedReadOnly}
 	var lent *agent.VisitResult // of the node debug to the service locked-read-only
 	ready := make(chan struct{})
 	w.edit = func(p release.Profile, r *agent.Report, err error) (*agent.Report, error) {
@@ -198,7 +198,7 @@ func TestANodeThatVerifiedAnotherService(t *testing.T) {
 		}
 		return r, err
 	}
-	got := notPassed(w.trial.Run(t.Context()).Results)
+	got := notPassed(w.run.Execute(t.Context()).Results)
 	require.Len(t, got, 2)
 	for _, name := range []string{"node debug-read-only verifies its service by /attest", "node debug-read-only verifies its service and gets its own key, twice the same"} {
 		require.Contains(t, got[name].Reason, "the node verified another key service")
@@ -224,7 +224,7 @@ func TestRefusalsThatProveNothing(t *testing.T) {
 				}
 				return r, err
 			}
-			requireFailures(t, w.trial.Run(t.Context()).Results, map[string]string{isolationCheck: reason})
+			requireFailures(t, w.run.Execute(t.Context()).Results, map[string]string{isolationCheck: reason})
 		})
 	}
 }
@@ -233,9 +233,9 @@ func TestRefusalsThatProveNothing(t *testing.T) {
 func TestANodeThatNeverAnswers(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.trial.Nodes = silent{w}
+	w.run.Nodes = silent{w}
 	const never = "no report within its deadline"
-	requireFailures(t, w.trial.Run(t.Context()).Results, map[string]string{deployedCheck: never, bootedCheck: never, nodeCheck: never, attestationCheck: never, keyCheck: never})
+	requireFailures(t, w.run.Execute(t.Context()).Results, map[string]string{deployedCheck: never, bootedCheck: never, nodeCheck: never, attestationCheck: never, keyCheck: never})
 }
 
 type silent struct{ *world }
@@ -257,7 +257,7 @@ func TestANodeThatIsLeftBehind(t *testing.T) {
 	w.edit = func(_ release.Profile, r *agent.Report, err error) (*agent.Report, error) {
 		return r, errors.Join(err, fmt.Errorf("vm-1: %w", agent.ErrLeft))
 	}
-	results := w.trial.Run(t.Context()).Results
+	results := w.run.Execute(t.Context()).Results
 	requireFailures(t, results, map[string]string{cleanupCheck: "node locked-read-only: vm-1: the node's machine is left behind"})
 	require.Contains(t, results[len(results)-1].Got, "2 not deleted")
 	require.Equal(t, fault.General, fault.CodeOf(results.Err()))
@@ -280,7 +280,7 @@ func TestEachNodeIsBootedOnce(t *testing.T) {
 		booted = append(booted, fmt.Sprintf("%s: %s", p, strings.Join(visited, ", ")))
 		return r, err
 	}
-	require.NoError(t, w.trial.Run(t.Context()).Results.Strict().Err())
+	require.NoError(t, w.run.Execute(t.Context()).Results.Strict().Err())
 	slices.Sort(booted)
 	require.Equal(t, []string{
 		"debug: mero-kms-1-2-0-locked-read-only",

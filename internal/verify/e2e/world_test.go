@@ -48,7 +48,7 @@ func policyName(v release.Version, p release.Profile) string { return v.String()
 
 // world is a release and what runs it: real key services, in this process, over simulated TDs.
 type world struct {
-	trial    *e2e.Trial
+	run      *e2e.Run
 	ita      *local.Service
 	older    *measurement.Published // the node release before
 	machine  *tdxsim.Platform
@@ -87,14 +87,14 @@ func newWorld(t *testing.T) *world {
 	pcs := inProcess{tdxsim.NewPCS(pki, time.Now, w.machine)}
 	verifier, err := tdx.NewVerifier(tdx.Config{Root: w.root, Collateral: tdx.NewCollateral(&http.Client{Transport: pcs})})
 	require.NoError(t, err)
-	w.trial = &e2e.Trial{Profiles: []release.Profile{release.LockedReadOnly}, Provider: w, Verifier: verifier,
+	w.run = &e2e.Run{Profiles: []release.Profile{release.LockedReadOnly}, Provider: w, Verifier: verifier,
 		AllowedTCB: []string{"UpToDate"}, HTTP: &http.Client{Timeout: time.Minute},
 		Nodes: w}
 	w.host = &inprocess.Host{Platform: w.machine, TDXRoot: w.root, HTTP: &http.Client{Transport: split{pcs}, Timeout: time.Minute}}
 	w.cloud, err = inprocess.Open(t.TempDir(), w.host, gce.Faults{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, w.cloud.Close()) })
-	w.trial.Appraiser = w.appraiser(t)
+	w.run.Appraiser = w.appraiser(t)
 	w.publish(t)
 	t.Cleanup(func() {
 		w.services.Wait()
@@ -124,8 +124,8 @@ func (w *world) publish(t *testing.T) {
 	t.Helper()
 	node := w.publishNode(t, version)
 	w.older = w.publishNode(t, older)
-	w.trial.Release = w.publishKMS(t, version, node, w.older)
-	w.trial.Release.Node = node
+	w.run.Release = w.publishKMS(t, version, node, w.older)
+	w.run.Release.Node = node
 }
 
 func (w *world) publishNode(t *testing.T, v release.Version) *measurement.Published {
@@ -237,7 +237,7 @@ func (w *world) service(app dstack.App, hash [32]byte, appID string) (*kms.Servi
 	events := measurement.PredictEvents(hash)
 	events[2].Payload, events[3].Payload = measurement.Hex("instance"), measurement.Hex("{}")
 	td, log := w.platform(w.ctx, w.events(events))
-	return kms.New(config, kms.Parts{Guest: &guestAgent{w, appID, td, log}, Verifier: w.trial.Verifier, Transport: inProcess{http.HandlerFunc(w.servePolicy)},
+	return kms.New(config, kms.Parts{Guest: &guestAgent{w, appID, td, log}, Verifier: w.run.Verifier, Transport: inProcess{http.HandlerFunc(w.servePolicy)},
 		Now: time.Now, Log: slog.New(slog.DiscardHandler)}), nil
 }
 

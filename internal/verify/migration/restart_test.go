@@ -51,7 +51,7 @@ func node(version string) *measurement.Published {
 	return &measurement.Published{Family: release.Node, Tag: tag("mero-tee-v" + version)}
 }
 
-func field(t *testing.T) (migration.Field, *provider, *[]string) {
+func field(t *testing.T) (migration.Runner, *provider, *[]string) {
 	t.Helper()
 	asked := &[]string{}
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -64,7 +64,7 @@ func field(t *testing.T) (migration.Field, *provider, *[]string) {
 	}))
 	t.Cleanup(s.Close)
 	p := &provider{url: s.URL}
-	return migration.Field{Provider: p, Nodes: noNodes{}, HTTP: s.Client()}, p, asked
+	return migration.Runner{Provider: p, Nodes: noNodes{}, HTTP: s.Client()}, p, asked
 }
 
 const (

@@ -27,7 +27,7 @@ import (
 
 // world runs both releases as services that prove themselves.
 type world struct {
-	migration.Field
+	migration.Runner
 	migration migration.Migration
 	urls      map[string]string // by the deployment's name
 	cloud     *inprocess.Cloud
@@ -48,7 +48,7 @@ func newWorld(t *testing.T, from, to keyservice.Keys) *world {
 	t.Cleanup(func() { require.NoError(t, w.cloud.Close()) })
 	v, err := tdx.NewVerifier(tdx.Config{Root: pki.RootSHA256(), Collateral: tdx.NewCollateral(client)})
 	require.NoError(t, err)
-	w.Field = migration.Field{Provider: w, Nodes: w, Verifier: v, HTTP: client}
+	w.Runner = migration.Runner{Provider: w, Nodes: w, Verifier: v, HTTP: client}
 	w.migration.From.AppCompose = []byte("the old one")
 	for r, keys := range map[*migration.Release]keyservice.Keys{&w.migration.From: from, &w.migration.To: to} {
 		s, err := keyservice.New(platform, compose.Hash(r.AppCompose), keys)

@@ -155,7 +155,7 @@ func (s Images) Content(_ context.Context, p release.Profile) (string, error) {
 }
 
 // Build imports the image and returns its record.
-func (s Images) Build(_ context.Context, o image.Order) (*image.Record, error) {
+func (s Images) Build(_ context.Context, o image.BuildRequest) (*image.Record, error) {
 	if err := o.Journal.Begin(journal.Image, o.Name); err != nil {
 		return nil, err
 	}
@@ -164,7 +164,7 @@ func (s Images) Build(_ context.Context, o image.Order) (*image.Record, error) {
 }
 
 // Discard has nothing to delete.
-func (Images) Discard(context.Context, image.Order, bool) error { return nil }
+func (Images) Discard(context.Context, image.BuildRequest, bool) error { return nil }
 
 // Programs is a folder with the one program.
 func (s Images) Programs(context.Context, release.Profile) (string, error) {

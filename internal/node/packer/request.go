@@ -1,9 +1,11 @@
 package packer
 
 import (
+	"context"
 	"encoding/hex"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/calimero-network/mero-tee/internal/base/canonical"
@@ -13,8 +15,8 @@ import (
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
-// Order is one image to be made.
-type Order struct {
+// BuildRequest is one image to be made.
+type BuildRequest struct {
 	Profile   release.Profile
 	Version   release.Version
 	Commit    string // 40 hex digits; may be empty
@@ -68,7 +70,7 @@ type program struct {
 }
 
 // prepare checks what the order hands over and writes the files that the template reads.
-func (p *Packer) prepare(o Order) (variablesFile string, err error) {
+func (p *Packer) prepare(o BuildRequest) (variablesFile string, err error) {
 	profile, err := ReadProfile(p.root, o.Profile)
 	if err != nil {
 		return "", err
@@ -97,7 +99,7 @@ func (p *Packer) prepare(o Order) (variablesFile string, err error) {
 }
 
 // stage lays the programs out as they go over the image's root, each checked as it is copied.
-func (o Order) stage(programs []Companion) error {
+func (o BuildRequest) stage(programs []Companion) error {
 	top := filepath.Join(o.Output, stagedPrograms)
 	if err := os.RemoveAll(top); err != nil {
 		return err
@@ -120,7 +122,7 @@ func (o Order) stage(programs []Companion) error {
 
 const stagedPrograms = "programs"
 
-func (o Order) variables(programs []Companion) (*variables, error) {
+func (o BuildRequest) variables(programs []Companion) (*variables, error) {
 	name, err := image.Name(o.Profile, o.Version, o.ContentID)
 	if err != nil {
 		return nil, err
@@ -141,4 +143,63 @@ func writeJSON(path string, v any) error {
 		return err
 	}
 	return file.Write(path, data, 0o644)
+}
+
+// Validate lets Packer check the template with the variables of each profile.
+// What it finds is the text of an error with code 10.
+func (p *Packer) Validate(ctx context.Context) error {
+	dir, err := os.MkdirTemp("", "mero-validate-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir) //nolint:errcheck // scratch
+	for _, profile := range release.Profiles() {
+		file := filepath.Join(dir, string(profile)+".pkrvars.json")
+		v, err := p.example(profile)
+		if err != nil {
+			return err
+		}
+		v.Output = dir
+		if err := writeJSON(file, v); err != nil {
+			return err
+		}
+		if err := p.judge(ctx, append(append([]string{"validate"}, p.varFiles(profile, file)...), p.template())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// example is an order with everything that the template asks for and no more.
+func (p *Packer) example(profile release.Profile) (*variables, error) {
+	read, err := ReadProfile(p.root, profile)
+	if err != nil {
+		return nil, err
+	}
+	companions := make([]Companion, len(read.Companions))
+	for i, name := range read.Companions {
+		companions[i] = Companion{Name: name, Version: "0"}
+	}
+	o := BuildRequest{Profile: profile, Version: release.Version{Patch: 1}, ContentID: strings.Repeat("0", 64), Project: "example", Zone: "us-central1-a",
+		InstanceName: "example", Labels: map[string]string{"owner": "mero-tee"}}
+	return o.variables(companions)
+}
+
+// Format finds what `packer fmt` would change; the error has code 10.
+func (p *Packer) Format(ctx context.Context) error {
+	return p.judge(ctx, []string{"fmt", "-check", "-diff", "-recursive", p.template()})
+}
+
+// judge runs a command whose output is a finding when it fails.
+func (p *Packer) judge(ctx context.Context, args []string) error {
+	var said strings.Builder
+	err := p.run(ctx, command{args: args, log: func(line string) { said.WriteString(line + "\n") }})
+	if err != nil {
+		return &fault.Error{Code: fault.Verification, Message: "packer " + args[0], Got: strings.TrimSpace(said.String()), Err: err}
+	}
+	return nil
+}
+
+func (p *Packer) varFiles(profile release.Profile, file string) []string {
+	return []string{"-var-file=" + filepath.Join(p.template(), "base.pkrvars.hcl"), "-var-file=" + profileFile(p.root, profile), "-var-file=" + file}
 }

@@ -1,4 +1,4 @@
-package registers_test
+package evidence_test
 
 import (
 	"bytes"
@@ -21,7 +21,6 @@ import (
 	"github.com/calimero-network/mero-tee/internal/node/evidence"
 	"github.com/calimero-network/mero-tee/internal/node/image"
 	"github.com/calimero-network/mero-tee/internal/node/packer"
-	"github.com/calimero-network/mero-tee/internal/node/registers"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/inprocess"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
 	"github.com/calimero-network/mero-tee/internal/release"
@@ -86,17 +85,17 @@ func stage(t *testing.T, records ...*image.Record) string {
 	return dir
 }
 
-func side(t *testing.T, name string, records ...*image.Record) *registers.Side {
+func measured(t *testing.T, name string, records ...*image.Record) *evidence.Release {
 	t.Helper()
-	s, err := registers.Read(name, stage(t, records...))
+	s, err := evidence.ReadRelease(name, stage(t, records...))
 	require.NoError(t, err)
 	return s
 }
 
-func diff(t *testing.T, from, to *registers.Side) string {
+func diff(t *testing.T, from, to *evidence.Release) string {
 	t.Helper()
 	var b bytes.Buffer
-	require.NoError(t, registers.WriteDiff(&b, from, to))
+	require.NoError(t, evidence.WriteDiff(&b, from, to))
 	return b.String()
 }
 
@@ -112,7 +111,7 @@ func all(config string) []*image.Record {
 // profiles that contain it, and the diff names it."
 func TestOneFileChanged(t *testing.T) {
 	t.Parallel()
-	got := diff(t, side(t, "mero-tee-v0.1.0", all("PermitRootLogin no\n")...), side(t, "the working tree", all("PermitRootLogin yes\n")...))
+	got := diff(t, measured(t, "mero-tee-v0.1.0", all("PermitRootLogin no\n")...), measured(t, "the working tree", all("PermitRootLogin yes\n")...))
 	golden := filepath.Join("testdata", "one-file.golden")
 	if *update {
 		require.NoError(t, os.WriteFile(golden, []byte(got), 0o600))
@@ -131,7 +130,7 @@ func TestOneFileChanged(t *testing.T) {
 
 func TestNothingChanged(t *testing.T) {
 	t.Parallel()
-	got := diff(t, side(t, "a", all("x")...), side(t, "b", all("x")...))
+	got := diff(t, measured(t, "a", all("x")...), measured(t, "b", all("x")...))
 	require.Equal(t, "a to b\ndebug: no register moved\ndebug-read-only: no register moved\nlocked-read-only: no register moved\n", got)
 }
 
@@ -144,7 +143,7 @@ func TestOneSideOnly(t *testing.T) {
 	line := fmt.Sprintf("%x", bare.Content[:])
 	bare.Content = digest.Of(bare.Manifest())
 	bare.KernelCommandLine = strings.Replace(bare.KernelCommandLine, line, fmt.Sprintf("%x", bare.Content[:]), 1)
-	without, with := side(t, "without", bare), side(t, "with", debug, built(release.LockedReadOnly, ""))
+	without, with := measured(t, "without", bare), measured(t, "with", debug, built(release.LockedReadOnly, ""))
 	require.Contains(t, diff(t, without, with), "  file  "+roleFile+" is new: 0644 0:0 ")
 	require.Contains(t, diff(t, without, with), "locked-read-only: measured in one of the two only\n")
 	require.NotContains(t, diff(t, without, with), "debug-read-only", "measured in neither")
@@ -153,7 +152,7 @@ func TestOneSideOnly(t *testing.T) {
 
 func TestReadRefuses(t *testing.T) {
 	t.Parallel()
-	_, err := registers.Read("nothing", t.TempDir())
+	_, err := evidence.ReadRelease("nothing", t.TempDir())
 	require.Equal(t, fault.MissingAsset, fault.CodeOf(err))
 	require.ErrorContains(t, err, "nothing holds no measured image")
 	for name, asset := range map[string]string{"evidence": release.EvidenceAsset(release.Debug), "record": release.RecordAsset(release.Debug)} {
@@ -161,7 +160,7 @@ func TestReadRefuses(t *testing.T) {
 			t.Parallel()
 			dir := stage(t, built(release.Debug, "x"))
 			require.NoError(t, os.WriteFile(filepath.Join(dir, asset), []byte("{}"), 0o600))
-			_, err := registers.Read("damaged", dir)
+			_, err := evidence.ReadRelease("damaged", dir)
 			require.Equal(t, fault.Verification, fault.CodeOf(err))
 		})
 	}

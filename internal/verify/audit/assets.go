@@ -15,7 +15,44 @@ import (
 	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/base/file"
+	"github.com/calimero-network/mero-tee/internal/provider/github"
 )
+
+// Folder is a release that lies in a folder: the staged assets of a
+// publisher, or what somebody downloaded by other means.
+type Folder struct{ Dir string }
+
+// Assets lists the regular files of the folder. A symbolic link is not listed,
+// nor is a hidden file: no release has one.
+func (f Folder) Assets(context.Context) ([]Asset, error) {
+	entries, err := os.ReadDir(f.Dir)
+	if err != nil {
+		return nil, err
+	}
+	var out []Asset
+	for _, e := range entries {
+		if info, err := e.Info(); err == nil && e.Type().IsRegular() && e.Name()[0] != '.' {
+			out = append(out, Asset{Name: e.Name(), Size: info.Size()})
+		}
+	}
+	return out, nil
+}
+
+// Fetch copies one file.
+func (f Folder) Fetch(_ context.Context, name string, w io.Writer) error {
+	root, err := os.OpenRoot(f.Dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close() //nolint:errcheck // read only
+	file, err := root.Open(name)
+	if err != nil {
+		return err
+	}
+	defer file.Close() //nolint:errcheck // read only
+	_, err = io.Copy(w, file)
+	return err
+}
 
 // MaxAsset bounds one asset of a release, in bytes. GitHub's own limit is 2 GiB.
 const MaxAsset = 2 << 30
@@ -88,4 +125,54 @@ func (a *auditor) read(name string, limit int64) ([]byte, error) {
 		err = &fault.Error{Code: fault.Verification, Message: name + " is too large", Expected: fmt.Sprintf("at most %d bytes", limit)}
 	}
 	return data, err
+}
+
+// GitHub is a release on GitHub, a draft or a public one.
+type GitHub struct {
+	Client *github.Client
+	ID     int64 // of the release; 0 finds the public release of Tag
+	Tag    string
+
+	listed map[string]github.Asset
+}
+
+// Assets lists what GitHub has, afresh at each call. An upload that broke off
+// half way is not an asset.
+func (g *GitHub) Assets(ctx context.Context) ([]Asset, error) {
+	rel, err := g.find(ctx)
+	if err != nil {
+		return nil, err
+	}
+	g.listed = map[string]github.Asset{}
+	var out []Asset
+	for _, a := range rel.Assets {
+		if a.State == github.StateUploaded {
+			g.listed[a.Name] = a
+			out = append(out, Asset{Name: a.Name, Size: a.Size, Digest: a.Digest})
+		}
+	}
+	return out, nil
+}
+
+func (g *GitHub) find(ctx context.Context) (*github.Release, error) {
+	if g.ID != 0 {
+		return g.Client.Release(ctx, g.ID)
+	}
+	rel, err := g.Client.ReleaseByTag(ctx, g.Tag)
+	if err != nil {
+		return nil, &fault.Error{Code: fault.CodeOf(err), Message: "no public release " + g.Tag, Err: err,
+			Hint: "`go tool mage release:status` shows how far a release of this machine got"}
+	}
+	return rel, nil
+}
+
+// Fetch downloads one asset, byte for byte. The host's own digest is compared
+// by Release, so that a difference is a finding and not the end of the audit.
+func (g *GitHub) Fetch(ctx context.Context, name string, w io.Writer) error {
+	a, ok := g.listed[name]
+	if !ok {
+		return fmt.Errorf("%s was not listed", name)
+	}
+	a.Digest = ""
+	return g.Client.Download(ctx, a, w)
 }

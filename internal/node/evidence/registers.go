@@ -1,0 +1,128 @@
+package evidence
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/node/image"
+	"github.com/calimero-network/mero-tee/internal/release"
+)
+
+// Release is what a folder of assets says of each profile of a node release. A
+// profile that was not measured yet is absent.
+type Release struct {
+	Name     string
+	Profiles map[release.Profile]Measured
+}
+
+// Measured is one image and how it boots.
+type Measured struct {
+	Registers tdx.Registers // of the first boot's quote
+	Events    []tdx.Event   // its event log
+	Record    *image.Record
+}
+
+// ReadRelease reads a folder of assets, staged or downloaded, which the caller has verified.
+func ReadRelease(name, dir string) (*Release, error) {
+	out := &Release{Name: name, Profiles: map[release.Profile]Measured{}}
+	for _, p := range release.Profiles() {
+		measured, err := readMeasured(dir, p)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		out.Profiles[p] = *measured
+	}
+	if len(out.Profiles) == 0 {
+		return nil, &fault.Error{Code: fault.MissingAsset, Message: name + " holds no measured image", Expected: release.EvidenceAsset(release.Debug) + " and the like", Got: "none in " + dir,
+			Hint: "run `go tool mage node:measure`, or name a release of the node images"}
+	}
+	return out, nil
+}
+
+func readMeasured(dir string, p release.Profile) (*Measured, error) {
+	data, err := os.ReadFile(filepath.Join(dir, release.EvidenceAsset(p)))
+	if err != nil {
+		return nil, err
+	}
+	boots, err := DecodeEvidence(data)
+	if err != nil {
+		return nil, err
+	}
+	out := &Measured{}
+	quote, err := tdx.ParseQuote(boots.Boots[0].Quote)
+	if err != nil {
+		return nil, &fault.Error{Code: fault.Verification, Message: "the quote of " + string(p), Err: err}
+	}
+	out.Registers = quote.Registers
+	if out.Events, err = boots.Events(); err != nil {
+		return nil, err
+	}
+	if data, err = os.ReadFile(filepath.Join(dir, release.RecordAsset(p))); err != nil {
+		return nil, err
+	}
+	out.Record, err = image.Decode(data)
+	return out, err
+}
+
+// WriteDiff shows, profile by profile, which registers moved from one release to
+// the next, by which event of the boot, and which package, file or parameter of
+// the image is behind it.
+func WriteDiff(w io.Writer, from, to *Release) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s to %s\n", from.Name, to.Name)
+	for _, p := range release.Profiles() {
+		a, before := from.Profiles[p]
+		z, after := to.Profiles[p]
+		switch {
+		case !before && !after:
+			continue
+		case !before || !after:
+			fmt.Fprintf(&b, "%s: measured in one of the two only\n", p)
+			continue
+		}
+		writeProfile(&b, p, a, z)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func writeProfile(b *strings.Builder, p release.Profile, a, z Measured) {
+	differences := a.Registers.Compare(z.Registers)
+	changes := image.Diff(a.Record, z.Record)
+	if len(differences) == 0 {
+		fmt.Fprintf(b, "%s: no register moved\n", p)
+	}
+	owners := measurement.OwnersOf(release.Node)
+	of := map[string]measurement.Owner{"mrtd": owners.MRTD, "rtmr0": owners.RTMR0, "rtmr1": owners.RTMR1, "rtmr2": owners.RTMR2, "rtmr3": owners.RTMR3}
+	for _, d := range differences {
+		fmt.Fprintf(b, "%s: %s moved (owner: %s)\n  was %s\n  is  %s\n", p, strings.ToUpper(d.Name), of[d.Name], d.Want, d.Got)
+		for _, event := range Moved(a.Events, z.Events, d.Name) {
+			fmt.Fprintf(b, "  event  %s\n", event)
+		}
+	}
+	for _, c := range changes {
+		fmt.Fprintf(b, "  %s  %s\n", c.Kind, changed(c))
+	}
+}
+
+// changed leaves out what was absent.
+func changed(c image.Change) string {
+	switch {
+	case c.Old == "":
+		return fmt.Sprintf("%s is new: %s", c.Name, c.New)
+	case c.New == "":
+		return fmt.Sprintf("%s is gone, was %s", c.Name, c.Old)
+	}
+	return fmt.Sprintf("%s: %s, was %s", c.Name, c.New, c.Old)
+}
