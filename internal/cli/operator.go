@@ -79,7 +79,8 @@ func (o *operator) audited(ctx context.Context, s audit.Subject, folder string, 
 		return err
 	}
 	if err := report.Results.Report(o.console); err != nil {
-		return &fault.Error{Code: fault.CodeOf(err), Step: "verify:release", Message: s.Tag.String() + " is not to be trusted", Err: err}
+		return &fault.Error{Code: fault.CodeOf(err), Step: "verify:release",
+			Message: s.Tag.String() + " is not to be trusted", Err: err}
 	}
 	o.console.Infof("%s was built from commit %s by %s%s", s.Tag, report.Commit, s.Tag.Family.Workflow(), o.banner())
 	if read == nil {

@@ -46,17 +46,10 @@ func PolicyPromote(ctx context.Context, w io.Writer, tag string, dryRun bool) er
 	if err != nil {
 		return err
 	}
-	return change(ctx, w, dryRun, func(o *operator) (*propose.Proposal, error) {
-		published, err := o.published(ctx, node)
-		if err != nil {
-			return nil, err
-		}
-		before, err := propose.Load(ctx, o.github, propose.Base)
-		if err != nil {
-			return nil, err
-		}
-		return propose.Promote(before, published)
-	})
+	return change(ctx, w, dryRun, node,
+		func(_ *operator, before propose.Set, published []byte) (*propose.Proposal, error) {
+			return propose.Promote(before, published)
+		})
 }
 
 func parseNode(tag string) (release.Tag, error) {
@@ -72,46 +65,33 @@ type RefreshRequest struct{ Profile, File, Tag string }
 
 // PolicyRefresh proposes newly observed platform registers next to the old ones.
 func PolicyRefresh(ctx context.Context, w io.Writer, r RefreshRequest, dryRun bool) error {
-	observation, err := r.observation()
-	if err != nil {
-		return err
-	}
+	seen := propose.Observation{Elsewhere: r.Tag != "", Day: time.Now().UTC().Format(time.DateOnly)}
 	var node release.Tag
-	if observation.Elsewhere {
-		if node, err = parseTag(release.Node, r.Tag); err != nil {
+	var err error
+	if (r.File == "") == (r.Tag == "") {
+		return &fault.Error{Code: fault.Usage, Message: "the observed registers need one source",
+			Expected: "-measurements=FILE or -tag=mero-tee-vX.Y.Z", Got: "-measurements=" + r.File + " -tag=" + r.Tag}
+	}
+	if r.Profile != "" {
+		if seen.Profile, err = release.ParseProfile(r.Profile); err != nil {
 			return err
 		}
 	}
-	return change(ctx, w, dryRun, func(o *operator) (*propose.Proposal, error) {
-		if observation.Elsewhere {
-			if observation.Published, err = o.published(ctx, node); err != nil {
-				return nil, err
+	if seen.Elsewhere {
+		node, err = parseNode(r.Tag)
+	} else {
+		seen.Published, err = readJSON(r.File)
+	}
+	if err != nil {
+		return err
+	}
+	return change(ctx, w, dryRun, node,
+		func(o *operator, before propose.Set, published []byte) (*propose.Proposal, error) {
+			if seen.Elsewhere {
+				seen.Published = published
 			}
-		}
-		before, err := propose.Load(ctx, o.github, propose.Base)
-		if err != nil {
-			return nil, err
-		}
-		return propose.Refresh(ctx, o.github, before, observation)
-	})
-}
-
-// observation is what is known before a release is asked.
-func (r RefreshRequest) observation() (out propose.Observation, err error) {
-	if (r.File == "") == (r.Tag == "") {
-		return out, &fault.Error{Code: fault.Usage, Message: "the observed registers need one source",
-			Expected: "-measurements=FILE or -tag=mero-tee-vX.Y.Z", Got: "-measurements=" + r.File + " -tag=" + r.Tag}
-	}
-	out = propose.Observation{Elsewhere: r.Tag != "", Day: time.Now().UTC().Format(time.DateOnly)}
-	if r.Profile != "" {
-		if out.Profile, err = release.ParseProfile(r.Profile); err != nil {
-			return out, err
-		}
-	}
-	if r.File != "" {
-		out.Published, err = readJSON(r.File)
-	}
-	return out, err
+			return propose.Refresh(ctx, o.github, before, seen)
+		})
 }
 
 // PolicyRevoke proposes to take out the measurements of a release, or those
@@ -120,24 +100,34 @@ func PolicyRevoke(ctx context.Context, w io.Writer, tag, prefix, reason string, 
 	target := propose.Target{Prefix: prefix}
 	if tag != "" {
 		var err error
-		if target.Tag, err = parseTag(release.Node, tag); err != nil {
+		if target.Tag, err = parseNode(tag); err != nil {
 			return err
 		}
 	}
-	return change(ctx, w, dryRun, func(o *operator) (*propose.Proposal, error) {
-		before, err := propose.Load(ctx, o.github, propose.Base)
-		if err != nil {
-			return nil, err
-		}
-		return propose.Revoke(before, target, reason)
-	})
+	return change(ctx, w, dryRun, release.Tag{},
+		func(_ *operator, before propose.Set, _ []byte) (*propose.Proposal, error) {
+			return propose.Revoke(before, target, reason)
+		})
 }
 
-// change works out a change of the policies on the main branch, shows it, and
-// opens its pull request: "Nothing edits a policy silently".
-func change(ctx context.Context, w io.Writer, dryRun bool, work func(*operator) (*propose.Proposal, error)) error {
-	return operate(ctx, func(o *operator) error {
-		p, err := work(o)
+// proposer works out a change of the policies before it, from what an audited node release publishes.
+type proposer func(o *operator, before propose.Set, published []byte) (*propose.Proposal, error)
+
+// change shows a change of the policies on the main branch and opens its pull
+// request: "Nothing edits a policy silently". Without a node release nothing is published.
+func change(ctx context.Context, w io.Writer, dryRun bool, node release.Tag, work proposer) error {
+	return operate(ctx, func(o *operator) (err error) {
+		var published []byte
+		if node != (release.Tag{}) {
+			if published, err = o.published(ctx, node); err != nil {
+				return err
+			}
+		}
+		before, err := propose.Load(ctx, o.github, propose.Base)
+		if err != nil {
+			return err
+		}
+		p, err := work(o, before, published)
 		if err != nil {
 			return err
 		}

@@ -23,8 +23,8 @@ import (
 	"github.com/calimero-network/mero-tee/policies/propose"
 )
 
-// proposer is an operator at a GitHub whose main branch holds the shipped policies.
-func proposer(t *testing.T) (*operator, *bytes.Buffer) {
+// proposing is an operator at a GitHub whose main branch holds the shipped policies.
+func proposing(t *testing.T) (*operator, *bytes.Buffer) {
 	t.Helper()
 	s, err := rehearsal.New(rehearsal.Options{Dir: t.TempDir(), Repository: config.DefaultRepository, Token: "secret"})
 	require.NoError(t, err)
@@ -50,7 +50,7 @@ func proposer(t *testing.T) (*operator, *bytes.Buffer) {
 
 func TestWhatDoesNotExistIsNotPromoted(t *testing.T) {
 	t.Parallel()
-	o, _ := proposer(t)
+	o, _ := proposing(t)
 	node, err := parseNode("mero-tee-v9.9.9")
 	require.NoError(t, err)
 	_, err = o.published(t.Context(), node)
@@ -65,7 +65,7 @@ func TestWhatDoesNotExistIsNotPromoted(t *testing.T) {
 
 func TestADryRunProposesNothing(t *testing.T) {
 	t.Parallel()
-	o, said := proposer(t)
+	o, said := proposing(t)
 	before, err := propose.Load(t.Context(), o.github, propose.Base)
 	require.NoError(t, err)
 	data, err := os.ReadFile("../attestation/measurement/testdata/node.json")

@@ -67,23 +67,13 @@ func ProfileStep(ctx context.Context, f release.Family, name string, profile *st
 // what was released, where it lies, how long each step took and how to verify it.
 func Release(ctx context.Context, f release.Family, target string, tag *string, deps ...any) error {
 	r := request{family: f, target: target, tag: Value(tag), whole: true}
-	return r.perform(ctx, deps, func(_ context.Context, s *session) error {
-		if err := s.failed(); err != nil {
-			return err
-		}
-		return s.release.Report(s.run)
-	})
+	return r.perform(ctx, deps, func(_ context.Context, s *session) error { return s.release.Report(s.run) })
 }
 
 // PrintAsset copies what a step staged to w, after the targets that make it.
 func PrintAsset(ctx context.Context, w io.Writer, f release.Family, step, asset string, deps ...any) error {
 	r := request{family: f, target: f.Short() + ":" + step}
-	return r.perform(ctx, deps, func(_ context.Context, s *session) error {
-		if err := s.failed(); err != nil {
-			return err
-		}
-		return s.release.Print(w, asset)
-	})
+	return r.perform(ctx, deps, func(_ context.Context, s *session) error { return s.release.Print(w, asset) })
 }
 
 // perform joins the session in ctx, or opens one for this command, lets Mage run
@@ -156,14 +146,8 @@ func (s *session) close() {
 	}
 }
 
-func (s *session) failed() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.failure
-}
-
-// fail prints err, unless it was printed or only follows from what was, and
-// returns what Mage makes the exit code of.
+// fail prints err, unless it only follows from what was printed, and returns
+// what Mage makes the exit code of.
 func (s *session) fail(target string, err error) error {
 	if err == nil {
 		return nil
@@ -172,12 +156,11 @@ func (s *session) fail(target string, err error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var blocked *pipeline.BlockedError
-	switch {
-	case s.failure == nil:
+	if s.failure == nil || !errors.As(err, &blocked) {
+		s.console.Fault(err)
+	}
+	if s.failure == nil {
 		s.failure = err
-		s.console.Fault(err)
-	case !errors.Is(err, s.failure) && !errors.As(err, &blocked):
-		s.console.Fault(err)
 	}
 	return exit(s.failure)
 }

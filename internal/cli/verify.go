@@ -3,13 +3,20 @@ package cli
 import (
 	"context"
 	"fmt"
+	"io"
+	"os"
+	"path/filepath"
 	"slices"
 
+	"github.com/calimero-network/mero-tee/internal/base/check"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/node/evidence"
 	"github.com/calimero-network/mero-tee/internal/pipeline/steps"
+	"github.com/calimero-network/mero-tee/internal/provider/git"
 	"github.com/calimero-network/mero-tee/internal/provider/github"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/verify/audit"
+	"github.com/calimero-network/mero-tee/internal/verify/guard"
 )
 
 // Verify audits a public release of either family, or a folder that holds one,
@@ -69,4 +76,68 @@ func recent(all []github.Release, n int) []release.Tag {
 		out = append(out, tags[:min(n, len(tags))]...)
 	}
 	return out
+}
+
+// RegisterDiff writes which registers moved between two node releases and why.
+// A release that is staged in dist/ is read there; any other is downloaded and audited.
+func RegisterDiff(ctx context.Context, w io.Writer, from, to string) error {
+	before, err := parseTag(release.Node, from)
+	if err != nil {
+		return err
+	}
+	after, err := parseTag(release.Node, to)
+	if err != nil {
+		return err
+	}
+	return operate(ctx, func(o *operator) error {
+		var sides [2]*evidence.Release
+		for i, tag := range []release.Tag{before, after} {
+			if sides[i], err = o.registersOf(ctx, tag); err != nil {
+				return err
+			}
+		}
+		return evidence.WriteDiff(w, sides[0], sides[1])
+	})
+}
+
+func (o *operator) registersOf(ctx context.Context, tag release.Tag) (out *evidence.Release, err error) {
+	staged := filepath.Join(steps.Dir(o.env.Dist, tag), "assets")
+	for _, p := range release.Profiles() {
+		if _, err := os.Stat(filepath.Join(staged, release.EvidenceAsset(p))); err == nil {
+			return evidence.ReadRelease(tag.String()+" (staged)", staged)
+		}
+	}
+	err = o.reading(ctx, tag, func(dir string) error {
+		out, err = evidence.ReadRelease(tag.String(), dir)
+		return err
+	})
+	return out, err
+}
+
+// GuardSelfTest shows that every guard fires.
+func GuardSelfTest() error { return guard.SelfTest().Report(newConsole()) }
+
+// GuardDocs is guard 1 over the files that changed since base.
+func GuardDocs(ctx context.Context, base string) error {
+	w, err := locate()
+	if err != nil {
+		return err
+	}
+	changed, err := git.Changed(ctx, w.root, base)
+	if err != nil {
+		return err
+	}
+	return check.Results{guard.Docs(changed)}.Report(newConsole())
+}
+
+// Guards runs guards 2, 3 and 4 alone, for the release of a tag; empty means
+// the configuration's.
+func Guards(ctx context.Context, tag string) error {
+	return withSession(ctx, "guard:all", tag, func(s *session) error {
+		results, err := s.release.Guards(ctx)
+		if err != nil {
+			return err
+		}
+		return s.release.Judged(results).Report(s.console)
+	})
 }

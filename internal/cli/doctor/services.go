@@ -58,8 +58,12 @@ func provider(ctx context.Context, t *target) check.Results {
 		return http.StatusOK, err
 	}
 	mine, err := ask(env.Dstack())
-	if mine != http.StatusNotFound {
-		return one(providerRefused(err))
+	switch {
+	case mine != http.StatusNotFound && err == nil:
+		return one(fail(providerName, "it knows a CVM that there is not", "status 404", "status 200",
+			"check PHALA_DSTACK_URL"))
+	case mine != http.StatusNotFound:
+		return one(failed(providerName, err, "check PHALA_DSTACK_URL, and that the provider is up"))
 	}
 	strangers, err := ask(dstack.New(env.DstackURL, "", env.Transport))
 	if strangers != http.StatusUnauthorized && strangers != http.StatusForbidden {
@@ -74,11 +78,4 @@ func answered(status int, err error) string {
 		return err.Error()
 	}
 	return fmt.Sprintf("status %d", status)
-}
-
-func providerRefused(err error) check.Result {
-	if err == nil {
-		return fail(providerName, "it knows a CVM that there is not", "status 404", "status 200", "check PHALA_DSTACK_URL")
-	}
-	return failed(providerName, err, "check PHALA_DSTACK_URL, and that the provider is up")
 }

@@ -43,7 +43,7 @@ func trustedRoot(ctx context.Context, t *target) check.Results {
 	case err != nil:
 		return one(failed(rootName, err, "check the network"))
 	}
-	return one(judgeRoot(coverage(material), time.Now()))
+	return one(judgeRoot(material, time.Now()))
 }
 
 // period is how long one key or authority is believed; a zero end is open.
@@ -53,55 +53,31 @@ func (p period) covers(t time.Time) bool {
 	return !p.start.After(t) && (p.end.IsZero() || p.end.After(t))
 }
 
-// kind is what a verifier wants one of. Timestamps may be the log's, or an authority's.
-type kind struct {
-	name     string
-	optional bool
-	periods  []period
-}
-
-func coverage(m root.TrustedMaterial) []kind {
-	authorities, stamps := kind{name: "certificate authorities"}, kind{name: "timestamp authorities", optional: true}
-	for _, a := range m.FulcioCertificateAuthorities() {
-		if f, ok := a.(*root.FulcioCertificateAuthority); ok {
-			authorities.periods = append(authorities.periods, period{f.ValidityPeriodStart, f.ValidityPeriodEnd})
-		}
-	}
-	for _, a := range m.TimestampingAuthorities() {
-		if s, ok := a.(*root.SigstoreTimestampingAuthority); ok {
-			stamps.periods = append(stamps.periods, period{s.ValidityPeriodStart, s.ValidityPeriodEnd})
-		}
-	}
-	return []kind{authorities, logs("signature logs", m.RekorLogs()), logs("certificate logs", m.CTLogs()), stamps}
-}
-
-func logs(name string, all map[string]*root.TransparencyLog) kind {
-	k := kind{name: name}
-	for _, l := range all {
-		k.periods = append(k.periods, period{l.ValidityPeriodStart, l.ValidityPeriodEnd})
-	}
-	return k
-}
-
-// judgeRoot counts what is valid now; the newest start is the root's age.
-func judgeRoot(kinds []kind, now time.Time) check.Result {
+// judgeRoot counts what is valid now of what a verifier wants one of each; the
+// newest start is the root's age. Timestamps may be the log's, or an authority's.
+func judgeRoot(m root.TrustedMaterial, now time.Time) check.Result {
 	var covers, missing, ending []string
 	var newest time.Time
-	for _, k := range kinds {
-		valid := slices.DeleteFunc(slices.Clone(k.periods), func(p period) bool { return !p.covers(now) })
-		covers = append(covers, fmt.Sprintf("%d of %d %s", len(valid), len(k.periods), k.name))
+	count := func(name string, optional bool, periods []period) {
+		valid := slices.DeleteFunc(slices.Clone(periods), func(p period) bool { return !p.covers(now) })
+		covers = append(covers, fmt.Sprintf("%d of %d %s", len(valid), len(periods), name))
 		for _, p := range valid {
 			if p.start.After(newest) {
 				newest = p.start
 			}
 		}
 		switch {
-		case len(valid) == 0 && !k.optional:
-			missing = append(missing, k.name)
+		case len(valid) == 0 && !optional:
+			missing = append(missing, name)
 		case len(valid) > 0 && !slices.ContainsFunc(valid, func(p period) bool { return p.covers(now.Add(soon)) }):
-			ending = append(ending, k.name)
+			ending = append(ending, name)
 		}
 	}
+	authorities, stamps := authorityPeriods(m)
+	count("certificate authorities", false, authorities)
+	count("signature logs", false, logPeriods(m.RekorLogs()))
+	count("certificate logs", false, logPeriods(m.CTLogs()))
+	count("timestamp authorities", true, stamps)
 	covered, day := strings.Join(covers, ", "), func(t time.Time) string { return t.UTC().Format(time.DateOnly) }
 	summary := fmt.Sprintf("%s: valid now are %s; the newest since %s", rootName, covered, day(newest))
 	switch {
@@ -112,4 +88,25 @@ func judgeRoot(kinds []kind, now time.Time) check.Result {
 		return remark(summary, "all %s end within %d days", strings.Join(ending, ", "), int(soon/(24*time.Hour)))
 	}
 	return check.Pass(summary)
+}
+
+func authorityPeriods(m root.TrustedMaterial) (authorities, stamps []period) {
+	for _, a := range m.FulcioCertificateAuthorities() {
+		if f, ok := a.(*root.FulcioCertificateAuthority); ok {
+			authorities = append(authorities, period{f.ValidityPeriodStart, f.ValidityPeriodEnd})
+		}
+	}
+	for _, a := range m.TimestampingAuthorities() {
+		if s, ok := a.(*root.SigstoreTimestampingAuthority); ok {
+			stamps = append(stamps, period{s.ValidityPeriodStart, s.ValidityPeriodEnd})
+		}
+	}
+	return authorities, stamps
+}
+
+func logPeriods(logs map[string]*root.TransparencyLog) (out []period) {
+	for _, l := range logs {
+		out = append(out, period{l.ValidityPeriodStart, l.ValidityPeriodEnd})
+	}
+	return out
 }

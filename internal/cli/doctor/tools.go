@@ -17,62 +17,36 @@ import (
 // program is one that a release, or its development, starts on this machine.
 type program struct {
 	name    string
-	version string // the argument that makes it say its version; none has an effect
-	pkg     string // Debian's package; "" for Go, whose Debian package is too old
-	use     use
+	version string               // the argument that makes it say its version; none has an effect
+	pkg     string               // Debian's package; "" for Go, whose Debian package is too old
+	needed  func(t *target) bool // what is asked for fails without it; nil: `mage lint` goes on without
 }
-
-// use is who fails without the program.
-type use int
-
-const (
-	everyone  use = iota // a release of either family
-	images               // a build of node images
-	machines             // the VMs of a rehearsal
-	isolation            // the same, as anybody but root
-	linting              // `mage lint`, which goes on without
-)
 
 func programs() []program {
+	always := func(*target) bool { return true }
+	builds := func(t *target) bool { return t.releases(release.Node) }
+	boots := func(t *target) bool { return builds(t) && t.rehearsed() } // VMs, on this machine
+	isolates := func(t *target) bool { return boots(t) && os.Geteuid() != 0 }
 	return []program{
-		{"go", "version", "", everyone},
-		{"git", "--version", "git", everyone},
-		{"ansible-playbook", "--version", "ansible-core", images},
-		{"ssh", "-V", "openssh-client", images},
-		{"mmdebstrap", "--version", "mmdebstrap", machines},
-		{"tar", "--version", "tar", machines},
-		{"unshare", "--version", "util-linux", machines},
-		{"veritysetup", "--version", "cryptsetup-bin", machines},
-		{"unsquashfs", "-version", "squashfs-tools", machines},
-		{"mksquashfs", "-version", "squashfs-tools", machines},
-		{"newuidmap", "", "uidmap", isolation},
-		{"ansible-lint", "--version", "ansible-lint", linting},
-		{"yamllint", "--version", "yamllint", linting},
+		{"go", "version", "", always},
+		{"git", "--version", "git", always},
+		{"ansible-playbook", "--version", "ansible-core", builds},
+		{"ssh", "-V", "openssh-client", builds},
+		{"mmdebstrap", "--version", "mmdebstrap", boots},
+		{"tar", "--version", "tar", boots},
+		{"unshare", "--version", "util-linux", boots},
+		{"veritysetup", "--version", "cryptsetup-bin", boots},
+		{"unsquashfs", "-version", "squashfs-tools", boots},
+		{"mksquashfs", "-version", "squashfs-tools", boots},
+		{"newuidmap", "", "uidmap", isolates},
+		{"ansible-lint", "--version", "ansible-lint", nil},
+		{"yamllint", "--version", "yamllint", nil},
 	}
 }
 
-// needed says whether what is asked for fails without the program.
-func (t *target) needed(u use) bool {
-	switch u {
-	case everyone:
-		return true
-	case images:
-		return t.releases(release.Node)
-	case machines:
-		return t.releases(release.Node) && t.rehearsed()
-	case isolation:
-		return t.releases(release.Node) && t.rehearsed() && os.Geteuid() != 0
-	}
-	return false
-}
-
+// tools looks on the PATH, and where Debian keeps an administrator's programs, as the rehearsal's VMs do.
 func tools(ctx context.Context, t *target) check.Results {
-	return inspect(ctx, t, searchPath(os.Getenv("PATH")))
-}
-
-// searchPath adds where Debian keeps an administrator's programs, as the rehearsal's VMs do.
-func searchPath(path string) []string {
-	return append(filepath.SplitList(path), "/usr/local/sbin", "/usr/sbin", "/sbin")
+	return inspect(ctx, t, append(filepath.SplitList(os.Getenv("PATH")), "/usr/local/sbin", "/usr/sbin", "/sbin"))
 }
 
 func inspect(ctx context.Context, t *target, path []string) check.Results {
@@ -103,23 +77,20 @@ func install(all []program, results check.Results) check.Results {
 }
 
 func (p program) inspect(ctx context.Context, t *target, path []string) check.Result {
+	source := "Debian: " + p.pkg
+	if p.pkg == "" {
+		source = "https://go.dev/dl"
+	}
 	found := p.find(path)
 	switch {
 	case found != "":
 		return check.Pass(strings.TrimSpace(p.name + " " + p.versionOf(ctx, found)))
-	case t.needed(p.use):
-		return fail(p.name, "not installed ("+p.source()+")", "", "", "")
-	case p.use == linting:
-		return remark(p.name, "not installed (%s); `mage lint` skips what it does", p.source())
+	case p.needed == nil:
+		return remark(p.name, "not installed (%s); `mage lint` skips what it does", source)
+	case p.needed(t):
+		return fail(p.name, "not installed ("+source+")", "", "", "")
 	}
 	return check.NotApplicable(p.name, "not installed, and not needed for this")
-}
-
-func (p program) source() string {
-	if p.pkg == "" {
-		return "https://go.dev/dl"
-	}
-	return "Debian: " + p.pkg
 }
 
 func (p program) find(path []string) string {

@@ -72,3 +72,64 @@ func TestWhatRunsWhen(t *testing.T) {
 		require.Regexp(t, `profile: \[.*\b`+string(p)+`\b.*\]`, all[node])
 	}
 }
+
+// Every rule fires on a workflow that breaks it.
+func TestEveryRuleFires(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct{ workflow, old, with, want string }{
+		"a target that does not exist":   {kms, "release:prerelease'", "release:pre'", "no target: release:pre"},
+		"a target without its argument":  {node, `release:merge "$GITHUB_REF_NAME" "$RUNNER_TEMP/jobs" release:nodePrerelease`, "release:nodePrerelease release:merge x", "release:merge without its arguments"},
+		"a flag that does not exist":     {node, `node:measure -profile=`, `node:measure -profil=`, "no target: -profil="},
+		"a call that cannot be judged":   {auditor, `go tool mage verify:recent 10`, `cd / && go tool mage verify:recent 10`, "cannot be judged"},
+		"another trigger":                {kms, "  push:\n", "  workflow_dispatch:\n  push:\n", "something else than a tag mero-kms-v*"},
+		"the other family's tags":        {node, "mero-tee-v*", "mero-kms-v*", "something else than a tag mero-tee-v*"},
+		"another name":                   {kms, "name: release-kms-phala", "name: release-kms", "not that of its file"},
+		"CI for tags":                    {ci, "    branches: [main]", "    tags: ['*']", "it runs for tags"},
+		"a stranger's code with rights":  {guard, "  pull_request:", "  pull_request_target:", "pull_request_target"},
+		"signing elsewhere":              {ci, "go tool mage ci", "go tool mage kms:sign", "believes no signature"},
+		"cancelling a release":           {node, "cancel-in-progress: false", "cancel-in-progress: true", "cancel each other"},
+		"side by side":                   {kms, "group: release-${{ github.ref }}", "group: release-${{ github.run_id }}", "side by side"},
+		"a variable that is missing":     {kms, "  PHALA_DSTACK_URL: ${{ vars.PHALA_DSTACK_URL }}\n", "", "its steps read PHALA_DSTACK_URL"},
+		"a secret that is missing":       {node, "          PHALA_CLOUD_API_KEY: ${{ secrets.PHALA_CLOUD_API_KEY }}\n", "", "its steps read PHALA_CLOUD_API_KEY"},
+		"a token that is missing":        {kms, "kms:promote'\n        env:\n          GITHUB_TOKEN: ${{ github.token }}", "kms:promote'", "its steps read GITHUB_TOKEN"},
+		"a secret too many":              {node, "          PROFILE:", "          GHCR_TOKEN: ${{ secrets.GHCR_TOKEN }}\n          PROFILE:", "none of its steps reads GHCR_TOKEN"},
+		"a variable that nothing reads":  {ci, "MERO_ENVIRONMENT: rehearsal", "MERO_ENVIRONMENT: rehearsal\n          MERO_KMS_VERSON: x", "nothing reads MERO_KMS_VERSON"},
+		"a variable nobody knows":        {kms, "${{ vars.GCP_ZONE }}", "${{ vars.GCP_ZONES }}", "GCP_ZONES is no variable"},
+		"one variable as another":        {kms, "${{ vars.MERO_TEE_VERSION }}", "${{ vars.MERO_KMS_VERSION }}", `MERO_KMS_VERSION is passed as "MERO_TEE_VERSION"`},
+		"a secret among the variables":   {kms, "${{ secrets.ITA_API_KEY }}", "${{ vars.ITA_API_KEY }}", "ITA_API_KEY is no variable"},
+		"a secret for an action":         {node, "workload_identity_provider: ${{ vars.GCP_WORKLOAD_IDENTITY_PROVIDER }}", "workload_identity_provider: ${{ secrets.GHCR_TOKEN }}", `GHCR_TOKEN is passed as ""`},
+		"no environment":                 {ci, "MERO_ENVIRONMENT: rehearsal", "X: y", "MERO_ENVIRONMENT is not set"},
+		"rights of the workflow":         {kms, "permissions: {}", "permissions: {contents: write}", "the workflow itself has permissions"},
+		"all rights of a workflow":       {ci, "permissions: {}", "permissions: write-all", "the workflow itself has permissions"},
+		"a job's rights not listed":      {auditor, "    permissions:\n      contents: read\n", "", "job audit does not list"},
+		"all rights of a job":            {auditor, "    permissions:\n      contents: read\n", "    permissions: write-all\n", "job audit does not list"},
+		"a right too many":               {guard, "      contents: read\n", "      contents: write\n", "job pr-doc-guard has contents: write"},
+		"a right that is missing":        {kms, "      packages: write # the images on GHCR\n", "", "job build lacks packages: write"},
+		"a builder that could sign":      {node, "      contents: read\n    strategy:", "      contents: read\n      id-token: write\n    strategy:", "job image has id-token: write"},
+		"a signer that builds":           {kms, "    needs: build\n", "", "job release could sign, and builds"},
+		"a signer on another machine":    {kms, "    needs: build\n    runs-on: ubuntu-24.04", "    needs: build\n    runs-on: self-hosted", "not GitHub's machine"},
+		"a signer for pull requests":     {node, "  push:\n", "  pull_request:\n  push:\n", "job release could sign, and runs for pull_request"},
+		"a cache where one releases":     {node, "cache: false", "cache: true", "Go comes with a cache"},
+		"a cache's own action":           {ci, "      - run: go tool mage ci", "      - uses: actions/cache@de0fac2e4500dabe0009e67214ff5f5447ce83dd # v1.0.0\n      - run: go tool mage ci", "a cache"},
+		"an action by its tag":           {ci, "actions/setup-go@4b73464bb391d4059bd26b0524d20df3927bd417 # v6.3.0", "actions/setup-go@v6", "actions/setup-go@v6 is not pinned"},
+		"an action without a version":    {auditor, "4b73464bb391d4059bd26b0524d20df3927bd417 # v6.3.0", "4b73464bb391d4059bd26b0524d20df3927bd417", "is not pinned by SHA, with its version"},
+		"a short SHA":                    {guard, "4b73464bb391d4059bd26b0524d20df3927bd417", "4b73464", "is not pinned"},
+		"a container":                    {ci, "    timeout-minutes: 90", "    timeout-minutes: 90\n    container: debian:13", "something else than steps"},
+		"another's workflow":             {ci, "jobs:\n", "jobs:\n  other:\n    permissions: {}\n    uses: o/r/.github/workflows/x.yaml@main\n", "job other runs something else than steps"},
+		"no timeout":                     {ci, "    timeout-minutes: 90\n", "", "job ci has no timeout"},
+		"a token left behind":            {kms, "          persist-credentials: false\n", "", "the checkout keeps its token"},
+		"the auditor on another branch":  {auditor, "${{ github.event.repository.default_branch }}", "${{ github.event.workflow_run.head_sha }}", "another branch than the default one"},
+		"an expression in a script":      {auditor, `verify:release "$TAG"`, "verify:release ${{ inputs.tag }}", "an expression in a script"},
+		"what nobody uploads":            {node, "pattern: node-*", "pattern: image-*", "nothing uploads image-*"},
+		"promotion without an approval":  {kms, "    environment: release-auditor\n", "", "job promote promotes without an approval"},
+		"promotion of release candidate": {node, "    if: ${{ !contains(github.ref_name, '-rc.') }}\n", "", "promotes without an approval, or candidates"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			source := sources(t)[tc.workflow]
+			require.Contains(t, source, tc.old)
+			found := judge(t, tc.workflow, strings.Replace(source, tc.old, tc.with, 1))
+			require.Contains(t, strings.Join(found, "\n"), tc.want)
+		})
+	}
+}

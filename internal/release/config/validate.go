@@ -24,7 +24,8 @@ var (
 	projectForm  = regexp.MustCompile(`^[a-z][-a-z0-9]{4,28}[a-z0-9]$`)
 	zoneForm     = regexp.MustCompile(`^[a-z]+(?:-[a-z]+)+[0-9]+-[a-z0-9]{1,8}$`)
 	familyForm   = regexp.MustCompile(`^[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?$`)
-	registryForm = regexp.MustCompile(`^[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?(?::[0-9]{1,5})?(?:/[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*){1,8}$`)
+	registryForm = regexp.MustCompile(`^[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?(?::[0-9]{1,5})?` +
+		`(?:/[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*){1,8}$`)
 )
 
 func form(f *regexp.Regexp, why string) func(*Config, string) string {
@@ -71,7 +72,8 @@ func hostAlone(c *Config, v string) string {
 		return why
 	}
 	u, err := url.Parse(strings.TrimSuffix(v, "/"))
-	return unless(err == nil && u.String() == "https://"+u.Host && strings.HasPrefix(u.Host, "api."), "not the address of an API alone")
+	alone := err == nil && u.String() == "https://"+u.Host && strings.HasPrefix(u.Host, "api.")
+	return unless(alone, "not the address of an API alone")
 }
 
 // catalogPath stays inside the repository; a rehearsal may take somebody's own catalog from anywhere.

@@ -1,10 +1,7 @@
 package config_test
 
 import (
-	"bytes"
-	"flag"
 	"fmt"
-	"os"
 	"slices"
 	"testing"
 
@@ -14,8 +11,6 @@ import (
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/release/config"
 )
-
-var update = flag.Bool("update", false, "rewrite docs/configuration.md")
 
 const accountKey = `{"type":"service_account","client_email":"a@b.iam.gserviceaccount.com","private_key":"-----BEGIN PRIVATE KEY-----\nhunter2hunter2\n-----END PRIVATE KEY-----\n"}`
 
@@ -139,17 +134,4 @@ func TestSteps(t *testing.T) {
 		require.Equal(t, []string{"kms:version", "kms:policy", "kms:e2e"}, v.NeededBy(release.KMS))
 		require.Equal(t, []string{"node:version"}, v.Steps(release.Node))
 	}
-}
-
-func TestThePageIsThisList(t *testing.T) {
-	t.Parallel()
-	const page = "../../../docs/configuration.md"
-	var b bytes.Buffer
-	require.NoError(t, config.WritePage(&b))
-	if *update {
-		require.NoError(t, os.WriteFile(page, b.Bytes(), 0o644))
-	}
-	written, err := os.ReadFile(page)
-	require.NoError(t, err)
-	require.Equal(t, b.String(), string(written))
 }
