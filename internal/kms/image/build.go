@@ -12,17 +12,29 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
+	"github.com/calimero-network/mero-tee/internal/base/file"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
 // Options says what to build. Everything in it, and nothing else, goes into the image.
 type Options struct {
 	Dockerfile string          // path
-	Context    string          // the folder that COPY reads from; see Compile and PinProfiles
+	Context    string          // the folder that COPY reads from; see gobuild.Compile and PinProfiles
 	Version    release.Version // org.opencontainers.image.version
 	Revision   string          // the commit: org.opencontainers.image.revision
 	Source     string          // the repository's URL: org.opencontainers.image.source
 	Epoch      time.Time       // SOURCE_DATE_EPOCH: every time in the image
+}
+
+// PinProfiles writes image-profile/{profile} into the build context: the file
+// that pins an image to one profile, its name and a newline.
+func PinProfiles(context string) error {
+	for _, p := range release.Profiles() {
+		if err := file.Write(filepath.Join(context, "image-profile", string(p)), []byte(string(p)+"\n"), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Platforms are the platforms of every index, in its order.

@@ -18,8 +18,8 @@ import (
 	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/base/file"
+	"github.com/calimero-network/mero-tee/internal/base/gobuild"
 	"github.com/calimero-network/mero-tee/internal/base/retry"
-	"github.com/calimero-network/mero-tee/internal/kms/image"
 	"github.com/calimero-network/mero-tee/internal/node/packer"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
@@ -116,7 +116,8 @@ func (b *Builder) compileAgent(ctx context.Context, s *stock) error {
 		return err
 	}
 	defer os.RemoveAll(scratch) //nolint:errcheck // scratch
-	program, err := image.Compile(ctx, image.CompileOptions{Root: b.o.Root, Package: "./" + packer.AgentSources, Name: agentName, GOARCH: architecture, OutDir: scratch})
+	program, err := gobuild.Compile(ctx, gobuild.Program{Module: b.o.Root, Package: "./" + packer.AgentSources,
+		Name: agentName, GOARCH: architecture, OutDir: scratch})
 	if err != nil {
 		return err
 	}

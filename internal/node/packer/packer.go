@@ -22,7 +22,6 @@ import (
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/base/file"
 	"github.com/calimero-network/mero-tee/internal/base/gobuild"
-	"github.com/calimero-network/mero-tee/internal/kms/image"
 )
 
 // Versions of the plugins that node.pkr.hcl requires; Packer refuses any other.
@@ -97,7 +96,7 @@ func (p *Packer) installOwn(ctx context.Context) error {
 		return err
 	}
 	defer os.RemoveAll(dir) //nolint:errcheck // scratch
-	program, err := image.Compile(ctx, image.CompileOptions{Root: p.root, Package: "./packer/packer-plugin-nodeimage",
+	program, err := gobuild.Compile(ctx, gobuild.Program{Module: p.root, Package: "./packer/packer-plugin-nodeimage",
 		Name: "packer-plugin-nodeimage", GOARCH: runtime.GOARCH, OutDir: dir})
 	if err != nil {
 		return err

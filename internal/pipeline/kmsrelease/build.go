@@ -15,6 +15,7 @@ import (
 
 	"github.com/calimero-network/mero-tee/internal/artifact/sbom"
 	"github.com/calimero-network/mero-tee/internal/base/digest"
+	"github.com/calimero-network/mero-tee/internal/base/gobuild"
 	"github.com/calimero-network/mero-tee/internal/base/journal"
 	"github.com/calimero-network/mero-tee/internal/kms/image"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
@@ -65,7 +66,7 @@ func (p *Pipeline) compile(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for _, platform := range image.Platforms() {
 		g.Go(func() error {
-			_, err := image.Compile(ctx, image.CompileOptions{Root: p.Env.Root, Package: "./docker/mero-kms", Name: binaryName,
+			_, err := gobuild.Compile(ctx, gobuild.Program{Module: p.Env.Root, Package: "./docker/mero-kms", Name: binaryName,
 				GOARCH: platform.Architecture, OutDir: p.Work(contextDir)})
 			return err
 		})

@@ -1,20 +1,17 @@
-// Package gobuild builds outside programs from the pinned modules under tools/
-// into the user's cache.
-//
-// Its promise: a program is compiled once for its sources, its pinned
-// dependencies and its compiler; what is returned was built wholly, for this
-// machine, from exactly those; and two processes never build it at the same time.
 package gobuild
 
 import (
-	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"time"
+	"strings"
 
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/base/file"
 )
@@ -95,24 +92,58 @@ func (s Spec) compile(ctx context.Context, c compiler, program string) error {
 	}
 	defer os.RemoveAll(scratch) //nolint:errcheck // scratch
 	out := filepath.Join(scratch, s.Name)
-	cmd := exec.CommandContext(ctx, c.path, append(s.arguments(), "-o", out, s.Package)...)
-	cmd.Env = c.environment(s.Env)
-	var said bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &said, &said
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // go ends its compilers, then itself
-	cmd.WaitDelay = 10 * time.Second
-	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("go build: %w: %s", err, tail(said.Bytes()))
+	if err := c.build(ctx, out, s.Package, arguments(s.Module, s.LDFlags), s.Env); err != nil {
+		return err
 	}
 	return os.Rename(out, program)
 }
 
-// arguments are the part of the command line that the key covers.
-func (s Spec) arguments() []string {
-	return []string{"build", "-C", s.Module, "-trimpath", "-buildvcs=false", "-ldflags=" + s.LDFlags}
+// key names a build: the same key means the same program.
+func (s Spec) key(c compiler) (string, error) {
+	h := sha256.New()
+	arguments := arguments("", s.LDFlags) // where the module lies does not change what is built
+	fmt.Fprintf(h, "%q %q %q %q %q %q\n", c.version, c.os, c.arch, arguments, s.Package, s.Env)
+	found := false
+	err := filepath.WalkDir(s.Module, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if path != s.Module && skipped(d) {
+			if d.IsDir() {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		if !d.Type().IsRegular() {
+			return nil
+		}
+		found = found || path == filepath.Join(s.Module, "go.mod")
+		return hashFile(h, s.Module, path)
+	})
+	if err != nil {
+		return "", err
+	}
+	if !found {
+		return "", fmt.Errorf("%s is not the root of a Go module", s.Module)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:8]), nil
 }
 
-func tail(b []byte) []byte {
-	const most = 2000 // bytes: the last error is what a person needs
-	return bytes.TrimSpace(b[max(0, len(b)-most):])
+// skipped are files that no build reads.
+func skipped(d fs.DirEntry) bool {
+	return strings.HasPrefix(d.Name(), ".") || strings.HasPrefix(d.Name(), "_") ||
+		strings.HasSuffix(d.Name(), "_test.go") || d.Name() == "testdata"
+}
+
+func hashFile(h io.Writer, root, path string) error {
+	name, err := filepath.Rel(root, path)
+	if err != nil {
+		return err
+	}
+	sum, _, err := digest.OfFile(path)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(h, "%s %q\n", sum.Hex(), filepath.ToSlash(name))
+	return err
 }

@@ -1,4 +1,4 @@
-package image_test
+package gobuild_test
 
 import (
 	"debug/buildinfo"
@@ -12,23 +12,23 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/calimero-network/mero-tee/internal/base/fault"
-	"github.com/calimero-network/mero-tee/internal/kms/image"
+	"github.com/calimero-network/mero-tee/internal/base/gobuild"
 )
 
-func hello(dir, arch string) image.CompileOptions {
-	return image.CompileOptions{Root: filepath.Join("..", "..", ".."), Package: "./internal/kms/image/testdata/hello",
+func greeter(dir, arch string) gobuild.Program {
+	return gobuild.Program{Module: filepath.Join("..", "..", ".."), Package: "./internal/base/gobuild/testdata/hello",
 		Name: "hello", GOARCH: arch, OutDir: dir}
 }
 
 // It changes the environment, so it runs alone: whatever a machine sets, the bytes stay.
 func TestCompileIsReproducible(t *testing.T) {
-	first, err := image.Compile(t.Context(), hello(t.TempDir(), "amd64"))
+	first, err := gobuild.Compile(t.Context(), greeter(t.TempDir(), "amd64"))
 	require.NoError(t, err)
 	for name, value := range map[string]string{"GOFLAGS": "-tags=other -ldflags=-X=main.x=y", "GOAMD64": "v3", "CGO_ENABLED": "1",
 		"GOOS": "windows", "GOARCH": "386", "GOEXPERIMENT": "nojsonv2", "GODEBUG": "x509sha1=1", "GOTOOLCHAIN": "auto", "GOFIPS140": "latest"} {
 		t.Setenv(name, value)
 	}
-	second, err := image.Compile(t.Context(), hello(t.TempDir(), "amd64"))
+	second, err := gobuild.Compile(t.Context(), greeter(t.TempDir(), "amd64"))
 	require.NoError(t, err)
 	a, err := os.ReadFile(first)
 	require.NoError(t, err)
@@ -40,7 +40,7 @@ func TestCompileIsReproducible(t *testing.T) {
 
 func TestCompiledBinary(t *testing.T) {
 	t.Parallel()
-	path, err := image.Compile(t.Context(), hello(t.TempDir(), "arm64"))
+	path, err := gobuild.Compile(t.Context(), greeter(t.TempDir(), "arm64"))
 	require.NoError(t, err)
 	require.Equal(t, "hello-linux-arm64", filepath.Base(path))
 	binary, err := elf.Open(path)
@@ -67,7 +67,7 @@ func TestCompiledBinaryRuns(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("the binary is for Linux, this is " + runtime.GOOS)
 	}
-	path, err := image.Compile(t.Context(), hello(t.TempDir(), runtime.GOARCH))
+	path, err := gobuild.Compile(t.Context(), greeter(t.TempDir(), runtime.GOARCH))
 	require.NoError(t, err)
 	out, err := exec.CommandContext(t.Context(), path).Output()
 	require.NoError(t, err)
@@ -76,9 +76,9 @@ func TestCompiledBinaryRuns(t *testing.T) {
 
 func TestCompileError(t *testing.T) {
 	t.Parallel()
-	o := hello(t.TempDir(), "amd64")
-	o.Package = "./internal/kms/image/testdata/absent"
-	_, err := image.Compile(t.Context(), o)
+	o := greeter(t.TempDir(), "amd64")
+	o.Package = "./internal/base/gobuild/testdata/absent"
+	_, err := gobuild.Compile(t.Context(), o)
 	require.Equal(t, fault.General, fault.CodeOf(err))
 	require.ErrorContains(t, err, "absent", "the compiler's own words")
 }
