@@ -7,6 +7,8 @@ package release
 
 import (
 	"fmt"
+	"iter"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -132,3 +134,40 @@ func (t *Tag) UnmarshalText(b []byte) error {
 	*t = parsed
 	return nil
 }
+
+// Class is one of the spec's three release classes: "each class has distinct
+// operational rules, tagging conventions, and minimum release-note content".
+type Class string
+
+// The three classes. A hotfix is told from a stable release by the history, not
+// by the tag alone.
+const (
+	Stable    Class = "stable"
+	Candidate Class = "candidate"
+	Hotfix    Class = "hotfix"
+)
+
+// Classes lists all three in the spec's order.
+func Classes() []Class { return []Class{Stable, Candidate, Hotfix} }
+
+// Highest is the family's tag of the highest version that fits, among names
+// which may be anything; the zero Tag when there is none.
+func Highest(f Family, names iter.Seq[string], fits func(Version) bool) Tag {
+	var highest Tag
+	for name := range names {
+		t, err := ParseTag(name)
+		if err != nil || t.Family != f || !fits(t.Version) {
+			continue
+		}
+		if highest.IsZero() || t.Version.Compare(highest.Version) > 0 {
+			highest = t
+		}
+	}
+	return highest
+}
+
+// GitHub's rules for owners and repositories, so that a repository is always two path segments.
+var repositoryForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}$`)
+
+// ValidRepository says whether the name can be that of a repository on GitHub, "owner/name".
+func ValidRepository(name string) bool { return repositoryForm.MatchString(name) }

@@ -1,6 +1,7 @@
 package release_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -80,4 +81,34 @@ func FuzzParseTag(f *testing.F) {
 			require.Equal(t, s, tag.String())
 		}
 	})
+}
+
+func TestPatches(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		v, o string
+		want bool
+	}{
+		{"1.2.1", "1.2.0", true}, {"1.2.9", "1.2.3", true},
+		{"1.2.0", "1.2.0", false}, {"1.2.0", "1.2.1", false}, {"1.3.1", "1.2.0", false}, {"2.2.1", "1.2.0", false},
+		{"1.2.1-rc.1", "1.2.0", false}, {"1.2.1", "1.2.0-rc.1", false},
+	} {
+		v, err := release.ParseVersion(tc.v)
+		require.NoError(t, err)
+		o, err := release.ParseVersion(tc.o)
+		require.NoError(t, err)
+		require.Equal(t, tc.want, v.Patches(o), "%s patches %s", v, o)
+		require.Positive(t, o.NextMinor().Compare(o))
+	}
+	require.Equal(t, "1.3.0", release.Version{Major: 1, Minor: 2, Patch: 3, Candidate: 4}.NextMinor().String())
+	require.Equal(t, []release.Class{"stable", "candidate", "hotfix"}, release.Classes())
+}
+
+func TestHighest(t *testing.T) {
+	t.Parallel()
+	names := []string{"mero-kms-v1.9.0", "mero-kms-v1.10.0", "mero-kms-v2.0.0-rc.1", "mero-tee-v3.0.0", "mero-kms-v01.0.0", "v9.0.0"}
+	final := func(v release.Version) bool { return !v.IsCandidate() }
+	require.Equal(t, "mero-kms-v1.10.0", release.Highest(release.KMS, slices.Values(names), final).String())
+	require.Equal(t, "mero-kms-v2.0.0-rc.1", release.Highest(release.KMS, slices.Values(names), func(release.Version) bool { return true }).String())
+	require.True(t, release.Highest(release.KMS, slices.Values(names), func(release.Version) bool { return false }).IsZero())
 }

@@ -10,6 +10,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 
@@ -149,4 +151,17 @@ func (o *output) write(s string) {
 		s = eraseLine + s + o.live
 	}
 	_, _ = io.WriteString(o.w, s) // nowhere to report a console that cannot be written to
+}
+
+// Path is how a person in the working directory would write path: relative
+// when it lies below, as it is otherwise.
+func Path(path string) string {
+	dir, err := os.Getwd()
+	if err != nil {
+		return path
+	}
+	if rel, err := filepath.Rel(dir, path); err == nil && filepath.IsLocal(rel) {
+		return rel
+	}
+	return path
 }

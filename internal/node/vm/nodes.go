@@ -54,7 +54,7 @@ func (v *VMs) Boot(ctx context.Context, published *measurement.Published, profil
 	if err != nil {
 		return nil, err
 	}
-	visited, err := v.client.Run(ctx, gce.Visit{Purpose: v.Purpose, Profile: profile, Image: image.SelfLink, Run: v.Run,
+	visited, err := v.client.Run(ctx, gce.RunSpec{Purpose: v.Purpose, Profile: profile, Image: image.SelfLink, Run: v.Run,
 		Metadata: attributes, MaxRun: lifetime, Wait: patience})
 	if visited == nil {
 		return nil, err

@@ -24,12 +24,12 @@ type Instance struct {
 	Labels     map[string]string
 }
 
-// fate is what may exist of a VM after an attempt to boot it.
-type fate int
+// vmState is what may exist of a VM after an attempt to boot it.
+type vmState int
 
 const (
-	nothing  fate = iota // of ours; the name may belong to somebody else
-	doubtful             // an insertion was sent and not answered: it may become visible later
+	nothing  vmState = iota // of ours; the name may belong to somebody else
+	doubtful                // an insertion was sent and not answered: it may become visible later
 	ours
 )
 
@@ -40,7 +40,7 @@ func (c *Client) Boot(ctx context.Context, vm VM) (*Instance, error) {
 	return i, err
 }
 
-func (c *Client) boot(ctx context.Context, vm *VM) (*Instance, fate, error) {
+func (c *Client) boot(ctx context.Context, vm *VM) (*Instance, vmState, error) {
 	if err := vm.check(); err != nil {
 		return nil, nothing, err
 	}
@@ -48,25 +48,25 @@ func (c *Client) boot(ctx context.Context, vm *VM) (*Instance, fate, error) {
 		return nil, nothing, err
 	}
 	wanted := c.instance(vm)
-	op, f, err := c.insert(ctx, wanted)
+	op, state, err := c.insert(ctx, wanted)
 	switch {
 	case err != nil:
-		return nil, f, err
+		return nil, state, err
 	case op != nil:
 		err = c.finish(ctx, "booting "+vm.Name, op, c.inZone(c.zone))
 	default:
-		f, err = c.adopt(ctx, wanted)
+		state, err = c.adopt(ctx, wanted)
 	}
 	if err != nil {
-		return nil, f, err
+		return nil, state, err
 	}
 	i, err := c.Instance(ctx, vm.Name)
-	return i, f, err
+	return i, state, err
 }
 
 // insert sends the request until it is answered. Without an operation it was
 // carried out by an earlier attempt, whose answer was lost.
-func (c *Client) insert(ctx context.Context, wanted *computepb.Instance) (op *compute.Operation, f fate, err error) {
+func (c *Client) insert(ctx context.Context, wanted *computepb.Instance) (op *compute.Operation, state vmState, err error) {
 	req := &computepb.InsertInstanceRequest{Project: c.project, Zone: c.zone, InstanceResource: wanted, RequestId: proto.String(uuid.NewString())}
 	err = c.call(ctx, "booting "+wanted.GetName(), func(ctx context.Context) error {
 		// A cancellation waits for this answer: a request that is cut off may be carried out later.
@@ -76,33 +76,33 @@ func (c *Client) insert(ctx context.Context, wanted *computepb.Instance) (op *co
 		op, err = c.instances.Insert(ctx, req)
 		switch r := refusal(err); {
 		case err == nil:
-			f = ours
+			state = ours
 		case r == nil || !r.final():
-			f = doubtful
-		case r.Status == http.StatusConflict && f == doubtful:
+			state = doubtful
+		case r.Status == http.StatusConflict && state == doubtful:
 			return nil
 		}
 		return err
 	})
-	return op, f, err
+	return op, state, err
 }
 
 // adopt takes the VM of that name for the one wanted, if it is, and waits until it runs.
-func (c *Client) adopt(ctx context.Context, wanted *computepb.Instance) (fate, error) {
-	f := doubtful
+func (c *Client) adopt(ctx context.Context, wanted *computepb.Instance) (vmState, error) {
+	state := doubtful
 	err := c.poll(ctx, "booting "+wanted.GetName(), maxOperate, func(ctx context.Context) (bool, error) {
 		i, err := c.Instance(ctx, wanted.GetName())
 		if err != nil {
 			return false, err
 		}
 		if !maps.Equal(i.Labels, wanted.GetLabels()) {
-			f = nothing
+			state = nothing
 			return false, explain("booting "+i.Name, errTaken)
 		}
-		f = ours
+		state = ours
 		return i.Status != "PROVISIONING" && i.Status != "STAGING", nil
 	})
-	return f, err
+	return state, err
 }
 
 var errTaken = errors.New("the name is taken by a VM of another run")

@@ -88,8 +88,8 @@ func publish(t *testing.T, spec rehearsal.Spec, report []byte) {
 	}
 }
 
-func visit() gce.Visit {
-	return gce.Visit{Purpose: "measure", Profile: release.Debug, Image: imageLink, Run: runLabel,
+func spec() gce.RunSpec {
+	return gce.RunSpec{Purpose: "measure", Profile: release.Debug, Image: imageLink, Run: runLabel,
 		Metadata: map[string]string{"mero-nonce": strings.Repeat("0f", 32)}, MaxRun: 30 * time.Minute, Wait: 10 * time.Minute}
 }
 

@@ -71,7 +71,7 @@ func TestACancellationDeletesTheVM(t *testing.T) {
 			c := newCloud(t, rehearsal.Faults{})
 			ctx, cancel := context.WithCancel(t.Context())
 			c.around = atCall(n, before, cancel)
-			_, err := c.bare().Run(ctx, visit())
+			_, err := c.bare().Run(ctx, spec())
 			cancelled := ctx.Err() != nil
 			cancel()
 			c.requireClean()
@@ -79,7 +79,7 @@ func TestACancellationDeletesTheVM(t *testing.T) {
 			require.Equal(t, "end vm", events[len(events)-1])
 			if !cancelled {
 				require.NoError(t, err)
-				require.Greater(t, n, int32(6), "a visit takes more calls")
+				require.Greater(t, n, int32(6), "a run takes more calls")
 				break
 			}
 			require.True(t, err == nil || errors.Is(err, context.Canceled), "call %d: %v", n, err)
@@ -117,19 +117,19 @@ func TestAKillLeavesNothingThatASweepDoesNotFind(t *testing.T) {
 	t.Parallel()
 	for _, before := range []bool{true, false} {
 		for n := int32(1); killedAt(t, n, before); n++ {
-			require.Less(t, n, int32(50), "a visit takes fewer calls")
+			require.Less(t, n, int32(50), "a run takes fewer calls")
 		}
 	}
 }
 
-// killedAt says whether a visit has that many calls.
+// killedAt says whether a run has that many calls.
 func killedAt(t *testing.T, n int32, before bool) bool {
 	c := newCloud(t, rehearsal.Faults{})
 	var dead atomic.Bool
 	c.around = atCall(n, before, func() { dead.Store(true) })
 	first, err := gce.New(t.Context(), c.killable(&dead))
 	require.NoError(t, err)
-	_, err = first.Run(t.Context(), visit())
+	_, err = first.Run(t.Context(), spec())
 	require.NoError(t, first.Close())
 	if !dead.Load() {
 		require.NoError(t, err)
@@ -146,7 +146,7 @@ func killedAt(t *testing.T, n int32, before bool) bool {
 	left, err := again.Leftovers(t.Context())
 	require.NoError(t, err)
 	require.Len(t, left, 1, "the image stays")
-	got, err := again.Run(t.Context(), visit())
+	got, err := again.Run(t.Context(), spec())
 	require.NoError(t, err)
 	require.Equal(t, report, got.Report)
 	return true
@@ -196,7 +196,7 @@ func TestAVMOfOursIsAdopted(t *testing.T) {
 	c := newCloud(t, rehearsal.Faults{Slow: map[string]time.Duration{"instances.insert": 200 * time.Millisecond}})
 	c.options.Wait = nil // the VM takes its time
 	c.around = inserts(lost)
-	got, err := c.bare().Run(t.Context(), visit())
+	got, err := c.bare().Run(t.Context(), spec())
 	require.NoError(t, err)
 	require.Equal(t, report, got.Report)
 	require.Equal(t, wholeLife, c.events())
@@ -208,7 +208,7 @@ func TestAVMOfAnotherRunIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t, rehearsal.Faults{})
 	c.around = inserts(taken)
-	_, err := c.bare().Run(t.Context(), visit())
+	_, err := c.bare().Run(t.Context(), spec())
 	require.ErrorContains(t, err, "alreadyExists")
 	require.Equal(t, wholeLife, c.events())
 	require.Len(t, c.said(&c.requests), 1, "nothing is deleted")
@@ -226,7 +226,7 @@ func TestAVMOfAnotherRunIsLeftAlone(t *testing.T) {
 	}
 	second := inserts(busy, taken)
 	c.around = func(next http.Handler) http.Handler { return second(theirs(next)) }
-	_, err = c.bare().Run(t.Context(), visit())
+	_, err = c.bare().Run(t.Context(), spec())
 	require.ErrorContains(t, err, "another run")
 	require.Equal(t, wholeLife, c.events())
 	require.Len(t, c.said(&c.requests), 3, "nothing is deleted")
@@ -257,7 +257,7 @@ func TestAVMThatAppearsLate(t *testing.T) {
 			next.ServeHTTP(w, r)
 		})
 	}
-	_, err := c.bare().Run(t.Context(), visit())
+	_, err := c.bare().Run(t.Context(), spec())
 	require.Error(t, err)
 	require.Equal(t, wholeLife, c.events())
 	require.GreaterOrEqual(t, deletions.Load(), int32(2))
@@ -281,7 +281,7 @@ func TestACancellationDoesNotCutAnInsertionOff(t *testing.T) {
 		}
 		return way.RoundTrip(r)
 	})
-	_, err := c.bare().Run(ctx, visit())
+	_, err := c.bare().Run(ctx, spec())
 	require.ErrorIs(t, err, context.Canceled)
 	require.Equal(t, wholeLife, c.events())
 	c.requireClean()

@@ -61,27 +61,8 @@ func Dirty(ctx context.Context, dir string) ([]string, error) {
 
 // Tags lists the tags that lead to HEAD.
 func Tags(ctx context.Context, dir string) ([]string, error) {
-	return tags(ctx, dir, "--points-at", "HEAD")
-}
-
-// TagsMerged lists the tags that are at rev or before it.
-func TagsMerged(ctx context.Context, dir, rev string) ([]string, error) {
-	hash, err := resolve(ctx, dir, rev)
-	if err != nil {
-		return nil, err
-	}
-	return tags(ctx, dir, "--merged", hash)
-}
-
-func tags(ctx context.Context, dir string, filter ...string) ([]string, error) {
-	out, err := run(ctx, dir, append([]string{"tag", "--list", "--no-column", "--sort=refname", "--format=%(refname:strip=2)"}, filter...)...)
+	out, err := run(ctx, dir, "tag", "--list", "--no-column", "--sort=refname", "--format=%(refname:strip=2)", "--points-at", "HEAD")
 	return strings.Fields(out), err // git allows no space in a tag
-}
-
-// TrackedFiles lists the files in the index, relative to dir.
-func TrackedFiles(ctx context.Context, dir string) ([]string, error) {
-	out, err := run(ctx, dir, "ls-files", "-z")
-	return records(out), err
 }
 
 // resolve turns a revision into a commit's hash, so that no later argument can be taken for an option.

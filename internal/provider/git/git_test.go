@@ -86,23 +86,6 @@ func TestTags(t *testing.T) {
 	tags, err := git.Tags(t.Context(), dir)
 	require.NoError(t, err)
 	require.Equal(t, []string{"v2", "v2-light"}, tags)
-	tags, err = git.TagsMerged(t.Context(), dir, "HEAD")
-	require.NoError(t, err)
-	require.Equal(t, []string{"v1", "v2", "v2-light"}, tags)
-	tags, err = git.TagsMerged(t.Context(), dir, "v1")
-	require.NoError(t, err)
-	require.Equal(t, []string{"v1"}, tags)
-}
-
-func TestTrackedFiles(t *testing.T) {
-	t.Parallel()
-	dir := repository(t)
-	write(t, dir, "sub/ünïcode \"q\".md", "x")
-	at(t, dir, 1_700_000_300, "add", "sub")
-	write(t, dir, "untracked", "x")
-	files, err := git.TrackedFiles(t.Context(), dir)
-	require.NoError(t, err)
-	require.Equal(t, []string{".gitignore", "a.txt", "sub/ünïcode \"q\".md"}, files)
 }
 
 func TestLog(t *testing.T) {
@@ -138,9 +121,9 @@ func TestConfigurationDoesNotChangeAnswers(t *testing.T) {
 	got, err := git.Log(t.Context(), dir, "v1", "HEAD")
 	require.NoError(t, err)
 	require.Equal(t, want, got)
-	tags, err := git.TagsMerged(t.Context(), dir, "HEAD")
+	tags, err := git.Tags(t.Context(), dir)
 	require.NoError(t, err)
-	require.Equal(t, []string{"v1", "v2", "v2-light"}, tags)
+	require.Equal(t, []string{"v2", "v2-light"}, tags)
 	clean, err := git.Dirty(t.Context(), dir)
 	require.NoError(t, err)
 	require.Empty(t, clean)
@@ -159,7 +142,7 @@ func TestHostileRevisions(t *testing.T) {
 		require.Error(t, err, rev)
 		_, err = git.Log(t.Context(), dir, "", rev)
 		require.Error(t, err, rev)
-		_, err = git.TagsMerged(t.Context(), dir, rev)
+		_, err = git.Changed(t.Context(), dir, rev)
 		require.Error(t, err, rev)
 	}
 	require.NoFileExists(t, out)

@@ -10,13 +10,10 @@ import (
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 )
 
-// States of an asset. An upload that broke off leaves "starter": the OpenAPI
-// description says "This may leave an empty asset with a state of `starter`. It
-// can be safely deleted."
-const (
-	StateUploaded = "uploaded"
-	StateStarter  = "starter"
-)
+// StateUploaded is the state of a whole asset. An upload that broke off leaves
+// "starter": the OpenAPI description says "This may leave an empty asset with a
+// state of `starter`. It can be safely deleted."
+const StateUploaded = "uploaded"
 
 // Asset is a file of a release.
 type Asset struct {

@@ -183,7 +183,7 @@ func TestTagCommitPeelsAnnotatedTags(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
 	c := w.client(token)
-	require.NoError(t, c.CreateTag(t.Context(), "light", commit))
+	require.NoError(t, w.server.Push("refs/tags/light", commit, nil))
 	post := func(path, body string) string {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://api.github.com/repos/"+repository+"/git/"+path, strings.NewReader(body))
 		require.NoError(t, err)
@@ -212,19 +212,6 @@ func TestTagCommitPeelsAnnotatedTags(t *testing.T) {
 	require.ErrorIs(t, err, github.ErrNotFound)
 }
 
-func TestCreateTagNeverMovesOne(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, nil)
-	c := w.client(token)
-	other := strings.Repeat("b", 40)
-	require.NoError(t, w.server.Push("refs/heads/main", other, nil))
-	require.NoError(t, c.CreateTag(t.Context(), "v1", commit))
-	require.NoError(t, c.CreateTag(t.Context(), "v1", commit), "again")
-	err := c.CreateTag(t.Context(), "v1", other)
-	require.Equal(t, fault.Verification, fault.CodeOf(err))
-	require.ErrorContains(t, c.CreateTag(t.Context(), "v2", strings.Repeat("c", 40)), "Object does not exist")
-}
-
 func TestHostileTagsStayInTheirPlace(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
@@ -243,4 +230,39 @@ func TestHostileTagsStayInTheirPlace(t *testing.T) {
 		require.Equal(t, 6, strings.Count(r.URL.EscapedPath(), "/"), r.URL.String())
 		require.Empty(t, r.URL.RawQuery)
 	}
+}
+
+func TestAccess(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		header string
+		push   bool
+		want   []string
+	}{
+		"classic":      {"repo, write:packages", true, []string{"repo", "write:packages"}},
+		"no scope":     {"", true, nil},
+		"a reader's":   {"public_repo", false, []string{"public_repo"}},
+		"fine-grained": {"", false, nil},
+	} {
+		w := newWorld(t, func(http.Handler) http.Handler {
+			return http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+				rw.Header().Set("X-OAuth-Scopes", tc.header)
+				fmt.Fprintf(rw, `{"permissions":{"push":%t}}`, tc.push)
+			})
+		})
+		got, err := w.client(token).Access(t.Context())
+		require.NoError(t, err, name)
+		require.Equal(t, github.Access{Push: tc.push, Scopes: tc.want}, got, name)
+	}
+}
+
+func TestAccessOfATokenThatIsRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(h http.Handler) http.Handler { return h })
+	_, err := w.client("another").Access(t.Context())
+	require.ErrorContains(t, err, "Bad credentials")
+	got, err := w.client(token).Access(t.Context())
+	require.NoError(t, err)
+	require.True(t, got.Push)
+	require.Contains(t, got.Scopes, "repo")
 }

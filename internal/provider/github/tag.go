@@ -58,24 +58,6 @@ func (c *Client) ref(ctx context.Context, name string) (at object, err error) {
 	return at, err
 }
 
-// CreateTag makes a lightweight tag. A tag that is there already must lead to
-// the same commit: "a tag, once it has a release, never changes".
-func (c *Client) CreateTag(ctx context.Context, tag, commit string) error {
-	err := c.createRef(ctx, "refs/tags/"+tag, commit)
-	if !rejected(err) {
-		return explain(fmt.Sprintf("create tag %q", tag), err)
-	}
-	refusal := err
-	there, err := c.TagCommit(ctx, tag)
-	if err != nil {
-		return explain(fmt.Sprintf("create tag %q", tag), refusal)
-	}
-	if there != commit {
-		return fault.Mismatch(fmt.Sprintf("tag %q exists and names another commit", tag), commit, there)
-	}
-	return nil
-}
-
 // createRef may be repeated blindly: GitHub refuses a second ref of the same name with 422.
 func (c *Client) createRef(ctx context.Context, ref, commit string) error {
 	return c.idempotent(ctx, http.MethodPost, "git/refs", map[string]string{"ref": ref, "sha": commit}, nil)

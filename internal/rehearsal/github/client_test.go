@@ -35,7 +35,7 @@ func TestTheClientsRequestsFitGitHubsDescription(t *testing.T) {
 	c, err := github.New(github.Options{Repository: repository, Token: token, Transport: n.Transport()})
 	require.NoError(t, err)
 
-	require.NoError(t, c.CreateTag(t.Context(), "v1", sha))
+	require.NoError(t, s.Push("refs/tags/v1", sha, nil))
 	rel, err := c.CreateDraft(t.Context(), github.Draft{Tag: "v1", Commit: sha, Title: "One", Notes: "notes"})
 	require.NoError(t, err)
 	_, err = c.Upload(t.Context(), rel, github.File{Name: "a", Size: 1, ContentType: "text/plain",

@@ -20,10 +20,10 @@ import (
 	rehearsal "github.com/calimero-network/mero-tee/internal/rehearsal/gce"
 )
 
-func TestAVisit(t *testing.T) {
+func TestARun(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t, rehearsal.Faults{})
-	got, err := c.bare().Run(t.Context(), visit())
+	got, err := c.bare().Run(t.Context(), spec())
 	require.NoError(t, err)
 	require.Equal(t, report, got.Report)
 	require.Equal(t, "RUNNING", got.Instance.Status)
@@ -32,14 +32,14 @@ func TestAVisit(t *testing.T) {
 	c.requireClean()
 }
 
-func TestVisitsSideBySide(t *testing.T) {
+func TestRunsSideBySide(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t, rehearsal.Faults{})
 	client := c.bare()
 	var all sync.WaitGroup
 	errs := make([]error, 3)
 	for i := range errs {
-		all.Go(func() { _, errs[i] = client.Run(t.Context(), visit()) })
+		all.Go(func() { _, errs[i] = client.Run(t.Context(), spec()) })
 	}
 	all.Wait()
 	require.NoError(t, errors.Join(errs...))
@@ -74,7 +74,7 @@ func TestALateReport(t *testing.T) {
 		}
 		return c.pause(ctx, d)
 	}
-	got, err := c.bare().Run(t.Context(), visit())
+	got, err := c.bare().Run(t.Context(), spec())
 	require.NoError(t, err)
 	require.Equal(t, report, got.Report)
 	require.Empty(t, entries)
@@ -94,7 +94,7 @@ func put(t *testing.T, spec rehearsal.Spec, e guestattr.Entry) {
 }
 
 // Every call may be answered busy, or carried out without an answer.
-func TestVisitsOfACloudThatIsBusy(t *testing.T) {
+func TestRunsInACloudThatIsBusy(t *testing.T) {
 	t.Parallel()
 	var early, lost []rehearsal.Refusal
 	for _, call := range []string{"instances.insert", "instances.get", "instances.getGuestAttributes", "instances.delete", "zoneOperations.get"} {
@@ -114,7 +114,7 @@ func TestVisitsOfACloudThatIsBusy(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := newCloud(t, f)
-			got, err := c.bare().Run(t.Context(), visit())
+			got, err := c.bare().Run(t.Context(), spec())
 			require.NoError(t, err)
 			require.Equal(t, report, got.Report)
 			require.Equal(t, wholeLife, c.events())
@@ -136,7 +136,7 @@ func count(all []time.Duration, d time.Duration) (n int) {
 	return n
 }
 
-func TestVisitsThatFail(t *testing.T) {
+func TestRunsThatFail(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		faults rehearsal.Faults
@@ -164,7 +164,7 @@ func TestVisitsThatFail(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newCloud(t, c.faults)
-			_, err := w.bare().Run(t.Context(), visit())
+			_, err := w.bare().Run(t.Context(), spec())
 			require.ErrorContains(t, err, c.says)
 			var f *fault.Error
 			require.ErrorAs(t, err, &f)
@@ -182,7 +182,7 @@ func TestASilentVMShowsItsConsole(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t, rehearsal.Faults{})
 	c.guest = func(rehearsal.Spec) {}
-	_, err := c.bare().Run(t.Context(), visit())
+	_, err := c.bare().Run(t.Context(), spec())
 	var f *fault.Error
 	require.ErrorAs(t, err, &f)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
@@ -196,7 +196,7 @@ func TestASilentVMShowsItsConsole(t *testing.T) {
 
 	c = newCloud(t, rehearsal.Faults{Denied: []string{"compute.instances.getSerialPortOutput"}})
 	c.guest = func(rehearsal.Spec) {}
-	_, err = c.bare().Run(t.Context(), visit())
+	_, err = c.bare().Run(t.Context(), spec())
 	require.ErrorAs(t, err, &f)
 	require.Contains(t, f.Got, "cannot be read")
 }
@@ -228,7 +228,7 @@ func TestAVMThatStopsOrGoesAway(t *testing.T) {
 					}
 				})
 			}
-			_, err := w.bare().Run(t.Context(), visit())
+			_, err := w.bare().Run(t.Context(), spec())
 			require.ErrorContains(t, err, c.says)
 			require.Less(t, len(w.pauses), 30, "it is not waited for to the end")
 			require.Equal(t, wholeLife, w.events())
@@ -237,18 +237,18 @@ func TestAVMThatStopsOrGoesAway(t *testing.T) {
 	}
 }
 
-func TestVisitsThatAreNotBegun(t *testing.T) {
+func TestRunsThatAreNotBegun(t *testing.T) {
 	t.Parallel()
-	for name, spoil := range map[string]func(*gce.Visit){
-		"no time":        func(v *gce.Visit) { v.Wait = 0 },
-		"too short":      func(v *gce.Visit) { v.MaxRun = v.Wait },
-		"no run":         func(v *gce.Visit) { v.Run = "" },
-		"a bad purpose":  func(v *gce.Visit) { v.Purpose = "../../" },
-		"no image":       func(v *gce.Visit) { v.Image = "" },
-		"a profile's to": func(v *gce.Visit) { v.Profile = "Debug" },
+	for name, spoil := range map[string]func(*gce.RunSpec){
+		"no time":        func(v *gce.RunSpec) { v.Wait = 0 },
+		"too short":      func(v *gce.RunSpec) { v.MaxRun = v.Wait },
+		"no run":         func(v *gce.RunSpec) { v.Run = "" },
+		"a bad purpose":  func(v *gce.RunSpec) { v.Purpose = "../../" },
+		"no image":       func(v *gce.RunSpec) { v.Image = "" },
+		"a profile's to": func(v *gce.RunSpec) { v.Profile = "Debug" },
 	} {
 		c := newCloud(t, rehearsal.Faults{})
-		v := visit()
+		v := spec()
 		spoil(&v)
 		_, err := c.bare().Run(t.Context(), v)
 		require.Equal(t, fault.Usage, fault.CodeOf(err), name)
@@ -270,7 +270,7 @@ func TestAJournalThatCannotBeWritten(t *testing.T) {
 			}
 			return write(e)
 		}
-		_, err := c.bare().Run(t.Context(), visit())
+		_, err := c.bare().Run(t.Context(), spec())
 		c.requireClean()
 		require.ErrorIs(t, err, syscall.ENOSPC, event)
 		require.Equal(t, event == "begin vm", len(c.said(&c.requests)) == 0, event)
@@ -306,7 +306,7 @@ func TestAPanicDeletesTheVM(t *testing.T) {
 		return c.pause(ctx, d)
 	}
 	client := c.bare()
-	require.PanicsWithValue(t, "a bug", func() { _, _ = client.Run(t.Context(), visit()) })
+	require.PanicsWithValue(t, "a bug", func() { _, _ = client.Run(t.Context(), spec()) })
 	require.Equal(t, wholeLife, c.events())
 	c.requireClean()
 }

@@ -10,12 +10,12 @@ import (
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
-// maxCleanup bounds the deletion of a VM after a visit. A VM that is being
+// maxCleanup bounds the deletion of a VM after a run. A VM that is being
 // created can only be deleted when that has ended.
 const maxCleanup = 10 * time.Minute
 
-// Visit is one short life of a VM: it boots, reports and is deleted.
-type Visit struct {
+// RunSpec is one short life of a VM: it boots, reports and is deleted.
+type RunSpec struct {
 	Purpose  string // "measure", "e2e": part of the VM's name
 	Profile  release.Profile
 	Image    string            // self link
@@ -25,8 +25,8 @@ type Visit struct {
 	Wait     time.Duration     // for the report, once the VM runs
 }
 
-// Visited is what came of it.
-type Visited struct {
+// RunResult is what came of a run.
+type RunResult struct {
 	Instance *Instance // as it was after its boot; it is gone
 	Report   []byte
 }
@@ -34,13 +34,13 @@ type Visited struct {
 // Run boots a VM, waits for its report and deletes the VM, also after an error,
 // a panic and a cancellation. Only a process that is killed leaves one behind:
 // SweepRun finds it, and Compute Engine deletes it after MaxRun.
-func (c *Client) Run(ctx context.Context, v Visit) (out *Visited, err error) {
-	if v.Wait <= 0 || v.Wait >= v.MaxRun {
+func (c *Client) Run(ctx context.Context, spec RunSpec) (out *RunResult, err error) {
+	if spec.Wait <= 0 || spec.Wait >= spec.MaxRun {
 		return nil, &fault.Error{Code: fault.Usage, Message: "gce: a VM must live longer than its report is waited for",
-			Expected: "more than " + v.Wait.String(), Got: v.MaxRun.String()}
+			Expected: "more than " + spec.Wait.String(), Got: spec.MaxRun.String()}
 	}
-	vm := VM{Name: Name(v.Purpose, v.Profile), Image: v.Image, Metadata: v.Metadata, MaxRun: v.MaxRun,
-		Labels: map[string]string{LabelRun: v.Run}}
+	vm := VM{Name: Name(spec.Purpose, spec.Profile), Image: spec.Image, Metadata: spec.Metadata, MaxRun: spec.MaxRun,
+		Labels: map[string]string{LabelRun: spec.Run}}
 	if err := vm.check(); err != nil {
 		return nil, err
 	}
@@ -50,16 +50,16 @@ func (c *Client) Run(ctx context.Context, v Visit) (out *Visited, err error) {
 	if err != nil {
 		return nil, err
 	}
-	report, err := c.Report(ctx, vm.Name, v.Wait)
+	report, err := c.Report(ctx, vm.Name, spec.Wait)
 	if err != nil {
 		return nil, err
 	}
-	return &Visited{Instance: i, Report: report}, nil
+	return &RunResult{Instance: i, Report: report}, nil
 }
 
 // clean deletes a VM whatever became of ctx. One whose insertion is in doubt
 // may become visible only after it was asked to be deleted.
-func (c *Client) clean(ctx context.Context, name string, left fate) error {
+func (c *Client) clean(ctx context.Context, name string, left vmState) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), maxCleanup)
 	defer cancel()
 	var patience []tolerance
