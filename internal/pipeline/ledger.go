@@ -25,6 +25,9 @@ const LedgerName = "ledger.jsonl"
 // maxLedger bounds a ledger that is read back, in bytes.
 const maxLedger = 16 << 20
 
+// orReset ends hints about a tag that cannot go on.
+const orReset = "or, for a rehearsal, run `go tool mage rehearse:reset`"
+
 // Event says what a record is about.
 type Event string
 
@@ -104,7 +107,7 @@ func (l *Ledger) sameRelease(records []Record) error {
 		if r.Tag != l.tag || r.Commit != l.commit {
 			return &fault.Error{Code: fault.General, Message: "the ledger belongs to another release",
 				Expected: l.tag + " at commit " + l.commit, Got: r.Tag + " at commit " + r.Commit,
-				Hint: "a tag never changes once it was begun: release under the next version, or, for a rehearsal, run `go tool mage rehearse:reset`"}
+				Hint: "a tag never changes once it was begun: release under the next version, " + orReset}
 		}
 	}
 	return nil
@@ -141,9 +144,10 @@ func ReadLedger(r io.Reader) (records []Record, size int64, err error) {
 // unknownEvent refuses, among others, ledgers from before effects had a kind:
 // what of theirs was left open cannot be known.
 func unknownEvent(line int, r Record) error {
-	return &fault.Error{Code: fault.General, Message: fmt.Sprintf("line %d of the ledger of %s is of another format", line, r.Tag),
+	return &fault.Error{Code: fault.General,
+		Message:  fmt.Sprintf("line %d of the ledger of %s is of another format", line, r.Tag),
 		Expected: fmt.Sprintf("event %s, %s or %s", Intent, Passed, Failed), Got: fmt.Sprintf("event %q", r.Event),
-		Hint: "end the release with the sources that began it or, for a rehearsal, run `go tool mage rehearse:reset`"}
+		Hint: "end the release with the sources that began it, " + orReset}
 }
 
 // append adds a record and returns once it is on disk. A write that fails may

@@ -129,7 +129,8 @@ func shared(all []*chapters) ([]Record, error) {
 			want = want[:len(c.beginning)]
 		}
 		if !equal(want, c.beginning) {
-			return nil, conflict("the ledgers do not share their beginning", longest.part(longest.beginning), c.part(c.beginning))
+			return nil, conflict("the ledgers do not share their beginning", longest.part(longest.beginning),
+				c.part(c.beginning))
 		}
 	}
 	return longest.beginning, nil
@@ -240,7 +241,8 @@ func conflict(what string, a, b history) error {
 	}
 	x, y := at(a, i), at(b, i)
 	expected, got := differ(x, y)
-	return &fault.Error{Code: fault.Verification, Message: what, Expected: expected + " in " + a.from, Got: got + " in " + b.from,
+	return &fault.Error{Code: fault.Verification, Message: what, Expected: expected + " in " + a.from,
+		Got:  got + " in " + b.from,
 		Hint: "the jobs of one run share the job before them: run the failed jobs again, not a part of another run"}
 }
 

@@ -30,9 +30,6 @@ type Run struct {
 	// "refuses, naming the missing step".
 	Only string
 
-	// Before, when set, may refuse a step just before it begins.
-	Before func(context.Context, Step) error
-
 	mu      sync.Mutex
 	timings []Timing
 }
@@ -119,7 +116,8 @@ func (e *BlockedError) Error() string {
 }
 
 func notInLedger(who, missing string) error {
-	return &fault.Error{Code: fault.General, Message: fmt.Sprintf("%s needs %s", who, missing), Err: &BlockedError{missing},
+	return &fault.Error{Code: fault.General, Message: fmt.Sprintf("%s needs %s", who, missing),
+		Err:  &BlockedError{missing},
 		Hint: fmt.Sprintf("run `go tool mage %s` first, or the whole release", Step{Name: missing}.Target())}
 }
 
@@ -173,7 +171,7 @@ func (r *Run) unpublished(step Step, inputs Digests) error {
 	name, was, is := firstDifference(old, inputs)
 	return &fault.Error{Code: fault.General, Message: r.Ledger.tag + " is published, and " + name + " has changed since",
 		Expected: was, Got: is,
-		Hint: "published means immutable: release under the next version, or, for a rehearsal, run `go tool mage rehearse:reset`"}
+		Hint: "published means immutable: release under the next version, " + orReset}
 }
 
 func firstDifference(old, now Digests) (name, was, is string) {
@@ -194,11 +192,6 @@ func firstDifference(old, now Digests) (name, was, is string) {
 // do runs the step between an intent and an outcome.
 func (r *Run) do(ctx context.Context, step Step, inputs Digests) (err error) {
 	log := r.Console.For(step.Name)
-	if r.Before != nil {
-		if err := r.Before(ctx, step); err != nil {
-			return err
-		}
-	}
 	if err := r.Ledger.append(Record{Step: step.Name, Event: Intent, Inputs: inputs}); err != nil {
 		return err
 	}

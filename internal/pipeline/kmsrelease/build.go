@@ -2,9 +2,7 @@ package kmsrelease
 
 import (
 	"context"
-	"crypto/sha256"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -77,7 +75,8 @@ func (p *Pipeline) compile(ctx context.Context) error {
 	return image.PinProfiles(p.Work(contextDir))
 }
 
-func (p *Pipeline) push(ctx context.Context, w *pipeline.Work, profile release.Profile, index v1.ImageIndex) (digest.Digest, error) {
+func (p *Pipeline) push(ctx context.Context, w *pipeline.Work, profile release.Profile,
+	index v1.ImageIndex) (digest.Digest, error) {
 	tag, err := p.imageTag(profile)
 	if err != nil {
 		return digest.Digest{}, err
@@ -112,7 +111,8 @@ func (p *Pipeline) remote() image.Remote {
 
 // imageTag is the image's human name, {registry}/mero-kms:{version}-{profile}.
 func (p *Pipeline) imageTag(profile release.Profile) (name.Tag, error) {
-	return name.NewTag(fmt.Sprintf("%s/mero-kms:%s-%s", p.Env.Config.Registry, p.Tag.Version, profile), name.StrictValidation)
+	return name.NewTag(fmt.Sprintf("%s/mero-kms:%s-%s", p.Env.Config.Registry, p.Tag.Version, profile),
+		name.StrictValidation)
 }
 
 // readImages reads back what the build step pushed.
@@ -124,26 +124,14 @@ func (p *Pipeline) readImages() (images, error) {
 // sourceDigest digests what the key service's image is built from: the module
 // files, the image's own folder and every Go file below the packages it may import.
 func sourceDigest(root string) (string, error) {
-	h := sha256.New()
-	for _, place := range []string{"go.mod", "go.sum", "docker/mero-kms", "internal", "policies"} {
-		err := filepath.WalkDir(filepath.Join(root, place), func(path string, e fs.DirEntry, err error) error {
-			if err != nil || !isSource(place, path, e) {
-				return err
-			}
-			return steps.AddFile(h, root, path)
-		})
-		if err != nil {
-			return "", err
-		}
-	}
-	return digest.Digest(h.Sum(nil)).String(), nil
+	return steps.TreeDigest(root, isSource, "go.mod", "go.sum", "docker/mero-kms", "internal", "policies")
 }
 
-func isSource(place, path string, e fs.DirEntry) bool {
-	if e.IsDir() || strings.Contains(filepath.ToSlash(path), "/testdata/") || strings.HasSuffix(path, "_test.go") {
+func isSource(name string) bool {
+	if strings.Contains(name, "/testdata/") || strings.HasSuffix(name, "_test.go") {
 		return false
 	}
-	return place == "docker/mero-kms" || !strings.Contains(place, "/") && (filepath.Ext(path) == ".go" || filepath.Base(path) == place)
+	return !strings.Contains(name, "/") || strings.HasPrefix(name, "docker/") || filepath.Ext(name) == ".go"
 }
 
 // sbom lets syft read the image as it was pushed, and then compares the result

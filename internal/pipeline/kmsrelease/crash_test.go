@@ -58,12 +58,12 @@ func crash() int {
 }
 
 func (a accident) release(ctx context.Context) error {
-	p, err := begin(ctx, a.Root, a.Dist, stable)
+	p, err := fixture.Begin(ctx, a.Root, a.Dist, stable, nil)
 	if err != nil {
 		return err
 	}
 	defer p.Close() //nolint:errcheck // it does not come to that
-	switch seam := p.world.Env.Transport.(*releasetest.Counting); a.When {
+	switch seam := p.Env.Transport.(*releasetest.Counting); a.When {
 	case "ledger":
 		if err := a.watchLedger(p); err != nil {
 			return err
@@ -71,13 +71,13 @@ func (a accident) release(ctx context.Context) error {
 	default:
 		seam.Next = &deadly{accident: a, next: seam.Next}
 	}
-	return p.perform(ctx, "kms:promote")
+	return p.Perform(ctx, "kms:promote")
 }
 
 // watchLedger opens the ledger again with a clock that ends the process: each
 // record asks for the time just before it is written.
-func (a accident) watchLedger(p *process) (err error) {
-	if err := p.release.Ledger.Close(); err != nil {
+func (a accident) watchLedger(p *releasetest.Process) (err error) {
+	if err := p.Release.Ledger.Close(); err != nil {
 		return err
 	}
 	var asked atomic.Int64
@@ -87,8 +87,8 @@ func (a accident) watchLedger(p *process) (err error) {
 		}
 		return time.Now()
 	}
-	p.release.Ledger, err = pipeline.OpenLedger(steps.Dir(a.Dist, stable), stable.String(), p.release.Checkout.Commit, clock)
-	p.run.Ledger = p.release.Ledger
+	p.Release.Ledger, err = pipeline.OpenLedger(steps.Dir(a.Dist, stable), stable.String(), p.Release.Checkout.Commit, clock)
+	p.Run.Ledger = p.Release.Ledger
 	return err
 }
 
@@ -153,15 +153,15 @@ func (a accident) happens(t *testing.T) string {
 func (a accident) recovers(t *testing.T, last string) {
 	t.Helper()
 	before := releasetest.Contents(t, releasetest.Staged(a.Dist, stable))
-	p := opened(t, a.Root, a.Dist, stable)
-	require.NoError(t, p.perform(t.Context(), last), "%s", p.log)
+	p := fixture.Opened(t, a.Root, a.Dist, stable)
+	require.NoError(t, p.Perform(t.Context(), last), "%s", p.Log)
 	require.Equal(t, before, releasetest.Contents(t, releasetest.Staged(a.Dist, stable)), "what was staged is what is released")
 	if last == "kms:promote" {
 		requireReleased(t, p, a.Dist)
 		return
 	}
 	releasetest.RequirePublished(t, a.Dist, stable)
-	all, err := p.github(t).Releases(t.Context())
+	all, err := p.GitHub(t).Releases(t.Context())
 	require.NoError(t, err)
 	require.Len(t, slices.DeleteFunc(all, func(r github.Release) bool { return r.TagName != stable.String() || r.Draft }), 1)
 	require.Equal(t, 1, releasetest.Passes(releasetest.Records(t, a.Dist, stable), "kms:publish"))
@@ -180,9 +180,10 @@ var (
 // bytes, nothing left over."
 func TestKilledWhilePublishing(t *testing.T) {
 	t.Parallel()
-	s := world(t)
+	releasetest.Long(t, "a command that is killed")
+	s := fixture.Stages(t)
 	middle := publishing / 2
-	survive(t, s.root, s.signed, "kms:audit", []accident{
+	survive(t, s.Root, s.After("kms:sign"), "kms:audit", []accident{
 		{N: 1, When: "before"}, {N: 1, When: "after"}, // the draft
 		{N: 2, When: "during"}, {N: 2, When: "after"}, // the first upload
 		{N: middle, When: "during"}, {N: middle, When: "after"},
@@ -194,40 +195,44 @@ func TestKilledWhilePublishing(t *testing.T) {
 
 func TestKilledWhilePromoting(t *testing.T) {
 	t.Parallel()
-	s := world(t)
+	releasetest.Long(t, "a command that is killed")
+	s := fixture.Stages(t)
 	cases := []accident{{N: promoting, When: "before"}}
 	for n := int64(1); n <= promoting; n++ {
 		cases = append(cases, accident{N: n, When: "after"})
 	}
-	survive(t, s.root, s.tested, "kms:promote", cases)
+	survive(t, s.Root, s.After("kms:e2e"), "kms:promote", cases)
 }
 
 // Between an effect and its record, between a record and the next effect.
 func TestKilledBeforeARecord(t *testing.T) {
 	t.Parallel()
-	s := world(t)
-	survive(t, s.root, s.signed, "kms:audit", []accident{{N: 8, When: "ledger"}, {N: 45, When: "ledger"}, {N: 64, When: "ledger"}})
+	releasetest.Long(t, "a command that is killed")
+	s := fixture.Stages(t)
+	survive(t, s.Root, s.After("kms:sign"), "kms:audit", []accident{{N: 8, When: "ledger"}, {N: 45, When: "ledger"}, {N: 64, When: "ledger"}})
 }
 
 // The platform's processes go with the command that started them.
 func TestKilledDuringE2E(t *testing.T) {
 	t.Parallel()
-	s := world(t)
-	a := accident{Root: s.root, Dist: releasetest.From(t, s.staged), Host: "cloud-api.rehearsal.invalid", Method: http.MethodDelete, N: 1, When: "before"}
+	releasetest.Long(t, "a command that is killed")
+	s := fixture.Stages(t)
+	a := accident{Root: s.Root, Dist: releasetest.From(t, s.After("kms:catalog")), Host: "cloud-api.rehearsal.invalid", Method: http.MethodDelete, N: 1, When: "before"}
 	require.Regexp(t, `beside it: \[.*/mero-kms`, a.happens(t), "key services were running")
 	a.recovers(t, "kms:promote")
 }
 
 func TestKilledWhileSigning(t *testing.T) {
 	t.Parallel()
-	s := world(t)
-	a := accident{Root: s.root, Dist: releasetest.From(t, s.signed), Host: "127.0.0.1", N: 4, When: "after"}
+	releasetest.Long(t, "a command that is killed")
+	s := fixture.Stages(t)
+	a := accident{Root: s.Root, Dist: releasetest.From(t, s.After("kms:sign")), Host: "127.0.0.1", N: 4, When: "after"}
 	for _, name := range release.KMS.SignedAssets()[3:] {
 		require.NoError(t, os.Remove(filepath.Join(releasetest.Staged(a.Dist, stable), name+release.BundleSuffix)))
 	}
 	require.Regexp(t, `beside it: \[.*rekor-server`, a.happens(t), "the local Sigstore was running")
-	p := opened(t, a.Root, a.Dist, stable)
-	require.NoError(t, p.perform(t.Context(), "kms:audit"), "%s", p.log)
+	p := fixture.Opened(t, a.Root, a.Dist, stable)
+	require.NoError(t, p.Perform(t.Context(), "kms:audit"), "%s", p.Log)
 	releasetest.RequirePublished(t, a.Dist, stable)
 }
 

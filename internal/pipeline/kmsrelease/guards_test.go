@@ -16,28 +16,28 @@ import (
 
 // refused performs the guards' step and what comes after it, and expects that
 // nothing was built or published.
-func refused(t *testing.T, p *process, dist string, code fault.Code, message string) {
+func refused(t *testing.T, p *releasetest.Process, dist string, code fault.Code, message string) {
 	t.Helper()
-	err := p.perform(t.Context(), "kms:promote")
+	err := p.Perform(t.Context(), "kms:promote")
 	require.Equal(t, code, fault.CodeOf(err), "%v", err)
 	require.ErrorContains(t, err, "kms:version: ")
-	require.Contains(t, p.log.String(), message)
-	require.Contains(t, p.log.String(), "[FAIL] kms:version: ")
-	require.Zero(t, p.writes.Load())
-	require.NoDirExists(t, releasetest.OnGitHub(dist, p.release.Tag))
-	require.Empty(t, releasetest.Contents(t, releasetest.Staged(dist, p.release.Tag)))
-	require.Error(t, p.run.Perform(t.Context(), "kms:build"), "the ledger lets nothing past a guard that failed")
+	require.Contains(t, p.Log.String(), message)
+	require.Contains(t, p.Log.String(), "[FAIL] kms:version: ")
+	require.Zero(t, p.Writes.Load())
+	require.NoDirExists(t, releasetest.OnGitHub(dist, p.Release.Tag))
+	require.Empty(t, releasetest.Contents(t, releasetest.Staged(dist, p.Release.Tag)))
+	require.Error(t, p.Run.Perform(t.Context(), "kms:build"), "the ledger lets nothing past a guard that failed")
 }
 
 // "Fails if: tag = mero-kms-v1.3.0 but MERO_KMS_VERSION = 1.2.0".
 func TestVersionDisagrees(t *testing.T) {
 	t.Parallel()
-	s := world(t)
+	s := fixture.Stages(t)
 	for name, version := range releasetest.WrongVersions() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			dist := releasetest.From(t, s.seeded)
-			p := opened(t, s.root, dist, stable, func(c *config.Config) { c.KMSVersion = version })
+			dist := releasetest.From(t, s.After(""))
+			p := fixture.Opened(t, s.Root, dist, stable, releasetest.Configured(func(c *config.Config) { c.KMSVersion = version }))
 			refused(t, p, dist, fault.Verification, "guard 2: version sync")
 		})
 	}
@@ -45,97 +45,97 @@ func TestVersionDisagrees(t *testing.T) {
 
 func TestCounterpartIsNotReleased(t *testing.T) {
 	t.Parallel()
-	s := world(t)
-	dist := releasetest.From(t, s.seeded)
-	p := opened(t, s.root, dist, stable)
-	p.world.Env.Config.TEEVersion = release.Version{Major: 9, Minor: 9, Patch: 9} // only now: the rehearsal would release it
+	s := fixture.Stages(t)
+	dist := releasetest.From(t, s.After(""))
+	p := fixture.Opened(t, s.Root, dist, stable)
+	p.Env.Config.TEEVersion = release.Version{Major: 9, Minor: 9, Patch: 9} // only now: the rehearsal would release it
 	refused(t, p, dist, fault.Verification, "mero-tee-v9.9.9 is not released")
 }
 
 func TestCounterpartIsNotNamed(t *testing.T) {
 	t.Parallel()
-	s := world(t)
-	dist := releasetest.From(t, s.seeded)
-	p := opened(t, s.root, dist, stable)
-	p.world.Env.Config.TEEVersion = release.Version{}
+	s := fixture.Stages(t)
+	dist := releasetest.From(t, s.After(""))
+	p := fixture.Opened(t, s.Root, dist, stable)
+	p.Env.Config.TEEVersion = release.Version{}
 	refused(t, p, dist, fault.Usage, "MERO_TEE_VERSION does not name the counterpart")
 }
 
 // A counterpart that does not pass its audit is none.
 func TestCounterpartIsForged(t *testing.T) {
 	t.Parallel()
-	s := world(t)
+	s := fixture.Stages(t)
 	for name, tc := range releasetest.Forgeries() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			dist := releasetest.From(t, s.seeded)
-			p := opened(t, s.root, dist, stable)
+			dist := releasetest.From(t, s.After(""))
+			p := fixture.Opened(t, s.Root, dist, stable)
 			node := release.Tag{Family: release.Node, Version: stable.Version}
 			require.NoError(t, tc.Forge(filepath.Join(releasetest.OnGitHub(dist, node), release.ChecksumsAsset)))
-			err := p.perform(t.Context(), "kms:promote")
+			err := p.Perform(t.Context(), "kms:promote")
 			require.Equal(t, tc.Code, fault.CodeOf(err), "%v", err)
 			require.ErrorContains(t, err, "mero-tee-v0.1.0 does not pass its audit")
-			require.Zero(t, p.writes.Load())
+			require.Zero(t, p.Writes.Load())
 		})
 	}
 }
 
 func TestPairIsNotDeclared(t *testing.T) {
 	t.Parallel()
-	s := world(t)
+	s := fixture.Stages(t)
 	own := filepath.Join(t.TempDir(), "catalog.json")
 	require.NoError(t, os.WriteFile(own, []byte(releasetest.EmptyCatalog), 0o600))
-	dist := releasetest.From(t, s.seeded)
-	p := opened(t, s.root, dist, stable, func(c *config.Config) { c.CatalogPath = own })
+	dist := releasetest.From(t, s.After(""))
+	p := fixture.Opened(t, s.Root, dist, stable, releasetest.Configured(func(c *config.Config) { c.CatalogPath = own }))
 	refused(t, p, dist, fault.Verification, "the pair is not in the compatibility catalog")
 }
 
 // "The policy references valid MRTDs": in a stable release every profile needs one.
 func TestPolicyIsNotPromoted(t *testing.T) {
 	t.Parallel()
-	s := world(t)
-	dist := releasetest.From(t, s.seeded)
-	p := opened(t, s.root, dist, stable)
-	p.release.Checkout.Policies = filepath.Join(s.root, "policies") // as they are before the pull request
+	s := fixture.Stages(t)
+	dist := releasetest.From(t, s.After(""))
+	p := fixture.Opened(t, s.Root, dist, stable)
+	p.Release.Checkout.Policies = filepath.Join(s.Root, "policies") // as they are before the pull request
 	refused(t, p, dist, fault.Verification, "guard 3: policy references the counterpart's measurements")
 }
 
 // "Release workflows must never set ALLOWED_MRTD": guard 4 reads them all.
 func TestAllowedInWorkflow(t *testing.T) {
 	t.Parallel()
-	s := world(t)
-	root, dist := filepath.Join(t.TempDir(), "repository"), releasetest.From(t, s.seeded)
+	s := fixture.Stages(t)
+	root, dist := filepath.Join(t.TempDir(), "repository"), releasetest.From(t, s.After(""))
 	require.NoError(t, releasetest.Repository("../../..", root))
 	require.NoError(t, os.WriteFile(filepath.Join(root, ".github/workflows/other.yaml"), []byte(releasetest.AllowedWorkflow), 0o600))
-	refused(t, opened(t, root, dist, stable), dist, fault.Verification, "ALLOWED_* variable")
+	refused(t, fixture.Opened(t, root, dist, stable), dist, fault.Verification, "ALLOWED_* variable")
 }
 
 // Not parallel: it changes the environment of the process.
 func TestAllowedInEnvironment(t *testing.T) {
-	s := world(t)
+	s := fixture.Stages(t)
 	t.Setenv("ALLOWED_TCB_STATUS", "OutOfDate")
-	dist := releasetest.From(t, s.seeded)
-	refused(t, opened(t, s.root, dist, stable), dist, fault.Verification, "the process environment overrides the policy")
+	dist := releasetest.From(t, s.After(""))
+	refused(t, fixture.Opened(t, s.Root, dist, stable), dist, fault.Verification, "the process environment overrides the policy")
 }
 
 // "Policy may be policy_not_ready" and "compatibility catalog update is
 // optional": a candidate gets past what stops a stable release, and says so.
 func TestCandidateIsNotPromoted(t *testing.T) {
 	t.Parallel()
-	s := world(t)
+	s := fixture.Stages(t)
 	tag := stable
 	tag.Version.Candidate = 1
-	dist := releasetest.From(t, s.seeded)
-	p := opened(t, s.root, dist, tag)
-	p.release.Checkout.Policies = filepath.Join(s.root, "policies")
-	require.NoError(t, p.perform(t.Context(), "kms:promote"), "%s", p.log)
-	require.Contains(t, p.log.String(), "the policy of locked-read-only is policy_not_ready")
-	require.Contains(t, p.log.String(), "stays a pre-release")
-	rel, err := p.github(t).ReleaseByTag(t.Context(), tag.String())
+	dist := releasetest.From(t, s.After(""))
+	p := fixture.Opened(t, s.Root, dist, tag)
+	p.Release.Checkout.Policies = filepath.Join(s.Root, "policies")
+	require.NoError(t, p.Perform(t.Context(), "kms:promote"), "%s", p.Log)
+	require.Contains(t, p.Log.String(), "the policy of locked-read-only is policy_not_ready")
+	require.Contains(t, p.Log.String(), "stays a pre-release")
+	rel, err := p.GitHub(t).ReleaseByTag(t.Context(), tag.String())
 	require.NoError(t, err)
 	require.True(t, rel.Prerelease)
 	require.Len(t, rel.Assets, len(release.KMS.ExpectedAssets()))
-	latest, err := p.github(t).Latest(t.Context())
+	latest, err := p.GitHub(t).Latest(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, "mero-tee-v0.1.0", latest.TagName, "`latest` did not move")
 }
@@ -144,30 +144,30 @@ func TestCandidateIsNotPromoted(t *testing.T) {
 // newer work is no hotfix, and becomes nothing else.
 func TestPatchBumpFromMain(t *testing.T) {
 	t.Parallel()
-	s := world(t)
-	root, dist := filepath.Join(t.TempDir(), "repository"), releasetest.From(t, s.released)
+	s := fixture.Stages(t)
+	root, dist := filepath.Join(t.TempDir(), "repository"), releasetest.From(t, s.After("kms:promote"))
 	require.NoError(t, releasetest.Repository("../../..", root))
 	require.NoError(t, releasetest.Git(root, "commit", "-q", "--allow-empty", "-m", "Newer work of main"))
 	hotfix := release.Tag{Family: release.KMS, Version: release.Version{Minor: 1, Patch: 1}}
-	p := opened(t, root, dist, hotfix)
-	err := p.perform(t.Context(), "kms:promote")
+	p := fixture.Opened(t, root, dist, hotfix)
+	err := p.Perform(t.Context(), "kms:promote")
 	require.Equal(t, fault.Verification, fault.CodeOf(err), "%v", err)
 	require.ErrorContains(t, err, "is a patch of mero-kms-v0.1.0 and carries newer work of main")
-	require.Zero(t, p.writes.Load())
+	require.Zero(t, p.Writes.Load())
 	require.NoDirExists(t, releasetest.OnGitHub(dist, hotfix))
 }
 
 // The same commit, built again, is a hotfix with nothing in it; its notes say so.
 func TestHotfixOfTheSameCommit(t *testing.T) {
 	t.Parallel()
-	s := world(t)
-	dist := releasetest.From(t, s.released)
+	s := fixture.Stages(t)
+	dist := releasetest.From(t, s.After("kms:promote"))
 	hotfix := release.Tag{Family: release.KMS, Version: release.Version{Minor: 1, Patch: 1}}
-	p := opened(t, s.root, dist, hotfix, func(c *config.Config) { c.TEEVersion = stable.Version })
-	require.NoError(t, p.perform(t.Context(), "kms:publish"), "%s", p.log)
-	require.Contains(t, p.log.String(), "mero-kms-v0.1.1 at ")
-	require.Contains(t, p.log.String(), "hotfix of mero-kms-v0.1.0")
-	rel, err := p.github(t).ReleaseByTag(t.Context(), hotfix.String())
+	p := fixture.Opened(t, s.Root, dist, hotfix, releasetest.Configured(func(c *config.Config) { c.TEEVersion = stable.Version }))
+	require.NoError(t, p.Perform(t.Context(), "kms:publish"), "%s", p.Log)
+	require.Contains(t, p.Log.String(), "mero-kms-v0.1.1 at ")
+	require.Contains(t, p.Log.String(), "hotfix of mero-kms-v0.1.0")
+	rel, err := p.GitHub(t).ReleaseByTag(t.Context(), hotfix.String())
 	require.NoError(t, err)
 	for _, section := range []string{"hotfix", "## Rollback", "REHEARSAL-1"} {
 		require.Contains(t, rel.Body, section)
@@ -177,12 +177,12 @@ func TestHotfixOfTheSameCommit(t *testing.T) {
 // "A missing or unfilled required section stops the release before it builds."
 func TestNotesThatNobodyFilledIn(t *testing.T) {
 	t.Parallel()
-	s := world(t)
-	root, dist := filepath.Join(t.TempDir(), "repository"), releasetest.From(t, s.seeded)
+	s := fixture.Stages(t)
+	root, dist := filepath.Join(t.TempDir(), "repository"), releasetest.From(t, s.After(""))
 	require.NoError(t, releasetest.Repository("../../..", root))
 	template, err := releases.Template(release.Stable, stable)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(root, releases.Path(stable)), []byte(template), 0o600))
-	p := opened(t, root, dist, stable)
+	p := fixture.Opened(t, root, dist, stable)
 	refused(t, p, dist, fault.Verification, "notes: ")
 }

@@ -75,7 +75,8 @@ func (p *Pipeline) inspect(ctx context.Context, pushed images) error {
 				return err
 			}
 			_, err = image.Inspect(ctx, tag.Context().Digest(pushed[profile].String()),
-				image.Expected{Profile: profile, Version: p.Tag.Version, Revision: p.Checkout.Commit, Source: p.SourceURL()}, p.remote())
+				image.Expected{Profile: profile, Version: p.Tag.Version, Revision: p.Checkout.Commit, Source: p.SourceURL()},
+				p.remote())
 			return err
 		})
 	}
@@ -84,7 +85,8 @@ func (p *Pipeline) inspect(ctx context.Context, pushed images) error {
 
 // writeCompose writes app-compose-{profile}.json and returns its hash. The
 // policy's own digest is in it, so the compose hash vouches for the policy too.
-func (p *Pipeline) writeCompose(ctx context.Context, profile release.Profile, index digest.Digest) (hash digest.Digest, err error) {
+func (p *Pipeline) writeCompose(ctx context.Context, profile release.Profile,
+	index digest.Digest) (hash digest.Digest, err error) {
 	source, err := os.ReadFile(p.composeFile())
 	if err != nil {
 		return hash, err

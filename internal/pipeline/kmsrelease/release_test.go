@@ -21,41 +21,41 @@ import (
 
 // requireReleased checks the final state: one release, public, the latest, with
 // the staged bytes; one pull request; every step passed exactly once.
-func requireReleased(t testing.TB, p *process, dist string) {
+func requireReleased(t testing.TB, p *releasetest.Process, dist string) {
 	t.Helper()
-	all, err := p.github(t).Releases(t.Context())
+	all, err := p.GitHub(t).Releases(t.Context())
 	require.NoError(t, err)
-	releasetest.RequireReleased(t, dist, stable, p.run.Graph, all)
-	latest, err := p.github(t).Latest(t.Context())
+	releasetest.RequireReleased(t, dist, stable, p.Run.Graph, all)
+	latest, err := p.GitHub(t).Latest(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, stable.String(), latest.TagName)
-	require.Equal(t, []string{"Compatibility of mero-kms-v0.1.0 with mero-tee-v0.1.0"}, p.pulls(t))
+	require.Equal(t, []string{"Compatibility of mero-kms-v0.1.0 with mero-tee-v0.1.0"}, p.Pulls(t))
 }
 
 func TestWholeRelease(t *testing.T) {
 	t.Parallel()
-	s := world(t)
-	dist := releasetest.From(t, s.released)
-	requireReleased(t, opened(t, s.root, dist, stable), dist)
+	s := fixture.Stages(t)
+	dist := releasetest.From(t, s.After("kms:promote"))
+	requireReleased(t, fixture.Opened(t, s.Root, dist, stable), dist)
 	list, err := checksum.Parse([]byte(releasetest.Contents(t, releasetest.Staged(dist, stable))[release.ChecksumsAsset]))
 	require.NoError(t, err)
 	require.NoError(t, checksum.Covers(list, release.KMS.Assets()))
 	require.NoError(t, checksum.Verify(releasetest.Staged(dist, stable), list))
-	require.Contains(t, s.log, "[PASS] kms:audit: all 20 expected assets are present")
-	require.NotContains(t, s.log, "[FAIL]")
+	require.Contains(t, s.Log, "[PASS] kms:audit: all 20 expected assets are present")
+	require.NotContains(t, s.Log, "[FAIL]")
 }
 
 // Law 3: "same bytes: skip and say so".
 func TestRunAgainDoesNothing(t *testing.T) {
 	t.Parallel()
-	s := world(t)
-	dist := releasetest.From(t, s.released)
+	s := fixture.Stages(t)
+	dist := releasetest.From(t, s.After("kms:promote"))
 	before := releasetest.Records(t, dist, stable)
-	p := opened(t, s.root, dist, stable)
-	require.NoError(t, p.perform(t.Context(), "kms:promote"))
-	require.Zero(t, p.writes.Load(), "nothing is written to GitHub")
+	p := fixture.Opened(t, s.Root, dist, stable)
+	require.NoError(t, p.Perform(t.Context(), "kms:promote"))
+	require.Zero(t, p.Writes.Load(), "nothing is written to GitHub")
 	require.Equal(t, before, releasetest.Records(t, dist, stable), "nothing is added to the ledger")
-	require.Contains(t, p.log.String(), "kms:promote: already done, nothing to do")
+	require.Contains(t, p.Log.String(), "kms:promote: already done, nothing to do")
 	requireReleased(t, p, dist)
 }
 
@@ -63,46 +63,46 @@ func TestRunAgainDoesNothing(t *testing.T) {
 // release is made again from another folder. What comes out is what is public.
 func TestMadeAgainFromNothing(t *testing.T) {
 	t.Parallel()
-	s := world(t)
-	root, dist := filepath.Join(t.TempDir(), "elsewhere"), releasetest.From(t, s.released)
+	s := fixture.Stages(t)
+	root, dist := filepath.Join(t.TempDir(), "elsewhere"), releasetest.From(t, s.After("kms:promote"))
 	require.NoError(t, releasetest.Repository("../../..", root))
 	public := releasetest.Contents(t, releasetest.OnGitHub(dist, stable))
 	require.NoError(t, os.RemoveAll(filepath.Join(dist, stable.String())))
-	p := opened(t, root, dist, stable)
-	require.NoError(t, p.perform(t.Context(), "kms:audit"), "%s", p.log)
-	require.Zero(t, p.writes.Load(), "published bytes win: nothing is uploaded")
+	p := fixture.Opened(t, root, dist, stable)
+	require.NoError(t, p.Perform(t.Context(), "kms:audit"), "%s", p.Log)
+	require.Zero(t, p.Writes.Load(), "published bytes win: nothing is uploaded")
 	require.Equal(t, public, releasetest.Contents(t, releasetest.Staged(dist, stable)))
-	require.Contains(t, p.log.String(), "adopted 10 bundles")
+	require.Contains(t, p.Log.String(), "adopted 10 bundles")
 	for _, profile := range release.Profiles() {
-		require.Contains(t, p.log.String(), "ghcr.io/calimero-network/mero-kms:0.1.0-"+string(profile)+" is there already")
+		require.Contains(t, p.Log.String(), "ghcr.io/calimero-network/mero-kms:0.1.0-"+string(profile)+" is there already")
 	}
 }
 
 // Law 4: "a tag, once it has a release, never changes".
 func TestSourcesChangedAfterPublishing(t *testing.T) {
 	t.Parallel()
-	s := world(t)
-	root, dist := filepath.Join(t.TempDir(), "repository"), releasetest.From(t, s.released)
+	s := fixture.Stages(t)
+	root, dist := filepath.Join(t.TempDir(), "repository"), releasetest.From(t, s.After("kms:promote"))
 	require.NoError(t, releasetest.Repository("../../..", root))
-	main := filepath.Join(root, "docker/mero-kms/main.go")
-	source, err := os.ReadFile(main)
+	service := filepath.Join(root, "internal/kms/attest.go")
+	source, err := os.ReadFile(service)
 	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(main, append(source, "// One more line.\n"...), 0o600))
-	p := opened(t, root, dist, stable)
-	err = p.perform(t.Context(), "kms:promote")
+	require.NoError(t, os.WriteFile(service, append(source, "// One more line.\n"...), 0o600))
+	p := fixture.Opened(t, root, dist, stable)
+	err = p.Perform(t.Context(), "kms:promote")
 	require.Equal(t, fault.General, fault.CodeOf(err))
 	require.ErrorContains(t, err, "mero-kms-v0.1.0 is published, and sources has changed since")
-	require.Zero(t, p.writes.Load())
-	require.Equal(t, releasetest.Contents(t, releasetest.OnGitHub(s.released, stable)), releasetest.Contents(t, releasetest.OnGitHub(dist, stable)))
+	require.Zero(t, p.Writes.Load())
+	require.Equal(t, releasetest.Contents(t, releasetest.OnGitHub(s.After("kms:promote"), stable)), releasetest.Contents(t, releasetest.OnGitHub(dist, stable)))
 }
 
 // Law 2, of a single target: "refuses, naming the missing step".
 func TestSingleStepNamesWhatIsMissing(t *testing.T) {
 	t.Parallel()
-	s := world(t)
-	p := opened(t, s.root, releasetest.From(t, s.seeded), stable)
-	p.run.Only = "kms:sbom"
-	err := p.run.Perform(t.Context(), "kms:sbom")
+	s := fixture.Stages(t)
+	p := fixture.Opened(t, s.Root, releasetest.From(t, s.After("")), stable)
+	p.Run.Only = "kms:sbom"
+	err := p.Run.Perform(t.Context(), "kms:sbom")
 	var blocked *pipeline.BlockedError
 	require.ErrorAs(t, err, &blocked)
 	require.Equal(t, "kms:version", blocked.Missing)
@@ -110,16 +110,16 @@ func TestSingleStepNamesWhatIsMissing(t *testing.T) {
 
 func TestRegistryTagIsTaken(t *testing.T) {
 	t.Parallel()
-	s := world(t)
-	p := opened(t, s.root, releasetest.From(t, s.seeded), stable)
+	s := fixture.Stages(t)
+	p := fixture.Opened(t, s.Root, releasetest.From(t, s.After("")), stable)
 	tag, err := name.NewTag("ghcr.io/calimero-network/mero-kms:0.1.0-debug-read-only", name.StrictValidation)
 	require.NoError(t, err)
-	taken := remote.WithTransport(p.world.Env.Transport)
-	require.NoError(t, remote.WriteIndex(tag, empty.Index, taken, remote.WithAuth(p.world.Env.RegistryAuth)))
-	err = p.perform(t.Context(), "kms:build")
+	taken := remote.WithTransport(p.Env.Transport)
+	require.NoError(t, remote.WriteIndex(tag, empty.Index, taken, remote.WithAuth(p.Env.RegistryAuth)))
+	err = p.Perform(t.Context(), "kms:build")
 	require.Equal(t, fault.Verification, fault.CodeOf(err))
 	require.ErrorContains(t, err, "already points to another image")
-	there, err := remote.Head(tag, taken, remote.WithAuth(p.world.Env.RegistryAuth))
+	there, err := remote.Head(tag, taken, remote.WithAuth(p.Env.RegistryAuth))
 	require.NoError(t, err)
 	digest, err := empty.Index.Digest()
 	require.NoError(t, err)
@@ -129,17 +129,17 @@ func TestRegistryTagIsTaken(t *testing.T) {
 // Law 3: "other bytes under the same name: a hard error".
 func TestDraftHoldsOtherBytes(t *testing.T) {
 	t.Parallel()
-	s := world(t)
-	dist := releasetest.From(t, s.signed)
-	p := opened(t, s.root, dist, stable)
+	s := fixture.Stages(t)
+	dist := releasetest.From(t, s.After("kms:sign"))
+	p := fixture.Opened(t, s.Root, dist, stable)
 	forged := filepath.Join(t.TempDir(), release.SBOMAsset)
 	require.NoError(t, os.WriteFile(forged, []byte("{}\n"), 0o600))
-	releasetest.Upload(t, p.github(t), stable, p.release.Checkout.Commit, forged)
-	err := p.perform(t.Context(), "kms:promote")
+	releasetest.Upload(t, p.GitHub(t), stable, p.Release.Checkout.Commit, forged)
+	err := p.Perform(t.Context(), "kms:promote")
 	require.Equal(t, fault.Verification, fault.CodeOf(err))
 	require.ErrorContains(t, err, "holds other bytes under the name sbom.spdx.json")
 	require.Equal(t, map[string]string{release.SBOMAsset: "{}\n"}, releasetest.Contents(t, releasetest.OnGitHub(dist, stable)), "nothing is added, nothing is replaced")
-	all, err := p.github(t).Releases(t.Context())
+	all, err := p.GitHub(t).Releases(t.Context())
 	require.NoError(t, err)
 	i := slices.IndexFunc(all, func(r github.Release) bool { return r.TagName == stable.String() })
 	require.True(t, all[i].Draft, "it did not become public")
@@ -148,15 +148,15 @@ func TestDraftHoldsOtherBytes(t *testing.T) {
 // The public release is compared with the audited draft, not only with itself.
 func TestAssetChangedAfterPublishing(t *testing.T) {
 	t.Parallel()
-	s := world(t)
-	dist := releasetest.From(t, s.tested)
+	s := fixture.Stages(t)
+	dist := releasetest.From(t, s.After("kms:e2e"))
 	path := filepath.Join(releasetest.OnGitHub(dist, stable), release.SBOMAsset)
 	require.NoError(t, releasetest.ChangeByte(path))
-	p := opened(t, s.root, dist, stable)
-	require.Error(t, p.perform(t.Context(), "kms:promote"))
-	require.Zero(t, p.writes.Load())
-	rel, err := p.github(t).ReleaseByTag(t.Context(), stable.String())
+	p := fixture.Opened(t, s.Root, dist, stable)
+	require.Error(t, p.Perform(t.Context(), "kms:promote"))
+	require.Zero(t, p.Writes.Load())
+	rel, err := p.GitHub(t).ReleaseByTag(t.Context(), stable.String())
 	require.NoError(t, err)
 	require.True(t, rel.Prerelease, "it was not promoted")
-	require.Empty(t, p.pulls(t), "and no catalog entry is proposed")
+	require.Empty(t, p.Pulls(t), "and no catalog entry is proposed")
 }

@@ -90,7 +90,7 @@ func honest(machine func(*inprocess.Machine) error, said func(*agent.Report)) fu
 // nothing is measured.
 func TestBadBoots(t *testing.T) {
 	t.Parallel()
-	s := world(t)
+	s := fixture.Stages(t)
 	for name, tc := range map[string]struct {
 		boot func(*tdxsim.Platform, inprocess.Image, agent.Mission) (*agent.Report, error)
 		want string
@@ -142,8 +142,8 @@ func TestBadBoots(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			dist := releasetest.From(t, s.built)
-			p := opened(t, s.root, dist, stable)
+			dist := releasetest.From(t, s.After("node:build"))
+			p := opened(t, s.Root, dist, stable)
 			bootBy(t, p, dist, tc.boot)
 			_ = unmeasured(t, p, dist, fault.Verification, tc.want)
 		})
@@ -155,19 +155,19 @@ func bootBy(t *testing.T, p *process, dist string, boot func(*tdxsim.Platform, i
 	t.Helper()
 	platform, err := platformOf(dist)
 	require.NoError(t, err)
-	p.world.Env.Nodes = func(string, string, journal.Journal) agent.Nodes { return odd{platform, boot} }
+	p.Env.Nodes = func(string, string, journal.Journal) agent.Nodes { return odd{platform, boot} }
 }
 
 // unmeasured expects that the debug image cannot be measured, and that nothing goes on from there.
 func unmeasured(t *testing.T, p *process, dist string, code fault.Code, want string) *fault.Error {
 	t.Helper()
-	err := p.run.PerformTarget(t.Context(), "node:measure", string(release.Debug))
+	err := p.Run.PerformTarget(t.Context(), "node:measure", string(release.Debug))
 	require.Equal(t, code, fault.CodeOf(err), "%v", err)
 	require.ErrorContains(t, err, want)
 	require.ErrorContains(t, err, "node:measure/debug")
 	require.NotContains(t, releasetest.Contents(t, releasetest.Staged(dist, stable)), release.EvidenceAsset(release.Debug))
 	var blocked *pipeline.BlockedError
-	require.ErrorAs(t, p.run.Perform(t.Context(), "node:mrtds"), &blocked)
+	require.ErrorAs(t, p.Run.Perform(t.Context(), "node:mrtds"), &blocked)
 	requireUnpublished(t, p, dist)
 	var f *fault.Error
 	require.ErrorAs(t, err, &f)
@@ -178,9 +178,9 @@ func unmeasured(t *testing.T, p *process, dist string, code fault.Code, want str
 // the error names the event.
 func TestBootsThatDisagree(t *testing.T) {
 	t.Parallel()
-	s := world(t)
-	dist := releasetest.From(t, s.built)
-	p := opened(t, s.root, dist, stable)
+	s := fixture.Stages(t)
+	dist := releasetest.From(t, s.After("node:build"))
+	p := opened(t, s.Root, dist, stable)
 	var boots atomic.Int64
 	bootBy(t, p, dist, honest(func(m *inprocess.Machine) error {
 		if boots.Add(1) == 1 {
@@ -197,27 +197,27 @@ func appraisedBy(t *testing.T, p *process, dist string, claim func(map[string]an
 	t.Helper()
 	authority, err := ita.OpenAuthority(filepath.Join(dist, "rehearsal", "ita.pem"))
 	require.NoError(t, err)
-	v, err := tdx.NewVerifier(tdx.Config{Root: p.world.Env.TDXRoot, Collateral: tdx.NewCollateral(p.world.Env.Client())})
+	v, err := tdx.NewVerifier(tdx.Config{Root: p.Env.TDXRoot, Collateral: tdx.NewCollateral(p.Env.Client())})
 	require.NoError(t, err)
-	service := ita.New(ita.Options{Authority: authority, APIKey: p.world.Env.ITA.Key.Reveal(), Verifier: v, Now: time.Now})
+	service := ita.New(ita.Options{Authority: authority, APIKey: p.Env.ITA.Key.Reveal(), Verifier: v, Now: time.Now})
 	service.Change(func(k *ita.Faults) { k.Claims = claim })
 	n := network.New()
 	t.Cleanup(func() { require.NoError(t, n.Close()) })
 	for _, host := range ita.Hosts() {
 		require.NoError(t, n.Handle(host, service))
 	}
-	p.world.Env.ITA.Transport = n.Transport()
+	p.Env.ITA.Transport = n.Transport()
 }
 
 // "Intel Trust Authority appraises the same quote, and its verified token must agree."
 func TestAppraiserDisagrees(t *testing.T) {
 	t.Parallel()
-	s := world(t)
+	s := fixture.Stages(t)
 	for name, value := range map[string]string{"attester_tcb_status": "OutOfDate", "tdx_rtmr2": hex.EncodeToString(make([]byte, 48))} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			dist := releasetest.From(t, s.built)
-			p := opened(t, s.root, dist, stable)
+			dist := releasetest.From(t, s.After("node:build"))
+			p := opened(t, s.Root, dist, stable)
 			appraisedBy(t, p, dist, func(said map[string]any) { said["tdx"].(map[string]any)[name] = value })
 			f := unmeasured(t, p, dist, fault.Verification, "the appraisal is not our verdict of the quote")
 			require.Contains(t, f.Got, value)
@@ -228,10 +228,10 @@ func TestAppraiserDisagrees(t *testing.T) {
 // A stable release needs the second opinion.
 func TestStableWithoutAppraiser(t *testing.T) {
 	t.Parallel()
-	s := world(t)
-	dist := releasetest.From(t, s.built)
-	p := opened(t, s.root, dist, stable)
-	p.world.Env.ITA.Key = ""
+	s := fixture.Stages(t)
+	dist := releasetest.From(t, s.After("node:build"))
+	p := opened(t, s.Root, dist, stable)
+	p.Env.ITA.Key = ""
 	f := unmeasured(t, p, dist, fault.Verification, "no appraisal by Intel Trust Authority")
 	require.Equal(t, "set the secret ITA_API_KEY", f.Hint)
 }

@@ -32,7 +32,8 @@ func (p *Pipeline) build(ctx context.Context, w *pipeline.Work, profile release.
 	if adopted, err := p.adoptRecord(ctx, w, profile, order); adopted || err != nil {
 		return err
 	}
-	unfinished := slices.Contains(p.Ledger.Open(journal.Image), order.Name) // whatever bears its name is this release's own
+	// What this release began and did not end is its own, whatever bears the name.
+	unfinished := slices.Contains(p.Ledger.Open(journal.Image), order.Name)
 	if err := p.Env.Images.Discard(ctx, order, unfinished); err != nil {
 		return err
 	}
@@ -71,7 +72,8 @@ func (p *Pipeline) writeRecord(profile release.Profile, order image.BuildRequest
 
 // adoptRecord takes the record that this tag's release already holds, when it
 // is of the image that would be made now: "published bytes win".
-func (p *Pipeline) adoptRecord(ctx context.Context, w *pipeline.Work, profile release.Profile, order image.BuildRequest) (bool, error) {
+func (p *Pipeline) adoptRecord(ctx context.Context, w *pipeline.Work, profile release.Profile,
+	order image.BuildRequest) (bool, error) {
 	data, err := p.Uploaded(ctx, release.RecordAsset(profile))
 	if data == nil || err != nil {
 		return false, err

@@ -39,10 +39,9 @@ func build(order []byte) int {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
-	p := &process{}
-	err := p.begin(ctx, m.Root, m.Dist, stable, console.New(listener{m.Saying}, false), nil)
+	p, err := fixture.Begin(ctx, m.Root, m.Dist, stable, console.New(listener{m.Saying}, false))
 	if err == nil {
-		err = p.run.PerformTarget(ctx, "node:build", string(release.Debug))
+		err = p.Run.PerformTarget(ctx, "node:build", string(release.Debug))
 	}
 	fmt.Fprintln(os.Stderr, "it did not happen:", err)
 	return 1
@@ -61,9 +60,7 @@ func (l listener) Write(b []byte) (int, error) {
 // needBuilds skips a test on a machine that cannot run Packer, Ansible and the VMs.
 func needBuilds(t *testing.T) {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("real builds take a minute")
-	}
+	releasetest.Long(t, "a build with Packer and Ansible")
 	if os.Geteuid() != 0 {
 		t.Skip("the build VMs want root")
 	}
@@ -80,9 +77,9 @@ func needBuilds(t *testing.T) {
 func TestKilledWhileBuilding(t *testing.T) {
 	t.Parallel()
 	needBuilds(t)
-	s := world(t)
-	dist := releasetest.From(t, s.seeded)
-	guarded(t, s.root, dist)
+	s := fixture.Stages(t)
+	dist := releasetest.From(t, s.After(""))
+	guarded(t, s.Root, dist)
 	for _, moment := range []string{
 		"Waiting for the instance to become running", // instances.insert is done
 		"Ansible: base :",  // provisioning
@@ -90,17 +87,18 @@ func TestKilledWhileBuilding(t *testing.T) {
 		"files of its own", // the record is written
 	} {
 		start := time.Now()
-		order, err := json.Marshal(mishap{s.root, dist, moment})
+		order, err := json.Marshal(mishap{s.Root, dist, moment})
 		require.NoError(t, err)
 		releasetest.Died(t, buildVariable+"="+string(order))
 		endPacker(t, dist)
 		releasetest.RequireNoProcess(t, dist)
 		t.Logf("killed when it said %q, after %s", moment, time.Since(start).Round(time.Second))
 	}
-	p, log := &process{}, &locked{}
-	require.NoError(t, p.begin(t.Context(), s.root, dist, stable, console.New(log, false), nil))
+	log := &locked{}
+	p, err := fixture.Begin(t.Context(), s.Root, dist, stable, console.New(log, false))
+	require.NoError(t, err)
 	defer func() { require.NoError(t, p.Close()) }()
-	require.NoError(t, p.run.PerformTarget(t.Context(), "node:build", string(release.Debug)), "%s", log)
+	require.NoError(t, p.Run.PerformTarget(t.Context(), "node:build", string(release.Debug)), "%s", log)
 	requireOneImage(t, p, dist)
 }
 
@@ -121,17 +119,17 @@ func endPacker(t *testing.T, dist string) {
 // guarded lets the guards pass once.
 func guarded(t *testing.T, root, dist string) {
 	t.Helper()
-	p := &process{}
-	require.NoError(t, p.begin(t.Context(), root, dist, stable, console.New(&locked{}, false), nil))
-	require.NoError(t, p.run.PerformTarget(t.Context(), "node:version", ""))
+	p, err := fixture.Begin(t.Context(), root, dist, stable, console.New(&locked{}, false))
+	require.NoError(t, err)
+	require.NoError(t, p.Run.PerformTarget(t.Context(), "node:version", ""))
 	require.NoError(t, p.Close())
 }
 
-func requireOneImage(t *testing.T, p *process, dist string) {
+func requireOneImage(t *testing.T, p *releasetest.Process, dist string) {
 	t.Helper()
 	record, err := image.Decode([]byte(releasetest.Contents(t, releasetest.Staged(dist, stable))[release.RecordAsset(release.Debug)]))
 	require.NoError(t, err)
-	c, err := p.world.Env.Cloud(t.Context(), nil)
+	c, err := p.Env.Cloud(t.Context(), nil)
 	require.NoError(t, err)
 	left, err := c.Leftovers(t.Context())
 	require.NoError(t, err)

@@ -31,8 +31,8 @@ func (down) Boot(context.Context, *measurement.Published, release.Profile, agent
 
 // bootNoneIn lets no node of a purpose boot.
 func bootNoneIn(p *process, purpose string) {
-	nodes := p.world.Env.Nodes
-	p.world.Env.Nodes = func(which, run string, j journal.Journal) agent.Nodes {
+	nodes := p.Env.Nodes
+	p.Env.Nodes = func(which, run string, j journal.Journal) agent.Nodes {
 		if which == purpose {
 			return down{}
 		}
@@ -44,24 +44,24 @@ func bootNoneIn(p *process, purpose string) {
 // test. It is released and audited all the same, and stays a pre-release.
 func TestCandidate(t *testing.T) {
 	t.Parallel()
-	s := world(t)
+	s := fixture.Stages(t)
 	tag := stable
 	tag.Version.Candidate = 1
-	dist := releasetest.From(t, s.seeded)
-	p := opened(t, s.root, dist, tag, func(p *process) error { p.world.Env.ITA.Key = ""; return nil })
+	dist := releasetest.From(t, s.After(""))
+	p := opened(t, s.Root, dist, tag, func(p *process) error { p.Env.ITA.Key = ""; return nil })
 	bootNoneIn(p, "e2e")
-	require.NoError(t, p.perform(t.Context(), "node:promote"), "%s", p.log)
-	log := p.log.String()
+	require.NoError(t, p.Perform(t.Context(), "node:promote"), "%s", p.Log)
+	log := p.Log.String()
 	require.Contains(t, log, "[WARN] node:measure/debug: appraisal by Intel Trust Authority skipped: nobody to ask: ITA_API_KEY is not set")
 	require.Contains(t, log, "E2E is advisory for a release candidate")
 	require.Contains(t, log, "no catalog entry is proposed")
 	require.Contains(t, log, "stays a pre-release")
 	require.Empty(t, p.pulls(t))
-	rel, err := p.github(t).ReleaseByTag(t.Context(), tag.String())
+	rel, err := p.GitHub(t).ReleaseByTag(t.Context(), tag.String())
 	require.NoError(t, err)
 	require.True(t, rel.Prerelease)
 	require.Len(t, rel.Assets, len(release.Node.ExpectedAssets()))
-	latest, err := p.github(t).Latest(t.Context())
+	latest, err := p.GitHub(t).Latest(t.Context())
 	require.NoError(t, err)
 	require.NotEqual(t, tag.String(), latest.TagName, "`latest` did not move")
 	evidence, err := evidence.DecodeEvidence([]byte(releasetest.Contents(t, releasetest.OnGitHub(dist, tag))[release.EvidenceAsset(release.Debug)]))
@@ -72,35 +72,35 @@ func TestCandidate(t *testing.T) {
 // A stable release whose nodes do not get their keys is public, and is not promoted.
 func TestStableDoesNotPassItsTrial(t *testing.T) {
 	t.Parallel()
-	s := world(t)
-	dist := releasetest.From(t, s.audited)
-	p := opened(t, s.root, dist, stable)
+	s := fixture.Stages(t)
+	dist := releasetest.From(t, s.After("node:audit"))
+	p := opened(t, s.Root, dist, stable)
 	bootNoneIn(p, "e2e")
-	err := p.perform(t.Context(), "node:promote")
+	err := p.Perform(t.Context(), "node:promote")
 	require.ErrorContains(t, err, "node:e2e")
-	require.Contains(t, p.log.String(), "no node boots today")
+	require.Contains(t, p.Log.String(), "no node boots today")
 	require.Empty(t, p.pulls(t))
-	rel, err := p.github(t).ReleaseByTag(t.Context(), stable.String())
+	rel, err := p.GitHub(t).ReleaseByTag(t.Context(), stable.String())
 	require.NoError(t, err)
 	require.True(t, rel.Prerelease)
 	var blocked *pipeline.BlockedError
-	require.ErrorAs(t, p.run.Perform(t.Context(), "node:promote"), &blocked)
+	require.ErrorAs(t, p.Run.Perform(t.Context(), "node:promote"), &blocked)
 }
 
 // "Then release:kms uses this node release as its counterpart instead of the seeded one."
 func TestTheKeyServiceThatFollows(t *testing.T) {
 	t.Parallel()
-	s := world(t)
-	dist := releasetest.From(t, s.released)
-	p := opened(t, s.root, dist, stable)
+	s := fixture.Stages(t)
+	dist := releasetest.From(t, s.After("node:promote"))
+	p := opened(t, s.Root, dist, stable)
 	kms := release.Tag{Family: release.KMS, Version: stable.Version}
-	p.world.Env.Config.KMSVersion = kms.Version
-	r, err := kmsrelease.Open(t.Context(), p.world.Env, kms, console.New(p.log, false))
+	p.Env.Config.KMSVersion = kms.Version
+	r, err := kmsrelease.Open(t.Context(), p.Env, kms, console.New(p.Log, false))
 	require.NoError(t, err)
 	defer r.Close() //nolint:errcheck // test
 	run := &pipeline.Run{Graph: r.Graph(), Ledger: r.Ledger, Console: r.Console}
-	require.NoError(t, run.All(t.Context()), "%s", p.log)
-	require.NotContains(t, p.log.String(), "releasing the simulated counterpart "+stable.String())
+	require.NoError(t, run.All(t.Context()), "%s", p.Log)
+	require.NotContains(t, p.Log.String(), "releasing the simulated counterpart "+stable.String())
 	published, err := measurement.Decode([]byte(releasetest.Contents(t, releasetest.OnGitHub(dist, stable))[release.MeasurementsAsset]))
 	require.NoError(t, err)
 	for _, profile := range release.Profiles() {
@@ -115,7 +115,7 @@ func TestTheKeyServiceThatFollows(t *testing.T) {
 		}
 		require.Contains(t, names, stable.String())
 	}
-	latest, err := p.github(t).Latest(t.Context())
+	latest, err := p.GitHub(t).Latest(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, kms.String(), latest.TagName)
 }
@@ -123,13 +123,13 @@ func TestTheKeyServiceThatFollows(t *testing.T) {
 // The SBOM lists what the records do, and no record without its program passes.
 func TestAProgramThatIsNotTheOneInTheImage(t *testing.T) {
 	t.Parallel()
-	s := world(t)
-	dist := releasetest.From(t, s.built)
-	p := opened(t, s.root, dist, stable, func(p *process) error {
-		p.world.Env.Images = otherPrograms{p.world.Env.Images.(inprocess.Images), t.TempDir()}
+	s := fixture.Stages(t)
+	dist := releasetest.From(t, s.After("node:build"))
+	p := opened(t, s.Root, dist, stable, func(p *process) error {
+		p.Env.Images = otherPrograms{p.Env.Images.(inprocess.Images), t.TempDir()}
 		return nil
 	})
-	err := p.run.Perform(t.Context(), "node:sbom")
+	err := p.Run.Perform(t.Context(), "node:sbom")
 	require.ErrorContains(t, err, "mero-agent is not the one in the image")
 	require.NotContains(t, releasetest.Contents(t, releasetest.Staged(dist, stable)), release.SBOMAsset)
 }

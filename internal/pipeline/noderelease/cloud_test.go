@@ -25,20 +25,20 @@ import (
 // in front of its API.
 func inCloud(faults gce.Faults, around func(http.RoundTripper) http.RoundTripper) option {
 	return func(p *process) error {
-		cloud, err := openCloud(p.world.Env.Dist, faults, p.world.Env.Client(), p.world.Env.TDXRoot)
+		cloud, err := openCloud(p.Env.Dist, faults, p.Env.Client(), p.Env.TDXRoot)
 		if err != nil {
 			return err
 		}
 		p.cloud = cloud
-		p.closers = append(p.closers, cloud.Close)
+		p.Closing(cloud.Close)
 		if around != nil {
 			cloud.Transport = around(cloud.Transport)
 		}
-		images := p.world.Env.Images.(inprocess.Images)
+		images := p.Env.Images.(inprocess.Images)
 		images.Import = cloud.Import
-		p.world.Env.Images = images
-		elsewhere := p.world.Env.Nodes
-		p.world.Env.Nodes = func(purpose, run string, j journal.Journal) agent.Nodes {
+		p.Env.Images = images
+		elsewhere := p.Env.Nodes
+		p.Env.Nodes = func(purpose, run string, j journal.Journal) agent.Nodes {
 			return sorted{ours: cloud.Nodes(purpose, run, j), others: elsewhere(purpose, run, j)}
 		}
 		return nil
@@ -78,10 +78,10 @@ func requireClean(t testing.TB, p *process, profiles ...release.Profile) {
 // report through guest attributes, of which none is left.
 func TestReleaseInTheCloud(t *testing.T) {
 	t.Parallel()
-	s := world(t)
-	dist := releasetest.From(t, s.seeded)
-	p := opened(t, s.root, dist, stable, inCloud(gce.Faults{}, nil))
-	require.NoError(t, p.run.All(t.Context()), "%s", p.log)
+	s := fixture.Stages(t)
+	dist := releasetest.From(t, s.After(""))
+	p := opened(t, s.Root, dist, stable, inCloud(gce.Faults{}, nil))
+	require.NoError(t, p.Run.All(t.Context()), "%s", p.Log)
 	requireReleased(t, p, dist)
 	requireClean(t, p, release.Profiles()...)
 	begun, ended := 0, 0
@@ -100,7 +100,7 @@ func TestReleaseInTheCloud(t *testing.T) {
 // What comes out of a VM damaged, or not at all, is not measured.
 func TestBadVMs(t *testing.T) {
 	t.Parallel()
-	s := world(t)
+	s := fixture.Stages(t)
 	for name, tc := range map[string]struct {
 		faults gce.Faults
 		code   fault.Code
@@ -116,8 +116,8 @@ func TestBadVMs(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			dist := releasetest.From(t, s.built)
-			p := opened(t, s.root, dist, stable, inCloud(tc.faults, nil))
+			dist := releasetest.From(t, s.After("node:build"))
+			p := opened(t, s.Root, dist, stable, inCloud(tc.faults, nil))
 			require.NoError(t, p.cloud.Import(inprocess.Image{Version: stable.Version, Profile: release.Debug}))
 			_ = unmeasured(t, p, dist, tc.code, tc.want)
 			requireClean(t, p, release.Debug)

@@ -51,7 +51,7 @@ func crash(order []byte) int {
 	around := func(next http.RoundTripper) http.RoundTripper { return &deadly{accident: a, kinds: kinds{next: next}} }
 	p, err := begin(ctx, a.Root, a.Dist, stable, inCloud(gce.Faults{}, around))
 	if err == nil {
-		err = p.run.PerformTarget(ctx, a.Target, a.Part)
+		err = p.Run.PerformTarget(ctx, a.Target, a.Part)
 	}
 	fmt.Fprintln(os.Stderr, "it did not happen:", err)
 	return 1
@@ -141,32 +141,39 @@ func callsOf(t *testing.T, root, stage, target, part string, profiles ...release
 	furnish(t, dist, profiles...)
 	k := &kinds{}
 	p := opened(t, root, dist, stable, inCloud(gce.Faults{}, func(next http.RoundTripper) http.RoundTripper { k.next = next; return k }))
-	require.NoError(t, p.run.PerformTarget(t.Context(), target, part), "%s", p.log)
+	require.NoError(t, p.Run.PerformTarget(t.Context(), target, part), "%s", p.Log)
 	requireClean(t, p, profiles...)
 	return slices.Sorted(maps.Keys(k.seen))
 }
 
 // "Kill -9 after each API call, run again, and show zero resources and the same
-// final release": before and after every kind of call that measuring makes.
+// final release": at every kind of call that measuring makes, and before and after
+// those that make and delete VMs.
 func TestKilledWhileMeasuring(t *testing.T) {
 	t.Parallel()
-	s := world(t)
-	calls := callsOf(t, s.root, s.built, "node:measure", "debug", release.Debug)
+	releasetest.Long(t, "a command that is killed")
+	s := fixture.Stages(t)
+	calls := callsOf(t, s.Root, s.After("node:build"), "node:measure", "debug", release.Debug)
 	for _, want := range []string{"POST instances", "GET operations", "GET instances getGuestAttributes", "DELETE instances",
 		"GET operations while deleting", "GET instances of all zones", "GET disks of all zones", "GET images"} {
 		require.Contains(t, calls, want)
 	}
 	var cases []accident
-	for _, call := range calls {
-		cases = append(cases, accident{Call: call, N: 1, When: "before"}, accident{Call: call, N: 1, When: "after"})
+	moments, machines := []string{"before", "after"}, []string{"POST instances", "DELETE instances"}
+	for i, call := range calls { // a sample: one of the two moments
+		if !slices.Contains(machines, call) {
+			cases = append(cases, accident{Call: call, N: 1, When: moments[i%2]})
+		}
 	}
-	for _, call := range []string{"POST instances", "DELETE instances"} { // of the second VM
-		cases = append(cases, accident{Call: call, N: 2, When: "before"}, accident{Call: call, N: 2, When: "after"})
+	for _, call := range machines { // of both VMs
+		for _, when := range moments {
+			cases = append(cases, accident{Call: call, N: 1, When: when}, accident{Call: call, N: 2, When: when})
+		}
 	}
 	for _, a := range cases {
 		t.Run(a.String(), func(t *testing.T) {
 			t.Parallel()
-			a.Root, a.Dist, a.Target, a.Part = s.root, releasetest.From(t, s.built), "node:measure", "debug"
+			a.Root, a.Dist, a.Target, a.Part = s.Root, releasetest.From(t, s.After("node:build")), "node:measure", "debug"
 			furnish(t, a.Dist, release.Debug)
 			a.happens(t)
 			a.measuresAgain(t, s)
@@ -175,16 +182,16 @@ func TestKilledWhileMeasuring(t *testing.T) {
 }
 
 // measuresAgain runs the step again: what is left is gone, and the same registers are found.
-func (a accident) measuresAgain(t *testing.T, s *stages) {
+func (a accident) measuresAgain(t *testing.T, s *releasetest.Stages) {
 	t.Helper()
 	p := opened(t, a.Root, a.Dist, stable, inCloud(gce.Faults{}, nil))
 	if a.When == "after" && a.Call == "POST instances" {
 		require.Contains(t, strings.Join(p.cloud.Server.Resources(), "\n"), "/instances/mero-measure-debug-", "the accident left a VM")
 	}
-	require.NoError(t, p.run.PerformTarget(t.Context(), a.Target, a.Part), "%s", p.log)
+	require.NoError(t, p.Run.PerformTarget(t.Context(), a.Target, a.Part), "%s", p.Log)
 	requireClean(t, p, release.Debug)
 	require.Equal(t, 1, releasetest.Passes(releasetest.Records(t, a.Dist, stable), "node:measure/debug"))
-	require.Equal(t, registersIn(t, s.measured), registersIn(t, a.Dist))
+	require.Equal(t, registersIn(t, s.After("node:measure")), registersIn(t, a.Dist))
 }
 
 // registersIn are those of the staged evidence of the debug profile.
@@ -200,20 +207,21 @@ func registersIn(t *testing.T, dist string) tdx.Registers {
 // The same during the end-to-end test, at the calls that make, use and delete its VMs; of the rest there is no other kind than above.
 func TestKilledDuringE2E(t *testing.T) {
 	t.Parallel()
-	s := world(t)
+	releasetest.Long(t, "a command that is killed")
+	s := fixture.Stages(t)
 	for _, a := range []accident{{Call: "POST instances", N: 2, When: "after"}, {Call: "GET instances getGuestAttributes", N: 3, When: "before"},
 		{Call: "DELETE instances", N: 1, When: "before"}, {Call: "DELETE instances", N: 2, When: "after"}} {
 		t.Run(a.String(), func(t *testing.T) {
 			t.Parallel()
-			a.Root, a.Dist, a.Target = s.root, releasetest.From(t, s.audited), "node:e2e"
+			a.Root, a.Dist, a.Target = s.Root, releasetest.From(t, s.After("node:audit")), "node:e2e"
 			furnish(t, a.Dist, release.Profiles()...)
 			a.happens(t)
 			p := opened(t, a.Root, a.Dist, stable, inCloud(gce.Faults{}, nil))
 			require.Contains(t, strings.Join(p.cloud.Server.Resources(), "\n"), "/instances/mero-e2e-", "the accident left VMs")
-			require.NoError(t, p.perform(t.Context(), "node:promote"), "%s", p.log)
+			require.NoError(t, p.Perform(t.Context(), "node:promote"), "%s", p.Log)
 			requireClean(t, p, release.Profiles()...)
 			requireReleased(t, p, a.Dist)
-			require.Equal(t, releasetest.Contents(t, releasetest.OnGitHub(s.released, stable)), releasetest.Contents(t, releasetest.OnGitHub(a.Dist, stable)), "the same release as without an accident")
+			require.Equal(t, releasetest.Contents(t, releasetest.OnGitHub(s.After("node:promote"), stable)), releasetest.Contents(t, releasetest.OnGitHub(a.Dist, stable)), "the same release as without an accident")
 		})
 	}
 }

@@ -32,32 +32,32 @@ func (u unbuilt) Build(context.Context, image.BuildRequest) (*image.Record, erro
 // nothing was built or published.
 func refused(t *testing.T, p *process, dist string, code fault.Code, message string) {
 	t.Helper()
-	p.world.Env.Images = unbuilt{p.world.Env.Images, t}
-	err := p.perform(t.Context(), "node:promote")
+	p.Env.Images = unbuilt{p.Env.Images, t}
+	err := p.Perform(t.Context(), "node:promote")
 	require.Equal(t, code, fault.CodeOf(err), "%v", err)
 	require.ErrorContains(t, err, "node:version: ")
-	require.Contains(t, p.log.String(), message)
-	require.Contains(t, p.log.String(), "[FAIL] node:version: ")
-	require.Error(t, p.run.PerformTarget(t.Context(), "node:build", ""), "the ledger lets nothing past a guard that failed")
+	require.Contains(t, p.Log.String(), message)
+	require.Contains(t, p.Log.String(), "[FAIL] node:version: ")
+	require.Error(t, p.Run.PerformTarget(t.Context(), "node:build", ""), "the ledger lets nothing past a guard that failed")
 	requireUnpublished(t, p, dist)
-	require.Empty(t, releasetest.Contents(t, releasetest.Staged(dist, p.release.Tag)))
+	require.Empty(t, releasetest.Contents(t, releasetest.Staged(dist, p.Release.Tag)))
 }
 
 func requireUnpublished(t *testing.T, p *process, dist string) {
 	t.Helper()
-	require.Zero(t, p.writes.Load())
-	require.NoDirExists(t, releasetest.OnGitHub(dist, p.release.Tag))
+	require.Zero(t, p.Writes.Load())
+	require.NoDirExists(t, releasetest.OnGitHub(dist, p.Release.Tag))
 }
 
 // "Tag equals MERO_TEE_VERSION."
 func TestVersionDisagrees(t *testing.T) {
 	t.Parallel()
-	s := world(t)
+	s := fixture.Stages(t)
 	for name, version := range releasetest.WrongVersions() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			dist := releasetest.From(t, s.seeded)
-			p := opened(t, s.root, dist, stable, configured(func(c *config.Config) { c.TEEVersion = version }))
+			dist := releasetest.From(t, s.After(""))
+			p := opened(t, s.Root, dist, stable, configured(func(c *config.Config) { c.TEEVersion = version }))
 			refused(t, p, dist, fault.Verification, "guard 2: version sync")
 		})
 	}
@@ -65,33 +65,33 @@ func TestVersionDisagrees(t *testing.T) {
 
 func TestCounterpartIsNotReleased(t *testing.T) {
 	t.Parallel()
-	s := world(t)
-	dist := releasetest.From(t, s.seeded)
-	p := opened(t, s.root, dist, stable)
-	p.world.Env.Config.KMSVersion = release.Version{Major: 9, Minor: 9, Patch: 9} // only now: the rehearsal would release it
+	s := fixture.Stages(t)
+	dist := releasetest.From(t, s.After(""))
+	p := opened(t, s.Root, dist, stable)
+	p.Env.Config.KMSVersion = release.Version{Major: 9, Minor: 9, Patch: 9} // only now: the rehearsal would release it
 	refused(t, p, dist, fault.Verification, "mero-kms-v9.9.9 is not released")
 }
 
 func TestCounterpartIsNotNamed(t *testing.T) {
 	t.Parallel()
-	s := world(t)
-	dist := releasetest.From(t, s.seeded)
-	p := opened(t, s.root, dist, stable)
-	p.world.Env.Config.KMSVersion = release.Version{}
+	s := fixture.Stages(t)
+	dist := releasetest.From(t, s.After(""))
+	p := opened(t, s.Root, dist, stable)
+	p.Env.Config.KMSVersion = release.Version{}
 	refused(t, p, dist, fault.Usage, "MERO_KMS_VERSION does not name the counterpart")
 }
 
 // A counterpart that does not pass its audit is none.
 func TestCounterpartIsForged(t *testing.T) {
 	t.Parallel()
-	s := world(t)
+	s := fixture.Stages(t)
 	for name, tc := range releasetest.Forgeries() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			dist := releasetest.From(t, s.seeded)
-			p := opened(t, s.root, dist, stable)
+			dist := releasetest.From(t, s.After(""))
+			p := opened(t, s.Root, dist, stable)
 			require.NoError(t, tc.Forge(filepath.Join(releasetest.OnGitHub(dist, counterpart), release.PolicyAsset(release.Debug))))
-			err := p.perform(t.Context(), "node:promote")
+			err := p.Perform(t.Context(), "node:promote")
 			require.Equal(t, tc.Code, fault.CodeOf(err), "%v", err)
 			require.ErrorContains(t, err, "mero-kms-v0.0.9 does not pass its audit")
 			requireUnpublished(t, p, dist)
@@ -101,21 +101,21 @@ func TestCounterpartIsForged(t *testing.T) {
 
 func TestPairIsNotDeclared(t *testing.T) {
 	t.Parallel()
-	s := world(t)
+	s := fixture.Stages(t)
 	own := filepath.Join(t.TempDir(), "catalog.json")
 	require.NoError(t, os.WriteFile(own, []byte(releasetest.EmptyCatalog), 0o600))
-	dist := releasetest.From(t, s.seeded)
-	p := opened(t, s.root, dist, stable, configured(func(c *config.Config) { c.CatalogPath = own }))
+	dist := releasetest.From(t, s.After(""))
+	p := opened(t, s.Root, dist, stable, configured(func(c *config.Config) { c.CatalogPath = own }))
 	refused(t, p, dist, fault.Verification, "the pair is not in the compatibility catalog")
 }
 
 // "Every tuple in the counterpart's policies comes from a node release that exists."
 func TestPolicyNamesANodeReleaseThatDoesNotExist(t *testing.T) {
 	t.Parallel()
-	s := world(t)
-	dist := releasetest.From(t, s.seeded)
+	s := fixture.Stages(t)
+	dist := releasetest.From(t, s.After(""))
 	forget(t, dist, "mero-tee-v0.0.9")
-	p := opened(t, s.root, dist, stable)
+	p := opened(t, s.Root, dist, stable)
 	refused(t, p, dist, fault.Verification, "names a node release that does not exist")
 }
 
@@ -148,8 +148,8 @@ func forget(t *testing.T, dist, tag string) {
 // "Release workflows must never set ALLOWED_MRTD": guard 4 reads them all.
 func TestAllowedInWorkflow(t *testing.T) {
 	t.Parallel()
-	s := world(t)
-	root, dist := filepath.Join(t.TempDir(), "repository"), releasetest.From(t, s.seeded)
+	s := fixture.Stages(t)
+	root, dist := filepath.Join(t.TempDir(), "repository"), releasetest.From(t, s.After(""))
 	require.NoError(t, releasetest.Repository("../../..", root))
 	require.NoError(t, os.WriteFile(filepath.Join(root, ".github/workflows/other.yaml"), []byte(releasetest.AllowedWorkflow), 0o600))
 	refused(t, opened(t, root, dist, stable), dist, fault.Verification, "ALLOWED_* variable")

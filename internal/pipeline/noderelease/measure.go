@@ -3,8 +3,6 @@ package noderelease
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -51,7 +49,8 @@ func (p *Pipeline) measure(ctx context.Context, w *pipeline.Work, profile releas
 		return err
 	}
 	w.Infof("%d boots agree; TCB status %s", len(seen), seen[0].Verdict.TCB)
-	evidence := &evidence.Evidence{SchemaVersion: evidence.SchemaVersion, Profile: profile, Image: record.Image.Name, Collateral: collateral.Digest()}
+	evidence := &evidence.Evidence{SchemaVersion: evidence.SchemaVersion, Profile: profile, Image: record.Image.Name,
+		Collateral: collateral.Digest()}
 	for _, o := range seen {
 		b, err := p.appraised(ctx, w, o)
 		if err != nil {
@@ -63,7 +62,8 @@ func (p *Pipeline) measure(ctx context.Context, w *pipeline.Work, profile releas
 }
 
 // bootAll boots the image several times at once, each over a nonce of its own.
-func (p *Pipeline) bootAll(ctx context.Context, w *pipeline.Work, v *tdx.Verifier, profile release.Profile, record *image.Record) ([]*evidence.Observation, error) {
+func (p *Pipeline) bootAll(ctx context.Context, w *pipeline.Work, v *tdx.Verifier, profile release.Profile,
+	record *image.Record) ([]*evidence.Observation, error) {
 	nodes := p.Env.Nodes("measure", p.Tag.String()+"-measure-"+string(profile), w.Journal)
 	image := &measurement.Published{Family: release.Node, Tag: p.Tag, Profiles: map[release.Profile]measurement.Profile{
 		profile: {Image: measurement.Image{Name: record.Image.Name}}}} // what is known before anything is measured
@@ -116,7 +116,8 @@ func (p *Pipeline) mrtds(ctx context.Context, _ *pipeline.Work) error {
 	if err != nil {
 		return err
 	}
-	out := &measurement.Published{SchemaVersion: measurement.SchemaVersion, Family: release.Node, Tag: p.Tag, Commit: p.Checkout.Commit,
+	out := &measurement.Published{SchemaVersion: measurement.SchemaVersion, Family: release.Node, Tag: p.Tag,
+		Commit:   p.Checkout.Commit,
 		Profiles: map[release.Profile]measurement.Profile{}}
 	for _, profile := range release.Profiles() {
 		if out.Profiles[profile], err = p.published(ctx, v, profile); err != nil {
@@ -132,7 +133,7 @@ func (p *Pipeline) mrtds(ctx context.Context, _ *pipeline.Work) error {
 
 // record reads the staged record of a profile's image, and its digest.
 func (p *Pipeline) record(profile release.Profile) (*image.Record, digest.Digest, error) {
-	data, err := os.ReadFile(filepath.Join(p.Assets(), release.RecordAsset(profile)))
+	data, err := p.ReadAsset(release.RecordAsset(profile))
 	if err != nil {
 		return nil, digest.Digest{}, err
 	}
@@ -142,7 +143,8 @@ func (p *Pipeline) record(profile release.Profile) (*image.Record, digest.Digest
 
 // adoptEvidence takes the evidence that this tag's release already holds, when
 // it is of this image: "published bytes win", and they are verified again.
-func (p *Pipeline) adoptEvidence(ctx context.Context, w *pipeline.Work, profile release.Profile, record *image.Record) (bool, error) {
+func (p *Pipeline) adoptEvidence(ctx context.Context, w *pipeline.Work, profile release.Profile,
+	record *image.Record) (bool, error) {
 	data, err := p.Uploaded(ctx, release.EvidenceAsset(profile))
 	if data == nil || err != nil {
 		return false, err
@@ -167,8 +169,9 @@ func (p *Pipeline) unappraised(w *pipeline.Work, o *evidence.Observation) (evide
 }
 
 // published is what the staged evidence of a profile proves of its image.
-func (p *Pipeline) published(ctx context.Context, v *tdx.Verifier, profile release.Profile) (measurement.Profile, error) {
-	data, err := os.ReadFile(filepath.Join(p.Assets(), release.EvidenceAsset(profile)))
+func (p *Pipeline) published(ctx context.Context, v *tdx.Verifier,
+	profile release.Profile) (measurement.Profile, error) {
+	data, err := p.ReadAsset(release.EvidenceAsset(profile))
 	if err != nil {
 		return measurement.Profile{}, err
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/pipeline"
 	"github.com/calimero-network/mero-tee/internal/pipeline/noderelease"
 	"github.com/calimero-network/mero-tee/internal/pipeline/releasetest"
+	"github.com/calimero-network/mero-tee/internal/rehearsal"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/inprocess"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/policies/propose"
@@ -29,9 +30,9 @@ import (
 // staged bytes; one pull request; every step passed exactly once.
 func requireReleased(t testing.TB, p *process, dist string) {
 	t.Helper()
-	all, err := p.github(t).Releases(t.Context())
+	all, err := p.GitHub(t).Releases(t.Context())
 	require.NoError(t, err)
-	releasetest.RequireReleased(t, dist, stable, p.run.Graph, all)
+	releasetest.RequireReleased(t, dist, stable, p.Run.Graph, all)
 	require.Equal(t, []string{"Compatibility of mero-tee-v0.1.0 with mero-kms-v0.0.9"}, p.pulls(t))
 }
 
@@ -40,7 +41,7 @@ func TestGraph(t *testing.T) {
 	g := noderelease.Plan()
 	require.NoError(t, g.Check())
 	require.Equal(t, []string{"node:version", "node:build", "node:measure", "node:mrtds", "node:sbom", "node:checksums", "node:sign",
-		"node:publish", "node:audit", "node:e2e", "node:catalog", "node:promote"}, targets(g))
+		"node:publish", "node:audit", "node:e2e", "node:catalog", "node:promote"}, releasetest.Targets(g))
 	for _, target := range []string{"node:build", "node:measure"} {
 		require.Len(t, g.Target(target), len(release.Profiles()))
 	}
@@ -48,19 +49,19 @@ func TestGraph(t *testing.T) {
 
 func TestWholeRelease(t *testing.T) {
 	t.Parallel()
-	s := world(t)
-	dist := releasetest.From(t, s.released)
-	p := opened(t, s.root, dist, stable)
+	s := fixture.Stages(t)
+	dist := releasetest.From(t, s.After("node:promote"))
+	p := opened(t, s.Root, dist, stable)
 	requireReleased(t, p, dist)
 	list, err := checksum.Parse([]byte(releasetest.Contents(t, releasetest.Staged(dist, stable))[release.ChecksumsAsset]))
 	require.NoError(t, err)
 	require.NoError(t, checksum.Covers(list, release.Node.Assets()))
 	require.NoError(t, checksum.Verify(releasetest.Staged(dist, stable), list))
-	require.NotContains(t, s.log, "[FAIL]")
-	require.Contains(t, s.log, "[PASS] node:audit: boots of locked-read-only")
-	require.Contains(t, s.log, "node:measure/debug: Intel Trust Authority agrees")
-	require.Contains(t, s.log, "node:measure/debug: 2 boots agree; TCB status UpToDate")
-	latest, err := p.github(t).Latest(t.Context())
+	require.NotContains(t, s.Log, "[FAIL]")
+	require.Contains(t, s.Log, "[PASS] node:audit: boots of locked-read-only")
+	require.Contains(t, s.Log, "node:measure/debug: Intel Trust Authority agrees")
+	require.Contains(t, s.Log, "node:measure/debug: 2 boots agree; TCB status UpToDate")
+	latest, err := p.GitHub(t).Latest(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, stable.String(), latest.TagName)
 }
@@ -69,9 +70,9 @@ func TestWholeRelease(t *testing.T) {
 // refreshing and revoking start, keep what was promoted before it.
 func TestPoliciesStay(t *testing.T) {
 	t.Parallel()
-	s := world(t)
-	p := opened(t, s.root, releasetest.From(t, s.released), stable)
-	working, err := propose.Load(t.Context(), p.github(t), propose.Base)
+	s := fixture.Stages(t)
+	p := opened(t, s.Root, releasetest.From(t, s.After("node:promote")), stable)
+	working, err := propose.Load(t.Context(), p.GitHub(t), propose.Base)
 	require.NoError(t, err)
 	for _, profile := range release.Profiles() {
 		var of []string
@@ -85,8 +86,8 @@ func TestPoliciesStay(t *testing.T) {
 // "published-mrtds.json with evidence": every register is that of two boots' quotes.
 func TestMeasurementsComeFromTheEvidence(t *testing.T) {
 	t.Parallel()
-	s := world(t)
-	files := releasetest.Contents(t, releasetest.OnGitHub(s.released, stable))
+	s := fixture.Stages(t)
+	files := releasetest.Contents(t, releasetest.OnGitHub(s.After("node:promote"), stable))
 	published, err := measurement.Decode([]byte(files[release.MeasurementsAsset]))
 	require.NoError(t, err)
 	seen := map[tdx.Register]bool{}
@@ -112,15 +113,15 @@ func TestMeasurementsComeFromTheEvidence(t *testing.T) {
 // Law 3: "same bytes: skip and say so".
 func TestRunAgainDoesNothing(t *testing.T) {
 	t.Parallel()
-	s := world(t)
-	dist := releasetest.From(t, s.released)
+	s := fixture.Stages(t)
+	dist := releasetest.From(t, s.After("node:promote"))
 	before := releasetest.Records(t, dist, stable)
-	p := opened(t, s.root, dist, stable)
-	require.NoError(t, p.perform(t.Context(), "node:promote"))
-	require.Zero(t, p.writes.Load(), "nothing is written to GitHub")
+	p := opened(t, s.Root, dist, stable)
+	require.NoError(t, p.Perform(t.Context(), "node:promote"))
+	require.Zero(t, p.Writes.Load(), "nothing is written to GitHub")
 	require.Equal(t, before, releasetest.Records(t, dist, stable), "nothing is added to the ledger")
-	for _, step := range p.run.Graph {
-		require.Contains(t, p.log.String(), step.Name+": already done, nothing to do")
+	for _, step := range p.Run.Graph {
+		require.Contains(t, p.Log.String(), step.Name+": already done, nothing to do")
 	}
 	requireReleased(t, p, dist)
 }
@@ -130,28 +131,28 @@ func TestRunAgainDoesNothing(t *testing.T) {
 // adopted, and what comes out is what is public.
 func TestMadeAgainFromNothing(t *testing.T) {
 	t.Parallel()
-	s := world(t)
-	root, dist := filepath.Join(t.TempDir(), "elsewhere"), releasetest.From(t, s.released)
+	s := fixture.Stages(t)
+	root, dist := filepath.Join(t.TempDir(), "elsewhere"), releasetest.From(t, s.After("node:promote"))
 	require.NoError(t, releasetest.Repository("../../..", root))
 	public := releasetest.Contents(t, releasetest.OnGitHub(dist, stable))
 	require.NoError(t, os.RemoveAll(filepath.Join(dist, stable.String())))
 	p := opened(t, root, dist, stable)
-	require.NoError(t, p.perform(t.Context(), "node:audit"), "%s", p.log)
-	require.Zero(t, p.writes.Load(), "published bytes win: nothing is uploaded")
+	require.NoError(t, p.Perform(t.Context(), "node:audit"), "%s", p.Log)
+	require.Zero(t, p.Writes.Load(), "published bytes win: nothing is uploaded")
 	require.Equal(t, public, releasetest.Contents(t, releasetest.Staged(dist, stable)))
 	for _, profile := range release.Profiles() {
 		name := inprocess.Image{Version: stable.Version, Profile: profile}.Name()
-		require.Contains(t, p.log.String(), name+" is there already")
-		require.Contains(t, p.log.String(), name+" was measured before; its evidence is public")
+		require.Contains(t, p.Log.String(), name+" is there already")
+		require.Contains(t, p.Log.String(), name+" was measured before; its evidence is public")
 	}
 }
 
 // What was published is not taken for what was built: evidence of another image is measured anew.
 func TestEvidenceOfAnotherImageIsNotAdopted(t *testing.T) {
 	t.Parallel()
-	s := world(t)
-	dist := releasetest.From(t, s.signed)
-	p := opened(t, s.root, dist, stable)
+	s := fixture.Stages(t)
+	dist := releasetest.From(t, s.After("node:sign"))
+	p := opened(t, s.Root, dist, stable)
 	asset := release.EvidenceAsset(release.Debug)
 	var changed evidence.Evidence
 	decoded, err := evidence.DecodeEvidence([]byte(releasetest.Contents(t, releasetest.Staged(dist, stable))[asset]))
@@ -162,51 +163,51 @@ func TestEvidenceOfAnotherImageIsNotAdopted(t *testing.T) {
 	require.NoError(t, err)
 	forged := filepath.Join(t.TempDir(), asset)
 	require.NoError(t, os.WriteFile(forged, data, 0o600))
-	releasetest.Upload(t, p.github(t), stable, p.release.Checkout.Commit, forged)
+	releasetest.Upload(t, p.GitHub(t), stable, p.Release.Checkout.Commit, forged)
 	require.NoError(t, os.Remove(filepath.Join(releasetest.Staged(dist, stable), asset)))
-	require.NoError(t, p.run.PerformTarget(t.Context(), "node:measure", string(release.Debug)), "%s", p.log)
-	require.Contains(t, p.log.String(), "node:measure/debug: 2 boots agree")
-	require.NotContains(t, p.log.String(), "was measured before")
+	require.NoError(t, p.Run.PerformTarget(t.Context(), "node:measure", string(release.Debug)), "%s", p.Log)
+	require.Contains(t, p.Log.String(), "node:measure/debug: 2 boots agree")
+	require.NotContains(t, p.Log.String(), "was measured before")
 }
 
 // Law 4: "a tag, once it has a release, never changes".
 func TestSourcesChangedAfterPublishing(t *testing.T) {
 	t.Parallel()
-	s := world(t)
-	dist := releasetest.From(t, s.released)
+	s := fixture.Stages(t)
+	dist := releasetest.From(t, s.After("node:promote"))
 	changed := func(p *process) error { // as content ids do when a role changes
-		p.world.Env.Images = p.world.Simulated(release.Version{Minor: 7}, t.TempDir())
+		p.Env.Images = p.World.(*rehearsal.World).Simulated(release.Version{Minor: 7}, t.TempDir())
 		return nil
 	}
-	p := opened(t, s.root, dist, stable, changed)
-	err := p.perform(t.Context(), "node:promote")
+	p := opened(t, s.Root, dist, stable, changed)
+	err := p.Perform(t.Context(), "node:promote")
 	require.Equal(t, fault.General, fault.CodeOf(err))
 	require.ErrorContains(t, err, "mero-tee-v0.1.0 is published, and content has changed since")
-	require.Zero(t, p.writes.Load())
-	require.Equal(t, releasetest.Contents(t, releasetest.OnGitHub(s.released, stable)), releasetest.Contents(t, releasetest.OnGitHub(dist, stable)))
+	require.Zero(t, p.Writes.Load())
+	require.Equal(t, releasetest.Contents(t, releasetest.OnGitHub(s.After("node:promote"), stable)), releasetest.Contents(t, releasetest.OnGitHub(dist, stable)))
 }
 
 // Law 2, of a single target: "refuses, naming the missing step".
 func TestSingleStepNamesWhatIsMissing(t *testing.T) {
 	t.Parallel()
-	s := world(t)
+	s := fixture.Stages(t)
 	for target, tc := range map[string]struct{ stage, missing string }{
-		"node:build":   {s.seeded, "node:version"},
-		"node:measure": {s.seeded, "node:version"},
-		"node:mrtds":   {s.built, "node:measure/debug"},
-		"node:sbom":    {s.seeded, "node:version"},
-		"node:publish": {s.measured, "node:mrtds"},
-		"node:e2e":     {s.signed, "node:publish"},
+		"node:build":   {s.After(""), "node:version"},
+		"node:measure": {s.After(""), "node:version"},
+		"node:mrtds":   {s.After("node:build"), "node:measure/debug"},
+		"node:sbom":    {s.After(""), "node:version"},
+		"node:publish": {s.After("node:measure"), "node:mrtds"},
+		"node:e2e":     {s.After("node:sign"), "node:publish"},
 	} {
 		t.Run(target, func(t *testing.T) {
 			t.Parallel()
-			p := opened(t, s.root, releasetest.From(t, tc.stage), stable)
-			p.run.Only = target
-			err := p.run.PerformTarget(t.Context(), target, "")
+			p := opened(t, s.Root, releasetest.From(t, tc.stage), stable)
+			p.Run.Only = target
+			err := p.Run.PerformTarget(t.Context(), target, "")
 			var blocked *pipeline.BlockedError
 			require.ErrorAs(t, err, &blocked)
 			require.Equal(t, tc.missing, blocked.Missing)
-			require.Zero(t, p.writes.Load())
+			require.Zero(t, p.Writes.Load())
 		})
 	}
 }
@@ -214,21 +215,21 @@ func TestSingleStepNamesWhatIsMissing(t *testing.T) {
 // One profile, as `node:build -profile=debug` and `node:measure -profile=debug` do.
 func TestOneProfile(t *testing.T) {
 	t.Parallel()
-	s := world(t)
-	dist := releasetest.From(t, s.seeded)
-	p := opened(t, s.root, dist, stable)
-	require.NoError(t, p.run.Perform(t.Context(), "node:version"))
+	s := fixture.Stages(t)
+	dist := releasetest.From(t, s.After(""))
+	p := opened(t, s.Root, dist, stable)
+	require.NoError(t, p.Run.Perform(t.Context(), "node:version"))
 	for _, target := range []string{"node:build", "node:measure"} {
-		require.NoError(t, p.run.PerformTarget(t.Context(), target, string(release.Debug)), "%s", p.log)
+		require.NoError(t, p.Run.PerformTarget(t.Context(), target, string(release.Debug)), "%s", p.Log)
 	}
 	require.ElementsMatch(t, []string{release.RecordAsset(release.Debug), release.EvidenceAsset(release.Debug)},
 		slices.Collect(maps.Keys(releasetest.Contents(t, releasetest.Staged(dist, stable)))))
-	err := p.run.Perform(t.Context(), "node:mrtds")
+	err := p.Run.Perform(t.Context(), "node:mrtds")
 	var blocked *pipeline.BlockedError
 	require.ErrorAs(t, err, &blocked)
 	require.Equal(t, "node:build/debug-read-only", blocked.Missing, "the first that is missing")
 
-	err = p.run.PerformTarget(t.Context(), "node:build", "production")
+	err = p.Run.PerformTarget(t.Context(), "node:build", "production")
 	require.Equal(t, fault.Usage, fault.CodeOf(err))
 	require.ErrorContains(t, err, `node:build has no part "production"`)
 }
@@ -251,13 +252,13 @@ func (i *taken) Discard(_ context.Context, _ image.BuildRequest, whole bool) err
 // An image that this release did not begin is not deleted, however often the step is tried.
 func TestAnImageOfSomebodyElseStays(t *testing.T) {
 	t.Parallel()
-	s := world(t)
-	p := opened(t, s.root, releasetest.From(t, s.seeded), stable)
-	images := &taken{Images: p.world.Env.Images}
-	p.world.Env.Images = images
-	require.NoError(t, p.run.Perform(t.Context(), "node:version"))
+	s := fixture.Stages(t)
+	p := opened(t, s.Root, releasetest.From(t, s.After("")), stable)
+	images := &taken{Images: p.Env.Images}
+	p.Env.Images = images
+	require.NoError(t, p.Run.Perform(t.Context(), "node:version"))
 	for range 2 {
-		require.ErrorIs(t, p.run.PerformTarget(t.Context(), "node:build", string(release.Debug)), os.ErrExist)
+		require.ErrorIs(t, p.Run.PerformTarget(t.Context(), "node:build", string(release.Debug)), os.ErrExist)
 	}
 	require.Equal(t, []bool{false, false}, images.discarded)
 }

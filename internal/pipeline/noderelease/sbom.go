@@ -74,7 +74,8 @@ func (p *Pipeline) layOut(ctx context.Context, dir string, record *image.Record)
 func status(packages []image.Package) string {
 	var b strings.Builder
 	for _, p := range packages {
-		fmt.Fprintf(&b, "Package: %s\nStatus: install ok installed\nVersion: %s\nArchitecture: %s\n\n", p.Name, p.Version, p.Architecture)
+		fmt.Fprintf(&b, "Package: %s\nStatus: install ok installed\nVersion: %s\nArchitecture: %s\n\n", p.Name, p.Version,
+			p.Architecture)
 	}
 	return b.String()
 }

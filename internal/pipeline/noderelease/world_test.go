@@ -1,24 +1,22 @@
 package noderelease_test
 
 import (
-	"bytes"
 	"context"
-	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/calimero-network/mero-tee/internal/base/console"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
+	"github.com/calimero-network/mero-tee/internal/pipeline/environment"
 	"github.com/calimero-network/mero-tee/internal/pipeline/noderelease"
 	"github.com/calimero-network/mero-tee/internal/pipeline/releasetest"
-	"github.com/calimero-network/mero-tee/internal/provider/github"
+	"github.com/calimero-network/mero-tee/internal/pipeline/steps"
 	"github.com/calimero-network/mero-tee/internal/rehearsal"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/inprocess"
 	"github.com/calimero-network/mero-tee/internal/release"
@@ -28,8 +26,28 @@ import (
 var (
 	stable      = release.Tag{Family: release.Node, Version: release.Version{Minor: 1}}
 	counterpart = release.Tag{Family: release.KMS, Version: release.Version{Patch: 9}}
-	scratch     string // of the whole test binary
 )
+
+// fixture simulates the images of its stages, and opened those of a test; fixture.Opened does not.
+var fixture = &releasetest.Fixture{
+	Tag: stable, Counterpart: counterpart,
+	Options: []releasetest.Option{simulated(stable)},
+	Kept:    []string{"", "node:build", "node:measure", "node:sign", "node:audit", "node:e2e", "node:promote"},
+	World: func(ctx context.Context, root, dist string, cfg *config.Config, c *console.Console) (*environment.Environment, io.Closer, error) {
+		w, err := rehearsal.Open(ctx, root, dist, cfg, c)
+		if err != nil {
+			return nil, nil, err
+		}
+		return w.Env, w, nil
+	},
+	Open: func(ctx context.Context, env *environment.Environment, tag release.Tag, c *console.Console) (*steps.Release, pipeline.Graph, error) {
+		p, err := noderelease.Open(ctx, env, tag, c)
+		if err != nil {
+			return nil, nil, err
+		}
+		return p.Release, p.Graph(), nil
+	},
+}
 
 func TestMain(m *testing.M) {
 	for variable, child := range map[string]func(order []byte) int{crashVariable: crash, buildVariable: build} {
@@ -37,110 +55,43 @@ func TestMain(m *testing.M) {
 			os.Exit(child([]byte(order)))
 		}
 	}
-	os.Exit(releasetest.WithScratch("noderelease", &scratch, m.Run))
+	os.Exit(fixture.Main(m))
 }
 
-// stages are copies of one release's folder, each made when it had come so far.
-type stages struct {
-	root     string // the repository's copy
-	seeded   string // the key service is released, nothing else
-	built    string // everything up to node:build
-	measured string // everything up to node:measure
-	signed   string // everything up to node:sign
-	audited  string // everything up to node:audit
-	tested   string // everything up to node:e2e
-	released string
-	log      string
-}
-
-// once releases stable a single time for all tests of the binary.
-var once = sync.OnceValues(func() (*stages, error) {
-	s := &stages{root: filepath.Join(scratch, "repository")}
-	if err := releasetest.Repository("../../..", s.root); err != nil {
-		return nil, err
+func simulated(tag release.Tag) releasetest.Option {
+	return func(p *releasetest.Process) error {
+		p.Env.Images = p.World.(*rehearsal.World).Simulated(tag.Version, filepath.Join(p.Env.Dist, "programs"))
+		return nil
 	}
-	var err error
-	s.log, err = releasetest.Release(scratch, []releasetest.Stage{
-		{Last: "", Copy: &s.seeded},
-		{Last: "node:build", Copy: &s.built},
-		{Last: "node:measure", Copy: &s.measured},
-		{Last: "node:sign", Copy: &s.signed},
-		{Last: "node:audit", Copy: &s.audited},
-		{Last: "node:e2e", Copy: &s.tested},
-		{Last: "node:promote", Copy: &s.released},
-	}, func(dist, last string) (string, error) {
-		p, err := begin(context.Background(), s.root, dist, stable)
-		if err != nil {
-			return "", err
-		}
-		err = errors.Join(p.perform(context.Background(), last), p.Close())
-		return p.log.String(), err
-	})
-	return s, err
-})
-
-func world(t testing.TB) *stages {
-	t.Helper()
-	s, err := once()
-	require.NoError(t, err)
-	return s
 }
 
-// process is what one command holds: the world, the release and its run.
+// process is one command over simulated images.
 type process struct {
-	world   *rehearsal.World
-	release *noderelease.Pipeline
-	run     *pipeline.Run
-	log     *bytes.Buffer
-	writes  atomic.Int64     // requests to GitHub that change something
-	cloud   *inprocess.Cloud // see inCloud
-	closers []func() error
+	*releasetest.Process
+	cloud *inprocess.Cloud // see inCloud
 }
 
 // option changes the process before the release opens.
 type option func(*process) error
 
 // configured is an option that changes the configuration.
-func configured(f func(*config.Config)) option {
-	return func(p *process) error { f(p.world.Env.Config); return nil }
+func configured(change func(*config.Config)) option {
+	return func(p *process) error { change(p.Env.Config); return nil }
 }
 
-// begin opens a release as package cli does, with simulated images.
 func begin(ctx context.Context, root, dist string, tag release.Tag, options ...option) (*process, error) {
-	p := &process{log: &bytes.Buffer{}}
-	return p, p.begin(ctx, root, dist, tag, console.New(p.log, false), append([]option{simulated(tag)}, options...))
-}
-
-func simulated(tag release.Tag) option {
-	return func(p *process) error {
-		p.world.Env.Images = p.world.Simulated(tag.Version, filepath.Join(p.world.Env.Dist, "programs"))
-		return nil
-	}
-}
-
-func (p *process) begin(ctx context.Context, root, dist string, tag release.Tag, c *console.Console, options []option) error {
-	cfg, err := config.Load(func(string) (string, bool) { return "", false })
-	if err != nil {
-		return err
-	}
-	cfg.KMSVersion, cfg.TEEVersion = counterpart.Version, tag.Version
-	if p.world, err = rehearsal.Open(ctx, root, dist, cfg, c); err != nil {
-		return err
-	}
-	p.closers = append(p.closers, p.world.Close)
-	p.world.Env.Transport = &releasetest.Counting{Next: p.world.Env.Transport, Writes: &p.writes}
-	for _, f := range options {
-		if err := f(p); err != nil {
-			return errors.Join(err, p.Close())
+	out := &process{}
+	var err error
+	out.Process, err = fixture.Begin(ctx, root, dist, tag, nil, simulated(tag), func(p *releasetest.Process) error {
+		out.Process = p
+		for _, change := range options {
+			if err := change(out); err != nil {
+				return err
+			}
 		}
-	}
-	if p.release, err = noderelease.Open(ctx, p.world.Env, tag, c); err != nil {
-		return errors.Join(err, p.Close())
-	}
-	p.closers = append(p.closers, p.release.Close)
-	p.writes.Store(0) // what the counterpart took does not count
-	p.run = &pipeline.Run{Graph: p.release.Graph(), Ledger: p.release.Ledger, Console: c}
-	return nil
+		return nil
+	})
+	return out, err
 }
 
 // opened is begin for a test, which closes it at its end.
@@ -152,43 +103,8 @@ func opened(t testing.TB, root, dist string, tag release.Tag, options ...option)
 	return p
 }
 
-// perform runs the targets up to last, in the order of the graph; none for "".
-func (p *process) perform(ctx context.Context, last string) error {
-	for _, target := range targets(p.run.Graph) {
-		if last == "" {
-			return nil
-		}
-		if err := p.run.PerformTarget(ctx, target, ""); err != nil || target == last {
-			return err
-		}
-	}
-	return nil
-}
-
-func targets(g pipeline.Graph) []string {
-	var out []string
-	for _, step := range g {
-		if !slices.Contains(out, step.Target()) {
-			out = append(out, step.Target())
-		}
-	}
-	return out
-}
-
-// Close closes what was opened, the last first.
-func (p *process) Close() error {
-	var errs []error
-	for _, f := range slices.Backward(p.closers) {
-		errs = append(errs, f())
-	}
-	p.closers = nil
-	return errors.Join(errs...)
-}
-
-func (p *process) github(t testing.TB) *github.Client { return releasetest.GitHub(t, p.world.Env) }
-
 // pulls lists the pull requests of the release.
 func (p *process) pulls(t testing.TB) []string {
-	others := func(title string) bool { return !strings.HasPrefix(title, "Compatibility of "+p.release.Tag.String()) }
-	return slices.DeleteFunc(releasetest.Pulls(t, p.world.Env), others)
+	others := func(title string) bool { return !strings.HasPrefix(title, "Compatibility of "+p.Release.Tag.String()) }
+	return slices.DeleteFunc(p.Pulls(t), others)
 }

@@ -22,7 +22,8 @@ const (
 func changes(in Input) string {
 	since := "This is the family's first release."
 	if in.Previous != nil {
-		since = fmt.Sprintf("Since [%s](https://github.com/%s/compare/%s...%s):", in.Previous, in.Repository, in.Previous, in.Tag)
+		since = fmt.Sprintf("Since [%s](https://github.com/%s/compare/%s...%s):", in.Previous, in.Repository, in.Previous,
+			in.Tag)
 	}
 	return since + "\n\n" + list(in.Repository, in.Commits, changesSize, "No commits.\n")
 }

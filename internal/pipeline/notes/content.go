@@ -56,7 +56,8 @@ func stock(c release.Class) map[string]bool {
 
 // essence is a line without its placeholder and its marks.
 func essence(line string) string {
-	return strings.Join(strings.FieldsFunc(todo.ReplaceAllString(line, ""), func(r rune) bool { return !alphanumeric(r) }), " ")
+	return strings.Join(strings.FieldsFunc(todo.ReplaceAllString(line, ""),
+		func(r rune) bool { return !alphanumeric(r) }), " ")
 }
 
 var (

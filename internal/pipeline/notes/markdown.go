@@ -40,7 +40,8 @@ func split(text string) ([]block, error) {
 func (s *splitter) line(line string) {
 	last := &s.blocks[len(s.blocks)-1]
 	if s.fence != "" {
-		if m := codeFence.FindStringSubmatch(line); m != nil && strings.HasPrefix(m[1], s.fence) && strings.TrimSpace(m[2]) == "" {
+		if m := codeFence.FindStringSubmatch(line); m != nil && strings.HasPrefix(m[1], s.fence) &&
+			strings.TrimSpace(m[2]) == "" {
 			s.fence = ""
 		}
 		last.text += line + "\n"

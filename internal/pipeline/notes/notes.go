@@ -116,9 +116,11 @@ func upgrade(in Input) string {
 		return strings.TrimSpace(in.Upgrade) + "\n"
 	}
 	if in.Tag.Family == release.Node {
-		return "Update the policy of the key service first, then boot the new image: a node whose measurements the policy does not list gets no keys.\n"
+		return "Update the policy of the key service first, then boot the new image: " +
+			"a node whose measurements the policy does not list gets no keys.\n"
 	}
-	return fmt.Sprintf("Verify this release, set `MERO_KMS_VERSION` to `%s` and `MERO_KMS_POLICY_URL` to the new policy, restart, and check `POST /attest`.\n", in.Tag.Version)
+	return fmt.Sprintf("Verify this release, set `MERO_KMS_VERSION` to `%s` and `MERO_KMS_POLICY_URL` to the new policy, "+
+		"restart, and check `POST /attest`.\n", in.Tag.Version)
 }
 
 func counterpart(in Input) string {

@@ -48,13 +48,16 @@ func absent(name string, tag release.Tag, c release.Class) check.Result {
 	if len(Required(c)) == 0 {
 		return check.NotApplicable(name, fmt.Sprintf("a %s needs no hand-written notes", c))
 	}
-	return check.Fail(name, fault.MissingAsset, fmt.Sprintf("a %s release needs hand-written notes", c), releases.Path(tag), "no such file").
-		WithHint(fmt.Sprintf("copy %s/templates/%s.md to %s, fill it in, and commit it before the tag", releases.Dir, c, releases.Path(tag)))
+	return check.Fail(name, fault.MissingAsset, fmt.Sprintf("a %s release needs hand-written notes", c),
+		releases.Path(tag), "no such file").
+		WithHint(fmt.Sprintf("copy %s/templates/%s.md to %s, fill it in, and commit it before the tag", releases.Dir, c,
+			releases.Path(tag)))
 }
 
 func (w Written) intro(name string, c release.Class) check.Result {
 	if line := unwritten(w.Intro, c); line != "" {
-		return check.Fail(name, fault.Verification, "the introduction still holds the template's text", "text of this release, or none", line)
+		return check.Fail(name, fault.Verification, "the introduction still holds the template's text",
+			"text of this release, or none", line)
 	}
 	return check.Pass(name)
 }
@@ -74,7 +77,8 @@ func judge(s Section, text string, there bool, c release.Class) check.Result {
 	case !says(text):
 		return fail("the section is empty", "at least a word, such as \"None.\"", "nothing")
 	case s == Reference && !refers(text):
-		return fail("the section names no CVE and no incident", "CVE-YYYY-NNNN, GHSA-xxxx-xxxx-xxxx, an id such as INC-42, or an https address", cut(text))
+		return fail("the section names no CVE and no incident",
+			"CVE-YYYY-NNNN, GHSA-xxxx-xxxx-xxxx, an id such as INC-42, or an https address", cut(text))
 	}
 	return check.Pass(name)
 }
@@ -133,7 +137,8 @@ func readable(data []byte) error {
 }
 
 func broken(message, expected, got string) error {
-	return &fault.Error{Code: fault.Verification, Message: message, Expected: expected, Got: got, Hint: "see " + releases.Dir + "/README.md"}
+	return &fault.Error{Code: fault.Verification, Message: message, Expected: expected, Got: got,
+		Hint: "see " + releases.Dir + "/README.md"}
 }
 
 // Section is a part of the notes that people write; its value is its heading.

@@ -81,7 +81,8 @@ func (s Subject) branched(ctx context.Context, patched release.Tag, commit strin
 		return err
 	}
 	if !descends {
-		return s.refused(patched, fmt.Sprintf("%s is a patch of %s and does not descend from it", s.Tag, patched), "a commit that does not")
+		return s.refused(patched, fmt.Sprintf("%s is a patch of %s and does not descend from it", s.Tag, patched),
+			"a commit that does not")
 	}
 	work, err := h.MainWork(ctx, commit, s.Commit)
 	if err != nil {
@@ -98,7 +99,8 @@ func (s Subject) refused(patched release.Tag, message, got string) error {
 	next := release.Tag{Family: s.Tag.Family, Version: s.highest().NextMinor()}
 	return &fault.Error{Code: fault.Verification, Message: message, Got: got,
 		Expected: fmt.Sprintf("a commit that branches from %s, without what main has gained since", patched),
-		Hint:     fmt.Sprintf("release main's work as %s; for a hotfix, git switch -c hotfix/%s %s, and cherry-pick the fix", next, s.Tag.Version, patched)}
+		Hint: fmt.Sprintf("release main's work as %s; for a hotfix, git switch -c hotfix/%s %s, and cherry-pick the fix",
+			next, s.Tag.Version, patched)}
 }
 
 // patched is the highest stable tag that the release is a patch bump of; zero when there is none.
@@ -108,7 +110,8 @@ func (s Subject) patched() release.Tag {
 
 // highest is the family's highest stable version; zero when there is none.
 func (s Subject) highest() release.Version {
-	return release.Highest(s.Tag.Family, maps.Keys(s.Tags), func(v release.Version) bool { return !v.IsCandidate() }).Version
+	return release.Highest(s.Tag.Family, maps.Keys(s.Tags),
+		func(v release.Version) bool { return !v.IsCandidate() }).Version
 }
 
 // Repository is the history of the git work tree at this path.

@@ -89,7 +89,8 @@ func (d Decision) Measured(before, after *measurement.Published) check.Result {
 	if len(missing) == 0 {
 		return check.Pass(measuredName)
 	}
-	return check.Fail(measuredName, fault.Verification, fmt.Sprintf("MRTD of %s differs from %s", strings.Join(moved, ", "), d.Patched),
+	return check.Fail(measuredName, fault.Verification,
+		fmt.Sprintf("MRTD of %s differs from %s", strings.Join(moved, ", "), d.Patched),
 		"a change of "+strings.Join(missing, ", "), "unchanged since "+d.Patched.String()).
 		WithHint("promote the new measurements (policy:promote) and declare the pair in the catalog, on the hotfix's branch")
 }

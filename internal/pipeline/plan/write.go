@@ -96,7 +96,8 @@ func (p *Plan) writeDiff(b *bytes.Buffer) {
 	for _, c := range p.Diff {
 		added, deleted = added+c.Added, deleted+c.Deleted
 	}
-	fmt.Fprintf(b, "\nDifference from %s: %d %s, +%d -%d lines\n", p.Patched, len(p.Diff), choose(len(p.Diff) == 1, "file", "files"), added, deleted)
+	fmt.Fprintf(b, "\nDifference from %s: %d %s, +%d -%d lines\n", p.Patched, len(p.Diff),
+		choose(len(p.Diff) == 1, "file", "files"), added, deleted)
 	for _, c := range p.Diff[:min(maxPaths, len(p.Diff))] {
 		fmt.Fprintf(b, "  %s\n", line(c))
 	}

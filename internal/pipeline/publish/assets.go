@@ -44,7 +44,8 @@ func (p *Publisher) compare(ctx context.Context, rel *github.Release, files []gi
 		}
 	}
 	if extra := sorted(there); len(extra) > 0 {
-		return do, &fault.Error{Code: fault.Verification, Message: "the release of " + rel.TagName + " holds assets that are not part of it",
+		return do, &fault.Error{Code: fault.Verification,
+			Message:  "the release of " + rel.TagName + " holds assets that are not part of it",
 			Expected: "only what the plan names", Got: strings.Join(extra, ", "), Hint: "look at " + rel.HTMLURL}
 	}
 	if missing := sorted(do.missing); !rel.Draft && len(missing) > 0 {
@@ -67,7 +68,8 @@ func (p *Publisher) same(ctx context.Context, rel *github.Release, a github.Asse
 	if a.Size == f.Size && got == f.Digest {
 		return nil
 	}
-	return &fault.Error{Code: fault.Verification, Message: fmt.Sprintf("the release of %s holds other bytes under the name %s", rel.TagName, a.Name),
+	return &fault.Error{Code: fault.Verification,
+		Message:  fmt.Sprintf("the release of %s holds other bytes under the name %s", rel.TagName, a.Name),
 		Expected: fmt.Sprintf("%s (%d bytes)", f.Digest, f.Size), Got: fmt.Sprintf("%s (%d bytes)", got, a.Size),
 		Hint: "a release never changes; find out who made the other bytes, or release the next version"}
 }
@@ -134,7 +136,8 @@ func stagedFile(path string) (github.File, error) {
 	name := filepath.Base(path)
 	info, err := os.Lstat(path)
 	if err != nil || !info.Mode().IsRegular() || info.Size() == 0 {
-		return github.File{}, &fault.Error{Code: fault.MissingAsset, Message: "a staged asset is missing", Expected: "a file with content: " + name, Got: "none", Err: err}
+		return github.File{}, &fault.Error{Code: fault.MissingAsset, Message: "a staged asset is missing",
+			Expected: "a file with content: " + name, Got: "none", Err: err}
 	}
 	sum, _, err := digest.OfFile(path)
 	return github.File{Name: name, Size: info.Size(), Digest: sum.String(), ContentType: contentType(name),

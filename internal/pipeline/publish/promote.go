@@ -50,13 +50,15 @@ var commitForm = regexp.MustCompile(`^[0-9a-f]{40}$`)
 // line). digests are the audit's, name to "sha256:…": GitHub's own must equal
 // them before and after. A promoted release is only compared; a release
 // candidate is refused ("RCs end as pre-releases by design").
-func (p *Publisher) Promote(ctx context.Context, rel *github.Release, digests map[string]string) (*github.Release, error) {
+func (p *Publisher) Promote(ctx context.Context, rel *github.Release,
+	digests map[string]string) (*github.Release, error) {
 	tag, err := release.ParseTag(rel.TagName)
 	if err != nil {
 		return nil, err
 	}
 	if !tag.Stable() {
-		return nil, &fault.Error{Code: fault.Usage, Message: "a release candidate stays a pre-release", Expected: "a stable tag", Got: rel.TagName}
+		return nil, &fault.Error{Code: fault.Usage, Message: "a release candidate stays a pre-release",
+			Expected: "a stable tag", Got: rel.TagName}
 	}
 	now, err := p.unchanged(ctx, rel.ID, digests)
 	if err != nil {
@@ -120,9 +122,11 @@ func (p *Publisher) unchanged(ctx context.Context, id int64, audited map[string]
 		delete(there, name)
 		switch {
 		case !found:
-			return nil, &fault.Error{Code: fault.MissingAsset, Message: "an audited asset is gone from " + now.TagName, Expected: name, Got: "none"}
+			return nil, &fault.Error{Code: fault.MissingAsset, Message: "an audited asset is gone from " + now.TagName,
+				Expected: name, Got: "none"}
 		case got == "" || got != audited[name]:
-			return nil, &fault.Error{Code: fault.Verification, Message: fmt.Sprintf("%s of %s changed after its audit", name, now.TagName),
+			return nil, &fault.Error{Code: fault.Verification,
+				Message:  fmt.Sprintf("%s of %s changed after its audit", name, now.TagName),
 				Expected: audited[name], Got: got, Hint: "nothing may change between audit and promotion: look at " + now.HTMLURL}
 		}
 	}

@@ -91,7 +91,8 @@ func (p *Publisher) adopt(ctx context.Context, plan Plan) (*github.Release, erro
 
 func (p *Publisher) create(ctx context.Context, plan Plan) (rel *github.Release, err error) {
 	err = p.Journal.Do(journal.Draft, plan.Tag.String(), func() error {
-		rel, err = p.GitHub.CreateDraft(ctx, github.Draft{Tag: plan.Tag.String(), Commit: plan.Commit, Title: plan.Title, Notes: plan.Notes})
+		rel, err = p.GitHub.CreateDraft(ctx, github.Draft{Tag: plan.Tag.String(), Commit: plan.Commit, Title: plan.Title,
+			Notes: plan.Notes})
 		return err
 	})
 	return rel, err
@@ -100,7 +101,8 @@ func (p *Publisher) create(ctx context.Context, plan Plan) (rel *github.Release,
 // owned refuses a release of the same tag that was made for another commit.
 func (p *Publisher) owned(ctx context.Context, rel *github.Release, plan Plan) (*github.Release, error) {
 	if rel.Draft && rel.TargetCommitish != plan.Commit {
-		return nil, &fault.Error{Code: fault.Verification, Message: fmt.Sprintf("the draft release of %s was made for another commit", plan.Tag),
+		return nil, &fault.Error{Code: fault.Verification,
+			Message:  fmt.Sprintf("the draft release of %s was made for another commit", plan.Tag),
 			Expected: plan.Commit, Got: rel.TargetCommitish, Hint: "delete the draft if it is not wanted: " + rel.HTMLURL}
 	}
 	if !rel.Draft {
@@ -117,7 +119,8 @@ func (p *Publisher) tagAt(ctx context.Context, tag, commit string) error {
 	if err != nil || there == commit {
 		return err
 	}
-	return &fault.Error{Code: fault.Verification, Message: fmt.Sprintf("tag %s names another commit on GitHub", tag), Expected: commit, Got: there,
+	return &fault.Error{Code: fault.Verification, Message: fmt.Sprintf("tag %s names another commit on GitHub", tag),
+		Expected: commit, Got: there,
 		Hint: "a tag never moves; release the next version"}
 }
 

@@ -41,7 +41,8 @@ func Died(t testing.TB, variable string) string {
 // RequireNoProcess waits until nothing lives on that has to do with the folder.
 func RequireNoProcess(t testing.TB, dist string) {
 	t.Helper()
-	require.EventuallyWithT(t, func(c *assert.CollectT) { require.Empty(c, ProcessesOf(dist)) }, 15*time.Second, 20*time.Millisecond)
+	require.EventuallyWithT(t, func(c *assert.CollectT) { require.Empty(c, ProcessesOf(dist)) }, 15*time.Second,
+		20*time.Millisecond)
 }
 
 // ProcessesOf finds the command lines of the processes that have to do with a

@@ -13,7 +13,6 @@ import (
 
 	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
-	"github.com/calimero-network/mero-tee/internal/pipeline/environment"
 	"github.com/calimero-network/mero-tee/internal/provider/github"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/release/config"
@@ -42,18 +41,10 @@ func WritesToGitHub(r *http.Request) bool {
 // Changes says whether a request changes something.
 func Changes(r *http.Request) bool { return r.Method != http.MethodGet && r.Method != http.MethodHead }
 
-// GitHub is the environment's.
-func GitHub(t testing.TB, env *environment.Environment) *github.Client {
-	t.Helper()
-	c, err := env.GitHub()
-	require.NoError(t, err)
-	return c
-}
-
 // Pulls lists the titles of all pull requests.
-func Pulls(t testing.TB, env *environment.Environment) []string {
+func (p *Process) Pulls(t testing.TB) []string {
 	t.Helper()
-	resp, err := env.Client().Get("https://api.github.com/repos/" + config.DefaultRepository + "/pulls?state=all")
+	resp, err := p.Env.Client().Get("https://api.github.com/repos/" + config.DefaultRepository + "/pulls?state=all")
 	require.NoError(t, err)
 	defer resp.Body.Close() //nolint:errcheck // test
 	require.Equal(t, http.StatusOK, resp.StatusCode)
@@ -113,4 +104,5 @@ func WrongVersions() map[string]release.Version {
 const EmptyCatalog = "{\n  \"schema_version\": \"1\",\n  \"entries\": []\n}\n"
 
 // AllowedWorkflow is a workflow that guard 4 refuses.
-const AllowedWorkflow = "on: push\nenv:\n  ALLOWED_MRTD: aa\njobs:\n  a:\n    runs-on: ubuntu-24.04\n    steps:\n      - run: make\n"
+const AllowedWorkflow = "on: push\nenv:\n  ALLOWED_MRTD: aa\n" +
+	"jobs:\n  a:\n    runs-on: ubuntu-24.04\n    steps:\n      - run: make\n"

@@ -81,11 +81,3 @@ func Contents(t testing.TB, dir string) map[string]string {
 	}
 	return out
 }
-
-// Staged is where the assets of a release are staged.
-func Staged(dist string, tag release.Tag) string { return filepath.Join(dist, tag.String(), "assets") }
-
-// OnGitHub is where the local GitHub keeps the assets of a release.
-func OnGitHub(dist string, tag release.Tag) string {
-	return filepath.Join(dist, "rehearsal", "github", "releases", tag.String())
-}

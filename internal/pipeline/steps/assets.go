@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/calimero-network/mero-tee/internal/base/canonical"
 	"github.com/calimero-network/mero-tee/internal/base/digest"
@@ -88,36 +89,34 @@ func FileDigest(path string) (string, error) {
 	return d.String(), err
 }
 
-// AddFile feeds a file's path below root, its size and its content to w.
-func AddFile(w io.Writer, root, path string) error {
-	name, err := filepath.Rel(root, path)
-	if err != nil {
-		return err
+// TreeDigest digests the regular files below places of root that take accepts, by
+// their paths below root, their sizes and their bytes; "absent" without a place.
+func TreeDigest(root string, take func(name string) bool, places ...string) (string, error) {
+	h := sha256.New()
+	for _, place := range places {
+		err := filepath.WalkDir(filepath.Join(root, place), func(path string, e fs.DirEntry, err error) error {
+			if err != nil || !e.Type().IsRegular() {
+				return err
+			}
+			name, err := filepath.Rel(root, path)
+			if name = filepath.ToSlash(name); err != nil || !take(name) {
+				return err
+			}
+			data, err := os.ReadFile(path)
+			_, _ = fmt.Fprintf(h, "%s %d\n%s", name, len(data), data)
+			return err
+		})
+		if errors.Is(err, fs.ErrNotExist) {
+			return "absent", nil
+		}
+		if err != nil {
+			return "", err
+		}
 	}
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(w, "%s %d\n%s", filepath.ToSlash(name), len(data), data)
-	return err
+	return digest.Digest(h.Sum(nil)).String(), nil
 }
 
 // DirDigest digests the regular files directly in dir, by name.
 func DirDigest(dir string) (string, error) {
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return "absent", nil
-	}
-	if err != nil {
-		return "", err
-	}
-	h := sha256.New()
-	for _, e := range entries {
-		if e.Type().IsRegular() {
-			if err := AddFile(h, dir, filepath.Join(dir, e.Name())); err != nil {
-				return "", err
-			}
-		}
-	}
-	return digest.Digest(h.Sum(nil)).String(), nil
+	return TreeDigest(dir, func(name string) bool { return !strings.Contains(name, "/") }, ".")
 }

@@ -35,7 +35,8 @@ func (r *Release) Audit(ctx context.Context, w *pipeline.Work) error {
 		return &fault.Error{Code: fault.Verification, Message: "the public release is not the audited draft",
 			Hint: "compare GitHub's digests with dist/*/ledger.jsonl"}
 	}
-	return WriteJSON(r.Work(AuditFile), auditRecord{Tag: r.Tag.String(), Commit: report.Commit, Assets: report.Digests, Checks: Names(report.Results)})
+	return WriteJSON(r.Work(AuditFile), auditRecord{Tag: r.Tag.String(), Commit: report.Commit, Assets: report.Digests,
+		Checks: Names(report.Results)})
 }
 
 // Public is the folder into which the auditor downloaded the public release.

@@ -60,7 +60,8 @@ func (r *Release) ProposeCatalog(ctx context.Context, w *pipeline.Work, tested *
 	change := github.Change{Base: BaseBranch, Branch: "catalog/" + r.Tag.String(), Path: r.catalogPath(), Content: data,
 		Message: fmt.Sprintf("catalog: %s works with %s", r.Tag, counterpart),
 		Title:   fmt.Sprintf("Compatibility of %s with %s", r.Tag, counterpart),
-		Body:    fmt.Sprintf("E2E of %s against %s passed. Review the entries and the release's audit, then merge.", r.Tag, counterpart)}
+		Body: fmt.Sprintf("E2E of %s against %s passed. Review the entries and the release's audit, then merge.", r.Tag,
+			counterpart)}
 	return w.Do(journal.Proposal, change.Branch, func() error {
 		pr, err := r.GitHub.Propose(ctx, change)
 		switch {

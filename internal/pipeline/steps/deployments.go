@@ -46,7 +46,8 @@ func (p *journalled) Delete(ctx context.Context, id string) error {
 
 // SweepDeployments finds the deployments that interrupted runs of the records' release
 // left at the provider, and deletes them if apply says so.
-func SweepDeployments(ctx context.Context, provider *dstack.Client, records []pipeline.Record, apply bool) (found []string, err error) {
+func SweepDeployments(ctx context.Context, provider *dstack.Client, records []pipeline.Record,
+	apply bool) (found []string, err error) {
 	for _, name := range pipeline.Open(records, journal.Deployment) {
 		cvm, err := provider.Get(ctx, name)
 		var refused *dstack.Refusal

@@ -57,7 +57,8 @@ func (r *Release) concludeE2E(w *pipeline.Work, report *e2e.Report) error {
 	if failed != nil {
 		w.Warnf("E2E is advisory for a release candidate: %v", failed)
 	}
-	out := e2eRecord{Tag: r.Tag.String(), Counterpart: counterpart.String(), Profiles: report.Profiles, Passed: failed == nil,
+	out := e2eRecord{Tag: r.Tag.String(), Counterpart: counterpart.String(), Profiles: report.Profiles,
+		Passed: failed == nil,
 		Matrix: report.Matrix, Checks: Names(report.Results), Appraisals: report.Appraisals}
 	return WriteJSON(r.Work(E2EFile), out)
 }

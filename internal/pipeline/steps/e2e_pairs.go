@@ -42,7 +42,8 @@ func (r *Release) listedPairs() ([]listed, error) {
 func otherPairs(c *catalog.Catalog, kms, node release.Tag) []listed {
 	var out []listed
 	for _, e := range c.Entries {
-		pair := listed{kms: release.Tag{Family: release.KMS, Version: e.KMS}, node: release.Tag{Family: release.Node, Version: e.NodeImage}}
+		pair := listed{kms: release.Tag{Family: release.KMS, Version: e.KMS},
+			node: release.Tag{Family: release.Node, Version: e.NodeImage}}
 		mine, ours := e.KMS == kms.Version.Final(), e.NodeImage == node.Version.Final()
 		switch {
 		case mine == ours:
@@ -95,7 +96,8 @@ func (r *Release) compatible(ctx context.Context, released *e2e.Release) ([]e2e.
 }
 
 // auditedPair reads the other release, audited as this one is.
-func (r *Release) auditedPair(ctx context.Context, l listed, other release.Tag, released *e2e.Release) (e2e.Pair, error) {
+func (r *Release) auditedPair(ctx context.Context, l listed, other release.Tag,
+	released *e2e.Release) (e2e.Pair, error) {
 	out := e2e.Pair{KMS: released, Node: released.Node, Profiles: l.profiles}
 	dir, err := r.Published().Audited(ctx, other)
 	if err != nil {

@@ -82,7 +82,8 @@ func (r *Release) reconfigure(ctx context.Context, app []byte, policy *policies.
 		return nil, err
 	}
 	name := release.PolicyAsset(policy.Profile)
-	url, err := r.GitHub.Share(ctx, github.Change{Base: BaseBranch, Branch: r.e2eBranch(), Path: "e2e/" + folder + "/" + name, Content: data,
+	url, err := r.GitHub.Share(ctx, github.Change{Base: BaseBranch, Branch: r.e2eBranch(),
+		Path: "e2e/" + folder + "/" + name, Content: data,
 		Message: "E2E of " + r.Tag.String() + ": " + folder + " of " + string(policy.Profile)})
 	if err != nil {
 		return nil, err
@@ -154,7 +155,8 @@ func (r *Release) olderPolicy(profile release.Profile, node release.Tag) (*polic
 func admittedBy(older *policies.Policy, released *e2e.Release, others []e2e.Pair) *measurement.Published {
 	for _, pair := range others {
 		names := func(m policies.Measurement) bool { return m.NodeRelease == pair.Node.Tag }
-		if pair.KMS.KMS.Tag == released.KMS.Tag && slices.Contains(pair.Profiles, older.Profile) && slices.ContainsFunc(older.Measurements, names) {
+		if pair.KMS.KMS.Tag == released.KMS.Tag && slices.Contains(pair.Profiles, older.Profile) &&
+			slices.ContainsFunc(older.Measurements, names) {
 			return pair.Node
 		}
 	}

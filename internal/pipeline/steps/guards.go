@@ -116,7 +116,8 @@ func (r *Release) pair(ctx context.Context) (check.Results, error) {
 	if err != nil {
 		return nil, err
 	}
-	in := guard.PairInput{Tag: r.Tag, Counterpart: r.variable(r.Tag.Family.Counterpart()), Releases: r.Published(), Catalog: pairs}
+	in := guard.PairInput{Tag: r.Tag, Counterpart: r.variable(r.Tag.Family.Counterpart()), Releases: r.Published(),
+		Catalog: pairs}
 	if r.Tag.Family == release.KMS {
 		in.Working = working
 	}

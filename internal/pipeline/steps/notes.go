@@ -73,7 +73,8 @@ func (r *Release) changelog(ctx context.Context, in *notes.Input) error {
 }
 
 func row(profile release.Profile, p measurement.Profile) notes.Measurement {
-	m := notes.Measurement{Profile: string(profile), Owners: p.Owners, MRTD: p.MRTD.String(), RTMR0: p.RTMR0.String(), RTMR1: p.RTMR1.String(), RTMR2: p.RTMR2.String()}
+	m := notes.Measurement{Profile: string(profile), Owners: p.Owners, MRTD: p.MRTD.String(), RTMR0: p.RTMR0.String(),
+		RTMR1: p.RTMR1.String(), RTMR2: p.RTMR2.String()}
 	if p.RTMR3 != nil {
 		m.RTMR3 = p.RTMR3.String()
 	}

@@ -18,8 +18,9 @@ func (r *Release) Publish(ctx context.Context, w *pipeline.Work) error {
 		return err
 	}
 	p := &publish.Publisher{GitHub: r.GitHub, Journal: w.Journal}
-	draft, result, err := p.Fill(ctx, publish.Plan{Tag: r.Tag, Commit: r.Checkout.Commit, Title: r.Tag.String(), Notes: text,
-		Dir: r.Assets(), Names: r.Tag.Family.ExpectedAssets()})
+	draft, result, err := p.Fill(ctx, publish.Plan{Tag: r.Tag, Commit: r.Checkout.Commit, Title: r.Tag.String(),
+		Notes: text,
+		Dir:   r.Assets(), Names: r.Tag.Family.ExpectedAssets()})
 	if err != nil {
 		return err
 	}

@@ -16,12 +16,14 @@ import (
 
 // WriteSBOM lets syft read the sources, and stages what it says if that passes
 // check: what the document must list is known from elsewhere.
-func (r *Release) WriteSBOM(ctx context.Context, w *pipeline.Work, name string, sources []sbom.Source, check func(data []byte) error) error {
+func (r *Release) WriteSBOM(ctx context.Context, w *pipeline.Work, name string, sources []sbom.Source,
+	check func(data []byte) error) error {
 	syft, err := gobuild.Build(ctx, sbom.Program(r.Env.Root), func(line string) { w.Noticef("%s", line) })
 	if err != nil {
 		return err
 	}
-	data, err := sbom.Generate(ctx, sbom.Options{Syft: syft, Sources: sources, Name: name, Version: r.Tag.Version.String(), Epoch: r.Checkout.Time})
+	data, err := sbom.Generate(ctx, sbom.Options{Syft: syft, Sources: sources, Name: name,
+		Version: r.Tag.Version.String(), Epoch: r.Checkout.Time})
 	if err != nil {
 		return err
 	}
@@ -50,7 +52,8 @@ func (r *Release) Checksums(context.Context, *pipeline.Work) error {
 
 // identity is whose signature this release must carry.
 func (r *Release) identity() signature.Identity {
-	return signature.Identity{Repository: r.Env.Config.Repository, Workflow: r.Tag.Family.Workflow(), Tag: r.Tag, Commit: r.Checkout.Commit}
+	return signature.Identity{Repository: r.Env.Config.Repository, Workflow: r.Tag.Family.Workflow(), Tag: r.Tag,
+		Commit: r.Checkout.Commit}
 }
 
 // Sign signs or verifies: what was uploaded by an earlier, interrupted run is

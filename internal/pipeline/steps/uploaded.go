@@ -19,7 +19,10 @@ func (r *Release) Uploaded(ctx context.Context, name string) ([]byte, error) {
 	if err != nil || rel == nil {
 		return nil, err
 	}
-	i := slices.IndexFunc(rel.Assets, func(a github.Asset) bool { return a.Name == name && a.State == github.StateUploaded })
+	i := slices.IndexFunc(rel.Assets, func(a github.Asset) bool {
+		return a.Name == name &&
+			a.State == github.StateUploaded
+	})
 	if i < 0 {
 		return nil, nil
 	}
