@@ -142,9 +142,5 @@ func (p *Pipeline) predict(pushed images, hashes map[release.Profile]digest.Dige
 	if err != nil {
 		return err
 	}
-	encoded, err := published.Encode()
-	if err != nil {
-		return err
-	}
-	return p.WriteAsset(release.MeasurementsAsset, encoded)
+	return p.EncodeAsset(release.MeasurementsAsset, published)
 }

@@ -45,11 +45,7 @@ func (p *Pipeline) generatePolicies(_ context.Context, w *pipeline.Work) error {
 		return err
 	}
 	for profile, policy := range set {
-		data, err := policy.Encode()
-		if err != nil {
-			return err
-		}
-		if err := p.WriteAsset(release.PolicyAsset(profile), data); err != nil {
+		if err := p.EncodeAsset(release.PolicyAsset(profile), policy); err != nil {
 			return err
 		}
 	}

@@ -63,11 +63,7 @@ func (p *Pipeline) writeRecord(profile release.Profile, order image.BuildRequest
 	if record.Profile != profile || record.Version != p.Tag.Version || record.Image.Name != order.Name {
 		return fault.Mismatch("the record is of another image", order.Name, record.Image.Name)
 	}
-	data, err := record.Encode()
-	if err != nil {
-		return err
-	}
-	return p.WriteAsset(release.RecordAsset(profile), data)
+	return p.EncodeAsset(release.RecordAsset(profile), record)
 }
 
 // adoptRecord takes the record that this tag's release already holds, when it

@@ -58,7 +58,7 @@ func (p *Pipeline) measure(ctx context.Context, w *pipeline.Work, profile releas
 		}
 		evidence.Boots = append(evidence.Boots, b)
 	}
-	return p.writeEvidence(profile, evidence)
+	return p.EncodeAsset(release.EvidenceAsset(profile), evidence)
 }
 
 // bootAll boots the image several times at once, each over a nonce of its own.
@@ -101,15 +101,6 @@ func (p *Pipeline) appraised(ctx context.Context, w *pipeline.Work, o *evidence.
 	return o.Record(time.Now(), &evidence.Appraisal{ID: a.ID, Token: a.Token})
 }
 
-// writeEvidence stages the evidence.
-func (p *Pipeline) writeEvidence(profile release.Profile, e *evidence.Evidence) error {
-	data, err := e.Encode()
-	if err != nil {
-		return err
-	}
-	return p.WriteAsset(release.EvidenceAsset(profile), data)
-}
-
 // mrtds writes published-mrtds.json from the evidence, which it verifies once more.
 func (p *Pipeline) mrtds(ctx context.Context, _ *pipeline.Work) error {
 	v, err := p.Env.Verifier()
@@ -124,11 +115,7 @@ func (p *Pipeline) mrtds(ctx context.Context, _ *pipeline.Work) error {
 			return err
 		}
 	}
-	data, err := out.Encode()
-	if err != nil {
-		return err
-	}
-	return p.WriteAsset(release.MeasurementsAsset, data)
+	return p.EncodeAsset(release.MeasurementsAsset, out)
 }
 
 // record reads the staged record of a profile's image, and its digest.

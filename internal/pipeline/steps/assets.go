@@ -22,6 +22,15 @@ func (r *Release) WriteAsset(name string, data []byte) error {
 	return file.Write(filepath.Join(r.Assets(), name), data, 0o644)
 }
 
+// EncodeAsset stages an asset in the form that it has of its own.
+func (r *Release) EncodeAsset(name string, v interface{ Encode() ([]byte, error) }) error {
+	data, err := v.Encode()
+	if err != nil {
+		return err
+	}
+	return r.WriteAsset(name, data)
+}
+
 // ReadAsset reads a staged asset.
 func (r *Release) ReadAsset(name string) ([]byte, error) {
 	return os.ReadFile(filepath.Join(r.Assets(), filepath.Base(name)))

@@ -109,11 +109,8 @@ func readRelease(dir string) (*e2e.Release, error) {
 		}
 		out.NotReady = out.NotReady || policy.NotReady()
 	}
-	hashes, err := os.ReadFile(filepath.Join(dir, release.ComposeHashAsset))
-	if err != nil {
-		return nil, err
-	}
-	if out.ComposeHash, err = compose.ParseHashes(hashes); err != nil {
+	var err error
+	if out.ComposeHash, err = decoded(dir, release.ComposeHashAsset, compose.ParseHashes); err != nil {
 		return nil, err
 	}
 	out.KMS, err = ReadMeasurements(dir)

@@ -127,27 +127,24 @@ func (r *Release) examine(ctx context.Context, src audit.Source, dir string, s a
 
 // ReadPolicy reads one profile's policy from a folder of audited assets.
 func ReadPolicy(dir string, profile release.Profile) (*policies.Policy, error) {
-	data, err := os.ReadFile(filepath.Join(dir, release.PolicyAsset(profile)))
-	if err != nil {
-		return nil, err
-	}
-	return policies.Decode(data)
+	return decoded(dir, release.PolicyAsset(profile), policies.Decode)
 }
 
 // ReadEvidence reads what published-mrtds.json, in a folder of assets, says to a policy.
 func ReadEvidence(dir string) (policies.Evidence, error) {
-	data, err := os.ReadFile(filepath.Join(dir, release.MeasurementsAsset))
-	if err != nil {
-		return policies.Evidence{}, err
-	}
-	return policies.EvidenceOf(data)
+	return decoded(dir, release.MeasurementsAsset, policies.EvidenceOf)
 }
 
 // ReadMeasurements reads published-mrtds.json from a folder of assets.
 func ReadMeasurements(dir string) (*measurement.Published, error) {
-	data, err := os.ReadFile(filepath.Join(dir, release.MeasurementsAsset))
+	return decoded(dir, release.MeasurementsAsset, measurement.Decode)
+}
+
+// decoded is an asset in a folder of assets.
+func decoded[T any](dir, asset string, decode func([]byte) (T, error)) (out T, err error) {
+	data, err := os.ReadFile(filepath.Join(dir, asset))
 	if err != nil {
-		return nil, err
+		return out, err
 	}
-	return measurement.Decode(data)
+	return decode(data)
 }
