@@ -30,7 +30,7 @@ func (s *Server) present(rel *release) []any {
 	return list
 }
 
-func (s *Server) listAssets(r *http.Request, st *state) answer {
+func (s *Server) listAssets(r *http.Request, st *state) *answer {
 	rel := s.release(st, r.PathValue("id"), s.caller(r))
 	if rel == nil {
 		return missing
@@ -38,7 +38,7 @@ func (s *Server) listAssets(r *http.Request, st *state) answer {
 	return page(r, s.present(rel))
 }
 
-func (s *Server) getAsset(r *http.Request, st *state) answer {
+func (s *Server) getAsset(r *http.Request, st *state) *answer {
 	rel, a := s.asset(st, r.PathValue("id"), s.caller(r))
 	if rel == nil {
 		return missing
@@ -48,12 +48,12 @@ func (s *Server) getAsset(r *http.Request, st *state) answer {
 		return missing
 	}
 	if strings.Contains(r.Header.Get("Accept"), "application/octet-stream") && a.State == "uploaded" {
-		return answer{status: http.StatusFound, location: s.signed(a)}
+		return &answer{status: http.StatusFound, location: s.signed(a)}
 	}
 	return ok(shown)
 }
 
-func (s *Server) deleteAsset(r *http.Request, st *state) answer {
+func (s *Server) deleteAsset(r *http.Request, st *state) *answer {
 	rel, a := s.asset(st, r.PathValue("id"), s.caller(r))
 	if rel == nil {
 		return missing
@@ -62,7 +62,7 @@ func (s *Server) deleteAsset(r *http.Request, st *state) answer {
 		return fail(http.StatusInternalServerError, err.Error())
 	}
 	rel.Assets = slices.DeleteFunc(rel.Assets, func(o *asset) bool { return o == a })
-	return answer{status: http.StatusNoContent}
+	return &answer{status: http.StatusNoContent}
 }
 
 // upload keeps the state unlocked while bytes arrive. Between reserve and land
@@ -76,8 +76,9 @@ func (s *Server) upload(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var id int64
-	if a := s.transact(func(st *state) (a answer) { id, a = s.reserve(r, st); return a }, true); a.status != http.StatusOK {
-		write(w, a)
+	reserved := s.transact(func(st *state) (a *answer) { id, a = s.reserve(r, st); return a }, true)
+	if reserved.status != http.StatusOK {
+		write(w, reserved)
 		return
 	}
 	part := filepath.Join(s.incoming(), strconv.FormatInt(id, 10))
@@ -86,10 +87,10 @@ func (s *Server) upload(w http.ResponseWriter, r *http.Request) {
 		write(w, fail(http.StatusBadGateway, "Error saving asset"))
 		return
 	}
-	write(w, s.transact(func(st *state) answer { return s.land(st, id, part) }, true))
+	write(w, s.transact(func(st *state) *answer { return s.land(st, id, part) }, true))
 }
 
-func (s *Server) reserve(r *http.Request, st *state) (int64, answer) {
+func (s *Server) reserve(r *http.Request, st *state) (int64, *answer) {
 	rel, name := s.release(st, r.PathValue("id"), owner), r.URL.Query().Get("name")
 	switch {
 	case rel == nil:
@@ -104,7 +105,8 @@ func (s *Server) reserve(r *http.Request, st *state) (int64, answer) {
 	if slices.ContainsFunc(rel.Assets, func(a *asset) bool { return a.Name == name }) {
 		return 0, invalid("ReleaseAsset", "name", "already_exists", "")
 	}
-	a := &asset{ID: st.next(), Name: name, ContentType: r.Header.Get("Content-Type"), State: "starter", CreatedAt: s.stamp()}
+	a := &asset{ID: st.next(), Name: name, ContentType: r.Header.Get("Content-Type"), State: "starter",
+		CreatedAt: s.stamp()}
 	rel.Assets = append(rel.Assets, a)
 	return a.ID, ok(nil)
 }
@@ -124,7 +126,7 @@ func receive(part string, r *http.Request) error {
 	return err
 }
 
-func (s *Server) land(st *state, id int64, part string) answer {
+func (s *Server) land(st *state, id int64, part string) *answer {
 	rel, a := s.asset(st, strconv.FormatInt(id, 10), owner)
 	if rel == nil {
 		return missing // deleted meanwhile
@@ -159,14 +161,14 @@ func (s *Server) browserDownload(w http.ResponseWriter, r *http.Request) {
 	if !s.admit(w, r) {
 		return
 	}
-	write(w, s.transact(func(st *state) answer {
+	write(w, s.transact(func(st *state) *answer {
 		rel := st.public(r.PathValue("tag"))
 		if rel == nil {
 			return missing
 		}
 		for _, a := range rel.Assets {
 			if a.Name == r.PathValue("name") && a.State == "uploaded" && s.showAsset(rel, a) != nil {
-				return answer{status: http.StatusFound, location: s.signed(a)}
+				return &answer{status: http.StatusFound, location: s.signed(a)}
 			}
 		}
 		return missing

@@ -3,6 +3,7 @@ package github
 import (
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"sync/atomic"
 )
@@ -18,7 +19,7 @@ func Writes(r *http.Request) bool { return r.Method != http.MethodGet && r.Metho
 func Unavailable(next http.Handler, match Match, n int64, status int, after bool) http.Handler {
 	return first(next, match, n, func(w http.ResponseWriter, r *http.Request) {
 		if after {
-			next.ServeHTTP(unheard{http.Header{}}, r)
+			next.ServeHTTP(httptest.NewRecorder(), r)
 		}
 		write(w, fail(status, http.StatusText(status)))
 	})
@@ -31,7 +32,8 @@ func RateLimited(next http.Handler, match Match, n int64, retryAfter int) http.H
 		if retryAfter > 0 {
 			w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
 		}
-		write(w, fail(http.StatusForbidden, "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."))
+		write(w, fail(http.StatusForbidden,
+			"You have exceeded a secondary rate limit. Please wait a few minutes before you try again."))
 	})
 }
 
@@ -41,7 +43,7 @@ func CutUploads(next http.Handler, n int64) http.Handler {
 	uploads := func(r *http.Request) bool { return r.Method == http.MethodPost && r.Host == uploadHost }
 	return first(next, uploads, n, func(_ http.ResponseWriter, r *http.Request) {
 		r.Body = io.NopCloser(io.LimitReader(r.Body, r.ContentLength/2))
-		next.ServeHTTP(unheard{http.Header{}}, r)
+		next.ServeHTTP(httptest.NewRecorder(), r)
 		panic(http.ErrAbortHandler)
 	})
 }
@@ -60,7 +62,7 @@ func KillAfter(next http.Handler, match Match, n int64, after bool) http.Handler
 			return
 		}
 		if after && count == n+1 {
-			next.ServeHTTP(unheard{http.Header{}}, r)
+			next.ServeHTTP(httptest.NewRecorder(), r)
 		}
 		panic(http.ErrAbortHandler)
 	})
@@ -76,10 +78,3 @@ func first(next http.Handler, match Match, n int64, fault http.HandlerFunc) http
 		next.ServeHTTP(w, r)
 	})
 }
-
-// unheard is the answer that nobody hears.
-type unheard struct{ header http.Header }
-
-func (u unheard) Header() http.Header       { return u.header }
-func (unheard) Write(b []byte) (int, error) { return len(b), nil }
-func (unheard) WriteHeader(int)             {}

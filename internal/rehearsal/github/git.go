@@ -25,7 +25,7 @@ func (s *Server) Push(ref, commitID string, files map[string][]byte) error {
 	if !refForm.MatchString(ref) || strings.Contains(ref, "..") || !shaForm.MatchString(commitID) {
 		return fmt.Errorf("cannot push %q to %q", commitID, ref)
 	}
-	a := s.transact(func(st *state) answer {
+	a := s.transact(func(st *state) *answer {
 		if old, there := st.Refs[ref]; there && strings.HasPrefix(ref, "refs/tags/") && st.peel(old).SHA != commitID {
 			return fail(http.StatusConflict, fmt.Sprintf("%s is at %s already", ref, old.SHA))
 		}
@@ -68,7 +68,7 @@ func (st *state) commitish(name string) (object, bool) {
 	return at, known
 }
 
-func (s *Server) listTags(r *http.Request, st *state) answer {
+func (s *Server) listTags(r *http.Request, st *state) *answer {
 	names := []string{}
 	for ref := range st.Refs {
 		if name, isTag := strings.CutPrefix(ref, "refs/tags/"); isTag {
@@ -83,7 +83,7 @@ func (s *Server) listTags(r *http.Request, st *state) answer {
 	return page(r, list)
 }
 
-func (s *Server) getRef(r *http.Request, st *state) answer {
+func (s *Server) getRef(r *http.Request, st *state) *answer {
 	name := "refs/" + r.PathValue("ref")
 	at, there := st.Refs[name]
 	if !there {
@@ -92,10 +92,10 @@ func (s *Server) getRef(r *http.Request, st *state) answer {
 	return ok(s.showRef(name, at))
 }
 
-func (s *Server) createRef(r *http.Request, st *state) answer {
+func (s *Server) createRef(r *http.Request, st *state) *answer {
 	var in struct{ Ref, SHA string }
 	if bad := decode(r, &in); bad != nil {
-		return *bad
+		return bad
 	}
 	if !refForm.MatchString(in.Ref) || strings.Contains(in.Ref, "..") {
 		return fail(http.StatusUnprocessableEntity, "Reference name must start with 'refs/' and be well-formed")
@@ -113,16 +113,16 @@ func (s *Server) createRef(r *http.Request, st *state) answer {
 	return created(s.showRef(in.Ref, at))
 }
 
-func (s *Server) deleteRef(r *http.Request, st *state) answer {
+func (s *Server) deleteRef(r *http.Request, st *state) *answer {
 	name := "refs/" + r.PathValue("ref")
 	if _, there := st.Refs[name]; !there {
 		return fail(http.StatusUnprocessableEntity, "Reference does not exist")
 	}
 	delete(st.Refs, name)
-	return answer{status: http.StatusNoContent}
+	return &answer{status: http.StatusNoContent}
 }
 
-func (s *Server) getTagObject(r *http.Request, st *state) answer {
+func (s *Server) getTagObject(r *http.Request, st *state) *answer {
 	sha := r.PathValue("sha")
 	t, there := st.TagObjects[sha]
 	if !there {
@@ -131,10 +131,10 @@ func (s *Server) getTagObject(r *http.Request, st *state) answer {
 	return ok(s.showTagObject(sha, t))
 }
 
-func (s *Server) createTagObject(r *http.Request, st *state) answer {
+func (s *Server) createTagObject(r *http.Request, st *state) *answer {
 	var in struct{ Tag, Message, Object, Type string }
 	if bad := decode(r, &in); bad != nil {
-		return *bad
+		return bad
 	}
 	_, isCommit := st.Commits[in.Object]
 	_, isTag := st.TagObjects[in.Object]
@@ -170,13 +170,13 @@ func (st *state) tree(sha string) (map[string][]byte, bool) {
 }
 
 // createTree makes a tree of plain files from another one. Deleting and links are not known here.
-func (s *Server) createTree(r *http.Request, st *state) answer {
+func (s *Server) createTree(r *http.Request, st *state) *answer {
 	var in struct {
 		BaseTree string `json:"base_tree"`
 		Tree     []struct{ Path, Mode, Type, Content string }
 	}
 	if bad := decode(r, &in); bad != nil {
-		return *bad
+		return bad
 	}
 	base, known := st.tree(in.BaseTree)
 	switch {
@@ -189,7 +189,8 @@ func (s *Server) createTree(r *http.Request, st *state) answer {
 	maps.Copy(files, base)
 	for _, e := range in.Tree {
 		if e.Path == "" || e.Mode != "100644" || e.Type != "blob" {
-			return fail(http.StatusUnprocessableEntity, "tree.path contains a malformed path component, or tree.mode is not supported")
+			return fail(http.StatusUnprocessableEntity,
+				"tree.path contains a malformed path component, or tree.mode is not supported")
 		}
 		files[e.Path] = []byte(e.Content)
 	}
@@ -199,13 +200,13 @@ func (s *Server) createTree(r *http.Request, st *state) answer {
 }
 
 // createCommit makes a commit that no branch leads to yet.
-func (s *Server) createCommit(r *http.Request, st *state) answer {
+func (s *Server) createCommit(r *http.Request, st *state) *answer {
 	var in struct {
 		Message, Tree string
 		Parents       []string
 	}
 	if bad := decode(r, &in); bad != nil {
-		return *bad
+		return bad
 	}
 	files, known := st.tree(in.Tree)
 	if !known {
@@ -223,7 +224,7 @@ func (s *Server) createCommit(r *http.Request, st *state) answer {
 	return created(s.showGitCommit(sha, made))
 }
 
-func (s *Server) getCommit(r *http.Request, st *state) answer {
+func (s *Server) getCommit(r *http.Request, st *state) *answer {
 	sha := r.PathValue("sha")
 	c, there := st.Commits[sha]
 	if !there {
@@ -233,13 +234,13 @@ func (s *Server) getCommit(r *http.Request, st *state) answer {
 }
 
 // updateRef moves a branch. Without force it only moves forward.
-func (s *Server) updateRef(r *http.Request, st *state) answer {
+func (s *Server) updateRef(r *http.Request, st *state) *answer {
 	var in struct {
 		SHA   string
 		Force bool
 	}
 	if bad := decode(r, &in); bad != nil {
-		return *bad
+		return bad
 	}
 	name := "refs/" + r.PathValue("ref")
 	at, there := st.Refs[name]
@@ -265,7 +266,7 @@ func (st *state) descends(sha, from string) bool {
 
 func blobID(content []byte) string { return id(fmt.Sprintf("blob %d", len(content)), string(content)) }
 
-func (s *Server) getContent(r *http.Request, st *state) answer {
+func (s *Server) getContent(r *http.Request, st *state) *answer {
 	at, known := st.commitish(r.URL.Query().Get("ref"))
 	if !known {
 		return fail(http.StatusNotFound, "No commit found for the ref "+r.URL.Query().Get("ref"))
@@ -280,10 +281,10 @@ func (s *Server) getContent(r *http.Request, st *state) answer {
 
 // putContent makes one commit on a branch. It demands the id of the blob it
 // replaces, as GitHub does.
-func (s *Server) putContent(r *http.Request, st *state) answer {
+func (s *Server) putContent(r *http.Request, st *state) *answer {
 	var in struct{ Message, Content, SHA, Branch string }
 	if bad := decode(r, &in); bad != nil {
-		return *bad
+		return bad
 	}
 	path := r.PathValue("path")
 	content, err := base64.StdEncoding.DecodeString(in.Content)
@@ -322,7 +323,7 @@ func (s *Server) raw(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var content []byte
-	found := s.transact(func(st *state) answer {
+	found := s.transact(func(st *state) *answer {
 		at, known := st.commitish(r.PathValue("ref"))
 		there := false
 		if content, there = st.Commits[at.SHA].Files[r.PathValue("path")]; !known || !there {

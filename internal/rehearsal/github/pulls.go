@@ -2,13 +2,11 @@ package github
 
 import (
 	"fmt"
-	"maps"
 	"net/http"
 	"slices"
-	"strconv"
 )
 
-func (s *Server) listPulls(r *http.Request, st *state) answer {
+func (s *Server) listPulls(r *http.Request, st *state) *answer {
 	query, list := r.URL.Query(), []any{}
 	wanted := func(name, is string) bool { return query.Get(name) == "" || query.Get(name) == is }
 	state := query.Get("state")
@@ -21,10 +19,10 @@ func (s *Server) listPulls(r *http.Request, st *state) answer {
 	return page(r, list)
 }
 
-func (s *Server) createPull(r *http.Request, st *state) answer {
+func (s *Server) createPull(r *http.Request, st *state) *answer {
 	var in struct{ Title, Head, Base, Body string }
 	if bad := decode(r, &in); bad != nil {
-		return *bad
+		return bad
 	}
 	head, headThere := st.Refs["refs/heads/"+in.Head]
 	base, baseThere := st.Refs["refs/heads/"+in.Base]
@@ -38,28 +36,29 @@ func (s *Server) createPull(r *http.Request, st *state) answer {
 	}
 	for _, p := range st.Pulls {
 		if p.State == "open" && p.Head == in.Head && p.Base == in.Base {
-			return invalid("PullRequest", "", "custom", fmt.Sprintf("A pull request already exists for %s:%s.", s.ownerName(), in.Head))
+			return invalid("PullRequest", "", "custom",
+				fmt.Sprintf("A pull request already exists for %s:%s.", s.ownerName(), in.Head))
 		}
 	}
-	p := &pull{Number: st.next(), Title: in.Title, Body: in.Body, Head: in.Head, Base: in.Base, State: "open", CreatedAt: s.stamp()}
+	p := &pull{Number: st.next(), Title: in.Title, Body: in.Body, Head: in.Head, Base: in.Base, State: "open",
+		CreatedAt: s.stamp()}
 	st.Pulls = append(st.Pulls, p)
-	shown := s.showPull(st, p)
-	maps.Copy(shown, fields{"merged": false, "mergeable": nil, "mergeable_state": "unknown", "merged_by": nil, "maintainer_can_modify": false,
-		"comments": 0, "review_comments": 0, "commits": 1, "additions": 0, "deletions": 0, "changed_files": 1})
-	return created(shown)
+	return created(s.showPull(st, p).set(false, "merged", "maintainer_can_modify").
+		set(nil, "mergeable", "merged_by").set("unknown", "mergeable_state").set(1, "commits", "changed_files").
+		set(0, "comments", "review_comments", "additions", "deletions"))
 }
 
 // addLabels adds labels to a pull request, which is an issue too. One that the
 // repository does not know is made, as GitHub does for who may write.
-func (s *Server) addLabels(r *http.Request, st *state) answer {
+func (s *Server) addLabels(r *http.Request, st *state) *answer {
 	var in struct{ Labels []string }
 	if bad := decode(r, &in); bad != nil {
-		return *bad
+		return bad
 	}
 	if len(in.Labels) == 0 || slices.Contains(in.Labels, "") {
 		return fail(http.StatusUnprocessableEntity, "Invalid request.\n\nNo subschema in \"oneOf\" matched.")
 	}
-	at := slices.IndexFunc(st.Pulls, func(p *pull) bool { return strconv.FormatInt(p.Number, 10) == r.PathValue("number") })
+	at := slices.IndexFunc(st.Pulls, func(p *pull) bool { return fmt.Sprint(p.Number) == r.PathValue("number") })
 	if at < 0 {
 		return missing
 	}
@@ -73,13 +72,4 @@ func (s *Server) addLabels(r *http.Request, st *state) answer {
 		}
 	}
 	return ok(s.showLabels(st, p))
-}
-
-func (s *Server) showLabels(st *state, p *pull) []any {
-	out := []any{}
-	for _, name := range p.Labels {
-		out = append(out, fields{"id": st.Labels[name], "node_id": node("Label", st.Labels[name]), "url": s.apiURL("labels/%s", name),
-			"name": name, "description": nil, "color": "ededed", "default": false})
-	}
-	return out
 }

@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-func (s *Server) listReleases(r *http.Request, st *state) answer {
+func (s *Server) listReleases(r *http.Request, st *state) *answer {
 	list := []any{}
 	for _, rel := range slices.Backward(st.Releases) { // the newest first
 		if !rel.Draft || s.caller(r) == owner {
@@ -16,7 +16,7 @@ func (s *Server) listReleases(r *http.Request, st *state) answer {
 	return page(r, list)
 }
 
-func (s *Server) getRelease(r *http.Request, st *state) answer {
+func (s *Server) getRelease(r *http.Request, st *state) *answer {
 	rel := s.release(st, r.PathValue("id"), s.caller(r))
 	if rel == nil {
 		return missing
@@ -25,7 +25,7 @@ func (s *Server) getRelease(r *http.Request, st *state) answer {
 }
 
 // releaseByTag hides drafts from everyone, as GitHub does.
-func (s *Server) releaseByTag(tag string, st *state) answer {
+func (s *Server) releaseByTag(tag string, st *state) *answer {
 	if rel := st.public(tag); rel != nil {
 		return ok(s.showRelease(rel))
 	}
@@ -41,7 +41,7 @@ func (st *state) public(tag string) *release {
 	return nil
 }
 
-func (s *Server) latestRelease(_ *http.Request, st *state) answer {
+func (s *Server) latestRelease(_ *http.Request, st *state) *answer {
 	var latest *release
 	for _, rel := range st.Releases {
 		if rel.Draft || rel.Prerelease {
@@ -68,10 +68,10 @@ type change struct {
 	MakeLatest string  `json:"make_latest"`
 }
 
-func (s *Server) createRelease(r *http.Request, st *state) answer {
+func (s *Server) createRelease(r *http.Request, st *state) *answer {
 	var in change
 	if bad := decode(r, &in); bad != nil {
-		return *bad
+		return bad
 	}
 	if in.Tag == nil || !plainName(*in.Tag) {
 		return invalid("Release", "tag_name", "custom", "tag_name is not well-formed")
@@ -86,25 +86,25 @@ func (s *Server) createRelease(r *http.Request, st *state) answer {
 		in.Draft = new(bool)
 	}
 	if bad := s.apply(st, rel, in); bad != nil {
-		return *bad
+		return bad
 	}
 	return created(s.showRelease(rel))
 }
 
-func (s *Server) updateRelease(r *http.Request, st *state) answer {
+func (s *Server) updateRelease(r *http.Request, st *state) *answer {
 	rel := s.release(st, r.PathValue("id"), s.caller(r))
 	if rel == nil {
 		return missing
 	}
 	var in change
 	if bad := decode(r, &in); bad != nil {
-		return *bad
+		return bad
 	}
 	if in.Tag != nil && *in.Tag != rel.Tag {
 		return invalid("Release", "tag_name", "custom", "the tag of a release does not change here")
 	}
 	if bad := s.apply(st, rel, in); bad != nil {
-		return *bad
+		return bad
 	}
 	return ok(s.showRelease(rel))
 }
@@ -137,15 +137,13 @@ func assign[T any](to, from *T) {
 func (s *Server) publish(st *state, rel *release) *answer {
 	for _, other := range st.Releases {
 		if other != rel && other.Tag == rel.Tag && !other.Draft {
-			bad := invalid("Release", "tag_name", "already_exists", "")
-			return &bad
+			return invalid("Release", "tag_name", "already_exists", "")
 		}
 	}
 	if _, there := st.Refs["refs/tags/"+rel.Tag]; !there {
 		at, known := st.commitish(rel.Target)
 		if !known {
-			bad := invalid("Release", "target_commitish", "invalid", "")
-			return &bad
+			return invalid("Release", "target_commitish", "invalid", "")
 		}
 		st.Refs["refs/tags/"+rel.Tag] = at
 	}
@@ -158,8 +156,7 @@ func makeLatest(st *state, rel *release, how string) *answer {
 	case "":
 	case "true":
 		if rel.Draft || rel.Prerelease {
-			bad := invalid("Release", "make_latest", "custom", "Latest release cannot be draft or prerelease")
-			return &bad
+			return invalid("Release", "make_latest", "custom", "Latest release cannot be draft or prerelease")
 		}
 		st.LatestID = rel.ID
 	case "false", "legacy":
@@ -167,8 +164,8 @@ func makeLatest(st *state, rel *release, how string) *answer {
 			st.LatestID = 0
 		}
 	default:
-		bad := fail(http.StatusUnprocessableEntity, "Invalid request.\n\nmake_latest is not a possible value. Must be one of true, false, legacy.")
-		return &bad
+		return fail(http.StatusUnprocessableEntity,
+			"Invalid request.\n\nmake_latest is not a possible value. Must be one of true, false, legacy.")
 	}
 	return nil
 }

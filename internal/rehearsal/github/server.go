@@ -50,8 +50,7 @@ type Server struct {
 	dir, repository, token string
 	now                    func() time.Time
 	mux                    *http.ServeMux
-	key                    []byte // signs the object store's addresses, as long as the process lives
-	sums                   digests
+	key                    []byte     // signs the object store's addresses, as long as the process lives
 	mu                     sync.Mutex // guards state.json from its reading to its writing
 }
 
@@ -125,7 +124,7 @@ func (s *Server) routes() *http.ServeMux {
 
 // belowReleases tells releases/tags/{tag}, releases/assets/{id} and
 // releases/{id}/assets apart, which ServeMux takes for a conflict.
-func (s *Server) belowReleases(r *http.Request, st *state) answer {
+func (s *Server) belowReleases(r *http.Request, st *state) *answer {
 	kind, id := r.PathValue("kind"), r.PathValue("id")
 	switch {
 	case kind == "tags":
@@ -150,7 +149,7 @@ type answer struct {
 }
 
 // handler reads and changes the state; what it changed is kept when its answer is a success.
-type handler func(r *http.Request, st *state) answer
+type handler func(r *http.Request, st *state) *answer
 
 func (s *Server) api(h handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -158,12 +157,12 @@ func (s *Server) api(h handler) http.Handler {
 			return
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, maxRequest)
-		write(w, s.transact(func(st *state) answer { return h(r, st) }, r.Method != http.MethodGet))
+		write(w, s.transact(func(st *state) *answer { return h(r, st) }, r.Method != http.MethodGet))
 	})
 }
 
 // transact runs h between reading and writing state.json.
-func (s *Server) transact(h func(*state) answer, writes bool) answer {
+func (s *Server) transact(h func(*state) *answer, writes bool) *answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st, err := s.load()
@@ -180,7 +179,7 @@ func (s *Server) transact(h func(*state) answer, writes bool) answer {
 	return a
 }
 
-func write(w http.ResponseWriter, a answer) {
+func write(w http.ResponseWriter, a *answer) {
 	if a.link != "" {
 		w.Header().Set("Link", a.link)
 	}
@@ -196,25 +195,27 @@ func write(w http.ResponseWriter, a answer) {
 	_ = json.NewEncoder(w).Encode(a.body) // the client has gone; nothing to do
 }
 
-func ok(body any) answer      { return answer{status: http.StatusOK, body: body} }
-func created(body any) answer { return answer{status: http.StatusCreated, body: body} }
+func ok(body any) *answer      { return &answer{status: http.StatusOK, body: body} }
+func created(body any) *answer { return &answer{status: http.StatusCreated, body: body} }
 
 const documentation = "https://docs.github.com/rest"
 
 var missing = fail(http.StatusNotFound, "Not Found")
 
-func fail(status int, message string) answer {
-	return answer{status: status, body: map[string]any{"message": message, "documentation_url": documentation, "status": strconv.Itoa(status)}}
+func fail(status int, message string) *answer {
+	return &answer{status: status, body: fields{"message": message, "documentation_url": documentation,
+		"status": strconv.Itoa(status)}}
 }
 
 // invalid is GitHub's 422 with one entry; code "custom" carries a message.
-func invalid(resource, field, code, message string) answer {
-	entry := map[string]any{"resource": resource, "field": field, "code": code}
+func invalid(resource, field, code, message string) *answer {
+	entry := fields{"resource": resource, "field": field, "code": code}
 	if message != "" {
 		entry["message"] = message
 	}
-	return answer{status: http.StatusUnprocessableEntity, body: map[string]any{"message": "Validation Failed", "errors": []any{entry},
-		"documentation_url": documentation, "status": "422"}}
+	a := fail(http.StatusUnprocessableEntity, "Validation Failed")
+	a.body.(fields)["errors"] = []any{entry}
+	return a
 }
 
 // decode reads a JSON request; the answer is nil when it is well formed.
@@ -225,15 +226,14 @@ func decode(r *http.Request, into any) *answer {
 	case err == nil:
 		return nil
 	case errors.As(err, &wrong):
-		a := fail(http.StatusUnprocessableEntity, fmt.Sprintf("Invalid request.\n\nFor 'properties/%s', %s is not a %s.", wrong.Field, wrong.Value, wrong.Type))
-		return &a
+		return fail(http.StatusUnprocessableEntity, fmt.Sprintf("Invalid request.\n\nFor 'properties/%s', %s is not a %s.",
+			wrong.Field, wrong.Value, wrong.Type))
 	}
-	a := fail(http.StatusBadRequest, "Problems parsing JSON")
-	return &a
+	return fail(http.StatusBadRequest, "Problems parsing JSON")
 }
 
 // page cuts a list as ?per_page and ?page say and links the next one.
-func page(r *http.Request, all []any) answer {
+func page(r *http.Request, all []any) *answer {
 	query := r.URL.Query()
 	size, err := strconv.Atoi(query.Get("per_page"))
 	if err != nil || size < 1 {

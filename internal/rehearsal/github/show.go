@@ -7,13 +7,32 @@ import (
 	"net/http"
 	"path"
 	"slices"
+
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"strings"
 )
 
 // The functions here render GitHub's JSON; openapi_test.go holds them to its
 // OpenAPI description.
 
-type fields = map[string]any
+// fields are those of one JSON object.
+type fields map[string]any
+
+// set gives several fields one value.
+func (f fields) set(value any, names ...string) fields {
+	for _, name := range names {
+		f[name] = value
+	}
+	return f
+}
+
+// below gives each name the field name_url, an address below at.
+func (f fields) below(at string, names ...string) fields {
+	for _, name := range names {
+		f[name+"_url"] = at + "/" + name
+	}
+	return f
+}
 
 func (s *Server) ownerName() string { return strings.Split(s.repository, "/")[0] }
 
@@ -31,15 +50,11 @@ func node(kind string, id any) string {
 
 func (s *Server) user() fields {
 	login := s.ownerName()
-	u := fields{"login": login, "id": 1, "node_id": node("User", 1), "gravatar_id": "", "type": "User", "site_admin": false,
-		"avatar_url": "https://avatars.githubusercontent.com/u/1", "html_url": "https://" + webHost + "/" + login}
 	at := "https://" + apiHost + "/users/" + login
-	u["url"] = at
-	for _, list := range []string{"events", "followers", "following", "gists", "organizations", "received_events", "repos", "starred", "subscriptions"} {
-		u[list+"_url"] = at + "/" + list
-	}
-	u["organizations_url"] = at + "/orgs"
-	return u
+	return fields{"login": login, "id": 1, "node_id": node("User", 1), "gravatar_id": "", "type": "User",
+		"site_admin": false, "avatar_url": "https://avatars.githubusercontent.com/u/1",
+		"html_url": "https://" + webHost + "/" + login, "url": at, "organizations_url": at + "/orgs",
+	}.below(at, "events", "followers", "following", "gists", "received_events", "repos", "starred", "subscriptions")
 }
 
 // webName is the tag in addresses; a draft has none yet.
@@ -51,12 +66,13 @@ func (rel *release) webName() string {
 }
 
 func (s *Server) showRelease(rel *release) fields {
+	at := s.apiURL("releases/%d", rel.ID)
 	f := fields{"id": rel.ID, "node_id": node("Release", rel.ID), "tag_name": rel.Tag, "target_commitish": rel.Target,
 		"name": rel.Title, "body": rel.Body, "draft": rel.Draft, "prerelease": rel.Prerelease, "immutable": false,
-		"created_at": rel.CreatedAt, "updated_at": rel.CreatedAt, "published_at": nil, "author": s.user(), "assets": s.present(rel),
-		"url": s.apiURL("releases/%d", rel.ID), "assets_url": s.apiURL("releases/%d/assets", rel.ID), "html_url": s.webURL("releases/tag/%s", rel.webName()),
-		"upload_url":  fmt.Sprintf("https://%s/repos/%s/releases/%d/assets{?name,label}", uploadHost, s.repository, rel.ID),
-		"tarball_url": nil, "zipball_url": nil}
+		"author": s.user(), "assets": s.present(rel),
+		"url": at, "assets_url": at + "/assets", "html_url": s.webURL("releases/tag/%s", rel.webName()),
+		"upload_url": strings.Replace(at, apiHost, uploadHost, 1) + "/assets{?name,label}",
+	}.set(rel.CreatedAt, "created_at", "updated_at").set(nil, "published_at", "tarball_url", "zipball_url")
 	if !rel.Draft {
 		f["published_at"] = rel.PublishedAt
 		f["tarball_url"], f["zipball_url"] = s.apiURL("tarball/%s", rel.Tag), s.apiURL("zipball/%s", rel.Tag)
@@ -66,14 +82,16 @@ func (s *Server) showRelease(rel *release) fields {
 
 // showAsset is nil when the file of a finished upload is no longer there.
 func (s *Server) showAsset(rel *release, a *asset) fields {
-	f := fields{"id": a.ID, "node_id": node("ReleaseAsset", a.ID), "name": a.Name, "label": "", "content_type": a.ContentType, "state": a.State,
-		"size": 0, "digest": nil, "download_count": 0, "created_at": a.CreatedAt, "updated_at": a.CreatedAt, "uploader": s.user(),
-		"url": s.apiURL("releases/assets/%d", a.ID), "browser_download_url": s.webURL("releases/download/%s/%s", rel.webName(), a.Name)}
+	f := fields{"id": a.ID, "node_id": node("ReleaseAsset", a.ID), "name": a.Name, "label": "",
+		"content_type": a.ContentType, "state": a.State, "digest": nil, "uploader": s.user(),
+		"url":                  s.apiURL("releases/assets/%d", a.ID),
+		"browser_download_url": s.webURL("releases/download/%s/%s", rel.webName(), a.Name),
+	}.set(a.CreatedAt, "created_at", "updated_at").set(0, "size", "download_count")
 	if a.State != "uploaded" {
 		return f
 	}
-	size, sum, there := s.sums.of(s.file(rel, a))
-	if !there {
+	sum, size, err := digest.OfFile(s.file(rel, a))
+	if err != nil {
 		return nil
 	}
 	f["size"], f["digest"] = size, sum
@@ -89,13 +107,14 @@ func (s *Server) showRef(name string, at object) fields {
 }
 
 func (s *Server) showTag(name, sha string) fields {
-	return fields{"name": name, "node_id": node("Ref", "refs/tags/"+name), "commit": fields{"sha": sha, "url": s.apiURL("commits/%s", sha)},
+	return fields{"name": name, "node_id": node("Ref", "refs/tags/"+name),
+		"commit":      fields{"sha": sha, "url": s.apiURL("commits/%s", sha)},
 		"zipball_url": s.apiURL("zipball/refs/tags/%s", name), "tarball_url": s.apiURL("tarball/refs/tags/%s", name)}
 }
 
 func (s *Server) showTagObject(sha string, t annotation) fields {
-	return fields{"node_id": node("Tag", sha), "sha": sha, "url": s.apiURL("git/tags/%s", sha), "tag": t.Tag, "message": t.Message,
-		"tagger": s.showAuthor(t.Date), "object": s.showObject(t.Object)}
+	return fields{"node_id": node("Tag", sha), "sha": sha, "url": s.apiURL("git/tags/%s", sha), "tag": t.Tag,
+		"message": t.Message, "tagger": s.showAuthor(t.Date), "object": s.showObject(t.Object)}
 }
 
 // showAuthor is who made a tag or a commit: always the owner.
@@ -106,22 +125,23 @@ func (s *Server) showAuthor(date string) fields {
 func (s *Server) showContent(file, ref string, content []byte) fields {
 	self, html, sha := s.apiURL("contents/%s?ref=%s", file, ref), s.webURL("blob/%s/%s", ref, file), blobID(content)
 	blob := s.apiURL("git/blobs/%s", sha)
-	return fields{"type": "file", "encoding": "base64", "size": len(content), "name": path.Base(file), "path": file, "sha": sha,
-		"content": base64.StdEncoding.EncodeToString(content), "url": self, "html_url": html, "git_url": blob, "download_url": nil,
-		"_links": fields{"self": self, "git": blob, "html": html}}
+	return fields{"type": "file", "encoding": "base64", "size": len(content), "name": path.Base(file), "path": file,
+		"sha": sha, "content": base64.StdEncoding.EncodeToString(content), "download_url": nil,
+		"url": self, "html_url": html, "git_url": blob, "_links": fields{"self": self, "git": blob, "html": html}}
 }
 
 func (s *Server) showCommit(sha string, c commit) fields {
-	return fields{"sha": sha, "node_id": node("Commit", sha), "url": s.apiURL("git/commits/%s", sha), "html_url": s.webURL("commit/%s", sha),
-		"message": c.Message, "parents": []any{fields{"sha": c.Parent, "url": s.apiURL("git/commits/%s", c.Parent)}}}
+	return fields{"sha": sha, "node_id": node("Commit", sha), "message": c.Message,
+		"url": s.apiURL("git/commits/%s", sha), "html_url": s.webURL("commit/%s", sha),
+		"parents": []any{fields{"sha": c.Parent, "url": s.apiURL("git/commits/%s", c.Parent)}}}
 }
 
 // showGitCommit is the commit as the Git database shows it.
 func (s *Server) showGitCommit(sha string, c commit) fields {
-	f, tree, who := s.showCommit(sha, c), treeID(c.Files), s.showAuthor(s.stamp())
-	f["author"], f["committer"], f["tree"] = who, who, fields{"sha": tree, "url": s.apiURL("git/trees/%s", tree)}
-	f["verification"] = fields{"verified": false, "reason": "unsigned", "signature": nil, "payload": nil, "verified_at": nil}
-	return f
+	f, tree := s.showCommit(sha, c), treeID(c.Files)
+	f["tree"] = fields{"sha": tree, "url": s.apiURL("git/trees/%s", tree)}
+	f["verification"] = fields{"verified": false, "reason": "unsigned"}.set(nil, "signature", "payload", "verified_at")
+	return f.set(s.showAuthor(s.stamp()), "author", "committer")
 }
 
 // showTree lists files flat, where GitHub nests folders.
@@ -129,27 +149,37 @@ func (s *Server) showTree(sha string, files map[string][]byte) fields {
 	entries := []any{}
 	for _, path := range slices.Sorted(maps.Keys(files)) {
 		blob := blobID(files[path])
-		entries = append(entries, fields{"path": path, "mode": "100644", "type": "blob", "sha": blob, "size": len(files[path]), "url": s.apiURL("git/blobs/%s", blob)})
+		entries = append(entries, fields{"path": path, "mode": "100644", "type": "blob", "sha": blob,
+			"size": len(files[path]), "url": s.apiURL("git/blobs/%s", blob)})
 	}
 	return fields{"sha": sha, "url": s.apiURL("git/trees/%s", sha), "truncated": false, "tree": entries}
 }
 
 func (s *Server) showPull(st *state, p *pull) fields {
-	f := fields{"id": p.Number, "node_id": node("PullRequest", p.Number), "number": p.Number, "state": p.State, "locked": false, "title": p.Title,
-		"body": p.Body, "user": s.user(), "labels": s.showLabels(st, p), "milestone": nil, "created_at": p.CreatedAt, "updated_at": p.CreatedAt, "closed_at": nil,
-		"merged_at": nil, "merge_commit_sha": nil, "assignee": nil, "author_association": "OWNER", "auto_merge": nil, "draft": false,
-		"head": s.showEnd(st, p.Head), "base": s.showEnd(st, p.Base), "_links": fields{},
-		"url": s.apiURL("pulls/%d", p.Number), "html_url": s.webURL("pull/%d", p.Number), "diff_url": s.webURL("pull/%d.diff", p.Number),
-		"patch_url": s.webURL("pull/%d.patch", p.Number), "issue_url": s.apiURL("issues/%d", p.Number)}
-	f["commits_url"], f["comments_url"] = s.apiURL("pulls/%d/commits", p.Number), s.apiURL("issues/%d/comments", p.Number)
-	f["review_comments_url"], f["review_comment_url"] = s.apiURL("pulls/%d/comments", p.Number), s.apiURL("pulls/comments{/number}")
-	f["statuses_url"] = s.apiURL("statuses/%s", st.Refs["refs/heads/"+p.Head].SHA)
-	return f
+	api, issue, web := s.apiURL("pulls/%d", p.Number), s.apiURL("issues/%d", p.Number), s.webURL("pull/%d", p.Number)
+	return fields{"id": p.Number, "node_id": node("PullRequest", p.Number), "number": p.Number, "state": p.State,
+		"title": p.Title, "body": p.Body, "user": s.user(), "labels": s.showLabels(st, p), "author_association": "OWNER",
+		"head": s.showBranch(st, p.Head), "base": s.showBranch(st, p.Base), "_links": fields{},
+		"url": api, "html_url": web, "diff_url": web + ".diff", "patch_url": web + ".patch", "issue_url": issue,
+		"commits_url": api + "/commits", "comments_url": issue + "/comments", "review_comments_url": api + "/comments",
+		"review_comment_url": s.apiURL("pulls/comments{/number}"),
+		"statuses_url":       s.apiURL("statuses/%s", st.Refs["refs/heads/"+p.Head].SHA),
+	}.set(p.CreatedAt, "created_at", "updated_at").set(false, "locked", "draft").
+		set(nil, "milestone", "closed_at", "merged_at", "merge_commit_sha", "assignee", "auto_merge")
 }
 
-func (s *Server) showEnd(st *state, branch string) fields {
-	return fields{"label": s.ownerName() + ":" + branch, "ref": branch, "sha": st.Refs["refs/heads/"+branch].SHA, "user": s.user(),
-		"repo": fields{"full_name": s.repository}}
+func (s *Server) showBranch(st *state, branch string) fields {
+	return fields{"label": s.ownerName() + ":" + branch, "ref": branch, "sha": st.Refs["refs/heads/"+branch].SHA,
+		"user": s.user(), "repo": fields{"full_name": s.repository}}
+}
+
+func (s *Server) showLabels(st *state, p *pull) []any {
+	out := []any{}
+	for _, name := range p.Labels {
+		out = append(out, fields{"id": st.Labels[name], "node_id": node("Label", st.Labels[name]), "name": name,
+			"url": s.apiURL("labels/%s", name), "description": nil, "color": "ededed", "default": false})
+	}
+	return out
 }
 
 // scopes are those of the owner's token, a classic one.
@@ -168,27 +198,24 @@ func (s *Server) showRepositoryTo(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) showRepository(who caller) fields {
-	at, web := "https://"+apiHost+"/repos/"+s.repository, "https://"+webHost+"/"+s.repository
-	f := fields{"id": 1, "node_id": node("Repository", 1), "name": s.repository[len(s.ownerName())+1:], "full_name": s.repository, "owner": s.user(),
-		"private": false, "fork": false, "archived": false, "disabled": false, "visibility": "public", "default_branch": "main",
-		"description": nil, "homepage": nil, "language": nil, "license": nil, "mirror_url": nil, "size": 1,
-		"created_at": s.stamp(), "updated_at": s.stamp(), "pushed_at": s.stamp(),
-		"url": at, "html_url": web, "clone_url": web + ".git", "svn_url": web, "git_url": "git://" + webHost + "/" + s.repository + ".git",
-		"ssh_url": "git@" + webHost + ":" + s.repository + ".git"}
-	for _, name := range []string{"issues", "projects", "wiki", "pages", "downloads", "discussions"} {
-		f["has_"+name] = false
-	}
-	for _, name := range []string{"forks", "forks_count", "network_count", "open_issues", "open_issues_count", "stargazers_count", "subscribers_count", "watchers", "watchers_count"} {
-		f[name] = 0
-	}
-	for _, name := range []string{"archive", "assignees", "blobs", "branches", "collaborators", "comments", "commits", "compare", "contents", "contributors",
-		"deployments", "downloads", "events", "forks", "git_commits", "git_refs", "git_tags", "hooks", "issue_comment", "issue_events", "issues", "keys",
-		"labels", "languages", "merges", "milestones", "notifications", "pulls", "releases", "stargazers", "statuses", "subscribers", "subscription",
-		"tags", "teams", "trees"} {
-		f[name+"_url"] = at + "/" + name
-	}
+	at, web := "https://"+apiHost+"/repos/"+s.repository, webHost+"/"+s.repository
+	f := fields{"id": 1, "node_id": node("Repository", 1), "name": s.repository[len(s.ownerName())+1:],
+		"full_name": s.repository, "owner": s.user(), "visibility": "public", "default_branch": "main", "size": 1,
+		"url": at, "html_url": "https://" + web, "clone_url": "https://" + web + ".git", "svn_url": "https://" + web,
+		"git_url": "git://" + web + ".git", "ssh_url": "git@" + webHost + ":" + s.repository + ".git",
+	}.set(nil, "description", "homepage", "language", "license", "mirror_url").
+		set(s.stamp(), "created_at", "updated_at", "pushed_at").
+		set(false, "private", "fork", "archived", "disabled",
+			"has_issues", "has_projects", "has_wiki", "has_pages", "has_downloads", "has_discussions").
+		set(0, "forks", "forks_count", "network_count", "open_issues", "open_issues_count", "stargazers_count",
+			"subscribers_count", "watchers", "watchers_count").
+		below(at, "archive", "assignees", "blobs", "branches", "collaborators", "comments", "commits", "compare",
+			"contents", "contributors", "deployments", "downloads", "events", "forks", "git_commits", "git_refs",
+			"git_tags", "hooks", "issue_comment", "issue_events", "issues", "keys", "labels", "languages", "merges",
+			"milestones", "notifications", "pulls", "releases", "stargazers", "statuses", "subscribers", "subscription",
+			"tags", "teams", "trees")
 	if who == owner {
-		f["permissions"] = fields{"admin": true, "maintain": true, "push": true, "triage": true, "pull": true}
+		f["permissions"] = fields{}.set(true, "admin", "maintain", "push", "triage", "pull")
 	}
 	return f
 }

@@ -8,11 +8,9 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/calimero-network/mero-tee/internal/base/canonical"
-	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/file"
 )
 
@@ -84,22 +82,14 @@ type pull struct {
 }
 
 func (s *Server) load() (*state, error) {
-	st := &state{}
+	st := &state{Refs: map[string]object{}, TagObjects: map[string]annotation{}, Commits: map[string]commit{},
+		Trees: map[string]map[string][]byte{}, Labels: map[string]int64{}}
 	data, err := os.ReadFile(filepath.Join(s.dir, "state.json"))
 	if err == nil {
 		err = canonical.Unmarshal(data, st)
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
-	}
-	if st.Refs == nil {
-		st.Refs, st.TagObjects, st.Commits = map[string]object{}, map[string]annotation{}, map[string]commit{}
-	}
-	if st.Trees == nil {
-		st.Trees = map[string]map[string][]byte{}
-	}
-	if st.Labels == nil {
-		st.Labels = map[string]int64{}
 	}
 	return st, nil
 }
@@ -145,44 +135,4 @@ var nameForm = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}$`)
 // slash, which git and GitHub know, are refused here.
 func plainName(s string) bool {
 	return nameForm.MatchString(s) && !strings.HasSuffix(s, ".")
-}
-
-// digests remembers SHA-256 sums for as long as a file's size and time stay.
-type digests struct {
-	mu    sync.Mutex
-	known map[string]known
-}
-
-// racy is how young a file must be for a change within one tick of the file
-// system's clock to go unnoticed (git calls such an index entry racy).
-const racy = 2 * time.Second
-
-type known struct {
-	size  int64
-	mtime time.Time
-	sum   string
-}
-
-// of returns size and "sha256:…" of a regular file, and false when there is none.
-func (d *digests) of(path string) (int64, string, bool) {
-	info, err := os.Lstat(path)
-	if err != nil || !info.Mode().IsRegular() {
-		return 0, "", false
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if k, ok := d.known[path]; ok && k.size == info.Size() && k.mtime.Equal(info.ModTime()) {
-		return k.size, k.sum, true
-	}
-	sum, n, err := digest.OfFile(path)
-	if err != nil {
-		return 0, "", false
-	}
-	if d.known == nil {
-		d.known = map[string]known{}
-	}
-	if time.Since(info.ModTime()) > racy {
-		d.known[path] = known{n, info.ModTime(), sum.String()}
-	}
-	return n, sum.String(), true
 }
