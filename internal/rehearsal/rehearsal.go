@@ -151,19 +151,24 @@ func (w *World) Hosts() []string {
 	return slices.Concat(github.Hosts(), []string{registryHost(w.Env.Config), dstackHost}, tdxsim.Hosts(), ita.Hosts())
 }
 
-// secret reads 32 bytes kept under name, making them at first.
+// secret reads 32 bytes kept under name, making them at first. It refuses what
+// other users of the machine may read.
 func (w *World) secret(name string) ([]byte, error) {
 	path := filepath.Join(w.State, name)
-	b, err := os.ReadFile(path)
+	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		b = make([]byte, 32)
+		b := make([]byte, 32)
 		_, _ = rand.Read(b) // never fails
 		return b, file.Write(path, b, 0o600)
 	}
-	if err == nil && len(b) != 32 {
-		err = fmt.Errorf("%s has %d bytes, not 32", path, len(b))
+	if err != nil {
+		return nil, err
 	}
-	return b, err
+	if info.Mode().Perm()&0o077 != 0 || info.Size() != 32 {
+		return nil, &fault.Error{Code: fault.General, Message: "the secret " + path + " is not usable",
+			Expected: "32 bytes, mode 600", Got: fmt.Sprintf("%d bytes, mode %o", info.Size(), info.Mode().Perm())}
+	}
+	return os.ReadFile(path)
 }
 
 func (w *World) closing(f func() error) {

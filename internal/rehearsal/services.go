@@ -47,7 +47,12 @@ func (w *World) startDstack() error {
 	if err != nil {
 		return err
 	}
-	p, err := dstack.New(dstack.Options{State: filepath.Join(w.State, "dstack"), APIKey: token, TDX: w.platform, Proxy: proxy, Unpack: w.unpack})
+	seed, err := w.secret("dstack/seed")
+	if err != nil {
+		return err
+	}
+	p, err := dstack.New(dstack.Options{State: filepath.Join(w.State, "dstack"), Seed: seed, APIKey: token,
+		TDX: w.platform, Proxy: proxy, Unpack: w.unpack})
 	if err != nil {
 		return err
 	}

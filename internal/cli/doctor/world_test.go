@@ -150,7 +150,7 @@ func newProvider(t *testing.T) *dstack.Provider {
 	require.NoError(t, err)
 	platform, err := pki.NewPlatform(0)
 	require.NoError(t, err)
-	p, err := dstack.New(dstack.Options{State: t.TempDir(), APIKey: dstackKey, TDX: platform,
+	p, err := dstack.New(dstack.Options{State: t.TempDir(), Seed: make([]byte, 32), APIKey: dstackKey, TDX: platform,
 		Unpack: func(context.Context, string, string) (v1.Config, error) { return v1.Config{}, os.ErrNotExist }})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, p.Close()) })

@@ -2,23 +2,17 @@ package dstack
 
 import (
 	"crypto/hkdf"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"io"
-	"io/fs"
-	"net"
 	"net/http"
 	"os"
 	"path"
-	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/calimero-network/mero-tee/internal/kms/image"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/network"
 )
 
 // agent is the guest agent of one CVM: JSON over HTTP, bytes as hex, as
@@ -154,12 +148,11 @@ func writeCertificate(root *os.Root, certificate []byte) error {
 	return root.Chmod(name, 0o644) // whatever the umask
 }
 
-// serveAgent serves the guest agent on the Unix socket at name, inside root.
-// The socket is bound through the folder's descriptor: its full path may be
-// longer than the 108 bytes a Unix address holds.
+// serveAgent serves the guest agent on the Unix socket at name, inside root. The
+// container's user may connect, who is not the one who bound it.
 func serveAgent(root *os.Root, name string, h http.Handler) (io.Closer, error) {
 	if name == "" {
-		return closer(func() error { return nil }), nil
+		return io.NopCloser(nil), nil
 	}
 	name = strings.TrimPrefix(path.Clean("/"+name), "/")
 	if err := image.Folder(root, path.Dir(name)); err != nil {
@@ -169,80 +162,17 @@ func serveAgent(root *os.Root, name string, h http.Handler) (io.Closer, error) {
 	if err != nil {
 		return nil, err
 	}
-	l, err := net.Listen("unix", fmt.Sprintf("/proc/self/fd/%d/%s", dir.Fd(), path.Base(name)))
+	defer dir.Close()
+	l, err := network.ListenUnix(dir, path.Base(name))
 	if err != nil {
-		return nil, errors.Join(err, dir.Close())
+		return nil, err
 	}
-	// Any user may connect: the container's is not the one who bound it.
-	if err := root.Chmod(name, 0o666); err != nil {
-		return nil, errors.Join(err, l.Close(), dir.Close())
-	}
-	s := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
-	stopped := make(chan error, 1)
-	go func() { stopped <- s.Serve(l) }()
-	return closer(func() error {
-		err := s.Close()
-		if served := <-stopped; !errors.Is(served, http.ErrServerClosed) {
-			err = errors.Join(err, served)
-		}
-		return errors.Join(err, dir.Close())
-	}), nil
+	return network.Serve(l, h), nil
 }
-
-type closer func() error
-
-func (c closer) Close() error { return c() }
 
 // keys derives application keys, as dstack's own key management does, from a
 // seed that stays on this machine, so that a later run gives the same ones.
 type keys struct{ seed []byte }
-
-const seedSize = 32
-
-// openKeys reads the seed, or makes one. It refuses a seed that others may read.
-func openKeys(path string) (*keys, error) {
-	if err := makeSeed(path); err != nil {
-		return nil, fmt.Errorf("dstack seed: %w", err)
-	}
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, fmt.Errorf("dstack seed: %w", err)
-	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("dstack seed %s has mode %o: others may read it, want 600", path, info.Mode().Perm())
-	}
-	seed, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("dstack seed: %w", err)
-	}
-	if len(seed) != seedSize {
-		return nil, fmt.Errorf("dstack seed %s has %d bytes, want %d", path, len(seed), seedSize)
-	}
-	return &keys{seed}, nil
-}
-
-// makeSeed writes a new seed unless there is one. Link makes it appear whole,
-// and once, however many processes begin at the same time.
-func makeSeed(path string) (err error) {
-	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".seed.*.tmp") // mode 600
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, os.Remove(f.Name())) }()
-	seed := make([]byte, seedSize)
-	_, _ = rand.Read(seed) // never fails
-	_, err = f.Write(seed)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Link(f.Name(), path); !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	return nil
-}
 
 // derive is 32 bytes of HKDF-SHA256; equal app id, algorithm and path give equal keys.
 func (k *keys) derive(appID, algorithm, path string) ([]byte, error) {

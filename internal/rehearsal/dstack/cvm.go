@@ -16,6 +16,7 @@ import (
 	"sync"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/uuid"
 
 	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
 )
@@ -56,7 +57,7 @@ func (p *Provider) newCVM(q *request) *cvm {
 	instance := make([]byte, 20)
 	_, _ = rand.Read(instance) // never fails
 	return &cvm{
-		uuid: newUUID(), name: q.Name, instanceID: hex.EncodeToString(instance), instanceType: q.InstanceType,
+		uuid: uuid.NewString(), name: q.Name, instanceID: hex.EncodeToString(instance), instanceType: q.InstanceType,
 		app: q.app, options: &p.options, keys: p.keys,
 		dir:     filepath.Join(p.run, q.app.id()),
 		logPath: filepath.Join(p.options.State, "logs", q.Name+".log"),
@@ -178,14 +179,6 @@ func (c *cvm) describe() map[string]any {
 		"endpoints": []map[string]string{{"app": base, "instance": base}},
 		"gateway":   map[string]string{"base_domain": Domain},
 	}
-}
-
-// newUUID is a random UUID of version 4.
-func newUUID() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails
-	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
 // entryPoint is an application's program, ready to run.

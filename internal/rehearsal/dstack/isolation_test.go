@@ -140,7 +140,7 @@ func TestNothingSurvivesKill(t *testing.T) {
 	_ = cmd.Wait()
 	ended()
 
-	p, err := dstack.New(dstack.Options{State: state})
+	p, err := dstack.New(dstack.Options{State: state, Seed: make([]byte, 32)})
 	require.NoError(t, err)
 	require.NoDirExists(t, left[0])
 	require.NoError(t, p.Close())

@@ -34,7 +34,8 @@ const Domain = "dstack.rehearsal.invalid"
 
 // Options are what a Provider is made of. All but Faults are required.
 type Options struct {
-	State  string           // folder for the seed, logs and what runs
+	State  string           // folder for logs and what runs
+	Seed   []byte           // 32 bytes that the applications' keys derive from
 	APIKey string           // what X-API-Key must say
 	TDX    *tdxsim.Platform // the machine that the CVMs run on
 	Proxy  network.Proxy    // how applications reach the network
@@ -73,6 +74,9 @@ type Provider struct {
 
 // New prepares the state folder and removes what a killed process left in it.
 func New(o Options) (*Provider, error) {
+	if len(o.Seed) != 32 {
+		return nil, fmt.Errorf("dstack: a seed of %d bytes, not 32", len(o.Seed))
+	}
 	state, err := filepath.Abs(o.State)
 	if err != nil {
 		return nil, err
@@ -81,15 +85,11 @@ func New(o Options) (*Provider, error) {
 	if err := os.MkdirAll(filepath.Join(state, "logs"), 0o755); err != nil {
 		return nil, err
 	}
-	k, err := openKeys(filepath.Join(state, "seed"))
-	if err != nil {
-		return nil, err
-	}
 	run, err := process.Folder(state, os.RemoveAll)
 	if err != nil {
 		return nil, fmt.Errorf("dstack state: %w", err)
 	}
-	p := &Provider{options: o, keys: k, run: run, provisioned: map[string]*request{}, cvms: map[string]*cvm{},
+	p := &Provider{options: o, keys: &keys{o.Seed}, run: run, provisioned: map[string]*request{}, cvms: map[string]*cvm{},
 		applications: &http.Transport{DisableKeepAlives: true}}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.api = p.routes()

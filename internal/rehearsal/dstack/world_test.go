@@ -114,7 +114,8 @@ func newWorld(t *testing.T, state string, faults dstack.Faults) *world {
 	w.image = w.push(t, v1.Config{Entrypoint: []string{"/app"}, User: "65532:65532"})
 	proxy, err := w.network.Proxy()
 	require.NoError(t, err)
-	w.provider, err = dstack.New(dstack.Options{State: state, APIKey: apiKey, TDX: machine, Proxy: proxy, Faults: faults, Unpack: w.unpack})
+	w.provider, err = dstack.New(dstack.Options{State: state, Seed: make([]byte, 32), APIKey: apiKey, TDX: machine, Proxy: proxy,
+		Faults: faults, Unpack: w.unpack})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, w.provider.Close()) })
 	require.NoError(t, w.network.Handle("cloud-api.phala.com", w.provider))

@@ -11,8 +11,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -121,7 +123,7 @@ func (n *Network) Close() error {
 	defer n.transport.http.CloseIdleConnections()
 	var errs []error
 	for _, s := range services {
-		errs = append(errs, s.close())
+		errs = append(errs, s.Close())
 	}
 	return errors.Join(errs...)
 }
@@ -149,6 +151,22 @@ func serve(h http.Handler) (*service, error) {
 		return nil, err
 	}
 	return serveOn(l, h), nil
+}
+
+// Serve serves h on l, and returns what ends that and waits for its handlers.
+func Serve(l net.Listener, h http.Handler) io.Closer { return serveOn(l, h) }
+
+// ListenUnix binds the socket name in folder, which every user may then connect
+// to. It does so through the folder's descriptor: the full path may be longer
+// than the 108 bytes that a Unix address holds.
+func ListenUnix(folder *os.File, name string) (net.Listener, error) {
+	path := fmt.Sprintf("/proc/self/fd/%d/%s", folder.Fd(), name)
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		return nil, err
+	}
+	l.SetUnlinkOnClose(false) // the descriptor may be another folder's by then
+	return l, os.Chmod(path, 0o666)
 }
 
 func serveOn(l net.Listener, h http.Handler) *service {
@@ -184,7 +202,8 @@ func (s *service) counted(h http.Handler) http.Handler {
 	})
 }
 
-func (s *service) close() error {
+// Close ends every request's context and waits for the handlers.
+func (s *service) Close() error {
 	s.mu.Lock()
 	s.closed = true
 	s.mu.Unlock()

@@ -61,7 +61,7 @@ func (n *Network) startProxy() (*proxy, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.closed {
-		return nil, errors.Join(net.ErrClosed, outer.close())
+		return nil, errors.Join(net.ErrClosed, outer.Close())
 	}
 	n.services = append(n.services, outer, serveOn(p.tunnels, http.HandlerFunc(p.inner)))
 	return p, nil

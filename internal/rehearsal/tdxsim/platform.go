@@ -18,6 +18,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"slices"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 )
@@ -52,18 +53,18 @@ var (
 	qeAuthData   = sha256.Sum256([]byte("simulated quoting enclave's authentication data"))
 )
 
-// Option changes a platform from what is current.
-type Option func(*Platform)
+// Option is how a platform differs from what is current.
+type Option int
 
-// Module10 gives the platform a TDX 1.0 module, which has no status of its own.
-func Module10(p *Platform) { p.module.TEETCBSVN = [16]byte{5, 0, 2} }
+// Module10 is a TDX 1.0 module, which has no status of its own.
+const Module10 Option = 1
 
 // NewPlatform makes machine n, 0 to 255, each of a platform family of its own, with a TDX 1.5 module.
 func (p *PKI) NewPlatform(n uint8, options ...Option) (*Platform, error) {
 	m := &Platform{pki: p, id: newIdentity(n), module: module{
 		TEETCBSVN: [16]byte{5, 1, 2}, MRSEAM: sha512.Sum384([]byte("simulated TDX module"))}}
-	for _, o := range options {
-		o(m)
+	if slices.Contains(options, Module10) {
+		m.module.TEETCBSVN = [16]byte{5, 0, 2}
 	}
 	extension, err := m.id.extension()
 	if err != nil {

@@ -13,7 +13,6 @@ import (
 )
 
 const (
-	attributeDebug         = 1 << 0
 	attributeSEPTVEDisable = 1 << 28
 	xfam                   = 0x000602e7
 )
@@ -27,17 +26,17 @@ type TD struct {
 	rtmr       [4]tdx.Register
 }
 
-// TDOption changes a TD before it boots.
-type TDOption func(*TD)
+// TDOption is an attribute that a TD has beside those of every production TD.
+type TDOption uint64
 
 // Debug opens the TD to its host.
-func Debug(t *TD) { t.attributes |= attributeDebug }
+const Debug TDOption = 1 << 0
 
 // NewTD boots a TD: MRTD is fixed, the RTMRs start at zero.
 func (m *Platform) NewTD(mrtd tdx.Register, options ...TDOption) *TD {
 	t := &TD{platform: m, mrtd: mrtd, attributes: attributeSEPTVEDisable}
 	for _, o := range options {
-		o(t)
+		t.attributes |= uint64(o)
 	}
 	return t
 }

@@ -2,7 +2,6 @@ package chroot
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"net"
 	"net/http"
@@ -10,7 +9,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/tsm"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/network"
@@ -69,9 +67,15 @@ func publish(name string, contents []byte) error {
 	return os.Chmod(name, 0o644) //nolint:gosec // nothing secret is published
 }
 
-// serveTSM puts the TD behind the machine's socket, until the machine has ended.
+// serveTSM puts the TD behind the machine's socket, until the machine has
+// ended. A service that is not root's may ask for a quote.
 func (m *Machine) serveTSM(td *tdxsim.TD) error {
-	l, err := listen(filepath.Join(m.dir, "run"), filepath.Base(tsmSocket))
+	folder, err := os.Open(filepath.Join(m.dir, "run"))
+	if err != nil {
+		return err
+	}
+	defer folder.Close()
+	l, err := network.ListenUnix(folder, filepath.Base(tsmSocket))
 	if err != nil {
 		return err
 	}
@@ -79,23 +83,6 @@ func (m *Machine) serveTSM(td *tdxsim.TD) error {
 	go func() { served <- tsm.Serve(l, tdxsim.TSM(td, 4)) }()
 	m.afterwards(func() error { return errors.Join(l.Close(), <-served) })
 	return nil
-}
-
-// listen binds a socket through its folder's descriptor: the full path may be
-// longer than the 108 bytes a Unix address holds.
-func listen(folder, name string) (net.Listener, error) {
-	dir, err := os.Open(folder)
-	if err != nil {
-		return nil, err
-	}
-	defer dir.Close() //nolint:errcheck // read-only handle
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: fmt.Sprintf("/proc/self/fd/%d/%s", dir.Fd(), name), Net: "unix"})
-	if err != nil {
-		return nil, err
-	}
-	l.SetUnlinkOnClose(false) // its folder is removed, and the name above means something else by then
-	// A service that is not root's may ask for a quote.
-	return l, os.Chmod(filepath.Join(folder, name), 0o666) //nolint:gosec // a socket
 }
 
 // serveMetadata puts the metadata server at metadata.google.internal, port 80,
@@ -114,16 +101,11 @@ func (m *Machine) serveMetadata() {
 	transport := &http.Transport{} // no proxy of this machine's environment
 	proxy := &httputil.ReverseProxy{FlushInterval: -1, Transport: transport,
 		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to) }}
-	s := &http.Server{ReadHeaderTimeout: 10 * time.Second,
-		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { network.Forward(proxy, w, r) })}
-	served := make(chan error, 1)
-	go func() { served <- s.Serve(l) }()
+	server := network.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		network.Forward(proxy, w, r)
+	}))
 	m.afterwards(func() error {
-		err := s.Close()
-		if end := <-served; !errors.Is(end, http.ErrServerClosed) {
-			err = errors.Join(err, end)
-		}
-		transport.CloseIdleConnections()
-		return err
+		defer transport.CloseIdleConnections()
+		return server.Close()
 	})
 }
