@@ -68,7 +68,7 @@ func (w *World) unpack(ctx context.Context, ref, dir string) (v1.Config, error) 
 	if err != nil {
 		return v1.Config{}, err
 	}
-	return image.Unpack(ctx, digest, v1.Platform{OS: "linux", Architecture: "amd64"}, dir, image.Remote{Transport: w.Env.Transport})
+	return image.Unpack(ctx, digest, dir, image.Remote{Transport: w.Env.Transport})
 }
 
 func (w *World) sigstoreDir() string { return filepath.Join(w.State, "sigstore") }

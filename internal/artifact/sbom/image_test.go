@@ -7,12 +7,10 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/v1"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
@@ -20,38 +18,27 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var platforms = []string{"linux/amd64", "linux/arm64"}
-
 // buildProgram compiles testdata/program as the image's binary is compiled.
-func buildProgram(ctx context.Context, path, platform string) error {
-	_, arch, _ := strings.Cut(platform, "/")
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid=", "-o", path, "./testdata/program")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch)
+func buildProgram(ctx context.Context, path string) error {
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid=",
+		"-o", path, "./testdata/program")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64")
 	cmd.Stderr = os.Stderr
 	return cmd.Run()
 }
 
-// writeLayout puts one image per platform, holding that platform's binary,
-// into one image index in an OCI layout, as the release's image is stored.
-func writeLayout(t testing.TB, binaries map[string]string) string {
+// writeLayout puts an image that holds the binary into an OCI layout, as the release's image is stored.
+func writeLayout(t testing.TB, binary, architecture string) string {
 	t.Helper()
-	index := mutate.IndexMediaType(empty.Index, "application/vnd.oci.image.index.v1+json")
-	for _, platform := range platforms {
-		if binary, ok := binaries[platform]; ok {
-			p, err := v1.ParsePlatform(platform)
-			require.NoError(t, err)
-			index = mutate.AppendManifests(index, mutate.IndexAddendum{
-				Add: writeImage(t, binary, p), Descriptor: v1.Descriptor{Platform: p}})
-		}
-	}
+	p := v1.Platform{OS: "linux", Architecture: architecture}
 	dir := t.TempDir()
 	path, err := layout.Write(dir, empty.Index)
 	require.NoError(t, err)
-	require.NoError(t, path.AppendIndex(index))
+	require.NoError(t, path.AppendImage(writeImage(t, binary, p), layout.WithPlatform(p)))
 	return dir
 }
 
-func writeImage(t testing.TB, binary string, p *v1.Platform) v1.Image {
+func writeImage(t testing.TB, binary string, p v1.Platform) v1.Image {
 	t.Helper()
 	content, err := os.ReadFile(binary)
 	require.NoError(t, err)
@@ -73,18 +60,6 @@ func writeImage(t testing.TB, binary string, p *v1.Platform) v1.Image {
 	image, err = mutate.AppendLayers(image, layer)
 	require.NoError(t, err)
 	return image
-}
-
-func writeArchive(t testing.TB, layoutDir string) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "image.tar")
-	f, err := os.Create(path)
-	require.NoError(t, err)
-	w := tar.NewWriter(f)
-	require.NoError(t, w.AddFS(os.DirFS(layoutDir)))
-	require.NoError(t, w.Close())
-	require.NoError(t, f.Close())
-	return path
 }
 
 // pad appends zeros to a copy of the binary until it has size bytes.

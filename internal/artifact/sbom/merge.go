@@ -49,26 +49,21 @@ func merge(o Options, docs []*spdx.Document) (*spdx.Document, error) {
 
 // distinguish makes the identifiers of one source's document different from
 // those of the others: syft derives them from names and paths alone, which two
-// platforms or profiles share.
+// profiles share.
 func distinguish(doc *spdx.Document, source Source) error {
 	roots := described(doc)
 	if len(roots) != 1 {
 		return fmt.Errorf("the document describes %d packages, not one", len(roots))
 	}
-	rename := map[common.ElementID]common.ElementID{roots[0]: suffixed(roots[0], source.Label)}
+	rename := map[common.ElementID]common.ElementID{}
 	for _, p := range doc.Packages {
-		if source.sha == "" {
-			break // the content of an image has its layer in its identifiers
-		}
 		rename[p.PackageSPDXIdentifier] = suffixed(p.PackageSPDXIdentifier, source.Label)
-		if p.PackageSPDXIdentifier == roots[0] {
+		if p.PackageSPDXIdentifier == roots[0] && source.sha != "" {
 			p.PackageChecksums = []common.Checksum{{Algorithm: common.SHA256, Value: source.sha}}
 		}
 	}
 	for _, f := range doc.Files {
-		if source.sha != "" {
-			rename[f.FileSPDXIdentifier] = suffixed(f.FileSPDXIdentifier, source.Label)
-		}
+		rename[f.FileSPDXIdentifier] = suffixed(f.FileSPDXIdentifier, source.Label)
 	}
 	renameAll(doc, rename)
 	return nil

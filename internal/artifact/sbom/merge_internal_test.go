@@ -21,11 +21,13 @@ func document(t testing.TB) []byte {
 	return data
 }
 
-func platformSources() []Source { return []Source{{Label: "linux/amd64"}, {Label: "linux/arm64"}} }
+func profileSources() []Source {
+	return []Source{{Label: "debug", sha: "d1"}, {Label: "locked-read-only", sha: "d2"}}
+}
 
-// merged merges two copies of one document, as if two platforms held the same.
+// merged merges two copies of one document, as if two profiles held the same.
 func merged(data []byte) ([]byte, error) {
-	o := Options{Name: "mero-kms", Version: "1.2.0", Sources: platformSources(), Epoch: time.Unix(1, 0)}
+	o := Options{Name: "mero-kms", Version: "1.2.0", Sources: profileSources(), Epoch: time.Unix(1, 0)}
 	var docs []*spdx.Document
 	for range o.Sources {
 		doc, err := read(data)
@@ -41,15 +43,16 @@ func merged(data []byte) ([]byte, error) {
 	return canonical.Marshal(doc)
 }
 
-func TestMergeKeepsSharedElementsOnce(t *testing.T) {
+func TestMergeKeepsTheProfilesApart(t *testing.T) {
 	t.Parallel()
 	data, err := merged(document(t))
 	require.NoError(t, err)
 	require.NoError(t, Check(data))
 	doc, err := read(data)
 	require.NoError(t, err)
-	require.Len(t, doc.Packages, 3, "two roots and the module that both contain")
-	require.Len(t, doc.Files, 1)
+	require.Len(t, doc.Packages, 4, "two roots, each with its module")
+	require.Len(t, doc.Files, 2)
+	require.Len(t, doc.OtherLicenses, 1, "a licence that both name stands once")
 	require.Len(t, described(doc), 2)
 	require.Equal(t, "1970-01-01T00:00:01Z", doc.CreationInfo.Created)
 }
@@ -60,7 +63,7 @@ func TestMergeRefuses(t *testing.T) {
 		spoil func(*spdx.Document)
 		want  string
 	}{
-		"two elements of one name": {func(d *spdx.Document) { d.Files[0].FileCopyrightText = "other" }, "two different elements are called"},
+		"two elements of one name": {func(d *spdx.Document) { d.OtherLicenses[0].ExtractedText = "other" }, "two different elements are called"},
 		"nothing described":        {func(d *spdx.Document) { d.Relationships = nil }, "describes 0 packages"},
 		"two described":            {func(d *spdx.Document) { d.Relationships = append(d.Relationships, d.Relationships[0]) }, "describes 2 packages"},
 		"no creationInfo":          {func(d *spdx.Document) { d.CreationInfo = nil }, "without creationInfo"},
@@ -72,7 +75,7 @@ func TestMergeRefuses(t *testing.T) {
 			spoiled, err := read(document(t))
 			require.NoError(t, err)
 			tc.spoil(spoiled)
-			_, err = merge(Options{Sources: platformSources()}, []*spdx.Document{whole, spoiled})
+			_, err = merge(Options{Sources: profileSources()}, []*spdx.Document{whole, spoiled})
 			require.ErrorContains(t, err, tc.want)
 		})
 	}

@@ -48,7 +48,7 @@ func linked(dep *debug.Module) module {
 }
 
 // checkBinary wants the file with the binary's digest, and every module among
-// the packages that syft found in that very file: two architectures may link different modules.
+// the packages that syft found in that very file.
 func checkBinary(doc *spdx.Document, path string) error {
 	modules, err := modulesOf(path)
 	if err != nil {

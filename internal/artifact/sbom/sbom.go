@@ -2,7 +2,7 @@
 // as syft sees it, in SPDX 2.3.
 //
 // Its promise: the same images give the same bytes on any machine, every
-// platform or profile is in the one document, and a document that misses a
+// profile is in the one document, and a document that misses a
 // Go module which a shipped binary was linked from, or a package that an image
 // record lists, does not pass.
 package sbom
@@ -85,7 +85,7 @@ func (o Options) validate() error {
 	}
 	if len(labels) == 0 || len(labels) != len(o.Sources) {
 		return &fault.Error{Code: fault.Usage, Message: "SBOM of nothing, or of one thing twice",
-			Expected: "for example linux/amd64 and linux/arm64", Got: fmt.Sprint(slices.Sorted(maps.Keys(labels)))}
+			Expected: "for example debug and locked-read-only", Got: fmt.Sprint(slices.Sorted(maps.Keys(labels)))}
 	}
 	return nil
 }

@@ -22,11 +22,8 @@ import (
 	"github.com/calimero-network/mero-tee/internal/base/gobuild"
 )
 
-// built is the real syft and the image's two binaries.
-type built struct {
-	syft     string
-	binaries map[string]string // by platform
-}
+// built is the real syft and the image's binary.
+type built struct{ syft, binary string }
 
 var folder string // for what all tests share
 
@@ -42,12 +39,9 @@ func TestMain(m *testing.M) {
 
 var buildOnce = sync.OnceValues(func() (b built, err error) {
 	ctx := context.Background()
-	b.binaries = map[string]string{}
-	for _, platform := range platforms {
-		b.binaries[platform] = filepath.Join(folder, filepath.Base(platform))
-		if err := buildProgram(ctx, b.binaries[platform], platform); err != nil {
-			return b, err
-		}
+	b.binary = filepath.Join(folder, "mero-kms")
+	if err := buildProgram(ctx, b.binary); err != nil {
+		return b, err
 	}
 	b.syft, err = gobuild.Build(ctx, sbom.Program(filepath.Join("..", "..", "..")), func(s string) { fmt.Fprintln(os.Stderr, s) })
 	return b, err
@@ -63,20 +57,10 @@ func build(t testing.TB) built {
 	return b
 }
 
-func sourcesOf(layout string, platforms ...string) []sbom.Source {
-	var out []sbom.Source
-	for _, p := range platforms {
-		out = append(out, sbom.Image(layout, p))
-	}
-	return out
-}
-
 func (b built) options(layout string) sbom.Options {
-	return sbom.Options{Syft: b.syft, Sources: sourcesOf(layout, platforms...), Name: "mero-kms", Version: "1.2.0",
+	return sbom.Options{Syft: b.syft, Sources: []sbom.Source{sbom.Image(layout)}, Name: "mero-kms", Version: "1.2.0",
 		Epoch: time.Date(2026, 11, 23, 12, 0, 0, 0, time.FixedZone("somewhere", 3600))}
 }
-
-func (b built) paths() []string { return []string{b.binaries[platforms[0]], b.binaries[platforms[1]]} }
 
 func generate(t testing.TB, o sbom.Options) []byte {
 	t.Helper()
@@ -85,11 +69,11 @@ func generate(t testing.TB, o sbom.Options) []byte {
 	return data
 }
 
-func TestGenerateDescribesEveryPlatform(t *testing.T) {
+func TestGenerateDescribesTheImage(t *testing.T) {
 	t.Parallel()
 	b := build(t)
-	data := generate(t, b.options(writeLayout(t, b.binaries)))
-	require.NoError(t, sbom.Check(data, b.paths()...))
+	data := generate(t, b.options(writeLayout(t, b.binary, "amd64")))
+	require.NoError(t, sbom.Check(data, b.binary))
 
 	var doc spdx.Document
 	require.NoError(t, spdxjson.ReadInto(bytes.NewReader(data), &doc), "SPDX tools load it")
@@ -99,24 +83,18 @@ func TestGenerateDescribesEveryPlatform(t *testing.T) {
 	for _, p := range doc.Packages {
 		versions[p.PackageName] = append(versions[p.PackageName], p.PackageVersion)
 	}
-	require.Equal(t, []string{"1.2.0", "1.2.0"}, versions["mero-kms"], "one root per platform")
-	require.Equal(t, []string{runtime.Version()}, versions["stdlib"], "the same on both platforms: once")
-	require.Len(t, versions["golang.org/x/sync"], 1, "linked on amd64 alone")
-	require.Len(t, versions["github.com/google/go-containerregistry"], 1, "linked on arm64 alone")
+	require.Equal(t, []string{"1.2.0"}, versions["mero-kms"], "the root")
+	require.Equal(t, []string{runtime.Version()}, versions["stdlib"])
+	require.Len(t, versions["golang.org/x/sync"], 1)
 }
 
-// The runs differ in what must not matter: where the image lies and in which
-// form, and the order of the platforms.
+// The runs differ in what must not matter: where the image lies.
 func TestGenerateIsDeterministic(t *testing.T) {
 	t.Parallel()
 	b := build(t)
-	layout := writeLayout(t, b.binaries)
+	layout := writeLayout(t, b.binary, "amd64")
 	first := generate(t, b.options(layout))
-	require.Equal(t, string(first), string(generate(t, b.options(writeLayout(t, b.binaries)))), "another folder")
-
-	swapped := b.options(writeArchive(t, layout))
-	swapped.Sources = sourcesOf(layout, platforms[1], platforms[0])
-	require.Equal(t, string(first), string(generate(t, swapped)), "an archive, and the platforms in another order")
+	require.Equal(t, string(first), string(generate(t, b.options(writeLayout(t, b.binary, "amd64")))), "another folder")
 
 	later := b.options(layout)
 	later.Epoch = later.Epoch.Add(time.Second)
@@ -126,8 +104,9 @@ func TestGenerateIsDeterministic(t *testing.T) {
 func TestGenerateRefuses(t *testing.T) {
 	t.Parallel()
 	b := build(t)
-	layout := writeLayout(t, b.binaries)
-	amd64Only := writeLayout(t, map[string]string{platforms[0]: b.binaries[platforms[0]]})
+	layout := writeLayout(t, b.binary, "amd64")
+	riscv := writeLayout(t, b.binary, "riscv64")
+	image := func(layout string) []sbom.Source { return []sbom.Source{sbom.Image(layout)} }
 	for name, tc := range map[string]struct {
 		change func(*sbom.Options)
 		code   fault.Code
@@ -137,12 +116,11 @@ func TestGenerateRefuses(t *testing.T) {
 		"no name":           {func(o *sbom.Options) { o.Name = "" }, fault.Usage, "SBOM without name"},
 		"no version":        {func(o *sbom.Options) { o.Version = "" }, fault.Usage, "SBOM without version"},
 		"no epoch":          {func(o *sbom.Options) { o.Epoch = time.Time{} }, fault.Usage, "SBOM without epoch"},
-		"no platform":       {func(o *sbom.Options) { o.Sources = nil }, fault.Usage, "SBOM of nothing"},
-		"a platform twice":  {func(o *sbom.Options) { o.Sources = sourcesOf(layout, platforms[0], platforms[0]) }, fault.Usage, "one thing twice"},
-		"absent layout":     {func(o *sbom.Options) { o.Sources = sourcesOf(layout+"/absent", platforms...) }, fault.Usage, "no image to describe"},
-		"no layout in it":   {func(o *sbom.Options) { o.Sources = sourcesOf(filepath.Join(layout, "blobs"), platforms...) }, fault.General, "cannot describe"},
-		"missing platform":  {func(o *sbom.Options) { o.Sources = sourcesOf(amd64Only, platforms...) }, fault.General, "syft cannot describe linux/arm64"},
-		"unknown platform":  {func(o *sbom.Options) { o.Sources = sourcesOf(layout, "linux/riscv64") }, fault.General, "linux/riscv64"},
+		"no image":          {func(o *sbom.Options) { o.Sources = nil }, fault.Usage, "SBOM of nothing"},
+		"an image twice":    {func(o *sbom.Options) { o.Sources = append(image(layout), image(layout)...) }, fault.Usage, "one thing twice"},
+		"absent layout":     {func(o *sbom.Options) { o.Sources = image(layout + "/absent") }, fault.Usage, "no image to describe"},
+		"no layout in it":   {func(o *sbom.Options) { o.Sources = image(layout + "/blobs") }, fault.General, "cannot describe"},
+		"another platform":  {func(o *sbom.Options) { o.Sources = image(riscv) }, fault.General, "cannot describe linux/amd64"},
 		"syft is no syft":   {func(o *sbom.Options) { o.Syft = "/bin/false" }, fault.General, "cannot describe"},
 		"syft says nothing": {func(o *sbom.Options) { o.Syft = "/bin/true" }, fault.General, "EOF"},
 	} {
@@ -169,13 +147,13 @@ func TestGenerateStopsWithItsContext(t *testing.T) {
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 }
 
-// One Generate of the release's image is two syft processes; the budget is 3 s
-// for binaries of 15 MB on 2 cores.
+// One Generate of the release's image is one syft process; the budget is 3 s for
+// a binary of 15 MB.
 func BenchmarkGenerate(b *testing.B) {
 	shared := build(b)
 	large := filepath.Join(b.TempDir(), "large")
-	require.NoError(b, pad(large, shared.binaries[platforms[0]], 15<<20))
-	o := shared.options(writeLayout(b, map[string]string{platforms[0]: large, platforms[1]: large}))
+	require.NoError(b, pad(large, shared.binary, 15<<20))
+	o := shared.options(writeLayout(b, large, "amd64"))
 	for b.Loop() {
 		generate(b, o)
 	}
@@ -201,7 +179,7 @@ func tree(t testing.TB, binary string, packages ...string) string {
 func TestFolders(t *testing.T) {
 	t.Parallel()
 	b := build(t)
-	binary := b.binaries[platforms[0]]
+	binary := b.binary
 	o := b.options("")
 	o.Sources = []sbom.Source{
 		sbom.Folder(tree(t, binary, "curl", "zlib1g"), "debug", [32]byte{1}),

@@ -47,39 +47,31 @@ func scan(ctx context.Context, o Options, source Source) (*spdx.Document, error)
 	return read(out.Bytes())
 }
 
-// Image is one platform, e.g. "linux/amd64", of an image in an OCI layout: a
-// folder, or a tar archive of one. Without the scheme syft would guess, and try
-// a registry.
-func Image(layout, platform string) Source {
-	path, info, err := found(layout)
-	if err != nil {
-		return Source{Label: platform, err: err}
-	}
-	scheme := "oci-archive:"
-	if info.IsDir() {
-		scheme = "oci-dir:"
-	}
-	return Source{Label: platform, scan: []string{scheme + path, "--platform", platform}}
+// Image is the linux/amd64 image in an OCI layout, a folder. Without the scheme
+// syft would guess, and try a registry.
+func Image(layout string) Source {
+	const platform = "linux/amd64"
+	path, err := found(layout)
+	return Source{Label: platform, err: err, scan: []string{"oci-dir:" + path, "--platform", platform}}
 }
 
 // Folder is a file tree that stands for something whose digest is sha256:
 // its programs, and the package database in the places where Debian has them.
 func Folder(dir, label string, sha256 [32]byte) Source {
-	path, _, err := found(dir)
+	path, err := found(dir)
 	return Source{Label: label, err: err, sha: hex.EncodeToString(sha256[:]),
 		scan: []string{"dir:" + path, "--base-path", path, "--override-default-catalogers", "image"}}
 }
 
-func found(name string) (string, os.FileInfo, error) {
+func found(name string) (string, error) {
 	path, err := filepath.Abs(name)
-	if err != nil {
-		return "", nil, err
+	if err == nil {
+		_, err = os.Stat(path)
 	}
-	info, err := os.Stat(path)
 	if err != nil {
-		return "", nil, &fault.Error{Code: fault.Usage, Message: "no image to describe", Err: err}
+		return "", &fault.Error{Code: fault.Usage, Message: "no image to describe", Err: err}
 	}
-	return path, info, nil
+	return path, nil
 }
 
 // environment is all that syft sees: an empty home, so no configuration or

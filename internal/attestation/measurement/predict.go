@@ -59,7 +59,7 @@ func (p Platform) check() error {
 
 // PredictKMS is the measurement of a KMS release before anything runs: the
 // platform's registers, and for each profile the event chain that follows from
-// its compose hash. images holds each image's name and index digest,
+// its compose hash. images holds each image's name and digest,
 // composeHashes the SHA-256 of each app-compose file.
 func PredictKMS(tag release.Tag, commit string, platform Platform,
 	images map[release.Profile]Image, composeHashes map[release.Profile]digest.Digest) (*Published, error) {

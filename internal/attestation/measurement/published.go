@@ -40,7 +40,7 @@ type Profile struct {
 // Image names what was measured.
 type Image struct {
 	Name        string        `json:"name"`                  // node: image name with content id; KMS: container reference with tag
-	Digest      digest.Digest `json:"digest,omitzero"`       // KMS: of the image index; node: of the disk image
+	Digest      digest.Digest `json:"digest,omitzero"`       // KMS: of the image manifest; node: of the disk image
 	ComposeHash digest.Digest `json:"compose_hash,omitzero"` // KMS only
 }
 

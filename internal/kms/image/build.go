@@ -37,24 +37,22 @@ func PinProfiles(context string) error {
 	return nil
 }
 
-// Platforms are the platforms of every index, in its order.
-func Platforms() []v1.Platform {
-	return []v1.Platform{{OS: "linux", Architecture: "amd64"}, {OS: "linux", Architecture: "arm64"}}
-}
+// platform is that of every image: TDX is a technology of x86-64 processors.
+var platform = v1.Platform{OS: "linux", Architecture: "amd64"}
 
-// Build returns one image index per profile, each holding linux/amd64 and
-// linux/arm64. Layers are read from Context when they are used, so the folder
-// must stay until the indexes are pushed. Errors about the Dockerfile carry code 2.
-func Build(o Options) (map[release.Profile]v1.ImageIndex, error) {
+// Build returns one image per profile. Layers are read from Context when they
+// are used, so the folder must stay until the images are pushed. Errors about
+// the Dockerfile carry code 2.
+func Build(o Options) (map[release.Profile]v1.Image, error) {
 	o.Epoch = o.Epoch.UTC().Truncate(time.Second)
 	b := &builder{Options: o, layers: map[string]v1.Layer{}}
-	out := map[release.Profile]v1.ImageIndex{}
+	out := map[release.Profile]v1.Image{}
 	for _, profile := range release.Profiles() {
-		index, err := b.index(profile)
+		image, err := b.image(profile)
 		if err != nil {
 			return nil, err
 		}
-		out[profile] = index
+		out[profile] = image
 	}
 	return out, nil
 }
@@ -64,7 +62,7 @@ type builder struct {
 	layers map[string]v1.Layer // by content: the binary is compressed once, not once per profile
 }
 
-// metadata is said three times: as labels of the image, and as annotations of manifest and index.
+// metadata is said twice: in the image's labels and in its manifest's annotations.
 func (b *builder) metadata() map[string]string {
 	return map[string]string{
 		VersionLabel:  b.Version.String(),
@@ -74,25 +72,12 @@ func (b *builder) metadata() map[string]string {
 	}
 }
 
-func (b *builder) index(profile release.Profile) (v1.ImageIndex, error) {
-	index := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
-	for _, platform := range Platforms() {
-		image, err := b.image(profile, platform)
-		if err != nil {
-			return nil, err
-		}
-		index = mutate.AppendManifests(index, mutate.IndexAddendum{Add: image, Descriptor: v1.Descriptor{Platform: &platform}})
-	}
-	return mutate.Annotations(index, b.metadata()).(v1.ImageIndex), nil
-}
-
-func (b *builder) image(profile release.Profile, platform v1.Platform) (v1.Image, error) {
+func (b *builder) image(profile release.Profile) (v1.Image, error) {
 	file, err := readDockerfile(b.Dockerfile)
 	if err != nil {
 		return nil, err
 	}
-	s := newStage(b, file, map[string]string{
-		"PROFILE": string(profile), "TARGETOS": platform.OS, "TARGETARCH": platform.Architecture})
+	s := newStage(b, file, map[string]string{"PROFILE": string(profile)})
 	for _, command := range file.commands {
 		if err := s.apply(command); err != nil {
 			return nil, err

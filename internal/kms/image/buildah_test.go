@@ -32,38 +32,20 @@ func TestBuildahAgrees(t *testing.T) {
 	dir := buildContext(t, 0o700, epoch)
 	built, err := image.Build(options(dir))
 	require.NoError(t, err)
-	for _, platform := range image.Platforms() {
-		ours := child(t, built[release.DebugReadOnly], platform)
-		theirs := buildahImage(t, buildah, dir, platform)
-		require.Equal(t, tree(t, ours), tree(t, theirs), platform)
-		a, err := ours.ConfigFile()
-		require.NoError(t, err)
-		b, err := theirs.ConfigFile()
-		require.NoError(t, err)
-		require.Empty(t, b.Config.WorkingDir, "buildah leaves out the root folder, which BuildKit and we write down")
-		b.Config.WorkingDir = "/"
-		require.Equal(t, a.Config, b.Config, platform)
-		require.Equal(t, []string{a.OS, a.Architecture}, []string{b.OS, b.Architecture})
-	}
-}
-
-func child(t *testing.T, index v1.ImageIndex, platform v1.Platform) v1.Image {
-	t.Helper()
-	manifest, err := index.IndexManifest()
+	ours, theirs := built[release.DebugReadOnly], buildahImage(t, buildah, dir)
+	require.Equal(t, tree(t, ours), tree(t, theirs))
+	a, err := ours.ConfigFile()
 	require.NoError(t, err)
-	for _, d := range manifest.Manifests {
-		if d.Platform.Equals(platform) {
-			img, err := index.Image(d.Digest)
-			require.NoError(t, err)
-			return img
-		}
-	}
-	t.Fatalf("no image for %s", platform)
-	return nil
+	b, err := theirs.ConfigFile()
+	require.NoError(t, err)
+	require.Empty(t, b.Config.WorkingDir, "buildah leaves out the root folder, which BuildKit and we write down")
+	b.Config.WorkingDir = "/"
+	require.Equal(t, a.Config, b.Config)
+	require.Equal(t, []string{a.OS, a.Architecture}, []string{b.OS, b.Architecture})
 }
 
 // buildahImage builds the shipped Dockerfile with buildah, in a storage of its own.
-func buildahImage(t *testing.T, buildah, dir string, platform v1.Platform) v1.Image {
+func buildahImage(t *testing.T, buildah, dir string) v1.Image {
 	t.Helper()
 	work := t.TempDir()
 	policy := filepath.Join(work, "policy.json")
@@ -75,7 +57,7 @@ func buildahImage(t *testing.T, buildah, dir string, platform v1.Platform) v1.Im
 		require.NoError(t, err, string(out))
 	}
 	args := []string{"build", "--isolation", "chroot", "--signature-policy", policy, "--format", "oci", "--identity-label=false",
-		"--timestamp", fmt.Sprint(epoch.Unix()), "--platform", platform.String(), "--build-arg", "PROFILE=debug-read-only"}
+		"--timestamp", fmt.Sprint(epoch.Unix()), "--platform", "linux/amd64", "--build-arg", "PROFILE=debug-read-only"}
 	for key, value := range map[string]string{image.VersionLabel: version.String(), image.RevisionLabel: revision,
 		image.SourceLabel: source, image.CreatedLabel: "2026-11-23T12:00:00Z"} {
 		args = append(args, "--label", key+"="+value)

@@ -41,7 +41,7 @@ func TestRefusedByLineAndInstruction(t *testing.T) {
 		"no FROM":              {"LABEL a=b\n", "no build stage"},
 		"empty":                {"", "no instructions"},
 		"variable not set":     {"FROM scratch\nARG NOPE\nCOPY --chmod=0755 x-${NOPE} /x\n", ":3: COPY variable in"},
-		"variable undeclared":  {"FROM scratch\nCOPY --chmod=0755 mero-kms-linux-${TARGETARCH} /x\n", ":2: COPY variable in"},
+		"variable undeclared":  {"FROM scratch\nCOPY --chmod=0755 image-profile/${PROFILE} /x\n", ":2: COPY variable in"},
 		"no chmod":             {"FROM scratch\nCOPY mero-kms-linux-amd64 /x\n", ":2: COPY has no octal --chmod"},
 		"symbolic chmod":       {"FROM scratch\nCOPY --chmod=u+x mero-kms-linux-amd64 /x\n", ":2: COPY has no octal --chmod"},
 		"setuid":               {"FROM scratch\nCOPY --chmod=4755 mero-kms-linux-amd64 /x\n", ":2: COPY has no octal --chmod"},

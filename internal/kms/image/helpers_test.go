@@ -32,18 +32,16 @@ var (
 	shipped = filepath.Join("..", "..", "..", "docker", "mero-kms", "Dockerfile")
 )
 
-// buildContext is a folder as Compile and PinProfiles leave it, with small
-// binaries, in the given mode and of the given age.
+// buildContext is a folder as Compile and PinProfiles leave it, with a small
+// binary, in the given mode and of the given age.
 func buildContext(t testing.TB, mode os.FileMode, mtime time.Time) string {
 	t.Helper()
 	dir := t.TempDir()
 	require.NoError(t, image.PinProfiles(dir))
-	for _, arch := range []string{"amd64", "arm64"} {
-		path := filepath.Join(dir, "mero-kms-linux-"+arch)
-		require.NoError(t, os.WriteFile(path, []byte(strings.Repeat("binary for "+arch+"\n", 1000)), 0o600))
-		require.NoError(t, os.Chmod(path, mode))
-		require.NoError(t, os.Chtimes(path, mtime, mtime))
-	}
+	path := filepath.Join(dir, "mero-kms-linux-amd64")
+	require.NoError(t, os.WriteFile(path, []byte(strings.Repeat("binary for amd64\n", 1000)), 0o600))
+	require.NoError(t, os.Chmod(path, mode))
+	require.NoError(t, os.Chtimes(path, mtime, mtime))
 	return dir
 }
 
@@ -51,7 +49,7 @@ func options(dir string) image.Options {
 	return image.Options{Dockerfile: shipped, Context: dir, Version: version, Revision: revision, Source: source, Epoch: epoch}
 }
 
-func build(t testing.TB) map[release.Profile]v1.ImageIndex {
+func build(t testing.TB) map[release.Profile]v1.Image {
 	t.Helper()
 	out, err := image.Build(options(buildContext(t, 0o755, epoch)))
 	require.NoError(t, err)
@@ -86,11 +84,11 @@ func (w world) tag(t testing.TB, tag string) name.Tag {
 	return out
 }
 
-// push pushes the index of one profile and names what it pushed.
-func (w world) push(ctx context.Context, t testing.TB, index v1.ImageIndex, p release.Profile) name.Digest {
+// push pushes the image of one profile and names what it pushed.
+func (w world) push(ctx context.Context, t testing.TB, built v1.Image, p release.Profile) name.Digest {
 	t.Helper()
 	tag := w.tag(t, "1.2.0-"+string(p))
-	pushed, err := image.Push(ctx, tag, index, w.remote)
+	pushed, err := image.Push(ctx, tag, built, w.remote)
 	require.NoError(t, err)
 	require.False(t, pushed.Skipped)
 	return tag.Context().Digest(pushed.Digest.String())

@@ -10,13 +10,12 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
-// Labels of the image; the first four are also annotations of manifest and index.
+// Labels of the image; the first four are also annotations of its manifest.
 const (
 	VersionLabel  = "org.opencontainers.image.version"
 	RevisionLabel = "org.opencontainers.image.revision"
@@ -33,30 +32,6 @@ const (
 	profileFile = "etc/mero-kms/image-profile"
 )
 
-// Inspection is what an image index, read back from the registry, says and holds.
-type Inspection struct {
-	Digest    v1.Hash
-	Profile   release.Profile // as pinned inside every platform's image
-	Platforms []Platform      // in the order of Platforms()
-}
-
-// Platform is one image of the index.
-type Platform struct {
-	Name   string  // "linux/amd64"
-	Digest v1.Hash // of the manifest
-	Config v1.Config
-	Files  []File // regular files by path
-}
-
-// File is one regular file of an image.
-type File struct {
-	Path   string // without a leading slash
-	Mode   int64
-	Size   int64
-	Digest v1.Hash
-	pin    string // content of the profile file
-}
-
 // Expected is what a release knows about its image.
 type Expected struct {
 	Profile  release.Profile
@@ -65,88 +40,92 @@ type Expected struct {
 	Source   string
 }
 
-// Inspect reads the index that digest names, both its images and every file in
-// them, and checks that they are what the key service's image must be and what
-// want says. Errors of the check carry code 10 and list every finding.
-func Inspect(ctx context.Context, digest name.Digest, want Expected, r Remote) (Inspection, error) {
+// Inspect reads the image that digest names, and every file in it, and checks
+// that it is what the key service's image must be and what want says. The
+// check's error carries code 10 and lists every finding.
+func Inspect(ctx context.Context, digest name.Digest, want Expected, r Remote) error {
 	ctx, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
-	index, err := remote.Index(digest, r.options(ctx)...)
+	image, err := r.pull(ctx, digest)
 	if err != nil {
-		return Inspection{}, remoteFault("read "+digest.Name(), err)
+		return remoteFault("read "+digest.Name(), err)
 	}
-	out, err := read(index)
+	found, err := want.findings(image)
 	if err != nil {
-		return Inspection{}, remoteFault("read "+digest.Name(), err)
+		return remoteFault("read "+digest.Name(), err)
 	}
-	out.Profile = want.Profile
-	if findings := out.findings(want); len(findings) > 0 {
-		return Inspection{}, fault.Mismatch("image "+digest.Name()+" is not what was to be released",
-			fmt.Sprintf("%s %s of commit %s", want.Profile, want.Version, want.Revision), strings.Join(findings, "; "))
+	if len(found) == 0 {
+		return nil
 	}
-	return out, nil
+	return fault.Mismatch("image "+digest.Name()+" is not what was to be released",
+		fmt.Sprintf("%s %s of commit %s", want.Profile, want.Version, want.Revision), strings.Join(found, "; "))
 }
 
-func read(index v1.ImageIndex) (Inspection, error) {
-	digest, err := index.Digest()
+// findings lists everything in which the image differs from what it must be.
+func (want Expected) findings(image v1.Image) (found []string, err error) {
+	say := func(ok bool, format string, args ...any) {
+		if !ok {
+			found = append(found, fmt.Sprintf(format, args...))
+		}
+	}
+	file, err := image.ConfigFile()
 	if err != nil {
-		return Inspection{}, err
+		return nil, err
 	}
-	manifest, err := index.IndexManifest()
-	if err != nil {
-		return Inspection{}, err
+	say(file.OS == platform.OS && file.Architecture == platform.Architecture,
+		"is for %s/%s, not %s", file.OS, file.Architecture, platform)
+	config := file.Config
+	for _, l := range [][2]string{{VersionLabel, want.Version.String()}, {RevisionLabel, want.Revision},
+		{SourceLabel, want.Source}, {ProfileLabel, string(want.Profile)}} {
+		say(config.Labels[l[0]] == l[1], "label %s is %q, not %q", l[0], config.Labels[l[0]], l[1])
 	}
-	out := Inspection{Digest: digest}
-	for _, d := range manifest.Manifests {
-		if d.Platform == nil || !d.MediaType.IsImage() || len(out.Platforms) == len(Platforms()) {
-			return Inspection{}, fmt.Errorf("index entry %s is not one of the platforms' images", d.Digest)
-		}
-		image, err := index.Image(d.Digest)
-		if err != nil {
-			return Inspection{}, err
-		}
-		platform, err := readPlatform(image, *d.Platform)
-		if err != nil {
-			return Inspection{}, fmt.Errorf("%s: %w", d.Platform, err)
-		}
-		out.Platforms = append(out.Platforms, platform)
-	}
-	return out, nil
+	say(config.Labels[CreatedLabel] != "", "label %s is missing", CreatedLabel)
+	say(slices.Equal(config.Entrypoint, []string{Entrypoint}) && len(config.Cmd) == 0,
+		"runs %q %q, not %q", config.Entrypoint, config.Cmd, Entrypoint)
+	say(config.User == User, "user is %q, not %s", config.User, User)
+	_, exposed := config.ExposedPorts[Port]
+	say(exposed && len(config.ExposedPorts) == 1, "does not expose %s alone", Port)
+	files, err := readFiles(image)
+	say(len(files) == 2, "holds %d files instead of 2", len(files))
+	binary, pin := files.at(Entrypoint[1:]), files.at(profileFile)
+	say(binary.size > 0 && binary.mode == 0o755, "%s is absent, empty or not of mode 0755", Entrypoint)
+	say(pin.pin == string(want.Profile)+"\n", "/%s holds %q, not %q", profileFile, pin.pin, want.Profile)
+	return found, err
 }
 
-func readPlatform(image v1.Image, platform v1.Platform) (Platform, error) {
-	digest, err := image.Digest()
-	if err != nil {
-		return Platform{}, err
+// imageFile is one regular file of an image.
+type imageFile struct {
+	path       string // without a leading slash
+	mode, size int64
+	pin        string // content of the profile file
+}
+
+type imageFiles []imageFile
+
+func (files imageFiles) at(path string) imageFile {
+	i := slices.IndexFunc(files, func(f imageFile) bool { return f.path == path })
+	if i < 0 {
+		return imageFile{}
 	}
-	config, err := image.ConfigFile()
-	if err != nil {
-		return Platform{}, err
-	}
-	if config.OS != platform.OS || config.Architecture != platform.Architecture {
-		return Platform{}, fmt.Errorf("config says %s/%s", config.OS, config.Architecture)
-	}
-	out := Platform{Name: platform.String(), Digest: digest, Config: config.Config}
+	return files[i]
+}
+
+// readFiles reads the regular files of all layers, lowest first: one that stands in two is there twice.
+func readFiles(image v1.Image) (files imageFiles, err error) {
 	err = walk(image, func(h *tar.Header, r io.Reader) error {
 		if h.Typeflag != tar.TypeReg {
 			return nil
 		}
-		file, err := readFile(h, r)
-		out.Files = append(out.Files, file)
-		return err
+		f := imageFile{path: h.Name, mode: h.Mode, size: h.Size}
+		if h.Name == profileFile && h.Size < 64 {
+			content, err := io.ReadAll(r)
+			if err != nil {
+				return err
+			}
+			f.pin = string(content)
+		}
+		files = append(files, f)
+		return nil
 	})
-	slices.SortFunc(out.Files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
-	return out, err
-}
-
-func readFile(h *tar.Header, r io.Reader) (File, error) {
-	file := File{Path: h.Name, Mode: h.Mode, Size: h.Size}
-	var pin strings.Builder
-	if h.Name == profileFile && h.Size < 64 {
-		r = io.TeeReader(r, &pin)
-	}
-	var err error
-	file.Digest, _, err = v1.SHA256(r)
-	file.pin = pin.String()
-	return file, err
+	return files, err
 }

@@ -10,6 +10,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/stretchr/testify/require"
@@ -24,19 +25,7 @@ func TestInspect(t *testing.T) {
 	w, built := newWorld(t), build(t)
 	for _, p := range release.Profiles() {
 		digest := w.push(t.Context(), t, built[p], p)
-		got, err := image.Inspect(t.Context(), digest, expected(p), image.Remote{Transport: w.remote.Transport})
-		require.NoError(t, err)
-		require.Equal(t, digest.DigestStr(), got.Digest.String())
-		require.Equal(t, p, got.Profile)
-		require.Equal(t, []string{"linux/amd64", "linux/arm64"}, []string{got.Platforms[0].Name, got.Platforms[1].Name})
-		files := got.Platforms[1].Files
-		require.Len(t, files, 2)
-		require.Equal(t, "etc/mero-kms/image-profile", files[0].Path)
-		require.Equal(t, "mero-kms", files[1].Path)
-		require.EqualValues(t, 0o755, files[1].Mode)
-		want, _, err := v1.SHA256(strings.NewReader(strings.Repeat("binary for arm64\n", 1000)))
-		require.NoError(t, err)
-		require.Equal(t, want, files[1].Digest)
+		require.NoError(t, image.Inspect(t.Context(), digest, expected(p), image.Remote{Transport: w.remote.Transport}))
 	}
 }
 
@@ -52,8 +41,7 @@ func TestInspectComparesWithTheRelease(t *testing.T) {
 	} {
 		want := expected(release.Debug)
 		change(&want)
-		_, err := image.Inspect(t.Context(), digest, want, w.remote)
-		requireFinding(t, err, name)
+		requireFinding(t, image.Inspect(t.Context(), digest, want, w.remote), name)
 	}
 }
 
@@ -87,44 +75,40 @@ func layerOf(t testing.TB, headers ...tar.Header) v1.Layer {
 	return layer
 }
 
-// altered is the debug index with each image passed through change.
-func altered(t testing.TB, change func(v1.Image) v1.Image) v1.ImageIndex {
+// altered is the debug image's configuration after change.
+func altered(t testing.TB, change func(*v1.ConfigFile)) v1.Image {
 	t.Helper()
 	built := build(t)[release.Debug]
-	manifest, err := built.IndexManifest()
+	file, err := built.ConfigFile()
 	require.NoError(t, err)
-	out := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
-	for _, d := range manifest.Manifests {
-		img, err := built.Image(d.Digest)
-		require.NoError(t, err)
-		out = mutate.AppendManifests(out, mutate.IndexAddendum{Add: change(img), Descriptor: v1.Descriptor{Platform: d.Platform}})
-	}
+	file = file.DeepCopy()
+	change(file)
+	out, err := mutate.ConfigFile(built, file)
+	require.NoError(t, err)
 	return out
 }
 
-func withConfig(t testing.TB, change func(*v1.Config)) v1.ImageIndex {
-	return altered(t, func(img v1.Image) v1.Image {
-		file, err := img.ConfigFile()
-		require.NoError(t, err)
-		config := *file.Config.DeepCopy()
-		change(&config)
-		out, err := mutate.Config(img, config)
-		require.NoError(t, err)
-		return out
-	})
+func withConfig(t testing.TB, change func(*v1.Config)) v1.Image {
+	t.Helper()
+	return altered(t, func(f *v1.ConfigFile) { change(&f.Config) })
 }
 
-func withLayer(t testing.TB, headers ...tar.Header) v1.ImageIndex {
-	return altered(t, func(img v1.Image) v1.Image {
-		out, err := mutate.AppendLayers(img, layerOf(t, headers...))
-		require.NoError(t, err)
-		return out
-	})
+func withLayer(t testing.TB, headers ...tar.Header) v1.Image {
+	t.Helper()
+	out, err := mutate.AppendLayers(build(t)[release.Debug], layerOf(t, headers...))
+	require.NoError(t, err)
+	return out
+}
+
+// riscv is the debug image, labelled as one for another architecture.
+func riscv(t testing.TB) v1.Image {
+	t.Helper()
+	return altered(t, func(f *v1.ConfigFile) { f.Architecture = "riscv64" })
 }
 
 func TestInspectFindsWhatAnImageMustNotBe(t *testing.T) {
 	t.Parallel()
-	for finding, index := range map[string]v1.ImageIndex{
+	for finding, built := range map[string]v1.Image{
 		`user is "0:0"`:            withConfig(t, func(c *v1.Config) { c.User = "0:0" }),
 		`runs ["/bin/sh"]`:         withConfig(t, func(c *v1.Config) { c.Entrypoint = []string{"/bin/sh"} }),
 		`["--debug"]`:              withConfig(t, func(c *v1.Config) { c.Cmd = []string{"--debug"} }),
@@ -132,47 +116,34 @@ func TestInspectFindsWhatAnImageMustNotBe(t *testing.T) {
 		"image.created is missing": withConfig(t, func(c *v1.Config) { delete(c.Labels, "org.opencontainers.image.created") }),
 		"mero-kms.profile is":      withConfig(t, func(c *v1.Config) { c.Labels["network.calimero.mero-kms.profile"] = "locked-read-only" }),
 		"holds 3 files":            withLayer(t, tar.Header{Name: "bin/sh", Mode: 0o755, Size: 1}),
+		"holds 3 files instead":    withLayer(t, tar.Header{Name: "mero-kms", Mode: 0o755, Size: 1}), // over the first
+		"is for linux/riscv64":     riscv(t),
 	} {
 		w := newWorld(t)
-		digest := w.push(t.Context(), t, index, release.Debug)
-		_, err := image.Inspect(t.Context(), digest, expected(release.Debug), w.remote)
-		requireFinding(t, err, finding)
+		digest := w.push(t.Context(), t, built, release.Debug)
+		requireFinding(t, image.Inspect(t.Context(), digest, expected(release.Debug), w.remote), finding)
 	}
 }
 
-func TestInspectWantsBothPlatformsAndNothingElse(t *testing.T) {
+// A digest of an index does not say which of its images is meant.
+func TestAnIndexIsNotAnImage(t *testing.T) {
 	t.Parallel()
-	built := build(t)[release.Debug]
-	manifest, err := built.IndexManifest()
+	w := newWorld(t)
+	index := mutate.AppendManifests(mutate.IndexMediaType(empty.Index, types.OCIImageIndex),
+		mutate.IndexAddendum{Add: build(t)[release.Debug]})
+	digest, err := index.Digest()
 	require.NoError(t, err)
-	first, err := built.Image(manifest.Manifests[0].Digest)
-	require.NoError(t, err)
-	amd64, riscv := image.Platforms()[0], v1.Platform{OS: "linux", Architecture: "riscv64"}
-	arm64 := image.Platforms()[1]
-	for want, platforms := range map[string][]*v1.Platform{
-		"linux/arm64 is missing":   {&amd64},
-		"config says linux/amd64":  {&amd64, &arm64},
-		"is not one of":            {&amd64, &amd64, &riscv},
-		"not one of the platforms": {nil},
-	} {
-		index := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
-		for _, p := range platforms {
-			index = mutate.AppendManifests(index, mutate.IndexAddendum{Add: first, Descriptor: v1.Descriptor{Platform: p}})
-		}
-		w := newWorld(t)
-		digest := w.push(t.Context(), t, index, release.Debug)
-		_, err = image.Inspect(t.Context(), digest, expected(release.Debug), w.remote)
-		require.Error(t, err)
-		var f *fault.Error
-		require.ErrorAs(t, err, &f)
-		require.Contains(t, f.Error()+f.Got, want)
-	}
+	named := w.tag(t, "index").Context().Digest(digest.String())
+	require.NoError(t, remote.WriteIndex(named, index, remote.WithAuth(w.remote.Auth)))
+	require.ErrorContains(t, image.Inspect(t.Context(), named, expected(release.Debug), w.remote), "no image's manifest")
+	_, err = image.Unpack(t.Context(), named, t.TempDir()+"/rootfs", w.remote)
+	require.ErrorContains(t, err, "no image's manifest")
 }
 
 func TestInspectOfWhatIsNotThere(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	digest := w.tag(t, "x").Context().Digest("sha256:" + strings.Repeat("0", 64))
-	_, err := image.Inspect(t.Context(), digest, expected(release.Debug), w.remote)
+	err := image.Inspect(t.Context(), digest, expected(release.Debug), w.remote)
 	require.ErrorContains(t, err, "read "+digest.Name())
 }

@@ -3,6 +3,7 @@ package image
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -22,7 +23,7 @@ type Remote struct {
 	Auth      authn.Authenticator // nil: anonymous
 }
 
-// deadline bounds one push or pull of an index of two small images.
+// deadline bounds one push or pull of a small image.
 const deadline = 10 * time.Minute
 
 // backoff gives the library, which repeats by itself what a registry calls temporary, everybody's schedule.
@@ -42,17 +43,17 @@ func (r Remote) options(ctx context.Context) []remote.Option {
 
 // Pushed is what a push ended in.
 type Pushed struct {
-	Digest  v1.Hash // of the index
+	Digest  v1.Hash // of the manifest
 	Skipped bool    // the tag already pointed to this digest; nothing was sent
 }
 
-// Push uploads index by digest and then names it tag. A tag that already
+// Push uploads image by digest and then names it tag. A tag that already
 // points to the same digest is left alone; one that points elsewhere is an
 // error with code 10, because a published tag never moves.
-func Push(ctx context.Context, tag name.Tag, index v1.ImageIndex, r Remote) (Pushed, error) {
+func Push(ctx context.Context, tag name.Tag, image v1.Image, r Remote) (Pushed, error) {
 	ctx, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
-	digest, err := index.Digest()
+	digest, err := image.Digest()
 	if err != nil {
 		return Pushed{}, err
 	}
@@ -60,10 +61,10 @@ func Push(ctx context.Context, tag name.Tag, index v1.ImageIndex, r Remote) (Pus
 	if err != nil || taken {
 		return Pushed{Digest: digest, Skipped: taken}, err
 	}
-	if err := remote.WriteIndex(tag.Context().Digest(digest.String()), index, r.options(ctx)...); err != nil {
+	if err := remote.Write(tag.Context().Digest(digest.String()), image, r.options(ctx)...); err != nil {
 		return Pushed{}, remoteFault("push "+tag.Context().Name()+"@"+digest.String(), err)
 	}
-	if err := remote.Tag(tag, index, r.options(ctx)...); err != nil {
+	if err := remote.Tag(tag, image, r.options(ctx)...); err != nil {
 		return Pushed{}, remoteFault("tag "+tag.Name(), err)
 	}
 	// Somebody else may have tagged between the first look and now.
@@ -88,6 +89,19 @@ func pointsTo(tag name.Tag, want v1.Hash, options []remote.Option) (bool, error)
 			Hint: "a published tag never moves: release the next version"}
 	}
 	return true, nil
+}
+
+// pull finds the one image that digest names; its layers are read when they are
+// used. An index is refused: a digest of it would not name one image.
+func (r Remote) pull(ctx context.Context, digest name.Digest) (v1.Image, error) {
+	found, err := remote.Get(digest, r.options(ctx)...)
+	if err != nil {
+		return nil, err
+	}
+	if !found.MediaType.IsImage() {
+		return nil, fmt.Errorf("%s is no image's manifest", found.MediaType)
+	}
+	return found.Image()
 }
 
 func absent(err error) bool {

@@ -15,9 +15,9 @@ import (
 
 func TestPushTwiceIsOnePush(t *testing.T) {
 	t.Parallel()
-	w, index := newWorld(t), build(t)[release.Debug]
-	digest := w.push(t.Context(), t, index, release.Debug)
-	again, err := image.Push(t.Context(), w.tag(t, "1.2.0-debug"), index, w.remote)
+	w, built := newWorld(t), build(t)[release.Debug]
+	digest := w.push(t.Context(), t, built, release.Debug)
+	again, err := image.Push(t.Context(), w.tag(t, "1.2.0-debug"), built, w.remote)
 	require.NoError(t, err)
 	require.True(t, again.Skipped)
 	require.Equal(t, digest.DigestStr(), again.Digest.String())
@@ -62,7 +62,7 @@ func TestLostRaceForATag(t *testing.T) {
 	tag := w.tag(t, "1.2.0-debug")
 	other := w.remote
 	w.remote.Transport = &interloper{http.DefaultTransport, "/v2/calimero-network/mero-kms/manifests/1.2.0-debug", func() {
-		assertNoError(t, remote.WriteIndex(tag, built[release.LockedReadOnly], remote.WithAuth(other.Auth)))
+		assertNoError(t, remote.Write(tag, built[release.LockedReadOnly], remote.WithAuth(other.Auth)))
 	}}
 	_, err := image.Push(t.Context(), tag, built[release.Debug], w.remote)
 	require.ErrorContains(t, err, "already points to another image")
@@ -106,12 +106,12 @@ func TestPushEndsWithItsContext(t *testing.T) {
 // A push that was killed between the blobs and the tag is finished by the next one.
 func TestPushResumes(t *testing.T) {
 	t.Parallel()
-	w, index := newWorld(t), build(t)[release.Debug]
+	w, built := newWorld(t), build(t)[release.Debug]
 	tag := w.tag(t, "1.2.0-debug")
-	digest, err := index.Digest()
+	digest, err := built.Digest()
 	require.NoError(t, err)
-	require.NoError(t, remote.WriteIndex(tag.Context().Digest(digest.String()), index, remote.WithAuth(w.remote.Auth)))
-	pushed, err := image.Push(t.Context(), tag, index, w.remote)
+	require.NoError(t, remote.Write(tag.Context().Digest(digest.String()), built, remote.WithAuth(w.remote.Auth)))
+	pushed, err := image.Push(t.Context(), tag, built, w.remote)
 	require.NoError(t, err)
 	require.False(t, pushed.Skipped)
 }

@@ -14,21 +14,22 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
 )
 
-// Unpack pulls one platform's image of the index that digest names and writes
-// its files below dir, which must not exist yet. dir appears only when
-// everything was read and verified. Owners are not restored. The image's
-// configuration says what to run.
-func Unpack(ctx context.Context, digest name.Digest, platform v1.Platform, dir string, r Remote) (v1.Config, error) {
+// Unpack pulls the image that digest names and writes its files below dir,
+// which must not exist yet. dir appears only when everything was read and
+// verified. Owners are not restored. The image's configuration says what to run.
+func Unpack(ctx context.Context, digest name.Digest, dir string, r Remote) (v1.Config, error) {
 	ctx, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
-	image, err := pull(ctx, digest, platform, r)
+	image, err := r.pull(ctx, digest)
 	if err != nil {
 		return v1.Config{}, remoteFault("pull "+digest.Name(), err)
 	}
 	config, err := image.ConfigFile()
+	if err == nil && (config.OS != platform.OS || config.Architecture != platform.Architecture) {
+		err = fmt.Errorf("image for %s/%s, not %s", config.OS, config.Architecture, platform)
+	}
 	if err != nil {
 		return v1.Config{}, remoteFault("pull "+digest.Name(), err)
 	}
@@ -36,23 +37,6 @@ func Unpack(ctx context.Context, digest name.Digest, platform v1.Platform, dir s
 		return v1.Config{}, remoteFault("unpack "+digest.Name(), err)
 	}
 	return config.Config, nil
-}
-
-func pull(ctx context.Context, digest name.Digest, platform v1.Platform, r Remote) (v1.Image, error) {
-	index, err := remote.Index(digest, r.options(ctx)...)
-	if err != nil {
-		return nil, err
-	}
-	manifest, err := index.IndexManifest()
-	if err != nil {
-		return nil, err
-	}
-	for _, d := range manifest.Manifests {
-		if d.Platform != nil && d.MediaType.IsImage() && d.Platform.Equals(platform) {
-			return index.Image(d.Digest)
-		}
-	}
-	return nil, fmt.Errorf("index has no image for %s", platform)
 }
 
 // unpack fills a folder beside dir and renames it. Rename refuses a dir that
@@ -120,12 +104,12 @@ func write(root *os.Root, name string, mode fs.FileMode, r io.Reader) (err error
 	return f.Chmod(mode)
 }
 
-// Layout writes index as an OCI image layout into dir, for tools that read
+// Layout writes image as an OCI image layout into dir, for tools that read
 // images from disk.
-func Layout(index v1.ImageIndex, dir string) error {
+func Layout(image v1.Image, dir string) error {
 	target, err := layout.Write(dir, empty.Index)
 	if err != nil {
 		return err
 	}
-	return target.AppendIndex(index)
+	return target.AppendImage(image, layout.WithPlatform(platform))
 }

@@ -9,7 +9,6 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/calimero-network/mero-tee/internal/artifact/sbom"
 	"github.com/calimero-network/mero-tee/internal/base/digest"
@@ -26,9 +25,10 @@ const (
 	layoutDir  = "layout" // the production profile's image on disk, for syft
 	contextDir = "context"
 	binaryName = "mero-kms"
+	binaryArch = "amd64" // TDX is a technology of x86-64 processors
 )
 
-// images is work/images.json: the index digest of each profile.
+// images is work/images.json: the image digest of each profile.
 type images map[release.Profile]digest.Digest
 
 func (p *Pipeline) buildInputs(context.Context) (pipeline.Digests, error) {
@@ -36,13 +36,12 @@ func (p *Pipeline) buildInputs(context.Context) (pipeline.Digests, error) {
 	return pipeline.Digests{"sources": sources, "registry": p.Env.Config.Registry, "tag": p.Tag.String()}, err
 }
 
-// build compiles the service once per architecture, makes one index per
-// profile, and pushes each by digest.
+// build compiles the service, makes one image per profile, and pushes each by digest.
 func (p *Pipeline) build(ctx context.Context, w *pipeline.Work) error {
 	if err := p.compile(ctx); err != nil {
 		return err
 	}
-	indexes, err := image.Build(image.Options{
+	built, err := image.Build(image.Options{
 		Dockerfile: filepath.Join(p.Env.Root, "docker/mero-kms/Dockerfile"), Context: p.Work(contextDir),
 		Version: p.Tag.Version, Revision: p.Checkout.Commit, Source: p.SourceURL(), Epoch: p.Checkout.Time})
 	if err != nil {
@@ -50,40 +49,34 @@ func (p *Pipeline) build(ctx context.Context, w *pipeline.Work) error {
 	}
 	pushed := images{}
 	for _, profile := range release.Profiles() {
-		if pushed[profile], err = p.push(ctx, w, profile, indexes[profile]); err != nil {
+		if pushed[profile], err = p.push(ctx, w, profile, built[profile]); err != nil {
 			return err
 		}
 	}
-	if err := p.layout(indexes[p.Env.Config.Profile]); err != nil {
+	if err := p.layout(built[p.Env.Config.Profile]); err != nil {
 		return err
 	}
 	return steps.WriteJSON(p.Work(imagesFile), pushed)
 }
 
 func (p *Pipeline) compile(ctx context.Context) error {
-	g, ctx := errgroup.WithContext(ctx)
-	for _, platform := range image.Platforms() {
-		g.Go(func() error {
-			_, err := gobuild.Compile(ctx, gobuild.Program{Module: p.Env.Root, Package: "./docker/mero-kms", Name: binaryName,
-				GOARCH: platform.Architecture, OutDir: p.Work(contextDir)})
-			return err
-		})
-	}
-	if err := g.Wait(); err != nil {
+	_, err := gobuild.Compile(ctx, gobuild.Program{Module: p.Env.Root, Package: "./docker/mero-kms", Name: binaryName,
+		GOARCH: binaryArch, OutDir: p.Work(contextDir)})
+	if err != nil {
 		return err
 	}
 	return image.PinProfiles(p.Work(contextDir))
 }
 
 func (p *Pipeline) push(ctx context.Context, w *pipeline.Work, profile release.Profile,
-	index v1.ImageIndex) (digest.Digest, error) {
+	built v1.Image) (digest.Digest, error) {
 	tag, err := p.imageTag(profile)
 	if err != nil {
 		return digest.Digest{}, err
 	}
 	var pushed image.Pushed
 	err = w.Do(journal.Push, tag.String(), func() error {
-		pushed, err = image.Push(ctx, tag, index, p.remote())
+		pushed, err = image.Push(ctx, tag, built, p.remote())
 		return err
 	})
 	if err != nil {
@@ -97,12 +90,12 @@ func (p *Pipeline) push(ctx context.Context, w *pipeline.Work, profile release.P
 	return digest.Parse(pushed.Digest.String())
 }
 
-func (p *Pipeline) layout(index v1.ImageIndex) error {
+func (p *Pipeline) layout(built v1.Image) error {
 	dir := p.Work(layoutDir)
 	if err := os.RemoveAll(dir); err != nil {
 		return err
 	}
-	return image.Layout(index, dir)
+	return image.Layout(built, dir)
 }
 
 func (p *Pipeline) remote() image.Remote {
@@ -135,13 +128,9 @@ func isSource(name string) bool {
 }
 
 // sbom lets syft read the image as it was pushed, and then compares the result
-// with what the Go linker wrote into the binaries of both architectures.
+// with what the Go linker wrote into the binary.
 func (p *Pipeline) sbom(ctx context.Context, w *pipeline.Work) error {
-	var sources []sbom.Source
-	var binaries []string
-	for _, platform := range image.Platforms() {
-		sources = append(sources, sbom.Image(p.Work(layoutDir), platform.String()))
-		binaries = append(binaries, p.Work(contextDir, binaryName+"-linux-"+platform.Architecture))
-	}
-	return p.WriteSBOM(ctx, w, binaryName, sources, func(data []byte) error { return sbom.Check(data, binaries...) })
+	binary := p.Work(contextDir, binaryName+"-linux-"+binaryArch)
+	return p.WriteSBOM(ctx, w, binaryName, []sbom.Source{sbom.Image(p.Work(layoutDir))},
+		func(data []byte) error { return sbom.Check(data, binary) })
 }

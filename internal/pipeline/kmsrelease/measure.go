@@ -74,10 +74,9 @@ func (p *Pipeline) inspect(ctx context.Context, pushed images) error {
 			if err != nil {
 				return err
 			}
-			_, err = image.Inspect(ctx, tag.Context().Digest(pushed[profile].String()),
+			return image.Inspect(ctx, tag.Context().Digest(pushed[profile].String()),
 				image.Expected{Profile: profile, Version: p.Tag.Version, Revision: p.Checkout.Commit, Source: p.SourceURL()},
 				p.remote())
-			return err
 		})
 	}
 	return g.Wait()
@@ -86,7 +85,7 @@ func (p *Pipeline) inspect(ctx context.Context, pushed images) error {
 // writeCompose writes app-compose-{profile}.json and returns its hash. The
 // policy's own digest is in it, so the compose hash vouches for the policy too.
 func (p *Pipeline) writeCompose(ctx context.Context, profile release.Profile,
-	index digest.Digest) (hash digest.Digest, err error) {
+	imageDigest digest.Digest) (hash digest.Digest, err error) {
 	source, err := os.ReadFile(p.composeFile())
 	if err != nil {
 		return hash, err
@@ -100,7 +99,7 @@ func (p *Pipeline) writeCompose(ctx context.Context, profile release.Profile,
 		return hash, err
 	}
 	canonicalCompose, err := compose.Canonical(ctx, source, map[string]string{
-		"KMS_IMAGE":                tag.Context().Digest(index.String()).String(),
+		"KMS_IMAGE":                tag.Context().Digest(imageDigest.String()).String(),
 		"MERO_KMS_VERSION":         p.Tag.Version.String(),
 		"MERO_KMS_PROFILE":         string(profile),
 		"MERO_KMS_POLICY_URL":      p.assetURL(release.PolicyAsset(profile)),

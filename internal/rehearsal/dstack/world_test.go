@@ -14,7 +14,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -129,25 +128,23 @@ func (w *world) unpack(ctx context.Context, ref, dir string) (v1.Config, error) 
 	if err != nil {
 		return v1.Config{}, err
 	}
-	return image.Unpack(ctx, digest, v1.Platform{OS: "linux", Architecture: runtime.GOARCH}, dir, image.Remote{Transport: w.network.Transport()})
+	return image.Unpack(ctx, digest, dir, image.Remote{Transport: w.network.Transport()})
 }
 
-// push builds an image index with the test application and pushes it to the closed network's ghcr.io.
+// push builds an image with the test application and pushes it to the closed network's ghcr.io.
 func (w *world) push(t *testing.T, config v1.Config) string {
 	t.Helper()
 	app, err := layer()
 	require.NoError(t, err)
 	img, err := mutate.AppendLayers(empty.Image, app)
 	require.NoError(t, err)
-	img, err = mutate.ConfigFile(img, &v1.ConfigFile{OS: "linux", Architecture: runtime.GOARCH, Config: config, RootFS: rootfs(t, img)})
+	img, err = mutate.ConfigFile(img, &v1.ConfigFile{OS: "linux", Architecture: "amd64", Config: config, RootFS: rootfs(t, img)})
 	require.NoError(t, err)
-	index := mutate.AppendManifests(empty.Index, mutate.IndexAddendum{Add: img, Descriptor: v1.Descriptor{
-		Platform: &v1.Platform{OS: "linux", Architecture: runtime.GOARCH}}})
-	digest, err := index.Digest()
+	digest, err := img.Digest()
 	require.NoError(t, err)
 	ref, err := name.NewDigest("ghcr.io/calimero-network/test@" + digest.String())
 	require.NoError(t, err)
-	require.NoError(t, remote.WriteIndex(ref, index, remote.WithTransport(w.network.Transport())))
+	require.NoError(t, remote.Write(ref, img, remote.WithTransport(w.network.Transport())))
 	return ref.String()
 }
 

@@ -1,5 +1,0 @@
-package main
-
-import "golang.org/x/sync/errgroup"
-
-var only errgroup.Group

@@ -1,5 +1,0 @@
-package main
-
-import "github.com/google/go-containerregistry/pkg/name"
-
-var only = name.DefaultRegistry
