@@ -53,7 +53,10 @@ func TestNodesAreChosenByTheirImage(t *testing.T) {
 			Profiles: map[release.Profile]measurement.Profile{release.Debug: {Image: measurement.Image{Name: name}}}}
 	}
 	var entries []string
-	nodes := w.Env.Nodes("measure", "a-run", func(e journal.Entry) error { entries = append(entries, e.String()); return nil })
+	nodes := w.Env.Nodes("measure", "a-run", func(e journal.Entry) error {
+		entries = append(entries, e.String())
+		return nil
+	})
 	_, err := nodes.Boot(t.Context(), published(image.Name()), release.Debug, agent.Mission{Nonce: agent.NewNonce()})
 	require.ErrorIs(t, err, gce.ErrNotFound)
 	require.Empty(t, entries, "no VM was begun")

@@ -239,7 +239,8 @@ func (w *world) checkError(r *recorder) {
 	}
 	dec := json.NewDecoder(&r.body)
 	dec.DisallowUnknownFields()
-	if err := dec.Decode(&out); err != nil || out.Error.Code != r.status || len(out.Error.Errors) != 1 || out.Error.Errors[0].Reason == "" {
+	err := dec.Decode(&out)
+	if err != nil || out.Error.Code != r.status || len(out.Error.Errors) != 1 || out.Error.Errors[0].Reason == "" {
 		w.Errorf("not an error of the API: %v %+v", err, out)
 	}
 }

@@ -80,7 +80,8 @@ func TestMaxRunDuration(t *testing.T) {
 
 // limited is a minute of running.
 func limited() *computepb.Scheduling {
-	return &computepb.Scheduling{MaxRunDuration: &computepb.Duration{Seconds: new(int64(60))}, InstanceTerminationAction: new("DELETE")}
+	return &computepb.Scheduling{MaxRunDuration: &computepb.Duration{Seconds: new(int64(60))},
+		InstanceTerminationAction: new("DELETE")}
 }
 
 // A limit that has passed does nothing to what was deleted before.

@@ -79,8 +79,7 @@ func (f *faults) refusal(call string) (fault error, after bool) {
 		if reason == "" {
 			reason = "backendError"
 		}
-		return &refusal{status: r.Status, reason: reason, message: http.StatusText(r.Status), retryAfter: r.RetryAfter},
-			r.After
+		return &refusal{r.Status, reason, http.StatusText(r.Status), r.RetryAfter}, r.After
 	}
 	return nil, false
 }

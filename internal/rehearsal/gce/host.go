@@ -122,8 +122,8 @@ func (s *Server) stage(in *instance) (spec Spec, silent bool, err error) {
 		return Spec{}, false, err
 	}
 	spec = Spec{Name: in.GetName(), Disk: s.file(disk, ""), Confidential: confidential(in.Instance),
-		Users:   users(in.Metadata),
-		Address: address, SSHPort: s.options.SSHPort, Metadata: in.metadata.address, Serial: in.serial}
+		Users: users(in.Metadata), Address: address, SSHPort: s.options.SSHPort,
+		Metadata: in.metadata.address, Serial: in.serial}
 	return spec, s.faults.Silent, s.save(in)
 }
 

@@ -97,9 +97,8 @@ func (s *Server) insertImage(q request) (any, error) {
 }
 
 var guestFeatures = []string{"BARE_METAL_LINUX_COMPATIBLE", "BMSAI_CAPABLE", "CCA_CAPABLE", "GVNIC", "IDPF",
-	"MULTI_IP_SUBNET",
-	"SECURE_BOOT", "SEV_CAPABLE", "SEV_LIVE_MIGRATABLE", "SEV_LIVE_MIGRATABLE_V2", "SEV_SNP_CAPABLE", "SNP_SVSM_CAPABLE",
-	"SUSPEND_SAFE_FPR", "TDX_CAPABLE", "UEFI_COMPATIBLE", "VIRTIO_SCSI_MULTIQUEUE", "WINDOWS"}
+	"MULTI_IP_SUBNET", "SECURE_BOOT", "SEV_CAPABLE", "SEV_LIVE_MIGRATABLE", "SEV_LIVE_MIGRATABLE_V2", "SEV_SNP_CAPABLE",
+	"SNP_SVSM_CAPABLE", "SUSPEND_SAFE_FPR", "TDX_CAPABLE", "UEFI_COMPATIBLE", "VIRTIO_SCSI_MULTIQUEUE", "WINDOWS"}
 
 func (s *Server) checkImage(image *computepb.Image) error {
 	if err := checkName("resource.name", image.GetName()); err != nil {
@@ -148,8 +147,8 @@ func (s *Server) sourceDisk(image *computepb.Image, force bool) (*computepb.Disk
 func (s *Server) describeImage(image *computepb.Image, disk *computepb.Disk) {
 	image.Kind, image.Id, image.Status = new("compute#image"), new(newID()), new("PENDING")
 	image.CreationTimestamp, image.SelfLink = new(s.stamp()), new(root+imagePath(s.options.Project, image.GetName()))
-	image.SourceDisk, image.SourceDiskId, image.SourceType = disk.SelfLink, new(strconv.FormatUint(disk.GetId(), 10)),
-		new("RAW")
+	image.SourceDisk, image.SourceDiskId = disk.SelfLink, new(strconv.FormatUint(disk.GetId(), 10))
+	image.SourceType = new("RAW")
 	image.DiskSizeGb, image.LabelFingerprint, image.Deprecated = disk.SizeGb, fingerprint(image.Labels), nil
 	if image.GetArchitecture() == "" {
 		image.Architecture = disk.Architecture

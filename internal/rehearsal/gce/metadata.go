@@ -21,9 +21,9 @@ type metadataServer struct {
 }
 
 func (s *Server) serveMetadata(in *instance, l net.Listener) *metadataServer {
-	m := &metadataServer{address: l.Addr().String(), stopped: make(chan struct{}),
-		server: &http.Server{Handler: s.flavored(s.metadataRoutes(in)), ReadHeaderTimeout: 10 * time.Second,
-			ReadTimeout: time.Minute}}
+	server := &http.Server{Handler: s.flavored(s.metadataRoutes(in)),
+		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute}
+	m := &metadataServer{l.Addr().String(), server, make(chan struct{})}
 	go func() {
 		defer close(m.stopped)
 		_ = m.server.Serve(l) // until close
@@ -129,10 +129,9 @@ func (s *Server) getGuestAttributes(q request) (any, error) {
 		}
 	}
 	if len(items) == 0 {
-		return nil, refuse(http.StatusNotFound, "notFound", "The resource '%s' of type 'Guest Attribute' was not found.",
-			path)
+		return nil, refuse(http.StatusNotFound, "notFound",
+			"The resource '%s' of type 'Guest Attribute' was not found.", path)
 	}
 	return &computepb.GuestAttributes{Kind: new("compute#guestAttributes"), QueryPath: &path,
-		SelfLink:   new(root + pathOf(q.URL.Path)),
-		QueryValue: &computepb.GuestAttributesValue{Items: items}}, nil
+		SelfLink: new(root + pathOf(q.URL.Path)), QueryValue: &computepb.GuestAttributesValue{Items: items}}, nil
 }

@@ -89,7 +89,8 @@ func NewKey(project string) ([]byte, error) {
 		"private_key_id": hex.EncodeToString(id[:20]), "client_id": strconv.FormatUint(fixedID(project), 10),
 		"private_key":  string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})),
 		"client_email": "mero-tee@" + project + ".iam.gserviceaccount.com",
-		"auth_uri":     "https://accounts.google.com/o/oauth2/auth", "token_uri": tokenURI, "universe_domain": "googleapis.com"})
+		"auth_uri":     "https://accounts.google.com/o/oauth2/auth",
+		"token_uri":    tokenURI, "universe_domain": "googleapis.com"})
 }
 
 // Key is the service account's key file.

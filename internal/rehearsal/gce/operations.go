@@ -104,8 +104,7 @@ func (s *Server) newOperation(call string, target resource) *operation {
 	name := fmt.Sprintf("operation-%d-%x", s.options.Now().UnixMilli(), newID())
 	o := &computepb.Operation{Kind: new("compute#operation"), Id: new(newID()), Name: &name, OperationType: &kind,
 		Status: computepb.Operation_PENDING.Enum(), Progress: new(int32(0)), User: &s.account.email,
-		InsertTime: new(s.stamp()),
-		TargetId:   new(target.GetId()), TargetLink: new(target.GetSelfLink())}
+		InsertTime: new(s.stamp()), TargetId: new(target.GetId()), TargetLink: new(target.GetSelfLink())}
 	scope := "projects/" + project(pathOf(target.GetSelfLink())) + "/global"
 	if strings.Contains(target.GetSelfLink(), "/zones/") {
 		scope = s.scope()

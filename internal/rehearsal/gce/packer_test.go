@@ -38,8 +38,9 @@ func TestPackerBuildsAnImage(t *testing.T) {
 				DiskType:   new("zones/" + zone + "/diskTypes/pd-balanced")}}},
 		Metadata: &computepb.Metadata{Items: []*computepb.Items{{Key: new("ssh-keys"), Value: &keys},
 			{Key: new("startup-script"), Value: &empty}}},
-		NetworkInterfaces: []*computepb.NetworkInterface{{AccessConfigs: []*computepb.AccessConfig{{Name: new("AccessConfig created by Packer"), Type: new("ONE_TO_ONE_NAT")}},
-			Network: new("global/networks/default")}},
+		NetworkInterfaces: []*computepb.NetworkInterface{{
+			AccessConfigs: []*computepb.AccessConfig{{Name: new("AccessConfig created by Packer"), Type: new("ONE_TO_ONE_NAT")}},
+			Network:       new("global/networks/default")}},
 		Scheduling:      &computepb.Scheduling{OnHostMaintenance: new("TERMINATE")},
 		ServiceAccounts: []*computepb.ServiceAccount{{}}, Tags: &computepb.Tags{}})
 	require.NoError(t, err)

@@ -26,15 +26,13 @@ func (s *Server) projectCalls() []call {
 func (s *Server) getProject(request) (any, error) {
 	name := s.options.Project
 	return &computepb.Project{Kind: new("compute#project"), Id: new(fixedID(name)), Name: &name,
-		SelfLink:          new(root + "projects/" + name),
-		CreationTimestamp: new(birthday), DefaultNetworkTier: new("PREMIUM"), DefaultServiceAccount: &s.account.email,
+		SelfLink: new(root + "projects/" + name), CreationTimestamp: new(birthday), DefaultServiceAccount: &s.account.email,
 		CommonInstanceMetadata: &computepb.Metadata{Kind: new("compute#metadata"), Fingerprint: fingerprint(nil)}}, nil
 }
 
 func (s *Server) getZone(request) (any, error) {
 	name := s.options.Zone
-	return &computepb.Zone{Kind: new("compute#zone"), Id: new(fixedID(name)), Name: &name, Description: &name,
-		Status: new("UP"),
+	return &computepb.Zone{Kind: new("compute#zone"), Id: new(fixedID(name)), Name: &name, Status: new("UP"),
 		Region: new(root + "projects/" + s.options.Project + "/regions/" + s.region()), SelfLink: new(root + s.scope()),
 		CreationTimestamp: new(birthday), AvailableCpuPlatforms: []string{cpuPlatform}}, nil
 }

@@ -167,7 +167,8 @@ func TestOtherRefusals(t *testing.T) {
 func TestUnknownFieldsAreRefused(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	for _, body := range []string{`{"name":"i","colour":"red"}`, `{"name":`, `{"name":7}`} {
+	for _, body := range []string{`{"name":"i","colour":"red"}`, `{"name":"i","guestOsFeatures":[{"color":""}]}`,
+		`{"name":"i","source_disk":"d"}`, `{"name":`, `{"name":7}`} {
 		answer, err := w.client.Post("https://compute.googleapis.com/compute/v1/projects/rehearsal/global/images",
 			"application/json", strings.NewReader(body))
 		require.NoError(t, err)

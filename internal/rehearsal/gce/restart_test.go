@@ -164,6 +164,27 @@ func TestCloseStopsEveryInstance(t *testing.T) {
 	require.Equal(t, "TERMINATED", list.Instances[1].GetStatus())
 }
 
+// What was kept before the messages were those of computepb is taken up whole.
+func TestStateOfAnEarlierVersion(t *testing.T) {
+	t.Parallel()
+	state := t.TempDir()
+	require.NoError(t, os.CopyFS(state, os.DirFS("testdata/kept")))
+	w := openWorld(t, state)
+	require.Equal(t, []string{imagePath("i"), path("disks", "a-disk"), path("disks", "d"), path("instances", "a")},
+		w.server.Resources())
+	in, err := w.instance("a")
+	require.NoError(t, err)
+	require.Equal(t, "TERMINATED", in.GetStatus())
+	require.EqualValues(t, 1800, in.GetScheduling().GetMaxRunDuration().GetSeconds())
+	image, err := w.image("i")
+	require.NoError(t, err)
+	require.EqualValues(t, 10, image.GetDiskSizeGb())
+	require.Equal(t, map[string]string{"owner": "mero-tee"}, image.GetLabels())
+	w.succeeds(w.delete(path("instances", "a")))
+	w.succeeds(w.delete(path("disks", "d")))
+	require.Equal(t, []string{imagePath("i")}, w.server.Resources(), "a-disk went with its instance")
+}
+
 func TestDamagedStateIsRefused(t *testing.T) {
 	t.Parallel()
 	for name, content := range map[string]string{"disks/d.json": `{"name":"d","colour":"red"}`, "instances/i.json": `{`,

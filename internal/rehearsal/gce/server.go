@@ -94,8 +94,7 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{options: o, account: a, listen: listenLoopback, faults: newFaults(o.Faults),
-		resources:  map[string]resource{},
-		operations: map[string]*operation{}, requests: map[string]*operation{}}
+		resources: map[string]resource{}, operations: map[string]*operation{}, requests: map[string]*operation{}}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.mux = s.routes()
 	if err := s.restore(); err != nil {

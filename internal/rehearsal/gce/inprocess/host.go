@@ -108,8 +108,8 @@ func (h *Host) start(i Image) (*Machine, error) {
 
 // report is what the agent does: it reads its mission, accomplishes it and reports.
 func (h *Host) report(ctx context.Context, metadata string, image Image, booted *Machine) error {
-	server := &guestattr.Metadata{Host: metadata, HTTP: &http.Client{Transport: &http.Transport{Proxy: nil,
-		DisableKeepAlives: true}}}
+	direct := &http.Client{Transport: &http.Transport{Proxy: nil, DisableKeepAlives: true}}
+	server := &guestattr.Metadata{Host: metadata, HTTP: direct}
 	order, err := agent.ReadMission(ctx, server.Attribute)
 	if err != nil {
 		return err
