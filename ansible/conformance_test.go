@@ -115,6 +115,9 @@ var closed = map[string]spoilt{
 
 func TestConformanceFails(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("makes an image for each of 60 ways to spoil one")
+	}
 	cases := map[release.Profile]map[string]spoilt{
 		release.Debug: merge(everywhere, closed, map[string]spoilt{
 			"a root called verified": {func(i *image) { i.commandLine(" mero.roothash=00") }, "a writable root is called verified"}}),

@@ -105,6 +105,9 @@ func heap() uint64 {
 // Mixed load over a store that is nearly full leaves nothing behind. Not
 // parallel: it measures the process. -soak=100000 takes minutes.
 func TestSoak(t *testing.T) {
+	if testing.Short() {
+		t.Skip("fills the store of challenges")
+	}
 	const batch = 500
 	w := newWorld(t, nil, "CHALLENGE_TTL_SECS=3600")
 	idle := newFleet(t, w, kms.MaxPending/kms.MaxPendingPerPeer)

@@ -147,9 +147,6 @@ const (
 	Hotfix    Class = "hotfix"
 )
 
-// Classes lists all three in the spec's order.
-func Classes() []Class { return []Class{Stable, Candidate, Hotfix} }
-
 // Highest is the family's tag of the highest version that fits, among names
 // which may be anything; the zero Tag when there is none.
 func Highest(f Family, names iter.Seq[string], fits func(Version) bool) Tag {

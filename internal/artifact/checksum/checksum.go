@@ -1,4 +1,4 @@
-// Package checksum writes, reads and verifies checksums.sha256.
+// Package checksum writes and reads checksums.sha256.
 //
 // Its promise: the file is what GNU sha256sum writes and `sha256sum -c`
 // accepts, every set of digests has exactly one form (lower-case hex, two
@@ -8,7 +8,9 @@ package checksum
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -80,6 +82,14 @@ func checkNames(sorted []Entry) error {
 		}
 	}
 	return nil
+}
+
+// missing turns "no such file" into fault.MissingAsset and leaves every other error, and nil, alone.
+func missing(name string, err error) error {
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return &fault.Error{Code: fault.MissingAsset, Message: name + " is not there", Err: err}
 }
 
 // eachParallel calls do for 0 … n-1, as many at a time as there are

@@ -159,6 +159,7 @@ var onlyForTests = []string{
 	"internal/rehearsal/gce/inprocess/",   // a Compute Engine without machines
 	"internal/rehearsal/github/faults.go", // a GitHub that fails
 	"internal/rehearsal/keyservice/",      // a key service that lies
+	"internal/rehearsal/tdxsim/",          // platforms that no release runs on
 }
 
 // deadCode lists what no program reaches. The programs are the main packages, and magefiles/main.go for Mage's own.

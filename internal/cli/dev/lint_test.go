@@ -69,6 +69,9 @@ func TestCleanRepositoryPasses(t *testing.T) {
 
 func TestEveryLinterFires(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("runs every linter")
+	}
 	var out bytes.Buffer
 	err := dev.Lint(t.Context(), repository(t, map[string]string{
 		"go.mod":    "module example.test/a\n\ngo 1.26.0\n\nrequire github.com/google/uuid v1.6.0\n",
@@ -156,6 +159,9 @@ func playbooks(t *testing.T, text string) string {
 
 func TestAnsibleLint(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("runs every linter")
+	}
 	var out bytes.Buffer
 	require.NoError(t, dev.Lint(t.Context(), playbooks(t, playbook), &out), out.String())
 	if _, err := exec.LookPath("ansible-lint"); err != nil {

@@ -11,7 +11,6 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/stretchr/testify/require"
 
-	"github.com/calimero-network/mero-tee/internal/artifact/checksum"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
 	"github.com/calimero-network/mero-tee/internal/pipeline/releasetest"
@@ -37,10 +36,7 @@ func TestWholeRelease(t *testing.T) {
 	s := fixture.Stages(t)
 	dist := releasetest.From(t, s.After("kms:promote"))
 	requireReleased(t, fixture.Opened(t, s.Root, dist, stable), dist)
-	list, err := checksum.Parse([]byte(releasetest.Contents(t, releasetest.Staged(dist, stable))[release.ChecksumsAsset]))
-	require.NoError(t, err)
-	require.NoError(t, checksum.Covers(list, release.KMS.Assets()))
-	require.NoError(t, checksum.Verify(releasetest.Staged(dist, stable), list))
+	releasetest.RequireChecksums(t, releasetest.Contents(t, releasetest.Staged(dist, stable)), release.KMS.Assets())
 	require.Contains(t, s.Log, "[PASS] kms:audit: all 20 expected assets are present")
 	require.NotContains(t, s.Log, "[FAIL]")
 }

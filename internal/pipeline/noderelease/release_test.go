@@ -10,7 +10,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/calimero-network/mero-tee/internal/artifact/checksum"
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/digest"
@@ -53,10 +52,7 @@ func TestWholeRelease(t *testing.T) {
 	dist := releasetest.From(t, s.After("node:promote"))
 	p := opened(t, s.Root, dist, stable)
 	requireReleased(t, p, dist)
-	list, err := checksum.Parse([]byte(releasetest.Contents(t, releasetest.Staged(dist, stable))[release.ChecksumsAsset]))
-	require.NoError(t, err)
-	require.NoError(t, checksum.Covers(list, release.Node.Assets()))
-	require.NoError(t, checksum.Verify(releasetest.Staged(dist, stable), list))
+	releasetest.RequireChecksums(t, releasetest.Contents(t, releasetest.Staged(dist, stable)), release.Node.Assets())
 	require.NotContains(t, s.Log, "[FAIL]")
 	require.Contains(t, s.Log, "[PASS] node:audit: boots of locked-read-only")
 	require.Contains(t, s.Log, "node:measure/debug: Intel Trust Authority agrees")

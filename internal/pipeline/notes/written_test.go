@@ -43,7 +43,7 @@ func TestAbsentNotes(t *testing.T) {
 // A template that was copied and not filled in stops the release at every section.
 func TestTemplatesAloneAreUnwritten(t *testing.T) {
 	t.Parallel()
-	for _, c := range release.Classes() {
+	for _, c := range []release.Class{release.Stable, release.Candidate, release.Hotfix} {
 		name := tag(t, map[release.Class]string{release.Stable: "mero-tee-v1.2.0", release.Candidate: "mero-tee-v1.2.0-rc.1", release.Hotfix: "mero-tee-v1.2.1"}[c])
 		template, err := releases.Template(c, name)
 		require.NoError(t, err)

@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/calimero-network/mero-tee/internal/artifact/checksum"
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
 	"github.com/calimero-network/mero-tee/internal/provider/github"
 	"github.com/calimero-network/mero-tee/internal/release"
@@ -80,4 +82,17 @@ func Contents(t testing.TB, dir string) map[string]string {
 		out[e.Name()] = string(data)
 	}
 	return out
+}
+
+// RequireChecksums checks that the list of checksums among the contents names these assets and no other, with their
+// digests.
+func RequireChecksums(t testing.TB, contents map[string]string, names []string) {
+	t.Helper()
+	listed, err := checksum.Parse([]byte(contents[release.ChecksumsAsset]))
+	require.NoError(t, err)
+	var want []checksum.Entry
+	for _, name := range slices.Sorted(slices.Values(names)) {
+		want = append(want, checksum.Entry{Name: name, Digest: digest.Of([]byte(contents[name]))})
+	}
+	require.Equal(t, want, listed)
 }

@@ -39,6 +39,9 @@ func open(dir string, faults chroot.Faults) (*chroot.Host, error) {
 // newHost skips the test on a machine that runs no VMs.
 func newHost(t *testing.T, faults chroot.Faults) *chroot.Host {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("starts VMs")
+	}
 	dir := filepath.Join(t.TempDir(), "hosts")
 	h, err := open(dir, faults)
 	if err != nil {
