@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -19,7 +20,8 @@ const (
 	workflowsName   = "guard 4: no ALLOWED_* in workflows"
 )
 
-const allowedHint = "measurements come from the release process, TCB statuses from policies/{profile}.json; remove the variable"
+const allowedHint = "measurements come from the release process, TCB statuses from policies/{profile}.json; " +
+	"remove the variable"
 
 // File is a file that can set variables of a release, by its path in the repository.
 type File struct {
@@ -30,6 +32,9 @@ type File struct {
 // maxFile bounds what is read of one file, in bytes. GitHub itself refuses workflows above 1 MiB.
 const maxFile = 1 << 20
 
+// inert is what sets no variable: prose, sums, and what only a test compiles.
+var inert = regexp.MustCompile(`(?:\.(?:md|sum|mod)|_test\.go)$`)
+
 // Workflows reads what guard 4 looks at in a repository, in path order: what
 // builds and releases, the files at the top that programs read by themselves
 // (Makefile, .env), and whatever those use.
@@ -37,7 +42,7 @@ func Workflows(repository fs.FS) ([]File, error) {
 	var out []File
 	read := map[string]bool{}
 	add := func(name string) error {
-		if read[name] || slices.Contains([]string{".md", ".sum", ".mod"}, path.Ext(name)) || strings.HasSuffix(name, "_test.go") {
+		if read[name] || inert.MatchString(name) {
 			return nil
 		}
 		read[name] = true

@@ -16,14 +16,15 @@ var (
 	mention     = regexp.MustCompile(`(?:^|[^A-Za-z0-9_])(ALLOWED_[A-Z0-9_]*)`)
 	wholeName   = regexp.MustCompile(`(?:^|[^A-Za-z0-9_])(` + specNames + `)(?:[^A-Za-z0-9_]|$)`)
 	specKey     = regexp.MustCompile(`(?i)^` + specNames + `$`)
-	lookedUp    = regexp.MustCompile(`(?i)(?:^|[^A-Za-z0-9_])(` + specNames + `|(?:vars|env|secrets)(?:\s*\.\s*|\s*\[\s*')ALLOWED_[A-Za-z0-9_]*)`)
+	lookedUp    = regexp.MustCompile(`(?i)(?:^|\W)(` + specNames + `|(?:vars|env|secrets)\s*(?:\.|\[\s*')\s*ALLOWED_\w*)`)
 	assigned    = regexp.MustCompile(`(?im)(?:^|[\s"',;=({\[])(ALLOWED_[A-Za-z0-9_]*)["']?(?:[+:?]?=|<<)`)
 	declared    = regexp.MustCompile(`(?im)^\s*(?:ENV|ARG|export)\s+(?:[^\s=]+=\S*\s+)*["']?(ALLOWED_[A-Za-z0-9_]*)`)
 	expression  = regexp.MustCompile(`(?s)\$\{\{.*?\}\}`)
 	fileOfNames = regexp.MustCompile(`(?i)\bgithub\s*(?:\.\s*|\[\s*')env\b|\benv\s*(?:\.\s*|\[\s*')GITHUB_ENV\b`)
-	anyContext  = regexp.MustCompile(`(?i)\b(?:vars|env|secrets|inputs|github)\s*\[\s*[^'\s]|toJSON\(\s*(?:vars|env|secrets)\s*\)`)
-	halfName    = regexp.MustCompile(`(?:^|[^A-Za-z0-9_])ALLOWED_?(?:[^A-Za-z0-9_]|$)`)
-	otherHalf   = regexp.MustCompile(`\}\}_?(?:MRTD|RTMR[0-3]|TCB_STATUS)\b`)
+	anyContext  = regexp.MustCompile(`(?i)\b(?:vars|env|secrets|inputs|github)\s*\[\s*[^'\s]|` +
+		`toJSON\(\s*(?:vars|env|secrets)\s*\)`)
+	halfName  = regexp.MustCompile(`(?:^|[^A-Za-z0-9_])ALLOWED_?(?:[^A-Za-z0-9_]|$)`)
+	otherHalf = regexp.MustCompile(`\}\}_?(?:MRTD|RTMR[0-3]|TCB_STATUS)\b`)
 )
 
 func startsAllowed(name string) bool {
@@ -80,8 +81,8 @@ func nameIn(text string, forms ...*regexp.Regexp) string {
 var comment = regexp.MustCompile("(?m)^[ \\t]*(?:#|//).*$|[ \\t](?:#|//)[^\"'`\\n]*$")
 
 // code is how a program of another language reaches the environment, or text that nobody has written.
-var code = regexp.MustCompile(`(?i)env|process|export|exec|spawn|system|popen|eval|require|import\s*\(|importlib|getattr|compile|\bchr\b|` +
-	`fromCharCode|decode|base64|__|_runner_file|\bcore\s*\[|\bctypes\b|\biex\b|Start-`)
+var code = regexp.MustCompile(`(?i)env|process|export|exec|spawn|system|popen|eval|import\s*\(|importlib|getattr|` +
+	`compile|\bchr\b|fromCharCode|decode|base64|__|_runner_file|\bcore\s*\[|\bctypes\b|\biex\b|Start-`)
 
 // text judges what is no YAML and no shell script, line by line.
 func (j *judgement) text(at string, line int, text string) {

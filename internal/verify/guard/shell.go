@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"bytes"
 	"path"
 	"regexp"
 	"slices"
@@ -19,18 +20,20 @@ const unknown, oneLine, envFile = "${mero__unknown}", "${GITHUB_SHA}", "${GITHUB
 
 // Contexts and variables that GitHub sets by itself and that cannot hold a newline.
 var (
-	contexts  = regexp.MustCompile(`^\$\{\{\s*(?:github\.[a-df-z]\w*|matrix\.[\w.-]+|runner\.\w+|strategy\.[\w-]+|job\.status)\s*\}\}$`)
-	variables = regexp.MustCompile(`^(?:GITHUB_(?:SHA|REF|REF_NAME|REF_TYPE|HEAD_REF|BASE_REF|REPOSITORY|REPOSITORY_OWNER|RUN_ID|` +
-		`RUN_NUMBER|RUN_ATTEMPT|ACTOR|JOB|WORKFLOW|WORKSPACE|EVENT_NAME|SERVER_URL|API_URL)|RUNNER_\w+|HOME|PWD)$`)
+	contexts  = regexp.MustCompile(`^\$\{\{\s*(?:(?:github|runner)\.\w+|(?:matrix|strategy)\.[\w.-]+|job\.status)\s*\}\}$`)
+	variables = regexp.MustCompile(`^(?:GITHUB_(?:SHA|REF|REF_NAME|REF_TYPE|HEAD_REF|BASE_REF|REPOSITORY|` +
+		`REPOSITORY_OWNER|RUN_ID|RUN_NUMBER|RUN_ATTEMPT|ACTOR|JOB|WORKFLOW|WORKSPACE|EVENT_NAME|SERVER_URL|API_URL)|` +
+		`RUNNER_\w+|HOME|PWD)$`)
 )
 
 // mask puts a parameter in the place of each expression.
 func (j *judgement) mask(text string) string {
+	computedMatrix := bytes.Contains(j.file.Data, []byte("fromJSON"))
 	return expression.ReplaceAllStringFunc(text, func(e string) string {
 		switch {
 		case fileOfNames.MatchString(e):
 			return envFile
-		case contexts.MatchString(e) && !(strings.Contains(e, "matrix.") && strings.Contains(string(j.file.Data), "fromJSON")):
+		case contexts.MatchString(e) && !(computedMatrix && strings.Contains(e, "matrix.")):
 			return oneLine
 		}
 		return unknown
@@ -112,7 +115,8 @@ func fields(words []*syntax.Word) []string {
 
 // Commands that change nothing but their own output, which a statement made of
 // them alone hands to nobody: `env | grep -q ^ALLOWED_ && exit 1`.
-var readers = strings.Fields("unset [ test : true false exit return break continue echo printf grep egrep printenv compgen env cut tr sort uniq head tail wc cat ls read")
+var readers = strings.Fields("unset [ test : true false exit return break continue echo printf read " +
+	"grep egrep printenv compgen env cut tr sort uniq head tail wc cat ls")
 
 // written is the text of an assignment, but for one in an address.
 var written = regexp.MustCompile(`(?i)(?:^|[^A-Za-z0-9_?&/#.-])ALLOWED_[A-Za-z0-9_]*(?:\+?=|<<)`)
@@ -124,7 +128,8 @@ func (s *script) onlyReads(st syntax.Node) bool {
 		switch n := n.(type) {
 		case *syntax.CallExpr:
 			args := fields(n.Args)
-			innocent = innocent && (len(args) == 0 || slices.Contains(s.readers, args[0]) && !(len(args) > 1 && args[0] == "env"))
+			runs := len(args) > 1 && args[0] == "env"
+			innocent = innocent && !runs && (len(args) == 0 || slices.Contains(s.readers, args[0]))
 		case *syntax.Assign:
 			innocent = innocent && n.Array == nil && (n.Value == nil || nameIn(render(n.Value.Parts), mention) == "")
 		case *syntax.DeclClause:
@@ -145,7 +150,7 @@ func (s *script) statement(st *syntax.Stmt) {
 		s.readers = append(slices.Clip(s.readers), f.Name.Value)
 	}
 	if s.release {
-		s.fills(st)
+		s.fills(st, true)
 	}
 	reads := s.onlyReads(st)
 	syntax.Walk(st, func(n syntax.Node) bool {
@@ -216,7 +221,11 @@ var (
 	runners   = strings.Fields("docker podman nerdctl buildah kubectl systemd-run")
 	handing   = strings.Fields("-e --env --build-arg -E --setenv")
 	textOf    = regexp.MustCompile(`^-[a-zA-Z]*c$`)
-	ownFolder = regexp.MustCompile(`^"?\$(?:\(dirname (?:-- )?"?\$(?:0|\{?BASH_SOURCE)[^)]*\)|\{?(?:GITHUB_WORKSPACE|PWD)\}?)/([^$` + "`" + `"]+)"?$`)
+
+	interpreters  = regexp.MustCompile(`^(?:python|perl|ruby|node|php|pwsh)[0-9.]*$`)
+	inlineProgram = regexp.MustCompile(`^-[a-zA-Z]*[ceE]$`)
+	ownFolder     = regexp.MustCompile(`^"?\$(?:\(dirname (?:-- )?"?\$(?:0|\{?BASH_SOURCE)[^)]*\)|` +
+		"\\{?(?:GITHUB_WORKSPACE|PWD)\\}?)/([^$`\"]+)\"?$")
 )
 
 func (s *script) command(n *syntax.CallExpr, assigns []*syntax.Assign, args []string) {
@@ -241,24 +250,46 @@ func (s *script) command(n *syntax.CallExpr, assigns []*syntax.Assign, args []st
 		if i := slices.IndexFunc(rest, textOf.MatchString); i >= 0 && i+1 < len(rest) {
 			s.nested(n, rest[i+1])
 		}
-	case name == "env" && len(rest) > 0 && strings.HasPrefix(rest[0], hole),
+	case name == "env" && strings.HasPrefix(afterSettings(rest), hole),
 		name == "xargs" && (slices.Contains(rest, "env") || strings.Contains(strings.Join(rest, " "), "export ")):
 		s.cannot(s.lineOf(n), "a computed name in %s", s.at)
 	}
+	s.arguments(n, name, args)
+}
+
+// arguments judges the words of a command by what the command makes of them.
+func (s *script) arguments(n *syntax.CallExpr, name string, args []string) {
+	inline := slices.IndexFunc(args, inlineProgram.MatchString) + 1
+	if s.release && interpreters.MatchString(name) && inline > 0 && inline < len(args) {
+		s.foreign(s.at, s.lineOf(n), "a "+name, args[inline])
+	}
 	for i, a := range args {
 		before := args[max(0, i-1)]
-		runs := slices.Contains(runners, name) && (slices.Contains(handing, before) || strings.HasPrefix(a, "-e") || strings.HasPrefix(a, "--env="))
+		runs := slices.Contains(runners, name) &&
+			(slices.Contains(handing, before) || strings.HasPrefix(a, "-e") || strings.HasPrefix(a, "--env="))
 		file, isFile := strings.CutPrefix(a, "--env-file=")
 		switch {
 		case isFile || before == "--env-file":
 			s.continues(n, file, file)
-		case !slices.Contains(readers, name) || name == "env" || name == "printf" && before == "-v":
-			s.setting(n, a, runs || slices.Contains(exporters, name) || name == "printf")
+		case runs || slices.Contains(exporters, name) || name == "printf" && before == "-v":
+			s.setting(n, a, true)
+		case i == 0 || name == "env" || name == "make" || !slices.Contains(readers, name) && !strings.Contains(a, hole):
+			s.setting(n, a, false)
 		}
 		if s.release && strings.Contains(a, "/") && !strings.Contains(a, hole) {
 			s.uses = append(s.uses, use{line: s.lineOf(n), name: a, optional: true})
 		}
 	}
+}
+
+// afterSettings is the word behind the options and NAME=value words of env.
+func afterSettings(args []string) string {
+	for _, a := range args {
+		if !strings.HasPrefix(a, "-") && !strings.Contains(a, "=") {
+			return a
+		}
+	}
+	return ""
 }
 
 // continues notes the file that a script sources, or that a container's variables are read from.
@@ -290,7 +321,7 @@ func (s *script) nested(n syntax.Node, text string) {
 var pieces = strings.NewReplacer(
 	"TARGET", `"?\$\{?GITHUB_ENV\}?"?`,
 	"LINES", `(?:\s*(?:PRINT(?:;|\n)|else\s|elif TEST; then\s)\s*)+`,
-	"PRINT", "(?:echo (?:\"NAMEQUOTED*\"|NAMEWORD*|LITERAL)|printf [\"']NAME(?:QUOTED|%s)*\\\\n[\"'](?: \"QUOTED*\"| WORD+)*)",
+	"PRINT", `(?:echo (?:"NAMEQUOTED*"|NAMEWORD*|LITERAL)|printf ["']NAME(?:QUOTED|%s)*\\n["'](?: "QUOTED*"| WORD+)*)`,
 	"TEST", `(?:\[|test|\[\[) [^\n;()]*`,
 	"LITERAL", "(?:'[^'\\\\%\\n]*'|[^-\\s\"'$\\\\%`<>|;&()][^\"'$\\\\%`<>|;&()\\n]*)",
 	"NAME", `[A-Za-z_]\w*=`,
@@ -299,45 +330,60 @@ var pieces = strings.NewReplacer(
 	"VARIABLE", `\$\{?[A-Za-z_]\w*(?:[#%^,][^{}$"]*)?\}?`)
 
 var (
-	knownForm = regexp.MustCompile(`^(?:` + pieces.Replace(pieces.Replace(pieces.Replace(
-		`(?:PRINT|\{LINES\}|\(LINES\)|if TEST; then\sLINESfi) >>TARGET`+
-			`|PRINT \| tee -a TARGET(?: >/dev/null)?`+
-			"|cat (?:>>TARGET )?<<[\"']?EOF[\"']?(?: >>TARGET)?\\n(?:NAME(?:[^$\\\\`\\n]|VARIABLE)*\\n)*EOF"+
-			`|(?:echo|cat|ls|wc|test|\[|\[\[|head|tail|grep)(?: [^<>|;&()$]*)? TARGET(?: \]{1,2})?`))) + `)\n?$`)
+	filling = form(`(?:PRINT|\{LINES\}|\(LINES\)|if TEST; then\sLINESfi) >>TARGET` +
+		`|PRINT \| tee -a TARGET(?: >/dev/null)?` +
+		"|cat (?:>>TARGET )?<<[\"']?EOF[\"']?(?: >>TARGET)?\\n(?:NAME(?:[^$\\\\`\\n]|VARIABLE)*\\n)*EOF")
+	looking     = form(`(?:echo|cat|ls|wc|test|\[|\[\[|head|tail|grep)(?: [^<>|;&()$]*)? TARGET(?: \]{1,2})?`)
+	envName     = regexp.MustCompile(`\bGITHUB_ENV\b`)
 	printedName = regexp.MustCompile(`\b([A-Za-z_]\w*)(?:=|<<)`)
 	parameter   = regexp.MustCompile(`\$\{?([A-Za-z_]\w*)`)
-	redirected  = regexp.MustCompile(`>>?\|?\s*"?\$\{!`)
+	indirect    = regexp.MustCompile(`>>?\|?\s*"?\$\{!`)
 	otherRoutes = regexp.MustCompile(`::set-env|_runner_file_commands`)
 )
 
-// fills judges what a statement, or one within it, writes to GITHUB_ENV.
-func (s *script) fills(st *syntax.Stmt) {
+// form compiles a form; three rounds put every piece in its place.
+func form(text string) *regexp.Regexp {
+	return regexp.MustCompile(`^(?:` + pieces.Replace(pieces.Replace(pieces.Replace(text))) + `)\n?$`)
+}
+
+// fills judges what a statement, or one within it, does with GITHUB_ENV. shows
+// says that what the statement prints goes to nobody, so that it may be looked at.
+func (s *script) fills(st *syntax.Stmt, shows bool) {
 	text := source(st)
-	left := strings.Count(quotes.Replace(text), "GITHUB_ENV")
-	if knownForm.MatchString(text) && s.oneLines(text) {
+	if filling.MatchString(text) && s.oneLines(text) {
 		for _, m := range printedName.FindAllStringSubmatch(text, -1) {
 			s.setting(st, m[1], true)
 		}
 		return
 	}
+	if shows && looking.MatchString(text) {
+		return
+	}
+	left := reached(text)
 	syntax.Walk(st, func(n syntax.Node) bool {
 		switch n := n.(type) {
+		case *syntax.FuncDecl:
+			shows = false
+		case *syntax.BinaryCmd:
+			shows = shows && n.Op != syntax.Pipe && n.Op != syntax.PipeAll
+		case *syntax.CmdSubst, *syntax.ProcSubst:
+			return false
 		case *syntax.Stmt:
-			if n == st {
-				return true
+			if n != st {
+				left -= reached(source(n))
+				s.fills(n, shows)
 			}
-			left -= strings.Count(quotes.Replace(source(n)), "GITHUB_ENV")
-			s.fills(n)
-			return false
-		case *syntax.CmdSubst, *syntax.ProcSubst: // what they print goes elsewhere
-			return false
+			return n == st
 		}
 		return true
 	})
-	if left > 0 || redirected.MatchString(text) || otherRoutes.MatchString(text) {
+	if left > 0 || indirect.MatchString(text) || otherRoutes.MatchString(text) {
 		s.cannot(s.lineOf(st), "GITHUB_ENV filled with what the file does not show in %s", s.at)
 	}
 }
+
+// reached counts how often a text names GITHUB_ENV.
+func reached(text string) int { return len(envName.FindAllString(quotes.Replace(text), -1)) }
 
 // oneLines says whether every variable in the text holds one line, because
 // GitHub sets it so or because all that the file gives it is one.
@@ -356,4 +402,5 @@ func (s *script) oneLines(text string) bool {
 	return true
 }
 
-var oneValue = regexp.MustCompile(pieces.Replace("^[\"']?(?:[^\"'$\\\\`<>|]|") + regexp.QuoteMeta(oneLine) + "|\\$\\{?GITHUB_REF_NAME)*[\"']?(?: *>> *" + pieces.Replace("TARGET") + ")?$")
+var oneValue = regexp.MustCompile("^[\"']?(?:[^\"'$\\\\`<>|]|\\$\\{?GITHUB_(?:SHA|REF_NAME)\\}?)*[\"']?" +
+	pieces.Replace("(?: *>> *TARGET)?$"))

@@ -268,12 +268,12 @@ func (j *judgement) scalar(p place, n *yaml.Node, text string) {
 	case j.prose(p):
 	case j.github && key == "run" && p.within("steps") && !p.within("with", "env"):
 		j.run(p, n, text)
-	case j.github && key == "shell" && p.within("steps", "defaults"), j.github && key == "options" && p.within("container", "services"):
-		if key == "options" {
-			text = "docker run " + text
-		}
+	case j.github && key == "shell" && p.within("steps", "defaults"):
 		j.shell(script{at: p.String(), line: n.Line, flat: true}, text, true)
-	case computed && (j.setsNames(p) || j.github && key == "services" || j.github && key == "container" && strings.Contains(text, "fromJSON")):
+	case j.github && key == "options" && p.within("container", "services"):
+		j.shell(script{at: p.String(), line: n.Line, flat: true}, "docker run "+text, true)
+	case computed && j.setsNames(p), computed && j.github && key == "services",
+		computed && j.github && key == "container" && strings.Contains(text, "fromJSON"):
 		j.cannot(n.Line, "%s is computed, so what it sets cannot be read", p)
 	case j.github && key == "uses":
 		if name, local := strings.CutPrefix(text, "$/"); local || strings.HasPrefix(text, ".") {
