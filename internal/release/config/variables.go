@@ -130,7 +130,7 @@ func runner() []Variable {
 			set:   func(c *Config, v string) { c.Actions = v == "true" }},
 		{Name: "GITHUB_REPOSITORY", Kind: KindRuntime, Purpose: "the repository whose workflows sign", Valid: "owner/name",
 			Default: DefaultRepository, validate: repository, set: func(c *Config, v string) { c.Repository = v }},
-		{Name: "GITHUB_REF_NAME", Kind: KindRuntime, Purpose: "the tag to release, in a workflow", Valid: "a tag",
+		{Name: "GITHUB_REF_NAME", Kind: KindRuntime, Purpose: "the tag to release, in a production workflow", Valid: "a tag",
 			set: func(c *Config, v string) { c.RefName = v }},
 		{Name: "GITHUB_STEP_SUMMARY", Kind: KindRuntime, Purpose: "the file behind the run's summary page", Valid: "a path",
 			set: func(c *Config, v string) { c.StepSummary = v }},
