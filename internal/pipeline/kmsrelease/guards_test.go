@@ -160,6 +160,7 @@ func TestPatchBumpFromMain(t *testing.T) {
 // The same commit, built again, is a hotfix with nothing in it; its notes say so.
 func TestHotfixOfTheSameCommit(t *testing.T) {
 	t.Parallel()
+	releasetest.Long(t, "a release that is made a second time")
 	s := fixture.Stages(t)
 	dist := releasetest.From(t, s.After("kms:promote"))
 	hotfix := release.Tag{Family: release.KMS, Version: release.Version{Minor: 1, Patch: 1}}

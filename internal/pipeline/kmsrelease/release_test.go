@@ -59,6 +59,7 @@ func TestRunAgainDoesNothing(t *testing.T) {
 // release is made again from another folder. What comes out is what is public.
 func TestMadeAgainFromNothing(t *testing.T) {
 	t.Parallel()
+	releasetest.Long(t, "a release that is made a second time")
 	s := fixture.Stages(t)
 	root, dist := filepath.Join(t.TempDir(), "elsewhere"), releasetest.From(t, s.After("kms:promote"))
 	require.NoError(t, releasetest.Repository("../../..", root))

@@ -90,6 +90,7 @@ func TestStableDoesNotPassItsTrial(t *testing.T) {
 // "Then release:kms uses this node release as its counterpart instead of the seeded one."
 func TestTheKeyServiceThatFollows(t *testing.T) {
 	t.Parallel()
+	releasetest.Long(t, "a release of the other family")
 	s := fixture.Stages(t)
 	dist := releasetest.From(t, s.After("node:promote"))
 	p := opened(t, s.Root, dist, stable)

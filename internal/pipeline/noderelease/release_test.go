@@ -127,6 +127,7 @@ func TestRunAgainDoesNothing(t *testing.T) {
 // adopted, and what comes out is what is public.
 func TestMadeAgainFromNothing(t *testing.T) {
 	t.Parallel()
+	releasetest.Long(t, "a release that is made a second time")
 	s := fixture.Stages(t)
 	root, dist := filepath.Join(t.TempDir(), "elsewhere"), releasetest.From(t, s.After("node:promote"))
 	require.NoError(t, releasetest.Repository("../../..", root))
