@@ -130,14 +130,15 @@ func (w *World) bootNodes(purpose, run string, j journal.Journal) agent.Nodes {
 }
 
 // Simulated makes the simulated node images of a release in the local Compute
-// Engine, which boots them in this process; dir is for the program in them.
+// Engine, which boots them in this process; dir is for the program in them. They
+// have no labels: nothing that was built, nothing to sweep.
 func (w *World) Simulated(version release.Version, dir string) inprocess.Images {
 	return inprocess.Images{Version: version, Dir: dir, Import: func(i inprocess.Image) error {
 		s, err := w.cloud()
 		if err != nil {
 			return err
 		}
-		return i.Import(s, w.Env.Config.GCPProject)
+		return i.Import(s, w.Env.Config.GCPProject, nil)
 	}}
 }
 

@@ -29,7 +29,7 @@ func inCloud(t *testing.T) (*rehearsal.World, *gce.Client) {
 }
 
 // The world's Compute Engine takes the world's own key, has all that a release
-// is to be permitted, and nothing yet.
+// is to be permitted, and nothing to sweep yet: simulated images are none of it.
 func TestTheCloud(t *testing.T) {
 	t.Parallel()
 	w, c := inCloud(t)
@@ -38,6 +38,7 @@ func TestTheCloud(t *testing.T) {
 	missing, err := c.Permissions(t.Context(), gce.ReleasePermissions())
 	require.NoError(t, err)
 	require.Empty(t, missing)
+	require.NoError(t, w.Simulated(first, "").Import(inprocess.Image{Version: first, Profile: release.Debug}))
 	left, err := c.Leftovers(t.Context())
 	require.NoError(t, err)
 	require.Empty(t, left)

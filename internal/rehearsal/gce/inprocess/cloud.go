@@ -85,8 +85,8 @@ func (c *Cloud) Report(ctx context.Context, i Image, m agent.Mission) (*agent.Re
 	return c.nodes.Boot(ctx, published, i.Profile, m)
 }
 
-// Import makes the simulated image one of the project.
-func (c *Cloud) Import(i Image) error { return i.Import(c.Server, Project) }
+// Import makes the simulated image one of the project, labelled as one that was built.
+func (c *Cloud) Import(i Image) error { return i.Import(c.Server, Project, i.Labels()) }
 
 // Link is the self link of the image, as Resources names it.
 func Link(i Image) string { return "projects/" + Project + "/global/images/" + i.Name() }

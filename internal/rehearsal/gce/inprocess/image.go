@@ -112,8 +112,11 @@ func IsSimulated(published *measurement.Published, p release.Profile) bool {
 	return published.Profiles[p].Image.Name == Image{Version: published.Tag.Version, Profile: p}.Name()
 }
 
-// Import makes the image one of the project, labelled as one that was built.
-func (i Image) Import(s *gce.Server, project string) error {
+// Labels are those of an image that was built.
+func (i Image) Labels() map[string]string { return image.Labels(i.Profile, i.Version, i.contentID()) }
+
+// Import makes the image one of the project.
+func (i Image) Import(s *gce.Server, project string, labels map[string]string) error {
 	data, err := canonical.Marshal(i)
 	if err != nil {
 		return err
@@ -127,9 +130,7 @@ func (i Image) Import(s *gce.Server, project string) error {
 	if err := os.WriteFile(tar, data, 0o600); err != nil {
 		return err
 	}
-	return s.Import(project, &computepb.Image{Name: new(i.Name()),
-		Labels:          image.Labels(i.Profile, i.Version, i.contentID()),
-		GuestOsFeatures: Features()}, tar)
+	return s.Import(project, &computepb.Image{Name: new(i.Name()), Labels: labels, GuestOsFeatures: Features()}, tar)
 }
 
 // Features are those of an image that a confidential VM can boot.
