@@ -127,3 +127,30 @@ func TestRegistryTokenBelongsToTheOwner(t *testing.T) {
 	require.Equal(t, "acme", auth.Username)
 	require.Equal(t, "secret", auth.Password)
 }
+
+// Each client is made at its first use, and once; another environment with the same settings has its own.
+func TestClientsAreMadeOnce(t *testing.T) {
+	t.Parallel()
+	e := production(t, t.TempDir(), map[string]string{"ITA_API_KEY": "hidden"})
+	other := &environment.Environment{Settings: e.Settings}
+	for name, client := range map[string]func(*environment.Environment) (any, error){
+		"GitHub":     func(e *environment.Environment) (any, error) { return e.GitHub() },
+		"Verifier":   func(e *environment.Environment) (any, error) { return e.Verifier() },
+		"Appraiser":  func(e *environment.Environment) (any, error) { return e.Appraiser() },
+		"Dstack":     func(e *environment.Environment) (any, error) { return e.Dstack(), nil },
+		"Collateral": func(e *environment.Environment) (any, error) { return e.Collateral(), nil },
+	} {
+		first, err := client(e)
+		require.NoError(t, err, name)
+		again, err := client(e)
+		require.NoError(t, err, name)
+		require.Same(t, first, again, name)
+		others, err := client(other)
+		require.NoError(t, err, name)
+		require.NotSame(t, first, others, name)
+	}
+	e.ITA.Key = ""
+	nobody, err := e.Appraiser()
+	require.NoError(t, err)
+	require.Nil(t, nobody, "without a key nobody is asked")
+}
