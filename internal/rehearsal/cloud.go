@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"time"
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
@@ -39,8 +38,7 @@ func (w *World) startCloud(ctx context.Context) error {
 	var opened *chroot.Host // closed after the server, which stops what runs there
 	w.chroots = sync.OnceValues(func() (_ *chroot.Host, err error) {
 		opened, err = w.openChroots(ctx)
-		return opened,
-			err
+		return opened, err
 	})
 	w.closing(func() error {
 		if opened == nil {
@@ -63,9 +61,8 @@ func (w *World) openCloud() (_ *local.Server, err error) {
 		return nil, err
 	}
 	simulated := &inprocess.Host{Platform: w.platform, HTTP: w.Env.Client(), TDXRoot: w.Env.TDXRoot}
-	s, err := local.New(local.Options{State: filepath.Join(w.State, "gce"), Project: w.Env.Config.GCPProject,
-		Zone: w.Env.Config.GCPZone,
-		Host: &host{simulated: simulated, chroots: w.chroots}, SSHPort: w.sshPort, Now: time.Now})
+	s, err := local.New(local.Options{State: filepath.Join(w.State, "gce"), SSHPort: w.sshPort,
+		Project: w.Env.Config.GCPProject, Zone: w.Env.Config.GCPZone, Host: &host{simulated, w.chroots}})
 	if err != nil {
 		return nil, err
 	}

@@ -133,10 +133,10 @@ func (s *Server) describeInstance(in *computepb.Instance) {
 // addInstance writes down what is going to be, before anything of it is made.
 func (s *Server) addInstance(in *instance, disk *computepb.Disk) error {
 	in.made = disk.GetStatus() == "CREATING"
-	disk.Users, disk.LastAttachTimestamp = []string{in.GetSelfLink()}, new(s.stamp())
 	if err := s.add(in); err != nil {
 		return err
 	}
+	disk.Users, disk.LastAttachTimestamp = []string{in.GetSelfLink()}, new(s.stamp())
 	return s.add(disk)
 }
 
