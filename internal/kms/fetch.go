@@ -3,11 +3,10 @@ package kms
 import (
 	"context"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
-	"os"
 
+	"github.com/calimero-network/mero-tee/internal/base/file"
 	"github.com/calimero-network/mero-tee/internal/base/retry"
 )
 
@@ -27,12 +26,7 @@ func redirect(r *http.Request, via []*http.Request) error {
 // fetch reads at most limit bytes from u, which is https or file.
 func (s *policySource) fetch(ctx context.Context, u *url.URL, limit int64) ([]byte, error) {
 	if u.Scheme == "file" {
-		f, err := os.Open(u.Path)
-		if err != nil {
-			return nil, err
-		}
-		defer f.Close() //nolint:errcheck // read side
-		return readAtMost(f, limit)
+		return file.Read(u.Path, limit)
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
@@ -46,13 +40,5 @@ func (s *policySource) fetch(ctx context.Context, u *url.URL, limit int64) ([]by
 	if err := retry.Refused(resp); err != nil {
 		return nil, fmt.Errorf("%s %w", u.Host, err)
 	}
-	return readAtMost(resp.Body, limit)
-}
-
-func readAtMost(r io.Reader, limit int64) ([]byte, error) {
-	data, err := io.ReadAll(io.LimitReader(r, limit+1))
-	if err == nil && int64(len(data)) > limit {
-		err = fmt.Errorf("more than %d bytes", limit)
-	}
-	return data, err
+	return file.ReadAll(resp.Body, limit)
 }

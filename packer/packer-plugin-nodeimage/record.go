@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 
 	"github.com/hashicorp/hcl/v2/hcldec"
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
@@ -66,7 +64,7 @@ func (p *PostProcessor) record(artifact packersdk.Artifact) (*image.Record, erro
 	if err := readJSON(c.Binaries, &r.Binaries); err != nil {
 		return nil, err
 	}
-	text, err := readFile(c.Report)
+	text, err := file.Read(c.Report, canonical.MaxSize)
 	if err != nil {
 		return nil, err
 	}
@@ -103,22 +101,9 @@ func built(artifact packersdk.Artifact, base string) (image.Image, error) {
 }
 
 func readJSON(path string, v any) error {
-	data, err := readFile(path)
+	data, err := file.Read(path, canonical.MaxSize)
 	if err != nil {
 		return err
 	}
 	return canonical.Unmarshal(data, v)
-}
-
-func readFile(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close() //nolint:errcheck // read only
-	data, err := io.ReadAll(io.LimitReader(f, canonical.MaxSize+1))
-	if err == nil && len(data) > canonical.MaxSize {
-		err = fmt.Errorf("%s is larger than %d bytes", path, canonical.MaxSize)
-	}
-	return data, err
 }

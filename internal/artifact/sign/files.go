@@ -61,7 +61,7 @@ func signFile(ctx context.Context, signer func() (*Signer, error), v *signature.
 	if err != nil {
 		return false, err
 	}
-	if raw, err := signature.ReadLimited(path+release.BundleSuffix, signature.MaxBundleSize); err == nil {
+	if raw, err := file.Read(path+release.BundleSuffix, signature.MaxBundleSize); err == nil {
 		if _, err := v.Verify(digest, raw); err == nil {
 			return false, nil
 		}

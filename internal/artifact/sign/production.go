@@ -14,6 +14,7 @@ import (
 
 	"github.com/calimero-network/mero-tee/internal/artifact/signature"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/file"
 )
 
 // PublicTrustedRoot is Sigstore's public trusted root: over TUF, from the root
@@ -55,7 +56,7 @@ func noOverride(getenv func(string) string, cache string) error {
 		}
 	}
 	path := filepath.Join(cache, "remote.json")
-	raw, err := signature.ReadLimited(path, signature.MaxTrust)
+	raw, err := file.Read(path, signature.MaxTrust)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

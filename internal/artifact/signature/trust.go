@@ -1,13 +1,10 @@
 package signature
 
 import (
-	"fmt"
-	"io"
-	"os"
-
 	"github.com/sigstore/sigstore-go/pkg/root"
 
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/file"
 )
 
 // MaxTrust bounds a trusted root or a signing config, in bytes.
@@ -25,7 +22,7 @@ func TrustedRoot(path string) (root.TrustedMaterial, error) {
 // FromFile reads what a person configured by path; its errors have code Usage.
 func FromFile[T any](what, path string, parse func([]byte) (T, error)) (T, error) {
 	var none T
-	raw, err := ReadLimited(path, MaxTrust)
+	raw, err := file.Read(path, MaxTrust)
 	if err != nil {
 		return none, &fault.Error{Code: fault.Usage, Message: "the " + what, Err: err}
 	}
@@ -34,18 +31,4 @@ func FromFile[T any](what, path string, parse func([]byte) (T, error)) (T, error
 		return none, &fault.Error{Code: fault.Usage, Message: "the " + what + " in " + path, Err: err}
 	}
 	return t, nil
-}
-
-// ReadLimited reads at most limit bytes and refuses a longer file.
-func ReadLimited(path string, limit int64) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close() //nolint:errcheck // read-only handle
-	raw, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err == nil && int64(len(raw)) > limit {
-		err = fmt.Errorf("%s has more than %d bytes", path, limit)
-	}
-	return raw, err
 }

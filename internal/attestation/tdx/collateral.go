@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -15,6 +14,7 @@ import (
 
 	"golang.org/x/sync/singleflight"
 
+	"github.com/calimero-network/mero-tee/internal/base/file"
 	"github.com/calimero-network/mero-tee/internal/base/retry"
 )
 
@@ -120,12 +120,9 @@ func (c *Collateral) fetch(ctx context.Context, url string) (answer, error) {
 	if err := retry.Refused(response); err != nil {
 		return answer{}, fmt.Errorf("%s: %w", url, err)
 	}
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxCollateral+1))
+	body, err := file.ReadAll(response.Body, maxCollateral)
 	if err != nil {
 		return answer{}, fmt.Errorf("%s: %w", url, err)
-	}
-	if len(body) > maxCollateral {
-		return answer{}, fmt.Errorf("%s: more than %d bytes", url, maxCollateral)
 	}
 	body = c.plain(body)
 	return answer{header: response.Header, body: body, fetched: c.now(), until: c.until(body), used: c.now()}, nil

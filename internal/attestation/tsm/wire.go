@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-configfs-tsm/configfs/configfsi"
 
 	"github.com/calimero-network/mero-tee/internal/base/canonical"
+	"github.com/calimero-network/mero-tee/internal/base/file"
 )
 
 // The methods of configfsi.Client are POST requests to the paths of this name.
@@ -95,12 +96,9 @@ func (i item) Type() os.FileMode {
 
 // decode reads a message of at most limit bytes.
 func decode(r io.Reader, limit int64, v any) error {
-	data, err := io.ReadAll(io.LimitReader(r, limit+1))
+	data, err := file.ReadAll(r, limit)
 	if err != nil {
-		return err
-	}
-	if int64(len(data)) > limit {
-		return fmt.Errorf("a message of more than %d bytes", limit)
+		return fmt.Errorf("a message: %w", err)
 	}
 	return canonical.Unmarshal(data, v)
 }

@@ -1,11 +1,14 @@
-// Package file writes files and takes locks on them.
+// Package file reads and writes files and takes locks on them.
 //
 // Its promise: after a crash at any instant a reader sees the old bytes or the
-// new bytes, never a part, and nothing else is left under the final name. A
+// new bytes, never a part, and nothing else is left under the final name. What is
+// read has a limit. A
 // lock has one holder at a time, and the kernel drops the lock of a process that dies.
 package file
 
 import (
+	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -17,6 +20,32 @@ func Write(path string, data []byte, mode os.FileMode) error {
 		_, err := w.Write(data)
 		return err
 	})
+}
+
+// ErrTooLarge is of something that holds more than its reader takes.
+var ErrTooLarge = errors.New("larger than allowed")
+
+// ReadAll reads r to its end; ErrTooLarge when that is more than limit bytes.
+func ReadAll(r io.Reader, limit int64) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(r, limit+1))
+	if err == nil && int64(len(data)) > limit {
+		err = fmt.Errorf("%w: more than %d bytes", ErrTooLarge, limit)
+	}
+	return data, err
+}
+
+// Read is ReadAll of a file.
+func Read(path string, limit int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() //nolint:errcheck // read-only handle
+	data, err := ReadAll(f, limit)
+	if err != nil {
+		err = fmt.Errorf("%s: %w", path, err)
+	}
+	return data, err
 }
 
 // Copy replaces path with the bytes of another file.

@@ -59,3 +59,17 @@ func TestCopyReplacesBytesAndMode(t *testing.T) {
 	require.Equal(t, os.FileMode(0o755), fi.Mode().Perm())
 	require.ErrorIs(t, file.Copy(to, filepath.Join(dir, "absent"), 0o755), os.ErrNotExist)
 }
+
+func TestReadIsBounded(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, file.Write(path, []byte("12345"), 0o600))
+	b, err := file.Read(path, 5)
+	require.NoError(t, err)
+	require.Equal(t, "12345", string(b))
+	_, err = file.Read(path, 4)
+	require.ErrorIs(t, err, file.ErrTooLarge)
+	require.ErrorContains(t, err, "more than 4 bytes")
+	_, err = file.Read(path+"x", 4)
+	require.ErrorIs(t, err, os.ErrNotExist)
+}

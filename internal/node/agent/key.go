@@ -9,11 +9,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"time"
 
+	"github.com/calimero-network/mero-tee/internal/base/file"
 	"github.com/calimero-network/mero-tee/internal/kms/wire"
 )
 
@@ -95,12 +95,9 @@ func (a *Agent) post(ctx context.Context, base, path string, request, answer any
 		return err
 	}
 	defer resp.Body.Close() //nolint:errcheck // read side
-	data, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	data, err := file.ReadAll(resp.Body, maxAnswer)
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
-	}
-	if len(data) > maxAnswer {
-		return fmt.Errorf("%s: the answer is larger than %d bytes", path, maxAnswer)
 	}
 	if resp.StatusCode != http.StatusOK {
 		return refused(path, resp.StatusCode, data)

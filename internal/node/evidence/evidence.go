@@ -7,7 +7,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"sync"
@@ -18,6 +17,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/base/canonical"
 	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/file"
 	"github.com/calimero-network/mero-tee/internal/kms/wire"
 	"github.com/calimero-network/mero-tee/internal/node/agent"
 	"github.com/calimero-network/mero-tee/internal/release"
@@ -150,11 +150,7 @@ func decompress(packed []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	log, err := io.ReadAll(io.LimitReader(r, agent.MaxEventLog+1))
-	if err == nil && len(log) > agent.MaxEventLog {
-		err = fmt.Errorf("more than %d bytes", agent.MaxEventLog)
-	}
-	return log, err
+	return file.ReadAll(r, agent.MaxEventLog)
 }
 
 // Collateral remembers the digest of every piece of collateral that verdicts

@@ -14,10 +14,11 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/calimero-network/mero-tee/internal/base/file"
 )
 
 const (
@@ -130,12 +131,9 @@ func (c *Client) call(ctx context.Context, method string, args map[string]string
 		return fmt.Errorf("guest agent %s: %w", method, err)
 	}
 	defer resp.Body.Close() //nolint:errcheck // read side
-	data, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	data, err := file.ReadAll(resp.Body, maxAnswer)
 	if err != nil {
 		return fmt.Errorf("guest agent %s: %w", method, err)
-	}
-	if len(data) > maxAnswer {
-		return fmt.Errorf("guest agent %s: the answer is larger than %d bytes", method, maxAnswer)
 	}
 	if resp.StatusCode != http.StatusOK {
 		return refusal(resp.StatusCode, data)

@@ -14,9 +14,10 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
+
+	"github.com/calimero-network/mero-tee/internal/base/file"
 )
 
 // The guest attributes that hold a node's report: their namespace, and its name there.
@@ -112,9 +113,5 @@ func join(name string, chunks int, values map[string]string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	report, err := io.ReadAll(io.LimitReader(r, MaxReport+1))
-	if err == nil && len(report) > MaxReport {
-		err = fmt.Errorf("more than %d bytes", MaxReport)
-	}
-	return report, err
+	return file.ReadAll(r, MaxReport)
 }

@@ -5,12 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
 
+	"github.com/calimero-network/mero-tee/internal/base/file"
 	"github.com/calimero-network/mero-tee/internal/base/retry"
 )
 
@@ -93,7 +93,7 @@ func (m *Metadata) call(ctx context.Context, method, path, body string) (answer 
 		return err
 	}, func(err error) (*retry.Class, time.Duration) {
 		switch {
-		case errors.Is(err, errTooLarge):
+		case errors.Is(err, file.ErrTooLarge):
 			return nil, 0
 		case errors.Is(err, errOverloaded):
 			return overloaded, 0
@@ -108,8 +108,6 @@ func (m *Metadata) call(ctx context.Context, method, path, body string) (answer 
 
 var errOverloaded = errors.New("the metadata server is overloaded")
 
-var errTooLarge = fmt.Errorf("more than %d bytes", maxAttribute)
-
 func (m *Metadata) once(ctx context.Context, method, path, body string) (string, int, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -123,9 +121,9 @@ func (m *Metadata) once(ctx context.Context, method, path, body string) (string,
 		return "", 0, err
 	}
 	defer resp.Body.Close() //nolint:errcheck // read side
-	data, err := io.ReadAll(io.LimitReader(resp.Body, maxAttribute+1))
-	if err == nil && len(data) > maxAttribute {
-		err = fmt.Errorf("%s: %w", path, errTooLarge)
+	data, err := file.ReadAll(resp.Body, maxAttribute)
+	if err != nil {
+		err = fmt.Errorf("%s: %w", path, err)
 	}
 	return string(data), resp.StatusCode, err
 }

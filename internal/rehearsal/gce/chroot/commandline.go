@@ -3,10 +3,11 @@ package chroot
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"strings"
+
+	"github.com/calimero-network/mero-tee/internal/base/file"
 )
 
 // CommandLine is what GRUB gives the kernel of a disk, after the kernel's path
@@ -72,9 +73,9 @@ func readFile(root *os.Root, name string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close() //nolint:errcheck // read-only handle
-	text, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err == nil && int64(len(text)) > limit {
-		err = fmt.Errorf("/%s: more than %d bytes", name, limit)
+	text, err := file.ReadAll(f, limit)
+	if err != nil {
+		err = fmt.Errorf("/%s: %w", name, err)
 	}
 	return text, err
 }
