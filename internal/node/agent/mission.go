@@ -101,7 +101,7 @@ func ParseMission(attributes map[string]string) (m Mission, err error) {
 func ParseNonce(s string) (nonce [32]byte, err error) {
 	b, err := hex.DecodeString(s)
 	if err != nil || len(b) != len(nonce) {
-		return nonce, &fault.Error{Code: fault.Usage, Message: "the nonce", Expected: "32 bytes in hex", Got: fmt.Sprintf("%.80q", s)}
+		return nonce, &fault.Error{Code: fault.Usage, Message: "the nonce is malformed", Expected: "32 bytes in hex", Got: fmt.Sprintf("%.80q", s)}
 	}
 	return [32]byte(b), nil
 }

@@ -46,9 +46,9 @@ type Options struct {
 
 // Builder is an nodeimage.Images.
 type Builder struct {
-	o      Options
-	stock  func() (*stock, error)
-	packer func() (*packer.Packer, error)
+	o        Options
+	programs func() (*programs, error)
+	packer   func() (*packer.Packer, error)
 }
 
 var _ image.Images = (*Builder)(nil)
@@ -56,14 +56,14 @@ var _ image.Images = (*Builder)(nil)
 // New prepares nothing yet: programs are fetched and compiled when they are first asked for.
 func New(ctx context.Context, o Options) *Builder {
 	b := &Builder{o: o}
-	b.stock = sync.OnceValues(func() (*stock, error) { return b.prepare(ctx) })
+	b.programs = sync.OnceValues(func() (*programs, error) { return b.prepare(ctx) })
 	b.packer = sync.OnceValues(func() (*packer.Packer, error) { return packer.Prepare(ctx, o.Root, o.Log) })
 	return b
 }
 
 // Content is the content id of a profile's image.
 func (b *Builder) Content(_ context.Context, p release.Profile) (string, error) {
-	s, err := b.stock()
+	s, err := b.programs()
 	if err != nil {
 		return "", err
 	}
@@ -72,7 +72,7 @@ func (b *Builder) Content(_ context.Context, p release.Profile) (string, error) 
 
 // Programs is the folder of the agent and all companions, by name.
 func (b *Builder) Programs(context.Context, release.Profile) (string, error) {
-	s, err := b.stock()
+	s, err := b.programs()
 	if err != nil {
 		return "", err
 	}
@@ -141,7 +141,7 @@ func logged(ctx context.Context, p *packer.Packer, order *packer.BuildRequest) (
 
 // order is what Packer is told.
 func (b *Builder) order(o image.BuildRequest) (*packer.BuildRequest, error) {
-	s, err := b.stock()
+	s, err := b.programs()
 	if err != nil {
 		return nil, err
 	}

@@ -29,17 +29,17 @@ const (
 	architecture = "amd64" // of every machine with Intel TDX
 )
 
-// stock is the programs that go into images, in one folder.
-type stock struct {
+// programs is the programs that go into images, in one folder.
+type programs struct {
 	dir        string
 	agent      packer.Companion
 	companions []packer.Companion
 }
 
-func (s *stock) path(name string) string { return filepath.Join(s.dir, name) }
+func (s *programs) path(name string) string { return filepath.Join(s.dir, name) }
 
 // prepare compiles the agent and fetches every companion that a profile has.
-func (b *Builder) prepare(ctx context.Context) (*stock, error) {
+func (b *Builder) prepare(ctx context.Context) (*programs, error) {
 	if _, err := packer.ReadBase(b.o.Root); err != nil { // before anything is fetched, or built on it
 		return nil, err
 	}
@@ -51,7 +51,7 @@ func (b *Builder) prepare(ctx context.Context) (*stock, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &stock{}
+	s := &programs{}
 	if s.dir, err = folder(pins); err != nil {
 		return nil, err
 	}
@@ -95,7 +95,7 @@ func folder(pins []packer.Pin) (string, error) {
 
 // companion fetches a program unless the folder has it: its name there is
 // given last, when the archive's digest was that of the pin.
-func (b *Builder) companion(ctx context.Context, s *stock, pin packer.Pin) (packer.Companion, error) {
+func (b *Builder) companion(ctx context.Context, s *programs, pin packer.Pin) (packer.Companion, error) {
 	out := packer.Companion{Name: pin.Name, Version: pin.Version, Source: pin.URL}
 	path := s.path(pin.Name)
 	if _, err := os.Stat(path); err != nil {
@@ -110,7 +110,7 @@ func (b *Builder) companion(ctx context.Context, s *stock, pin packer.Pin) (pack
 }
 
 // compileAgent compiles into a folder of this process and then gives the result its name.
-func (b *Builder) compileAgent(ctx context.Context, s *stock) error {
+func (b *Builder) compileAgent(ctx context.Context, s *programs) error {
 	scratch, err := os.MkdirTemp("", "mero-agent-")
 	if err != nil {
 		return err

@@ -72,7 +72,7 @@ func (e *Evidence) Encode() ([]byte, error) { return canonical.Marshal(e) }
 func DecodeEvidence(data []byte) (*Evidence, error) {
 	var e Evidence
 	if err := canonical.Unmarshal(data, &e); err != nil {
-		return nil, &fault.Error{Code: fault.Verification, Message: "evidence", Err: err}
+		return nil, &fault.Error{Code: fault.Verification, Message: "the evidence file is malformed", Err: err}
 	}
 	if e.SchemaVersion != SchemaVersion {
 		return nil, fault.Mismatch("evidence of an unknown version", SchemaVersion, e.SchemaVersion)
@@ -99,7 +99,7 @@ func (e *Evidence) Observe(ctx context.Context, v *tdx.Verifier) ([]*Observation
 		}
 		nonce, err := agent.ParseNonce(b.Nonce)
 		if err != nil {
-			return nil, fault.Mismatch("the nonce of a boot", "32 bytes in hex", fmt.Sprintf("%.70q", b.Nonce))
+			return nil, fault.Mismatch("the nonce of a boot is malformed", "32 bytes in hex", fmt.Sprintf("%.70q", b.Nonce))
 		}
 		if out[i], err = Observe(ctx, v, e.Profile, nonce, r); err != nil {
 			return nil, fmt.Errorf("boot %d: %w", i+1, err)
@@ -120,7 +120,7 @@ func (e *Evidence) Events() ([]tdx.Event, error) {
 func (b Boot) report(p release.Profile) (*agent.Report, error) {
 	log, err := decompress(b.EventLog)
 	if err != nil {
-		return nil, &fault.Error{Code: fault.Verification, Message: "the event log of a boot", Err: err}
+		return nil, &fault.Error{Code: fault.Verification, Message: "the event log of a boot cannot be read", Err: err}
 	}
 	return &agent.Report{Profile: p, PeerID: b.PeerID, Nonce: b.Nonce, Quote: b.Quote, EventLog: log}, nil
 }

@@ -62,7 +62,7 @@ func readMeasured(dir string, p release.Profile) (*Measured, error) {
 	out := &Measured{}
 	quote, err := tdx.ParseQuote(boots.Boots[0].Quote)
 	if err != nil {
-		return nil, &fault.Error{Code: fault.Verification, Message: "the quote of " + string(p), Err: err}
+		return nil, &fault.Error{Code: fault.Verification, Message: "the quote of " + string(p) + " cannot be read", Err: err}
 	}
 	out.Registers = quote.Registers
 	if out.Events, err = boots.Events(); err != nil {

@@ -67,11 +67,11 @@ var contentForm = regexp.MustCompile(`^[0-9a-f]{64}$`)
 // the first 8 digits of the content id, so that other inputs get another name.
 func Name(p release.Profile, v release.Version, contentID string) (string, error) {
 	if !contentForm.MatchString(contentID) {
-		return "", &fault.Error{Code: fault.Usage, Message: "content id", Expected: "64 lower-case hex digits", Got: fmt.Sprintf("%.100q", contentID)}
+		return "", &fault.Error{Code: fault.Usage, Message: "the content id is malformed", Expected: "64 lower-case hex digits", Got: fmt.Sprintf("%.100q", contentID)}
 	}
 	name := fmt.Sprintf("mero-tee-%s-%s-%s", p, hyphens(v), short(contentID))
 	if len(name) > maxName || !nameForm.MatchString(name) {
-		return "", &fault.Error{Code: fault.Usage, Message: "the image's name",
+		return "", &fault.Error{Code: fault.Usage, Message: "the image's name is not one that the cloud takes",
 			Expected: fmt.Sprintf("at most %d of a-z, 0-9 and -", maxName), Got: fmt.Sprintf("%q, %d characters", name, len(name)),
 			Hint: "shorten the version"}
 	}

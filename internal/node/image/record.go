@@ -95,7 +95,7 @@ func (r *Record) Encode() ([]byte, error) {
 func Decode(data []byte) (*Record, error) {
 	var r Record
 	if err := canonical.UnmarshalExact(data, &r); err != nil {
-		return nil, &fault.Error{Code: fault.Verification, Message: "image record", Err: err}
+		return nil, &fault.Error{Code: fault.Verification, Message: "the image record is malformed", Err: err}
 	}
 	if err := r.Check(); err != nil {
 		return nil, err

@@ -48,7 +48,7 @@ func Prepare(ctx context.Context, root string, log func(string)) (*Packer, error
 	module := filepath.Join(root, "tools", "packer")
 	source, err := slim(ctx, module, filepath.Join(cache, "mero-tee"))
 	if err != nil {
-		return nil, &fault.Error{Code: fault.General, Message: "the sources of Packer", Err: err,
+		return nil, &fault.Error{Code: fault.General, Message: "the sources of Packer cannot be prepared", Err: err,
 			Hint: "Go downloads pinned modules on first use: check `go env GOPROXY` and the network"}
 	}
 	var g errgroup.Group

@@ -37,7 +37,7 @@ var (
 func ReadBase(root string) (*Base, error) {
 	v, err := readVariables(filepath.Join(root, "packer", "base.pkrvars.hcl"))
 	if err != nil {
-		return nil, &fault.Error{Code: fault.Usage, Message: "the pin of the base image", Err: err}
+		return nil, &fault.Error{Code: fault.Usage, Message: "the pin of the base image cannot be read", Err: err}
 	}
 	b := &Base{Image: v.text("source_image"), Project: v.text("source_image_project"), Family: v.text("source_image_family")}
 	if !baseForm.MatchString(b.Image) || b.Project == "" || b.Family == "" {
@@ -57,7 +57,7 @@ func ReadProfile(root string, name release.Profile) (*Profile, error) {
 	path := profileFile(root, name)
 	v, err := readVariables(path)
 	if err != nil {
-		return nil, &fault.Error{Code: fault.Usage, Message: "profile " + string(name), Err: err}
+		return nil, &fault.Error{Code: fault.Usage, Message: "profile " + string(name) + " cannot be read", Err: err}
 	}
 	p := &Profile{Name: name, Roles: v.list("roles"), Companions: v.list("companions")}
 	if v.text("profile") != string(name) || len(p.Roles) == 0 {

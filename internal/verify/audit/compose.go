@@ -69,7 +69,7 @@ func (a *auditor) composeFile(profile release.Profile, published *measurement.Pu
 	}
 	s, ok := services[service]
 	if !ok || len(services) != 1 {
-		return fault.Mismatch("other services", "only "+service, fmt.Sprintf("%d services", len(services)))
+		return fault.Mismatch("the compose file runs other services", "only "+service, fmt.Sprintf("%d services", len(services)))
 	}
 	policy := a.digests[release.PolicyAsset(profile)]
 	for _, want := range [][2]string{
@@ -86,7 +86,7 @@ func (a *auditor) composeFile(profile release.Profile, published *measurement.Pu
 		return nil
 	}
 	if want := published.Profiles[profile].Image.Digest.String(); !strings.HasSuffix(s.Image, "@"+want) {
-		return fault.Mismatch("another image than the published one", want, s.Image)
+		return fault.Mismatch("the compose file runs another image than the published one", want, s.Image)
 	}
 	return nil
 }

@@ -42,10 +42,10 @@ func (a *auditor) measurements() (*measurement.Published, error) {
 		return nil, err
 	}
 	if p.Tag != a.Tag {
-		return nil, fault.Mismatch("of another release", a.Tag.String(), p.Tag.String())
+		return nil, fault.Mismatch("the measurements are of another release", a.Tag.String(), p.Tag.String())
 	}
 	if a.report.Commit != "" && p.Commit != a.report.Commit {
-		return nil, fault.Mismatch("of another commit than the signatures'", a.report.Commit, p.Commit)
+		return nil, fault.Mismatch("the measurements are of another commit than the signatures'", a.report.Commit, p.Commit)
 	}
 	return p, nil
 }
@@ -80,11 +80,11 @@ func (a *auditor) policy(profile release.Profile) (*policies.Policy, error) {
 	}
 	switch {
 	case p.Profile != profile:
-		err = fault.Mismatch("policy of another profile", string(profile), string(p.Profile))
+		err = fault.Mismatch("the policy is of another profile", string(profile), string(p.Profile))
 	case p.KMSVersion != a.Tag.Version:
-		err = fault.Mismatch("policy of another version", a.Tag.Version.String(), p.KMSVersion.String())
+		err = fault.Mismatch("the policy is of another version", a.Tag.Version.String(), p.KMSVersion.String())
 	case a.Tag.Stable() && p.NotReady():
-		err = &fault.Error{Code: fault.Verification, Message: "a stable release with a policy that is not ready",
+		err = &fault.Error{Code: fault.Verification, Message: "a stable release holds a policy that is not ready",
 			Expected: "a finalised policy", Got: string(p.Status), Hint: "promote the policy first: docs/policies.md"}
 	}
 	return p, err

@@ -55,11 +55,11 @@ func (a *auditor) record(p release.Profile, published measurement.Profile) (*ima
 		{"digest", published.Image.Digest.String(), digest.Of(data).String()},
 	} {
 		if c.expected != c.got {
-			return nil, fault.Mismatch("another "+c.what+" than "+release.MeasurementsAsset+" says", c.expected, c.got)
+			return nil, fault.Mismatch("the record has another "+c.what+" than "+release.MeasurementsAsset+" says", c.expected, c.got)
 		}
 	}
 	if a.report.Commit != "" && r.Commit != a.report.Commit {
-		return nil, fault.Mismatch("built from another commit than the signatures'", a.report.Commit, r.Commit)
+		return nil, fault.Mismatch("the image was built from another commit than the signatures'", a.report.Commit, r.Commit)
 	}
 	return r, nil
 }
@@ -84,7 +84,7 @@ func (a *auditor) observe(ctx context.Context, p release.Profile, published meas
 		return err
 	}
 	if e.Profile != p || e.Image != published.Image.Name {
-		return fault.Mismatch("evidence of another image", published.Image.Name, e.Image)
+		return fault.Mismatch("the evidence is of another image", published.Image.Name, e.Image)
 	}
 	seen, err := e.Observe(ctx, a.Verifier)
 	if err != nil {
