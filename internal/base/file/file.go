@@ -2,8 +2,8 @@
 //
 // Its promise: after a crash at any instant a reader sees the old bytes or the
 // new bytes, never a part, and nothing else is left under the final name. What is
-// read has a limit. A
-// lock has one holder at a time, and the kernel drops the lock of a process that dies.
+// read has a limit. A lock has one holder at a time, and the kernel drops the
+// lock of a process that dies.
 package file
 
 import (

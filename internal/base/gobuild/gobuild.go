@@ -45,7 +45,8 @@ func Compile(ctx context.Context, p Program) (string, error) {
 		err = c.build(ctx, out, p.Package, arguments(p.Module, "-s -w -buildid="), nil)
 	}
 	if err != nil {
-		return "", &fault.Error{Code: fault.General, Message: fmt.Sprintf("compile %s for linux/%s", p.Package, p.GOARCH), Err: err}
+		return "", &fault.Error{Code: fault.General, Err: err,
+			Message: fmt.Sprintf("compile %s for linux/%s", p.Package, p.GOARCH)}
 	}
 	return out, nil
 }

@@ -62,7 +62,7 @@ func HTTP(err error) (*Class, time.Duration) {
 		if Busy(answer.Code) {
 			return passing, answer.After
 		}
-	case errors.As(err, &request) && request.Op != "parse", errors.Is(err, io.ErrUnexpectedEOF): // no answer, or half of one
+	case errors.As(err, &request) && request.Op != "parse", errors.Is(err, io.ErrUnexpectedEOF): // half an answer
 		return passing, 0
 	}
 	return nil, 0

@@ -50,22 +50,31 @@ func TestPolicy(t *testing.T) {
 		pauses []time.Duration
 		want   string // in the error; empty for success
 	}{
-		"success":                  {policy: retry.Usual()},
-		"pauses grow":              {policy: retry.Usual(), fails: times(3, errBusy), pauses: seconds(1, 2, 4)},
-		"attempts end":             {policy: retry.Usual(), fails: times(9, errBusy), pauses: seconds(1, 2, 4), want: "busy"},
-		"a final failure":          {policy: retry.Usual(), fails: []error{errBusy, errFinal}, pauses: seconds(1), want: "final"},
-		"another factor":           {policy: retry.Policy{First: time.Second, Factor: 3}, fails: times(3, errBusy), pauses: seconds(1, 3, 9)},
-		"they grow to a limit":     {policy: retry.Policy{First: time.Second, Most: 3 * time.Second}, fails: times(4, errBusy), pauses: seconds(1, 2, 3, 3)},
-		"no limit of attempts":     {policy: retry.Policy{Most: time.Second}, fails: times(50, errBusy), pauses: make([]time.Duration, 50)},
-		"the least of a class":     {policy: retry.Usual(), fails: times(2, errLimit), pauses: seconds(60, 120)},
-		"the attempts of a class":  {policy: retry.Usual(), fails: times(3, errLimit), pauses: seconds(60, 120), want: "limit"},
-		"the least above the most": {policy: retry.Policy{First: 1, Most: time.Second}, fails: times(2, errLimit), pauses: seconds(60, 60)},
+		"success":      {policy: retry.Usual()},
+		"pauses grow":  {policy: retry.Usual(), fails: times(3, errBusy), pauses: seconds(1, 2, 4)},
+		"attempts end": {policy: retry.Usual(), fails: times(9, errBusy), pauses: seconds(1, 2, 4), want: "busy"},
+		"a final failure": {policy: retry.Usual(), fails: []error{errBusy, errFinal},
+			pauses: seconds(1), want: "final"},
+		"another factor": {policy: retry.Policy{First: time.Second, Factor: 3}, fails: times(3, errBusy),
+			pauses: seconds(1, 3, 9)},
+		"they grow to a limit": {policy: retry.Policy{First: time.Second, Most: 3 * time.Second}, fails: times(4, errBusy),
+			pauses: seconds(1, 2, 3, 3)},
+		"no limit of attempts": {policy: retry.Policy{Most: time.Second}, fails: times(50, errBusy),
+			pauses: make([]time.Duration, 50)},
+		"the least of a class": {policy: retry.Usual(), fails: times(2, errLimit), pauses: seconds(60, 120)},
+		"the attempts of a class": {policy: retry.Usual(), fails: times(3, errLimit),
+			pauses: seconds(60, 120), want: "limit"},
+		"the least above the most": {policy: retry.Policy{First: 1, Most: time.Second}, fails: times(2, errLimit),
+			pauses: seconds(60, 60)},
 		"each class counts for itself": {policy: retry.Usual(), fails: []error{errBusy, errLimit, errBusy, errLimit, errBusy},
 			pauses: seconds(1, 60, 4, 120, 16)},
-		"what is asked":          {policy: retry.Usual(), fails: times(2, errBusy), asked: 77 * time.Second, pauses: seconds(77, 77)},
-		"less than the schedule": {policy: retry.Usual(), fails: times(3, errBusy), asked: 3 * time.Second, pauses: seconds(3, 3, 4)},
-		"more than is allowed":   {policy: retry.Usual(), fails: times(1, errBusy), asked: time.Hour, want: "asked to wait 1h0m0s, longer than 2m0s: busy"},
-		"the total":              {policy: retry.Policy{First: time.Second, Total: 3 * time.Second}, fails: times(9, errBusy), pauses: seconds(1, 2), want: "only after 4s, which is too late: busy"},
+		"what is asked": {policy: retry.Usual(), fails: times(2, errBusy), asked: 77 * time.Second,
+			pauses: seconds(77, 77)},
+		"less than the schedule": {policy: retry.Usual(), fails: times(3, errBusy), asked: 3 * time.Second,
+			pauses: seconds(3, 3, 4)},
+		"more than is allowed": {policy: retry.Usual(), fails: times(1, errBusy), asked: time.Hour, want: "asked to wait 1h0m0s, longer than 2m0s: busy"},
+		"the total": {policy: retry.Policy{First: time.Second, Total: 3 * time.Second}, fails: times(9, errBusy),
+			pauses: seconds(1, 2), want: "only after 4s, which is too late: busy"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -110,7 +119,8 @@ func TestDoEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	waits := 0
-	p := retry.Policy{First: time.Second, Wait: func(ctx context.Context, _ time.Duration) error { waits++; cancel(); return ctx.Err() }}
+	p := retry.Policy{First: time.Second,
+		Wait: func(ctx context.Context, _ time.Duration) error { waits++; cancel(); return ctx.Err() }}
 	always := func(int) error { return errBusy }
 	err := p.Do(ctx, always, asking(time.Hour))
 	require.ErrorContains(t, err, "too late: busy", "a pause beyond the deadline is not begun")

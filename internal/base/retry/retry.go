@@ -23,7 +23,7 @@ type Policy struct {
 	First    time.Duration // the pause after the first attempt; later ones grow
 	Factor   float64       // of growth; 0 means 2
 	Most     time.Duration // no pause grows beyond it; 0 means no limit
-	Jitter   float64       // up to this share of a growing pause is left out, by chance: for clients that were refused together
+	Jitter   float64       // share of a growing pause that may be left out, by chance: for clients refused together
 	Attempts int           // of one class of failure, with the first; 0 means as many as the time allows
 	Longest  time.Duration // a server that asks for more is not waited for; 0 means no limit
 	Total    time.Duration // of all pauses together; 0 means as long as the context allows

@@ -17,7 +17,8 @@ const maxOperate = 15 * time.Minute
 // comes at once, the next after 20 ms, and each pause is 1.6 times the one before:
 // the local server is done in milliseconds, Google in minutes, and neither is asked
 // more often than it takes.
-func (c *Client) poll(ctx context.Context, what string, limit time.Duration, done func(context.Context) (bool, error)) error {
+func (c *Client) poll(ctx context.Context, what string, limit time.Duration,
+	done func(context.Context) (bool, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	p := retry.Policy{First: 20 * time.Millisecond, Factor: 1.6, Most: 10 * time.Second, Total: limit, Wait: c.wait}

@@ -85,5 +85,6 @@ func judge(err error, also []tolerance) (*retry.Class, time.Duration) {
 // hopeless is an answer that no later one will differ from. Of a certificate the
 // text is compared: the token source passes no more on.
 func hopeless(err error) bool {
-	return errors.Is(err, errTooLarge) || errors.Is(err, proto.Error) || strings.Contains(err.Error(), "tls: failed to verify certificate")
+	return errors.Is(err, errTooLarge) || errors.Is(err, proto.Error) ||
+		strings.Contains(err.Error(), "tls: failed to verify certificate")
 }

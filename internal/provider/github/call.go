@@ -111,7 +111,8 @@ func sameAPI(link string) (string, error) {
 		return "", nil
 	}
 	if !strings.HasPrefix(m[1], "https://"+apiHost+"/") {
-		return "", &fault.Error{Code: fault.General, Message: "the next page of a list is not on " + apiHost, Got: fmt.Sprintf("%q", m[1])}
+		return "", &fault.Error{Code: fault.General, Message: "the next page of a list is not on " + apiHost,
+			Got: fmt.Sprintf("%q", m[1])}
 	}
 	return m[1], nil
 }
