@@ -152,9 +152,9 @@ func (p *Provider) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /cvms/provision", p.provision)
 	mux.HandleFunc("POST /cvms", p.create)
-	mux.HandleFunc("GET /cvms/{id}", p.get)
-	mux.HandleFunc("POST /cvms/{id}/start", p.start)
-	mux.HandleFunc("DELETE /cvms/{id}", p.remove)
+	mux.HandleFunc("GET /cvms/{id}", p.existing(p.get))
+	mux.HandleFunc("POST /cvms/{id}/start", p.existing(p.start))
+	mux.HandleFunc("DELETE /cvms/{id}", p.existing(p.remove))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		if i := strings.Index(r.URL.Path, "/cvms"); i > 0 {
@@ -224,25 +224,23 @@ func (p *Provider) create(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (p *Provider) get(w http.ResponseWriter, r *http.Request) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	c := p.find(r.PathValue("id"))
-	if c == nil || c.stillHidden() {
-		fail(w, http.StatusNotFound, "CVM not found")
-		return
+// existing hands the CVM that the address names to h.
+func (p *Provider) existing(h func(w http.ResponseWriter, c *cvm)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		p.mu.Lock()
+		c := p.find(r.PathValue("id"))
+		p.mu.Unlock()
+		if c == nil || r.Method == http.MethodGet && c.stillHidden() {
+			fail(w, http.StatusNotFound, "CVM not found")
+			return
+		}
+		h(w, c)
 	}
-	reply(w, c.describe())
 }
 
-func (p *Provider) start(w http.ResponseWriter, r *http.Request) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	c := p.find(r.PathValue("id"))
-	if c == nil {
-		fail(w, http.StatusNotFound, "CVM not found")
-		return
-	}
+func (p *Provider) get(w http.ResponseWriter, c *cvm) { reply(w, c.describe()) }
+
+func (p *Provider) start(w http.ResponseWriter, c *cvm) {
 	if !c.start(p.ctx) {
 		fail(w, http.StatusConflict, "CVM is already running")
 		return
@@ -250,14 +248,7 @@ func (p *Provider) start(w http.ResponseWriter, r *http.Request) {
 	reply(w, c.describe())
 }
 
-func (p *Provider) remove(w http.ResponseWriter, r *http.Request) {
-	p.mu.Lock()
-	c := p.find(r.PathValue("id"))
-	p.mu.Unlock()
-	if c == nil {
-		fail(w, http.StatusNotFound, "CVM not found")
-		return
-	}
+func (p *Provider) remove(w http.ResponseWriter, c *cvm) {
 	if err := c.stop(); err != nil {
 		fail(w, http.StatusInternalServerError, "%v", err)
 		return
