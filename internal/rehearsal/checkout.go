@@ -79,8 +79,9 @@ func (w *World) head(ctx context.Context) (*environment.Checkout, error) {
 		return nil, err
 	}
 	return &environment.Checkout{Commit: head.Hash, Time: head.Time,
-		Policies: filepath.Join(w.State, "repository", "policies"), Catalog: filepath.Join(w.State, "repository", catalog.File),
-		Notes: filepath.Join(w.State, "repository", "releases")}, nil
+		Policies: filepath.Join(w.State, "repository", "policies"),
+		Catalog:  filepath.Join(w.State, "repository", catalog.File),
+		Notes:    filepath.Join(w.State, "repository", "releases")}, nil
 }
 
 // merge is the pull requests, merged, and the push of the tag.
@@ -125,7 +126,8 @@ func (w *World) pushMain(ctx context.Context, c *environment.Checkout, family re
 
 // policiesOfMain are the working policies and the page about them. A release of
 // node images promotes nothing: what is on the branch stays.
-func (w *World) policiesOfMain(ctx context.Context, client *github.Client, c *environment.Checkout, family release.Family) (map[string][]byte, error) {
+func (w *World) policiesOfMain(ctx context.Context, client *github.Client, c *environment.Checkout,
+	family release.Family) (map[string][]byte, error) {
 	paths := map[string]string{"docs/policies.md": filepath.Join(w.Env.Root, "docs/policies.md")}
 	for _, p := range release.Profiles() {
 		paths["policies/"+policies.File(p)] = filepath.Join(c.Policies, policies.File(p))
@@ -165,7 +167,8 @@ func (w *World) pushTag(ctx context.Context, tag release.Tag, commit string) err
 			return err
 		}
 		return &fault.Error{Code: fault.General, Message: tag.String() + " was rehearsed from another commit",
-			Expected: at, Got: commit, Hint: "a tag never moves: release the next free one, -tag=" + next.String() + ", or run `go tool mage rehearse:reset`"}
+			Expected: at, Got: commit, Hint: "a tag never moves: release the next free one, -tag=" + next.String() +
+				", or run `go tool mage rehearse:reset`"}
 	}
 	return nil
 }

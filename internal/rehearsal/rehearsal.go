@@ -40,7 +40,7 @@ import (
 const Banner = "REHEARSAL: made on one machine with simulated hardware and local trust roots; not for use"
 
 const (
-	token      = "rehearsal"                   // of the local GitHub, registry and dstack; guards nothing that leaves loopback
+	token      = "rehearsal"                   // of the local GitHub, registry and dstack; nothing leaves loopback
 	dstackHost = "cloud-api.rehearsal.invalid" // the provider's API
 )
 
@@ -129,7 +129,8 @@ func (w *World) startTDX() error {
 }
 
 func (w *World) startGitHub() error {
-	h, err := github.New(github.Options{Dir: filepath.Join(w.State, "github"), Repository: w.Env.Config.Repository, Token: token})
+	h, err := github.New(github.Options{Dir: filepath.Join(w.State, "github"), Repository: w.Env.Config.Repository,
+		Token: token})
 	if err != nil {
 		return err
 	}

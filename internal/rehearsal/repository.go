@@ -189,5 +189,6 @@ func Statement(ctx context.Context, root string, s plan.Subject) ([]byte, error)
 	if err != nil {
 		return nil, nil //nolint:nilerr // nobody could have written anything
 	}
-	return notes.Statement(s.Tag, decided.Class, "This is a rehearsal: there is nothing to tell.", "REHEARSAL-1", plan.GuardedRoots()...), nil
+	return notes.Statement(s.Tag, decided.Class, "This is a rehearsal: there is nothing to tell.", "REHEARSAL-1",
+		plan.GuardedRoots()...), nil
 }

@@ -87,7 +87,8 @@ func simulatedSteps(r *noderelease.Pipeline) pipeline.Graph {
 		}
 		out = append(out, s)
 	}
-	return append(out, pipeline.Step{Name: "node:promote", Title: "promoting the release", Needs: []string{"node:audit"}, Do: r.Promote})
+	return append(out, pipeline.Step{Name: "node:promote", Title: "promoting the release", Needs: []string{"node:audit"},
+		Do: r.Promote})
 }
 
 // published are the measurements of a release that is public, nil otherwise.

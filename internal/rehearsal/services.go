@@ -95,15 +95,16 @@ func (w *World) signing(_ context.Context, tag release.Tag, c *environment.Check
 	}
 	id := signature.Identity{Repository: w.Env.Config.Repository, Workflow: tag.Family.Workflow(), Tag: tag}
 	url := s.TokenURL(id.Repository, id.Workflow, id.Ref(), c.Commit)
-	return sign.Config{SigningConfig: sc, Token: sign.RequestToken(w.Env.Client(), url, s.Bearer(), sign.Audience), Transport: w.Env.Transport}, nil
+	return sign.Config{SigningConfig: sc, Token: sign.RequestToken(w.Env.Client(), url, s.Bearer(), sign.Audience),
+		Transport: w.Env.Transport}, nil
 }
 
 // trust is the rehearsal's own trusted root; verifying starts no process.
 func (w *World) trust(context.Context) (root.TrustedMaterial, error) {
 	path := filepath.Join(w.sigstoreDir(), "trusted_root.json")
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		return nil, &fault.Error{Code: fault.General, Message: "nothing was released in this rehearsal yet", Expected: path, Got: "no such file",
-			Hint: "run `go tool mage release:kms` first"}
+		return nil, &fault.Error{Code: fault.General, Message: "nothing was released in this rehearsal yet",
+			Expected: path, Got: "no such file", Hint: "run `go tool mage release:kms` first"}
 	}
 	return signature.TrustedRoot(path)
 }
@@ -119,5 +120,6 @@ func (w *World) startITA() error {
 		return err
 	}
 	w.Env.ITA = ita.Config{URL: ita.APIURL, Key: token, Root: authority.RootSHA256(), Transport: w.Env.Transport}
-	return w.handle(local.New(local.Options{Authority: authority, APIKey: token, Verifier: verifier, Now: time.Now}), local.Hosts()...)
+	return w.handle(local.New(local.Options{Authority: authority, APIKey: token, Verifier: verifier, Now: time.Now}),
+		local.Hosts()...)
 }

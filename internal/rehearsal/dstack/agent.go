@@ -101,8 +101,9 @@ func (c *cvm) getKey(w http.ResponseWriter, r *http.Request) {
 
 func (c *cvm) info(w http.ResponseWriter, _ *http.Request) {
 	r := c.td.Registers()
-	tcb, err := json.Marshal(map[string]string{"mrtd": r.MRTD.String(), "rtmr0": r.RTMR0.String(), "rtmr1": r.RTMR1.String(),
-		"rtmr2": r.RTMR2.String(), "rtmr3": r.RTMR3.String(), "app_compose": string(c.app.compose)})
+	tcb, err := json.Marshal(map[string]string{"mrtd": r.MRTD.String(), "rtmr0": r.RTMR0.String(),
+		"rtmr1": r.RTMR1.String(), "rtmr2": r.RTMR2.String(), "rtmr3": r.RTMR3.String(),
+		"app_compose": string(c.app.compose)})
 	if err != nil {
 		refuse(w, http.StatusInternalServerError, err.Error())
 		return

@@ -204,7 +204,8 @@ func (c *cvm) entryPoint(root string, image v1.Config) (*entryPoint, error) {
 	if s.User != "" {
 		user = s.User
 	}
-	p := &entryPoint{root: root, args: append(append([]string{}, entrypoint...), command...), dir: path.Join("/", image.WorkingDir)}
+	p := &entryPoint{root: root, args: append(append([]string{}, entrypoint...), command...),
+		dir: path.Join("/", image.WorkingDir)}
 	if len(p.args) == 0 || !path.IsAbs(p.args[0]) {
 		return nil, fmt.Errorf("entry point %q is not an absolute path", p.args)
 	}

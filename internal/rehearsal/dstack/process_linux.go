@@ -61,7 +61,7 @@ func (p *entryPoint) command(ctx context.Context, listener, log *os.File) *exec.
 func (p *entryPoint) confinement() *syscall.SysProcAttr {
 	a := &syscall.SysProcAttr{
 		Chroot:     p.root,
-		Credential: &syscall.Credential{Uid: uint32(p.uid), Gid: uint32(p.gid)}, //nolint:gosec // parseUser refuses negative ones
+		Credential: &syscall.Credential{Uid: uint32(p.uid), Gid: uint32(p.gid)}, //nolint:gosec // never negative
 	}
 	if os.Geteuid() != 0 {
 		a.Credential.NoSetGroups = true

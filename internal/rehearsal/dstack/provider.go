@@ -171,7 +171,8 @@ func (p *Provider) provision(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !nameForm.MatchString(q.Name) {
-		fail(w, http.StatusUnprocessableEntity, "name: must have 5 to 63 letters, digits and hyphens, and begin with a letter")
+		fail(w, http.StatusUnprocessableEntity,
+			"name: must have 5 to 63 letters, digits and hyphens, and begin with a letter")
 		return
 	}
 	if err := q.read(r.Context()); err != nil {

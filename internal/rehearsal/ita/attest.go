@@ -17,6 +17,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
+	"github.com/google/uuid"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 )
@@ -116,20 +117,21 @@ func (s *Service) judge(ctx context.Context, e *evidence) (*tdx.Verdict, error) 
 
 // frame are the claims of any token; a token lives for five minutes.
 func (s *Service) frame() map[string]any {
-	id := make([]byte, 16)
-	_, _ = rand.Read(id) // never fails
 	now := s.Now().Unix()
-	return map[string]any{"iss": issuer, "iat": now, "nbf": now, "exp": now + 300, "jti": fmt.Sprintf("%x-%x-%x-%x-%x", id[:4], id[4:6], id[6:8], id[8:10], id[10:]),
-		"ver": "2.0.0", "intuse": "generic", "eat_profile": issuer + "/eat_profile.html"}
+	return map[string]any{"iss": issuer, "iat": now, "nbf": now, "exp": now + 300,
+		"jti": uuid.NewString(), "ver": "2.0.0", "intuse": "generic", "eat_profile": issuer + "/eat_profile.html"}
 }
 
 // tdxClaims are named by the EAT profile.
 func tdxClaims(v *tdx.Verdict, e *evidence) map[string]any {
 	out := map[string]any{
-		"attester_type": "TDX", "attester_tcb_status": v.TCB, "attester_advisory_ids": v.Advisories, "attester_held_data": e.RuntimeData,
-		"dbgstat": "disabled", "tdx_is_debuggable": v.Debug(), "tdx_report_data": hex.EncodeToString(v.ReportData[:]),
-		"tdx_mrseam": v.MRSEAM.String(), "tdx_mrsignerseam": v.MRSIGNERSEAM.String(), "tdx_tee_tcb_svn": hex.EncodeToString(v.TEETCBSVN[:]),
-		"tdx_collateral": map[string]any{"fmspc": v.FMSPC, "tcbevaluationdatanumber": v.EvaluationNumber},
+		"attester_type": "TDX", "attester_tcb_status": v.TCB, "attester_advisory_ids": v.Advisories,
+		"attester_held_data": e.RuntimeData,
+		"dbgstat":            "disabled", "tdx_is_debuggable": v.Debug(),
+		"tdx_report_data": hex.EncodeToString(v.ReportData[:]),
+		"tdx_mrseam":      v.MRSEAM.String(), "tdx_mrsignerseam": v.MRSIGNERSEAM.String(),
+		"tdx_tee_tcb_svn": hex.EncodeToString(v.TEETCBSVN[:]),
+		"tdx_collateral":  map[string]any{"fmspc": v.FMSPC, "tcbevaluationdatanumber": v.EvaluationNumber},
 	}
 	for i, name := range tdx.RegisterNames() {
 		out["tdx_"+name] = v.Registers.Values()[i].String()
@@ -149,7 +151,8 @@ func (s *Service) sign(claims map[string]any, algorithm string) (string, error) 
 	if err != nil {
 		return "", err
 	}
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.SignatureAlgorithm(algorithm), Key: jose.JSONWebKey{Key: a.token.key, KeyID: a.kid()}},
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.SignatureAlgorithm(algorithm),
+		Key: jose.JSONWebKey{Key: a.token.key, KeyID: a.kid()}},
 		(&jose.SignerOptions{}).WithType("JWT").WithHeader("jku", issuer+"/certs"))
 	if err != nil {
 		return "", err
@@ -187,7 +190,8 @@ func (s *Service) serveNonce(w http.ResponseWriter, _ *http.Request) {
 		digest[0] ^= 1
 	}
 	var err error
-	n.Signature, err = rsa.SignPSS(rand.Reader, s.Authority.token.key, crypto.SHA384, digest[:], &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash})
+	n.Signature, err = rsa.SignPSS(rand.Reader, s.Authority.token.key, crypto.SHA384, digest[:],
+		&rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash})
 	if err != nil {
 		refuse(w, http.StatusInternalServerError, err.Error())
 		return

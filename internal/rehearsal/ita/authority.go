@@ -120,7 +120,8 @@ func certify(keys [3]*rsa.PrivateKey) (*Authority, error) {
 }
 
 // issue makes a certificate, self-signed when there is no parent; crl is the
-// path of the list that may revoke it. Intel's connector tells them apart by "Root CA" and "Signing CA" in the common name.
+// path of the list that may revoke it. Intel's connector tells them apart by
+// "Root CA" and "Signing CA" in the common name.
 func issue(name string, key *rsa.PrivateKey, parent issued, ca bool, crl string) (issued, error) {
 	serial := sha256.Sum256(x509.MarshalPKCS1PublicKey(&key.PublicKey))
 	template := &x509.Certificate{

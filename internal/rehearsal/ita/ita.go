@@ -161,7 +161,8 @@ func (s *Service) serveKeys(w http.ResponseWriter, _ *http.Request) {
 	}
 	var set jose.JSONWebKeySet
 	for _, algorithm := range []jose.SignatureAlgorithm{jose.PS384, jose.RS256} {
-		set.Keys = append(set.Keys, jose.JSONWebKey{Key: &a.token.key.PublicKey, KeyID: a.kid(), Algorithm: string(algorithm), Certificates: a.chain()})
+		set.Keys = append(set.Keys, jose.JSONWebKey{Key: &a.token.key.PublicKey, KeyID: a.kid(), Algorithm: string(algorithm),
+			Certificates: a.chain()})
 	}
 	reply(w, set)
 }
@@ -183,14 +184,16 @@ func (s *Service) serveSigningCRL(w http.ResponseWriter, _ *http.Request) {
 	}
 	var revoked []x509.RevocationListEntry
 	if s.current().Revoked {
-		revoked = []x509.RevocationListEntry{{SerialNumber: a.token.cert.SerialNumber, RevocationTime: s.Now().Add(-time.Hour)}}
+		revoked = []x509.RevocationListEntry{{SerialNumber: a.token.cert.SerialNumber,
+			RevocationTime: s.Now().Add(-time.Hour)}}
 	}
 	s.serveCRL(w, a.signing, revoked)
 }
 
 func (s *Service) serveCRL(w http.ResponseWriter, by issued, revoked []x509.RevocationListEntry) {
 	from := s.Now().Add(-time.Hour)
-	list := &x509.RevocationList{Number: big.NewInt(1), ThisUpdate: from, NextUpdate: from.Add(24 * time.Hour), RevokedCertificateEntries: revoked}
+	list := &x509.RevocationList{Number: big.NewInt(1), ThisUpdate: from, NextUpdate: from.Add(24 * time.Hour),
+		RevokedCertificateEntries: revoked}
 	if s.current().StaleLists {
 		list.NextUpdate = from.Add(time.Minute)
 	}

@@ -86,11 +86,13 @@ func (s *Service) attest(r *http.Request) (int, any) {
 	if err != nil {
 		return http.StatusInternalServerError, wire.Error{Details: err.Error()}
 	}
-	return http.StatusOK, wire.AttestResponse{QuoteB64: base64.StdEncoding.EncodeToString(quote), EventLog: log, VMConfig: "{}"}
+	return http.StatusOK, wire.AttestResponse{QuoteB64: base64.StdEncoding.EncodeToString(quote), EventLog: log,
+		VMConfig: "{}"}
 }
 
 func challenge(*http.Request) (int, any) {
-	return http.StatusOK, wire.ChallengeResponse{ChallengeID: strings.Repeat("0f", 16), NonceB64: base64.StdEncoding.EncodeToString(make([]byte, 32))}
+	return http.StatusOK, wire.ChallengeResponse{ChallengeID: strings.Repeat("0f", 16),
+		NonceB64: base64.StdEncoding.EncodeToString(make([]byte, 32))}
 }
 
 func (s *Service) getKey(r *http.Request) (int, any) {

@@ -9,7 +9,6 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"math/big"
-	"sync"
 	"time"
 )
 
@@ -18,9 +17,6 @@ type authority struct {
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
 	pem  []byte
-
-	mu     sync.Mutex
-	leaves map[string]*tls.Certificate
 }
 
 func newAuthority() (*authority, error) {
@@ -43,16 +39,11 @@ func newAuthority() (*authority, error) {
 		return nil, err
 	}
 	encoded := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	return &authority{cert: cert, key: key, pem: encoded, leaves: map[string]*tls.Certificate{}}, nil
+	return &authority{cert: cert, key: key, pem: encoded}, nil
 }
 
-// leaf is the certificate of host, minted at its first use.
+// leaf is a new certificate of host.
 func (a *authority) leaf(host string) (*tls.Certificate, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if known := a.leaves[host]; known != nil {
-		return known, nil
-	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err
@@ -68,9 +59,7 @@ func (a *authority) leaf(host string) (*tls.Certificate, error) {
 	if err != nil {
 		return nil, err
 	}
-	minted := &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
-	a.leaves[host] = minted
-	return minted, nil
+	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, nil
 }
 
 // certificate is a template that is valid around now, the time its TLS peers check it at.

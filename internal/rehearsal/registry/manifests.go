@@ -28,10 +28,12 @@ const maxManifest = 4 << 20
 // manifest names one manifest by tag or digest.
 type manifest struct{ repository, reference string }
 
+const pathComponent = `[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*`
+
 // The grammars of the distribution specification, which also keep a name
 // inside the folder that it becomes.
 var (
-	repositoryForm = regexp.MustCompile(`^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$`)
+	repositoryForm = regexp.MustCompile(`^` + pathComponent + `(?:/` + pathComponent + `)*$`)
 	tagForm        = regexp.MustCompile(`^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$`)
 	digestForm     = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 )
@@ -55,7 +57,8 @@ func (m manifest) path() string { return "/v2/" + m.repository + "/manifests/" +
 func (r *Registry) put(w http.ResponseWriter, req *http.Request, m manifest) {
 	content, err := io.ReadAll(http.MaxBytesReader(w, req.Body, maxManifest))
 	if err != nil {
-		refuse(w, http.StatusRequestEntityTooLarge, "SIZE_INVALID", fmt.Sprintf("manifest of more than %d bytes", maxManifest))
+		refuse(w, http.StatusRequestEntityTooLarge, "SIZE_INVALID",
+			fmt.Sprintf("manifest of more than %d bytes", maxManifest))
 		return
 	}
 	if !m.valid() {
@@ -209,7 +212,8 @@ func (s store) content(repository, want string) (entry, error) {
 	}
 	mediaType, content, _ := strings.Cut(string(record), "\n")
 	if got := digest.Of([]byte(content)).String(); got != want {
-		return entry{}, fmt.Errorf("registry: manifest %s of %s was changed on disk: it now has digest %s", want, repository, got)
+		return entry{}, fmt.Errorf("registry: manifest %s of %s was changed on disk: it now has digest %s",
+			want, repository, got)
 	}
 	return entry{manifest{repository, want}, mediaType, []byte(content)}, nil
 }

@@ -48,9 +48,11 @@ func (t tokens) issue(w http.ResponseWriter, req *http.Request) {
 			scope += " push:" + parts[1]
 		}
 	}
-	token := t.sign(strconv.FormatInt(t.now().Add(lifetime).Unix(), 10) + "." + base64.RawURLEncoding.EncodeToString([]byte(scope)))
+	token := t.sign(strconv.FormatInt(t.now().Add(lifetime).Unix(), 10) + "." +
+		base64.RawURLEncoding.EncodeToString([]byte(scope)))
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(map[string]any{"token": token, "expires_in": int(lifetime.Seconds())}) // the client went away
+	answer := map[string]any{"token": token, "expires_in": int(lifetime.Seconds())}
+	_ = json.NewEncoder(w).Encode(answer) // the client went away
 }
 
 func (t tokens) sign(payload string) string {
@@ -121,5 +123,6 @@ func base(req *http.Request) string {
 func refuse(w http.ResponseWriter, status int, code, message string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(map[string]any{"errors": []map[string]string{{"code": code, "message": message}}}) // the client went away
+	answer := map[string]any{"errors": []map[string]string{{"code": code, "message": message}}}
+	_ = json.NewEncoder(w).Encode(answer) // the client went away
 }

@@ -146,7 +146,8 @@ func (i *Instance) read(line []byte) error {
 	if err := json.Unmarshal(line, &r); err != nil {
 		return fmt.Errorf("its first line: %w", err)
 	}
-	i.TrustedRootPath, i.SigningConfigPath, i.SigningConfigRekorV1Path = r.TrustedRoot, r.SigningConfig, r.SigningConfigRekorV1
+	i.TrustedRootPath, i.SigningConfigPath = r.TrustedRoot, r.SigningConfig
+	i.SigningConfigRekorV1Path = r.SigningConfigRekorV1
 	i.tokenURL, i.bearer = r.TokenURL, r.TokenBearer
 	return nil
 }

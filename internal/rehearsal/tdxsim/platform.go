@@ -104,8 +104,8 @@ func (m *Platform) qeReport(attestationKey []byte) []byte {
 // intelQE is the vendor id of Intel's quoting enclave in a quote's header.
 var intelQE = []byte{0x93, 0x9a, 0x72, 0x33, 0xf7, 0x9c, 0x4c, 0xa9, 0x94, 0x0a, 0x0d, 0xb3, 0x95, 0x7f, 0x06, 0x07}
 
-func le16(v int) []byte    { return binary.LittleEndian.AppendUint16(nil, uint16(v)) } //nolint:gosec // a length of ours
-func le32(v int) []byte    { return binary.LittleEndian.AppendUint32(nil, uint32(v)) } //nolint:gosec // a length of ours
+func le16(v int) []byte    { return binary.LittleEndian.AppendUint16(nil, uint16(v)) } //nolint:gosec // a length
+func le32(v int) []byte    { return binary.LittleEndian.AppendUint32(nil, uint32(v)) } //nolint:gosec // a length
 func le64(v uint64) []byte { return binary.LittleEndian.AppendUint64(nil, v) }
 
 // join writes fields one after the other.
@@ -119,7 +119,8 @@ func (t *TD) Quote(version int, reportData [64]byte) ([]byte, error) {
 	case 4:
 	case 5:
 		const tdx15, secondSVN, mrServiceTD = 3, 16, 48
-		body = join(le16(tdx15), le32(len(body)+secondSVN+mrServiceTD), body, t.platform.module.TEETCBSVN[:], make([]byte, mrServiceTD))
+		body = join(le16(tdx15), le32(len(body)+secondSVN+mrServiceTD), body, t.platform.module.TEETCBSVN[:],
+			make([]byte, mrServiceTD))
 	default:
 		return nil, fmt.Errorf("quote version %d is not 4 or 5", version)
 	}

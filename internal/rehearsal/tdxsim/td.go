@@ -122,7 +122,8 @@ func (l *EventLog) CCEL() []byte {
 	spec := join([]byte("Spec ID Event03\x00"), le32(0), []byte{0, 2, 0, 2}, le32(1), le16(sha384), le16(48), []byte{0})
 	parts := [][]byte{le32(0), le32(noAction), make([]byte, 20), le32(len(spec)), spec}
 	for _, e := range l.snapshot() {
-		parts = append(parts, le32(e.RTMR+1), le32(int(e.Type)), le32(1), le16(sha384), e.Digest[:], le32(len(e.Payload)), e.Payload)
+		parts = append(parts, le32(e.RTMR+1), le32(int(e.Type)), le32(1), le16(sha384), e.Digest[:], le32(len(e.Payload)),
+			e.Payload)
 	}
 	return join(append(parts, bytes.Repeat([]byte{0xff}, ccelUnused))...)
 }

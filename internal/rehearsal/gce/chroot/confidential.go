@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/calimero-network/mero-tee/internal/base/file"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/chroot/bootchain"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/chroot/systemd"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
@@ -50,7 +51,7 @@ func (m *Machine) measure() (*tdxsim.TD, error) {
 			return nil, err
 		}
 	}
-	return td, publish(filepath.Join(m.dir, "sys", eventLog), log.CCEL())
+	return td, file.Write(filepath.Join(m.dir, "sys", eventLog), log.CCEL(), 0o644)
 }
 
 func (h *Host) number() int {

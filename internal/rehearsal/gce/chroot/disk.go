@@ -118,12 +118,5 @@ func (c *diskCache) store(ctx context.Context, key, disk string) error {
 		return nil //nolint:nilerr // its machine writes to it
 	}
 	cached := filepath.Join(c.dir, key)
-	partial := cached + ".tmp"
-	if err := errors.Join(c.runner.remove(ctx, partial), os.MkdirAll(c.dir, 0o755)); err != nil {
-		return err
-	}
-	if err := c.runner.run(ctx, "cp", "--archive", "--link", "--no-target-directory", disk, partial); err != nil {
-		return err
-	}
-	return os.Rename(partial, cached)
+	return c.runner.install(ctx, cached, "cp", "--archive", "--link", "--no-target-directory", disk, cached+partial)
 }

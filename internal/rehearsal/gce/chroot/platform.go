@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/tsm"
+	"github.com/calimero-network/mero-tee/internal/base/file"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/network"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
 )
@@ -40,7 +41,7 @@ func (m *Machine) writeFiles() error {
 		"etc/hosts":       []byte(m.hosts()),
 		"run/ca.pem":      m.host.options.Proxy.CertificatePEM,
 	} {
-		if err := publish(filepath.Join(m.dir, name), contents); err != nil {
+		if err := file.Write(filepath.Join(m.dir, name), contents, 0o644); err != nil {
 			return err
 		}
 	}
@@ -54,17 +55,6 @@ func (m *Machine) hosts() string {
 		out += m.spec.Address + " metadata.google.internal metadata\n"
 	}
 	return out
-}
-
-// publish writes a file that every user of the machine may read, whatever the umask.
-func publish(name string, contents []byte) error {
-	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-		return err
-	}
-	if err := os.WriteFile(name, contents, 0o644); err != nil {
-		return err
-	}
-	return os.Chmod(name, 0o644) //nolint:gosec // nothing secret is published
 }
 
 // serveTSM puts the TD behind the machine's socket, until the machine has

@@ -70,18 +70,22 @@ func (r *roots) open(ctx context.Context, disk string, v *verity) (string, error
 	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
 		return dir, err
 	}
-	return dir, r.unpack(ctx, image, dir)
+	return dir, r.runner.install(ctx, dir, "unsquashfs", "-quiet", "-no-progress", "-dest", dir+partial, image)
 }
 
-func (r *roots) unpack(ctx context.Context, image, dir string) error {
-	partial := dir + ".tmp"
-	if err := errors.Join(r.runner.remove(ctx, partial), os.MkdirAll(r.dir, 0o755)); err != nil {
+// partial is the ending of a folder that is being filled.
+const partial = ".tmp"
+
+// install runs a program that fills the folder dir+partial, which then becomes
+// dir. What a program that was cut off left there is removed.
+func (r *runner) install(ctx context.Context, dir string, program ...string) error {
+	if err := errors.Join(r.remove(ctx, dir+partial), os.MkdirAll(filepath.Dir(dir), 0o755)); err != nil {
 		return err
 	}
-	if err := r.runner.run(ctx, "unsquashfs", "-quiet", "-no-progress", "-dest", partial, image); err != nil {
+	if err := r.run(ctx, program...); err != nil {
 		return err
 	}
-	return os.Rename(partial, dir)
+	return os.Rename(dir+partial, dir)
 }
 
 // regular refuses a frozen root that is a link out of its disk.

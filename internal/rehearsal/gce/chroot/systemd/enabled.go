@@ -3,7 +3,6 @@ package systemd
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -71,7 +70,7 @@ func Enabled(image *os.Root, name string) (bool, error) {
 
 // read never fails: what is wrong with the unit is in it.
 func read(image *os.Root, name string) *Service {
-	text, err := contents(image, folder+"/"+name)
+	text, err := image.ReadFile(folder + "/" + name)
 	if err != nil {
 		return &Service{Name: name, Err: err}
 	}
@@ -89,15 +88,6 @@ func read(image *os.Root, name string) *Service {
 		s.Err = errors.New("no ExecStart=")
 	}
 	return s
-}
-
-func contents(image *os.Root, name string) ([]byte, error) {
-	f, err := image.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close() //nolint:errcheck // read-only handle
-	return io.ReadAll(io.LimitReader(f, MaxUnitSize+1))
 }
 
 // order sorts services so that each comes after those that its After= and
