@@ -9,11 +9,15 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"sync/atomic"
 	"time"
 
+	"github.com/calimero-network/mero-tee/internal/artifact/signature"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/file"
 	"github.com/calimero-network/mero-tee/internal/base/retry"
+	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/policies"
 )
 
@@ -124,4 +128,80 @@ func (s *policySource) decode(data []byte) (*policies.Policy, error) {
 			policy.KMSVersion, policy.Profile, s.config.Version, s.config.Profile)
 	}
 	return policy, nil
+}
+
+const (
+	maxPolicy    = 1 << 20 // bytes; a tuple has about 700
+	maxRedirects = 5       // GitHub redirects an asset once
+)
+
+// redirect keeps a redirected fetch on https and finite.
+func redirect(r *http.Request, via []*http.Request) error {
+	if r.URL.Scheme != "https" || len(via) > maxRedirects {
+		return fmt.Errorf("refused redirect %d to %s://%s", len(via), r.URL.Scheme, r.URL.Host)
+	}
+	return nil
+}
+
+// fetch reads at most limit bytes from u, which is https or file.
+func (s *policySource) fetch(ctx context.Context, u *url.URL, limit int64) ([]byte, error) {
+	if u.Scheme == "file" {
+		return file.Read(u.Path, limit)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := s.client.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close() //nolint:errcheck // read side
+	if err := retry.Refused(resp); err != nil {
+		return nil, fmt.Errorf("%s %w", u.Host, err)
+	}
+	return file.ReadAll(resp.Body, limit)
+}
+
+// PolicySigner judges the Sigstore bundle beside the policy; *signature.Verifier is one.
+type PolicySigner interface {
+	Verify(digest [32]byte, bundle []byte) (signature.Certificate, error)
+}
+
+// NewPolicySigner is the signer that the policy must have: the release workflow
+// of this service's own version, under the trusted root that is configured.
+// Without one there is none, and it returns nil: then the pin or the compose
+// hash is all that vouches for the policy.
+func NewPolicySigner(c Config) (PolicySigner, error) {
+	if c.TrustedRoot == "" {
+		return nil, nil //nolint:nilnil // no signer is a value here
+	}
+	trust, err := signature.TrustedRoot(c.TrustedRoot)
+	if err != nil {
+		return nil, fmt.Errorf("MERO_KMS_TRUSTED_ROOT: %w", err)
+	}
+	v, err := signature.NewVerifier(trust, signature.Identity{Repository: repository, Workflow: release.KMS.Workflow(), Tag: c.tag()})
+	if err != nil {
+		return nil, fmt.Errorf("MERO_KMS_TRUSTED_ROOT: %w", err)
+	}
+	return v, nil
+}
+
+// signedBy fetches the policy's bundle, which stands beside it under the name
+// that a release gives it, and returns who signed; empty when no signature is demanded.
+func (s *policySource) signedBy(ctx context.Context, digest [32]byte) (string, error) {
+	if s.signer == nil {
+		return "", nil
+	}
+	u := *s.config.PolicyURL
+	u.Path, u.RawPath = u.Path+release.BundleSuffix, ""
+	bundle, err := s.fetch(ctx, &u, signature.MaxBundleSize)
+	if err != nil {
+		return "", fmt.Errorf("fetch the policy's signature: %w", err)
+	}
+	certificate, err := s.signer.Verify(digest, bundle)
+	if err != nil {
+		return "", fmt.Errorf("the policy's %w", err)
+	}
+	return certificate.SAN, nil
 }

@@ -1,7 +1,26 @@
+// Package kms is the key service: it releases a node's storage key to the node
+// that proves, with a fresh TDX quote bound to its peer ID, that it runs what
+// the attestation policy allows.
+//
+// Its promise: no key leaves without a genuine quote under the one configured
+// root, the nonce of a challenge used for the first time, the signature of the
+// peer that the key is for, and a policy that admits the quote. Whatever is
+// missing or unclear means no key.
+//
+// A key request carries no event log: the policy judges whole tuples of register
+// values, which a log could only explain.
+//
+// The service measures no event of its own into RTMR3. dstack offers EmitEvent,
+// but what it extends comes after system-ready, where verifiers trust nothing,
+// and a restarted container would measure it twice. The profile is bound
+// by the compose hash instead: MERO_KMS_PROFILE stands in the compose file that
+// dstack measures before the container starts.
 package kms
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/hex"
 	"log/slog"
 	"net/http"
 	"time"
@@ -95,4 +114,41 @@ func (s *Service) health(*http.Request) (any, error) {
 		h.Warning = foreignRoot
 	}
 	return h, nil
+}
+
+// attest lets a node verify the service before it asks for a key. It works without a policy.
+func (s *Service) attest(r *http.Request) (any, error) {
+	req, err := decode[wire.AttestRequest](r, wire.InvalidAttestation)
+	if err != nil {
+		return nil, err
+	}
+	nonce, err := bytes32("nonceB64", req.NonceB64)
+	if err != nil {
+		return nil, err
+	}
+	binding := wire.DefaultBinding()
+	if req.BindingB64 != "" {
+		if binding, err = bytes32("bindingB64", req.BindingB64); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.quotes.enter(r.Context()); err != nil {
+		return nil, err
+	}
+	defer s.quotes.leave()
+	reportData := wire.AttestReportData(nonce, binding)
+	q, err := s.parts.Guest.Quote(r.Context(), reportData)
+	if err != nil {
+		return nil, refuse(http.StatusInternalServerError, wire.InternalError, "the platform gave no quote").because(err)
+	}
+	return wire.AttestResponse{QuoteB64: base64.StdEncoding.EncodeToString(q.Raw), ReportDataHex: hex.EncodeToString(reportData[:]),
+		EventLog: q.EventLog, VMConfig: q.VMConfig}, nil
+}
+
+func bytes32(field, text string) (b [32]byte, err error) {
+	raw, err := base64.StdEncoding.Strict().DecodeString(text)
+	if err != nil || len(raw) != len(b) {
+		return b, refuse(http.StatusBadRequest, wire.InvalidAttestation, "%s is not base64 of %d bytes", field, len(b))
+	}
+	return [32]byte(raw), nil
 }

@@ -1,10 +1,14 @@
 package sbom
 
 import (
+	"debug/buildinfo"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
+	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -14,6 +18,7 @@ import (
 	"github.com/spdx/tools-golang/spdxlib"
 
 	"github.com/calimero-network/mero-tee/internal/base/canonical"
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 )
 
@@ -144,4 +149,156 @@ func sha256Of(checksums []common.Checksum) string {
 		}
 	}
 	return ""
+}
+
+// Packages are what a document says is in each image.
+type Packages struct{ doc *spdx.Document }
+
+// Read reads a document, once for the images of all profiles.
+func Read(data []byte) (Packages, error) {
+	doc, err := read(data)
+	if err != nil {
+		return Packages{}, invalid("not an SPDX 2.3 JSON document", "", err)
+	}
+	return Packages{doc}, nil
+}
+
+// Check wants every package, "name version", among those that the document says
+// are in the image with this digest: the profiles of a release do not hold the same.
+func (p Packages) Check(image [32]byte, packages []string) error {
+	root := imageOf(p.doc, image)
+	if root == "" {
+		return invalid("it does not describe the image", hex.EncodeToString(image[:]), nil)
+	}
+	listed := contained(p.doc, root)
+	var missing []string
+	for _, name := range packages {
+		if !listed[name] {
+			missing = append(missing, name)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	return fault.Mismatch(fmt.Sprintf("SBOM: %d of %d packages are missing", len(missing), len(packages)),
+		strings.Join(missing[:min(len(missing), 5)], ", "), fmt.Sprintf("%d others", len(listed)))
+}
+
+func imageOf(doc *spdx.Document, image [32]byte) common.ElementID {
+	for _, id := range described(doc) {
+		i := slices.IndexFunc(doc.Packages, func(p *spdx.Package) bool { return p.PackageSPDXIdentifier == id })
+		if i >= 0 && sha256Of(doc.Packages[i].PackageChecksums) == hex.EncodeToString(image[:]) {
+			return id
+		}
+	}
+	return ""
+}
+
+// contained are the packages, "name version", that a described package contains.
+func contained(doc *spdx.Document, root common.ElementID) map[string]bool {
+	inside := map[common.ElementID]bool{}
+	for _, r := range doc.Relationships {
+		if r.Relationship == common.TypeRelationshipContains && r.RefA.ElementRefID == root {
+			inside[r.RefB.ElementRefID] = true
+		}
+	}
+	out := map[string]bool{}
+	for _, p := range doc.Packages {
+		if inside[p.PackageSPDXIdentifier] {
+			out[p.PackageName+" "+p.PackageVersion] = true
+		}
+	}
+	return out
+}
+
+// module is a Go module as debug/buildinfo and syft both name it.
+type module struct{ path, version string }
+
+// modulesOf lists what the binary at path was linked from. The main module has
+// no version: a build from a work tree records none.
+func modulesOf(path string) ([]module, error) {
+	info, err := buildinfo.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	version, _, _ := strings.Cut(info.GoVersion, " ") // "go1.26.8 X:experiment"
+	modules := []module{{path: info.Main.Path}, {"stdlib", version}}
+	for _, dep := range info.Deps {
+		modules = append(modules, linked(dep))
+	}
+	return modules, nil
+}
+
+// linked names what was linked, not what was asked for. A module replaced by a
+// local folder keeps its path and has no version, as in syft's documents.
+func linked(dep *debug.Module) module {
+	switch r := dep.Replace; {
+	case r == nil:
+		return module{dep.Path, dep.Version}
+	case strings.HasPrefix(r.Path, ".") || strings.HasPrefix(r.Path, "/"):
+		return module{path: dep.Path}
+	default:
+		return module{r.Path, r.Version}
+	}
+}
+
+// checkBinary wants the file with the binary's digest, and every module among
+// the packages that syft found in that very file.
+func checkBinary(doc *spdx.Document, path string) error {
+	modules, err := modulesOf(path)
+	if err != nil {
+		return &fault.Error{Code: fault.Usage, Message: "not a Go binary: " + path, Err: err}
+	}
+	sum, _, err := digest.OfFile(path)
+	if err != nil {
+		return err
+	}
+	files := filesWith(doc, sum.Hex())
+	if len(files) == 0 {
+		return fault.Mismatch("SBOM: the binary is not in it: "+filepath.Base(path),
+			"a file with "+sum.String(), fmt.Sprintf("%d other files", len(doc.Files)))
+	}
+	listed := packagesIn(doc, files)
+	var problems []error
+	for _, m := range modules {
+		if !listed[m] {
+			problems = append(problems, fault.Mismatch(fmt.Sprintf("SBOM: Go module missing: %s %s", m.path, m.version),
+				"every module that "+filepath.Base(path)+" was linked from", "absent"))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+func filesWith(doc *spdx.Document, digest string) map[common.ElementID]bool {
+	ids := map[common.ElementID]bool{}
+	for _, f := range doc.Files {
+		if sha256Of(f.Checksums) == digest {
+			ids[f.FileSPDXIdentifier] = true
+		}
+	}
+	return ids
+}
+
+// packagesIn collects the Go packages whose existence one of the files proves,
+// each with its version, and the same path without version for a main module.
+func packagesIn(doc *spdx.Document, files map[common.ElementID]bool) map[module]bool {
+	const evidence = "evident-by" // syft's word, in the comment of an OTHER relationship
+	in := map[common.ElementID]bool{}
+	for _, r := range doc.Relationships {
+		if r.Relationship == common.TypeRelationshipOther && strings.HasPrefix(r.RelationshipComment, evidence) && files[r.RefB.ElementRefID] {
+			in[r.RefA.ElementRefID] = true
+		}
+	}
+	listed := map[module]bool{}
+	for _, p := range doc.Packages {
+		if in[p.PackageSPDXIdentifier] && slices.ContainsFunc(p.PackageExternalReferences, isGoModule) {
+			listed[module{p.PackageName, p.PackageVersion}] = true
+			listed[module{path: p.PackageName}] = true
+		}
+	}
+	return listed
+}
+
+func isGoModule(r *spdx.PackageExternalReference) bool {
+	return r != nil && strings.HasPrefix(r.Locator, "pkg:golang/")
 }

@@ -1,6 +1,14 @@
+// Package measurement is the contract of published-mrtds.json: what a release
+// of either family says about the registers its machines show, who owns each
+// register, and what proves it.
+//
+// Its promise: a file that Decode accepts is canonical and complete (three
+// profiles, no zero register, every value that can be recomputed was
+// recomputed), and the same inputs predict the same bytes on any machine.
 package measurement
 
 import (
+	"encoding/hex"
 	"fmt"
 	"strings"
 
@@ -93,4 +101,113 @@ func (p Profile) Rehashed(composeHash digest.Digest) Profile {
 	p.Image.ComposeHash = composeHash
 	p.Events = PredictEvents(composeHash)
 	return p
+}
+
+// Registers are the published values; RTMR3 is zero when its owner is the instance.
+func (p Profile) Registers() tdx.Registers {
+	r := tdx.Registers{MRTD: p.MRTD, RTMR0: p.RTMR0, RTMR1: p.RTMR1, RTMR2: p.RTMR2}
+	if p.RTMR3 != nil {
+		r.RTMR3 = *p.RTMR3
+	}
+	return r
+}
+
+// Compare lists every register in which an observed machine differs from what
+// was published. An RTMR3 that belongs to the instance is not compared: its
+// event log is replayed instead.
+func (p Profile) Compare(observed tdx.Registers) []tdx.Difference {
+	if p.RTMR3 == nil {
+		observed.RTMR3 = tdx.Register{}
+	}
+	return p.Registers().Compare(observed)
+}
+
+// Equal compares everything but the events, which only key services have.
+func (p Profile) Equal(o Profile) bool {
+	return p.Registers() == o.Registers() && p.Owners == o.Owners && p.Image == o.Image && p.Evidence == o.Evidence
+}
+
+// Owner says who decides a value, and so who can change it without us.
+type Owner string
+
+// The four owners.
+const (
+	OwnerPlatform Owner = "platform" // the cloud's firmware, VM shape or OS: moves without a release of ours
+	OwnerImage    Owner = "image"    // what this release built
+	OwnerProfile  Owner = "profile"  // the profile's formula
+	OwnerInstance Owner = "instance" // one machine: never published, never compared
+)
+
+// Owners names the owner of each register.
+type Owners struct {
+	MRTD  Owner `json:"mrtd"`
+	RTMR0 Owner `json:"rtmr0"`
+	RTMR1 Owner `json:"rtmr1"`
+	RTMR2 Owner `json:"rtmr2"`
+	RTMR3 Owner `json:"rtmr3"`
+}
+
+// OwnersOf is who owns the registers of a family's machines. On dstack the
+// operating system is the platform's, and RTMR3 holds an instance id; on GCP
+// the kernel, initrd and command line are the image's, and RTMR3 is a formula.
+func OwnersOf(f release.Family) Owners {
+	if f == release.KMS {
+		return Owners{OwnerPlatform, OwnerPlatform, OwnerPlatform, OwnerPlatform, OwnerInstance}
+	}
+	return Owners{OwnerPlatform, OwnerPlatform, OwnerImage, OwnerImage, OwnerProfile}
+}
+
+// Event is one entry of the chain that dstack extends into RTMR3 during boot.
+// Without a payload the value is not ours to predict.
+type Event struct {
+	Name    string `json:"name"`
+	Owner   Owner  `json:"owner"`
+	Payload Hex    `json:"payload,omitzero"` // nil: unknown before boot; empty: known to be empty
+}
+
+// Names of the events up to the moment the system is ready. A platform may put
+// events of its own between them; the ones named here come once and in this order.
+const (
+	AppIDEvent       = "app-id"
+	ComposeHashEvent = "compose-hash"
+	InstanceIDEvent  = "instance-id"
+	KeyProviderEvent = "key-provider"
+	SystemReadyEvent = "system-ready"
+)
+
+// appIDSize is the length in bytes of a dstack app id: "determined by the
+// SHA256 digest of the app-compose.json (truncated to the first 20 bytes)".
+const appIDSize = 20
+
+// PredictEvents is the chain of an app whose id was not assigned before its first boot.
+func PredictEvents(composeHash digest.Digest) []Event {
+	return []Event{
+		{Name: AppIDEvent, Owner: OwnerImage, Payload: composeHash[:appIDSize]},
+		{Name: ComposeHashEvent, Owner: OwnerImage, Payload: composeHash[:]},
+		{Name: InstanceIDEvent, Owner: OwnerInstance},
+		{Name: KeyProviderEvent, Owner: OwnerPlatform},
+		{Name: SystemReadyEvent, Owner: OwnerPlatform, Payload: Hex{}},
+	}
+}
+
+// maxPayload bounds an event's payload in bytes.
+const maxPayload = 4096
+
+// Hex is a payload; in JSON it is lower-case hex.
+type Hex []byte
+
+// MarshalText writes lower-case hex.
+func (h Hex) MarshalText() ([]byte, error) { return []byte(hex.EncodeToString(h)), nil }
+
+// UnmarshalText reads hex into a value that is never nil.
+func (h *Hex) UnmarshalText(b []byte) error {
+	if len(b) > 2*maxPayload {
+		return fmt.Errorf("event payload of %d bytes, more than the %d allowed", len(b)/2, maxPayload)
+	}
+	out := make(Hex, hex.DecodedLen(len(b)))
+	if _, err := hex.Decode(out, b); err != nil {
+		return fmt.Errorf("event payload: %w", err)
+	}
+	*h = out
+	return nil
 }

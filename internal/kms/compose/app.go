@@ -5,6 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	"github.com/calimero-network/mero-tee/internal/base/canonical"
 	"github.com/calimero-network/mero-tee/internal/base/digest"
@@ -105,3 +108,87 @@ func (a App) Services() (map[string]Service, error) {
 
 // Hash is the compose hash: the SHA-256 of the raw bytes of an app-compose file.
 func Hash(appCompose []byte) digest.Digest { return digest.Of(appCompose) }
+
+// Reconfigure returns the app-compose file with other values for some of the
+// variables that its one service sets: another file, with a compose hash of its
+// own. A variable that the service does not set is an error with code Usage.
+func Reconfigure(appCompose []byte, variables map[string]string) ([]byte, error) {
+	app, err := ParseApp(appCompose)
+	if err != nil {
+		return nil, err
+	}
+	var file map[string]any
+	if err := json.Unmarshal([]byte(app.DockerComposeFile), &file); err != nil {
+		return nil, &fault.Error{Code: fault.Verification, Message: "compose file of " + app.Name, Err: err}
+	}
+	environment, err := soleEnvironment(file)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range slices.Sorted(maps.Keys(variables)) {
+		if _, set := environment[name]; !set {
+			return nil, &fault.Error{Code: fault.Usage, Message: fmt.Sprintf("%s does not set %s", app.Name, name)}
+		}
+		environment[name] = variables[name]
+	}
+	composeFile, err := normalized(file)
+	if err != nil {
+		return nil, err
+	}
+	if err := settled(composeFile); err != nil {
+		return nil, &fault.Error{Code: fault.Usage, Message: app.Name, Err: err}
+	}
+	app.DockerComposeFile = string(composeFile)
+	return normalized(app)
+}
+
+// soleEnvironment finds the variables in the canonical form that Canonical writes.
+func soleEnvironment(file map[string]any) (map[string]any, error) {
+	services, _ := file["services"].(map[string]any)
+	for _, s := range services {
+		service, _ := s.(map[string]any)
+		if environment, ok := service["environment"].(map[string]any); ok && len(services) == 1 {
+			return environment, nil
+		}
+	}
+	return nil, fault.Mismatch("compose file",
+		"one service with an environment", fmt.Sprintf("%d services", len(services)))
+}
+
+// FormatHashes is compose-hash.txt: one line per profile, in the spec's order,
+// "sha256:<64 hex>  <profile>". A profile that is missing from hashes is an error.
+func FormatHashes(hashes map[release.Profile]digest.Digest) ([]byte, error) {
+	var b bytes.Buffer
+	for _, p := range release.Profiles() {
+		hash, ok := hashes[p]
+		if !ok {
+			return nil, &fault.Error{Code: fault.General, Message: "no compose hash for " + string(p)}
+		}
+		fmt.Fprintf(&b, "%s  %s\n", hash, p)
+	}
+	return b.Bytes(), nil
+}
+
+// ParseHashes reads exactly what FormatHashes writes; errors carry code 10.
+func ParseHashes(data []byte) (map[release.Profile]digest.Digest, error) {
+	out := map[release.Profile]digest.Digest{}
+	rest := string(data)
+	for _, p := range release.Profiles() {
+		line, after, found := strings.Cut(rest, "\n")
+		text, ok := strings.CutSuffix(line, "  "+string(p))
+		hash, err := digest.Parse(text)
+		if !found || !ok || err != nil {
+			return nil, hashesFault(fmt.Sprintf("sha256:<64 hex>  %s", p), fmt.Sprintf("%.200q", line))
+		}
+		out[p] = hash
+		rest = after
+	}
+	if rest != "" {
+		return nil, hashesFault("nothing after the last profile", fmt.Sprintf("%.200q", rest))
+	}
+	return out, nil
+}
+
+func hashesFault(expected, got string) error {
+	return fault.Mismatch(release.ComposeHashAsset, expected, got)
+}
