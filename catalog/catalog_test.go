@@ -73,7 +73,8 @@ func TestShippedCatalog(t *testing.T) {
 	require.NoError(t, err)
 	c, err := catalog.Decode(data)
 	require.NoError(t, err)
-	require.Equal(t, []catalog.Entry{entry("0.1.0", "0.1.0", false, "Initial paired release", release.Profiles()...)}, c.Find(version("0.1.0"), version("0.1.0")))
+	require.Equal(t, []catalog.Entry{entry("0.1.0", "0.1.0", false, "Initial paired release", release.Profiles()...)},
+		c.Find(version("0.1.0"), version("0.1.0")))
 	b, err := c.Encode()
 	require.NoError(t, err)
 	require.Equal(t, string(b), string(data), "in the canonical form")
@@ -104,10 +105,12 @@ func TestFind(t *testing.T) {
 	c, err := catalog.Decode([]byte(specExample))
 	require.NoError(t, err)
 	require.Len(t, c.Find(version("1.2.0"), version("1.1.0")), 1)
-	require.Len(t, c.Find(version("1.2.0-rc.4"), version("1.2.0-rc.1")), 1, "an RC is matched by the version it is a candidate for")
+	require.Len(t, c.Find(version("1.2.0-rc.4"), version("1.2.0-rc.1")), 1,
+		"an RC is matched by the version it is a candidate for")
 	require.Empty(t, c.Find(version("1.1.0"), version("1.2.0")))
 	require.Equal(t, catalog.Pair{KMS: version("1.2.0"), NodeImage: version("1.1.0")},
-		catalog.PairOf(release.Tag{Family: release.Node, Version: version("1.1.0")}, release.Tag{Family: release.KMS, Version: version("1.2.0")}))
+		catalog.PairOf(release.Tag{Family: release.Node, Version: version("1.1.0")},
+			release.Tag{Family: release.KMS, Version: version("1.2.0")}))
 }
 
 func TestCheckRefuses(t *testing.T) {
@@ -117,13 +120,18 @@ func TestCheckRefuses(t *testing.T) {
 		c    *catalog.Catalog
 		want string
 	}{
-		"schema version":     {&catalog.Catalog{SchemaVersion: "2"}, "schema_version"},
-		"no entries":         {&catalog.Catalog{SchemaVersion: "1"}, "entries is missing"},
-		"oldest first":       {of(entry("1.0.0", "1.0.0", true, "", all...), entry("1.1.0", "1.0.0", true, "", all...)), "not ordered"},
-		"older node first":   {of(entry("1.0.0", "1.0.0", true, "", all...), entry("1.0.0", "1.1.0", true, "", all...)), "not ordered"},
-		"untested first":     {of(entry("1.0.0", "1.0.0", false, "", all[0]), entry("1.0.0", "1.0.0", true, "", all[1])), "not ordered"},
-		"twice":              {of(entry("1.0.0", "1.0.0", true, "", all[0]), entry("1.0.0", "1.0.0", true, "", all[1])), "appears twice"},
-		"both":               {of(entry("1.0.0", "1.0.0", true, "", all[0]), entry("1.0.0", "1.0.0", false, "", all...)), "tested and as not tested"},
+		"schema version": {&catalog.Catalog{SchemaVersion: "2"}, "schema_version"},
+		"no entries":     {&catalog.Catalog{SchemaVersion: "1"}, "entries is missing"},
+		"oldest first": {of(entry("1.0.0", "1.0.0", true, "", all...), entry("1.1.0", "1.0.0", true, "", all...)),
+			"not ordered"},
+		"older node first": {of(entry("1.0.0", "1.0.0", true, "", all...), entry("1.0.0", "1.1.0", true, "", all...)),
+			"not ordered"},
+		"untested first": {of(entry("1.0.0", "1.0.0", false, "", all[0]), entry("1.0.0", "1.0.0", true, "", all[1])),
+			"not ordered"},
+		"twice": {of(entry("1.0.0", "1.0.0", true, "", all[0]), entry("1.0.0", "1.0.0", true, "", all[1])),
+			"appears twice"},
+		"both": {of(entry("1.0.0", "1.0.0", true, "", all[0]), entry("1.0.0", "1.0.0", false, "", all...)),
+			"tested and as not tested"},
 		"candidate":          {of(entry("1.0.0-rc.1", "1.0.0", true, "", all...)), "release candidate"},
 		"no version":         {of(catalog.Entry{KMS: version("1.0.0"), Profiles: all}), "is missing"},
 		"no profile":         {of(entry("1.0.0", "1.0.0", true, "")), "profiles"},

@@ -145,7 +145,8 @@ func Inspect(data []byte, tags []release.Tag) check.Results {
 	const shape = "catalog: is a catalog, in the canonical form"
 	c := new(Catalog)
 	if err := canonical.Unmarshal(data, c); err != nil {
-		return check.Results{check.Of(shape, &fault.Error{Code: fault.Verification, Message: "not a compatibility catalog", Err: err})}
+		return check.Results{check.Of(shape, &fault.Error{Code: fault.Verification, Message: "not a compatibility catalog",
+			Err: err})}
 	}
 	out := check.Results{check.Of(shape, isCanonical(c, data))}
 	for _, r := range rules() {
@@ -181,6 +182,7 @@ func (e Entry) exists(tags []release.Tag) check.Result {
 	case !e.Tested:
 		return check.NotApplicable(name, "declared; not released yet: "+strings.Join(missing, ", "))
 	}
-	return check.Fail(name, fault.Verification, "listed as tested, but there is no such tag", "both tags", "no "+strings.Join(missing, ", no ")).
+	return check.Fail(name, fault.Verification, "listed as tested, but there is no such tag", "both tags",
+		"no "+strings.Join(missing, ", no ")).
 		WithHint("correct the entry; a pair that is not released yet is declared with \"tested\": false")
 }

@@ -72,7 +72,8 @@ func (m Matrix) At(kms, node release.Version) (states []State, notes string) {
 func (m Matrix) WriteTable(w io.Writer) error {
 	table := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
 	line := func(first string, cells []string) {
-		_, _ = fmt.Fprintln(table, strings.Join(append([]string{first}, cells...), "\t")) // a tabwriter keeps the error for Flush
+		// a tabwriter keeps the error for Flush
+		_, _ = fmt.Fprintln(table, strings.Join(append([]string{first}, cells...), "\t"))
 	}
 	header := make([]string, len(m.Nodes))
 	for i, node := range m.Nodes {
@@ -92,7 +93,8 @@ func (m Matrix) WriteTable(w io.Writer) error {
 	if err := table.Flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(w, "\n%s tested   %s declared   %s not listed   (one mark per profile: %s)\n", Tested.mark(), Declared.mark(), Unlisted.mark(), profileNames())
+	_, err := fmt.Fprintf(w, "\n%s tested   %s declared   %s not listed   (one mark per profile: %s)\n", Tested.mark(),
+		Declared.mark(), Unlisted.mark(), profileNames())
 	return err
 }
 
@@ -118,6 +120,8 @@ const (
 )
 
 // The colours follow the reader's preference, and no state is told by its colour alone.
+//
+//nolint:lll // CSS, with a rule in a line
 const style = `<style>
   svg { color-scheme: light dark; --page: #ffffff; --ink: #1f2328; --dim: #59636e; --line: #d1d9e0; --row: #f6f8fa; --good: #1a7f37; --onGood: #ffffff; --none: #b0b8c1 }
   @media (prefers-color-scheme: dark) { svg { --page: #0d1117; --ink: #f0f6fc; --dim: #9198a1; --line: #3d444d; --row: #151b23; --good: #3fb950; --onGood: #0d1117; --none: #545d68 } }
@@ -145,8 +149,10 @@ func (m Matrix) SVG() []byte {
 	w := max(minW, 2*margin+labelW+columnW*len(m.Nodes))
 	h := headH + rowH*len(m.KMS) + footH
 	p := &picture{}
-	p.add(`<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" role="img" aria-labelledby="title desc">`+"\n", w, h, w, h)
-	p.add("<title id=\"title\">Compatibility of key service and node image</title>\n<desc id=\"desc\">%s</desc>\n%s", escaped(m.words()), style)
+	p.add(`<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" role="img" `+
+		`aria-labelledby="title desc">`+"\n", w, h, w, h)
+	p.add("<title id=\"title\">Compatibility of key service and node image</title>\n<desc id=\"desc\">%s</desc>\n%s",
+		escaped(m.words()), style)
 	p.add(`<rect class="page" width="%d" height="%d" rx="8"/>`+"\n", w, h)
 	p.add(`<text class="title" x="%d" y="38">Compatibility of key service and node image</text>`+"\n", margin)
 	m.head(p)
@@ -204,7 +210,8 @@ func (m Matrix) foot(p *picture, y, w int) {
 		p.mark(s, x, y+30)
 		p.add(`<text x="%d" y="%d">%s</text>`+"\n", x+mark+8, y+45, s)
 	}
-	p.add(`<text class="small" x="%d" y="%d">One mark per profile, from left to right: %s.</text>`+"\n", margin, y+74, profileNames())
+	p.add(`<text class="small" x="%d" y="%d">One mark per profile, from left to right: %s.</text>`+"\n", margin, y+74,
+		profileNames())
 }
 
 // words says the whole matrix to those who do not see it.

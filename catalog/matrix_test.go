@@ -36,7 +36,8 @@ func TestTableAndSVGGolden(t *testing.T) {
 	var table bytes.Buffer
 	require.NoError(t, m.WriteTable(&table))
 	empty := of().Matrix()
-	for name, got := range map[string][]byte{"matrix.txt": table.Bytes(), "matrix.svg": m.SVG(), "empty.svg": empty.SVG()} {
+	for name, got := range map[string][]byte{"matrix.txt": table.Bytes(), "matrix.svg": m.SVG(),
+		"empty.svg": empty.SVG()} {
 		golden := filepath.Join("testdata", name)
 		if *update {
 			require.NoError(t, os.MkdirAll("testdata", 0o755))
@@ -99,7 +100,8 @@ func TestInspect(t *testing.T) {
 
 	late := catalog.Inspect(data, released[1:])
 	require.Equal(t, fault.Verification, fault.CodeOf(late.Err()))
-	require.ErrorContains(t, late.Err(), "tags of kms 1.10.1 with node image 1.1.0: listed as tested, but there is no such tag")
+	require.ErrorContains(t, late.Err(),
+		"tags of kms 1.10.1 with node image 1.1.0: listed as tested, but there is no such tag")
 	require.NoError(t, catalog.Inspect([]byte("{\n  \"schema_version\": \"1\",\n  \"entries\": []\n}\n"), nil).Err())
 }
 
@@ -120,12 +122,15 @@ func TestInspectFires(t *testing.T) {
 	}
 	replace := func(from, to string) string { return string(bytes.Replace([]byte(one), []byte(from), []byte(to), 1)) }
 	for name, tc := range map[string]struct{ file, want string }{
-		"duplicate pair":       {file(one + ",\n    " + one), "catalog: no pair is listed twice"},
-		"apart duplicate":      {file(replace(`"kms": "1.0.0"`, `"kms": "1.1.0"`) + ",\n    " + one + ",\n    " + replace(`"node_image": "1.0.0"`, `"node_image": "0.9.0"`) + ",\n    " + one), "catalog: no pair is listed twice"},
-		"tested and not":       {file(replace("false", "true") + ",\n    " + one), "catalog: no pair is listed twice"},
-		"unknown profile":      {file(replace(`"debug"`, `"open"`)), "catalog: profiles are known, once each and in order"},
-		"oldest first":         {file(one + ",\n    " + replace(`"kms": "1.0.0"`, `"kms": "1.1.0"`)), "catalog: entries are ordered newest first"},
-		"candidate":            {file(replace(`"kms": "1.0.0"`, `"kms": "1.0.0-rc.1"`)), "catalog: each entry names two final versions"},
+		"duplicate pair": {file(one + ",\n    " + one), "catalog: no pair is listed twice"},
+		"apart duplicate": {file(replace(`"kms": "1.0.0"`, `"kms": "1.1.0"`) + ",\n    " + one + ",\n    " +
+			replace(`"node_image": "1.0.0"`, `"node_image": "0.9.0"`) + ",\n    " + one), "catalog: no pair is listed twice"},
+		"tested and not":  {file(replace("false", "true") + ",\n    " + one), "catalog: no pair is listed twice"},
+		"unknown profile": {file(replace(`"debug"`, `"open"`)), "catalog: profiles are known, once each and in order"},
+		"oldest first": {file(one + ",\n    " + replace(`"kms": "1.0.0"`, `"kms": "1.1.0"`)),
+			"catalog: entries are ordered newest first"},
+		"candidate": {file(replace(`"kms": "1.0.0"`, `"kms": "1.0.0-rc.1"`)),
+			"catalog: each entry names two final versions"},
 		"tag that is not":      {file(replace("false", "true")), "catalog: tags of kms 1.0.0 with node image 1.0.0"},
 		"unknown field":        {file(replace(`"notes"`, `"remarks"`)), "catalog: is a catalog, in the canonical form"},
 		"another form":         {file(one) + "\n", "catalog: is a catalog, in the canonical form"},

@@ -11,7 +11,8 @@ import (
 // Declare lists a pair for all profiles, untested, as a pull request does
 // before a release. A pair that is listed keeps what is known about it.
 func Declare(c *Catalog, p Pair, notes string) (*Catalog, error) {
-	return Merge(c, []Entry{{KMS: p.KMS.Final(), NodeImage: p.NodeImage.Final(), Profiles: release.Profiles(), Notes: notes}})
+	return Merge(c, []Entry{{KMS: p.KMS.Final(), NodeImage: p.NodeImage.Final(), Profiles: release.Profiles(),
+		Notes: notes}})
 }
 
 // MarkTested records that E2E passed for the pair and the profiles. A pair in
@@ -58,7 +59,8 @@ func Merge(c *Catalog, entries []Entry) (*Catalog, error) {
 // tested entry.
 func unite(same []Entry) []Entry {
 	tested, declared := join(same, true), join(same, false)
-	declared.Profiles = slices.DeleteFunc(declared.Profiles, func(p release.Profile) bool { return slices.Contains(tested.Profiles, p) })
+	declared.Profiles = slices.DeleteFunc(declared.Profiles,
+		func(p release.Profile) bool { return slices.Contains(tested.Profiles, p) })
 	switch {
 	case len(tested.Profiles) == 0:
 		return []Entry{declared}

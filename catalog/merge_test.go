@@ -25,16 +25,31 @@ func TestMerge(t *testing.T) {
 		add    []catalog.Entry
 		want   *catalog.Catalog
 	}{
-		"nothing":            {of(entry("1.0.0", "1.0.0", true, "a; a", debug)), nil, of(entry("1.0.0", "1.0.0", true, "a; a", debug))},
-		"into empty":         {of(), []catalog.Entry{entry("1.0.0", "1.0.0", false, "a", debug)}, of(entry("1.0.0", "1.0.0", false, "a", debug))},
-		"newest first":       {of(entry("1.0.0", "1.0.0", true, "", debug)), []catalog.Entry{entry("1.0.0", "0.9.0", true, "", debug), entry("1.10.0", "1.0.0", true, "", debug)}, of(entry("1.10.0", "1.0.0", true, "", debug), entry("1.0.0", "1.0.0", true, "", debug), entry("1.0.0", "0.9.0", true, "", debug))},
-		"declared, tested":   {of(entry("1.0.0", "1.0.0", false, "first", debug, middle, locked)), []catalog.Entry{entry("1.0.0", "1.0.0", true, "E2E", debug, middle, locked)}, of(entry("1.0.0", "1.0.0", true, "first; E2E", debug, middle, locked))},
-		"partly tested":      {of(entry("1.0.0", "1.0.0", false, "first", debug, middle, locked)), []catalog.Entry{entry("1.0.0", "1.0.0", true, "E2E", locked)}, of(entry("1.0.0", "1.0.0", true, "E2E", locked), entry("1.0.0", "1.0.0", false, "first", debug, middle))},
-		"rest tested":        {of(entry("1.0.0", "1.0.0", true, "E2E", locked), entry("1.0.0", "1.0.0", false, "first", debug)), []catalog.Entry{entry("1.0.0", "1.0.0", true, "more", debug)}, of(entry("1.0.0", "1.0.0", true, "E2E; first; more", debug, locked))},
-		"tested stays":       {of(entry("1.0.0", "1.0.0", true, "E2E", debug, locked)), []catalog.Entry{entry("1.0.0", "1.0.0", false, "again", locked)}, of(entry("1.0.0", "1.0.0", true, "E2E; again", debug, locked))},
-		"profile joins":      {of(entry("1.0.0", "1.0.0", true, "a", locked)), []catalog.Entry{entry("1.0.0", "1.0.0", true, "b", debug)}, of(entry("1.0.0", "1.0.0", true, "a; b", debug, locked))},
-		"note within a note": {of(entry("1.0.0", "1.0.0", true, "abc", locked)), []catalog.Entry{entry("1.0.0", "1.0.0", true, "b", locked)}, of(entry("1.0.0", "1.0.0", true, "abc; b", locked))},
-		"empty notes":        {of(entry("1.0.0", "1.0.0", true, "", locked)), []catalog.Entry{entry("1.0.0", "1.0.0", true, "b", locked), entry("1.0.0", "1.0.0", true, "", locked)}, of(entry("1.0.0", "1.0.0", true, "b", locked))},
+		"nothing": {of(entry("1.0.0", "1.0.0", true, "a; a", debug)), nil,
+			of(entry("1.0.0", "1.0.0", true, "a; a", debug))},
+		"into empty": {of(), []catalog.Entry{entry("1.0.0", "1.0.0", false, "a", debug)},
+			of(entry("1.0.0", "1.0.0", false, "a", debug))},
+		"newest first": {of(entry("1.0.0", "1.0.0", true, "", debug)),
+			[]catalog.Entry{entry("1.0.0", "0.9.0", true, "", debug), entry("1.10.0", "1.0.0", true, "", debug)},
+			of(entry("1.10.0", "1.0.0", true, "", debug), entry("1.0.0", "1.0.0", true, "", debug),
+				entry("1.0.0", "0.9.0", true, "", debug))},
+		"declared, tested": {of(entry("1.0.0", "1.0.0", false, "first", debug, middle, locked)),
+			[]catalog.Entry{entry("1.0.0", "1.0.0", true, "E2E", debug, middle, locked)},
+			of(entry("1.0.0", "1.0.0", true, "first; E2E", debug, middle, locked))},
+		"partly tested": {of(entry("1.0.0", "1.0.0", false, "first", debug, middle, locked)),
+			[]catalog.Entry{entry("1.0.0", "1.0.0", true, "E2E", locked)},
+			of(entry("1.0.0", "1.0.0", true, "E2E", locked), entry("1.0.0", "1.0.0", false, "first", debug, middle))},
+		"rest tested": {of(entry("1.0.0", "1.0.0", true, "E2E", locked),
+			entry("1.0.0", "1.0.0", false, "first", debug)), []catalog.Entry{entry("1.0.0", "1.0.0", true, "more", debug)},
+			of(entry("1.0.0", "1.0.0", true, "E2E; first; more", debug, locked))},
+		"tested stays": {of(entry("1.0.0", "1.0.0", true, "E2E", debug, locked)), []catalog.Entry{
+			entry("1.0.0", "1.0.0", false, "again", locked)}, of(entry("1.0.0", "1.0.0", true, "E2E; again", debug, locked))},
+		"profile joins": {of(entry("1.0.0", "1.0.0", true, "a", locked)), []catalog.Entry{
+			entry("1.0.0", "1.0.0", true, "b", debug)}, of(entry("1.0.0", "1.0.0", true, "a; b", debug, locked))},
+		"note within a note": {of(entry("1.0.0", "1.0.0", true, "abc", locked)),
+			[]catalog.Entry{entry("1.0.0", "1.0.0", true, "b", locked)}, of(entry("1.0.0", "1.0.0", true, "abc; b", locked))},
+		"empty notes": {of(entry("1.0.0", "1.0.0", true, "", locked)), []catalog.Entry{entry("1.0.0", "1.0.0", true, "b",
+			locked), entry("1.0.0", "1.0.0", true, "", locked)}, of(entry("1.0.0", "1.0.0", true, "b", locked))},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -63,8 +78,10 @@ func TestMergeLosesNothing(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	c, said := of(), []catalog.Entry{}
 	for range 300 {
-		e := catalog.Entry{KMS: release.Version{Major: 1, Minor: r.IntN(3)}, NodeImage: release.Version{Major: 1, Minor: r.IntN(3)}, Tested: r.IntN(2) == 0, Notes: string(rune('a' + r.IntN(26)))}
-		e.Profiles = slices.DeleteFunc(release.Profiles(), func(p release.Profile) bool { return p != locked && r.IntN(2) == 0 })
+		e := catalog.Entry{KMS: release.Version{Major: 1, Minor: r.IntN(3)}, NodeImage: release.Version{Major: 1,
+			Minor: r.IntN(3)}, Tested: r.IntN(2) == 0, Notes: string(rune('a' + r.IntN(26)))}
+		e.Profiles = slices.DeleteFunc(release.Profiles(),
+			func(p release.Profile) bool { return p != locked && r.IntN(2) == 0 })
 		said = append(said, e)
 		var err error
 		c, err = catalog.Merge(c, []catalog.Entry{e})
@@ -87,7 +104,8 @@ func requireSaid(t *testing.T, c *catalog.Catalog, s catalog.Entry) {
 	}
 	require.Contains(t, notes, s.Notes)
 	for _, p := range s.Profiles {
-		require.True(t, slices.ContainsFunc(entries, func(e catalog.Entry) bool { return slices.Contains(e.Profiles, p) && (e.Tested || !s.Tested) }), "%s %v", p, s)
+		require.True(t, slices.ContainsFunc(entries,
+			func(e catalog.Entry) bool { return slices.Contains(e.Profiles, p) && (e.Tested || !s.Tested) }), "%s %v", p, s)
 	}
 }
 
@@ -98,7 +116,8 @@ func TestDeclareAndMarkTested(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, of(entry("1.0.0", "1.0.0", false, "first", release.Profiles()...)), c)
 
-	same, err := catalog.MarkTested(c, catalog.Pair{KMS: version("1.0.0-rc.2"), NodeImage: version("1.0.0")}, release.Profiles(), "E2E")
+	same, err := catalog.MarkTested(c, catalog.Pair{KMS: version("1.0.0-rc.2"), NodeImage: version("1.0.0")},
+		release.Profiles(), "E2E")
 	require.NoError(t, err)
 	require.Equal(t, c, same, "a candidate's E2E says nothing about the final version")
 
