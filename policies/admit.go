@@ -51,7 +51,8 @@ func (p *Policy) Admits(got tdx.Registers, tcb string) error {
 	if len(diffs) == 0 {
 		return nil
 	}
-	v := &Violation{Register: diffs[0].Name, Got: diffs[0].Got.String(), Nearest: diffs[0].Want.String(), Release: near.NodeRelease}
+	v := &Violation{Register: diffs[0].Name, Got: diffs[0].Got.String(), Nearest: diffs[0].Want.String(),
+		Release: near.NodeRelease}
 	for _, d := range diffs[1:] {
 		v.Others = append(v.Others, d.Name)
 	}

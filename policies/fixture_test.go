@@ -34,7 +34,8 @@ func registers(p release.Profile, seed byte) tdx.Registers {
 func evidence(t *testing.T, v string, seed byte) policies.Evidence {
 	t.Helper()
 	ev := policies.Evidence{Tag: release.Tag{Family: release.Node, Version: version(t, v)},
-		Digest: "sha256:" + strings.Repeat(string("0123456789abcdef"[seed%16]), 64), Registers: map[release.Profile]tdx.Registers{}}
+		Digest:    "sha256:" + strings.Repeat(string("0123456789abcdef"[seed%16]), 64),
+		Registers: map[release.Profile]tdx.Registers{}}
 	for _, p := range release.Profiles() {
 		ev.Registers[p] = registers(p, seed)
 	}

@@ -50,9 +50,11 @@ func (w *Working) notPromoted(kms release.Version, counterpart release.Tag) erro
 	if !counterpart.IsZero() {
 		name = counterpart.String()
 	}
-	return &fault.Error{Code: fault.Verification, Message: fmt.Sprintf("no promoted %s measurement for KMS %s", w.Profile, kms),
-		Expected: fmt.Sprintf("the measurement of %s in policies/%s", name, File(w.Profile)), Got: fmt.Sprintf("%d others", len(w.standing())),
-		Hint: "policy:promote"}
+	return &fault.Error{Code: fault.Verification,
+		Message:  fmt.Sprintf("no promoted %s measurement for KMS %s", w.Profile, kms),
+		Expected: fmt.Sprintf("the measurement of %s in policies/%s", name, File(w.Profile)),
+		Got:      fmt.Sprintf("%d others", len(w.standing())),
+		Hint:     "policy:promote"}
 }
 
 func assemble(w *Working, kms release.Version, status Status, tuples []Measurement) (*Policy, error) {
@@ -65,7 +67,8 @@ func assemble(w *Working, kms release.Version, status Status, tuples []Measureme
 func (p Policy) holding(tuples []Measurement) (*Policy, error) {
 	lists := flatten(tuples)
 	p.Measurements = tuples
-	p.AllowedMRTD, p.AllowedRTMR0, p.AllowedRTMR1, p.AllowedRTMR2, p.AllowedRTMR3 = lists[0], lists[1], lists[2], lists[3], lists[4]
+	p.AllowedMRTD, p.AllowedRTMR0, p.AllowedRTMR1, p.AllowedRTMR2, p.AllowedRTMR3 = lists[0], lists[1], lists[2],
+		lists[3], lists[4]
 	return &p, p.Check()
 }
 

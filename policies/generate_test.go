@@ -44,10 +44,11 @@ func TestGenerateStableRefuses(t *testing.T) {
 		given    policies.Evidence
 		want     string
 	}{
-		"nothing promoted":      {nil, counterpart, "no promoted debug measurement"},
-		"other release":         {[]policies.Evidence{old}, counterpart, "no promoted debug measurement"},
-		"no counterpart":        {[]policies.Evidence{old}, policies.Evidence{}, "no promoted debug measurement"},
-		"evidence changed":      {[]policies.Evidence{counterpart}, republished, "evidence of mero-tee-v1.2.0 (debug) differs"},
+		"nothing promoted": {nil, counterpart, "no promoted debug measurement"},
+		"other release":    {[]policies.Evidence{old}, counterpart, "no promoted debug measurement"},
+		"no counterpart":   {[]policies.Evidence{old}, policies.Evidence{}, "no promoted debug measurement"},
+		"evidence changed": {[]policies.Evidence{counterpart}, republished,
+			"evidence of mero-tee-v1.2.0 (debug) differs"},
 		"value changed":         {[]policies.Evidence{counterpart}, otherValue, "rtmr1, rtmr2 of mero-tee-v1.2.0 differs"},
 		"rtmr3 of another":      {nil, wrongProfile, "rtmr3 of mero-tee-v1.2.0 is not that of profile debug"},
 		"profile not published": {nil, incomplete, "publishes no measurement"},
@@ -72,7 +73,8 @@ func TestGenerateCandidate(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, policies.NotReady, p.Status)
 	require.Len(t, p.Measurements, 2)
-	require.Equal(t, counterpart.Tag, p.Measurements[1].NodeRelease, "the candidate tuple comes last, where promoting puts it")
+	require.Equal(t, counterpart.Tag, p.Measurements[1].NodeRelease,
+		"the candidate tuple comes last, where promoting puts it")
 
 	promoted, err := policies.Generate(working(t, release.Debug, old, counterpart), version(t, "1.2.0-rc.1"), counterpart)
 	require.NoError(t, err)
@@ -128,9 +130,12 @@ func TestCheckSet(t *testing.T) {
 	}{
 		"missing": {func(s map[release.Profile]*policies.Policy) { delete(s, release.Debug) }, "policies of other profiles"},
 		"nil":     {func(s map[release.Profile]*policies.Policy) { s[release.DebugReadOnly] = nil }, "policy is missing"},
-		"swapped": {func(s map[release.Profile]*policies.Policy) { s[release.Debug] = s[release.LockedReadOnly] }, "policy of another profile"},
-		"version": {func(s map[release.Profile]*policies.Policy) { s[release.LockedReadOnly].KMSVersion.Patch++ }, "two KMS versions"},
-		"broken":  {func(s map[release.Profile]*policies.Policy) { s[release.Debug].AllowedTCBStatus = nil }, "allowed_tcb_status is empty"},
+		"swapped": {func(s map[release.Profile]*policies.Policy) { s[release.Debug] = s[release.LockedReadOnly] },
+			"policy of another profile"},
+		"version": {func(s map[release.Profile]*policies.Policy) { s[release.LockedReadOnly].KMSVersion.Patch++ },
+			"two KMS versions"},
+		"broken": {func(s map[release.Profile]*policies.Policy) { s[release.Debug].AllowedTCBStatus = nil },
+			"allowed_tcb_status is empty"},
 		"rtmr2 same": {func(s map[release.Profile]*policies.Policy) {
 			setRTMR2(s, release.Debug, s[release.LockedReadOnly].AllowedRTMR2[0])
 		}, "rtmr2 is allowed in two profiles"},
@@ -193,18 +198,23 @@ func TestLoadDirRefuses(t *testing.T) {
 		want   string
 		code   fault.Code
 	}{
-		"missing":   {func(f fstest.MapFS) { delete(f, "debug.json") }, "working policy of debug", fault.MissingAsset},
-		"misspelt":  {func(f fstest.MapFS) { f["locked.json"] = f["debug.json"] }, "unknown file", fault.Verification},
-		"misplaced": {func(f fstest.MapFS) { f["debug.json"] = f["locked-read-only.json"] }, "policy of another profile", fault.Verification},
-		"not JSON":  {func(f fstest.MapFS) { f["debug.json"] = &fstest.MapFile{Data: []byte("{")} }, "not a working policy", fault.Verification},
+		"missing":  {func(f fstest.MapFS) { delete(f, "debug.json") }, "working policy of debug", fault.MissingAsset},
+		"misspelt": {func(f fstest.MapFS) { f["locked.json"] = f["debug.json"] }, "unknown file", fault.Verification},
+		"misplaced": {func(f fstest.MapFS) { f["debug.json"] = f["locked-read-only.json"] }, "policy of another profile",
+			fault.Verification},
+		"not JSON": {func(f fstest.MapFS) { f["debug.json"] = &fstest.MapFile{Data: []byte("{")} }, "not a working policy",
+			fault.Verification},
 		"no lists": {func(f fstest.MapFS) {
-			f["debug.json"] = &fstest.MapFile{Data: []byte(`{"schema_version":"1","profile":"debug","allowed_tcb_status":["UpToDate"]}`)}
+			f["debug.json"] = &fstest.MapFile{
+				Data: []byte(`{"schema_version":"1","profile":"debug","allowed_tcb_status":["UpToDate"]}`)}
 		}, "measurements is missing", fault.Verification},
 		"no revoked": {func(f fstest.MapFS) {
-			f["debug.json"] = &fstest.MapFile{Data: []byte(`{"schema_version":"1","profile":"debug","allowed_tcb_status":["UpToDate"],"measurements":[]}`)}
+			f["debug.json"] = &fstest.MapFile{
+				Data: []byte(`{"schema_version":"1","profile":"debug","allowed_tcb_status":["UpToDate"],"measurements":[]}`)}
 		}, "revoked is missing", fault.Verification},
 		"zero revoked": {func(f fstest.MapFS) {
-			f["debug.json"] = &fstest.MapFile{Data: []byte(`{"schema_version":"1","profile":"debug","allowed_tcb_status":["UpToDate"],"measurements":[],"revoked":[{"reason":"x"}]}`)}
+			f["debug.json"] = &fstest.MapFile{Data: []byte(`{"schema_version":"1","profile":"debug",` +
+				`"allowed_tcb_status":["UpToDate"],"measurements":[],"revoked":[{"reason":"x"}]}`)}
 		}, "revoked[0]: mrtd is missing or zero", fault.Verification},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -49,30 +49,42 @@ func TestCheckRefuses(t *testing.T) {
 		change func(*policies.Policy)
 		want   string
 	}{
-		"schema version":        {func(p *policies.Policy) { p.SchemaVersion = "2" }, "schema_version"},
-		"no version":            {func(p *policies.Policy) { p.KMSVersion = release.Version{} }, "kms_version is missing"},
-		"profile":               {func(p *policies.Policy) { p.Profile = "production" }, "unknown profile"},
-		"status":                {func(p *policies.Policy) { p.Status = "ready" }, "unknown status"},
-		"not ready when stable": {func(p *policies.Policy) { p.Status = policies.NotReady }, "policy_not_ready in a stable release"},
+		"schema version": {func(p *policies.Policy) { p.SchemaVersion = "2" }, "schema_version"},
+		"no version":     {func(p *policies.Policy) { p.KMSVersion = release.Version{} }, "kms_version is missing"},
+		"profile":        {func(p *policies.Policy) { p.Profile = "production" }, "unknown profile"},
+		"status":         {func(p *policies.Policy) { p.Status = "ready" }, "unknown status"},
+		"not ready when stable": {func(p *policies.Policy) { p.Status = policies.NotReady },
+			"policy_not_ready in a stable release"},
 		"no tuple": {func(p *policies.Policy) {
-			p.Measurements, p.AllowedMRTD, p.AllowedRTMR0, p.AllowedRTMR1, p.AllowedRTMR2, p.AllowedRTMR3 = []policies.Measurement{}, []tdx.Register{}, []tdx.Register{}, []tdx.Register{}, []tdx.Register{}, []tdx.Register{}
+			p.Measurements, p.AllowedMRTD, p.AllowedRTMR0, p.AllowedRTMR1, p.AllowedRTMR2, p.AllowedRTMR3 =
+				[]policies.Measurement{}, []tdx.Register{}, []tdx.Register{}, []tdx.Register{}, []tdx.Register{}, []tdx.Register{}
 		}, "holds no measurement"},
-		"tuples missing":      {func(p *policies.Policy) { p.KMSVersion.Candidate, p.Status, p.Measurements = 1, policies.NotReady, nil }, "measurements is missing"},
-		"tuple twice":         {func(p *policies.Policy) { p.Measurements = append(p.Measurements, p.Measurements[0]) }, "appears twice"},
-		"too many":            {func(p *policies.Policy) { p.Measurements = make([]policies.Measurement, 513) }, "too many"},
-		"kms release":         {func(p *policies.Policy) { p.Measurements[0].NodeRelease.Family = release.KMS }, "not a node release"},
-		"evidence":            {func(p *policies.Policy) { p.Measurements[1].Evidence = "sha256:abc" }, "not a digest"},
-		"zero mrtd":           {func(p *policies.Policy) { p.Measurements[0].MRTD = tdx.Register{} }, "mrtd is missing or zero"},
-		"zero rtmr3":          {func(p *policies.Policy) { p.Measurements[1].RTMR3 = tdx.Register{} }, "rtmr3 is missing or zero"},
-		"list missing":        {func(p *policies.Policy) { p.AllowedRTMR1 = nil }, "allowed_rtmr1 is missing"},
-		"value added":         {func(p *policies.Policy) { p.AllowedMRTD = append(p.AllowedMRTD, register(7)) }, "allowed_mrtd does not agree"},
-		"value removed":       {func(p *policies.Policy) { p.AllowedRTMR2 = p.AllowedRTMR2[:1] }, "allowed_rtmr2 does not agree"},
-		"value repeated":      {func(p *policies.Policy) { p.AllowedRTMR0 = append(p.AllowedRTMR0, p.AllowedRTMR0[0]) }, "allowed_rtmr0 does not agree"},
+		"tuples missing": {func(p *policies.Policy) {
+			p.KMSVersion.Candidate, p.Status, p.Measurements = 1, policies.NotReady, nil
+		}, "measurements is missing"},
+		"tuple twice": {func(p *policies.Policy) { p.Measurements = append(p.Measurements, p.Measurements[0]) },
+			"appears twice"},
+		"too many": {func(p *policies.Policy) { p.Measurements = make([]policies.Measurement, 513) }, "too many"},
+		"kms release": {func(p *policies.Policy) { p.Measurements[0].NodeRelease.Family = release.KMS },
+			"not a node release"},
+		"evidence": {func(p *policies.Policy) { p.Measurements[1].Evidence = "sha256:abc" }, "not a digest"},
+		"zero mrtd": {func(p *policies.Policy) { p.Measurements[0].MRTD = tdx.Register{} },
+			"mrtd is missing or zero"},
+		"zero rtmr3": {func(p *policies.Policy) { p.Measurements[1].RTMR3 = tdx.Register{} },
+			"rtmr3 is missing or zero"},
+		"list missing": {func(p *policies.Policy) { p.AllowedRTMR1 = nil }, "allowed_rtmr1 is missing"},
+		"value added": {func(p *policies.Policy) { p.AllowedMRTD = append(p.AllowedMRTD, register(7)) },
+			"allowed_mrtd does not agree"},
+		"value removed": {func(p *policies.Policy) { p.AllowedRTMR2 = p.AllowedRTMR2[:1] },
+			"allowed_rtmr2 does not agree"},
+		"value repeated": {func(p *policies.Policy) { p.AllowedRTMR0 = append(p.AllowedRTMR0, p.AllowedRTMR0[0]) },
+			"allowed_rtmr0 does not agree"},
 		"values out of order": {func(p *policies.Policy) { slices.Reverse(p.AllowedRTMR1) }, "allowed_rtmr1 does not agree"},
 		"no tcb":              {func(p *policies.Policy) { p.AllowedTCBStatus = []string{} }, "allowed_tcb_status is empty"},
 		"unknown tcb":         {func(p *policies.Policy) { p.AllowedTCBStatus = []string{"uptodate"} }, "never allowed"},
-		"revoked tcb":         {func(p *policies.Policy) { p.AllowedTCBStatus = []string{"UpToDate", "Revoked"} }, "never allowed"},
-		"tcb twice":           {func(p *policies.Policy) { p.AllowedTCBStatus = []string{"UpToDate", "UpToDate"} }, "twice"},
+		"revoked tcb": {func(p *policies.Policy) { p.AllowedTCBStatus = []string{"UpToDate", "Revoked"} },
+			"never allowed"},
+		"tcb twice": {func(p *policies.Policy) { p.AllowedTCBStatus = []string{"UpToDate", "UpToDate"} }, "twice"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

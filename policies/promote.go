@@ -51,7 +51,8 @@ func (w *Working) candidate(ev Evidence) (*Measurement, error) {
 }
 
 func (w *Working) revoked(node release.Tag, r *Revocation) error {
-	return &fault.Error{Code: fault.Verification, Message: fmt.Sprintf("the %s measurement of %s is revoked: %s", w.Profile, node, r.Reason),
+	return &fault.Error{Code: fault.Verification,
+		Message:  fmt.Sprintf("the %s measurement of %s is revoked: %s", w.Profile, node, r.Reason),
 		Expected: "a measurement that stands", Got: r.MRTD.String(), Hint: "pair with a later node release"}
 }
 

@@ -62,14 +62,18 @@ func (w *Working) nothingStands(node release.Tag) error {
 			got = "revoked: " + r.Reason
 		}
 	}
-	return &fault.Error{Code: fault.Verification, Message: fmt.Sprintf("no %s measurement of %s stands, so there is none to refresh", w.Profile, node),
+	return &fault.Error{Code: fault.Verification,
+		Message:  fmt.Sprintf("no %s measurement of %s stands, so there is none to refresh", w.Profile, node),
 		Expected: "a promoted measurement of " + node.String(), Got: got, Hint: "policy:promote -tag=" + node.String()}
 }
 
 func otherImage(promoted, seen Measurement) error {
-	ours := slices.DeleteFunc(promoted.Compare(seen.Registers), func(d tdx.Difference) bool { return d.Name == "mrtd" || d.Name == "rtmr0" })
+	ours := slices.DeleteFunc(promoted.Compare(seen.Registers),
+		func(d tdx.Difference) bool { return d.Name == "mrtd" || d.Name == "rtmr0" })
 	names, want, got := listed(ours)
-	return &fault.Error{Code: fault.Verification, Message: fmt.Sprintf("%s is not that of %s: this is another image, not another platform", names, promoted.NodeRelease),
+	return &fault.Error{Code: fault.Verification,
+		Message: fmt.Sprintf("%s is not that of %s: this is another image, not another platform", names,
+			promoted.NodeRelease),
 		Expected: want, Got: got, Hint: "release the image and promote that release"}
 }
 

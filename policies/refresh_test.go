@@ -16,7 +16,8 @@ const day = "2026-05-01"
 
 // moved is what the platform shows of the image of ev after its firmware changed.
 func moved(ev policies.Evidence, firmware byte) policies.Evidence {
-	out := policies.Evidence{Tag: ev.Tag, Digest: "sha256:" + strings.Repeat("e", 64), Registers: map[release.Profile]tdx.Registers{}}
+	out := policies.Evidence{Tag: ev.Tag, Digest: "sha256:" + strings.Repeat("e", 64),
+		Registers: map[release.Profile]tdx.Registers{}}
 	for p, r := range ev.Registers {
 		r.MRTD, r.RTMR0 = register(firmware), register(firmware+1)
 		out.Registers[p] = r
@@ -33,7 +34,8 @@ func TestRefreshAddsPlatformRegistersBesideTheOldOnes(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, w.Measurements, 2, "the working policy itself is left as it was")
 	require.Equal(t, w.Measurements, got.Measurements[:2], "the old ones stay")
-	require.Equal(t, policies.Measurement{NodeRelease: released.Tag, Evidence: seen.Digest, FirstSeen: day, Registers: seen.Registers[release.Debug]}, got.Measurements[2])
+	require.Equal(t, policies.Measurement{NodeRelease: released.Tag, Evidence: seen.Digest, FirstSeen: day,
+		Registers: seen.Registers[release.Debug]}, got.Measurements[2])
 	require.True(t, got.Measurements[2].Refreshed())
 
 	again, err := policies.Refresh(got, released.Tag, seen, "2026-06-01")
@@ -83,16 +85,22 @@ func TestRefreshRefuses(t *testing.T) {
 		day     string
 		want    string
 	}{
-		"rtmr1":            {none, change(func(r *tdx.Registers) { r.RTMR1 = register(9) }), day, "rtmr1 is not that of mero-tee-v1.2.0: this is another image"},
-		"rtmr2":            {none, change(func(r *tdx.Registers) { r.RTMR2 = register(9) }), day, "rtmr2 is not that of mero-tee-v1.2.0: this is another image"},
-		"rtmr3":            {none, change(func(r *tdx.Registers) { r.RTMR3 = register(9) }), day, "rtmr3 of mero-tee-v1.2.0 is not that of profile debug"},
-		"zero":             {none, change(func(r *tdx.Registers) { r.MRTD = tdx.Register{} }), day, "mrtd is missing or zero"},
-		"day":              {none, good, "1 May", "first_seen is not a day"},
-		"no such day":      {none, good, "2026-02-30", "first_seen is not a day"},
-		"revoked tuple":    {revokedTuple, good, day, "is revoked: bad firmware"},
-		"revoked release":  {revokedRelease, good, day, "no debug measurement of mero-tee-v1.2.0 stands"},
-		"never promoted":   {func(*policies.Working) *policies.Working { return working(t, release.Debug) }, good, day, "no debug measurement of mero-tee-v1.2.0 stands"},
-		"not this profile": {none, policies.Evidence{Tag: released.Tag, Digest: released.Digest}, day, "publishes no measurement of the profile"},
+		"rtmr1": {none, change(func(r *tdx.Registers) { r.RTMR1 = register(9) }), day,
+			"rtmr1 is not that of mero-tee-v1.2.0: this is another image"},
+		"rtmr2": {none, change(func(r *tdx.Registers) { r.RTMR2 = register(9) }), day,
+			"rtmr2 is not that of mero-tee-v1.2.0: this is another image"},
+		"rtmr3": {none, change(func(r *tdx.Registers) { r.RTMR3 = register(9) }), day,
+			"rtmr3 of mero-tee-v1.2.0 is not that of profile debug"},
+		"zero": {none, change(func(r *tdx.Registers) { r.MRTD = tdx.Register{} }), day,
+			"mrtd is missing or zero"},
+		"day":             {none, good, "1 May", "first_seen is not a day"},
+		"no such day":     {none, good, "2026-02-30", "first_seen is not a day"},
+		"revoked tuple":   {revokedTuple, good, day, "is revoked: bad firmware"},
+		"revoked release": {revokedRelease, good, day, "no debug measurement of mero-tee-v1.2.0 stands"},
+		"never promoted": {func(*policies.Working) *policies.Working { return working(t, release.Debug) }, good, day,
+			"no debug measurement of mero-tee-v1.2.0 stands"},
+		"not this profile": {none, policies.Evidence{Tag: released.Tag, Digest: released.Digest}, day,
+			"publishes no measurement of the profile"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -128,7 +136,8 @@ func TestRevokeTakesOutAndRemembers(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, w.Measurements, 3, "the working policy itself is left as it was")
 	require.Len(t, gone, 2, "what has the same registers goes too")
-	require.Equal(t, []policies.Revocation{{NodeRelease: old.Tag, Registers: old.Registers[release.Debug], Reason: "CVE-2026-0001"}}, got.Revoked)
+	require.Equal(t, []policies.Revocation{{NodeRelease: old.Tag, Registers: old.Registers[release.Debug],
+		Reason: "CVE-2026-0001"}}, got.Revoked)
 	require.Len(t, got.Measurements, 1)
 
 	twice, gone, err := policies.Revoke(got, of(old.Tag), "another reason")

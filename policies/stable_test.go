@@ -30,8 +30,10 @@ func TestCheckStable(t *testing.T) {
 		change func(*measurement.Profile)
 		want   string
 	}{
-		"one boot":      {func(p *measurement.Profile) { p.Evidence.Boots = 1 }, "the locked-read-only measurement of mero-tee-v1.2.0 is not stable"},
-		"other formula": {func(p *measurement.Profile) { r := tdx.ProfileRTMR3("debug"); p.RTMR3 = &r }, "says what cannot be"},
+		"one boot": {func(p *measurement.Profile) { p.Evidence.Boots = 1 },
+			"the locked-read-only measurement of mero-tee-v1.2.0 is not stable"},
+		"other formula": {func(p *measurement.Profile) { r := tdx.ProfileRTMR3("debug"); p.RTMR3 = &r },
+			"says what cannot be"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -37,7 +37,8 @@ func checkTCB(list []string, waivers []Waiver) error {
 		if slices.Contains(list[:i], s) {
 			return fault.Mismatch("allowed_tcb_status holds a status twice", "each once", s)
 		}
-		if slices.Contains(WaivedStatuses(), s) && !slices.ContainsFunc(waivers, func(w Waiver) bool { return w.Status == s }) {
+		if slices.Contains(WaivedStatuses(), s) &&
+			!slices.ContainsFunc(waivers, func(w Waiver) bool { return w.Status == s }) {
 			return fault.Mismatch("allowed_tcb_status holds "+s+" without a waiver",
 				`its status and reason in "tcb_waivers"`, "none")
 		}

@@ -18,16 +18,18 @@ func TestTCBWaivers(t *testing.T) {
 		waivers []policies.Waiver
 		want    string
 	}{
-		"waived":         {[]string{"UpToDate", "OutOfDate"}, []policies.Waiver{outOfDate}, ""},
-		"not waived":     {[]string{"UpToDate", "OutOfDate"}, nil, "OutOfDate without a waiver"},
-		"other waived":   {[]string{"OutOfDate", "OutOfDateConfigurationNeeded"}, []policies.Waiver{outOfDate}, "OutOfDateConfigurationNeeded without a waiver"},
+		"waived":     {[]string{"UpToDate", "OutOfDate"}, []policies.Waiver{outOfDate}, ""},
+		"not waived": {[]string{"UpToDate", "OutOfDate"}, nil, "OutOfDate without a waiver"},
+		"other waived": {[]string{"OutOfDate", "OutOfDateConfigurationNeeded"}, []policies.Waiver{outOfDate},
+			"OutOfDateConfigurationNeeded without a waiver"},
 		"no reason":      {[]string{"OutOfDate"}, []policies.Waiver{{Status: "OutOfDate", Reason: " \t"}}, "gives no reason"},
 		"twice":          {[]string{"OutOfDate"}, []policies.Waiver{outOfDate, outOfDate}, "waives a status twice"},
 		"waives nothing": {[]string{"UpToDate"}, []policies.Waiver{outOfDate}, "not allowed anyway"},
 		"waives good":    {[]string{"UpToDate"}, []policies.Waiver{{Status: "UpToDate", Reason: "r"}}, "not allowed anyway"},
-		"revoked":        {[]string{"UpToDate", "Revoked"}, []policies.Waiver{{Status: "Revoked", Reason: "r"}}, "never allowed"},
-		"unknown":        {[]string{"Fine"}, nil, "never allowed"},
-		"empty":          {[]string{}, nil, "is empty"},
+		"revoked": {[]string{"UpToDate", "Revoked"}, []policies.Waiver{{Status: "Revoked", Reason: "r"}},
+			"never allowed"},
+		"unknown": {[]string{"Fine"}, nil, "never allowed"},
+		"empty":   {[]string{}, nil, "is empty"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -132,7 +132,8 @@ func Load(read func(name string) ([]byte, error)) (map[release.Profile]*Working,
 	for _, p := range release.Profiles() {
 		data, err := read(File(p))
 		if err != nil {
-			return nil, &fault.Error{Code: fault.MissingAsset, Message: "working policy of " + string(p), Expected: File(p), Err: err}
+			return nil, &fault.Error{Code: fault.MissingAsset, Message: "working policy of " + string(p),
+				Expected: File(p), Err: err}
 		}
 		w, err := DecodeWorking(data)
 		if err != nil {

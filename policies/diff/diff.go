@@ -33,12 +33,14 @@ func Released(p *policies.Policy) Side {
 	if p.NotReady() {
 		status = string(p.Status)
 	}
-	return Side{Profile: p.Profile, Release: p.KMSVersion.String(), Status: status, TCB: p.AllowedTCBStatus, Waivers: p.TCBWaivers, Measurements: p.Measurements}
+	return Side{Profile: p.Profile, Release: p.KMSVersion.String(), Status: status, TCB: p.AllowedTCBStatus,
+		Waivers: p.TCBWaivers, Measurements: p.Measurements}
 }
 
 // Working is the side of policies/{profile}.json.
 func Working(w *policies.Working) Side {
-	return Side{Profile: w.Profile, TCB: w.AllowedTCBStatus, Waivers: w.TCBWaivers, Measurements: w.Measurements, Revoked: w.Revoked}
+	return Side{Profile: w.Profile, TCB: w.AllowedTCBStatus, Waivers: w.TCBWaivers, Measurements: w.Measurements,
+		Revoked: w.Revoked}
 }
 
 // Change says what happened to the subject of a row.
@@ -89,7 +91,8 @@ type differ struct {
 }
 
 func (d *differ) add(change Change, subject, register, before, after string) {
-	d.rows = append(d.rows, Row{Profile: d.to.Profile, Change: change, Subject: subject, Register: register, Before: before, After: after})
+	d.rows = append(d.rows, Row{Profile: d.to.Profile, Change: change, Subject: subject, Register: register,
+		Before: before, After: after})
 }
 
 func (d *differ) field(name, before, after string) {

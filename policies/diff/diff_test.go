@@ -32,11 +32,13 @@ func register(seed byte) tdx.Register {
 func tuple(t *testing.T, version string, seed byte) policies.Measurement {
 	t.Helper()
 	return policies.Measurement{NodeRelease: node(t, version), Evidence: "sha256:" + strings.Repeat("1", 64),
-		Registers: tdx.Registers{MRTD: register(0xa0), RTMR0: register(0xa1), RTMR1: register(0xb0), RTMR2: register(seed), RTMR3: tdx.ProfileRTMR3("debug")}}
+		Registers: tdx.Registers{MRTD: register(0xa0), RTMR0: register(0xa1), RTMR1: register(0xb0), RTMR2: register(seed),
+			RTMR3: tdx.ProfileRTMR3("debug")}}
 }
 
 func working(list ...policies.Measurement) *policies.Working {
-	return &policies.Working{SchemaVersion: "1", Profile: release.Debug, AllowedTCBStatus: []string{"UpToDate"}, Measurements: append([]policies.Measurement{}, list...), Revoked: []policies.Revocation{}}
+	return &policies.Working{SchemaVersion: "1", Profile: release.Debug, AllowedTCBStatus: []string{"UpToDate"},
+		Measurements: append([]policies.Measurement{}, list...), Revoked: []policies.Revocation{}}
 }
 
 // everything is a pair of policies in which each kind of change happens.
@@ -46,16 +48,20 @@ func everything(t *testing.T) (from, to diff.Side) {
 	before, after := working(old, kept), working(kept, refreshed, tuple(t, "1.2.0", 0x12))
 	after.AllowedTCBStatus = []string{"SWHardeningNeeded", "OutOfDate"}
 	after.TCBWaivers = []policies.Waiver{{Status: "OutOfDate", Reason: "until June"}}
-	after.Revoked = []policies.Revocation{{NodeRelease: old.NodeRelease, Registers: old.Registers, Reason: "CVE-2026-1 | <b>@all\x1b[2J\n# x"}}
+	after.Revoked = []policies.Revocation{{NodeRelease: old.NodeRelease, Registers: old.Registers,
+		Reason: "CVE-2026-1 | <b>@all\x1b[2J\n# x"}}
 	return diff.Working(before), diff.Working(after)
 }
 
 func TestRowsNameEveryRegisterThatMoved(t *testing.T) {
 	t.Parallel()
-	rows := diff.Rows(diff.Working(working(tuple(t, "1.0.0", 0x10), tuple(t, "1.1.0", 0x11))), diff.Working(working(tuple(t, "1.0.0", 0x10), tuple(t, "1.1.0", 0x11), tuple(t, "1.2.0", 0x12))))
+	rows := diff.Rows(diff.Working(working(tuple(t, "1.0.0", 0x10), tuple(t, "1.1.0", 0x11))),
+		diff.Working(working(tuple(t, "1.0.0", 0x10), tuple(t, "1.1.0", 0x11), tuple(t, "1.2.0", 0x12))))
 	require.Equal(t, []diff.Row{
-		{Profile: release.Debug, Change: diff.Added, Subject: "mero-tee-v1.2.0", Register: "rtmr2", Before: register(0x11).String(), After: register(0x12).String()},
-		{Profile: release.Debug, Change: diff.Added, Subject: "mero-tee-v1.2.0", Register: "mrtd, rtmr0, rtmr1, rtmr3", Before: "as mero-tee-v1.1.0", After: "the same"},
+		{Profile: release.Debug, Change: diff.Added, Subject: "mero-tee-v1.2.0", Register: "rtmr2",
+			Before: register(0x11).String(), After: register(0x12).String()},
+		{Profile: release.Debug, Change: diff.Added, Subject: "mero-tee-v1.2.0", Register: "mrtd, rtmr0, rtmr1, rtmr3",
+			Before: "as mero-tee-v1.1.0", After: "the same"},
 	}, rows)
 
 	first := diff.Rows(diff.Working(working()), diff.Working(working(tuple(t, "1.0.0", 0x10))))
@@ -77,16 +83,19 @@ func TestReleasedPolicies(t *testing.T) {
 	w := working()
 	candidate, err := policies.Generate(w, release.Version{Major: 1, Candidate: 1}, policies.Evidence{})
 	require.NoError(t, err)
-	ev := policies.Evidence{Tag: node(t, "1.0.0"), Digest: "sha256:" + strings.Repeat("1", 64), Registers: map[release.Profile]tdx.Registers{release.Debug: tuple(t, "1.0.0", 0x10).Registers}}
+	ev := policies.Evidence{Tag: node(t, "1.0.0"), Digest: "sha256:" + strings.Repeat("1", 64),
+		Registers: map[release.Profile]tdx.Registers{release.Debug: tuple(t, "1.0.0", 0x10).Registers}}
 	w, err = policies.Promote(w, ev)
 	require.NoError(t, err)
 	stable, err := policies.Generate(w, release.Version{Major: 1}, ev)
 	require.NoError(t, err)
 	rows := diff.Rows(diff.Released(candidate), diff.Released(stable))
-	require.Equal(t, diff.Row{Profile: release.Debug, Change: diff.Moved, Subject: "kms_version", Before: "1.0.0-rc.1", After: "1.0.0"}, rows[0])
+	require.Equal(t, diff.Row{Profile: release.Debug, Change: diff.Moved, Subject: "kms_version", Before: "1.0.0-rc.1",
+		After: "1.0.0"}, rows[0])
 	mixed := diff.Rows(diff.Working(w), diff.Released(stable))
 	require.Empty(t, mixed, "a working policy has no version and no status to differ in")
-	require.Equal(t, diff.Row{Profile: release.Debug, Change: diff.Moved, Subject: "status", Before: "policy_not_ready", After: "in force"}, rows[1])
+	require.Equal(t, diff.Row{Profile: release.Debug, Change: diff.Moved, Subject: "status", Before: "policy_not_ready",
+		After: "in force"}, rows[1])
 }
 
 func TestGolden(t *testing.T) {
@@ -95,7 +104,8 @@ func TestGolden(t *testing.T) {
 	var short, full bytes.Buffer
 	require.NoError(t, diff.WriteTable(&short, rows, false))
 	require.NoError(t, diff.WriteTable(&full, rows, true))
-	for name, got := range map[string]string{"table.txt": short.String(), "full.txt": full.String(), "table.md": diff.Markdown(rows, false)} {
+	for name, got := range map[string]string{"table.txt": short.String(), "full.txt": full.String(),
+		"table.md": diff.Markdown(rows, false)} {
 		golden := filepath.Join("testdata", name)
 		if *update {
 			require.NoError(t, os.MkdirAll("testdata", 0o755))

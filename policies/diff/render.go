@@ -76,7 +76,8 @@ func (r Row) cells(full bool) []string {
 	return out
 }
 
-var markup = strings.NewReplacer(`\`, `\\`, "|", `\|`, "<", "&lt;", ">", "&gt;", "&", "&amp;", "`", "\\`", "*", `\*`, "_", `\_`, "[", `\[`, "]", `\]`, "@", "&#64;", "#", "&#35;", "!", `\!`)
+var markup = strings.NewReplacer(`\`, `\\`, "|", `\|`, "<", "&lt;", ">", "&gt;", "&", "&amp;", "`", "\\`", "*", `\*`,
+	"_", `\_`, "[", `\[`, "]", `\]`, "@", "&#64;", "#", "&#35;", "!", `\!`)
 
 var shownRegister = regexp.MustCompile(`^[0-9a-f]{16}(…|[0-9a-f]{80})$`)
 

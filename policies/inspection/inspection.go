@@ -99,7 +99,8 @@ func read(data []byte, into any) (s subject, err error) {
 
 func refused(message string, err error) error {
 	return &fault.Error{Code: fault.Verification, Message: message, Err: err,
-		Hint: "two-space indented, the keys of the schema in its order, one newline at the end; policy:promote, policy:refresh and policy:revoke write it so"}
+		Hint: "two-space indented, the keys of the schema in its order, one newline at the end; policy:promote, " +
+			"policy:refresh and policy:revoke write it so"}
 }
 
 // Folder judges the policies in the root of fsys: the working policies, or
@@ -146,7 +147,8 @@ func folder(fsys fs.FS, name func(release.Profile) string, set func(map[release.
 	}
 	const together = "RTMR2 and RTMR3 keep the profiles apart, RTMR3 is the profile's"
 	if len(all) < len(release.Profiles()) {
-		return append(out, check.Skip(together, fmt.Sprintf("only %d of %d policies can be read", len(all), len(release.Profiles()))))
+		return append(out, check.Skip(together,
+			fmt.Sprintf("only %d of %d policies can be read", len(all), len(release.Profiles()))))
 	}
 	return append(out, check.Of(together, set(all)))
 }
@@ -231,7 +233,8 @@ func register(at string, v any) error {
 		err = fmt.Errorf("a register that nothing was measured into identifies nothing")
 	}
 	if err != nil {
-		return &fault.Error{Code: fault.Verification, Message: strings.TrimPrefix(at, "."), Err: err, Expected: "96 lower-case hex digits, not all zero", Got: fmt.Sprintf("%.110q", fmt.Sprint(v))}
+		return &fault.Error{Code: fault.Verification, Message: strings.TrimPrefix(at, "."), Err: err,
+			Expected: "96 lower-case hex digits, not all zero", Got: fmt.Sprintf("%.110q", fmt.Sprint(v))}
 	}
 	return nil
 }

@@ -24,9 +24,11 @@ func register(seed byte) tdx.Register {
 }
 
 func evidence() policies.Evidence {
-	ev := policies.Evidence{Tag: tag, Digest: "sha256:" + strings.Repeat("1", 64), Registers: map[release.Profile]tdx.Registers{}}
+	ev := policies.Evidence{Tag: tag, Digest: "sha256:" + strings.Repeat("1", 64),
+		Registers: map[release.Profile]tdx.Registers{}}
 	for i, p := range release.Profiles() {
-		ev.Registers[p] = tdx.Registers{MRTD: register(0xa0), RTMR0: register(0xa1), RTMR1: register(0xb0), RTMR2: register(0x10 + byte(i)), RTMR3: tdx.ProfileRTMR3(string(p))}
+		ev.Registers[p] = tdx.Registers{MRTD: register(0xa0), RTMR0: register(0xa1), RTMR1: register(0xb0),
+			RTMR2: register(0x10 + byte(i)), RTMR3: tdx.ProfileRTMR3(string(p))}
 	}
 	return ev
 }
@@ -36,7 +38,8 @@ func folders(t *testing.T) (working, released fstest.MapFS) {
 	t.Helper()
 	working, released = fstest.MapFS{}, fstest.MapFS{}
 	for _, p := range release.Profiles() {
-		w := &policies.Working{SchemaVersion: "1", Profile: p, AllowedTCBStatus: []string{"UpToDate"}, Measurements: []policies.Measurement{}, Revoked: []policies.Revocation{}}
+		w := &policies.Working{SchemaVersion: "1", Profile: p, AllowedTCBStatus: []string{"UpToDate"},
+			Measurements: []policies.Measurement{}, Revoked: []policies.Revocation{}}
 		w, err := policies.Promote(w, evidence())
 		require.NoError(t, err)
 		data, err := w.Encode()
@@ -82,25 +85,36 @@ func TestEveryCheckFires(t *testing.T) {
 		file, from, to string
 		want           string
 	}{
-		"zero register":      {false, "debug.json", a0, zero, "debug.json: registers are 96 hex digits and not zero"},
-		"short register":     {false, "debug.json", a0, a0[2:], "debug.json: registers are 96 hex digits and not zero"},
-		"upper case":         {false, "debug.json", a0, strings.ToUpper(a0), "debug.json: registers are 96 hex digits and not zero"},
-		"no register at all": {false, "debug.json", `"` + a0 + `"`, "7", "debug.json: registers are 96 hex digits and not zero"},
-		"schema":             {false, "debug.json", `"revoked": []`, `"revoked": {}`, "debug.json: conforms to its schema"},
-		"order of keys":      {false, "debug.json", "  \"schema_version\": \"1\",\n  \"profile\": \"debug\",\n", "  \"profile\": \"debug\",\n  \"schema_version\": \"1\",\n", "debug.json: is in the canonical form"},
-		"no JSON":            {false, "debug.json", "{", "", "debug.json: is in the canonical form"},
-		"evidence":           {false, "debug.json", "sha256:1", "sha256:", "debug.json: measurements are whole tuples"},
-		"TCB empty":          {false, "debug.json", "[\n    \"UpToDate\"\n  ]", "[]", "debug.json: TCB list is sane"},
-		"TCB Revoked":        {false, "debug.json", `"UpToDate"`, `"Revoked"`, "debug.json: TCB list is sane"},
-		"TCB OutOfDate":      {false, "debug.json", `"UpToDate"`, `"OutOfDate"`, "debug.json: TCB list is sane"},
-		"TCB unknown":        {false, "debug.json", `"UpToDate"`, `"Fine"`, "debug.json: TCB list is sane"},
-		"profile":            {false, "debug.json", `"profile": "debug"`, `"profile": "open"`, "debug.json: version and profile are known"},
-		"misplaced":          {false, "debug.json", `"profile": "debug"`, `"profile": "debug-read-only"`, "RTMR2 and RTMR3 keep the profiles apart, RTMR3 is the profile's"},
-		"rtmr2 shared":       {false, "debug.json", strings.Repeat("10", 48), strings.Repeat("11", 48), "RTMR2 and RTMR3 keep the profiles apart, RTMR3 is the profile's"},
-		"rtmr3 shared":       {false, "debug.json", tdx.ProfileRTMR3("debug").String(), tdx.ProfileRTMR3("debug-read-only").String(), "RTMR2 and RTMR3 keep the profiles apart, RTMR3 is the profile's"},
-		"flat list":          {true, "attestation-policy-debug.json", a0, strings.Repeat("a2", 48), "attestation-policy-debug.json: flat lists equal the tuples"},
-		"not ready":          {true, "attestation-policy-debug.json", `"allowed_mrtd"`, "\"status\": \"policy_not_ready\",\n  \"allowed_mrtd\"", "attestation-policy-debug.json: status is that of its release"},
-		"released rtmr2":     {true, "attestation-policy-debug.json", strings.Repeat("10", 48), strings.Repeat("11", 48), "RTMR2 and RTMR3 keep the profiles apart, RTMR3 is the profile's"},
+		"zero register":  {false, "debug.json", a0, zero, "debug.json: registers are 96 hex digits and not zero"},
+		"short register": {false, "debug.json", a0, a0[2:], "debug.json: registers are 96 hex digits and not zero"},
+		"upper case": {false, "debug.json", a0, strings.ToUpper(a0),
+			"debug.json: registers are 96 hex digits and not zero"},
+		"no register at all": {false, "debug.json", `"` + a0 + `"`, "7",
+			"debug.json: registers are 96 hex digits and not zero"},
+		"schema": {false, "debug.json", `"revoked": []`, `"revoked": {}`, "debug.json: conforms to its schema"},
+		"order of keys": {false, "debug.json", "  \"schema_version\": \"1\",\n  \"profile\": \"debug\",\n",
+			"  \"profile\": \"debug\",\n  \"schema_version\": \"1\",\n", "debug.json: is in the canonical form"},
+		"no JSON":       {false, "debug.json", "{", "", "debug.json: is in the canonical form"},
+		"evidence":      {false, "debug.json", "sha256:1", "sha256:", "debug.json: measurements are whole tuples"},
+		"TCB empty":     {false, "debug.json", "[\n    \"UpToDate\"\n  ]", "[]", "debug.json: TCB list is sane"},
+		"TCB Revoked":   {false, "debug.json", `"UpToDate"`, `"Revoked"`, "debug.json: TCB list is sane"},
+		"TCB OutOfDate": {false, "debug.json", `"UpToDate"`, `"OutOfDate"`, "debug.json: TCB list is sane"},
+		"TCB unknown":   {false, "debug.json", `"UpToDate"`, `"Fine"`, "debug.json: TCB list is sane"},
+		"profile": {false, "debug.json", `"profile": "debug"`, `"profile": "open"`,
+			"debug.json: version and profile are known"},
+		"misplaced": {false, "debug.json", `"profile": "debug"`, `"profile": "debug-read-only"`,
+			"RTMR2 and RTMR3 keep the profiles apart, RTMR3 is the profile's"},
+		"rtmr2 shared": {false, "debug.json", strings.Repeat("10", 48), strings.Repeat("11", 48),
+			"RTMR2 and RTMR3 keep the profiles apart, RTMR3 is the profile's"},
+		"rtmr3 shared": {false, "debug.json", tdx.ProfileRTMR3("debug").String(),
+			tdx.ProfileRTMR3("debug-read-only").String(), "RTMR2 and RTMR3 keep the profiles apart, RTMR3 is the profile's"},
+		"flat list": {true, "attestation-policy-debug.json", a0, strings.Repeat("a2", 48),
+			"attestation-policy-debug.json: flat lists equal the tuples"},
+		"not ready": {true, "attestation-policy-debug.json", `"allowed_mrtd"`,
+			"\"status\": \"policy_not_ready\",\n  \"allowed_mrtd\"",
+			"attestation-policy-debug.json: status is that of its release"},
+		"released rtmr2": {true, "attestation-policy-debug.json", strings.Repeat("10", 48), strings.Repeat("11", 48),
+			"RTMR2 and RTMR3 keep the profiles apart, RTMR3 is the profile's"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

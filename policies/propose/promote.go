@@ -28,8 +28,10 @@ func Promote(before Set, published []byte) (*Proposal, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Proposal{Name: "promote-" + p.Tag.String(), Title: "Promote the measurements of " + p.Tag.String(), Label: PromotionLabel,
-		Before: before, After: after, Grounds: grounds("Promotes what "+p.Tag.String()+" publishes, for all profiles.", p, ev)}, nil
+	return &Proposal{Name: "promote-" + p.Tag.String(), Title: "Promote the measurements of " + p.Tag.String(),
+		Label:  PromotionLabel,
+		Before: before, After: after, Grounds: grounds("Promotes what "+p.Tag.String()+" publishes, for all profiles.",
+			p, ev)}, nil
 }
 
 // stable reads a node release's measurements and refuses what one boot alone vouches for.
@@ -48,12 +50,14 @@ func stable(published []byte) (*measurement.Published, policies.Evidence, error)
 // grounds are the digests that vouch for measurements, for all profiles of the file.
 func grounds(says string, p *measurement.Published, ev policies.Evidence) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n\n## Evidence\n\n- release: `%s`, built from commit `%s`\n- `%s`: `%s`\n\n", says, p.Tag, p.Commit, release.MeasurementsAsset, ev.Digest)
+	fmt.Fprintf(&b, "%s\n\n## Evidence\n\n- release: `%s`, built from commit `%s`\n- `%s`: `%s`\n\n", says, p.Tag,
+		p.Commit, release.MeasurementsAsset, ev.Digest)
 	b.WriteString("| profile | boots that agreed | quote | event log | collateral | image |\n|---|---|---|---|---|---|\n")
 	for _, name := range release.Profiles() {
 		m := p.Profiles[name]
 		e := m.Evidence
-		fmt.Fprintf(&b, "| %s | %d | `%s` | `%s` | `%s` | `%s` |\n", name, e.Boots, e.Quote, e.EventLog, e.Collateral, m.Image.Digest)
+		fmt.Fprintf(&b, "| %s | %d | `%s` | `%s` | `%s` | `%s` |\n", name, e.Boots, e.Quote, e.EventLog, e.Collateral,
+			m.Image.Digest)
 	}
 	b.WriteString("\nRTMR3 of each profile equals its formula.\n")
 	return b.String()
@@ -93,8 +97,10 @@ func Refresh(ctx context.Context, c *github.Client, before Set, o Observation) (
 	if err != nil {
 		return nil, err
 	}
-	says := fmt.Sprintf("The platform moved: the image of a promoted release shows other platform registers (MRTD, RTMR0) since %s. RTMR1 to RTMR3 are the promoted ones; the old registers stay allowed.", o.Day)
-	return &Proposal{Name: name, Title: "Refresh the platform registers of " + o.scope() + ", first seen " + o.Day, Label: RefreshLabel,
+	says := fmt.Sprintf("The platform moved: the image of a promoted release shows other platform registers (MRTD, "+
+		"RTMR0) since %s. RTMR1 to RTMR3 are the promoted ones; the old registers stay allowed.", o.Day)
+	return &Proposal{Name: name, Title: "Refresh the platform registers of " + o.scope() + ", first seen " + o.Day,
+		Label:  RefreshLabel,
 		Before: before, After: after, Grounds: grounds(says, p, ev)}, nil
 }
 
@@ -113,8 +119,10 @@ func (o Observation) node(w *policies.Working, observed release.Tag, ev policies
 	if node := w.ReleasedAs(ev.Registers[w.Profile]); !node.IsZero() {
 		return node, nil
 	}
-	return release.Tag{}, &fault.Error{Code: fault.Verification, Message: fmt.Sprintf("no promoted release has the %s image of %s", w.Profile, observed),
-		Expected: "the RTMR1, RTMR2 and RTMR3 of a promoted release", Got: "another image", Hint: "policy:promote -tag=" + observed.String()}
+	return release.Tag{}, &fault.Error{Code: fault.Verification,
+		Message:  fmt.Sprintf("no promoted release has the %s image of %s", w.Profile, observed),
+		Expected: "the RTMR1, RTMR2 and RTMR3 of a promoted release", Got: "another image", Hint: "policy:promote -tag=" +
+			observed.String()}
 }
 
 // firstSeen is the day that an open proposal of the same evidence gives, so
@@ -128,7 +136,8 @@ func firstSeen(ctx context.Context, c *github.Client, name, evidence, today stri
 		return "", err
 	}
 	for _, w := range proposed {
-		if i := slices.IndexFunc(w.Measurements, func(m policies.Measurement) bool { return m.Refreshed() && m.Evidence == evidence }); i >= 0 {
+		if i := slices.IndexFunc(w.Measurements,
+			func(m policies.Measurement) bool { return m.Refreshed() && m.Evidence == evidence }); i >= 0 {
 			return w.Measurements[i].FirstSeen, nil
 		}
 	}

@@ -67,7 +67,8 @@ func Load(ctx context.Context, c *github.Client, branch string) (Set, error) {
 		return nil, unanswered
 	case errors.Is(err, github.ErrNotFound):
 		return nil, &fault.Error{Code: fault.MissingAsset, Message: "no working policies on branch " + branch, Err: err,
-			Expected: "policies/{profile}.json of every profile on GitHub", Got: "not all of them", Hint: "push the branch first; what is only in the work tree is not proposed"}
+			Expected: "policies/{profile}.json of every profile on GitHub", Got: "not all of them",
+			Hint: "push the branch first; what is only in the work tree is not proposed"}
 	}
 	return set, err
 }
@@ -116,7 +117,8 @@ func Open(ctx context.Context, c *github.Client, p *Proposal) (github.PullReques
 		return github.PullRequest{}, err
 	}
 	return c.Propose(ctx, github.Change{Base: Base, Branch: p.Branch(), Files: files, Message: p.Title, Title: p.Title,
-		Body: p.Body() + "\nThe same text is in `" + p.Page() + "`, which later runs of the command keep up to date.\n", Labels: []string{p.Label}})
+		Body:   p.Body() + "\nThe same text is in `" + p.Page() + "`, which later runs of the command keep up to date.\n",
+		Labels: []string{p.Label}})
 }
 
 // index adds a line about the page to the page on policies. A base without

@@ -42,12 +42,14 @@ func TestPromoteOpensOnePullRequest(t *testing.T) {
 	}
 	page := w.file("docs/policy-changes/promote-mero-tee-v1.2.0.md", p.Branch())
 	require.True(t, strings.HasPrefix(page, "# Promote the measurements of mero-tee-v1.2.0\n"))
-	require.True(t, strings.HasPrefix(pulls[0].Body, strings.TrimPrefix(page, "# Promote the measurements of mero-tee-v1.2.0\n\n")))
+	require.True(t, strings.HasPrefix(pulls[0].Body,
+		strings.TrimPrefix(page, "# Promote the measurements of mero-tee-v1.2.0\n\n")))
 	for _, profile := range release.Profiles() {
 		file := w.file("policies/"+policies.File(profile), p.Branch())
 		require.NoError(t, schema.ValidateWorking([]byte(file)))
 		require.Contains(t, file, m.Profiles[profile].RTMR2.String())
-		require.NotContains(t, w.file("policies/"+policies.File(profile), "main"), "mero-tee-v1.2.0", "nothing is edited without review")
+		require.NotContains(t, w.file("policies/"+policies.File(profile), "main"), "mero-tee-v1.2.0",
+			"nothing is edited without review")
 	}
 
 	w.push(p.After)
@@ -76,7 +78,8 @@ func TestAProposalPassesTheDocGuard(t *testing.T) {
 	r, err := propose.Revoke(w.main(), propose.Target{Tag: node(t, "1.2.0")}, "incident 7")
 	require.NoError(t, err)
 	w.open(r)
-	require.True(t, strings.HasSuffix(w.file("docs/policies.md", r.Branch()), line+"- [Revoke the measurements of mero-tee-v1.2.0](policy-changes/revoke-mero-tee-v1.2.0.md)\n"))
+	require.True(t, strings.HasSuffix(w.file("docs/policies.md", r.Branch()),
+		line+"- [Revoke the measurements of mero-tee-v1.2.0](policy-changes/revoke-mero-tee-v1.2.0.md)\n"))
 }
 
 // The page as it is shipped has the section, which is the last one and empty at first.
@@ -91,7 +94,8 @@ func TestTheShippedPageTakesTheLine(t *testing.T) {
 	w.open(p)
 	page := w.file("docs/policies.md", p.Branch())
 	require.True(t, strings.HasPrefix(page, strings.TrimRight(string(shipped), "\n")+"\n"))
-	require.True(t, strings.HasSuffix(page, "\n- [Promote the measurements of mero-tee-v99.9.9](policy-changes/promote-mero-tee-v99.9.9.md)\n"))
+	require.True(t, strings.HasSuffix(page,
+		"\n- [Promote the measurements of mero-tee-v99.9.9](policy-changes/promote-mero-tee-v99.9.9.md)\n"))
 	require.Equal(t, 1, strings.Count(page, "\n## Changes so far\n\n- ["))
 }
 
@@ -132,7 +136,8 @@ func TestPromoteRefuses(t *testing.T) {
 		data []byte
 		want string
 	}{
-		"single boot":    {published(t, "1.2.0", oneBoot), "the locked-read-only measurement of mero-tee-v1.2.0 is not stable"},
+		"single boot": {published(t, "1.2.0", oneBoot),
+			"the locked-read-only measurement of mero-tee-v1.2.0 is not stable"},
 		"RTMR3":          {published(t, "1.2.0", otherFormula), "says what cannot be"},
 		"another family": {kms, "another family"},
 		"no JSON":        {[]byte("{"), "published-mrtds.json"},
@@ -162,7 +167,8 @@ func TestARevokedTupleIsNeverPromotedAgain(t *testing.T) {
 	_, err = propose.Promote(w.main(), published(t, "1.2.0", nil))
 	require.ErrorContains(t, err, "the debug measurement of mero-tee-v1.2.0 is revoked: CVE-2026-1234: key leak")
 	require.Equal(t, fault.Verification, fault.CodeOf(err))
-	_, err = propose.Refresh(t.Context(), w.client, w.main(), propose.Observation{Published: published(t, "1.2.0", firmware), Day: day})
+	_, err = propose.Refresh(t.Context(), w.client, w.main(),
+		propose.Observation{Published: published(t, "1.2.0", firmware), Day: day})
 	require.ErrorContains(t, err, "no debug measurement of mero-tee-v1.2.0 stands", "not under another firmware either")
 
 	again, err := propose.Revoke(w.main(), propose.Target{Tag: node(t, "1.2.0")}, "another reason")
@@ -182,7 +188,8 @@ func TestRevokeByRegister(t *testing.T) {
 	require.Empty(t, p.After[release.DebugReadOnly].Measurements)
 	require.Equal(t, p.Before[release.Debug], p.After[release.Debug])
 	w.open(p)
-	require.Equal(t, w.file("policies/debug.json", "main"), w.file("policies/debug.json", p.Branch()), "only what changes is in the change")
+	require.Equal(t, w.file("policies/debug.json", "main"), w.file("policies/debug.json", p.Branch()),
+		"only what changes is in the change")
 }
 
 func TestRevokeRefuses(t *testing.T) {
@@ -249,14 +256,16 @@ func TestRefreshFromAnotherRelease(t *testing.T) {
 		m.RTMR1[0] ^= 1
 		firmware(name, m)
 	})
-	p, err := propose.Refresh(t.Context(), w.client, w.main(), propose.Observation{Published: sameImage, Elsewhere: true, Day: day})
+	p, err := propose.Refresh(t.Context(), w.client, w.main(),
+		propose.Observation{Published: sameImage, Elsewhere: true, Day: day})
 	require.NoError(t, err)
 	got := p.After[release.Debug].Measurements[1]
 	require.Equal(t, node(t, "1.2.0"), got.NodeRelease)
 	require.Equal(t, digestLine(sameImage), got.Evidence)
 
 	otherImage := published(t, "1.2.1", firmware)
-	_, err = propose.Refresh(t.Context(), w.client, w.main(), propose.Observation{Published: otherImage, Elsewhere: true, Day: day})
+	_, err = propose.Refresh(t.Context(), w.client, w.main(),
+		propose.Observation{Published: otherImage, Elsewhere: true, Day: day})
 	require.ErrorContains(t, err, "no promoted release has the debug image of mero-tee-v1.2.1")
 	require.Equal(t, fault.Verification, fault.CodeOf(err))
 }
@@ -269,11 +278,15 @@ func TestRefreshRefusesAnotherImage(t *testing.T) {
 		"rtmr2": func(m *measurement.Profile) { m.RTMR2[5] ^= 1 },
 	} {
 		data := published(t, "1.2.0", func(_ release.Profile, m *measurement.Profile) { change(m) })
-		_, err := propose.Refresh(t.Context(), w.client, w.main(), propose.Observation{Profile: release.Debug, Published: data, Day: day})
+		_, err := propose.Refresh(t.Context(), w.client, w.main(),
+			propose.Observation{Profile: release.Debug, Published: data, Day: day})
 		require.ErrorContains(t, err, register+" is not that of mero-tee-v1.2.0: this is another image")
 		require.Equal(t, fault.Verification, fault.CodeOf(err))
 	}
-	single := published(t, "1.2.0", func(name release.Profile, m *measurement.Profile) { firmware(name, m); m.Evidence.Boots = 1 })
+	single := published(t, "1.2.0", func(name release.Profile, m *measurement.Profile) {
+		firmware(name, m)
+		m.Evidence.Boots = 1
+	})
 	_, err := propose.Refresh(t.Context(), w.client, w.main(), propose.Observation{Published: single, Day: day})
 	require.ErrorContains(t, err, "is not stable")
 }

@@ -29,7 +29,8 @@ const maxReason = 500 // characters
 func (t Target) check() error {
 	switch {
 	case t.Tag.IsZero() == (t.Prefix == ""):
-		return usage("what to revoke", "a tag or the beginning of a register, one of them", fmt.Sprintf("%q and %q", tagName(t.Tag), t.Prefix))
+		return usage("what to revoke", "a tag or the beginning of a register, one of them",
+			fmt.Sprintf("%q and %q", tagName(t.Tag), t.Prefix))
 	case t.Prefix != "" && !prefixForm.MatchString(t.Prefix):
 		return usage("not the beginning of a register", "8 to 96 lower-case hex digits", fmt.Sprintf("%q", t.Prefix))
 	case !t.Tag.IsZero() && t.Tag.Family != release.Node:
@@ -76,7 +77,9 @@ func Revoke(before Set, t Target, reason string) (*Proposal, error) {
 	}
 	found, emptied := 0, ""
 	after, err := before.each(func(profile release.Profile, w *policies.Working) (*policies.Working, error) {
-		out, gone, err := policies.Revoke(w, func(m policies.Measurement) bool { return t.matches(m.NodeRelease, m.Registers) }, reason)
+		out, gone, err := policies.Revoke(w, func(m policies.Measurement) bool {
+			return t.matches(m.NodeRelease, m.Registers)
+		}, reason)
 		found += len(gone) + revokedAlready(w, t)
 		if len(gone) > 0 && len(out.Measurements) == 0 {
 			emptied += fmt.Sprintf("\nNo measurement of %s is left: a stable KMS release needs a promoted one first.\n", profile)
@@ -84,13 +87,16 @@ func Revoke(before Set, t Target, reason string) (*Proposal, error) {
 		return out, err
 	})
 	if err == nil && found == 0 {
-		err = usage("no policy holds such a measurement", "a promoted release or the beginning of a register of one", t.String())
+		err = usage("no policy holds such a measurement", "a promoted release or the beginning of a register of one",
+			t.String())
 	}
 	if err != nil {
 		return nil, err
 	}
-	return &Proposal{Name: "revoke-" + t.String(), Title: "Revoke the measurements of " + t.String(), Label: RevocationLabel, Before: before, After: after,
-		Grounds: "Takes measurements out of the policies for good.\n\n## Reason\n\n" + diff.Cell(reason) + "\n" + emptied}, nil
+	return &Proposal{Name: "revoke-" + t.String(), Title: "Revoke the measurements of " + t.String(),
+			Label: RevocationLabel, Before: before, After: after,
+			Grounds: "Takes measurements out of the policies for good.\n\n## Reason\n\n" + diff.Cell(reason) + "\n" + emptied},
+		nil
 }
 
 func revokedAlready(w *policies.Working, t Target) (n int) {
@@ -104,8 +110,11 @@ func revokedAlready(w *policies.Working, t Target) (n int) {
 
 func checkReason(reason string) error {
 	n := utf8.RuneCountInString(reason)
-	if strings.TrimSpace(reason) == "" || n > maxReason || !utf8.ValidString(reason) || strings.ContainsFunc(reason, unicode.IsControl) {
-		return usage("a revocation needs a reason", fmt.Sprintf("one line of at most %d characters, such as the CVE or the incident", maxReason), fmt.Sprintf("%.60q", reason))
+	if strings.TrimSpace(reason) == "" || n > maxReason || !utf8.ValidString(reason) ||
+		strings.ContainsFunc(reason, unicode.IsControl) {
+		return usage("a revocation needs a reason",
+			fmt.Sprintf("one line of at most %d characters, such as the CVE or the incident", maxReason),
+			fmt.Sprintf("%.60q", reason))
 	}
 	return nil
 }

@@ -101,7 +101,7 @@ func (w *world) pulls() (out []pull) {
 	w.t.Helper()
 	resp, err := w.http.Get(api + "pulls?state=all")
 	require.NoError(w.t, err)
-	defer resp.Body.Close() //nolint:errcheck // test
+	defer resp.Body.Close()
 	var all bytes.Buffer
 	_, err = all.ReadFrom(resp.Body)
 	require.NoError(w.t, err)

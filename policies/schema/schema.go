@@ -50,7 +50,8 @@ func validate(location string, policy []byte) error {
 func compile(location string) (*jsonschema.Schema, error) {
 	c := jsonschema.NewCompiler()
 	c.UseLoader(jsonschema.SchemeURLLoader{})
-	for name, schema := range map[string][]byte{policies.SchemaFile: policies.Schema, policies.WorkingSchemaFile: policies.WorkingSchema} {
+	for name, schema := range map[string][]byte{policies.SchemaFile: policies.Schema,
+		policies.WorkingSchemaFile: policies.WorkingSchema} {
 		doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(schema))
 		if err != nil {
 			return nil, err

@@ -28,13 +28,15 @@ func TestValidateAcceptsWhatIsGenerated(t *testing.T) {
 	require.NoError(t, schema.Validate([]byte(golden(t))))
 
 	w := &policies.Working{SchemaVersion: "1", Profile: release.Debug, AllowedTCBStatus: policies.TCBStatuses(),
-		TCBWaivers:   []policies.Waiver{{Status: "OutOfDate", Reason: "r"}, {Status: "OutOfDateConfigurationNeeded", Reason: "r"}},
+		TCBWaivers: []policies.Waiver{{Status: "OutOfDate", Reason: "r"},
+			{Status: "OutOfDateConfigurationNeeded", Reason: "r"}},
 		Measurements: []policies.Measurement{}, Revoked: []policies.Revocation{}}
 	p, err := policies.Generate(w, release.Version{Major: 1, Candidate: 1}, policies.Evidence{})
 	require.NoError(t, err)
 	empty, err := p.Encode()
 	require.NoError(t, err)
-	require.NoError(t, schema.Validate(empty), "a policy that is not ready may be empty, and every known TCB status is known here too")
+	require.NoError(t, schema.Validate(empty),
+		"a policy that is not ready may be empty, and every known TCB status is known here too")
 }
 
 // The schema stands alone: what it can say, it says without policies.Decode.
@@ -78,24 +80,28 @@ func TestValidateWorking(t *testing.T) {
 	for _, r := range []*tdx.Register{&regs.MRTD, &regs.RTMR0, &regs.RTMR1, &regs.RTMR2, &regs.RTMR3} {
 		r[0] = 1
 	}
-	w := &policies.Working{SchemaVersion: "1", Profile: release.Debug, AllowedTCBStatus: []string{"OutOfDate"}, TCBWaivers: []policies.Waiver{{Status: "OutOfDate", Reason: "r"}},
-		Measurements: []policies.Measurement{{NodeRelease: tag, Evidence: "sha256:" + strings.Repeat("a", 64), FirstSeen: "2026-05-01", Registers: regs}},
-		Revoked:      []policies.Revocation{{NodeRelease: tag, Registers: regs, Reason: "CVE-2026-1"}}}
+	w := &policies.Working{SchemaVersion: "1", Profile: release.Debug, AllowedTCBStatus: []string{"OutOfDate"},
+		TCBWaivers: []policies.Waiver{{Status: "OutOfDate", Reason: "r"}},
+		Measurements: []policies.Measurement{{NodeRelease: tag, Evidence: "sha256:" + strings.Repeat("a", 64),
+			FirstSeen: "2026-05-01", Registers: regs}},
+		Revoked: []policies.Revocation{{NodeRelease: tag, Registers: regs, Reason: "CVE-2026-1"}}}
 	data, err := w.Encode()
 	require.NoError(t, err)
 	require.NoError(t, schema.ValidateWorking(data))
 	require.Error(t, schema.Validate(data), "a working policy is not a released one")
 	for name, tc := range map[string]struct{ from, to string }{
-		"no waiver":      {`"tcb_waivers"`, `"waivers"`},
-		"waiver missing": {"\"tcb_waivers\": [\n    {\n      \"status\": \"OutOfDate\",\n      \"reason\": \"r\"\n    }\n  ],\n", ""},
-		"first_seen":     {"2026-05-01", "May"},
-		"no reason":      {"CVE-2026-1", " "},
-		"zero register":  {regs.MRTD.String(), strings.Repeat("0", 96)},
-		"flat list":      {`"revoked"`, `"allowed_mrtd"`},
+		"no waiver": {`"tcb_waivers"`, `"waivers"`},
+		"waiver missing": {
+			"\"tcb_waivers\": [\n    {\n      \"status\": \"OutOfDate\",\n      \"reason\": \"r\"\n    }\n  ],\n", ""},
+		"first_seen":    {"2026-05-01", "May"},
+		"no reason":     {"CVE-2026-1", " "},
+		"zero register": {regs.MRTD.String(), strings.Repeat("0", 96)},
+		"flat list":     {`"revoked"`, `"allowed_mrtd"`},
 	} {
 		changed := strings.Replace(string(data), tc.from, tc.to, 1)
 		require.NotEqual(t, string(data), changed, name)
-		require.ErrorContains(t, schema.ValidateWorking([]byte(changed)), "does not conform to working-policy.schema.json", name)
+		require.ErrorContains(t, schema.ValidateWorking([]byte(changed)), "does not conform to working-policy.schema.json",
+			name)
 	}
 	for _, p := range release.Profiles() {
 		shipped, err := os.ReadFile(filepath.Join("..", policies.File(p)))
