@@ -14,7 +14,8 @@ import (
 // Catalog looks at the compatibility catalog.
 type Catalog mg.Namespace
 
-// Check judges the catalog: shape, order, duplicates, profiles, and that the tags of tested pairs exist; exit 10 when something fails.
+// Check judges the catalog: shape, order, duplicates, profiles, and that the tags of tested pairs exist; exit 10 when
+// something fails.
 func (Catalog) Check(ctx context.Context) error {
 	return cli.Exit("catalog:check", cli.CatalogCheck(ctx))
 }

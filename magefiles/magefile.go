@@ -26,12 +26,14 @@ var Aliases = map[string]any{
 	"CollectMeasurements": Node.Measure,
 }
 
-// Doctor shows every variable and secret and asks for what a release will need, changing nothing; exit 10 when one would stop it. [-family=kms|node]
+// Doctor shows every variable and secret and asks for what a release will need, changing nothing; exit 10 when one
+// would stop it. [-family=kms|node]
 func Doctor(ctx context.Context, family *string) error {
 	return cli.Exit("doctor", cli.Doctor(ctx, os.Stdout, cli.Value(family)))
 }
 
-// Sweep lists what interrupted runs left at the cloud providers; with -apply it deletes that, with -unexpired also what may still be in use. [-apply] [-unexpired]
+// Sweep lists what interrupted runs left at the cloud providers; with -apply it deletes that, with -unexpired also what
+// may still be in use. [-apply] [-unexpired]
 func Sweep(ctx context.Context, apply, unexpired *bool) error {
 	return cli.Exit("sweep", cli.Sweep(ctx, cli.Value(apply), cli.Value(unexpired)))
 }

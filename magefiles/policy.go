@@ -14,22 +14,26 @@ import (
 // Policy operates the attestation policies: those of released key services, and the working ones in policies/.
 type Policy mg.Namespace
 
-// Check judges the working policies, one line per check; exit 10 when one fails. [-path=: another policy file or folder]
+// Check judges the working policies, one line per check; exit 10 when one fails. [-path=: another policy file or
+// folder]
 func (Policy) Check(path *string) error {
 	return cli.Exit("policy:check", cli.PolicyCheck(cli.Value(path)))
 }
 
-// Diff shows what differs between two policies: files, folders, or tags of KMS releases. FROM TO [-full: whole registers]
+// Diff shows what differs between two policies: files, folders, or tags of KMS releases. FROM TO [-full: whole
+// registers]
 func (Policy) Diff(ctx context.Context, from, to string, full *bool) error {
 	return cli.Exit("policy:diff", cli.PolicyDiff(ctx, os.Stdout, from, to, cli.Value(full)))
 }
 
-// Promote proposes a node release's measurements for all profiles in a pull request. -tag= [-dryRun: only show the change]
+// Promote proposes a node release's measurements for all profiles in a pull request. -tag= [-dryRun: only show the
+// change]
 func (Policy) Promote(ctx context.Context, tag *string, dryRun *bool) error {
 	return cli.Exit("policy:promote", cli.PolicyPromote(ctx, os.Stdout, cli.Value(tag), cli.Value(dryRun)))
 }
 
-// Refresh proposes platform registers that were newly observed, next to the old ones. -measurements=FILE or -tag= [-profile=] [-dryRun]
+// Refresh proposes platform registers that were newly observed, next to the old ones. -measurements=FILE or -tag=
+// [-profile=] [-dryRun]
 func (Policy) Refresh(ctx context.Context, profile, measurements, tag *string, dryRun *bool) error {
 	r := cli.RefreshRequest{Profile: cli.Value(profile), File: cli.Value(measurements), Tag: cli.Value(tag)}
 	return cli.Exit("policy:refresh", cli.PolicyRefresh(ctx, os.Stdout, r, cli.Value(dryRun)))
@@ -41,7 +45,8 @@ func (Policy) Revoke(ctx context.Context, tag, measurement, reason *string, dryR
 		cli.Value(reason), cli.Value(dryRun)))
 }
 
-// Migrate walks the five migration steps from KMS release FROM to TO. FROM TO -profile= [-kmsURL=: a service that was restarted; else the restart is done, and undone]
+// Migrate walks the five migration steps from KMS release FROM to TO. FROM TO -profile= [-kmsURL=: a service that was
+// restarted; else the restart is done, and undone]
 func (Policy) Migrate(ctx context.Context, from, to string, profile, kmsURL *string) error {
 	return cli.Exit("policy:migrate", cli.Migrate(ctx, os.Stdout, from, to, cli.Value(profile), cli.Value(kmsURL)))
 }

@@ -15,27 +15,32 @@ import (
 // Release runs a whole pipeline and shows how far one got.
 type Release mg.Namespace
 
-// KMS releases the key service: version, build, policy, measure, SBOM, checksums, sign, publish, audit, catalog, E2E, promote. [-tag=mero-kms-vX.Y.Z]
+// KMS releases the key service: version, build, policy, measure, SBOM, checksums, sign, publish, audit, catalog, E2E,
+// promote. [-tag=mero-kms-vX.Y.Z]
 func (Release) KMS(ctx context.Context, tag *string) error {
 	return cli.Release(ctx, release.KMS, "release:kms", tag, KMS.Promote)
 }
 
-// Prerelease runs steps 1 to 11 and stops at an audited, tested pre-release; `kms:promote` finishes it after an approval. [-tag=mero-kms-vX.Y.Z]
+// Prerelease runs steps 1 to 11 and stops at an audited, tested pre-release; `kms:promote` finishes it after an
+// approval. [-tag=mero-kms-vX.Y.Z]
 func (Release) Prerelease(ctx context.Context, tag *string) error {
 	return cli.Release(ctx, release.KMS, "release:prerelease", tag, KMS.E2e)
 }
 
-// Node releases the node images: version, Packer build, measure, MRTDs, SBOM, checksums, sign, publish, audit, E2E, catalog, promote. [-tag=mero-tee-vX.Y.Z]
+// Node releases the node images: version, Packer build, measure, MRTDs, SBOM, checksums, sign, publish, audit, E2E,
+// catalog, promote. [-tag=mero-tee-vX.Y.Z]
 func (Release) Node(ctx context.Context, tag *string) error {
 	return cli.Release(ctx, release.Node, "release:node", tag, Node.Promote)
 }
 
-// NodePrerelease runs the steps of a node release up to its E2E and stops; `node:catalog` and `node:promote` finish it after an approval. [-tag=mero-tee-vX.Y.Z]
+// NodePrerelease runs the steps of a node release up to its E2E and stops; `node:catalog` and `node:promote` finish it
+// after an approval. [-tag=mero-tee-vX.Y.Z]
 func (Release) NodePrerelease(ctx context.Context, tag *string) error {
 	return cli.Release(ctx, release.Node, "release:nodePrerelease", tag, Node.E2e)
 }
 
-// Plan prints the class of a release, the rules that follow, what it still lacks, and its steps; it changes nothing. [-tag=…]
+// Plan prints the class of a release, the rules that follow, what it still lacks, and its steps; it changes nothing.
+// [-tag=…]
 func (Release) Plan(ctx context.Context, tag *string) error {
 	return cli.Exit("release:plan", cli.Plan(ctx, os.Stdout, cli.Value(tag)))
 }
@@ -45,7 +50,8 @@ func (Release) Status(tag *string, json *bool) error {
 	return cli.Exit("release:status", cli.Status(os.Stdout, cli.Value(tag), cli.Value(json)))
 }
 
-// Merge joins what the jobs of a release did side by side into dist/{tag}; what contradicts each other is refused, exit 10. TAG DIR, which has a folder for each job
+// Merge joins what the jobs of a release did side by side into dist/{tag}; what contradicts each other is refused, exit
+// 10. TAG DIR, which has a folder for each job
 func (Release) Merge(ctx context.Context, tag, from string) error {
 	return cli.Exit("release:merge", cli.Merge(ctx, tag, from))
 }

@@ -14,7 +14,8 @@ import (
 // Verify checks what others released.
 type Verify mg.Namespace
 
-// Release checks a public release as a stranger would: one line per check, exit 10 when one fails, 11 when an asset is missing. TAG [-quick] [-offline=DIR]
+// Release checks a public release as a stranger would: one line per check, exit 10 when one fails, 11 when an asset is
+// missing. TAG [-quick] [-offline=DIR]
 func (Verify) Release(ctx context.Context, tag string, quick *bool, offline *string) error {
 	return cli.Exit("verify:release", cli.Verify(ctx, tag, cli.Value(quick), cli.Value(offline)))
 }
@@ -27,7 +28,8 @@ func (Verify) Recent(ctx context.Context, n int) error {
 // Measurement explains what machines measure.
 type Measurement mg.Namespace
 
-// Diff shows which registers moved from one node release to another, by the event, package and file that moved them. FROM TO
+// Diff shows which registers moved from one node release to another, by the event, package and file that moved them.
+// FROM TO
 func (Measurement) Diff(ctx context.Context, from, to string) error {
 	return cli.Exit("measurement:diff", cli.RegisterDiff(ctx, os.Stdout, from, to))
 }
@@ -35,7 +37,8 @@ func (Measurement) Diff(ctx context.Context, from, to string) error {
 // Config makes configuration for those who use a release.
 type Config mg.Namespace
 
-// Attestation prints merod's client configuration for a profile of a verified KMS release. -profile= -kmsURL= -tag= [-format=toml|json] [-attest]
+// Attestation prints merod's client configuration for a profile of a verified KMS release. -profile= -kmsURL= -tag=
+// [-format=toml|json] [-attest]
 func (Config) Attestation(ctx context.Context, profile, kmsURL, tag, format *string, attest *bool) error {
 	return cli.Exit("config:attestation", cli.ClientConfig(ctx, os.Stdout, cli.ClientRequest{
 		Profile: cli.Value(profile), URL: cli.Value(kmsURL), Tag: cli.Value(tag),
