@@ -52,7 +52,8 @@ func run(ctx context.Context, args, environ []string, stderr io.Writer) int {
 
 func serve(ctx context.Context, args, environ []string, log *slog.Logger) error {
 	if len(args) > 0 {
-		return &fault.Error{Code: fault.Usage, Message: "no arguments are taken; the environment configures the service", Got: strings.Join(args, " ")}
+		return &fault.Error{Code: fault.Usage, Message: "no arguments are taken; the environment configures the service",
+			Got: strings.Join(args, " ")}
 	}
 	config, err := kms.Load(environ, kms.ImageProfile)
 	if err != nil {
@@ -70,7 +71,8 @@ func serve(ctx context.Context, args, environ []string, log *slog.Logger) error 
 	redis.SetLogger(kms.RedisLog{Log: log})
 	agent := guest.New(config.GuestSocket)
 	defer agent.Close()
-	service := kms.New(config, kms.Parts{Guest: agent, Verifier: verifier, Transport: http.DefaultTransport, PolicySigner: signer,
+	service := kms.New(config, kms.Parts{Guest: agent, Verifier: verifier, Transport: http.DefaultTransport,
+		PolicySigner:  signer,
 		CollateralAge: collateral.Age, Now: time.Now, Log: log})
 	g, ctx := errgroup.WithContext(ctx)
 	if err := listen(ctx, g, service, config); err != nil {
@@ -113,7 +115,8 @@ func newVerifier(config kms.Config, collateral *tdx.Collateral) (*tdx.Verifier, 
 	if err != nil {
 		return nil, err
 	}
-	return tdx.NewVerifier(tdx.Config{Root: root, Collateral: collateral, Now: time.Now, MinEvaluationNumber: config.MinEvaluation})
+	return tdx.NewVerifier(tdx.Config{Root: root, Collateral: collateral, Now: time.Now,
+		MinEvaluationNumber: config.MinEvaluation})
 }
 
 // announce logs which application dstack says this is; nothing depends on it.
@@ -123,5 +126,6 @@ func announce(ctx context.Context, agent *guest.Client, log *slog.Logger) {
 		log.Warn("the dstack guest agent does not answer; /attest and /get-key need it", "reason", err.Error())
 		return
 	}
-	log.Info("dstack guest agent answers", "app_id", info.AppID, "instance_id", info.InstanceID, "compose_hash", info.ComposeHash)
+	log.Info("dstack guest agent answers", "app_id", info.AppID, "instance_id", info.InstanceID, "compose_hash",
+		info.ComposeHash)
 }

@@ -49,19 +49,26 @@ func byHand(t *testing.T) *strings.Replacer {
 	exe, err := os.Executable()
 	require.NoError(t, err)
 	require.NoError(t, os.Symlink(exe, filepath.Join(dir, "mero-kms")))
-	node := tdx.Registers{MRTD: tdx.Register{1}, RTMR0: tdx.Register{2}, RTMR1: tdx.Register{3}, RTMR2: tdx.Register{4}, RTMR3: tdx.ProfileRTMR3("debug")}
-	policy, err := json.Marshal(policies.Policy{SchemaVersion: policies.SchemaVersion, KMSVersion: release.Version{Major: 1, Minor: 2}, Profile: release.Debug,
-		AllowedTCBStatus: []string{"UpToDate"}, AllowedMRTD: []tdx.Register{node.MRTD}, AllowedRTMR0: []tdx.Register{node.RTMR0},
-		AllowedRTMR1: []tdx.Register{node.RTMR1}, AllowedRTMR2: []tdx.Register{node.RTMR2}, AllowedRTMR3: []tdx.Register{node.RTMR3},
-		Measurements: []policies.Measurement{{Registers: node, NodeRelease: release.Tag{Family: release.Node, Version: release.Version{Major: 1}},
-			Evidence: "sha256:" + strings.Repeat("0", 64)}}})
+	node := tdx.Registers{MRTD: tdx.Register{1}, RTMR0: tdx.Register{2}, RTMR1: tdx.Register{3}, RTMR2: tdx.Register{4},
+		RTMR3: tdx.ProfileRTMR3("debug")}
+	policy, err := json.Marshal(policies.Policy{SchemaVersion: policies.SchemaVersion,
+		KMSVersion: release.Version{Major: 1, Minor: 2}, Profile: release.Debug,
+		AllowedTCBStatus: []string{"UpToDate"}, AllowedMRTD: []tdx.Register{node.MRTD},
+		AllowedRTMR0: []tdx.Register{node.RTMR0},
+		AllowedRTMR1: []tdx.Register{node.RTMR1}, AllowedRTMR2: []tdx.Register{node.RTMR2},
+		AllowedRTMR3: []tdx.Register{node.RTMR3},
+		Measurements: []policies.Measurement{{Registers: node,
+			NodeRelease: release.Tag{Family: release.Node, Version: release.Version{Major: 1}},
+			Evidence:    "sha256:" + strings.Repeat("0", 64)}}})
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "attestation-policy-debug.json"), policy, 0o600))
 
 	public, metrics := freeAddress(t), freeAddress(t)
 	ports := strings.NewReplacer("127.0.0.1:8080", public, "127.0.0.1:9090", metrics)
-	c := exec.CommandContext(t.Context(), "sh", "-c", ports.Replace(strings.Replace(blocks(t, "start")[0], "./mero-kms", "exec ./mero-kms", 1)))
-	c.Dir, c.Env, c.Cancel = dir, append(os.Environ(), "MERO_KMS_TEST_SERVE=1"), func() error { return c.Process.Signal(syscall.SIGTERM) }
+	c := exec.CommandContext(t.Context(), "sh", "-c",
+		ports.Replace(strings.Replace(blocks(t, "start")[0], "./mero-kms", "exec ./mero-kms", 1)))
+	c.Dir, c.Env, c.Cancel = dir, append(os.Environ(), "MERO_KMS_TEST_SERVE=1"),
+		func() error { return c.Process.Signal(syscall.SIGTERM) }
 	require.NoError(t, c.Start())
 	t.Cleanup(func() { _ = c.Wait() })
 	require.Eventually(t, func() bool {
@@ -69,7 +76,7 @@ func byHand(t *testing.T) *strings.Replacer {
 		if err != nil {
 			return false
 		}
-		defer resp.Body.Close() //nolint:errcheck // test
+		defer resp.Body.Close()
 		var said struct{ PolicyReady bool }
 		return json.NewDecoder(resp.Body).Decode(&said) == nil && said.PolicyReady
 	}, 10*time.Second, 5*time.Millisecond)
