@@ -21,9 +21,11 @@ func boot(t *testing.T, cmdline, failing string, files ...string) (string, error
 		require.NoError(t, os.MkdirAll(filepath.Join(dir, filepath.Dir(name)), 0o755))
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), nil, 0o644))
 	}
-	functions := "panic() { echo \"panic: $*\"; exit 9; }\nresolve_device() { echo /dev/boot; }\nget_fstype() { echo ext4; }\n"
+	functions :=
+		"panic() { echo \"panic: $*\"; exit 9; }\nresolve_device() { echo /dev/boot; }\nget_fstype() { echo ext4; }\n"
 	for _, command := range []string{"losetup", "veritysetup", "mount", "umount"} {
-		functions += command + "() { echo \"" + command + " $*\" >&2; if [ \"" + command + " $1\" = \"" + failing + "\" ]; then return 1; fi; }\n"
+		functions += command + "() { echo \"" + command + " $*\" >&2; if [ \"" + command + " $1\" = \"" + failing +
+			"\" ]; then return 1; fi; }\n"
 	}
 	functions += "losetup() { echo \"losetup $*\" >&2; echo /dev/loop7; }\n"
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "scripts/functions"), []byte(functions), 0o644))
@@ -42,7 +44,8 @@ func boot(t *testing.T, cmdline, failing string, files ...string) (string, error
 	return strings.ReplaceAll(string(said), dir, ""), err
 }
 
-const measured = "BOOT_IMAGE=/vmlinuz root=LABEL=x ro mero.profile=locked-read-only mero.rootfs=squashfs mero.roothash=abc mero.hashoffset=8192 quiet"
+const measured = "BOOT_IMAGE=/vmlinuz root=LABEL=x ro mero.profile=locked-read-only mero.rootfs=squashfs " +
+	"mero.roothash=abc mero.hashoffset=8192 quiet"
 
 func TestBootPutsTheVerifiedRootInPlaceOfTheDisk(t *testing.T) {
 	t.Parallel()
@@ -60,7 +63,8 @@ func TestBootLooksAtTheFileSystemForBoot(t *testing.T) {
 	t.Parallel()
 	said, err := boot(t, measured, "")
 	require.NoError(t, err, said)
-	require.Contains(t, said, "mount -r -t ext4 /dev/boot /mero-boot\nlosetup --find --show --read-only /mero-boot/mero/root.img\n")
+	require.Contains(t, said,
+		"mount -r -t ext4 /dev/boot /mero-boot\nlosetup --find --show --read-only /mero-boot/mero/root.img\n")
 	require.Contains(t, said, "umount -l /mero-boot\numount -l /root\n")
 }
 

@@ -31,36 +31,57 @@ type spoilt struct {
 
 // everywhere are faults in every profile.
 var everywhere = map[string]spoilt{
-	"the build's account":    {func(i *image) { appendTo(i, "/etc/passwd", "packer:x:1000:1000::/home/packer:/bin/bash\n") }, "accounts ['"},
-	"its home":               {func(i *image) { i.write("/home/packer/.bashrc", "", 0o644) }, "homes ["},
-	"its sudo":               {func(i *image) { i.write("/etc/sudoers.d/google_sudoers", "", 0o440) }, "residue of the build: /etc/sudoers.d/google_sudoers"},
-	"root's keys":            {func(i *image) { i.write("/root/.ssh/authorized_keys", "", 0o600) }, "residue of the build: /root/.ssh"},
-	"a password":             {func(i *image) { i.edit("/etc/shadow", "root:*", "root:$y$j9T$x") }, "account root has a password"},
-	"an empty password":      {func(i *image) { i.edit("/etc/shadow", "root:*", "root:") }, "account root has a password, or needs none"},
-	"a date in shadow":       {func(i *image) { i.edit("/etc/shadow", "root:*:", "root:*:20000") }, "the password of root carries a date"},
-	"a backup of passwd":     {func(i *image) { i.write("/etc/passwd-", "", 0o644) }, "residue of the build: /etc/passwd-"},
-	"a host key":             {func(i *image) { i.write("/etc/ssh/ssh_host_rsa_key", "", 0o600) }, "this machine's identity: /etc/ssh/ssh_host_rsa_key"},
-	"a machine id":           {func(i *image) { i.write("/etc/machine-id", "0123", 0o444) }, "/etc/machine-id is not an empty file"},
-	"no machine id":          {func(i *image) { i.remove("/etc/machine-id") }, "/etc/machine-id is not an empty file"},
-	"compiled Python":        {func(i *image) { i.write("/usr/lib/python3/__pycache__/x.pyc", "", 0o644) }, "compiled Python"},
-	"cloud-init's state":     {func(i *image) { i.write("/var/lib/cloud/instance", "", 0o644) }, "residue of the build: /var/lib/cloud"},
-	"another profile's unit": {func(i *image) { i.edit("/etc/systemd/system/mero-measure.service", "-profile=", "-profile=x") }, "mero-measure.service does not name profile"},
-	"the agent off":          {func(i *image) { i.remove("/etc/systemd/system/multi-user.target.wants/mero-agent.service") }, "mero-agent.service does not run at boot"},
-	"no measuring":           {func(i *image) { i.remove("/etc/systemd/system/sysinit.target.wants/mero-measure.service") }, "mero-measure.service does not run at boot"},
-	"a program too many":     {func(i *image) { i.write("/usr/lib/mero/other", "", 0o755) }, "programs ["},
-	"a program too few":      {func(i *image) { i.remove("/usr/lib/mero/merod") }, "programs ["},
-	"a program for all":      {func(i *image) { require.NoError(i.t, os.Chmod(i.path("/usr/lib/mero/merod"), 0o777)) }, "merod is not of mode 0755"},
+	"the build's account": {func(i *image) {
+		appendTo(i, "/etc/passwd", "packer:x:1000:1000::/home/packer:/bin/bash\n")
+	}, "accounts ['"},
+	"its home": {func(i *image) { i.write("/home/packer/.bashrc", "", 0o644) }, "homes ["},
+	"its sudo": {func(i *image) { i.write("/etc/sudoers.d/google_sudoers", "", 0o440) },
+		"residue of the build: /etc/sudoers.d/google_sudoers"},
+	"root's keys": {func(i *image) { i.write("/root/.ssh/authorized_keys", "", 0o600) },
+		"residue of the build: /root/.ssh"},
+	"a password": {func(i *image) { i.edit("/etc/shadow", "root:*", "root:$y$j9T$x") },
+		"account root has a password"},
+	"an empty password": {func(i *image) { i.edit("/etc/shadow", "root:*", "root:") },
+		"account root has a password, or needs none"},
+	"a date in shadow": {func(i *image) { i.edit("/etc/shadow", "root:*:", "root:*:20000") },
+		"the password of root carries a date"},
+	"a backup of passwd": {func(i *image) { i.write("/etc/passwd-", "", 0o644) },
+		"residue of the build: /etc/passwd-"},
+	"a host key": {func(i *image) { i.write("/etc/ssh/ssh_host_rsa_key", "", 0o600) },
+		"this machine's identity: /etc/ssh/ssh_host_rsa_key"},
+	"a machine id": {func(i *image) { i.write("/etc/machine-id", "0123", 0o444) },
+		"/etc/machine-id is not an empty file"},
+	"no machine id": {func(i *image) { i.remove("/etc/machine-id") }, "/etc/machine-id is not an empty file"},
+	"compiled Python": {func(i *image) { i.write("/usr/lib/python3/__pycache__/x.pyc", "", 0o644) },
+		"compiled Python"},
+	"cloud-init's state": {func(i *image) { i.write("/var/lib/cloud/instance", "", 0o644) },
+		"residue of the build: /var/lib/cloud"},
+	"another profile's unit": {func(i *image) {
+		i.edit("/etc/systemd/system/mero-measure.service", "-profile=", "-profile=x")
+	}, "mero-measure.service does not name profile"},
+	"the agent off": {func(i *image) { i.remove("/etc/systemd/system/multi-user.target.wants/mero-agent.service") },
+		"mero-agent.service does not run at boot"},
+	"no measuring": {func(i *image) { i.remove("/etc/systemd/system/sysinit.target.wants/mero-measure.service") },
+		"mero-measure.service does not run at boot"},
+	"a program too many": {func(i *image) { i.write("/usr/lib/mero/other", "", 0o755) }, "programs ["},
+	"a program too few":  {func(i *image) { i.remove("/usr/lib/mero/merod") }, "programs ["},
+	"a program for all": {func(i *image) { require.NoError(i.t, os.Chmod(i.path("/usr/lib/mero/merod"), 0o777)) },
+		"merod is not of mode 0755"},
 	"a unit of nothing": {func(i *image) {
 		i.write("/etc/systemd/system/x.service", "[Service]\nExecStart=/usr/lib/mero/x -y\n", 0o644)
 	}, "x.service starts /usr/lib/mero/x, which is not there"},
-	"a companion off":  {func(i *image) { i.remove("/etc/systemd/system/multi-user.target.wants/traefik.service") }, "traefik.service does not run at boot"},
-	"no manifest":      {func(i *image) { i.remove("/usr/share/mero/manifest") }, "the manifest is missing"},
-	"another manifest": {func(i *image) { appendTo(i, "/usr/share/mero/manifest", "package\tb\t1\tall\n") }, "mero.content is not the manifest's digest"},
-	"another profile":  {func(i *image) { i.edit("/etc/default/grub.d/90-mero.cfg", "mero.profile=", "mero.profile=x") }, "mero.profile is not once"},
+	"a companion off": {func(i *image) { i.remove("/etc/systemd/system/multi-user.target.wants/traefik.service") },
+		"traefik.service does not run at boot"},
+	"no manifest": {func(i *image) { i.remove("/usr/share/mero/manifest") }, "the manifest is missing"},
+	"another manifest": {func(i *image) { appendTo(i, "/usr/share/mero/manifest", "package\tb\t1\tall\n") },
+		"mero.content is not the manifest's digest"},
+	"another profile": {func(i *image) { i.edit("/etc/default/grub.d/90-mero.cfg", "mero.profile=", "mero.profile=x") },
+		"mero.profile is not once"},
 	"a profile twice": {func(i *image) {
 		i.write("/etc/default/grub.d/99-x.cfg", "GRUB_CMDLINE_LINUX=\"$GRUB_CMDLINE_LINUX mero.profile=debug\"\n", 0o644)
 	}, "mero.profile is not once"},
-	"a policy left by a step": {func(i *image) { i.write("/usr/sbin/policy-rc.d", "", 0o755) }, "residue of the build: /usr/sbin/policy-rc.d"},
+	"a policy left by a step": {func(i *image) { i.write("/usr/sbin/policy-rc.d", "", 0o755) },
+		"residue of the build: /usr/sbin/policy-rc.d"},
 }
 
 // unverified are faults of a root that is to be verified.
@@ -68,35 +89,58 @@ var unverified = map[string]spoilt{
 	"an image with another byte": {func(i *image) { flip(i, "/boot/mero/root.img") }, "root.img does not have root hash"},
 	"no image":                   {func(i *image) { i.remove("/boot/mero/root.img") }, "root.img does not have root hash"},
 	"no root hash":               {func(i *image) { i.commandLine("") }, "mero.rootfs is not squashfs"},
-	"a disk in fstab":            {func(i *image) { appendTo(i, "/etc/fstab", "/dev/sda1 /mnt ext4 defaults 0 0\n") }, "/etc/fstab mounts something of the disk"},
-	"no boot script":             {func(i *image) { i.remove("/etc/initramfs-tools/scripts/local-bottom/mero-verity") }, "local-bottom/mero-verity is missing"},
+	"a disk in fstab": {func(i *image) { appendTo(i, "/etc/fstab", "/dev/sda1 /mnt ext4 defaults 0 0\n") },
+		"/etc/fstab mounts something of the disk"},
+	"no boot script": {func(i *image) { i.remove("/etc/initramfs-tools/scripts/local-bottom/mero-verity") },
+		"local-bottom/mero-verity is missing"},
 	"no initramfs": {func(i *image) {
 		i.remove("/etc/default/grub.d/85-mero-initramfs.cfg")
 		i.write("/etc/default/grub.d/40-force-partuuid.cfg", "GRUB_FORCE_PARTUUID=1234\n", 0o644)
 	}, "grub boots without the initramfs"},
-	"cloud-init on":       {func(i *image) { i.remove("/etc/systemd/system/cloud-init.service") }, "cloud-init.service is not masked"},
-	"metadata scripts on": {func(i *image) { i.remove("/etc/systemd/system/google-startup-scripts.service") }, "google-startup-scripts.service is not masked"},
+	"cloud-init on": {func(i *image) { i.remove("/etc/systemd/system/cloud-init.service") },
+		"cloud-init.service is not masked"},
+	"metadata scripts on": {func(i *image) { i.remove("/etc/systemd/system/google-startup-scripts.service") },
+		"google-startup-scripts.service is not masked"},
 }
 
 // unlocked are faults of the locked profile.
 var unlocked = map[string]spoilt{
-	"an SSH server":          {func(i *image) { i.write("/usr/sbin/sshd", "", 0o755) }, "a way in: /usr/sbin/sshd"},
-	"SSH not masked":         {func(i *image) { i.remove("/etc/systemd/system/ssh.service") }, "ssh.service is not masked"},
-	"a socket for SSH":       {func(i *image) { i.write("/etc/systemd/system/ssh.socket", "[Socket]", 0o644) }, "ssh.socket is not masked"},
-	"a login account":        {func(i *image) { appendTo(i, "/etc/passwd", "debug:x:1500:1500::/:/usr/sbin/nologin\n") }, "accounts ['debug'] instead of []"},
-	"a shell":                {func(i *image) { i.edit("/etc/passwd", "/usr/sbin/nologin", "/bin/sh") }, "accounts have a shell: /bin/sh"},
-	"a getty":                {func(i *image) { i.remove("/etc/systemd/system/getty@.service") }, "getty@.service is not masked"},
-	"a getty on serial":      {func(i *image) { i.remove("/etc/systemd/system/serial-getty@.service") }, "serial-getty@.service is not masked"},
-	"gettys made at boot":    {func(i *image) { i.remove("/etc/systemd/system-generators/systemd-getty-generator") }, "systemd-getty-generator is not masked"},
-	"a rescue shell":         {func(i *image) { i.remove("/etc/systemd/system/rescue.service") }, "rescue.service is not masked"},
-	"an emergency shell":     {func(i *image) { i.remove("/etc/systemd/system/emergency.service") }, "emergency.service is not masked"},
-	"the initramfs's shell":  {func(i *image) { i.edit("/etc/default/grub.d/80-mero-locked.cfg", "panic=5 ", "") }, "panic= is missing"},
-	"a recovery entry":       {func(i *image) { i.edit("/etc/default/grub.d/80-mero-locked.cfg", "GRUB_DISABLE_RECOVERY=true", "") }, "grub offers a recovery entry"},
-	"a serial console":       {func(i *image) { i.edit("/etc/default/grub.d/80-mero-locked.cfg", "console=tty0", "console=ttyS0") }, "the kernel has a serial console"},
-	"the magic key":          {func(i *image) { i.remove("/etc/sysctl.d/91-mero-locked.conf") }, "the magic key reaches the kernel"},
-	"Google's agent":         {func(i *image) { i.write("/usr/bin/google_guest_agent", "", 0o755) }, "a way in: /usr/bin/google_guest_agent"},
-	"cloud-init":             {func(i *image) { i.write("/usr/bin/cloud-init", "", 0o755) }, "a way in: /usr/bin/cloud-init"},
-	"telemetry, unannounced": {func(i *image) { i.write("/usr/lib/mero/vector", "", 0o755) }, "telemetry in the locked profile: /usr/lib/mero/vector"},
+	"an SSH server": {func(i *image) { i.write("/usr/sbin/sshd", "", 0o755) }, "a way in: /usr/sbin/sshd"},
+	"SSH not masked": {func(i *image) { i.remove("/etc/systemd/system/ssh.service") },
+		"ssh.service is not masked"},
+	"a socket for SSH": {func(i *image) { i.write("/etc/systemd/system/ssh.socket", "[Socket]", 0o644) },
+		"ssh.socket is not masked"},
+	"a login account": {func(i *image) { appendTo(i, "/etc/passwd", "debug:x:1500:1500::/:/usr/sbin/nologin\n") },
+		"accounts ['debug'] instead of []"},
+	"a shell": {func(i *image) { i.edit("/etc/passwd", "/usr/sbin/nologin", "/bin/sh") },
+		"accounts have a shell: /bin/sh"},
+	"a getty": {func(i *image) { i.remove("/etc/systemd/system/getty@.service") },
+		"getty@.service is not masked"},
+	"a getty on serial": {func(i *image) { i.remove("/etc/systemd/system/serial-getty@.service") },
+		"serial-getty@.service is not masked"},
+	"gettys made at boot": {func(i *image) { i.remove("/etc/systemd/system-generators/systemd-getty-generator") },
+		"systemd-getty-generator is not masked"},
+	"a rescue shell": {func(i *image) { i.remove("/etc/systemd/system/rescue.service") },
+		"rescue.service is not masked"},
+	"an emergency shell": {func(i *image) { i.remove("/etc/systemd/system/emergency.service") },
+		"emergency.service is not masked"},
+	"the initramfs's shell": {func(i *image) { i.edit("/etc/default/grub.d/80-mero-locked.cfg", "panic=5 ", "") },
+		"panic= is missing"},
+	"a recovery entry": {func(i *image) {
+		i.edit("/etc/default/grub.d/80-mero-locked.cfg", "GRUB_DISABLE_RECOVERY=true", "")
+	}, "grub offers a recovery entry"},
+	"a serial console": {func(i *image) {
+		i.edit("/etc/default/grub.d/80-mero-locked.cfg", "console=tty0",
+			"console=ttyS0")
+	}, "the kernel has a serial console"},
+	"the magic key": {func(i *image) { i.remove("/etc/sysctl.d/91-mero-locked.conf") },
+		"the magic key reaches the kernel"},
+	"Google's agent": {func(i *image) { i.write("/usr/bin/google_guest_agent", "", 0o755) },
+		"a way in: /usr/bin/google_guest_agent"},
+	"cloud-init": {func(i *image) { i.write("/usr/bin/cloud-init", "", 0o755) },
+		"a way in: /usr/bin/cloud-init"},
+	"telemetry, unannounced": {func(i *image) { i.write("/usr/lib/mero/vector", "", 0o755) },
+		"telemetry in the locked profile: /usr/lib/mero/vector"},
 	"telemetry, announced": {func(i *image) {
 		i.write("/usr/lib/mero/vmagent", "", 0o755)
 		i.programs = append(i.programs, "vmagent")
@@ -106,11 +150,13 @@ var unlocked = map[string]spoilt{
 // closed are faults of the profiles that one may look into.
 var closed = map[string]spoilt{
 	"no SSH server": {func(i *image) { i.remove("/usr/sbin/sshd") }, "there is no SSH server"},
-	"no host key":   {func(i *image) { i.remove("/etc/systemd/system/multi-user.target.wants/mero-host-keys.service") }, "no host key is made at boot"},
+	"no host key": {func(i *image) { i.remove("/etc/systemd/system/multi-user.target.wants/mero-host-keys.service") },
+		"no host key is made at boot"},
 	"passwords": {func(i *image) {
 		i.edit("/etc/ssh/sshd_config.d/10-mero.conf", "PasswordAuthentication no", "PasswordAuthentication yes")
 	}, "SSH takes passwords"},
-	"another account": {func(i *image) { appendTo(i, "/etc/passwd", "ubuntu:x:1000:1000::/:/bin/bash\n") }, "accounts ['debug', 'ubuntu']"},
+	"another account": {func(i *image) { appendTo(i, "/etc/passwd", "ubuntu:x:1000:1000::/:/bin/bash\n") },
+		"accounts ['debug', 'ubuntu']"},
 }
 
 func TestConformanceFails(t *testing.T) {
@@ -120,7 +166,8 @@ func TestConformanceFails(t *testing.T) {
 	}
 	cases := map[release.Profile]map[string]spoilt{
 		release.Debug: merge(everywhere, closed, map[string]spoilt{
-			"a root called verified": {func(i *image) { i.commandLine(" mero.roothash=00") }, "a writable root is called verified"}}),
+			"a root called verified": {func(i *image) { i.commandLine(" mero.roothash=00") },
+				"a writable root is called verified"}}),
 		release.DebugReadOnly:  merge(unverified, closed),
 		release.LockedReadOnly: merge(everywhere, unverified, unlocked),
 	}

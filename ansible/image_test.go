@@ -164,7 +164,8 @@ func tool(t *testing.T, name string) string {
 func (i *image) commandLine(verity string) {
 	sum := sha256.Sum256([]byte(i.read("/usr/share/mero/manifest")))
 	i.write("/etc/default/grub.d/90-mero.cfg",
-		fmt.Sprintf("GRUB_CMDLINE_LINUX=\"$GRUB_CMDLINE_LINUX mero.profile=%s mero.content=%x%s\"\n", i.profile, sum, verity), 0o644)
+		fmt.Sprintf("GRUB_CMDLINE_LINUX=\"$GRUB_CMDLINE_LINUX mero.profile=%s mero.content=%x%s\"\n", i.profile, sum, verity),
+		0o644)
 }
 
 // judge runs the conformance step and returns what it says.

@@ -66,10 +66,12 @@ func (m *machine) service(t *testing.T, admitted tdx.Registers) *clientconfig.Co
 	for _, e := range events {
 		require.NoError(t, g.log.Emit(e.Name, e.Payload))
 	}
-	config, err := kms.Load([]string{"MERO_KMS_VERSION=1.2.0", "MERO_KMS_PROFILE=debug", "MERO_KMS_POLICY_URL=file://" + policyFile(t, admitted),
+	config, err := kms.Load([]string{"MERO_KMS_VERSION=1.2.0", "MERO_KMS_PROFILE=debug",
+		"MERO_KMS_POLICY_URL=file://" + policyFile(t, admitted),
 		"MERO_KMS_TDX_ROOT_SHA256=" + hexRoot(m.pki)}, "/nonexistent")
 	require.NoError(t, err)
-	s := kms.New(config, kms.Parts{Guest: g, Verifier: m.verifier(t), Transport: http.DefaultTransport, Now: time.Now, Log: slog.New(slog.DiscardHandler)})
+	s := kms.New(config, kms.Parts{Guest: g, Verifier: m.verifier(t), Transport: http.DefaultTransport, Now: time.Now,
+		Log: slog.New(slog.DiscardHandler)})
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	require.NoError(t, err)
 	ctx, stop := context.WithCancel(context.Background())
@@ -91,7 +93,7 @@ func ready(url string) bool {
 	if err != nil {
 		return false
 	}
-	defer resp.Body.Close() //nolint:errcheck // test
+	defer resp.Body.Close()
 	return json.NewDecoder(resp.Body).Decode(&h) == nil && h.PolicyReady
 }
 
@@ -101,7 +103,8 @@ func policyFile(t *testing.T, r tdx.Registers) string {
 	p := policies.Policy{SchemaVersion: policies.SchemaVersion, KMSVersion: node.Version, Profile: release.Debug,
 		AllowedMRTD: []tdx.Register{r.MRTD}, AllowedRTMR0: []tdx.Register{r.RTMR0}, AllowedRTMR1: []tdx.Register{r.RTMR1},
 		AllowedRTMR2: []tdx.Register{r.RTMR2}, AllowedRTMR3: []tdx.Register{r.RTMR3}, AllowedTCBStatus: []string{"UpToDate"},
-		Measurements: []policies.Measurement{{NodeRelease: node, Evidence: "sha256:" + strings.Repeat("00", 32), Registers: r}}}
+		Measurements: []policies.Measurement{{NodeRelease: node, Evidence: "sha256:" + strings.Repeat("00", 32),
+			Registers: r}}}
 	data, err := p.Encode()
 	require.NoError(t, err)
 	path := filepath.Join(t.TempDir(), "policy.json")

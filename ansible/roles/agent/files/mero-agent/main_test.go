@@ -49,7 +49,8 @@ func (m *machine) options(t *testing.T, args ...string) *options {
 	t.Helper()
 	log := filepath.Join(t.TempDir(), "CCEL")
 	require.NoError(t, os.WriteFile(log, m.Log.CCEL(), 0o600))
-	out, err := parse(append([]string{"-profile=debug", "-event-log=" + log, "-tdx-root-sha256=" + hexRoot(m.pki)}, args...), io.Discard)
+	out, err := parse(append([]string{"-profile=debug", "-event-log=" + log, "-tdx-root-sha256=" + hexRoot(m.pki)},
+		args...), io.Discard)
 	require.NoError(t, err)
 	out.node.TSM = m.TSM()
 	return out
@@ -62,7 +63,8 @@ func hexRoot(pki *tdxsim.PKI) string {
 
 func (m *machine) verifier(t *testing.T) *tdx.Verifier {
 	t.Helper()
-	v, err := tdx.NewVerifier(tdx.Config{Root: m.pki.RootSHA256(), Collateral: tdx.NewCollateral(&http.Client{Transport: local{tdxsim.NewPCS(m.pki, time.Now, m.platform)}})})
+	v, err := tdx.NewVerifier(tdx.Config{Root: m.pki.RootSHA256(),
+		Collateral: tdx.NewCollateral(&http.Client{Transport: local{tdxsim.NewPCS(m.pki, time.Now, m.platform)}})})
 	require.NoError(t, err)
 	return v
 }
@@ -120,7 +122,8 @@ type metadataServer struct {
 func (s *metadataServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if key, ok := strings.CutPrefix(r.URL.Path, "/computeMetadata/v1/instance/guest-attributes/mero/"); ok && r.Method == http.MethodPut {
+	if key, ok := strings.CutPrefix(r.URL.Path, "/computeMetadata/v1/instance/guest-attributes/mero/"); ok &&
+		r.Method == http.MethodPut {
 		value, _ := io.ReadAll(r.Body)
 		s.stored = append(s.stored, guestattr.Entry{Key: key, Value: string(value)})
 		return
@@ -212,13 +215,16 @@ func TestMeasureThenReport(t *testing.T) {
 	require.NoError(t, os.WriteFile(log, m.Log.CCEL(), 0o600))
 	later := []string{"-profile=debug", "-extended", "-metadata", "-event-log=" + log}
 
-	require.Equal(t, int(fault.Verification), run(t.Context(), later, getenv, io.Discard, io.Discard), "nobody has measured yet")
+	require.Equal(t, int(fault.Verification), run(t.Context(), later, getenv, io.Discard, io.Discard),
+		"nobody has measured yet")
 	require.Contains(t, s.report(t).Error, "RTMR3 is not the profile's")
-	require.Equal(t, int(fault.Success), run(t.Context(), []string{"-profile=debug", "-measure"}, getenv, io.Discard, io.Discard))
+	require.Equal(t, int(fault.Success), run(t.Context(), []string{"-profile=debug", "-measure"}, getenv, io.Discard,
+		io.Discard))
 	require.Equal(t, tdx.ProfileRTMR3("debug"), m.TD.Registers().RTMR3)
 	require.Equal(t, int(fault.Success), run(t.Context(), later, getenv, io.Discard, io.Discard))
 	m.proves(t, s.report(t), nonce)
-	require.Equal(t, int(fault.Verification), run(t.Context(), []string{"-profile=debug", "-measure"}, getenv, io.Discard, io.Discard), "once in the life of a TD")
+	require.Equal(t, int(fault.Verification),
+		run(t.Context(), []string{"-profile=debug", "-measure"}, getenv, io.Discard, io.Discard), "once in the life of a TD")
 }
 
 func (s *metadataServer) report(t *testing.T) *agent.Report {
@@ -237,7 +243,8 @@ func TestVisitsFromMetadata(t *testing.T) {
 	other := m.registers()
 	other.RTMR2[0] ^= 1
 	attributes, err := agent.Mission{Nonce: [32]byte(bytes.Repeat([]byte{0x5a}, 32)), Visits: []agent.Visit{
-		{Name: "admits", Config: m.service(t, m.registers()).TOML()}, {Name: "refuses", Config: m.service(t, other).TOML()}}}.Attributes()
+		{Name: "admits", Config: m.service(t, m.registers()).TOML()},
+		{Name: "refuses", Config: m.service(t, other).TOML()}}}.Attributes()
 	require.NoError(t, err)
 	s := &metadataServer{attributes: attributes}
 	h := httptest.NewServer(s)

@@ -38,11 +38,13 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	flags.SetOutput(stderr)
 	profile := flags.String("profile", "", "profile of the image: debug, debug-read-only or locked-read-only")
 	flags.StringVar(&o.nonce, "nonce", "", "32 bytes in hex that the quote must hold; random when empty")
-	flags.StringVar(&o.config, "config", "", "client configuration of merod (TOML or JSON); without it no key service is asked")
+	flags.StringVar(&o.config, "config", "",
+		"client configuration of merod (TOML or JSON); without it no key service is asked")
 	log := flags.String("event-log", eventLog, "the firmware's event log")
 	flags.BoolVar(&o.measure, "measure", false, "measure the profile, then end; -extended goes on later")
 	flags.BoolVar(&o.node.Extended, "extended", false, "the profile was measured in an earlier run since boot")
-	flags.BoolVar(&o.metadata, "metadata", false, "take the mission from instance metadata, and report through guest attributes")
+	flags.BoolVar(&o.metadata, "metadata", false,
+		"take the mission from instance metadata, and report through guest attributes")
 	root := flags.String("tdx-root-sha256", tdx.IntelRootSHA256, "digest of the one TDX root that is believed")
 	if err := flags.Parse(args); err != nil {
 		return nil, usage(err)
@@ -78,7 +80,7 @@ func readFile(path string, limit int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close() //nolint:errcheck // read only
+	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, limit+1))
 	if err == nil && int64(len(data)) > limit {
 		err = &fault.Error{Code: fault.Usage, Message: path + " is too large"}
