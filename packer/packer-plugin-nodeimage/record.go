@@ -33,7 +33,8 @@ func (p *PostProcessor) Configure(raws ...any) error {
 }
 
 // PostProcess writes the record; the image is kept.
-func (p *PostProcessor) PostProcess(_ context.Context, ui packersdk.Ui, artifact packersdk.Artifact) (packersdk.Artifact, bool, bool, error) {
+func (p *PostProcessor) PostProcess(_ context.Context, ui packersdk.Ui,
+	artifact packersdk.Artifact) (packersdk.Artifact, bool, bool, error) {
 	record, err := p.record(artifact)
 	if err != nil {
 		return nil, true, false, err
@@ -45,7 +46,8 @@ func (p *PostProcessor) PostProcess(_ context.Context, ui packersdk.Ui, artifact
 	if err := file.Write(p.config.Output, data, 0o644); err != nil {
 		return nil, true, false, err
 	}
-	ui.Say(fmt.Sprintf("%s: %d packages, %d files, content %s", record.Image.Name, len(record.Packages), len(record.Files), record.Content))
+	ui.Say(fmt.Sprintf("%s: %d packages, %d files, content %s", record.Image.Name, len(record.Packages), len(record.Files),
+		record.Content))
 	return artifact, true, true, nil
 }
 

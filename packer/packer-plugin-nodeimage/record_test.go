@@ -28,21 +28,27 @@ func block(t *testing.T) map[string]any {
 	t.Helper()
 	dir := t.TempDir()
 	content := digest.Of([]byte(manifest))
-	report := fmt.Sprintf("ansible 2.14.18\ncommand-line quiet mero.profile=debug mero.content=%x\n%s", content[:], manifest)
+	report := fmt.Sprintf("ansible 2.14.18\ncommand-line quiet mero.profile=debug mero.content=%x\n%s",
+		content[:], manifest)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "report.txt"), []byte(report), 0o644))
-	binaries, err := canonical.Marshal([]image.Binary{{Name: "mero-agent", Version: "1.0.0", SHA256: agent, Source: "here"}})
+	binaries, err := canonical.Marshal([]image.Binary{{Name: "mero-agent", Version: "1.0.0", SHA256: agent,
+		Source: "here"}})
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "binaries.json"), binaries, 0o644))
-	return map[string]any{"profile": "debug", "release": "1.0.0", "commit": strings.Repeat("01", 20), "content_id": contentID,
-		"base_image": "ubuntu-2404-tdx-v20250101", "base_image_project": "confidential-vm-images", "googlecompute": "1.2.5", "ansible_plugin": "1.0.3",
-		"binaries": filepath.Join(dir, "binaries.json"), "report": filepath.Join(dir, "report.txt"), "output": filepath.Join(dir, "record.json"),
+	return map[string]any{"profile": "debug", "release": "1.0.0", "commit": strings.Repeat("01", 20),
+		"content_id": contentID,
+		"base_image": "ubuntu-2404-tdx-v20250101", "base_image_project": "confidential-vm-images", "googlecompute": "1.2.5",
+		"ansible_plugin": "1.0.3",
+		"binaries":       filepath.Join(dir, "binaries.json"), "report": filepath.Join(dir, "report.txt"),
+		"output":              filepath.Join(dir, "record.json"),
 		"packer_core_version": "1.9.4"}
 }
 
 // artifact is what the googlecompute builder hands over, as a map once it has crossed the RPC.
 func artifact(change func(labels map[string]string, state map[string]any)) *packersdk.MockArtifact {
 	const name = "mero-tee-debug-1-0-0-0badcafe"
-	labels := map[string]string{"project_id": "p", "self_link": "https://www.googleapis.com/compute/v1/projects/p/global/images/" + name}
+	labels := map[string]string{"project_id": "p",
+		"self_link": "https://www.googleapis.com/compute/v1/projects/p/global/images/" + name}
 	state := map[string]any{"Labels": labels, "SourceImageID": "ubuntu-2404-tdx-v20250101"}
 	if change != nil {
 		change(labels, state)
@@ -66,7 +72,8 @@ func TestWritesTheRecord(t *testing.T) {
 	record, err := image.Decode(data)
 	require.NoError(t, err)
 	require.Equal(t, digest.Of([]byte(manifest)), record.Content)
-	require.Equal(t, image.Tools{Packer: "1.9.4", GoogleCompute: "1.2.5", AnsiblePlugin: "1.0.3", Ansible: "2.14.18"}, record.Tools)
+	require.Equal(t, image.Tools{Packer: "1.9.4", GoogleCompute: "1.2.5", AnsiblePlugin: "1.0.3", Ansible: "2.14.18"},
+		record.Tools)
 	require.Equal(t, "p", record.Image.Project)
 }
 
@@ -84,15 +91,26 @@ func TestNoRecordOfWhatCannotBe(t *testing.T) {
 		artifact func(map[string]string, map[string]any)
 		want     string
 	}{
-		"another base":       {artifact: func(_ map[string]string, s map[string]any) { s["SourceImageID"] = "other" }, want: "not from the pinned"},
-		"no self link":       {artifact: func(l map[string]string, _ map[string]any) { delete(l, "self_link") }, want: "no self link"},
-		"another project":    {artifact: func(l map[string]string, _ map[string]any) { l["project_id"] = "q" }, want: "self link"},
-		"other content":      {files: func(t *testing.T, c map[string]any) { rewrite(t, c, "report", "0755", "0777") }, want: "mero.content"},
-		"another profile":    {files: func(t *testing.T, c map[string]any) { rewrite(t, c, "report", "mero.profile=debug", "") }, want: "mero.profile"},
-		"another agent":      {files: func(t *testing.T, c map[string]any) { rewrite(t, c, "binaries", "mero-agent", "other") }, want: "not in /usr/lib/mero"},
-		"a report of nobody": {files: func(t *testing.T, c map[string]any) { rewrite(t, c, "report", "ansible ", "") }, want: "report begins with"},
-		"no command line":    {files: func(t *testing.T, c map[string]any) { rewrite(t, c, "report", "command-line ", "") }, want: "not with the kernel command line"},
-		"no report":          {files: func(t *testing.T, c map[string]any) { require.NoError(t, os.Remove(c["report"].(string))) }, want: "no such file"},
+		"another base": {artifact: func(_ map[string]string, s map[string]any) { s["SourceImageID"] = "other" },
+			want: "not from the pinned"},
+		"no self link": {artifact: func(l map[string]string, _ map[string]any) { delete(l, "self_link") },
+			want: "no self link"},
+		"another project": {artifact: func(l map[string]string, _ map[string]any) { l["project_id"] = "q" },
+			want: "self link"},
+		"other content": {files: func(t *testing.T, c map[string]any) { rewrite(t, c, "report", "0755", "0777") },
+			want: "mero.content"},
+		"another profile": {files: func(t *testing.T, c map[string]any) {
+			rewrite(t, c, "report", "mero.profile=debug", "")
+		}, want: "mero.profile"},
+		"another agent": {files: func(t *testing.T, c map[string]any) {
+			rewrite(t, c, "binaries", "mero-agent", "other")
+		}, want: "not in /usr/lib/mero"},
+		"a report of nobody": {files: func(t *testing.T, c map[string]any) { rewrite(t, c, "report", "ansible ", "") },
+			want: "report begins with"},
+		"no command line": {files: func(t *testing.T, c map[string]any) { rewrite(t, c, "report", "command-line ", "") },
+			want: "not with the kernel command line"},
+		"no report": {files: func(t *testing.T, c map[string]any) { require.NoError(t, os.Remove(c["report"].(string))) },
+			want: "no such file"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
