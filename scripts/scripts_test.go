@@ -17,7 +17,8 @@ import (
 
 // stub stands for Go: it says what it was called with, and ends as it is told.
 const stub = `#!/bin/sh
-printf '%s\n' "cwd=$(pwd -P)" "kms=$MERO_KMS_VERSION" "tee=$MERO_TEE_VERSION" "registry=$GHCR_REGISTRY" "$@" > "$STUB_SAID"
+printf '%s\n' "cwd=$(pwd -P)" "kms=$MERO_KMS_VERSION" "tee=$MERO_TEE_VERSION" "registry=$GHCR_REGISTRY" \
+  "$@" > "$STUB_SAID"
 exit "$STUB_EXIT"
 `
 
@@ -30,7 +31,8 @@ func run(t *testing.T, exit string, env []string, script string, args ...string)
 	require.NoError(t, err)
 	cmd := exec.CommandContext(t.Context(), path, args...)
 	cmd.Dir = dir
-	cmd.Env = append([]string{"PATH=" + dir + string(os.PathListSeparator) + os.Getenv("PATH"), "STUB_EXIT=" + exit, "STUB_SAID=" + filepath.Join(dir, "said")}, env...)
+	cmd.Env = append([]string{"PATH=" + dir + string(os.PathListSeparator) + os.Getenv("PATH"), "STUB_EXIT=" + exit,
+		"STUB_SAID=" + filepath.Join(dir, "said")}, env...)
 	out, err := cmd.CombinedOutput()
 	var failed *exec.ExitError
 	if errors.As(err, &failed) {
@@ -64,13 +66,15 @@ var scripts = map[string]struct {
 			{[]string{"1.3.0", "ghcr.io/x"}, []string{"GHCR_REGISTRY=r/o"}, "kms:build kms=1.3.0 registry=ghcr.io/x"},
 		}, [][]string{{"1.3.0", "ghcr.io/x", "more"}}},
 	"generate-attestation-policy.sh": {
-		[]call{{[]string{"1.3.0"}, nil, "kms:policy kms=1.3.0"}, {nil, []string{"MERO_KMS_VERSION=1.2.0"}, "kms:policy kms=1.2.0"}}, [][]string{{"1.3.0", "debug"}}},
+		[]call{{[]string{"1.3.0"}, nil, "kms:policy kms=1.3.0"},
+			{nil, []string{"MERO_KMS_VERSION=1.2.0"}, "kms:policy kms=1.2.0"}}, [][]string{{"1.3.0", "debug"}}},
 	"compute-compose-hash.sh": {
 		[]call{{[]string{"1.3.0"}, nil, "kms:composeHash kms=1.3.0"}}, [][]string{{"1.3.0", "docker-compose.yaml"}}},
 	"publish-kms-release.sh": {
 		[]call{{[]string{"1.3.0"}, nil, "kms:publish kms=1.3.0"}}, [][]string{{"1.3.0", "x"}}},
 	"verify-release-assets.sh": {
-		[]call{{[]string{"mero-kms-v1.3.0", "-quick", "-offline=/a b"}, nil, "verify:release mero-kms-v1.3.0 -quick -offline=/a b"}},
+		[]call{{[]string{"mero-kms-v1.3.0", "-quick", "-offline=/a b"}, nil,
+			"verify:release mero-kms-v1.3.0 -quick -offline=/a b"}},
 		[][]string{{}, {"-quick"}, {"mero-kms-v1.3.0", "release:kms"}}},
 	"build-node-image.sh": {
 		[]call{
@@ -78,11 +82,13 @@ var scripts = map[string]struct {
 			{[]string{"locked-read-only", "1.3.0"}, nil, "node:build -profile=locked-read-only tee=1.3.0"},
 		}, [][]string{{}, {"debug", "1.3.0", "more"}}},
 	"collect-measurements.sh": {
-		[]call{{[]string{"debug-read-only", "1.3.0"}, nil, "node:measure -profile=debug-read-only tee=1.3.0"}}, [][]string{{}, {"debug", "1.3.0", "more"}}},
+		[]call{{[]string{"debug-read-only", "1.3.0"}, nil, "node:measure -profile=debug-read-only tee=1.3.0"}},
+		[][]string{{}, {"debug", "1.3.0", "more"}}},
 	"publish-node-release.sh": {
 		[]call{{[]string{"1.3.0"}, nil, "node:publish tee=1.3.0"}}, [][]string{{"1.3.0", "x"}}},
 	"generate-merod-kms-phala-attestation-config.sh": {
-		[]call{{[]string{"-profile=debug", "-kmsURL=https://k", "-tag=mero-kms-v1.3.0", "-attest"}, nil, "config:attestation -profile=debug -kmsURL=https://k -tag=mero-kms-v1.3.0 -attest"}},
+		[]call{{[]string{"-profile=debug", "-kmsURL=https://k", "-tag=mero-kms-v1.3.0", "-attest"}, nil,
+			"config:attestation -profile=debug -kmsURL=https://k -tag=mero-kms-v1.3.0 -attest"}},
 		[][]string{{}, {"-profile=debug", "release:kms"}}},
 }
 
