@@ -19,7 +19,8 @@ func TestMarshal(t *testing.T) {
 	t.Parallel()
 	b, err := canonical.Marshal(doc{Name: "<a&b>", Count: 1, Sub: map[string]int{"z": 1, "a": 2}})
 	require.NoError(t, err)
-	require.Equal(t, "{\n  \"name\": \"<a&b>\",\n  \"count\": 1,\n  \"sub\": {\n    \"a\": 2,\n    \"z\": 1\n  }\n}\n", string(b))
+	require.Equal(t, "{\n  \"name\": \"<a&b>\",\n  \"count\": 1,\n  \"sub\": {\n    \"a\": 2,\n    \"z\": 1\n  }\n}\n",
+		string(b))
 	var back doc
 	require.NoError(t, canonical.Unmarshal(b, &back))
 	require.Equal(t, "<a&b>", back.Name)

@@ -23,8 +23,10 @@ func TestOnlyAnExplicitPassIsOne(t *testing.T) {
 		"pass":           {check.Results{check.Pass("a")}, 0, 0},
 		"not applicable": {check.Results{check.NotApplicable("a", "r")}, 0, 0},
 		"skipped":        {check.Results{check.Pass("a"), check.Skip("b", "no network")}, 0, fault.Verification},
-		"failed":         {check.Results{check.Pass("a"), check.Fail("b", fault.MissingAsset, "r", "x", "y")}, fault.MissingAsset, fault.MissingAsset},
-		"first failure":  {check.Results{check.Fail("a", fault.Usage, "", "", ""), check.Fail("b", fault.MissingAsset, "", "", "")}, fault.Usage, fault.Usage},
+		"failed": {check.Results{check.Pass("a"), check.Fail("b", fault.MissingAsset, "r", "x", "y")},
+			fault.MissingAsset, fault.MissingAsset},
+		"first failure": {check.Results{check.Fail("a", fault.Usage, "", "", ""),
+			check.Fail("b", fault.MissingAsset, "", "", "")}, fault.Usage, fault.Usage},
 		"no code":        {check.Results{{Name: "a", Status: check.Failed}}, fault.Verification, fault.Verification},
 		"no status":      {check.Results{{Name: "a"}}, fault.Verification, fault.Verification},
 		"strange status": {check.Results{{Name: "a", Status: "PASS"}}, fault.Verification, fault.Verification},
@@ -42,7 +44,8 @@ func TestOnlyAnExplicitPassIsOne(t *testing.T) {
 func TestErrCarriesWhatThePersonNeeds(t *testing.T) {
 	t.Parallel()
 	err := check.Fail("checksum of a", fault.Verification, "differs", "aa", "bb").WithHint("upload again").Err()
-	require.Equal(t, &fault.Error{Code: fault.Verification, Message: "checksum of a: differs", Expected: "aa", Got: "bb", Hint: "upload again"}, err)
+	require.Equal(t, &fault.Error{Code: fault.Verification, Message: "checksum of a: differs", Expected: "aa", Got: "bb",
+		Hint: "upload again"}, err)
 }
 
 func TestOf(t *testing.T) {
@@ -50,13 +53,15 @@ func TestOf(t *testing.T) {
 	require.Equal(t, check.Pass("a"), check.Of("a", nil))
 	f := &fault.Error{Code: fault.MissingAsset, Message: "gone", Expected: "x", Got: "y", Hint: "z"}
 	r := check.Of("a", fmt.Errorf("wrapped: %w", f))
-	require.Equal(t, check.Result{Name: "a", Status: check.Failed, Code: fault.MissingAsset, Reason: "wrapped: gone", Expected: "x", Got: "y", Hint: "z"}, r)
+	require.Equal(t, check.Result{Name: "a", Status: check.Failed, Code: fault.MissingAsset, Reason: "wrapped: gone",
+		Expected: "x", Got: "y", Hint: "z"}, r)
 	require.Equal(t, fault.General, check.Of("a", errors.New("x")).Code)
 }
 
 func TestPrintAndCount(t *testing.T) {
 	t.Parallel()
-	results := check.Results{check.Pass("checksums"), check.Fail("sbom", fault.Verification, "differs", "aa", "bb").WithHint("look"),
+	results := check.Results{check.Pass("checksums"),
+		check.Fail("sbom", fault.Verification, "differs", "aa", "bb").WithHint("look"),
 		check.Skip("e2e", "no VM"), check.NotApplicable("policy", "node release"), {Name: "forgotten"}}
 	var b bytes.Buffer
 	results.Print(console.New(&b, false))
@@ -70,7 +75,8 @@ func TestPrintAndCount(t *testing.T) {
 [FAIL] forgotten
 `, b.String())
 	b.Reset()
-	require.Equal(t, &fault.Error{Code: fault.Verification, Message: "2 of 5 checks failed", Hint: "look"}, results.Report(console.New(&b, false)),
+	require.Equal(t, &fault.Error{Code: fault.Verification, Message: "2 of 5 checks failed", Hint: "look"},
+		results.Report(console.New(&b, false)),
 		"what was printed is not said again")
 	require.Contains(t, b.String(), "[FAIL] sbom: differs")
 	require.NoError(t, results[:1].Report(console.New(&b, false)))

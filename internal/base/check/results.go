@@ -33,7 +33,8 @@ func (rs Results) Report(c *console.Console) error {
 	if first == nil || len(rs) == 0 {
 		return first
 	}
-	out := &fault.Error{Code: fault.CodeOf(first), Message: fmt.Sprintf("%d of %d checks failed", rs.Count(Failed), len(rs))}
+	out := &fault.Error{Code: fault.CodeOf(first),
+		Message: fmt.Sprintf("%d of %d checks failed", rs.Count(Failed), len(rs))}
 	for _, r := range rs {
 		if !r.OK() && out.Hint == "" {
 			out.Hint = r.Hint

@@ -18,7 +18,9 @@ func TestFaultPrintsExpectedGotAndHint(t *testing.T) {
 	var b bytes.Buffer
 	New(&b, false).Fault(&fault.Error{Code: fault.Verification, Step: "kms:audit", Message: "checksum differs",
 		Expected: "aa", Got: "bb", Hint: "download it again"})
-	require.Equal(t, "[ERROR] kms:audit: checksum differs\n       Expected: aa\n       Got:      bb\n       Hint:     download it again\n", b.String())
+	require.Equal(t,
+		"[ERROR] kms:audit: checksum differs\n       Expected: aa\n       Got:      bb\n       Hint:     download it again\n",
+		b.String())
 }
 
 func TestFaultReportsJoinedErrorsOneByOne(t *testing.T) {
@@ -34,7 +36,8 @@ func TestAnnotationsInActions(t *testing.T) {
 	c := New(&b, true).For("kms:sign")
 	c.Infof("fine")
 	c.Warnf("50%% of\nlines")
-	require.Equal(t, "[INFO] kms:sign: fine\n[WARN] kms:sign: 50% of\nlines\n::warning::kms:sign: 50%25 of%0Alines\n", b.String())
+	require.Equal(t, "[INFO] kms:sign: fine\n[WARN] kms:sign: 50% of\nlines\n::warning::kms:sign: 50%25 of%0Alines\n",
+		b.String())
 }
 
 func TestLiveLineIsRedrawnUnderNewLines(t *testing.T) {

@@ -42,7 +42,7 @@ func OfFile(path string) (Digest, int64, error) {
 	if err != nil {
 		return Digest{}, 0, err
 	}
-	defer f.Close() //nolint:errcheck // read-only handle
+	defer f.Close()
 	return OfReader(f)
 }
 

@@ -12,7 +12,8 @@ import (
 
 func TestCodeSurvivesWrapping(t *testing.T) {
 	t.Parallel()
-	base := &fault.Error{Code: fault.MissingAsset, Message: "sbom.spdx.json is not in the release", Hint: "run mage kms:sbom"}
+	base := &fault.Error{Code: fault.MissingAsset, Message: "sbom.spdx.json is not in the release",
+		Hint: "run mage kms:sbom"}
 	for name, tc := range map[string]struct {
 		err  error
 		want fault.Code

@@ -40,7 +40,7 @@ func Read(path string, limit int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close() //nolint:errcheck // read-only handle
+	defer f.Close()
 	data, err := ReadAll(f, limit)
 	if err != nil {
 		err = fmt.Errorf("%s: %w", path, err)
@@ -54,7 +54,7 @@ func Copy(path, from string, mode os.FileMode) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close() //nolint:errcheck // read-only handle
+	defer f.Close()
 	return From(path, f, mode)
 }
 
@@ -105,6 +105,6 @@ func syncDir(dir string) error {
 	if err != nil {
 		return err
 	}
-	defer d.Close() //nolint:errcheck // read-only handle
+	defer d.Close()
 	return d.Sync()
 }

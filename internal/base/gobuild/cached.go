@@ -90,7 +90,7 @@ func (s Spec) compile(ctx context.Context, c compiler, program string) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(scratch) //nolint:errcheck // scratch
+	defer os.RemoveAll(scratch)
 	out := filepath.Join(scratch, s.Name)
 	if err := c.build(ctx, out, s.Package, arguments(s.Module, s.LDFlags), s.Env); err != nil {
 		return err

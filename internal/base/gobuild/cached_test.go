@@ -16,7 +16,8 @@ import (
 	"github.com/calimero-network/mero-tee/internal/base/gobuild"
 )
 
-const hello = "package main\n\nimport _ \"embed\"\n\n//go:embed said.txt\nvar said string\n\nvar version = \"none\"\n\nfunc main() { print(said, version) }\n"
+const hello = "package main\n\nimport _ \"embed\"\n\n//go:embed said.txt\nvar said string\n\n" +
+	"var version = \"none\"\n\nfunc main() { print(said, version) }\n"
 
 // module is a program of its own without dependencies.
 func module(t *testing.T) gobuild.Spec {
@@ -123,7 +124,8 @@ func TestConcurrentBuildsCompileOnce(t *testing.T) {
 
 // The environment of a cross-compiling caller must not leak a foreign target.
 func TestForeignEnvironmentIsIgnored(t *testing.T) { //nolint:paralleltest // sets the environment
-	for name, value := range map[string]string{"GOOS": "windows", "GOARCH": "riscv64", "GOFLAGS": "-mod=vendor -tags=x", "GOWORK": "/nowhere/go.work"} {
+	for name, value := range map[string]string{"GOOS": "windows", "GOARCH": "riscv64", "GOFLAGS": "-mod=vendor -tags=x",
+		"GOWORK": "/nowhere/go.work"} {
 		t.Setenv(name, value)
 	}
 	t.Chdir(t.TempDir())
@@ -171,7 +173,7 @@ func TestWaitsForAnotherProcess(t *testing.T) {
 	require.NoError(t, os.Remove(program))
 	other, err := os.Open(filepath.Join(filepath.Dir(program), ".lock"))
 	require.NoError(t, err)
-	defer other.Close() //nolint:errcheck // read-only handle
+	defer other.Close()
 	require.NoError(t, syscall.Flock(int(other.Fd()), syscall.LOCK_EX))
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()

@@ -24,8 +24,10 @@ func greeter(dir, arch string) gobuild.Program {
 func TestCompileIsReproducible(t *testing.T) {
 	first, err := gobuild.Compile(t.Context(), greeter(t.TempDir(), "amd64"))
 	require.NoError(t, err)
-	for name, value := range map[string]string{"GOFLAGS": "-tags=other -ldflags=-X=main.x=y", "GOAMD64": "v3", "CGO_ENABLED": "1",
-		"GOOS": "windows", "GOARCH": "386", "GOEXPERIMENT": "nojsonv2", "GODEBUG": "x509sha1=1", "GOTOOLCHAIN": "auto", "GOFIPS140": "latest"} {
+	for name, value := range map[string]string{"GOFLAGS": "-tags=other -ldflags=-X=main.x=y", "GOAMD64": "v3",
+		"CGO_ENABLED": "1",
+		"GOOS":        "windows", "GOARCH": "386", "GOEXPERIMENT": "nojsonv2", "GODEBUG": "x509sha1=1", "GOTOOLCHAIN": "auto",
+		"GOFIPS140": "latest"} {
 		t.Setenv(name, value)
 	}
 	second, err := gobuild.Compile(t.Context(), greeter(t.TempDir(), "amd64"))
@@ -45,7 +47,7 @@ func TestCompiledBinary(t *testing.T) {
 	require.Equal(t, "hello-linux-arm64", filepath.Base(path))
 	binary, err := elf.Open(path)
 	require.NoError(t, err)
-	defer binary.Close() //nolint:errcheck // read-only handle
+	defer binary.Close()
 	require.Equal(t, elf.EM_AARCH64, binary.Machine)
 	require.Nil(t, binary.Section(".interp"), "static: no dynamic loader")
 	require.Nil(t, binary.Section(".symtab"), "stripped")

@@ -19,11 +19,14 @@ func TestDo(t *testing.T) {
 		want   []string
 		errs   []error
 	}{
-		"an effect that ends":            {want: []string{"begin vm x", "effect", "end vm x"}},
-		"one that breaks off":            {effect: effect, want: []string{"begin vm x", "effect", "break off vm x"}, errs: []error{effect}},
-		"an intent that is not on disk":  {full: "begin vm x", errs: []error{syscall.ENOSPC}},
-		"an end that is not on disk":     {full: "end vm x", want: []string{"begin vm x", "effect"}, errs: []error{syscall.ENOSPC}},
-		"neither the effect nor its end": {full: "break off vm x", effect: effect, want: []string{"begin vm x", "effect"}, errs: []error{effect, syscall.ENOSPC}},
+		"an effect that ends": {want: []string{"begin vm x", "effect", "end vm x"}},
+		"one that breaks off": {effect: effect, want: []string{"begin vm x", "effect", "break off vm x"},
+			errs: []error{effect}},
+		"an intent that is not on disk": {full: "begin vm x", errs: []error{syscall.ENOSPC}},
+		"an end that is not on disk": {full: "end vm x", want: []string{"begin vm x", "effect"},
+			errs: []error{syscall.ENOSPC}},
+		"neither the effect nor its end": {full: "break off vm x", effect: effect, want: []string{"begin vm x", "effect"},
+			errs: []error{effect, syscall.ENOSPC}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

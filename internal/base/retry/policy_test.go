@@ -72,7 +72,8 @@ func TestPolicy(t *testing.T) {
 			pauses: seconds(77, 77)},
 		"less than the schedule": {policy: retry.Usual(), fails: times(3, errBusy), asked: 3 * time.Second,
 			pauses: seconds(3, 3, 4)},
-		"more than is allowed": {policy: retry.Usual(), fails: times(1, errBusy), asked: time.Hour, want: "asked to wait 1h0m0s, longer than 2m0s: busy"},
+		"more than is allowed": {policy: retry.Usual(), fails: times(1, errBusy), asked: time.Hour,
+			want: "asked to wait 1h0m0s, longer than 2m0s: busy"},
 		"the total": {policy: retry.Policy{First: time.Second, Total: 3 * time.Second}, fails: times(9, errBusy),
 			pauses: seconds(1, 2), want: "only after 4s, which is too late: busy"},
 	} {
@@ -170,7 +171,8 @@ func TestAfter(t *testing.T) {
 func TestHTTP(t *testing.T) {
 	t.Parallel()
 	answer := func(status int) error {
-		return retry.Refused(&http.Response{StatusCode: status, Status: http.StatusText(status), Header: http.Header{"Retry-After": {"7"}}})
+		return retry.Refused(&http.Response{StatusCode: status, Status: http.StatusText(status),
+			Header: http.Header{"Retry-After": {"7"}}})
 	}
 	require.NoError(t, answer(http.StatusOK))
 	for _, status := range []int{408, 429, 500, 502, 503, 504} {
