@@ -20,8 +20,9 @@ func TestParseTag(t *testing.T) {
 	for name, s := range map[string]string{
 		"empty": "", "no v": "mero-kms-1.2.0", "other family": "mero-foo-v1.2.0", "two numbers": "mero-kms-v1.2",
 		"leading zero": "mero-kms-v01.2.0", "rc without number": "mero-kms-v1.2.0-rc", "rc zero": "mero-kms-v1.2.0-rc.0",
-		"other suffix": "mero-kms-v1.2.0-beta.1", "space": "mero-kms-v1.2.0 ", "newline": "mero-kms-v1.2.0\n", "upper case": "MERO-KMS-v1.2.0",
-		"huge": "mero-kms-v99999999999999999999.0.0",
+		"other suffix": "mero-kms-v1.2.0-beta.1", "space": "mero-kms-v1.2.0 ", "newline": "mero-kms-v1.2.0\n",
+		"upper case": "MERO-KMS-v1.2.0",
+		"huge":       "mero-kms-v99999999999999999999.0.0",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -65,7 +66,8 @@ func TestVersionDerived(t *testing.T) {
 func TestExpectedAssetsOfKMS(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, []string{
-		"attestation-policy-debug.json", "attestation-policy-debug-read-only.json", "attestation-policy-locked-read-only.json",
+		"attestation-policy-debug.json", "attestation-policy-debug-read-only.json",
+		"attestation-policy-locked-read-only.json",
 		"app-compose-debug.json", "app-compose-debug-read-only.json", "app-compose-locked-read-only.json",
 		"compose-hash.txt", "published-mrtds.json", "sbom.spdx.json",
 	}, release.KMS.Assets())
@@ -105,9 +107,12 @@ func TestPatches(t *testing.T) {
 
 func TestHighest(t *testing.T) {
 	t.Parallel()
-	names := []string{"mero-kms-v1.9.0", "mero-kms-v1.10.0", "mero-kms-v2.0.0-rc.1", "mero-tee-v3.0.0", "mero-kms-v01.0.0", "v9.0.0"}
+	names := []string{"mero-kms-v1.9.0", "mero-kms-v1.10.0", "mero-kms-v2.0.0-rc.1", "mero-tee-v3.0.0",
+		"mero-kms-v01.0.0", "v9.0.0"}
 	final := func(v release.Version) bool { return !v.IsCandidate() }
 	require.Equal(t, "mero-kms-v1.10.0", release.Highest(release.KMS, slices.Values(names), final).String())
-	require.Equal(t, "mero-kms-v2.0.0-rc.1", release.Highest(release.KMS, slices.Values(names), func(release.Version) bool { return true }).String())
-	require.True(t, release.Highest(release.KMS, slices.Values(names), func(release.Version) bool { return false }).IsZero())
+	require.Equal(t, "mero-kms-v2.0.0-rc.1",
+		release.Highest(release.KMS, slices.Values(names), func(release.Version) bool { return true }).String())
+	require.True(t, release.Highest(release.KMS, slices.Values(names),
+		func(release.Version) bool { return false }).IsZero())
 }

@@ -26,14 +26,17 @@ func TestEnvironment(t *testing.T) {
 		want string
 		code fault.Code
 	}{
-		"a laptop rehearses":             {nil, config.Rehearsal, fault.Success},
-		"production by name":             {map[string]string{"MERO_ENVIRONMENT": "production"}, config.Production, fault.Success},
-		"CI must say":                    {map[string]string{"GITHUB_ACTIONS": "true"}, "", fault.Usage},
-		"CI says":                        {map[string]string{"GITHUB_ACTIONS": "true", "MERO_ENVIRONMENT": "rehearsal"}, config.Rehearsal, fault.Success},
-		"a typo is not a rehearsal":      {map[string]string{"MERO_ENVIRONMENT": "prod"}, "", fault.Usage},
-		"upper case is not the same":     {map[string]string{"MERO_ENVIRONMENT": "Production"}, "", fault.Usage},
-		"a profile that does not exist":  {map[string]string{"MERO_KMS_PROFILE": "open"}, "", fault.Usage},
-		"an empty variable is not a set": {map[string]string{"GITHUB_ACTIONS": "true", "MERO_ENVIRONMENT": ""}, "", fault.Usage},
+		"a laptop rehearses": {nil, config.Rehearsal, fault.Success},
+		"production by name": {map[string]string{"MERO_ENVIRONMENT": "production"}, config.Production,
+			fault.Success},
+		"CI must say": {map[string]string{"GITHUB_ACTIONS": "true"}, "", fault.Usage},
+		"CI says": {map[string]string{"GITHUB_ACTIONS": "true", "MERO_ENVIRONMENT": "rehearsal"},
+			config.Rehearsal, fault.Success},
+		"a typo is not a rehearsal":     {map[string]string{"MERO_ENVIRONMENT": "prod"}, "", fault.Usage},
+		"upper case is not the same":    {map[string]string{"MERO_ENVIRONMENT": "Production"}, "", fault.Usage},
+		"a profile that does not exist": {map[string]string{"MERO_KMS_PROFILE": "open"}, "", fault.Usage},
+		"an empty variable is not a set": {map[string]string{"GITHUB_ACTIONS": "true", "MERO_ENVIRONMENT": ""}, "",
+			fault.Usage},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -62,10 +65,14 @@ func TestDefaultsAndSecrets(t *testing.T) {
 // Each variable goes into its own field, and nothing else is read.
 func TestEveryVariable(t *testing.T) {
 	t.Parallel()
-	values := map[string]string{"GITHUB_REPOSITORY": "acme/kms", "MERO_KMS_VERSION": "1.2.0", "MERO_TEE_VERSION": "1.2.0", "MERO_KMS_PROFILE": "debug",
-		"GCP_PROJECT_ID": "something", "GCP_ZONE": "us-central1-a", "GHCR_REGISTRY": "ghcr.io/acme", "PHALA_DSTACK_URL": "https://x.example",
-		"ITA_API_URL": "https://api.x.example", "COMPATIBILITY_CATALOG_PATH": "c.json", "GCP_SERVICE_ACCOUNT_KEY": accountKey,
-		"GOOGLE_APPLICATION_CREDENTIALS": "/c.json", "ACTIONS_ID_TOKEN_REQUEST_URL": "https://x.example", "MERO_ENVIRONMENT": "production"}
+	values := map[string]string{"GITHUB_REPOSITORY": "acme/kms", "MERO_KMS_VERSION": "1.2.0", "MERO_TEE_VERSION": "1.2.0",
+		"MERO_KMS_PROFILE": "debug",
+		"GCP_PROJECT_ID":   "something", "GCP_ZONE": "us-central1-a", "GHCR_REGISTRY": "ghcr.io/acme",
+		"PHALA_DSTACK_URL": "https://x.example",
+		"ITA_API_URL":      "https://api.x.example", "COMPATIBILITY_CATALOG_PATH": "c.json",
+		"GCP_SERVICE_ACCOUNT_KEY":        accountKey,
+		"GOOGLE_APPLICATION_CREDENTIALS": "/c.json", "ACTIONS_ID_TOKEN_REQUEST_URL": "https://x.example",
+		"MERO_ENVIRONMENT": "production"}
 	fields := map[string]func(*config.Config) any{
 		"GITHUB_REPOSITORY":              func(c *config.Config) any { return c.Repository },
 		"GITHUB_REF_NAME":                func(c *config.Config) any { return c.RefName },

@@ -15,7 +15,9 @@ import (
 
 var update = flag.Bool("update", false, "rewrite docs/configuration.md")
 
-const intro = `<!-- Written from internal/release/config by ` + "`go test ./internal/release/config -update`" + `: change it there. -->
+//nolint:lll // Markdown, with a sentence in a line
+const intro = `<!-- Written from internal/release/config by ` + "`go test ./internal/release/config -update`" +
+	`: change it there. -->
 # Configuration
 
 Every variable and secret of a release, as the spec lists them (CI/CD Setup), and the few of ours. ` + "`go tool mage doctor`" + `
@@ -47,7 +49,8 @@ func page() string {
 		{config.KindVariable, "Variables of the repository"}, {config.KindSecret, "Secrets"},
 		{config.KindRuntime, "What nobody has to set up"},
 	} {
-		fmt.Fprintf(&b, "\n## %s\n\n| name | for | a valid value | needed by | read by |\n|---|---|---|---|---|\n", part.title)
+		fmt.Fprintf(&b, "\n## %s\n\n| name | for | a valid value | needed by | read by |\n|---|---|---|---|---|\n",
+			part.title)
 		for _, v := range config.Variables() {
 			if v.Kind == part.kind {
 				b.WriteString(row(v))

@@ -12,7 +12,8 @@ import (
 	"github.com/calimero-network/mero-tee/internal/release/config"
 )
 
-const accountKey = `{"type":"service_account","client_email":"a@b.iam.gserviceaccount.com","private_key":"-----BEGIN PRIVATE KEY-----\nhunter2hunter2\n-----END PRIVATE KEY-----\n"}`
+const accountKey = `{"type":"service_account","client_email":"a@b.iam.gserviceaccount.com","private_key":"-----BEGIN ` +
+	`PRIVATE KEY-----\nhunter2hunter2\n-----END PRIVATE KEY-----\n"}`
 
 // "Required GitHub Variables" and "Required Secrets", in the spec's order.
 func TestTheSpecsVariables(t *testing.T) {
@@ -22,24 +23,29 @@ func TestTheSpecsVariables(t *testing.T) {
 		byKind[v.Kind] = append(byKind[v.Kind], v.Name)
 		require.NotEmpty(t, v.Purpose, v.Name)
 		require.NotEmpty(t, v.Valid, v.Name)
-		require.Equal(t, v.Kind == config.KindSecret || slices.Contains([]string{"GITHUB_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"}, v.Name), v.Secret, v.Name)
+		require.Equal(t, v.Kind == config.KindSecret ||
+			slices.Contains([]string{"GITHUB_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"}, v.Name), v.Secret, v.Name)
 	}
-	require.Equal(t, []string{"MERO_KMS_VERSION", "MERO_KMS_PROFILE", "MERO_TEE_VERSION", "GCP_PROJECT_ID", "GCP_ZONE", "GCP_IMAGE_FAMILY",
+	require.Equal(t, []string{"MERO_KMS_VERSION", "MERO_KMS_PROFILE", "MERO_TEE_VERSION", "GCP_PROJECT_ID", "GCP_ZONE",
+		"GCP_IMAGE_FAMILY",
 		"GHCR_REGISTRY", "PHALA_DSTACK_URL", "ITA_API_URL", "COMPATIBILITY_CATALOG_PATH"}, byKind[config.KindVariable])
-	require.Equal(t, []string{"GCP_SERVICE_ACCOUNT_KEY", "GHCR_TOKEN", "ITA_API_KEY", "COSIGN_PASSWORD"}, byKind[config.KindSecret][:4])
+	require.Equal(t, []string{"GCP_SERVICE_ACCOUNT_KEY", "GHCR_TOKEN", "ITA_API_KEY", "COSIGN_PASSWORD"},
+		byKind[config.KindSecret][:4])
 }
 
 func TestValidValues(t *testing.T) {
 	t.Parallel()
 	for name, values := range map[string][]string{
-		"MERO_KMS_VERSION":               {"1.2.0", "1.2.0-rc.1"},
-		"MERO_KMS_PROFILE":               {"debug", "debug-read-only", "locked-read-only"},
-		"GCP_PROJECT_ID":                 {"mero-tee-prod"},
-		"GCP_ZONE":                       {"us-central1-a", "northamerica-northeast1-c", "europe-west4-b", "us-central1-ai1a"},
-		"GCP_IMAGE_FAMILY":               {"mero-tee", "a"},
-		"GHCR_REGISTRY":                  {"ghcr.io/calimero-network", "localhost:5000/a/b_c"},
-		"PHALA_DSTACK_URL":               {"https://cloud-api.phala.com/api/v1", "https://x.example/"},
-		"ITA_API_URL":                    {"https://api.trustauthority.intel.com", "https://api.eu.trustauthority.intel.com/"},
+		"MERO_KMS_VERSION": {"1.2.0", "1.2.0-rc.1"},
+		"MERO_KMS_PROFILE": {"debug", "debug-read-only", "locked-read-only"},
+		"GCP_PROJECT_ID":   {"mero-tee-prod"},
+		"GCP_ZONE": {"us-central1-a", "northamerica-northeast1-c", "europe-west4-b",
+			"us-central1-ai1a"},
+		"GCP_IMAGE_FAMILY": {"mero-tee", "a"},
+		"GHCR_REGISTRY":    {"ghcr.io/calimero-network", "localhost:5000/a/b_c"},
+		"PHALA_DSTACK_URL": {"https://cloud-api.phala.com/api/v1", "https://x.example/"},
+		"ITA_API_URL": {"https://api.trustauthority.intel.com",
+			"https://api.eu.trustauthority.intel.com/"},
 		"COMPATIBILITY_CATALOG_PATH":     {"catalog/compatibility-catalog.json", "c.json"},
 		"GCP_SERVICE_ACCOUNT_KEY":        {accountKey},
 		"GHCR_TOKEN":                     {"ghp_0123"},
@@ -59,17 +65,21 @@ func TestValidValues(t *testing.T) {
 func TestBadValues(t *testing.T) {
 	t.Parallel()
 	for name, values := range map[string][]string{
-		"MERO_KMS_VERSION":               {"v1.2.0", "1.2", "latest"},
-		"MERO_KMS_PROFILE":               {"open", "Debug"},
-		"MERO_TEE_VERSION":               {"1.2.0-rc1", " 1.2.0"},
-		"GCP_PROJECT_ID":                 {"123456789012", "My Project", "a"},
-		"GCP_ZONE":                       {"us-central1", "US-central1-a", "us-central1-a/../x"},
-		"GCP_IMAGE_FAMILY":               {"Mero", "-a", "a-"},
-		"GHCR_REGISTRY":                  {"https://ghcr.io/a", "ghcr.io", "ghcr.io/A", "ghcr.io/a:1", "ghcr.io/a/"},
-		"PHALA_DSTACK_URL":               {"http://cloud-api.phala.com", "cloud-api.phala.com", "https://u:hunter2@x.example/", "https://", "https://x.example/#a"},
-		"ITA_API_URL":                    {"http://api.trustauthority.intel.com", "https://portal.trustauthority.intel.com", "https://api.trustauthority.intel.com/appraisal"},
-		"COMPATIBILITY_CATALOG_PATH":     {"../c.json", "/etc/c.json", "a/../c.json", "c.yaml", `a\c.json`},
-		"GCP_SERVICE_ACCOUNT_KEY":        {"hunter2", `{"type":"authorized_user","refresh_token":"hunter2"}`, `{"type":"service_account","private_key":"hunter2"}`, `{"type":"service_account","client_email":"a","private_key":"hunter2"}`},
+		"MERO_KMS_VERSION": {"v1.2.0", "1.2", "latest"},
+		"MERO_KMS_PROFILE": {"open", "Debug"},
+		"MERO_TEE_VERSION": {"1.2.0-rc1", " 1.2.0"},
+		"GCP_PROJECT_ID":   {"123456789012", "My Project", "a"},
+		"GCP_ZONE":         {"us-central1", "US-central1-a", "us-central1-a/../x"},
+		"GCP_IMAGE_FAMILY": {"Mero", "-a", "a-"},
+		"GHCR_REGISTRY":    {"https://ghcr.io/a", "ghcr.io", "ghcr.io/A", "ghcr.io/a:1", "ghcr.io/a/"},
+		"PHALA_DSTACK_URL": {"http://cloud-api.phala.com", "cloud-api.phala.com",
+			"https://u:hunter2@x.example/", "https://", "https://x.example/#a"},
+		"ITA_API_URL": {"http://api.trustauthority.intel.com", "https://portal.trustauthority.intel.com",
+			"https://api.trustauthority.intel.com/appraisal"},
+		"COMPATIBILITY_CATALOG_PATH": {"../c.json", "/etc/c.json", "a/../c.json", "c.yaml", `a\c.json`},
+		"GCP_SERVICE_ACCOUNT_KEY": {"hunter2", `{"type":"authorized_user","refresh_token":"hunter2"}`,
+			`{"type":"service_account","private_key":"hunter2"}`,
+			`{"type":"service_account","client_email":"a","private_key":"hunter2"}`},
 		"GHCR_TOKEN":                     {"hunter2\n", " hunter2", "hunter2 hunter2", "„hunter2“"},
 		"ITA_API_KEY":                    {"hunter2\r\n"},
 		"PHALA_CLOUD_API_KEY":            {"hunter2\t"},
@@ -97,8 +107,9 @@ func TestBadValues(t *testing.T) {
 func TestExpectedAndGot(t *testing.T) {
 	t.Parallel()
 	_, err := config.Load(from(map[string]string{"GCP_ZONE": "us-central1"}))
-	require.Equal(t, &fault.Error{Code: fault.Usage, Message: "GCP_ZONE is not a zone", Expected: "a zone with TDX, for example us-central1-a",
-		Got: `"us-central1"`, Hint: "`mage doctor` judges every variable and secret"}, err)
+	require.Equal(t, &fault.Error{Code: fault.Usage, Message: "GCP_ZONE is not a zone",
+		Expected: "a zone with TDX, for example us-central1-a",
+		Got:      `"us-central1"`, Hint: "`mage doctor` judges every variable and secret"}, err)
 	_, err = config.Load(from(map[string]string{"GHCR_TOKEN": "a b"}))
 	var f *fault.Error
 	require.ErrorAs(t, err, &f)
@@ -108,15 +119,18 @@ func TestExpectedAndGot(t *testing.T) {
 // A rehearsal may take anybody's catalog; a release takes the repository's.
 func TestOwnCatalogInARehearsal(t *testing.T) {
 	t.Parallel()
-	for environment, code := range map[string]fault.Code{"": fault.Success, config.Rehearsal: fault.Success, config.Production: fault.Usage} {
-		_, err := config.Load(from(map[string]string{"COMPATIBILITY_CATALOG_PATH": "/tmp/catalog.json", "MERO_ENVIRONMENT": environment}))
+	for environment, code := range map[string]fault.Code{"": fault.Success, config.Rehearsal: fault.Success,
+		config.Production: fault.Usage} {
+		_, err := config.Load(from(map[string]string{"COMPATIBILITY_CATALOG_PATH": "/tmp/catalog.json",
+			"MERO_ENVIRONMENT": environment}))
 		require.Equal(t, code, fault.CodeOf(err), environment)
 	}
 }
 
 func TestInspect(t *testing.T) {
 	t.Parallel()
-	c, entries := config.Inspect(from(map[string]string{"GITHUB_ACTIONS": "true", "GCP_ZONE": "x", "GHCR_TOKEN": "hunter2"}))
+	c, entries := config.Inspect(from(map[string]string{"GITHUB_ACTIONS": "true", "GCP_ZONE": "x",
+		"GHCR_TOKEN": "hunter2"}))
 	require.True(t, c.Actions)
 	require.Len(t, entries, len(config.Variables()))
 	for _, e := range entries {
