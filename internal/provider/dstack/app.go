@@ -61,9 +61,11 @@ func (a App) check() error {
 func (a App) agrees(p *Provisioned) error {
 	want := digest.Of(a.Compose).Hex()
 	if got := strings.TrimPrefix(p.ComposeHash, "sha256:"); got != want {
-		return &fault.Error{Code: fault.Verification, Message: "the provider would run another app-compose than the released one",
+		return &fault.Error{Code: fault.Verification,
+			Message:  "the provider would run another app-compose than the released one",
 			Expected: "compose hash " + want, Got: "compose hash " + got,
-			Hint: "the provider hashes app-compose as JSON with sorted keys and no white space: compare with what it reports as app_compose"}
+			Hint: "the provider hashes app-compose as JSON with sorted keys and no white space: compare with what it reports " +
+				"as app_compose"}
 	}
 	return nil
 }

@@ -78,7 +78,8 @@ func (b *busy) RoundTrip(r *http.Request) (*http.Response, error) {
 	if b.left--; b.left >= 0 {
 		return &http.Response{StatusCode: b.status, Header: b.header, Body: http.NoBody, Request: r}, nil
 	}
-	return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(`{"app_id":"aa"}`)), Request: r}, nil
+	return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(`{"app_id":"aa"}`)), Request: r},
+		nil
 }
 
 func TestABusyProviderIsAskedAgain(t *testing.T) {
@@ -93,13 +94,16 @@ func TestABusyProviderIsAskedAgain(t *testing.T) {
 		pauses []time.Duration
 		want   string
 	}{
-		"a question":                    {get, busy{left: 2, status: 503}, []time.Duration{time.Second, 2 * time.Second}, ""},
-		"a question with a time":        {get, busy{left: 1, status: 503, header: told}, []time.Duration{7 * time.Second}, ""},
-		"a question for ever":           {get, busy{left: 9, status: 502}, []time.Duration{1e9, 2e9, 4e9}, "answered 502"},
-		"a request that was not taken":  {provision, busy{left: 1, status: 429, header: told}, []time.Duration{7 * time.Second}, ""},
-		"a request that may be done":    {provision, busy{left: 1, status: 502}, nil, "answered 502"},
-		"a quota that will not refill":  {provision, busy{left: 1, status: 429}, nil, "answered 429"},
-		"longer than can be waited for": {get, busy{left: 1, status: 429, header: http.Header{"Retry-After": {"3600"}}}, nil, "1h0m0s"},
+		"a question": {get, busy{left: 2, status: 503}, []time.Duration{time.Second, 2 * time.Second}, ""},
+		"a question with a time": {get, busy{left: 1, status: 503, header: told},
+			[]time.Duration{7 * time.Second}, ""},
+		"a question for ever": {get, busy{left: 9, status: 502}, []time.Duration{1e9, 2e9, 4e9}, "answered 502"},
+		"a request that was not taken": {provision, busy{left: 1, status: 429, header: told},
+			[]time.Duration{7 * time.Second}, ""},
+		"a request that may be done":   {provision, busy{left: 1, status: 502}, nil, "answered 502"},
+		"a quota that will not refill": {provision, busy{left: 1, status: 429}, nil, "answered 429"},
+		"longer than can be waited for": {get, busy{left: 1, status: 429, header: http.Header{"Retry-After": {"3600"}}}, nil,
+			"1h0m0s"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -126,7 +130,8 @@ func TestProvisionChecksItsInput(t *testing.T) {
 	t.Parallel()
 	p := &provider{}
 	c := serve(t, p)
-	for _, name := range []string{"", "abcd", "1abcd", "mero-kms-1.2.0", "under_score", "ends-", strings.Repeat("a", 64), "spa ce", "new\nline"} {
+	for _, name := range []string{"", "abcd", "1abcd", "mero-kms-1.2.0", "under_score", "ends-", strings.Repeat("a", 64),
+		"spa ce", "new\nline"} {
 		_, err := c.Provision(t.Context(), dstack.App{Name: name, Compose: json.RawMessage("{}")})
 		require.ErrorContains(t, err, "refuse the name", "%q", name)
 		require.Equal(t, fault.Usage, fault.CodeOf(err))
@@ -195,9 +200,10 @@ func TestBadBase(t *testing.T) {
 
 func deployable() map[string]string {
 	return map[string]string{
-		"POST /api/cvms/provision": `{"app_id":"aa","compose_hash":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"}`,
-		"POST /api/cvms":           `{"vm_uuid":"u","status":"creating"}`,
-		"DELETE /api/cvms/app_aa":  "204 ",
+		"POST /api/cvms/provision": `{"app_id":"aa",` +
+			`"compose_hash":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"}`,
+		"POST /api/cvms":          `{"vm_uuid":"u","status":"creating"}`,
+		"DELETE /api/cvms/app_aa": "204 ",
 	}
 }
 
@@ -262,8 +268,11 @@ func TestAddressComesFromTheProvider(t *testing.T) {
 	app := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(app.Close)
 	for name, tc := range map[string]struct{ cvm, want string }{
-		"listed endpoint":  {`{"app_id":"aa","status":"running","endpoints":[{"app":"https://x-9.gw/"},{"app":"https://aa-8080.gw.example/"}]}`, "https://aa-8080.gw.example"},
-		"gateway's domain": {`{"app_id":"app_aa","status":"running","gateway":{"base_domain":"gw.example"}}`, "https://aa-8080.gw.example"},
+		"listed endpoint": {
+			`{"app_id":"aa","status":"running","endpoints":[{"app":"https://x-9.gw/"},{"app":"https://aa-8080.gw.example/"}]}`,
+			"https://aa-8080.gw.example"},
+		"gateway's domain": {`{"app_id":"app_aa","status":"running","gateway":{"base_domain":"gw.example"}}`,
+			"https://aa-8080.gw.example"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -271,7 +280,8 @@ func TestAddressComesFromTheProvider(t *testing.T) {
 			p.answers["GET /api/cvms/app_aa"] = tc.cvm
 			s := httptest.NewServer(p)
 			t.Cleanup(s.Close)
-			d, err := dstack.New(s.URL+"/api", "k", healthy{}).Deploy(t.Context(), dstack.App{Name: "address", Compose: json.RawMessage("{}")})
+			d, err := dstack.New(s.URL+"/api", "k", healthy{}).Deploy(t.Context(),
+				dstack.App{Name: "address", Compose: json.RawMessage("{}")})
 			require.NoError(t, err)
 			require.Equal(t, &dstack.Deployment{ID: "app_aa", AppID: "aa", URL: tc.want,
 				ComposeHash: "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"}, d)

@@ -100,7 +100,8 @@ func (c *Client) bringUp(ctx context.Context, app App, d *Deployment) error {
 	})
 }
 
-// address is the URL of the application's port: the provider's own word when it lists the port, else the gateway's rule.
+// address is the URL of the application's port: the provider's own word when it lists the port, else the gateway's
+// rule.
 func (v *CVM) address(port int) string {
 	marker := fmt.Sprintf("-%d.", port)
 	for _, e := range v.Endpoints {

@@ -34,7 +34,8 @@ func refused(resp *http.Response, body []byte) error {
 		Err: &Refusal{Status: resp.StatusCode, Message: words(body), after: retry.After(resp.Header)}}
 	switch resp.StatusCode {
 	case http.StatusUnauthorized, http.StatusForbidden:
-		out.Code, out.Hint = fault.Usage, "check PHALA_CLOUD_API_KEY: the key must belong to the workspace at PHALA_DSTACK_URL"
+		out.Code, out.Hint = fault.Usage,
+			"check PHALA_CLOUD_API_KEY: the key must belong to the workspace at PHALA_DSTACK_URL"
 	case http.StatusUnprocessableEntity:
 		out.Code, out.Hint = fault.Usage, "the provider's own validation said no; names have letters, digits and hyphens only"
 	case http.StatusPaymentRequired, http.StatusTooManyRequests:
@@ -71,7 +72,8 @@ func (c *Client) poll(ctx context.Context, what string, done func() (bool, error
 // the 5xx kind, and 409 and 425 for things still in motion.
 func retriable(err error) error {
 	var r *Refusal
-	if errors.As(err, &r) && (r.Status >= 500 || r.Status == http.StatusConflict || r.Status == http.StatusTooEarly || r.Status == http.StatusNotFound) {
+	if errors.As(err, &r) && (r.Status >= 500 || r.Status == http.StatusConflict || r.Status == http.StatusTooEarly ||
+		r.Status == http.StatusNotFound) {
 		return nil
 	}
 	return err

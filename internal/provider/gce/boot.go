@@ -66,8 +66,10 @@ func (c *Client) boot(ctx context.Context, vm *VM) (*Instance, vmState, error) {
 
 // insert sends the request until it is answered. Without an operation it was
 // carried out by an earlier attempt, whose answer was lost.
-func (c *Client) insert(ctx context.Context, wanted *computepb.Instance) (op *compute.Operation, state vmState, err error) {
-	req := &computepb.InsertInstanceRequest{Project: c.project, Zone: c.zone, InstanceResource: wanted, RequestId: proto.String(uuid.NewString())}
+func (c *Client) insert(ctx context.Context,
+	wanted *computepb.Instance) (op *compute.Operation, state vmState, err error) {
+	req := &computepb.InsertInstanceRequest{Project: c.project, Zone: c.zone, InstanceResource: wanted,
+		RequestId: proto.String(uuid.NewString())}
 	err = c.call(ctx, "booting "+wanted.GetName(), func(ctx context.Context) error {
 		// A cancellation waits for this answer: a request that is cut off may be carried out later.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
@@ -120,5 +122,6 @@ func (c *Client) Instance(ctx context.Context, name string) (*Instance, error) {
 	if i.GetName() != name {
 		return nil, fmt.Errorf("gce: asked for %s, got %.100q", name, i.GetName())
 	}
-	return &Instance{Name: name, Zone: c.zone, ID: i.GetId(), SelfLink: i.GetSelfLink(), Status: i.GetStatus(), Labels: i.GetLabels()}, nil
+	return &Instance{Name: name, Zone: c.zone, ID: i.GetId(), SelfLink: i.GetSelfLink(), Status: i.GetStatus(),
+		Labels: i.GetLabels()}, nil
 }

@@ -37,13 +37,16 @@ func newCloud(t *testing.T, faults rehearsal.Faults) *cloud {
 	c := &cloud{around: func(next http.Handler) http.Handler { return next }}
 	c.guest = func(spec rehearsal.Spec) { publish(t, spec, report) }
 	var err error
-	c.server, err = rehearsal.New(rehearsal.Options{State: t.TempDir(), Project: project, Zone: zone, Host: c, Faults: faults, Key: cloudKey})
+	c.server, err = rehearsal.New(rehearsal.Options{State: t.TempDir(), Project: project, Zone: zone, Host: c,
+		Faults: faults, Key: cloudKey})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, c.server.Close()) })
 	file := filepath.Join(t.TempDir(), "image.tar")
 	require.NoError(t, os.WriteFile(file, []byte("image"), 0o600))
-	require.NoError(t, c.server.Import(project, &computepb.Image{Name: new(imageName), DiskSizeGb: new(int64(10)), Labels: map[string]string{"owner": "mero-tee"},
-		CreationTimestamp: new("2026-11-01T00:00:00Z"), GuestOsFeatures: []*computepb.GuestOsFeature{{Type: new("UEFI_COMPATIBLE")}, {Type: new("GVNIC")}, {Type: new("TDX_CAPABLE")}}}, file))
+	require.NoError(t, c.server.Import(project,
+		&computepb.Image{Name: new(imageName), DiskSizeGb: new(int64(10)), Labels: map[string]string{"owner": "mero-tee"},
+			CreationTimestamp: new("2026-11-01T00:00:00Z"), GuestOsFeatures: []*computepb.GuestOsFeature{
+				{Type: new("UEFI_COMPATIBLE")}, {Type: new("GVNIC")}, {Type: new("TDX_CAPABLE")}}}, file))
 	c.world = newBareWorld(t)
 	c.options.Key = c.server.Key()
 	c.serve("oauth2.googleapis.com", c.server)
@@ -82,7 +85,8 @@ func (m *machine) Done() <-chan struct{} { return m.done }
 
 // publish is what the agent does.
 func publish(t *testing.T, spec rehearsal.Spec, report []byte) {
-	m := &guestattr.Metadata{Host: spec.Metadata, HTTP: http.DefaultClient, Wait: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }}
+	m := &guestattr.Metadata{Host: spec.Metadata, HTTP: http.DefaultClient,
+		Wait: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }}
 	if err := m.Publish(context.Background(), guestattr.Namespace, guestattr.ReportName, report); err != nil {
 		t.Error(err)
 	}

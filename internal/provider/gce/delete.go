@@ -20,9 +20,11 @@ func (c *Client) Delete(ctx context.Context, name string) error {
 }
 
 func (c *Client) deleteVM(ctx context.Context, zone, name string, also ...tolerance) error {
-	return c.remove(ctx, journal.VM, name, c.inZone(zone), func(ctx context.Context, requestID string) (*compute.Operation, error) {
-		return c.instances.Delete(ctx, &computepb.DeleteInstanceRequest{Project: c.project, Zone: zone, Instance: name, RequestId: proto.String(requestID)})
-	}, also...)
+	return c.remove(ctx, journal.VM, name, c.inZone(zone),
+		func(ctx context.Context, requestID string) (*compute.Operation, error) {
+			return c.instances.Delete(ctx, &computepb.DeleteInstanceRequest{Project: c.project, Zone: zone, Instance: name,
+				RequestId: proto.String(requestID)})
+		}, also...)
 }
 
 // DeleteDisk deletes a disk of the client's own zone by its name: a builder may
@@ -35,9 +37,11 @@ func (c *Client) deleteDisk(ctx context.Context, zone, name string) error {
 	if err := c.journal.Begin(journal.Disk, name); err != nil {
 		return err
 	}
-	return c.remove(ctx, journal.Disk, name, c.inZone(zone), func(ctx context.Context, requestID string) (*compute.Operation, error) {
-		return c.disks.Delete(ctx, &computepb.DeleteDiskRequest{Project: c.project, Zone: zone, Disk: name, RequestId: proto.String(requestID)})
-	})
+	return c.remove(ctx, journal.Disk, name, c.inZone(zone),
+		func(ctx context.Context, requestID string) (*compute.Operation, error) {
+			return c.disks.Delete(ctx, &computepb.DeleteDiskRequest{Project: c.project, Zone: zone, Disk: name,
+				RequestId: proto.String(requestID)})
+		})
 }
 
 // remove deletes what has its intent in the journal, to the end of the operation.

@@ -68,7 +68,8 @@ func New(ctx context.Context, o Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return o.client(ctx, &http.Client{Transport: &oauth2.Transport{Source: tokens, Base: way.Transport}, Timeout: callTimeout})
+	return o.client(ctx, &http.Client{Transport: &oauth2.Transport{Source: tokens, Base: way.Transport},
+		Timeout: callTimeout})
 }
 
 var (

@@ -37,12 +37,14 @@ func (c *Client) Image(ctx context.Context, project, name string) (*Image, error
 
 // NewestOfFamily asks for the newest image of a family that is not deprecated.
 func (c *Client) NewestOfFamily(ctx context.Context, project, family string) (*Image, error) {
-	return c.image(ctx, project, "reading the newest image of family "+project+"/"+family, func(ctx context.Context) (*computepb.Image, error) {
-		return c.images.GetFromFamily(ctx, &computepb.GetFromFamilyImageRequest{Project: project, Family: family})
-	})
+	return c.image(ctx, project, "reading the newest image of family "+project+"/"+family,
+		func(ctx context.Context) (*computepb.Image, error) {
+			return c.images.GetFromFamily(ctx, &computepb.GetFromFamilyImageRequest{Project: project, Family: family})
+		})
 }
 
-func (c *Client) image(ctx context.Context, project, doing string, ask func(context.Context) (*computepb.Image, error)) (*Image, error) {
+func (c *Client) image(ctx context.Context, project, doing string,
+	ask func(context.Context) (*computepb.Image, error)) (*Image, error) {
 	var found *computepb.Image
 	err := c.call(ctx, doing, func(ctx context.Context) (err error) {
 		found, err = ask(ctx)
@@ -72,7 +74,9 @@ func (c *Client) DeleteImage(ctx context.Context, name string) error {
 	if err := c.journal.Begin(journal.Image, name); err != nil {
 		return err
 	}
-	return c.remove(ctx, journal.Image, name, c.inProject, func(ctx context.Context, requestID string) (*compute.Operation, error) {
-		return c.images.Delete(ctx, &computepb.DeleteImageRequest{Project: c.project, Image: name, RequestId: proto.String(requestID)})
-	})
+	return c.remove(ctx, journal.Image, name, c.inProject,
+		func(ctx context.Context, requestID string) (*compute.Operation, error) {
+			return c.images.Delete(ctx, &computepb.DeleteImageRequest{Project: c.project, Image: name,
+				RequestId: proto.String(requestID)})
+		})
 }

@@ -157,7 +157,8 @@ type transport func(*http.Request) (*http.Response, error)
 func (f transport) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 // inserts answers insertions in turn; what is nil is carried out.
-func inserts(answers ...func(w http.ResponseWriter, r *http.Request, next http.Handler)) func(http.Handler) http.Handler {
+func inserts(answers ...func(w http.ResponseWriter, r *http.Request, next http.Handler)) func(
+	http.Handler) http.Handler {
 	var seen atomic.Int32
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -20,7 +20,8 @@ func credentials(ctx context.Context, key []byte) (oauth2.TokenSource, error) {
 		found, err := google.FindDefaultCredentials(ctx, scope)
 		if err != nil {
 			return nil, &fault.Error{Code: fault.Usage, Message: "this machine has no credentials for Google Cloud",
-				Hint: "set GCP_SERVICE_ACCOUNT_KEY, or run `gcloud auth application-default login`; in CI: google-github-actions/auth", Err: err}
+				Hint: "set GCP_SERVICE_ACCOUNT_KEY, or run `gcloud auth application-default login`; in CI: " +
+					"google-github-actions/auth", Err: err}
 		}
 		return found.TokenSource, nil
 	}

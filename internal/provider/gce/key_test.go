@@ -34,15 +34,17 @@ func TestMalformedKeysAreRefusedAndNotShown(t *testing.T) {
 	// A pipe is where whoever reads the error would find the key.
 	const secret = "MIIEvQIBADANBgkqhkiG9w0"
 	for name, key := range map[string][]byte{
-		"empty":               {},
-		"not JSON":            []byte(secret),
-		"cut":                 testKey()[:len(testKey())/2],
-		"another type":        without(t, "type", "external_account"),
-		"no e-mail":           without(t, "client_email", ""),
-		"no private key":      without(t, "private_key", ""),
-		"not PEM":             without(t, "private_key", secret),
-		"PEM of another kind": without(t, "private_key", "-----BEGIN PRIVATE KEY-----\n"+secret+"\n-----END PRIVATE KEY-----\n"),
-		"PEM that is no key":  without(t, "private_key", "-----BEGIN PRIVATE KEY-----\nTUlJRXZRSUJBREFO\n-----END PRIVATE KEY-----\n"),
+		"empty":          {},
+		"not JSON":       []byte(secret),
+		"cut":            testKey()[:len(testKey())/2],
+		"another type":   without(t, "type", "external_account"),
+		"no e-mail":      without(t, "client_email", ""),
+		"no private key": without(t, "private_key", ""),
+		"not PEM":        without(t, "private_key", secret),
+		"PEM of another kind": without(t, "private_key",
+			"-----BEGIN PRIVATE KEY-----\n"+secret+"\n-----END PRIVATE KEY-----\n"),
+		"PEM that is no key": without(t, "private_key",
+			"-----BEGIN PRIVATE KEY-----\nTUlJRXZRSUJBREFO\n-----END PRIVATE KEY-----\n"),
 	} {
 		_, err := gce.New(t.Context(), gce.Options{Project: project, Zone: zone, Key: key, Transport: http.DefaultTransport})
 		require.Error(t, err, name)
@@ -107,7 +109,8 @@ func TestARefusedKey(t *testing.T) {
 	asked := 0
 	w.serve("oauth2.googleapis.com", http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		asked++
-		tokens(`{"error":"invalid_grant","error_description":"Invalid JWT Signature."}`, http.StatusBadRequest).ServeHTTP(rw, r)
+		tokens(`{"error":"invalid_grant","error_description":"Invalid JWT Signature."}`, http.StatusBadRequest).
+			ServeHTTP(rw, r)
 	}))
 	_, err := w.bare().Image(t.Context(), project, "x")
 	var f *fault.Error
@@ -123,7 +126,8 @@ func TestATokenServerThatIsBusyIsAskedAgain(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, ok(`{"name":"x"}`))
 	good := tokens(`{"access_token":"token","token_type":"Bearer","expires_in":3600}`, http.StatusOK)
-	w.serve("oauth2.googleapis.com", inTurn(cut, tokens(``, http.StatusServiceUnavailable), tokens(`{}`, http.StatusTooManyRequests), good))
+	w.serve("oauth2.googleapis.com", inTurn(cut, tokens(``, http.StatusServiceUnavailable),
+		tokens(`{}`, http.StatusTooManyRequests), good))
 	_, err := w.bare().Image(t.Context(), project, "x")
 	require.NoError(t, err)
 	require.Len(t, w.pauses, 3)

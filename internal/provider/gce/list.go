@@ -107,7 +107,7 @@ func (c *Client) list(ctx context.Context, collection, filter, token string, int
 	if err != nil {
 		return err
 	}
-	defer answer.Body.Close() //nolint:errcheck // read to its end
+	defer answer.Body.Close()
 	if err := googleapi.CheckResponse(answer); err != nil {
 		return err
 	}

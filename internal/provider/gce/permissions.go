@@ -13,7 +13,8 @@ import (
 func (c *Client) Permissions(ctx context.Context, wanted []string) (missing []string, err error) {
 	var granted *cloudresourcemanager.TestIamPermissionsResponse
 	err = c.call(ctx, "asking for permissions in "+c.project, func(ctx context.Context) (err error) {
-		granted, err = c.projects.TestIamPermissions(c.project, &cloudresourcemanager.TestIamPermissionsRequest{Permissions: wanted}).Context(ctx).Do()
+		granted, err = c.projects.TestIamPermissions(c.project,
+			&cloudresourcemanager.TestIamPermissionsRequest{Permissions: wanted}).Context(ctx).Do()
 		return err
 	})
 	if err != nil {

@@ -23,7 +23,8 @@ func TestMissingPermissions(t *testing.T) {
 		ok(`{"permissions":["compute.images.get"]}`).ServeHTTP(rw, r)
 	}))
 	c := w.client()
-	missing, err := c.Permissions(t.Context(), []string{"compute.images.create", "compute.images.get", "compute.instances.create"})
+	missing, err := c.Permissions(t.Context(),
+		[]string{"compute.images.create", "compute.images.get", "compute.instances.create"})
 	require.NoError(t, err)
 	require.Equal(t, []string{"compute.images.create", "compute.instances.create"}, missing)
 	missing, err = c.Permissions(t.Context(), []string{"compute.images.get"})
@@ -43,8 +44,10 @@ func TestPermissionsThatCannotBeAsked(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, ok(`{}`))
 	w.serve("cloudresourcemanager.googleapis.com", inTurn(refuse(503, "backendError", "oops"),
-		answer{status: 403, body: `{"error":{"code":403,"status":"PERMISSION_DENIED","message":"Cloud Resource Manager API has not been used",
-			"details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"SERVICE_DISABLED","domain":"googleapis.com"}]}}`}))
+		answer{status: 403,
+			body: `{"error":{"code":403,"status":"PERMISSION_DENIED","message":"Cloud Resource Manager API has not been used",
+			"details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"SERVICE_DISABLED",
+			"domain":"googleapis.com"}]}}`}))
 	_, err := w.client().Permissions(t.Context(), gce.ReleasePermissions())
 	var f *fault.Error
 	require.ErrorAs(t, err, &f)

@@ -162,17 +162,20 @@ func (r *Refusal) overQuota() bool {
 func (r *Refusal) hint() string {
 	switch {
 	case r.overQuota():
-		return "the project is at its quota: `mage sweep` finds what is left over; else ask for more under IAM & Admin > Quotas"
+		return "the project is at its quota: `mage sweep` finds what is left over; else ask for more under IAM & Admin > " +
+			"Quotas"
 	case strings.HasPrefix(r.Reason, "ZONE_RESOURCE_POOL_EXHAUSTED"):
 		return "the zone has no free TDX machines now: try again later, or set GCP_ZONE to another zone with TDX"
 	case r.rateLimited() || r.Status == http.StatusTooManyRequests:
 		return "too many requests in this project; the quota is refilled every minute"
 	case r.Reason == "accessNotConfigured" || r.Reason == "SERVICE_DISABLED":
-		return "enable the API in the project: `gcloud services enable compute.googleapis.com cloudresourcemanager.googleapis.com`"
+		return "enable the API in the project: `gcloud services enable compute.googleapis.com " +
+			"cloudresourcemanager.googleapis.com`"
 	case r.Permission != "":
 		return "grant " + r.Permission + " to the service account, for example with the role Compute Instance Admin (v1)"
 	case r.denied():
-		return "check GCP_SERVICE_ACCOUNT_KEY: the key may be deleted or disabled, belong to another project, or this machine's clock be wrong"
+		return "check GCP_SERVICE_ACCOUNT_KEY: the key may be deleted or disabled, belong to another project, or this " +
+			"machine's clock be wrong"
 	}
 	return ""
 }

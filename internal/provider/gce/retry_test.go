@@ -69,7 +69,8 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []time.Duration{77 * time.Second}, w.pauses)
 
-	busy.header = map[string]string{"Retry-After": "Mon, 23 Nov 2026 10:01:00 GMT", "Date": "Mon, 23 Nov 2026 10:00:00 GMT"}
+	busy.header = map[string]string{"Retry-After": "Mon, 23 Nov 2026 10:01:00 GMT",
+		"Date": "Mon, 23 Nov 2026 10:00:00 GMT"}
 	w = newWorld(t, inTurn(busy, ok(`{"name":"x"}`)))
 	_, err = w.client().Image(t.Context(), project, "x")
 	require.NoError(t, err)
@@ -116,8 +117,10 @@ func TestWithoutAWaitThereIsATimer(t *testing.T) {
 
 func TestRefusalsAreTyped(t *testing.T) {
 	t.Parallel()
-	iam := answer{status: 403, body: `{"error":{"code":403,"message":"Permission denied.","errors":[{"reason":"forbidden"}],
-		"details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"IAM_PERMISSION_DENIED","domain":"compute.googleapis.com",
+	iam := answer{status: 403,
+		body: `{"error":{"code":403,"message":"Permission denied.","errors":[{"reason":"forbidden"}],
+		"details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"IAM_PERMISSION_DENIED",
+		"domain":"compute.googleapis.com",
 		"metadata":{"permission":"compute.images.get"}}]}}`}
 	for name, c := range map[string]struct {
 		answer             answer
@@ -125,14 +128,18 @@ func TestRefusalsAreTyped(t *testing.T) {
 		reason, permission string
 		hint               string
 	}{
-		"quota":         {refuse(403, "quotaExceeded", "Quota 'CPUS' exceeded"), fault.General, "quotaExceeded", "", "mage sweep"},
-		"permission":    {refuse(403, "forbidden", "Required 'compute.images.get' permission for 'projects/x'"), fault.Usage, "forbidden", "compute.images.get", "grant compute.images.get"},
+		"quota": {refuse(403, "quotaExceeded", "Quota 'CPUS' exceeded"), fault.General, "quotaExceeded", "",
+			"mage sweep"},
+		"permission": {refuse(403, "forbidden", "Required 'compute.images.get' permission for 'projects/x'"), fault.Usage,
+			"forbidden", "compute.images.get", "grant compute.images.get"},
 		"IAM's details": {iam, fault.Usage, "IAM_PERMISSION_DENIED", "compute.images.get", "grant compute.images.get"},
-		"API disabled":  {refuse(403, "accessNotConfigured", "Compute Engine API has not been used"), fault.Usage, "accessNotConfigured", "", "gcloud services enable"},
-		"no token":      {refuse(401, "authError", "Invalid Credentials"), fault.Usage, "authError", "", "GCP_SERVICE_ACCOUNT_KEY"},
-		"not found":     {refuse(404, "notFound", "The resource was not found"), fault.General, "notFound", "", ""},
-		"bad request":   {refuse(400, "invalid", "Invalid value"), fault.General, "invalid", "", ""},
-		"conflict":      {refuse(409, "alreadyExists", "already exists"), fault.General, "alreadyExists", "", ""},
+		"API disabled": {refuse(403, "accessNotConfigured", "Compute Engine API has not been used"), fault.Usage,
+			"accessNotConfigured", "", "gcloud services enable"},
+		"no token": {refuse(401, "authError", "Invalid Credentials"), fault.Usage, "authError", "",
+			"GCP_SERVICE_ACCOUNT_KEY"},
+		"not found":   {refuse(404, "notFound", "The resource was not found"), fault.General, "notFound", "", ""},
+		"bad request": {refuse(400, "invalid", "Invalid value"), fault.General, "invalid", "", ""},
+		"conflict":    {refuse(409, "alreadyExists", "already exists"), fault.General, "alreadyExists", "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

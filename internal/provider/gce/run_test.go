@@ -97,18 +97,20 @@ func put(t *testing.T, spec rehearsal.Spec, e guestattr.Entry) {
 func TestRunsInACloudThatIsBusy(t *testing.T) {
 	t.Parallel()
 	var early, lost []rehearsal.Refusal
-	for _, call := range []string{"instances.insert", "instances.get", "instances.getGuestAttributes", "instances.delete", "zoneOperations.get"} {
+	for _, call := range []string{"instances.insert", "instances.get", "instances.getGuestAttributes", "instances.delete",
+		"zoneOperations.get"} {
 		for _, status := range []int{429, 503, 500} {
 			early = append(early, rehearsal.Refusal{Call: call, Times: 1, Status: status, RetryAfter: 2 * time.Second})
 		}
 		lost = append(lost, rehearsal.Refusal{Call: call, Times: 2, Status: 502, After: true})
 	}
 	for name, f := range map[string]rehearsal.Faults{
-		"busy":                   {Refusals: early},
-		"answers lost":           {Refusals: lost},
-		"hidden":                 {Hidden: 4},
-		"hidden, answers lost":   {Hidden: 4, Refusals: lost},
-		"slow operations":        {Slow: map[string]time.Duration{"instances.insert": 300 * time.Millisecond, "instances.delete": 300 * time.Millisecond}},
+		"busy":                 {Refusals: early},
+		"answers lost":         {Refusals: lost},
+		"hidden":               {Hidden: 4},
+		"hidden, answers lost": {Hidden: 4, Refusals: lost},
+		"slow operations": {Slow: map[string]time.Duration{"instances.insert": 300 * time.Millisecond,
+			"instances.delete": 300 * time.Millisecond}},
 		"attributes are limited": {Busy: 3},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -144,17 +146,21 @@ func TestRunsThatFail(t *testing.T) {
 		says   string
 		hint   string
 	}{
-		"quota": {rehearsal.Faults{Failures: []rehearsal.Failure{{Call: "instances.insert", Times: 1, Code: "QUOTA_EXCEEDED"}}},
+		"quota": {rehearsal.Faults{Failures: []rehearsal.Failure{{Call: "instances.insert", Times: 1,
+			Code: "QUOTA_EXCEEDED"}}},
 			fault.General, "QUOTA_EXCEEDED", "mage sweep"},
-		"no machine": {rehearsal.Faults{Failures: []rehearsal.Failure{{Call: "instances.insert", Times: 1, Code: "ZONE_RESOURCE_POOL_EXHAUSTED"}}},
+		"no machine": {rehearsal.Faults{Failures: []rehearsal.Failure{{Call: "instances.insert", Times: 1,
+			Code: "ZONE_RESOURCE_POOL_EXHAUSTED"}}},
 			fault.General, "ZONE_RESOURCE_POOL_EXHAUSTED", "GCP_ZONE"},
-		"an internal error": {rehearsal.Faults{Failures: []rehearsal.Failure{{Call: "instances.insert", Times: 1, Code: "INTERNAL_ERROR"}}},
+		"an internal error": {rehearsal.Faults{
+			Failures: []rehearsal.Failure{{Call: "instances.insert", Times: 1, Code: "INTERNAL_ERROR"}}},
 			fault.General, "INTERNAL_ERROR", ""},
 		"denied": {rehearsal.Faults{Denied: []string{"compute.instances.create"}},
 			fault.Usage, "forbidden", "grant compute.instances.create"},
 		"attributes denied": {rehearsal.Faults{Denied: []string{"compute.instances.getGuestAttributes"}},
 			fault.Usage, "forbidden", "grant compute.instances.getGuestAttributes"},
-		"busy to the end": {rehearsal.Faults{Refusals: []rehearsal.Refusal{{Call: "instances.insert", Times: 99, Status: 503}}},
+		"busy to the end": {rehearsal.Faults{
+			Refusals: []rehearsal.Refusal{{Call: "instances.insert", Times: 99, Status: 503}}},
 			fault.General, "503", ""},
 		"never up":  {rehearsal.Faults{Silent: true}, fault.General, "has not reported", "mero-agent.service"},
 		"empty":     {rehearsal.Faults{Reads: rehearsal.Absent}, fault.General, "has not reported", "mero-agent.service"},

@@ -80,7 +80,8 @@ type Resource struct {
 }
 
 func resource(kind Kind, scope, name string, labels map[string]string) Resource {
-	out := Resource{Kind: kind, Name: name, Zone: strings.TrimPrefix(scope, "zones/"), Run: labels[LabelRun], Labels: labels}
+	out := Resource{Kind: kind, Name: name, Zone: strings.TrimPrefix(scope, "zones/"), Run: labels[LabelRun],
+		Labels: labels}
 	if seconds, err := strconv.ParseInt(labels[LabelExpires], 10, 64); err == nil {
 		out.Expires = time.Unix(seconds, 0).UTC()
 		out.Expired = out.Expires.Before(time.Now())

@@ -37,8 +37,10 @@ func listing(t *testing.T, past, future time.Time) http.Handler {
 		case "/compute/v1/projects/" + project + "/aggregated/disks":
 			body = `{"items":{"zones/us-central1-a":{"disks":[{"name":"vm-1","labels":` + labels("run-a", past) + `},
 				{"name":"somebody-elses","creationTimestamp":"2026-01-01T00:00:00Z"},
-				{"name":"mero-build-debug-0011","creationTimestamp":` + strconv.Quote(past.Add(-2*time.Hour).Format(time.RFC3339)) + `},
-				{"name":"mero-build-debug-2233","creationTimestamp":` + strconv.Quote(future.Add(-2*time.Hour).Format(time.RFC3339)) + `}]}}}`
+				{"name":"mero-build-debug-0011",
+					"creationTimestamp":` + strconv.Quote(past.Add(-2*time.Hour).Format(time.RFC3339)) + `},
+				{"name":"mero-build-debug-2233",
+					"creationTimestamp":` + strconv.Quote(future.Add(-2*time.Hour).Format(time.RFC3339)) + `}]}}}`
 		case globally + "/images":
 			body = `{"items":[{"name":"image-1","labels":{"owner":"mero-tee","version":"1-2-3","expires":"soon"}}]}`
 		default:
@@ -53,7 +55,8 @@ func listing(t *testing.T, past, future time.Time) http.Handler {
 
 func TestLeftoversOfAllZones(t *testing.T) {
 	t.Parallel()
-	past, future := time.Now().Add(-time.Hour).Truncate(time.Second).UTC(), time.Now().Add(time.Hour).Truncate(time.Second).UTC()
+	past, future := time.Now().Add(-time.Hour).Truncate(time.Second).UTC(),
+		time.Now().Add(time.Hour).Truncate(time.Second).UTC()
 	w := newWorld(t, listing(t, past, future))
 	found, err := w.client().Leftovers(t.Context())
 	require.NoError(t, err)
@@ -124,7 +127,8 @@ func TestOnlyWhatIsOursIsRemoved(t *testing.T) {
 	} {
 		require.Equal(t, fault.Usage, fault.CodeOf(c.Remove(t.Context(), r)))
 	}
-	require.ErrorContains(t, c.Remove(t.Context(), gce.Resource{Kind: "bucket", Labels: map[string]string{"owner": "mero-tee"}}), "unknown kind")
+	require.ErrorContains(t, c.Remove(t.Context(),
+		gce.Resource{Kind: "bucket", Labels: map[string]string{"owner": "mero-tee"}}), "unknown kind")
 	_, err := c.SweepRun(t.Context(), "")
 	require.Equal(t, fault.Usage, fault.CodeOf(err), "no label would be every label")
 	_, err = c.SweepRun(t.Context(), "x) OR (labels.run=y")
@@ -136,11 +140,13 @@ func TestOnlyWhatIsOursIsRemoved(t *testing.T) {
 func TestASweepChecksWhatItWasGiven(t *testing.T) {
 	t.Parallel()
 	past := time.Now().Add(-time.Hour)
-	w := newWorld(t, ok(`{"items":{"zones/us-central1-a":{"instances":[{"name":"vm-1","labels":`+labels("run-b", past)+`}]}}}`))
+	w := newWorld(t, ok(`{"items":{"zones/us-central1-a":{"instances":[{"name":"vm-1","labels":`+
+		labels("run-b", past)+`}]}}}`))
 	deleted, err := w.client().SweepRun(t.Context(), "run-a")
 	require.NoError(t, err)
 	require.Empty(t, deleted)
-	require.Equal(t, []string{"GET /compute/v1/projects/" + project + "/aggregated/instances", "GET /compute/v1/projects/" + project + "/aggregated/disks"}, w.requests)
+	require.Equal(t, []string{"GET /compute/v1/projects/" + project + "/aggregated/instances",
+		"GET /compute/v1/projects/" + project + "/aggregated/disks"}, w.requests)
 }
 
 // deletions is a project in which everything can be deleted, once.
@@ -167,7 +173,8 @@ func TestRemovalsReachTheirZoneAndMayBeRepeated(t *testing.T) {
 		gce.Resource
 		path, operation string
 	}{
-		{gce.Resource{Kind: gce.Instances, Name: "x", Zone: "europe-west4-b", Labels: ours}, elsewhere + "/instances/x", elsewhere},
+		{gce.Resource{Kind: gce.Instances, Name: "x", Zone: "europe-west4-b", Labels: ours}, elsewhere + "/instances/x",
+			elsewhere},
 		{gce.Resource{Kind: gce.Disks, Name: "x", Zone: "europe-west4-b", Labels: ours}, elsewhere + "/disks/x", elsewhere},
 		{gce.Resource{Kind: gce.Images, Name: "x", Labels: ours}, globally + "/images/x", globally},
 	} {
@@ -175,9 +182,11 @@ func TestRemovalsReachTheirZoneAndMayBeRepeated(t *testing.T) {
 		client := w.client()
 		require.NoError(t, client.Remove(t.Context(), c.Resource))
 		require.NoError(t, client.Remove(t.Context(), c.Resource))
-		require.Equal(t, []string{"DELETE " + c.path, "GET " + c.operation + "/operations/op", "DELETE " + c.path}, w.requests)
+		require.Equal(t, []string{"DELETE " + c.path, "GET " + c.operation + "/operations/op", "DELETE " + c.path},
+			w.requests)
 		kind := string(c.Kind)
-		require.Equal(t, []string{"begin " + kind + " x", "end " + kind + " x", "begin " + kind + " x", "end " + kind + " x"}, w.journal)
+		require.Equal(t, []string{"begin " + kind + " x", "end " + kind + " x", "begin " + kind + " x", "end " + kind + " x"},
+			w.journal)
 	}
 }
 
@@ -194,9 +203,11 @@ func TestDeletionsWaitAndFail(t *testing.T) {
 	begun := ok(`{"name":"op","status":"PENDING"}`)
 	running := ok(`{"name":"op","status":"RUNNING"}`)
 	failed := func(status int, code string) answer {
-		return ok(fmt.Sprintf(`{"name":"op","status":"DONE","httpErrorStatusCode":%d,"httpErrorMessage":"X","error":{"errors":[{"code":%q,"message":"no"}]}}`, status, code))
+		return ok(fmt.Sprintf(`{"name":"op","status":"DONE","httpErrorStatusCode":%d,"httpErrorMessage":"X",`+
+			`"error":{"errors":[{"code":%q,"message":"no"}]}}`, status, code))
 	}
-	w := newWorld(t, inTurn(busy, busy, begun, refuse(404, "notFound", "op"), running, running, ok(`{"name":"op","status":"DONE"}`)))
+	w := newWorld(t, inTurn(busy, busy, begun, refuse(404, "notFound", "op"), running, running,
+		ok(`{"name":"op","status":"DONE"}`)))
 	require.NoError(t, w.client().Delete(t.Context(), "mero-x"))
 	require.Len(t, w.pauses, 5)
 

@@ -20,7 +20,8 @@ import (
 
 func wanted() gce.VM {
 	return gce.VM{Name: "mero-measure-debug-0a1b2c3d", Image: imageLink, MaxRun: 30 * time.Minute,
-		Labels: map[string]string{gce.LabelRun: runLabel}, Metadata: map[string]string{"mero-nonce": strings.Repeat("0f", 32)}}
+		Labels:   map[string]string{gce.LabelRun: runLabel},
+		Metadata: map[string]string{"mero-nonce": strings.Repeat("0f", 32)}}
 }
 
 var expires = regexp.MustCompile(`"expires":"(\d+)"`)
@@ -30,7 +31,8 @@ var expires = regexp.MustCompile(`"expires":"(\d+)"`)
 func TestTheRequestForAVM(t *testing.T) {
 	t.Parallel()
 	vm := wanted()
-	maps.Copy(vm.Metadata, map[string]string{"serial-port-enable": "TRUE", "block-project-ssh-keys": "FALSE", "enable-guest-attributes": "FALSE"})
+	maps.Copy(vm.Metadata, map[string]string{"serial-port-enable": "TRUE", "block-project-ssh-keys": "FALSE",
+		"enable-guest-attributes": "FALSE"})
 	w := newWorld(t, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		switch {
 		case r.Method == http.MethodPost:
@@ -141,8 +143,9 @@ func TestAnImage(t *testing.T) {
 	require.Equal(t, exact, newest)
 	require.Equal(t, &gce.Image{Project: "confidential-vm-images", Name: "ubuntu-2404-noble-amd64-v20261101", ID: 7,
 		SelfLink: "https://www.googleapis.com/compute/v1/x", Family: "ubuntu-2404-lts-amd64", Description: "noble",
-		Created: newest.Created, Status: "READY", State: "DEPRECATED", Replacement: "next", Features: []string{"TDX_CAPABLE", "GVNIC"},
-		Labels: map[string]string{"a": "b"}, DiskBytes: 10 << 30}, newest)
+		Created: newest.Created, Status: "READY", State: "DEPRECATED", Replacement: "next",
+		Features: []string{"TDX_CAPABLE", "GVNIC"},
+		Labels:   map[string]string{"a": "b"}, DiskBytes: 10 << 30}, newest)
 	require.Equal(t, "2026-11-01T10:00:00Z", newest.Created.UTC().Format(time.RFC3339))
 	_, err = c.Image(t.Context(), project, "absent")
 	require.ErrorIs(t, err, gce.ErrNotFound)
@@ -150,8 +153,10 @@ func TestAnImage(t *testing.T) {
 	require.ErrorIs(t, err, gce.ErrNotFound)
 }
 
-const imageJSON = `{"kind":"compute#image","name":"ubuntu-2404-noble-amd64-v20261101","id":"7","family":"ubuntu-2404-lts-amd64",
-	"selfLink":"https://www.googleapis.com/compute/v1/x","creationTimestamp":"2026-11-01T02:00:00.000-08:00","status":"READY",
+const imageJSON = `{"kind":"compute#image","name":"ubuntu-2404-noble-amd64-v20261101","id":"7",
+	"family":"ubuntu-2404-lts-amd64",
+	"selfLink":"https://www.googleapis.com/compute/v1/x","creationTimestamp":"2026-11-01T02:00:00.000-08:00",
+	"status":"READY",
 	"deprecated":{"state":"DEPRECATED","replacement":"next"},"guestOsFeatures":[{"type":"TDX_CAPABLE"},{"type":"GVNIC"}],
 	"labels":{"a":"b"},"diskSizeGb":"10","description":"noble","somethingNew":true}`
 

@@ -26,8 +26,9 @@ const (
 	zone      = "us-central1-a"
 	zoned     = "/compute/v1/projects/" + project + "/zones/" + zone
 	globally  = "/compute/v1/projects/" + project + "/global"
-	imageLink = "https://www.googleapis.com/compute/v1/projects/" + project + "/global/images/mero-tee-debug-1-2-3-0a1b2c3d"
-	runLabel  = "mero-tee-v1-2-3-node-measure-debug"
+	imageLink = "https://www.googleapis.com/compute/v1/projects/" + project +
+		"/global/images/mero-tee-debug-1-2-3-0a1b2c3d"
+	runLabel = "mero-tee-v1-2-3-node-measure-debug"
 )
 
 // world is a project of which a test answers for the API.
@@ -92,7 +93,8 @@ func (w *world) said(list *[]string) []string {
 
 // client has tokens from a server that takes every key.
 func (w *world) client() *gce.Client {
-	w.serve("oauth2.googleapis.com", tokens(`{"access_token":"token","token_type":"Bearer","expires_in":3600}`, http.StatusOK))
+	w.serve("oauth2.googleapis.com", tokens(`{"access_token":"token","token_type":"Bearer","expires_in":3600}`,
+		http.StatusOK))
 	return w.bare()
 }
 
@@ -121,7 +123,8 @@ var testKey = sync.OnceValue(func() []byte {
 	if err != nil {
 		panic(err)
 	}
-	data, err := json.Marshal(map[string]string{"type": "service_account", "client_email": "release@" + project + ".iam.gserviceaccount.com",
+	data, err := json.Marshal(map[string]string{"type": "service_account",
+		"client_email":   "release@" + project + ".iam.gserviceaccount.com",
 		"private_key_id": "1", "private_key": string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})),
 		"token_uri": "https://oauth2.googleapis.com/token"})
 	if err != nil {
@@ -149,7 +152,8 @@ func (a answer) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 // refuse is a refusal as the API writes it.
 func refuse(status int, reason, message string) answer {
 	body, _ := json.Marshal(map[string]any{"error": map[string]any{"code": status, "message": message,
-		"errors": []any{map[string]string{"reason": reason, "message": message, "domain": "global"}}}}) // plain values always marshal
+		// plain values always marshal
+		"errors": []any{map[string]string{"reason": reason, "message": message, "domain": "global"}}}})
 	return answer{status: status, body: string(body)}
 }
 

@@ -33,7 +33,8 @@ func Changes(ctx context.Context, dir, from, to string) ([]Change, error) {
 		return nil, err
 	}
 	// The plumbing command: diff.* of the user's configuration does not reach it.
-	out, err := run(ctx, dir, "diff-tree", "-r", "-z", "--numstat", "--no-renames", "--no-ext-diff", "--no-textconv", "--no-relative", "--diff-algorithm=myers", a, b)
+	out, err := run(ctx, dir, "diff-tree", "-r", "-z", "--numstat", "--no-renames", "--no-ext-diff", "--no-textconv",
+		"--no-relative", "--diff-algorithm=myers", a, b)
 	if err != nil {
 		return nil, err
 	}

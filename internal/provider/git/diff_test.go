@@ -54,7 +54,8 @@ func TestChangedIgnoresConfiguration(t *testing.T) {
 	write(t, dir, "ünïcode.md", "x\n")
 	at(t, dir, 1_700_000_300, "add", ".")
 	at(t, dir, 1_700_000_300, "commit", "-q", "-m", "more")
-	for name, value := range map[string]string{"core.quotePath": "true", "diff.noprefix": "true", "diff.external": "false", "diff.renames": "copies", "diff.relative": "true", "color.ui": "always"} {
+	for name, value := range map[string]string{"core.quotePath": "true", "diff.noprefix": "true", "diff.external": "false",
+		"diff.renames": "copies", "diff.relative": "true", "color.ui": "always"} {
 		at(t, dir, 1_700_000_300, "config", name, value)
 	}
 	changed, err := git.Changed(t.Context(), dir, "v2")

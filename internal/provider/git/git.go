@@ -61,7 +61,8 @@ func Dirty(ctx context.Context, dir string) ([]string, error) {
 
 // Tags lists the tags that lead to HEAD.
 func Tags(ctx context.Context, dir string) ([]string, error) {
-	out, err := run(ctx, dir, "tag", "--list", "--no-column", "--sort=refname", "--format=%(refname:strip=2)", "--points-at", "HEAD")
+	out, err := run(ctx, dir, "tag", "--list", "--no-column", "--sort=refname", "--format=%(refname:strip=2)",
+		"--points-at", "HEAD")
 	return strings.Fields(out), err // git allows no space in a tag
 }
 
@@ -93,7 +94,8 @@ func records(out string) []string {
 func run(ctx context.Context, dir string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "git", append([]string{"-C", dir, "-c", "core.fsmonitor=false", "-c", "color.ui=false"}, args...)...)
+	cmd := exec.CommandContext(ctx, "git",
+		append([]string{"-C", dir, "-c", "core.fsmonitor=false", "-c", "color.ui=false"}, args...)...)
 	cmd.Env = append(os.Environ(), "LC_ALL=C", "GIT_OPTIONAL_LOCKS=0", "GIT_TERMINAL_PROMPT=0", "GIT_PAGER=cat")
 	stdout, stderr := &bounded{limit: maxOutput}, &bounded{limit: 4 << 10}
 	cmd.Stdout, cmd.Stderr = stdout, stderr

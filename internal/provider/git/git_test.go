@@ -23,8 +23,10 @@ func repository(t *testing.T) string {
 	at(t, dir, 1_700_000_000, "add", ".")
 	at(t, dir, 1_700_000_000, "commit", "-q", "-m", "one")
 	at(t, dir, 1_700_000_000, "tag", "v1")
-	at(t, dir, 1_700_000_100, "commit", "-q", "--allow-empty", "-m", "two (#12)", "-m", "A body\nwith lines.\n\nBREAKING CHANGE: yes")
-	at(t, dir, 1_700_000_200, "commit", "-q", "--allow-empty", "--author=Zoë <z@example.org>", "-m", "Merge pull request #7 from x/y")
+	at(t, dir, 1_700_000_100, "commit", "-q", "--allow-empty", "-m", "two (#12)", "-m",
+		"A body\nwith lines.\n\nBREAKING CHANGE: yes")
+	at(t, dir, 1_700_000_200, "commit", "-q", "--allow-empty", "--author=Zoë <z@example.org>", "-m",
+		"Merge pull request #7 from x/y")
 	at(t, dir, 1_700_000_200, "tag", "v2-light")
 	at(t, dir, 1_700_000_200, "tag", "-a", "-m", "annotated", "v2")
 	return dir
@@ -32,9 +34,11 @@ func repository(t *testing.T) string {
 
 func at(t *testing.T, dir string, unix int64, args ...string) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "git", append([]string{"-C", dir, "-c", "commit.gpgSign=false", "-c", "tag.gpgSign=false"}, args...)...)
+	cmd := exec.CommandContext(t.Context(), "git",
+		append([]string{"-C", dir, "-c", "commit.gpgSign=false", "-c", "tag.gpgSign=false"}, args...)...)
 	when := time.Unix(unix, 0).UTC().Format(time.RFC3339)
-	cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_AUTHOR_NAME=Ann", "GIT_AUTHOR_EMAIL=a@example.org", "GIT_COMMITTER_NAME=Ann",
+	cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_AUTHOR_NAME=Ann", "GIT_AUTHOR_EMAIL=a@example.org",
+		"GIT_COMMITTER_NAME=Ann",
 		"GIT_COMMITTER_EMAIL=a@example.org", "GIT_AUTHOR_DATE="+when, "GIT_COMMITTER_DATE="+when)
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s", out)
@@ -114,8 +118,10 @@ func TestConfigurationDoesNotChangeAnswers(t *testing.T) {
 	dir := repository(t)
 	want, err := git.Log(t.Context(), dir, "v1", "HEAD")
 	require.NoError(t, err)
-	for name, value := range map[string]string{"color.ui": "always", "log.decorate": "full", "log.showSignature": "true", "format.pretty": "fuller",
-		"status.short": "true", "status.branch": "true", "column.ui": "always", "core.quotePath": "true", "status.showUntrackedFiles": "no", "tag.sort": "-refname"} {
+	for name, value := range map[string]string{"color.ui": "always", "log.decorate": "full", "log.showSignature": "true",
+		"format.pretty": "fuller",
+		"status.short":  "true", "status.branch": "true", "column.ui": "always", "core.quotePath": "true",
+		"status.showUntrackedFiles": "no", "tag.sort": "-refname"} {
 		at(t, dir, 1_700_000_000, "config", name, value)
 	}
 	got, err := git.Log(t.Context(), dir, "v1", "HEAD")

@@ -79,7 +79,8 @@ func whole(ctx context.Context, dir string) error {
 	out, err := run(ctx, dir, "rev-parse", "--is-shallow-repository")
 	if err == nil && strings.TrimSpace(out) != "false" {
 		return &fault.Error{Code: fault.General, Message: "a shallow clone does not show what descends from what",
-			Expected: "the whole history", Got: "a shallow clone", Hint: "git fetch --unshallow --tags; in a workflow, fetch-depth: 0"}
+			Expected: "the whole history", Got: "a shallow clone",
+			Hint: "git fetch --unshallow --tags; in a workflow, fetch-depth: 0"}
 	}
 	return err
 }
@@ -87,7 +88,8 @@ func whole(ctx context.Context, dir string) error {
 // TagCommits lists the repository's tags with the commit each leads to; a tag of
 // anything else is left out.
 func TagCommits(ctx context.Context, dir string) (map[string]string, error) {
-	out, err := run(ctx, dir, "for-each-ref", "--format=%(refname:strip=2) %(objecttype) %(objectname) %(*objecttype) %(*objectname)", "refs/tags")
+	out, err := run(ctx, dir, "for-each-ref",
+		"--format=%(refname:strip=2) %(objecttype) %(objectname) %(*objecttype) %(*objectname)", "refs/tags")
 	if err != nil {
 		return nil, err
 	}

@@ -38,7 +38,8 @@ func TestDescends(t *testing.T) {
 	for _, tc := range []struct {
 		commit, from string
 		want         bool
-	}{{"main", "v1", true}, {"hotfix", "v1", true}, {"v1", "v1", true}, {"main", "hotfix", true}, {"v1", "main", false}, {"hotfix", "main~1", false}} {
+	}{{"main", "v1", true}, {"hotfix", "v1", true}, {"v1", "v1", true}, {"main", "hotfix", true}, {"v1", "main", false},
+		{"hotfix", "main~1", false}} {
 		got, err := git.Descends(t.Context(), dir, tc.commit, tc.from)
 		require.NoError(t, err)
 		require.Equal(t, tc.want, got, "%s from %s", tc.commit, tc.from)
@@ -120,8 +121,10 @@ func TestChanges(t *testing.T) {
 	at(t, dir, 1_700_000_400, "mv", "old.txt", "new.txt")
 	at(t, dir, 1_700_000_400, "add", "-A")
 	at(t, dir, 1_700_000_400, "commit", "-q", "-m", "after")
-	want := []git.Change{{Path: "a.txt", Added: 2, Deleted: 1}, {Path: "gone.txt", Deleted: 2}, {Path: "new.txt", Added: 2}, {Path: "old.txt", Deleted: 2}, {Path: "tab\there \"ü\".bin", Binary: true}}
-	for name, value := range map[string]string{"diff.noprefix": "true", "diff.external": "false", "diff.renames": "copies", "diff.relative": "true", "color.ui": "always", "diff.algorithm": "histogram"} {
+	want := []git.Change{{Path: "a.txt", Added: 2, Deleted: 1}, {Path: "gone.txt", Deleted: 2},
+		{Path: "new.txt", Added: 2}, {Path: "old.txt", Deleted: 2}, {Path: "tab\there \"ü\".bin", Binary: true}}
+	for name, value := range map[string]string{"diff.noprefix": "true", "diff.external": "false", "diff.renames": "copies",
+		"diff.relative": "true", "color.ui": "always", "diff.algorithm": "histogram"} {
 		got, err := git.Changes(t.Context(), dir, "before", "HEAD")
 		require.NoError(t, err)
 		require.Equal(t, want, got)

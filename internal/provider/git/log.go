@@ -31,7 +31,8 @@ func Log(ctx context.Context, dir, from, to string) ([]Entry, error) {
 		}
 		scope = base + ".." + scope
 	}
-	out, err := run(ctx, dir, "-c", "i18n.logOutputEncoding=UTF-8", "log", "-z", "--no-show-signature", "--no-notes", "--no-decorate", "--no-mailmap",
+	out, err := run(ctx, dir, "-c", "i18n.logOutputEncoding=UTF-8", "log", "-z", "--no-show-signature", "--no-notes",
+		"--no-decorate", "--no-mailmap",
 		"--topo-order", "--format=tformat:%H%x00%an%x00%s%x00%b", scope, "--")
 	if err != nil {
 		return nil, err
@@ -52,7 +53,8 @@ func parseLog(out string) ([]Entry, error) {
 	}
 	var entries []Entry
 	for ; len(fields) > 0; fields = fields[fieldsPerEntry:] {
-		e := Entry{Hash: fields[0], Author: text(fields[1]), Subject: text(fields[2]), Body: strings.TrimSpace(text(fields[3]))}
+		e := Entry{Hash: fields[0], Author: text(fields[1]), Subject: text(fields[2]),
+			Body: strings.TrimSpace(text(fields[3]))}
 		e.PR = pullRequest(e.Subject)
 		entries = append(entries, e)
 	}

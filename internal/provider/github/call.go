@@ -92,7 +92,7 @@ func (l *list[T]) page(ctx context.Context) error {
 		}
 		return err
 	}
-	defer resp.Body.Close() //nolint:errcheck // read to its end below
+	defer resp.Body.Close()
 	var page []T
 	if err := json.NewDecoder(resp.Body).Decode(&page); err != nil {
 		return err

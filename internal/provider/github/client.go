@@ -139,7 +139,7 @@ func (c *Client) access(ctx context.Context) (Access, error) {
 	if err != nil {
 		return Access{}, err
 	}
-	defer resp.Body.Close() //nolint:errcheck // read to its end below
+	defer resp.Body.Close()
 	var answer struct {
 		Permissions struct{ Push bool }
 	}

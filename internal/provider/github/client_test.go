@@ -18,7 +18,8 @@ import (
 
 func TestNewRefuses(t *testing.T) {
 	t.Parallel()
-	for _, repository := range []string{"", "mero-tee", "a/b/c", "../x", "a/..", "a/.", "a b/c", "a/b?x=", "-a/b", "a/b\n"} {
+	for _, repository := range []string{"", "mero-tee", "a/b/c", "../x", "a/..", "a/.", "a b/c", "a/b?x=", "-a/b",
+		"a/b\n"} {
 		_, err := github.New(github.Options{Repository: repository})
 		require.Equal(t, fault.Usage, fault.CodeOf(err), "%q", repository)
 	}
@@ -27,8 +28,10 @@ func TestNewRefuses(t *testing.T) {
 // go-gh would take a token, an API host and a debug switch from here.
 func TestNothingComesFromTheEnvironment(t *testing.T) {
 	dir := t.TempDir()
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "hosts.yml"), []byte("github.com:\n    oauth_token: gho_other\n    api_host: evil.example\n"), 0o600))
-	for name, value := range map[string]string{"GH_CONFIG_DIR": dir, "GH_TOKEN": "ghs_other", "GITHUB_TOKEN": "ghs_other", "GH_HOST": "evil.example", "GH_DEBUG": "api"} {
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "hosts.yml"),
+		[]byte("github.com:\n    oauth_token: gho_other\n    api_host: evil.example\n"), 0o600))
+	for name, value := range map[string]string{"GH_CONFIG_DIR": dir, "GH_TOKEN": "ghs_other", "GITHUB_TOKEN": "ghs_other",
+		"GH_HOST": "evil.example", "GH_DEBUG": "api"} {
 		t.Setenv(name, value)
 	}
 	w := newWorld(t, nil)
@@ -50,7 +53,8 @@ func TestTheTokenReachesOnlyGitHub(t *testing.T) {
 		require.NotContains(t, r.URL.String(), token)
 		require.Equal(t, "https", r.URL.Scheme)
 	}
-	require.Equal(t, map[string]bool{"api.github.com": true, "uploads.github.com": true, "release-assets.githubusercontent.com": false}, sent)
+	require.Equal(t, map[string]bool{"api.github.com": true, "uploads.github.com": true,
+		"release-assets.githubusercontent.com": false}, sent)
 }
 
 func TestAStrangerReadsWhatIsPublic(t *testing.T) {
@@ -147,7 +151,8 @@ func linking(to string) func(http.Handler) http.Handler {
 
 func TestPagesThatLeadElsewhereOrNeverEnd(t *testing.T) {
 	t.Parallel()
-	for _, to := range []string{"https://evil.example/", "http://api.github.com/", "https://api.github.com.evil.example/"} {
+	for _, to := range []string{"https://evil.example/", "http://api.github.com/",
+		"https://api.github.com.evil.example/"} {
 		_, err := newWorld(t, linking(to)).client(token).Tags(t.Context())
 		require.ErrorContains(t, err, "the next page of a list is not on")
 	}
@@ -185,7 +190,8 @@ func TestTagCommitPeelsAnnotatedTags(t *testing.T) {
 	c := w.client(token)
 	require.NoError(t, w.server.Push("refs/tags/light", commit, nil))
 	post := func(path, body string) string {
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://api.github.com/repos/"+repository+"/git/"+path, strings.NewReader(body))
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost,
+			"https://api.github.com/repos/"+repository+"/git/"+path, strings.NewReader(body))
 		require.NoError(t, err)
 		req.Header.Set("Authorization", "token "+token)
 		resp, err := w.transport.RoundTrip(req)

@@ -42,7 +42,8 @@ func (c *Client) holds(ctx context.Context, ch Change, branch string) (bool, err
 // overwritten: GitHub refuses what is no fast-forward, and this looks again.
 func (c *Client) commit(ctx context.Context, ch Change) (err error) {
 	if ch.Path != "" {
-		return &fault.Error{Code: fault.Usage, Message: "a change of several files that names one besides", Got: fmt.Sprintf("%q", ch.Path)}
+		return &fault.Error{Code: fault.Usage, Message: "a change of several files that names one besides",
+			Got: fmt.Sprintf("%q", ch.Path)}
 	}
 	for range commitAttempts {
 		done, moved := c.commitOnce(ctx, ch)
@@ -72,7 +73,8 @@ func (c *Client) commitOnce(ctx context.Context, ch Change) (done bool, err erro
 	if fresh {
 		return false, c.createRef(ctx, "refs/heads/"+ch.Branch, sha)
 	}
-	return false, c.idempotent(ctx, http.MethodPatch, "git/refs/heads/"+escaped(ch.Branch), map[string]any{"sha": sha, "force": false}, nil)
+	return false, c.idempotent(ctx, http.MethodPatch, "git/refs/heads/"+escaped(ch.Branch),
+		map[string]any{"sha": sha, "force": false}, nil)
 }
 
 type entry struct {
@@ -96,7 +98,8 @@ func (c *Client) newCommit(ctx context.Context, parent string, ch Change) (strin
 		entries = append(entries, entry{Path: path, Mode: plainFile, Type: "blob", Content: string(ch.Files[path])})
 	}
 	var tree, made struct{ SHA string }
-	if err := c.idempotent(ctx, http.MethodPost, "git/trees", map[string]any{"base_tree": on.Tree.SHA, "tree": entries}, &tree); err != nil {
+	if err := c.idempotent(ctx, http.MethodPost, "git/trees", map[string]any{"base_tree": on.Tree.SHA, "tree": entries},
+		&tree); err != nil {
 		return "", err
 	}
 	in := map[string]any{"message": ch.Message, "tree": tree.SHA, "parents": []string{parent}}

@@ -15,8 +15,9 @@ import (
 )
 
 func several() github.Change {
-	return github.Change{Base: "main", Branch: "policy/promote", Message: "Promote", Title: "Promote", Body: "why", Labels: []string{"policy-promotion"},
-		Files: map[string][]byte{"catalog/c.json": []byte("{\"a\":1}\n"), "docs/new.md": []byte("# New\n")}}
+	return github.Change{Base: "main", Branch: "policy/promote", Message: "Promote", Title: "Promote", Body: "why",
+		Labels: []string{"policy-promotion"},
+		Files:  map[string][]byte{"catalog/c.json": []byte("{\"a\":1}\n"), "docs/new.md": []byte("# New\n")}}
 }
 
 func TestProposeSeveralFilesIsIdempotent(t *testing.T) {

@@ -25,7 +25,7 @@ func TestShare(t *testing.T) {
 	stranger := &http.Client{Transport: w.transport}
 	resp, err := stranger.Get(url)
 	require.NoError(t, err)
-	defer resp.Body.Close() //nolint:errcheck // test
+	defer resp.Body.Close()
 	data, err := io.ReadAll(resp.Body)
 	require.NoError(t, err)
 	require.Equal(t, string(change().Content), string(data))

@@ -33,7 +33,7 @@ func (c *Client) Download(ctx context.Context, a Asset, w io.Writer) error {
 		return explain(doing, err)
 	}
 	defer p.stop()
-	defer body.Close() //nolint:errcheck // read-only
+	defer body.Close()
 	sum := sha256.New()
 	// One byte more than promised is enough to know that it is too long.
 	n, err := io.Copy(io.MultiWriter(w, sum), io.LimitReader(body, a.Size+1))
@@ -75,7 +75,7 @@ func (c *Client) fetch(ctx context.Context, a Asset) (*http.Response, error) {
 		return nil, withoutQuery(err)
 	}
 	if resp.StatusCode != http.StatusOK {
-		defer resp.Body.Close() //nolint:errcheck // the answer is an error already
+		defer resp.Body.Close()
 		resp.Body = http.MaxBytesReader(nil, resp.Body, maxAnswer)
 		resp.Request.URL.RawQuery = ""
 		return nil, api.HandleHTTPError(resp)

@@ -10,8 +10,10 @@ import (
 
 // Whatever a server says, the token is sent to GitHub's API and uploads alone.
 func FuzzAddressesFromAnswers(f *testing.F) {
-	for _, s := range []string{`<https://api.github.com/repos/a/b/tags?page=2>; rel="next"`, "https://uploads.github.com/x{?name,label}",
-		`<https://api.github.com@evil.example/>; rel="next"`, "https://uploads.github.com@evil.example/{?name}", "https://uploads.github.com:1/"} {
+	for _, s := range []string{`<https://api.github.com/repos/a/b/tags?page=2>; rel="next"`,
+		"https://uploads.github.com/x{?name,label}",
+		`<https://api.github.com@evil.example/>; rel="next"`, "https://uploads.github.com@evil.example/{?name}",
+		"https://uploads.github.com:1/"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

@@ -113,7 +113,8 @@ func (c *Client) put(ctx context.Context, ch Change) error {
 	if err != nil || there.is(ch.Content) {
 		return err
 	}
-	in := map[string]string{"message": ch.Message, "content": base64.StdEncoding.EncodeToString(ch.Content), "branch": ch.Branch}
+	in := map[string]string{"message": ch.Message, "content": base64.StdEncoding.EncodeToString(ch.Content),
+		"branch": ch.Branch}
 	if there.SHA != "" {
 		in["sha"] = there.SHA
 	}
@@ -140,7 +141,8 @@ func (c *Client) openOrAdopt(ctx context.Context, ch Change) (pull, error) {
 	if err != nil || pr.Number != 0 {
 		return pr, err
 	}
-	err = c.idempotent(ctx, http.MethodPost, "pulls", map[string]string{"title": ch.Title, "head": ch.Branch, "base": ch.Base, "body": ch.Body}, &pr)
+	err = c.idempotent(ctx, http.MethodPost, "pulls",
+		map[string]string{"title": ch.Title, "head": ch.Branch, "base": ch.Base, "body": ch.Body}, &pr)
 	if !rejected(err) {
 		return pr, err
 	}
@@ -172,5 +174,6 @@ func (c *Client) label(ctx context.Context, pr pull, labels []string) error {
 	if len(missing) == 0 {
 		return nil
 	}
-	return c.idempotent(ctx, http.MethodPost, fmt.Sprintf("issues/%d/labels", pr.Number), map[string][]string{"labels": missing}, nil)
+	return c.idempotent(ctx, http.MethodPost, fmt.Sprintf("issues/%d/labels", pr.Number),
+		map[string][]string{"labels": missing}, nil)
 }

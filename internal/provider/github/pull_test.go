@@ -12,7 +12,8 @@ import (
 )
 
 func change() github.Change {
-	return github.Change{Base: "main", Branch: "catalog/mero-kms-v1.2.0", Path: "catalog/c.json", Content: []byte("{\"a\":1}\n"),
+	return github.Change{Base: "main", Branch: "catalog/mero-kms-v1.2.0", Path: "catalog/c.json",
+		Content: []byte("{\"a\":1}\n"),
 		Message: "Record mero-kms-v1.2.0", Title: "Catalog: mero-kms-v1.2.0", Body: "tested"}
 }
 

@@ -135,8 +135,10 @@ func TestAListIsReadAgainFromItsBeginning(t *testing.T) {
 func TestALostAnswerMakesNoSecondDraft(t *testing.T) {
 	t.Parallel()
 	for name, fault := range map[string]func(http.Handler) http.Handler{
-		"carried out, answer lost": func(h http.Handler) http.Handler { return rehearsal.Unavailable(h, posts, 1, 502, true) },
-		"not carried out":          func(h http.Handler) http.Handler { return rehearsal.Unavailable(h, posts, 1, 502, false) },
+		"carried out, answer lost": func(h http.Handler) http.Handler {
+			return rehearsal.Unavailable(h, posts, 1, 502, true)
+		},
+		"not carried out": func(h http.Handler) http.Handler { return rehearsal.Unavailable(h, posts, 1, 502, false) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -156,9 +158,11 @@ func uploads(r *http.Request) bool { return r.Host == "uploads.github.com" }
 func TestAnUploadThatBrokeOffIsRepeated(t *testing.T) {
 	t.Parallel()
 	for name, fault := range map[string]func(http.Handler) http.Handler{
-		"cut half way":             func(h http.Handler) http.Handler { return rehearsal.CutUploads(h, 2) },
-		"carried out, answer lost": func(h http.Handler) http.Handler { return rehearsal.Unavailable(h, uploads, 1, 502, true) },
-		"not carried out":          func(h http.Handler) http.Handler { return rehearsal.Unavailable(h, uploads, 1, 502, false) },
+		"cut half way": func(h http.Handler) http.Handler { return rehearsal.CutUploads(h, 2) },
+		"carried out, answer lost": func(h http.Handler) http.Handler {
+			return rehearsal.Unavailable(h, uploads, 1, 502, true)
+		},
+		"not carried out": func(h http.Handler) http.Handler { return rehearsal.Unavailable(h, uploads, 1, 502, false) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -62,7 +62,8 @@ func TestRedirectsAreHttpsAndFew(t *testing.T) {
 		require.NotContains(t, err.Error(), "signature", "a pre-signed address is a secret")
 		require.NotContains(t, err.Error(), token)
 		for _, r := range w.requests {
-			require.Equal(t, r.URL.Path == "/repos/"+repository+"/releases/assets/1", r.Header.Get("Authorization") != "", r.URL.String())
+			require.Equal(t, r.URL.Path == "/repos/"+repository+"/releases/assets/1", r.Header.Get("Authorization") != "",
+				r.URL.String())
 		}
 	}
 }
@@ -72,13 +73,15 @@ func TestUploadRefuses(t *testing.T) {
 	w := newWorld(t, nil)
 	c := w.client(token)
 	rel := w.draft(c, "v1")
-	for _, name := range []string{"", ".", "..", "../a", "a/b", `a\b`, ".hidden", "a.", "a b", "ä", "a\n", "a\x00", strings.Repeat("a", 300)} {
+	for _, name := range []string{"", ".", "..", "../a", "a/b", `a\b`, ".hidden", "a.", "a b", "ä", "a\n", "a\x00",
+		strings.Repeat("a", 300)} {
 		_, err := c.Upload(t.Context(), rel, file(name, "x"))
 		require.Equal(t, fault.Usage, fault.CodeOf(err), "%q", name)
 	}
 	_, err := c.Upload(t.Context(), rel, file("empty", ""))
 	require.Equal(t, fault.Usage, fault.CodeOf(err))
-	for _, url := range []string{"https://evil.example/{?name,label}", "http://uploads.github.com/x{?name}", "https://uploads.github.com.evil.example/", "%"} {
+	for _, url := range []string{"https://evil.example/{?name,label}", "http://uploads.github.com/x{?name}",
+		"https://uploads.github.com.evil.example/", "%"} {
 		elsewhere := *rel
 		elsewhere.UploadURL = url
 		_, err := c.Upload(t.Context(), &elsewhere, file("a", "x"))
@@ -123,8 +126,9 @@ func TestAHugeAssetIsStreamed(t *testing.T) {
 	sum := sha256.New()
 	_, err := io.Copy(sum, &zeros{size})
 	require.NoError(t, err)
-	f := github.File{Name: "disk.raw", Size: size, Digest: "sha256:" + hex.EncodeToString(sum.Sum(nil)), ContentType: "application/octet-stream",
-		Open: func() (io.ReadCloser, error) { return io.NopCloser(&zeros{size}), nil }}
+	f := github.File{Name: "disk.raw", Size: size, Digest: "sha256:" + hex.EncodeToString(sum.Sum(nil)),
+		ContentType: "application/octet-stream",
+		Open:        func() (io.ReadCloser, error) { return io.NopCloser(&zeros{size}), nil }}
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	a, err := c.Upload(t.Context(), rel, f)

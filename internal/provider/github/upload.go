@@ -22,7 +22,8 @@ func (c *Client) Upload(ctx context.Context, r *Release, f File) (Asset, error) 
 		return Asset{}, err
 	}
 	if f.Size < 1 {
-		return Asset{}, &fault.Error{Code: fault.Usage, Message: doing, Expected: "at least 1 byte; GitHub refuses empty assets", Got: "0 bytes"}
+		return Asset{}, &fault.Error{Code: fault.Usage, Message: doing,
+			Expected: "at least 1 byte; GitHub refuses empty assets", Got: "0 bytes"}
 	}
 	target, err := uploadURL(r.UploadURL, f.Name)
 	if err != nil {
@@ -85,7 +86,7 @@ func (c *Client) send(ctx context.Context, target string, f File) (Asset, error)
 	if err != nil {
 		return Asset{}, p.cause(err)
 	}
-	defer resp.Body.Close() //nolint:errcheck // decoded to its end
+	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusCreated {
 		return Asset{}, api.HandleHTTPError(resp)
 	}
@@ -98,7 +99,8 @@ func uploadURL(template, name string) (string, error) {
 	base, _, _ := strings.Cut(template, "{")
 	u, err := url.Parse(base)
 	if err != nil || u.Scheme != "https" || u.Host != uploadHost {
-		return "", &fault.Error{Code: fault.General, Message: "upload URL of the release", Expected: "https://" + uploadHost + "/…", Got: fmt.Sprintf("%q", template)}
+		return "", &fault.Error{Code: fault.General, Message: "upload URL of the release",
+			Expected: "https://" + uploadHost + "/…", Got: fmt.Sprintf("%q", template)}
 	}
 	u.RawQuery = url.Values{"name": {name}}.Encode()
 	return u.String(), nil
@@ -106,7 +108,8 @@ func uploadURL(template, name string) (string, error) {
 
 func arrived(f File, a Asset) error {
 	want := fmt.Sprintf("%s, %d bytes, %s", f.Name, f.Size, f.Digest)
-	if a.Name == f.Name && a.Size == f.Size && a.State == StateUploaded && (a.Digest == "" || f.Digest == "" || a.Digest == f.Digest) {
+	if a.Name == f.Name && a.Size == f.Size && a.State == StateUploaded &&
+		(a.Digest == "" || f.Digest == "" || a.Digest == f.Digest) {
 		return nil
 	}
 	return fault.Mismatch("GitHub did not store what was uploaded",

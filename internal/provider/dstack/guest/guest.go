@@ -67,7 +67,8 @@ func (c *Client) Quote(ctx context.Context, reportData [64]byte) (*Quote, error)
 		EventLog string `json:"event_log"`
 		VMConfig string `json:"vm_config"`
 	}
-	if err := c.call(ctx, "GetQuote", map[string]string{"report_data": hex.EncodeToString(reportData[:])}, &a); err != nil {
+	if err := c.call(ctx, "GetQuote", map[string]string{"report_data": hex.EncodeToString(reportData[:])},
+		&a); err != nil {
 		return nil, err
 	}
 	raw, err := hex.DecodeString(a.Quote)
@@ -130,7 +131,7 @@ func (c *Client) call(ctx context.Context, method string, args map[string]string
 	if err != nil {
 		return fmt.Errorf("guest agent %s: %w", method, err)
 	}
-	defer resp.Body.Close() //nolint:errcheck // read side
+	defer resp.Body.Close()
 	data, err := file.ReadAll(resp.Body, maxAnswer)
 	if err != nil {
 		return fmt.Errorf("guest agent %s: %w", method, err)

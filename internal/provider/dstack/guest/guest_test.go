@@ -47,16 +47,19 @@ func TestCalls(t *testing.T) {
 	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		var args map[string]string
-		if r.Method != http.MethodPost || r.Header.Get("Content-Type") != "application/json" || json.Unmarshal(body, &args) != nil {
+		if r.Method != http.MethodPost || r.Header.Get("Content-Type") != "application/json" ||
+			json.Unmarshal(body, &args) != nil {
 			w.WriteHeader(http.StatusBadRequest)
 			return
 		}
 		switch r.URL.Path {
 		case "/GetQuote":
-			_ = json.NewEncoder(w).Encode(map[string]string{"quote": args["report_data"], "event_log": `[{"imr":3}]`, "vm_config": "{}", "report_data": args["report_data"]})
+			_ = json.NewEncoder(w).Encode(map[string]string{"quote": args["report_data"], "event_log": `[{"imr":3}]`,
+				"vm_config": "{}", "report_data": args["report_data"]})
 		case "/GetKey":
 			sum := hex.EncodeToString([]byte(args["path"] + "|" + args["purpose"] + "|" + args["algorithm"]))
-			_ = json.NewEncoder(w).Encode(map[string]any{"key": (sum + strings.Repeat("00", 32))[:64], "signature_chain": []string{"aa"}})
+			_ = json.NewEncoder(w).Encode(map[string]any{"key": (sum + strings.Repeat("00", 32))[:64],
+				"signature_chain": []string{"aa"}})
 		case "/Info":
 			_, _ = io.WriteString(w, `{"app_id":"ab","instance_id":"cd","compose_hash":"ef","added_later":1}`)
 		}

@@ -58,9 +58,15 @@ func TestDamagedReports(t *testing.T) {
 	bomb, err := guestattr.Encode("r", bytes.Repeat([]byte{0}, guestattr.MaxReport))
 	require.NoError(t, err)
 	for name, damage := range map[string]func(e []guestattr.Entry) []guestattr.Entry{
-		"a chunk is missing":          func(e []guestattr.Entry) []guestattr.Entry { return e[1:] },
-		"chunks are swapped":          func(e []guestattr.Entry) []guestattr.Entry { e[0].Value, e[1].Value = e[1].Value, e[0].Value; return e },
-		"another report's summary":    func(e []guestattr.Entry) []guestattr.Entry { e[3].Value = "3" + bomb[len(bomb)-1].Value[1:]; return e },
+		"a chunk is missing": func(e []guestattr.Entry) []guestattr.Entry { return e[1:] },
+		"chunks are swapped": func(e []guestattr.Entry) []guestattr.Entry {
+			e[0].Value, e[1].Value = e[1].Value, e[0].Value
+			return e
+		},
+		"another report's summary": func(e []guestattr.Entry) []guestattr.Entry {
+			e[3].Value = "3" + bomb[len(bomb)-1].Value[1:]
+			return e
+		},
 		"a summary of no chunks":      func(e []guestattr.Entry) []guestattr.Entry { e[3].Value = "0 sha256:"; return e },
 		"a summary of too many":       func(e []guestattr.Entry) []guestattr.Entry { e[3].Value = "9999 sha256:"; return e },
 		"a summary that is a report":  func(e []guestattr.Entry) []guestattr.Entry { e[3].Value = "{}"; return e },
@@ -107,7 +113,8 @@ func metadata(t *testing.T, s *server) *guestattr.Metadata {
 	t.Helper()
 	h := httptest.NewServer(s)
 	t.Cleanup(h.Close)
-	return &guestattr.Metadata{Host: h.Listener.Addr().String(), HTTP: h.Client(), Wait: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }}
+	return &guestattr.Metadata{Host: h.Listener.Addr().String(), HTTP: h.Client(),
+		Wait: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }}
 }
 
 func TestPublish(t *testing.T) {
@@ -190,7 +197,8 @@ func TestAnAttributeTooLarge(t *testing.T) {
 		_, _ = w.Write(make([]byte, 256<<10+1))
 	}))
 	t.Cleanup(h.Close)
-	m := &guestattr.Metadata{Host: h.Listener.Addr().String(), HTTP: h.Client(), Wait: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }}
+	m := &guestattr.Metadata{Host: h.Listener.Addr().String(), HTTP: h.Client(),
+		Wait: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }}
 	_, err := m.Attribute(t.Context(), "mero-nonce")
 	require.ErrorContains(t, err, "more than 262144 bytes")
 	require.EqualValues(t, 1, asked.Load(), "it would be as large again")

@@ -111,7 +111,8 @@ var errOverloaded = errors.New("the metadata server is overloaded")
 func (m *Metadata) once(ctx context.Context, method, path, body string) (string, int, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, method, "http://"+cmp.Or(m.Host, Host)+"/computeMetadata/v1/instance/"+path, strings.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+cmp.Or(m.Host, Host)+"/computeMetadata/v1/instance/"+
+		path, strings.NewReader(body))
 	if err != nil {
 		return "", 0, err
 	}
@@ -120,7 +121,7 @@ func (m *Metadata) once(ctx context.Context, method, path, body string) (string,
 	if err != nil {
 		return "", 0, err
 	}
-	defer resp.Body.Close() //nolint:errcheck // read side
+	defer resp.Body.Close()
 	data, err := file.ReadAll(resp.Body, maxAttribute)
 	if err != nil {
 		err = fmt.Errorf("%s: %w", path, err)
