@@ -78,7 +78,8 @@ func invalid(message, got string, err error) error {
 func checkHeader(doc *spdx.Document) error {
 	var problems []error
 	for _, f := range []struct{ field, want, got string }{
-		{"spdxVersion", "SPDX-2.3", doc.SPDXVersion}, {"dataLicense", "CC0-1.0", doc.DataLicense}, {"SPDXID", "DOCUMENT", string(doc.SPDXIdentifier)},
+		{"spdxVersion", "SPDX-2.3", doc.SPDXVersion}, {"dataLicense", "CC0-1.0", doc.DataLicense},
+		{"SPDXID", "DOCUMENT", string(doc.SPDXIdentifier)},
 	} {
 		if f.got != f.want {
 			problems = append(problems, fault.Mismatch("SBOM: wrong "+f.field, f.want, f.got))
@@ -87,7 +88,8 @@ func checkHeader(doc *spdx.Document) error {
 	if doc.DocumentName == "" {
 		problems = append(problems, invalid("no document name", "", nil))
 	}
-	if u, err := url.Parse(doc.DocumentNamespace); err != nil || u.Host == "" || strings.Contains(doc.DocumentNamespace, "#") {
+	if u, err := url.Parse(doc.DocumentNamespace); err != nil || u.Host == "" ||
+		strings.Contains(doc.DocumentNamespace, "#") {
 		problems = append(problems, invalid("documentNamespace is not an absolute URI without #", doc.DocumentNamespace, err))
 	}
 	return errors.Join(problems...)

@@ -32,19 +32,20 @@ func TestCheckRefusesForm(t *testing.T) {
 	const root, uuid, file = "SPDXRef-DocumentRoot-Image-mero-kms-linux-amd64",
 		"SPDXRef-Package-go-module-github.com-google-uuid-248d5e02d9dc76b3", "SPDXRef-File-mero-kms-b0ef086685a146e8"
 	for name, tc := range map[string]struct{ old, new, want string }{
-		"SPDX 2.2":                 {"SPDX-2.3", "SPDX-2.2", "wrong spdxVersion"},
-		"another data licence":     {"CC0-1.0", "MIT", "wrong dataLicense"},
-		"another document id":      {`"SPDXID": "SPDXRef-DOCUMENT"`, `"SPDXID": "SPDXRef-OTHER"`, "wrong SPDXID"},
-		"no name":                  {`"name": "mero-kms",` + "\n  \"documentN", `"documentN`, "no document name"},
-		"relative namespace":       {"https://github.com/", "", "not an absolute URI"},
-		"namespace with fragment":  {"https://github.com/", "https://github.com/#", "not an absolute URI"},
-		"local time":               {"T11:00:00Z", "T12:00:00+01:00", "not a time in UTC"},
-		"no creationInfo":          {`"creationInfo"`, `"creationinformation"`, "no creationInfo"},
-		"unpinned syft":            {"syft-1.54.1", "syft-[not provided]", "made by another tool"},
-		"another tool":             {"Tool: syft-1.54.1", "Tool: hand-1.54.1", "made by another tool"},
-		"identifier twice":         {`"SPDXID": "` + uuid, `"SPDXID": "` + root, "missing or used twice"},
-		"package and file alike":   {`"SPDXID": "` + file, `"SPDXID": "` + uuid, "missing or used twice"},
-		"dangling relationship":    {`"relatedSpdxElement": "` + file, `"relatedSpdxElement": "SPDXRef-nowhere`, "leads nowhere"},
+		"SPDX 2.2":                {"SPDX-2.3", "SPDX-2.2", "wrong spdxVersion"},
+		"another data licence":    {"CC0-1.0", "MIT", "wrong dataLicense"},
+		"another document id":     {`"SPDXID": "SPDXRef-DOCUMENT"`, `"SPDXID": "SPDXRef-OTHER"`, "wrong SPDXID"},
+		"no name":                 {`"name": "mero-kms",` + "\n  \"documentN", `"documentN`, "no document name"},
+		"relative namespace":      {"https://github.com/", "", "not an absolute URI"},
+		"namespace with fragment": {"https://github.com/", "https://github.com/#", "not an absolute URI"},
+		"local time":              {"T11:00:00Z", "T12:00:00+01:00", "not a time in UTC"},
+		"no creationInfo":         {`"creationInfo"`, `"creationinformation"`, "no creationInfo"},
+		"unpinned syft":           {"syft-1.54.1", "syft-[not provided]", "made by another tool"},
+		"another tool":            {"Tool: syft-1.54.1", "Tool: hand-1.54.1", "made by another tool"},
+		"identifier twice":        {`"SPDXID": "` + uuid, `"SPDXID": "` + root, "missing or used twice"},
+		"package and file alike":  {`"SPDXID": "` + file, `"SPDXID": "` + uuid, "missing or used twice"},
+		"dangling relationship": {`"relatedSpdxElement": "` + file, `"relatedSpdxElement": "SPDXRef-nowhere`,
+			"leads nowhere"},
 		"describes nothing":        {`"DESCRIBES"`, `"CONTAINS"`, "describes nothing"},
 		"describes a bare package": {`"algorithm": "SHA256"`, `"algorithm": "MD5"`, "no image with a SHA-256"},
 		"null package":             {`"packages": [`, `"packages": [null,`, "not an SPDX 2.3 JSON document"},
@@ -61,7 +62,8 @@ func TestCheckRefusesForm(t *testing.T) {
 			require.ErrorContains(t, err, tc.want)
 		})
 	}
-	for name, data := range map[string]string{"empty": "", "null": "null", "trailing": small(t) + "{}", "cut": small(t)[:500]} {
+	for name, data := range map[string]string{"empty": "", "null": "null", "trailing": small(t) + "{}",
+		"cut": small(t)[:500]} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			require.Equal(t, fault.Verification, fault.CodeOf(sbom.Check([]byte(data))))
@@ -77,9 +79,10 @@ func TestCheckNamesTheMissingModule(t *testing.T) {
 		without string
 		want    []string
 	}{
-		"a module":             {"github.com/google/uuid", []string{"Go module missing: github.com/google/uuid v1.6.0"}},
-		"another module":       {"golang.org/x/sync", []string{"Go module missing: golang.org/x/sync v"}},
-		"the main module":      {"github.com/calimero-network/mero-tee", []string{"Go module missing: github.com/calimero-network/mero-tee"}},
+		"a module":       {"github.com/google/uuid", []string{"Go module missing: github.com/google/uuid v1.6.0"}},
+		"another module": {"golang.org/x/sync", []string{"Go module missing: golang.org/x/sync v"}},
+		"the main module": {"github.com/calimero-network/mero-tee",
+			[]string{"Go module missing: github.com/calimero-network/mero-tee"}},
 		"the standard library": {"stdlib", []string{"Go module missing: stdlib go1."}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -48,14 +48,18 @@ func writeImage(t testing.TB, binary string, p v1.Platform) v1.Image {
 		name string
 		body []byte
 	}{{"mero-kms", content}, {"etc/mero-kms/image-profile", []byte("debug\n")}} {
-		require.NoError(t, w.WriteHeader(&tar.Header{Name: f.name, Mode: 0o755, Size: int64(len(f.body)), ModTime: time.Unix(0, 0)}))
+		require.NoError(t, w.WriteHeader(&tar.Header{Name: f.name, Mode: 0o755, Size: int64(len(f.body)),
+			ModTime: time.Unix(0, 0)}))
 		_, err = w.Write(f.body)
 		require.NoError(t, err)
 	}
 	require.NoError(t, w.Close())
-	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b.Bytes())), nil })
+	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) {
+		return io.NopCloser(bytes.NewReader(b.Bytes())), nil
+	})
 	require.NoError(t, err)
-	image, err := mutate.ConfigFile(empty.Image, &v1.ConfigFile{Architecture: p.Architecture, OS: p.OS, RootFS: v1.RootFS{Type: "layers"}})
+	image, err := mutate.ConfigFile(empty.Image,
+		&v1.ConfigFile{Architecture: p.Architecture, OS: p.OS, RootFS: v1.RootFS{Type: "layers"}})
 	require.NoError(t, err)
 	image, err = mutate.AppendLayers(image, layer)
 	require.NoError(t, err)

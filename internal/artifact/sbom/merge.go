@@ -20,7 +20,8 @@ const namespace = "https://github.com/calimero-network/mero-tee/spdx/"
 
 // merge makes one document of one per source. docs is in the order of o.Sources.
 func merge(o Options, docs []*spdx.Document) (*spdx.Document, error) {
-	out := &spdx.Document{SPDXVersion: spdx.Version, DataLicense: spdx.DataLicense, SPDXIdentifier: "DOCUMENT", DocumentName: o.Name}
+	out := &spdx.Document{SPDXVersion: spdx.Version, DataLicense: spdx.DataLicense, SPDXIdentifier: "DOCUMENT",
+		DocumentName: o.Name}
 	for i, doc := range docs {
 		if doc.CreationInfo == nil {
 			return nil, errors.New("a document without creationInfo")
@@ -106,9 +107,11 @@ func arrange(doc *spdx.Document) (err error) {
 	var errs [3]error
 	doc.Packages, errs[0] = unique(doc.Packages, func(p *spdx.Package) string { return string(p.PackageSPDXIdentifier) })
 	doc.Files, errs[1] = unique(doc.Files, func(f *spdx.File) string { return string(f.FileSPDXIdentifier) })
-	doc.OtherLicenses, errs[2] = unique(doc.OtherLicenses, func(l *spdx.OtherLicense) string { return l.LicenseIdentifier })
+	doc.OtherLicenses, errs[2] = unique(doc.OtherLicenses,
+		func(l *spdx.OtherLicense) string { return l.LicenseIdentifier })
 	slices.SortFunc(doc.Relationships, compareRelationships)
-	doc.Relationships = slices.CompactFunc(doc.Relationships, func(a, b *spdx.Relationship) bool { return compareRelationships(a, b) == 0 })
+	doc.Relationships = slices.CompactFunc(doc.Relationships,
+		func(a, b *spdx.Relationship) bool { return compareRelationships(a, b) == 0 })
 	return errors.Join(errs[:]...)
 }
 

@@ -63,10 +63,12 @@ func TestMergeRefuses(t *testing.T) {
 		spoil func(*spdx.Document)
 		want  string
 	}{
-		"two elements of one name": {func(d *spdx.Document) { d.OtherLicenses[0].ExtractedText = "other" }, "two different elements are called"},
-		"nothing described":        {func(d *spdx.Document) { d.Relationships = nil }, "describes 0 packages"},
-		"two described":            {func(d *spdx.Document) { d.Relationships = append(d.Relationships, d.Relationships[0]) }, "describes 2 packages"},
-		"no creationInfo":          {func(d *spdx.Document) { d.CreationInfo = nil }, "without creationInfo"},
+		"two elements of one name": {func(d *spdx.Document) { d.OtherLicenses[0].ExtractedText = "other" },
+			"two different elements are called"},
+		"nothing described": {func(d *spdx.Document) { d.Relationships = nil }, "describes 0 packages"},
+		"two described": {func(d *spdx.Document) { d.Relationships = append(d.Relationships, d.Relationships[0]) },
+			"describes 2 packages"},
+		"no creationInfo": {func(d *spdx.Document) { d.CreationInfo = nil }, "without creationInfo"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

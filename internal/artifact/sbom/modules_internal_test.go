@@ -13,8 +13,9 @@ func TestLinked(t *testing.T) {
 		replace *debug.Module
 		want    module
 	}{
-		"not replaced":         {nil, module{"example.test/a", "v1.0.0"}},
-		"by another module":    {&debug.Module{Path: "example.test/b", Version: "v2.0.0"}, module{"example.test/b", "v2.0.0"}},
+		"not replaced": {nil, module{"example.test/a", "v1.0.0"}},
+		"by another module": {&debug.Module{Path: "example.test/b", Version: "v2.0.0"},
+			module{"example.test/b", "v2.0.0"}},
 		"by a relative folder": {&debug.Module{Path: "./a"}, module{"example.test/a", ""}},
 		"by an absolute one":   {&debug.Module{Path: "/a"}, module{"example.test/a", ""}},
 	} {

@@ -43,7 +43,8 @@ var buildOnce = sync.OnceValues(func() (b built, err error) {
 	if err := buildProgram(ctx, b.binary); err != nil {
 		return b, err
 	}
-	b.syft, err = gobuild.Build(ctx, sbom.Program(filepath.Join("..", "..", "..")), func(s string) { fmt.Fprintln(os.Stderr, s) })
+	b.syft, err = gobuild.Build(ctx, sbom.Program(filepath.Join("..", "..", "..")),
+		func(s string) { fmt.Fprintln(os.Stderr, s) })
 	return b, err
 })
 
@@ -78,7 +79,8 @@ func TestGenerateDescribesTheImage(t *testing.T) {
 	var doc spdx.Document
 	require.NoError(t, spdxjson.ReadInto(bytes.NewReader(data), &doc), "SPDX tools load it")
 	require.Equal(t, "2026-11-23T11:00:00Z", doc.CreationInfo.Created)
-	require.Regexp(t, `^https://github\.com/calimero-network/mero-tee/spdx/mero-kms-1\.2\.0-[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`, doc.DocumentNamespace)
+	require.Regexp(t, `^https://github\.com/calimero-network/mero-tee/spdx/`+
+		`mero-kms-1\.2\.0-[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`, doc.DocumentNamespace)
 	versions := map[string][]string{}
 	for _, p := range doc.Packages {
 		versions[p.PackageName] = append(versions[p.PackageName], p.PackageVersion)
@@ -112,15 +114,19 @@ func TestGenerateRefuses(t *testing.T) {
 		code   fault.Code
 		want   string
 	}{
-		"no syft":           {func(o *sbom.Options) { o.Syft = "" }, fault.Usage, "SBOM without syft"},
-		"no name":           {func(o *sbom.Options) { o.Name = "" }, fault.Usage, "SBOM without name"},
-		"no version":        {func(o *sbom.Options) { o.Version = "" }, fault.Usage, "SBOM without version"},
-		"no epoch":          {func(o *sbom.Options) { o.Epoch = time.Time{} }, fault.Usage, "SBOM without epoch"},
-		"no image":          {func(o *sbom.Options) { o.Sources = nil }, fault.Usage, "SBOM of nothing"},
-		"an image twice":    {func(o *sbom.Options) { o.Sources = append(image(layout), image(layout)...) }, fault.Usage, "one thing twice"},
-		"absent layout":     {func(o *sbom.Options) { o.Sources = image(layout + "/absent") }, fault.Usage, "no image to describe"},
-		"no layout in it":   {func(o *sbom.Options) { o.Sources = image(layout + "/blobs") }, fault.General, "cannot describe"},
-		"another platform":  {func(o *sbom.Options) { o.Sources = image(riscv) }, fault.General, "cannot describe linux/amd64"},
+		"no syft":    {func(o *sbom.Options) { o.Syft = "" }, fault.Usage, "SBOM without syft"},
+		"no name":    {func(o *sbom.Options) { o.Name = "" }, fault.Usage, "SBOM without name"},
+		"no version": {func(o *sbom.Options) { o.Version = "" }, fault.Usage, "SBOM without version"},
+		"no epoch":   {func(o *sbom.Options) { o.Epoch = time.Time{} }, fault.Usage, "SBOM without epoch"},
+		"no image":   {func(o *sbom.Options) { o.Sources = nil }, fault.Usage, "SBOM of nothing"},
+		"an image twice": {func(o *sbom.Options) { o.Sources = append(image(layout), image(layout)...) }, fault.Usage,
+			"one thing twice"},
+		"absent layout": {func(o *sbom.Options) { o.Sources = image(layout + "/absent") }, fault.Usage,
+			"no image to describe"},
+		"no layout in it": {func(o *sbom.Options) { o.Sources = image(layout + "/blobs") }, fault.General,
+			"cannot describe"},
+		"another platform": {func(o *sbom.Options) { o.Sources = image(riscv) }, fault.General,
+			"cannot describe linux/amd64"},
 		"syft is no syft":   {func(o *sbom.Options) { o.Syft = "/bin/false" }, fault.General, "cannot describe"},
 		"syft says nothing": {func(o *sbom.Options) { o.Syft = "/bin/true" }, fault.General, "EOF"},
 	} {
@@ -165,7 +171,8 @@ func tree(t testing.TB, binary string, packages ...string) string {
 	dir := t.TempDir()
 	var status strings.Builder
 	for _, p := range packages {
-		fmt.Fprintf(&status, "Package: %s\nStatus: install ok installed\nVersion: 1.0-1\nArchitecture: amd64\nMaintainer: nobody\nDescription: %s\n\n", p, p)
+		fmt.Fprintf(&status, "Package: %s\nStatus: install ok installed\nVersion: 1.0-1\nArchitecture: amd64\n"+
+			"Maintainer: nobody\nDescription: %s\n\n", p, p)
 	}
 	require.NoError(t, os.MkdirAll(filepath.Join(dir, "var/lib/dpkg"), 0o755))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "var/lib/dpkg/status"), []byte(status.String()), 0o600))

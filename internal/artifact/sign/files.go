@@ -83,7 +83,8 @@ func signFile(ctx context.Context, signer func() (*Signer, error), v *signature.
 func digestOf(path string) ([32]byte, error) {
 	sum, _, err := digest.OfFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return sum, &fault.Error{Code: fault.MissingAsset, Message: "nothing to sign", Expected: filepath.Base(path), Got: "no such file", Err: err}
+		return sum, &fault.Error{Code: fault.MissingAsset, Message: "nothing to sign", Expected: filepath.Base(path),
+			Got: "no such file", Err: err}
 	}
 	return sum, err
 }

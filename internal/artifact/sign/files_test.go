@@ -123,7 +123,8 @@ func TestFilesFailures(t *testing.T) {
 		dir, names := assets(t, 1)
 		other := identity
 		other.Tag.Version.Minor++
-		_, err := sign.Files(t.Context(), signerOver(t, nil, instance.SigningConfigPath), newVerifier(t, instance, other), dir, names)
+		_, err := sign.Files(t.Context(), signerOver(t, nil, instance.SigningConfigPath), newVerifier(t, instance, other),
+			dir, names)
 		require.Equal(t, fault.Verification, fault.CodeOf(err))
 		require.NoFileExists(t, filepath.Join(dir, names[0]+release.BundleSuffix))
 	})

@@ -49,7 +49,8 @@ func (c tilesClient) Add(ctx context.Context, entry any) (*rekor.TransparencyLog
 	if !ok {
 		return nil, fmt.Errorf("a Rekor v2 log takes no %T", entry)
 	}
-	body, err := protojson.Marshal(&tiles.CreateEntryRequest{Spec: &tiles.CreateEntryRequest_HashedRekordRequestV002{HashedRekordRequestV002: record}})
+	body, err := protojson.Marshal(&tiles.CreateEntryRequest{
+		Spec: &tiles.CreateEntryRequest_HashedRekordRequestV002{HashedRekordRequestV002: record}})
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +63,7 @@ func (c tilesClient) Add(ctx context.Context, entry any) (*rekor.TransparencyLog
 	if err != nil {
 		return nil, err
 	}
-	defer response.Body.Close() //nolint:errcheck // read to its end below
+	defer response.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(response.Body, maxEntry))
 	if err != nil {
 		return nil, err

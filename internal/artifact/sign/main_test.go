@@ -34,10 +34,11 @@ func withInstance(run func() int) int {
 	if err != nil {
 		panic(err)
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // scratch
+	defer os.RemoveAll(dir)
 	ctx, cancel := context.WithTimeout(context.Background(), 9*time.Minute)
 	defer cancel()
-	instance, err = sigstore.Start(ctx, sigstore.Options{Dir: dir, ToolsDir: toolsDir, Log: func(s string) { fmt.Fprintln(os.Stderr, s) }})
+	instance, err = sigstore.Start(ctx,
+		sigstore.Options{Dir: dir, ToolsDir: toolsDir, Log: func(s string) { fmt.Fprintln(os.Stderr, s) }})
 	if err != nil {
 		panic(err)
 	}

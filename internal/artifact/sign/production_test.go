@@ -26,7 +26,8 @@ func TestPublicRootCannotBeReplaced(t *testing.T) {
 		})
 	}
 	for name, content := range map[string]string{
-		"initialized": `{"mirror":"http://127.0.0.1:1/"}`, "no mirror": `{}`, "damaged": `{`, "huge": strings.Repeat(" ", 2<<20),
+		"initialized": `{"mirror":"http://127.0.0.1:1/"}`, "no mirror": `{}`, "damaged": `{`,
+		"huge": strings.Repeat(" ", 2<<20),
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.NoError(t, os.MkdirAll(filepath.Join(home, ".sigstore", "root"), 0o700))
@@ -66,7 +67,8 @@ func TestSignerNeedsACompleteConfig(t *testing.T) {
 	t.Parallel()
 	raw, err := os.ReadFile(instance.SigningConfigPath)
 	require.NoError(t, err)
-	for name, field := range map[string]string{"no authority": "caUrls", "no log": "rekorTlogUrls", "no time for rekor v2": "tsaUrls"} {
+	for name, field := range map[string]string{"no authority": "caUrls", "no log": "rekorTlogUrls",
+		"no time for rekor v2": "tsaUrls"} {
 		path := filepath.Join(t.TempDir(), "config.json")
 		require.NoError(t, os.WriteFile(path, without(t, raw, field), 0o600))
 		sc, err := sign.SigningConfig(path)

@@ -76,7 +76,8 @@ func (s *Signer) choose(c *root.SigningConfig, now time.Time) (authority root.Se
 	if authority, err = root.SelectService(c.FulcioCertificateAuthorityURLs(), sign.FulcioAPIVersions, now); err != nil {
 		return authority, err
 	}
-	if s.logs, err = root.SelectServices(c.RekorLogURLs(), c.RekorLogURLsConfig(), sign.RekorAPIVersions, now); err != nil {
+	if s.logs, err = root.SelectServices(c.RekorLogURLs(), c.RekorLogURLsConfig(), sign.RekorAPIVersions,
+		now); err != nil {
 		return authority, err
 	}
 	stamps := c.TimestampAuthorityURLs()
@@ -86,7 +87,8 @@ func (s *Signer) choose(c *root.SigningConfig, now time.Time) (authority root.Se
 		}
 		return authority, err
 	}
-	s.timestamps, err = root.SelectServices(stamps, c.TimestampAuthorityURLsConfig(), sign.TimestampAuthorityAPIVersions, now)
+	s.timestamps, err = root.SelectServices(stamps, c.TimestampAuthorityURLsConfig(),
+		sign.TimestampAuthorityAPIVersions, now)
 	return authority, err
 }
 

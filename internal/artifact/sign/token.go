@@ -59,7 +59,7 @@ func requestToken(ctx context.Context, client *http.Client, url, bearer, audienc
 	if err != nil {
 		return "", err
 	}
-	defer response.Body.Close() //nolint:errcheck // read to its end below
+	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
 		return "", fmt.Errorf("status %d", response.StatusCode) // not the body: it is no one's to log
 	}

@@ -29,7 +29,8 @@ func TestRequestToken(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			url := runnerOf(t, func(w http.ResponseWriter, r *http.Request) {
-				if r.Method != http.MethodGet || r.Header.Get("Authorization") != "bearer "+bearer || r.URL.Query().Get("audience") != "a b&c" {
+				if r.Method != http.MethodGet || r.Header.Get("Authorization") != "bearer "+bearer ||
+					r.URL.Query().Get("audience") != "a b&c" {
 					http.Error(w, "wrong request", http.StatusBadRequest)
 					return
 				}
@@ -49,10 +50,13 @@ func TestRequestTokenFailures(t *testing.T) {
 		answer http.HandlerFunc
 		says   string
 	}{
-		"unauthorized": {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, bearer, http.StatusUnauthorized) }, "status 401"},
-		"redirected":   {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, elsewhere, http.StatusFound) }, "status 302"},
-		"no JSON":      {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) }, "invalid character"},
-		"no token":     {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"value":""}`)) }, "holds no token"},
+		"unauthorized": {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, bearer, http.StatusUnauthorized) },
+			"status 401"},
+		"redirected": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, elsewhere, http.StatusFound) },
+			"status 302"},
+		"no JSON": {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) }, "invalid character"},
+		"no token": {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"value":""}`)) },
+			"holds no token"},
 		"endless": {func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = w.Write([]byte(`{"value":"` + strings.Repeat("a.", 1<<20) + `"}`))
 		}, "unexpected EOF"},

@@ -75,7 +75,8 @@ func signsOneFile(b *protobundle.Bundle) error {
 		return fmt.Errorf("media type %q, not %q", b.GetMediaType(), mediaType)
 	case m == nil:
 		return errors.New("it signs no file")
-	case m.GetMessageDigest().GetAlgorithm() != protocommon.HashAlgorithm_SHA2_256 || len(m.GetMessageDigest().GetDigest()) != 32:
+	case m.GetMessageDigest().GetAlgorithm() != protocommon.HashAlgorithm_SHA2_256 ||
+		len(m.GetMessageDigest().GetDigest()) != 32:
 		return errors.New("its digest is not a SHA-256")
 	case b.GetVerificationMaterial().GetCertificate() == nil:
 		return errors.New("it holds no certificate")

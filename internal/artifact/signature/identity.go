@@ -42,7 +42,8 @@ func (i Identity) SAN() string {
 	return fmt.Sprintf("%s%s/.github/workflows/%s@%s", github, i.Repository, i.Workflow, i.Ref())
 }
 
-// validate refuses what would leave a field out: sigstore-go does not compare an extension whose expected value is empty.
+// validate refuses what would leave a field out: sigstore-go does not compare an extension whose expected value is
+// empty.
 func (i Identity) validate() error {
 	for _, f := range []struct {
 		name, value string
@@ -59,7 +60,8 @@ func (i Identity) validate() error {
 		}
 	}
 	if i.Tag.IsZero() {
-		return &fault.Error{Code: fault.Usage, Message: "not a signer's identity: tag", Expected: "a release tag", Got: "none"}
+		return &fault.Error{Code: fault.Usage, Message: "not a signer's identity: tag", Expected: "a release tag",
+			Got: "none"}
 	}
 	return nil
 }
@@ -75,7 +77,8 @@ func (i Identity) policy() (verify.PolicyOption, error) {
 		return nil, err
 	}
 	id, err := verify.NewCertificateIdentity(san, issuer, fulcio.Extensions{
-		SourceRepositoryURI: github + i.Repository, SourceRepositoryRef: i.Ref(), SourceRepositoryDigest: i.Commit, RunnerEnvironment: runner,
+		SourceRepositoryURI: github + i.Repository, SourceRepositoryRef: i.Ref(), SourceRepositoryDigest: i.Commit,
+		RunnerEnvironment: runner,
 	})
 	return verify.WithCertificateIdentity(id), err
 }

@@ -76,10 +76,11 @@ func TestCheckpointRefusals(t *testing.T) {
 		"a root that is not text": {replaced("2k=\n", "2k?\n"), id, "invalid hash"},
 		"a root with loose bits":  {replaced("2k=\n", "2l=\n"), id, "canonical spelling"},
 		"another signer":          {replaced("— rekor-v1.", "— rekor-v2."), id, "not signed in the log's name"},
-		"another key":             {replaced("— rekor-v1.rehearsal.test P5Vz", "— rekor-v1.rehearsal.test P5Vy"), id, "not signed in the log's name"},
-		"a loose signature":       {replaced("tFs=\n", "tFt=\n"), id, "not signed in the log's name"},
-		"another log":             {envelope, entryOf(t, inRekorV2).GetLogId().GetKeyId(), "not signed in the log's name"},
-		"a short log ID":          {envelope, id[:3], "not signed in the log's name"},
+		"another key": {replaced("— rekor-v1.rehearsal.test P5Vz", "— rekor-v1.rehearsal.test P5Vy"), id,
+			"not signed in the log's name"},
+		"a loose signature": {replaced("tFs=\n", "tFt=\n"), id, "not signed in the log's name"},
+		"another log":       {envelope, entryOf(t, inRekorV2).GetLogId().GetKeyId(), "not signed in the log's name"},
+		"a short log ID":    {envelope, id[:3], "not signed in the log's name"},
 	} {
 		_, err := readCheckpoint(c.envelope, c.id)
 		require.ErrorContains(t, err, c.want, name)
@@ -94,10 +95,12 @@ func TestLogEntryRefusals(t *testing.T) {
 		change func(*entry)
 		want   string
 	}{
-		"no JSON":          {inRekorV2, func(e *entry) { e.CanonicalizedBody = []byte("{") }, "the entry's body"},
-		"another label":    {inRekorV2, func(e *entry) { e.KindVersion.Version = rekorV1Entry }, "labelled hashedrekord 0.0.1"},
-		"another kind":     {inRekorV2, func(e *entry) { relabel(t, e, "dsse", rekorV2Entry) }, "an entry of kind dsse"},
-		"another version":  {inRekorV2, func(e *entry) { relabel(t, e, "hashedrekord", "0.0.3") }, "an entry of kind hashedrekord"},
+		"no JSON": {inRekorV2, func(e *entry) { e.CanonicalizedBody = []byte("{") }, "the entry's body"},
+		"another label": {inRekorV2, func(e *entry) { e.KindVersion.Version = rekorV1Entry },
+			"labelled hashedrekord 0.0.1"},
+		"another kind": {inRekorV2, func(e *entry) { relabel(t, e, "dsse", rekorV2Entry) }, "an entry of kind dsse"},
+		"another version": {inRekorV2, func(e *entry) { relabel(t, e, "hashedrekord", "0.0.3") },
+			"an entry of kind hashedrekord"},
 		"another size":     {inRekorV2, func(e *entry) { e.InclusionProof.TreeSize++ }, "for another tree"},
 		"another root":     {inRekorV2, func(e *entry) { e.InclusionProof.RootHash[0] ^= 1 }, "for another tree"},
 		"a negative index": {inRekorV1, func(e *entry) { e.InclusionProof.LogIndex = -1 }, "a negative index"},

@@ -56,7 +56,8 @@ func NewVerifier(tm root.TrustedMaterial, id Identity) (*Verifier, error) {
 	if err != nil {
 		return nil, err
 	}
-	v, err := verify.NewVerifier(tm, verify.WithSignedCertificateTimestamps(1), verify.WithTransparencyLog(1), verify.WithObserverTimestamps(1))
+	v, err := verify.NewVerifier(tm, verify.WithSignedCertificateTimestamps(1), verify.WithTransparencyLog(1),
+		verify.WithObserverTimestamps(1))
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +73,8 @@ func (v *Verifier) Verify(digest [32]byte, raw []byte) (Certificate, error) {
 	}
 	signed := b.GetMessageSignature().GetMessageDigest().GetDigest()
 	if !bytes.Equal(signed, digest[:]) {
-		return Certificate{}, refusal("digest", fmt.Sprintf("sha256:%x, which the bundle signs", signed), fmt.Sprintf("sha256:%x", digest))
+		return Certificate{}, refusal("digest", fmt.Sprintf("sha256:%x, which the bundle signs", signed),
+			fmt.Sprintf("sha256:%x", digest))
 	}
 	result, err := v.sigstore.Verify(b, verify.NewPolicy(verify.WithArtifactDigest("sha256", digest[:]), v.policy))
 	if err != nil {
@@ -110,7 +112,8 @@ func (v *Verifier) diagnose(b *bundle.Bundle, cause error) error {
 	for _, t := range times {
 		chains, err := verify.VerifyLeafCertificate(t.Timestamp, leaf, v.material)
 		if err != nil {
-			return refusal("certificate", "one issued by an authority of the trusted root and valid at "+t.Timestamp.UTC().Format(time.RFC3339),
+			return refusal("certificate", "one issued by an authority of the trusted root and valid at "+
+				t.Timestamp.UTC().Format(time.RFC3339),
 				fmt.Sprintf("one of %q: %v", leaf.Issuer.String(), err))
 		}
 		if err := verify.VerifySignedCertificateTimestamp(chains, 1, v.material); err != nil {

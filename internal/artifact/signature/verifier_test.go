@@ -22,7 +22,8 @@ import (
 
 func TestVerifiesBothRekorVersions(t *testing.T) {
 	t.Parallel()
-	for name, config := range map[string]string{"v2": local(t).SigningConfigPath, "v1": local(t).SigningConfigRekorV1Path} {
+	for name, config := range map[string]string{"v2": local(t).SigningConfigPath,
+		"v1": local(t).SigningConfigRekorV1Path} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			before := time.Now().Add(-time.Minute)
@@ -32,7 +33,8 @@ func TestVerifiesBothRekorVersions(t *testing.T) {
 			require.WithinRange(t, got.Time, before, time.Now().Add(time.Minute))
 			require.Len(t, got.LogID, 64)
 			require.Equal(t, signature.Certificate{
-				SAN:    "https://github.com/calimero-network/mero-tee/.github/workflows/release-kms-phala.yaml@refs/tags/mero-kms-v1.2.0",
+				SAN: "https://github.com/calimero-network/mero-tee/.github/workflows/release-kms-phala.yaml@refs/tags/" +
+					"mero-kms-v1.2.0",
 				Issuer: signature.Issuer, Repository: repository, Ref: "refs/tags/mero-kms-v1.2.0", Commit: commit,
 				Time: got.Time, LogID: got.LogID, LogIndex: got.LogIndex,
 			}, got)
@@ -59,10 +61,13 @@ func TestRefusesOtherSigners(t *testing.T) {
 		change    func(*signature.Identity)
 		what, got string
 	}{
-		"repository":        {func(i *signature.Identity) { i.Repository = "calimero-network/other" }, "repository", "https://github.com/calimero-network/other"},
-		"longer repository": {func(i *signature.Identity) { i.Repository += "x" }, "repository", "https://github.com/calimero-network/mero-teex"},
+		"repository": {func(i *signature.Identity) { i.Repository = "calimero-network/other" }, "repository",
+			"https://github.com/calimero-network/other"},
+		"longer repository": {func(i *signature.Identity) { i.Repository += "x" }, "repository",
+			"https://github.com/calimero-network/mero-teex"},
 		"workflow": {func(i *signature.Identity) { i.Workflow = release.Node.Workflow() }, "identity",
-			"https://github.com/calimero-network/mero-tee/.github/workflows/release-node-image-gcp.yaml@refs/tags/mero-kms-v1.2.0"},
+			"https://github.com/calimero-network/mero-tee/.github/workflows/release-node-image-gcp.yaml@refs/tags/" +
+				"mero-kms-v1.2.0"},
 		"tag":    {func(i *signature.Identity) { i.Tag.Version.Minor = 3 }, "tag", "refs/tags/mero-kms-v1.3.0"},
 		"rc":     {func(i *signature.Identity) { i.Tag.Version.Candidate = 1 }, "tag", "refs/tags/mero-kms-v1.2.0-rc.1"},
 		"commit": {func(i *signature.Identity) { i.Commit = "1" + commit[1:] }, "commit", "1" + commit[1:]},
@@ -145,7 +150,8 @@ func TestEachAuthorityIsNeeded(t *testing.T) {
 	digest, raw := signedBy(t, local(t), identity)
 	other := startAnother(t, sigstore.Options{Dir: t.TempDir()})
 	for part, what := range map[string]string{
-		"tlogs": "log", "timestampAuthorities": "timestamp", "certificateAuthorities": "certificate", "ctlogs": "certificate transparency",
+		"tlogs": "log", "timestampAuthorities": "timestamp", "certificateAuthorities": "certificate",
+		"ctlogs": "certificate transparency",
 	} {
 		t.Run(part, func(t *testing.T) {
 			t.Parallel()
@@ -210,7 +216,8 @@ func partOf(t *testing.T, raw []byte, outer, inner string) json.RawMessage {
 func TestRefusesAnotherTime(t *testing.T) {
 	t.Parallel()
 	digest, raw := signedBy(t, local(t), identity)
-	for part, what := range map[string]string{"timestampAuthorities": "timestamp", "certificateAuthorities": "certificate"} {
+	for part, what := range map[string]string{"timestampAuthorities": "timestamp",
+		"certificateAuthorities": "certificate"} {
 		for name, validFor := range map[string]map[string]string{
 			"ended before":     {"start": "2020-01-01T00:00:00Z", "end": "2021-01-01T00:00:00Z"},
 			"began afterwards": {"start": "2120-01-01T00:00:00Z"},
@@ -254,7 +261,8 @@ func TestRefusesAnotherFile(t *testing.T) {
 func TestRefusesEveryChangedByte(t *testing.T) {
 	t.Parallel()
 	v := newVerifier(t, local(t), identity)
-	for name, config := range map[string]string{"v2": local(t).SigningConfigPath, "v1": local(t).SigningConfigRekorV1Path} {
+	for name, config := range map[string]string{"v2": local(t).SigningConfigPath,
+		"v1": local(t).SigningConfigRekorV1Path} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			digest, raw := signedWith(t, newSigner(t, config, tokenOf(local(t), identity)))
@@ -303,14 +311,15 @@ func TestRefusesWhatIsNoBundle(t *testing.T) {
 		raw  []byte
 		says string
 	}{
-		"empty":             {nil, "unexpected token"},
-		"null":              {[]byte("null\n"), "unexpected token"},
-		"empty object":      {[]byte("{}\n"), "media type"},
-		"truncated":         {raw[:len(raw)/2], "unexpected"},
-		"without newline":   {raw[:len(raw)-1], "canonical form"},
-		"trailing data":     {append(bytes.Clone(raw), "{}\n"...), "unexpected token"},
-		"indented":          {indented.Bytes(), "canonical form"},
-		"huge":              {append(bytes.Clone(raw), bytes.Repeat([]byte(" "), signature.MaxBundleSize)...), "more than 65536 bytes"},
+		"empty":           {nil, "unexpected token"},
+		"null":            {[]byte("null\n"), "unexpected token"},
+		"empty object":    {[]byte("{}\n"), "media type"},
+		"truncated":       {raw[:len(raw)/2], "unexpected"},
+		"without newline": {raw[:len(raw)-1], "canonical form"},
+		"trailing data":   {append(bytes.Clone(raw), "{}\n"...), "unexpected token"},
+		"indented":        {indented.Bytes(), "canonical form"},
+		"huge": {append(bytes.Clone(raw), bytes.Repeat([]byte(" "), signature.MaxBundleSize)...),
+			"more than 65536 bytes"},
 		"other media type":  {edit("bundle.v0.3+json", "bundle.v0.2+json"), "media type"},
 		"unknown field":     {edit(`{"mediaType"`, `{"extra":1,"mediaType"`), "unknown field"},
 		"duplicate field":   {edit(`{"mediaType"`, `{"mediaType":"x","mediaType"`), "duplicate"},
