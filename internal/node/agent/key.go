@@ -94,7 +94,7 @@ func (a *Agent) post(ctx context.Context, base, path string, request, answer any
 	if err != nil {
 		return err
 	}
-	defer resp.Body.Close() //nolint:errcheck // read side
+	defer resp.Body.Close()
 	data, err := file.ReadAll(resp.Body, maxAnswer)
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)

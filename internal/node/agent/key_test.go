@@ -36,7 +36,8 @@ func asked(t *testing.T, challenge, key string) *agent.Agent {
 }
 
 func goodChallenge() string {
-	return `{"challengeId":"` + challengeID + `","nonceB64":"` + base64.StdEncoding.EncodeToString(make([]byte, 32)) + `","expiresAt":1}`
+	return `{"challengeId":"` + challengeID + `","nonceB64":"` + base64.StdEncoding.EncodeToString(make([]byte, 32)) +
+		`","expiresAt":1}`
 }
 
 // TestGetKeyProvesItself checks what the agent sends against the wire format; the
@@ -67,7 +68,8 @@ func TestGetKeyProvesItself(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, string(wire.PeerIDOf(public)), sent.PeerID)
 	quote := decode(sent.QuoteB64)
-	require.True(t, ed25519.Verify(public, wire.SignedPayload(challengeID, [32]byte{}, a.PeerID(), quote), decode(sent.SignatureB64)))
+	require.True(t, ed25519.Verify(public, wire.SignedPayload(challengeID, [32]byte{}, a.PeerID(), quote),
+		decode(sent.SignatureB64)))
 	q, err := tdx.ParseQuote(quote)
 	require.NoError(t, err)
 	require.Equal(t, wire.NodeReportData([32]byte{}, a.PeerID()), q.ReportData)

@@ -65,7 +65,8 @@ func (m Mission) Attributes() (map[string]string, error) {
 }
 
 // ReadMission asks for each instance attribute of a mission; an absent one is "".
-func ReadMission(ctx context.Context, attribute func(ctx context.Context, name string) (string, error)) (Mission, error) {
+func ReadMission(ctx context.Context,
+	attribute func(ctx context.Context, name string) (string, error)) (Mission, error) {
 	attributes := map[string]string{}
 	for _, name := range []string{NonceAttribute, ConfigAttribute, VisitsAttribute} {
 		var err error
@@ -101,7 +102,8 @@ func ParseMission(attributes map[string]string) (m Mission, err error) {
 func ParseNonce(s string) (nonce [32]byte, err error) {
 	b, err := hex.DecodeString(s)
 	if err != nil || len(b) != len(nonce) {
-		return nonce, &fault.Error{Code: fault.Usage, Message: "the nonce is malformed", Expected: "32 bytes in hex", Got: fmt.Sprintf("%.80q", s)}
+		return nonce, &fault.Error{Code: fault.Usage, Message: "the nonce is malformed", Expected: "32 bytes in hex",
+			Got: fmt.Sprintf("%.80q", s)}
 	}
 	return [32]byte(b), nil
 }

@@ -18,7 +18,8 @@ func TestMissionThroughMetadata(t *testing.T) {
 	for name, m := range map[string]agent.Mission{
 		"nothing but a nonce": {Nonce: agent.NewNonce()},
 		"an operator's":       {Nonce: agent.NewNonce(), Config: []byte("[tee]\n")},
-		"a test's":            {Nonce: agent.NewNonce(), Visits: []agent.Visit{{Name: "one & only", Config: []byte("[tee]\nurl = \"<x>\"\n")}, {Name: "two", Config: []byte("x")}}},
+		"a test's": {Nonce: agent.NewNonce(), Visits: []agent.Visit{
+			{Name: "one & only", Config: []byte("[tee]\nurl = \"<x>\"\n")}, {Name: "two", Config: []byte("x")}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -56,19 +57,21 @@ func TestParseMissionRefuses(t *testing.T) {
 	many, err := json.Marshal(visits(65))
 	require.NoError(t, err)
 	for name, tc := range map[string]struct{ attribute, value, want string }{
-		"a short nonce":        {agent.NonceAttribute, "00ff", "nonce"},
-		"a nonce not hex":      {agent.NonceAttribute, strings.Repeat("zz", 32), "nonce"},
-		"not JSON":             {agent.VisitsAttribute, "x", "invalid character"},
-		"an unknown field":     {agent.VisitsAttribute, `[{"name":"a","config":"","key":"x"}]`, "unknown"},
-		"trailing data":        {agent.VisitsAttribute, `[{"name":"a","config":""}] []`, "after the end"},
-		"a name twice":         {agent.VisitsAttribute, `[{"name":"a","config":""},{"name":"a","config":""}]`, "twice"},
-		"the operator's name":  {agent.VisitsAttribute, `[{"name":"mero-client-config","config":""}]`, "twice"},
-		"no name":              {agent.VisitsAttribute, `[{"name":"","config":""}]`, "0 characters"},
-		"a long name":          {agent.VisitsAttribute, `[{"name":"` + strings.Repeat("a", 101) + `","config":""}]`, "101 characters"},
+		"a short nonce":       {agent.NonceAttribute, "00ff", "nonce"},
+		"a nonce not hex":     {agent.NonceAttribute, strings.Repeat("zz", 32), "nonce"},
+		"not JSON":            {agent.VisitsAttribute, "x", "invalid character"},
+		"an unknown field":    {agent.VisitsAttribute, `[{"name":"a","config":"","key":"x"}]`, "unknown"},
+		"trailing data":       {agent.VisitsAttribute, `[{"name":"a","config":""}] []`, "after the end"},
+		"a name twice":        {agent.VisitsAttribute, `[{"name":"a","config":""},{"name":"a","config":""}]`, "twice"},
+		"the operator's name": {agent.VisitsAttribute, `[{"name":"mero-client-config","config":""}]`, "twice"},
+		"no name":             {agent.VisitsAttribute, `[{"name":"","config":""}]`, "0 characters"},
+		"a long name": {agent.VisitsAttribute, `[{"name":"` + strings.Repeat("a", 101) + `","config":""}]`,
+			"101 characters"},
 		"a name with controls": {agent.VisitsAttribute, `[{"name":"\u001b[2J","config":""}]`, "printable"},
 		"no visits":            {agent.VisitsAttribute, `[]`, "0 visits"},
 		"too many visits":      {agent.VisitsAttribute, string(many), "65 visits"},
-		"too large":            {agent.VisitsAttribute, `[{"name":"a","config":"` + strings.Repeat("x", 256<<10) + `"}]`, "more than 262144"},
+		"too large": {agent.VisitsAttribute, `[{"name":"a","config":"` + strings.Repeat("x", 256<<10) + `"}]`,
+			"more than 262144"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

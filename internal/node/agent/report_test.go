@@ -21,10 +21,13 @@ const peerID = "12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN"
 // full is a report with everything that may be in one.
 func full() *agent.Report {
 	refused := agent.VisitResult{Name: "b", URL: "https://b"}
-	refused.Fail(&fault.Error{Code: fault.Verification, Message: "no key", Err: &agent.Refused{Path: "/get-key", Status: 403, Tag: wire.PolicyViolation, Details: "rtmr2"}})
-	r := &agent.Report{Profile: release.Debug, PeerID: peerID, Nonce: strings.Repeat("5a", 32), Quote: []byte("quote"), EventLog: []byte("log"),
-		Visits: []agent.VisitResult{{Name: "a", URL: "https://a", Verified: true, TCB: "UpToDate", Registers: &tdx.Registers{MRTD: tdx.Register{1}},
-			Nonce: make([]byte, 32), Quote: []byte("q"), KeyReleased: true, KeySame: true, KeyOwn: true}, refused}}
+	refused.Fail(&fault.Error{Code: fault.Verification, Message: "no key",
+		Err: &agent.Refused{Path: "/get-key", Status: 403, Tag: wire.PolicyViolation, Details: "rtmr2"}})
+	r := &agent.Report{Profile: release.Debug, PeerID: peerID, Nonce: strings.Repeat("5a", 32), Quote: []byte("quote"),
+		EventLog: []byte("log"),
+		Visits: []agent.VisitResult{{Name: "a", URL: "https://a", Verified: true, TCB: "UpToDate",
+			Registers: &tdx.Registers{MRTD: tdx.Register{1}},
+			Nonce:     make([]byte, 32), Quote: []byte("q"), KeyReleased: true, KeySame: true, KeyOwn: true}, refused}}
 	r.Fail(errors.New("an operator's visit"))
 	return r
 }
@@ -85,25 +88,29 @@ func TestDecodeReportRefuses(t *testing.T) {
 		change func(*agent.Report)
 		want   string
 	}{
-		"an unknown profile":                {func(r *agent.Report) { r.Profile = "open" }, "unknown profile"},
-		"no peer":                           {func(r *agent.Report) { r.PeerID = "" }, "peer ID"},
-		"a broken peer":                     {func(r *agent.Report) { r.PeerID = "x" }, "peer ID"},
-		"a short nonce":                     {func(r *agent.Report) { r.Nonce = "00" }, "nonce"},
-		"a huge quote":                      {func(r *agent.Report) { r.Quote = make([]byte, 64<<10+1) }, "65537 bytes"},
-		"a huge event log":                  {func(r *agent.Report) { r.EventLog = make([]byte, agent.MaxEventLog+1) }, "1048577"},
-		"controls in an error":              {func(r *agent.Report) { r.Error = "\x1b[2J" }, "control characters"},
-		"a huge error":                      {func(r *agent.Report) { r.Error = strings.Repeat("x", 8<<10+1) }, "too long"},
-		"an unknown exit code":              {func(r *agent.Report) { r.ExitCode = 77 }, "exit code 77"},
-		"success with an error":             {func(r *agent.Report) { r.ExitCode = 0 }, "exit code 0"},
-		"failure without one":               {func(r *agent.Report) { r.Error = "" }, "exit code 1"},
-		"too many visits":                   {func(r *agent.Report) { r.Visits = make([]agent.VisitResult, 66) }, "66 visits"},
-		"a visit twice":                     {func(r *agent.Report) { r.Visits[1].Name = "a" }, "twice"},
-		"a visit without a name":            {func(r *agent.Report) { r.Visits[0].Name = "" }, "0 characters"},
-		"a refusal and success":             {func(r *agent.Report) { r.Visits[1].Error, r.Visits[1].ExitCode = "", 0 }, "refused without an error"},
-		"a refusal with control characters": {func(r *agent.Report) { r.Visits[1].Refusal.Details = "\a" }, "control characters"},
-		"a visit's exit code":               {func(r *agent.Report) { r.Visits[0].ExitCode = 10 }, "exit code 10"},
-		"a service's huge quote":            {func(r *agent.Report) { r.Visits[0].Quote = make([]byte, 64<<10+1) }, "65537 bytes"},
-		"a service's long nonce":            {func(r *agent.Report) { r.Visits[0].Nonce = make([]byte, 33) }, "nonce of 33"},
+		"an unknown profile": {func(r *agent.Report) { r.Profile = "open" }, "unknown profile"},
+		"no peer":            {func(r *agent.Report) { r.PeerID = "" }, "peer ID"},
+		"a broken peer":      {func(r *agent.Report) { r.PeerID = "x" }, "peer ID"},
+		"a short nonce":      {func(r *agent.Report) { r.Nonce = "00" }, "nonce"},
+		"a huge quote":       {func(r *agent.Report) { r.Quote = make([]byte, 64<<10+1) }, "65537 bytes"},
+		"a huge event log": {func(r *agent.Report) { r.EventLog = make([]byte, agent.MaxEventLog+1) },
+			"1048577"},
+		"controls in an error":  {func(r *agent.Report) { r.Error = "\x1b[2J" }, "control characters"},
+		"a huge error":          {func(r *agent.Report) { r.Error = strings.Repeat("x", 8<<10+1) }, "too long"},
+		"an unknown exit code":  {func(r *agent.Report) { r.ExitCode = 77 }, "exit code 77"},
+		"success with an error": {func(r *agent.Report) { r.ExitCode = 0 }, "exit code 0"},
+		"failure without one":   {func(r *agent.Report) { r.Error = "" }, "exit code 1"},
+		"too many visits": {func(r *agent.Report) { r.Visits = make([]agent.VisitResult, 66) },
+			"66 visits"},
+		"a visit twice":          {func(r *agent.Report) { r.Visits[1].Name = "a" }, "twice"},
+		"a visit without a name": {func(r *agent.Report) { r.Visits[0].Name = "" }, "0 characters"},
+		"a refusal and success": {func(r *agent.Report) { r.Visits[1].Error, r.Visits[1].ExitCode = "", 0 },
+			"refused without an error"},
+		"a refusal with control characters": {func(r *agent.Report) { r.Visits[1].Refusal.Details = "\a" },
+			"control characters"},
+		"a visit's exit code":    {func(r *agent.Report) { r.Visits[0].ExitCode = 10 }, "exit code 10"},
+		"a service's huge quote": {func(r *agent.Report) { r.Visits[0].Quote = make([]byte, 64<<10+1) }, "65537 bytes"},
+		"a service's long nonce": {func(r *agent.Report) { r.Visits[0].Nonce = make([]byte, 33) }, "nonce of 33"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -32,7 +32,8 @@ func (v *VisitResult) Fail(err error) {
 	v.Error, v.ExitCode = describe(err), fault.CodeOf(err)
 	var refused *Refused
 	if errors.As(err, &refused) {
-		v.Refusal = &Refused{Path: clean(refused.Path), Status: refused.Status, Tag: clean(refused.Tag), Details: clean(refused.Details)}
+		v.Refusal = &Refused{Path: clean(refused.Path), Status: refused.Status, Tag: clean(refused.Tag),
+			Details: clean(refused.Details)}
 	}
 }
 

@@ -60,7 +60,8 @@ func (a *Agent) VerifyKMS(ctx context.Context, url string, want Expectation) (*K
 	if err != nil {
 		return nil, err
 	}
-	return &KMSReport{Verdict: verdict, Events: events, Nonce: nonce, Quote: quote, EventLog: answer.EventLog, VMConfig: answer.VMConfig}, nil
+	return &KMSReport{Verdict: verdict, Events: events, Nonce: nonce, Quote: quote, EventLog: answer.EventLog,
+		VMConfig: answer.VMConfig}, nil
 }
 
 func (e Expectation) check(v *tdx.Verdict) error {
@@ -103,7 +104,8 @@ func failed(message string, err error) error {
 // peer ID, of a TD that measured the profile and nothing else into RTMR3, and
 // an event log that replays to RTMR0, RTMR1 and RTMR2. A failed check has code
 // Verification; when the node itself failed, the error has the node's code.
-func (r *Report) Verify(ctx context.Context, v *tdx.Verifier, profile release.Profile, nonce [32]byte) (*tdx.Verdict, error) {
+func (r *Report) Verify(ctx context.Context, v *tdx.Verifier, profile release.Profile,
+	nonce [32]byte) (*tdx.Verdict, error) {
 	if r.Error != "" {
 		return nil, &fault.Error{Code: r.ExitCode, Message: "the node says: " + r.Error}
 	}

@@ -45,13 +45,15 @@ type event struct {
 }
 
 func boot() []event {
-	return []event{{"app-id", composeHash[:20]}, {"compose-hash", composeHash[:]}, {"instance-id", []byte("1")}, {"system-ready", nil}}
+	return []event{{"app-id", composeHash[:20]}, {"compose-hash", composeHash[:]}, {"instance-id", []byte("1")},
+		{"system-ready", nil}}
 }
 
 func attest(t *testing.T, events []event, options ...tdxsim.TDOption) (*attested, *agent.Agent, agent.Expectation) {
 	t.Helper()
 	pki, platform := machine(t)
-	s := &attested{td: platform.NewTD(sha512.Sum384([]byte("firmware")), options...), pcs: tdxsim.NewPCS(pki, time.Now, platform)}
+	s := &attested{td: platform.NewTD(sha512.Sum384([]byte("firmware")), options...),
+		pcs: tdxsim.NewPCS(pki, time.Now, platform)}
 	s.log = tdxsim.NewEventLog(s.td)
 	for i := range 3 {
 		require.NoError(t, s.log.Measure(i, 6, []byte{byte(i)}))
@@ -59,11 +61,13 @@ func attest(t *testing.T, events []event, options ...tdxsim.TDOption) (*attested
 	for _, e := range events {
 		require.NoError(t, s.log.Emit(e.name, e.payload))
 	}
-	v, err := tdx.NewVerifier(tdx.Config{Root: pki.RootSHA256(), Collateral: tdx.NewCollateral(&http.Client{Transport: local{s.pcs}})})
+	v, err := tdx.NewVerifier(tdx.Config{Root: pki.RootSHA256(),
+		Collateral: tdx.NewCollateral(&http.Client{Transport: local{s.pcs}})})
 	require.NoError(t, err)
 	a := newAgent(t, nil)
 	a.HTTP = &http.Client{Transport: local{s}}
-	return s, a, agent.Expectation{Verifier: v, Registers: s.td.Registers(), ComposeHash: composeHash, AllowedTCB: []string{"UpToDate"}}
+	return s, a, agent.Expectation{Verifier: v, Registers: s.td.Registers(), ComposeHash: composeHash,
+		AllowedTCB: []string{"UpToDate"}}
 }
 
 func (s *attested) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -81,7 +85,8 @@ func (s *attested) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.editLog != nil {
 		log = s.editLog(log)
 	}
-	_ = json.NewEncoder(w).Encode(wire.AttestResponse{QuoteB64: base64.StdEncoding.EncodeToString(raw), EventLog: log, VMConfig: "{}"})
+	_ = json.NewEncoder(w).Encode(wire.AttestResponse{QuoteB64: base64.StdEncoding.EncodeToString(raw), EventLog: log,
+		VMConfig: "{}"})
 }
 
 func TestVerifyKMS(t *testing.T) {
@@ -109,15 +114,18 @@ func TestVerifyKMSRefuses(t *testing.T) {
 		"TCB out of date": {nil, func(s *attested, _ *agent.Expectation) {
 			s.pcs.Change(func(k *tdxsim.Faults) { k.QE = tdx.OutOfDate })
 		}, "TCB status"},
-		"RTMR3 of no known instance": {nil, func(_ *attested, e *agent.Expectation) { e.RTMR3 = []tdx.Register{{1}, {2}} }, "registers"},
-		"no TCB allowed":             {nil, func(_ *attested, e *agent.Expectation) { e.AllowedTCB = nil }, "TCB status"},
-		"another compose file":       {[]event{{"compose-hash", other[:]}, {"system-ready", nil}}, nil, "compose hash"},
-		"no compose hash":            {[]event{{"system-ready", nil}}, nil, "event log"},
-		"compose hash too late":      {[]event{{"system-ready", nil}, {"compose-hash", composeHash[:]}}, nil, "event log"},
-		"compose hash twice":         {[]event{{"compose-hash", composeHash[:]}, {"compose-hash", other[:]}, {"system-ready", nil}}, nil, "twice"},
+		"RTMR3 of no known instance": {nil, func(_ *attested, e *agent.Expectation) { e.RTMR3 = []tdx.Register{{1}, {2}} },
+			"registers"},
+		"no TCB allowed":        {nil, func(_ *attested, e *agent.Expectation) { e.AllowedTCB = nil }, "TCB status"},
+		"another compose file":  {[]event{{"compose-hash", other[:]}, {"system-ready", nil}}, nil, "compose hash"},
+		"no compose hash":       {[]event{{"system-ready", nil}}, nil, "event log"},
+		"compose hash too late": {[]event{{"system-ready", nil}, {"compose-hash", composeHash[:]}}, nil, "event log"},
+		"compose hash twice": {[]event{{"compose-hash", composeHash[:]}, {"compose-hash", other[:]},
+			{"system-ready", nil}}, nil, "twice"},
 		"event log of another": {nil, func(s *attested, _ *agent.Expectation) {
 			s.editLog = func([]byte) json.RawMessage {
-				return json.RawMessage(`[{"imr":3,"event_type":134217729,"digest":"` + tdx.Register{}.String() + `","event":"system-ready","event_payload":""}]`)
+				return json.RawMessage(`[{"imr":3,"event_type":134217729,"digest":"` + tdx.Register{}.String() +
+					`","event":"system-ready","event_payload":""}]`)
 			}
 		}, "replays to RTMR3"},
 		"no event log": {nil, func(s *attested, _ *agent.Expectation) {

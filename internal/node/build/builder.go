@@ -67,7 +67,8 @@ func (b *Builder) Content(_ context.Context, p release.Profile) (string, error) 
 	if err != nil {
 		return "", err
 	}
-	return packer.Inputs{Root: b.o.Root, Profile: p, Agent: s.agent.SHA256, Companions: s.companions, TDXRoot: b.o.TDXRoot}.ContentID()
+	return packer.Inputs{Root: b.o.Root, Profile: p, Agent: s.agent.SHA256, Companions: s.companions,
+		TDXRoot: b.o.TDXRoot}.ContentID()
 }
 
 // Programs is the folder of the agent and all companions, by name.
@@ -128,7 +129,7 @@ func logged(ctx context.Context, p *packer.Packer, order *packer.BuildRequest) (
 	if err != nil {
 		return "", err
 	}
-	defer file.Close() //nolint:errcheck // a log
+	defer file.Close()
 	log := &buildLog{file: file, say: order.Log}
 	order.Log = log.line
 	path, err := p.Build(ctx, *order)
@@ -199,8 +200,10 @@ func (b *Builder) ready() error {
 	if missing == nil {
 		return nil
 	}
-	return &fault.Error{Code: fault.General, Message: "Packer needs programs that are not installed", Expected: "ansible-playbook and ssh",
-		Got: "no " + strings.Join(missing, ", no "), Hint: "apt-get install " + strings.Join(packages, " ") + "; `go tool mage doctor -family=node` names all that a node release needs"}
+	return &fault.Error{Code: fault.General, Message: "Packer needs programs that are not installed",
+		Expected: "ansible-playbook and ssh",
+		Got:      "no " + strings.Join(missing, ", no "), Hint: "apt-get install " + strings.Join(packages, " ") +
+			"; `go tool mage doctor -family=node` names all that a node release needs"}
 }
 
 // buildLog keeps everything that Packer says in a file and passes on what a

@@ -46,8 +46,9 @@ func newWorld(t *testing.T, faults gce.Faults) *world {
 	w.cloud, err = inprocess.Open(t.TempDir(), &inprocess.Host{}, faults)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, w.cloud.Close()) })
-	w.options = build.Options{Root: filepath.Join("..", "..", ".."), Project: inprocess.Project, Zone: inprocess.Zone, Cloud: w.cloud.Client,
-		Env: func() ([]string, error) { return nil, errors.New("packer was about to run") }, Log: w.say,
+	w.options = build.Options{Root: filepath.Join("..", "..", ".."), Project: inprocess.Project, Zone: inprocess.Zone,
+		Cloud: w.cloud.Client,
+		Env:   func() ([]string, error) { return nil, errors.New("packer was about to run") }, Log: w.say,
 		Find: func(program string) (string, error) { return "/usr/bin/" + program, nil }}
 	return w
 }
@@ -60,7 +61,8 @@ func (w *world) say(line string) {
 
 func (w *world) order(t *testing.T) image.BuildRequest {
 	t.Helper()
-	return image.BuildRequest{Profile: built.Profile, Tag: release.Tag{Family: release.Node, Version: built.Version}, Name: built.Name(),
+	return image.BuildRequest{Profile: built.Profile, Tag: release.Tag{Family: release.Node, Version: built.Version},
+		Name:    built.Name(),
 		Content: built.Record("").ContentID, Work: t.TempDir(), Log: w.say,
 		Journal: func(e journal.Entry) error { w.say(e.String()); return nil }}
 }
@@ -114,7 +116,8 @@ func TestDiscard(t *testing.T) {
 			require.NoError(t, w.cloud.Import(built))
 			other := inprocess.Image{Version: built.Version, Profile: release.LockedReadOnly}
 			require.NoError(t, w.cloud.Import(other))
-			w.leave(t, "mero-build-debug-"+built.Name()[len(built.Name())-8:], client.RunLabel("mero-tee-v1.0.0", "build", "debug"))
+			w.leave(t, "mero-build-debug-"+built.Name()[len(built.Name())-8:],
+				client.RunLabel("mero-tee-v1.0.0", "build", "debug"))
 			w.leave(t, "mero-build-debug-of-another", client.RunLabel("mero-tee-v2.0.0", "build", "debug"))
 			require.NoError(t, build.New(t.Context(), w.options).Discard(t.Context(), w.order(t), whole))
 			left := strings.Join(w.cloud.Server.Resources(), "\n")
@@ -139,7 +142,8 @@ func TestDiscardTriesEverything(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, gce.Faults{Silent: true, Refusals: []gce.Refusal{refusal}})
 			require.NoError(t, w.cloud.Import(built))
-			w.leave(t, "mero-build-debug-"+built.Name()[len(built.Name())-8:], client.RunLabel("mero-tee-v1.0.0", "build", "debug"))
+			w.leave(t, "mero-build-debug-"+built.Name()[len(built.Name())-8:],
+				client.RunLabel("mero-tee-v1.0.0", "build", "debug"))
 			err := build.New(t.Context(), w.options).Discard(t.Context(), w.order(t), true)
 			require.Empty(t, w.cloud.Server.Resources(), "%v", err)
 			require.Equal(t, refusal.Status == http.StatusConflict, err != nil, "%v", err)
@@ -152,7 +156,8 @@ func (w *world) leave(t *testing.T, name, run string) {
 	t.Helper()
 	c, err := w.cloud.Client(t.Context(), nil)
 	require.NoError(t, err)
-	_, err = c.Boot(t.Context(), client.VM{Name: name, Image: "https://www.googleapis.com/compute/v1/" + inprocess.Link(built),
+	_, err = c.Boot(t.Context(), client.VM{Name: name, Image: "https://www.googleapis.com/compute/v1/" +
+		inprocess.Link(built),
 		Labels: map[string]string{client.LabelRun: run}, MaxRun: time.Hour})
 	require.NoError(t, err)
 }
@@ -162,8 +167,9 @@ func TestDrift(t *testing.T) {
 	base, err := packer.ReadBase(filepath.Join("..", "..", ".."))
 	require.NoError(t, err)
 	for name, tc := range map[string]struct{ newest, want string }{
-		"none":           {base.Image, "the base image " + base.Image + " is the newest of " + base.Family},
-		"a newer one":    {base.Family + "-v20990101", "has " + base.Family + "-v20990101: moving the pin (packer/base.pkrvars.hcl) changes RTMR1 and RTMR2"},
+		"none": {base.Image, "the base image " + base.Image + " is the newest of " + base.Family},
+		"a newer one": {base.Family + "-v20990101",
+			"has " + base.Family + "-v20990101: moving the pin (packer/base.pkrvars.hcl) changes RTMR1 and RTMR2"},
 		"nobody answers": {"", "reading the newest image of family"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -172,7 +178,8 @@ func TestDrift(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "image.tar")
 			require.NoError(t, os.WriteFile(file, nil, 0o600))
 			if tc.newest != "" {
-				require.NoError(t, w.cloud.Server.Import(base.Project, &computepb.Image{Name: new(tc.newest), Family: new(base.Family)}, file))
+				require.NoError(t, w.cloud.Server.Import(base.Project,
+					&computepb.Image{Name: new(tc.newest), Family: new(base.Family)}, file))
 			}
 			drift, err := build.New(t.Context(), w.options).Drift(t.Context())
 			if tc.newest == "" {
@@ -195,7 +202,8 @@ func unpinned(t *testing.T) string {
 	require.NoError(t, err)
 	base, err := packer.ReadBase(root)
 	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(path, []byte(strings.Replace(string(data), `"`+base.Image+`"`, `"`+base.Family+`"`, 1)), 0o600))
+	require.NoError(t, os.WriteFile(path,
+		[]byte(strings.Replace(string(data), `"`+base.Image+`"`, `"`+base.Family+`"`, 1)), 0o600))
 	return root
 }
 

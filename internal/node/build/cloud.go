@@ -18,7 +18,7 @@ func (b *Builder) absent(ctx context.Context, o image.BuildRequest) error {
 	if err != nil {
 		return err
 	}
-	defer client.Close() //nolint:errcheck // nothing is buffered
+	defer client.Close()
 	there, err := client.Image(ctx, b.o.Project, o.Name)
 	if errors.Is(err, gce.ErrNotFound) {
 		return nil
@@ -26,9 +26,11 @@ func (b *Builder) absent(ctx context.Context, o image.BuildRequest) error {
 	if err != nil {
 		return err
 	}
-	return &fault.Error{Code: fault.Verification, Message: "an image of this name exists already, and this release did not make it",
+	return &fault.Error{Code: fault.Verification,
+		Message:  "an image of this name exists already, and this release did not make it",
 		Expected: "no image " + o.Name, Got: fmt.Sprintf("id %d of %s", there.ID, there.Created.Format(time.RFC3339)),
-		Hint: "an image is never overwritten: release the next version, or, when no release has it, let `mage sweep -unexpired -apply` delete it"}
+		Hint: "an image is never overwritten: release the next version, or, when no release has it, let `mage sweep " +
+			"-unexpired -apply` delete it"}
 }
 
 // Discard deletes what an interrupted run of the same order left. What cannot be
@@ -38,7 +40,7 @@ func (b *Builder) Discard(ctx context.Context, o image.BuildRequest, image bool)
 	if err != nil {
 		return err
 	}
-	defer client.Close() //nolint:errcheck // nothing is buffered
+	defer client.Close()
 	swept, err := client.SweepRun(ctx, runLabel(o))
 	for _, r := range swept {
 		o.Log(fmt.Sprintf("deleted %s %s of an interrupted run", r.Kind, r.Name))
@@ -60,7 +62,7 @@ func (b *Builder) Drift(ctx context.Context) (image.Drift, error) {
 	if err != nil {
 		return image.Drift{}, err
 	}
-	defer client.Close() //nolint:errcheck // nothing is buffered
+	defer client.Close()
 	newest, err := client.NewestOfFamily(ctx, base.Project, base.Family)
 	if err != nil {
 		return image.Drift{}, err

@@ -53,13 +53,18 @@ func TestFetch(t *testing.T) {
 		code   fault.Code
 		want   string // in the error
 	}{
-		"as pinned":          {good, 200, func(*packer.Pin) {}, fault.Success, ""},
-		"another archive":    {archive(t, "dir/merod", tar.TypeReg, "another"), 200, func(p *packer.Pin) { p.SHA256 = digest.Of(good) }, fault.Verification, "merod is not what packer/companions.json pins"},
-		"cut short":          {good[:len(good)/2], 200, func(p *packer.Pin) { p.SHA256 = digest.Of(good) }, fault.Verification, "is not what"},
-		"not released":       {nil, 404, func(*packer.Pin) {}, fault.MissingAsset, "fetching merod"},
-		"no such member":     {good, 200, func(p *packer.Pin) { p.Member = "merod" }, fault.MissingAsset, "does not hold the program"},
-		"a link of its name": {archive(t, "dir/merod", tar.TypeSymlink, "/etc/passwd"), 200, func(*packer.Pin) {}, fault.MissingAsset, "does not hold the program"},
-		"no archive":         {[]byte("hello"), 200, func(*packer.Pin) {}, fault.General, "is no .tar.gz"},
+		"as pinned": {good, 200, func(*packer.Pin) {}, fault.Success, ""},
+		"another archive": {archive(t, "dir/merod", tar.TypeReg, "another"), 200, func(p *packer.Pin) {
+			p.SHA256 = digest.Of(good)
+		}, fault.Verification, "merod is not what packer/companions.json pins"},
+		"cut short": {good[:len(good)/2], 200, func(p *packer.Pin) { p.SHA256 = digest.Of(good) },
+			fault.Verification, "is not what"},
+		"not released": {nil, 404, func(*packer.Pin) {}, fault.MissingAsset, "fetching merod"},
+		"no such member": {good, 200, func(p *packer.Pin) { p.Member = "merod" }, fault.MissingAsset,
+			"does not hold the program"},
+		"a link of its name": {archive(t, "dir/merod", tar.TypeSymlink, "/etc/passwd"), 200, func(*packer.Pin) {},
+			fault.MissingAsset, "does not hold the program"},
+		"no archive": {[]byte("hello"), 200, func(*packer.Pin) {}, fault.General, "is no .tar.gz"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -68,7 +73,8 @@ func TestFetch(t *testing.T) {
 				_, _ = w.Write(tc.served)
 			}))
 			defer s.Close()
-			pin := packer.Pin{Name: "merod", Version: "1", URL: s.URL + "/merod.tar.gz", SHA256: digest.Of(tc.served), Member: "dir/merod"}
+			pin := packer.Pin{Name: "merod", Version: "1", URL: s.URL + "/merod.tar.gz", SHA256: digest.Of(tc.served),
+				Member: "dir/merod"}
 			tc.pin(&pin)
 			to := filepath.Join(t.TempDir(), "merod")
 			err := build.Fetcher{Transport: http.DefaultTransport}.Program(t.Context(), pin, to)
@@ -112,7 +118,8 @@ func TestFetchTriesAgain(t *testing.T) {
 		pauses = append(pauses, d)
 		return ctx.Err()
 	}}
-	pin := packer.Pin{Name: "merod", Version: "1", URL: s.URL + "/merod.tar.gz", SHA256: digest.Of(good), Member: "dir/merod"}
+	pin := packer.Pin{Name: "merod", Version: "1", URL: s.URL + "/merod.tar.gz", SHA256: digest.Of(good),
+		Member: "dir/merod"}
 	to := filepath.Join(t.TempDir(), "merod")
 	require.NoError(t, f.Program(t.Context(), pin, to))
 	require.Equal(t, []time.Duration{7 * time.Second, 2 * time.Second}, pauses)

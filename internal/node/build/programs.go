@@ -115,7 +115,7 @@ func (b *Builder) compileAgent(ctx context.Context, s *programs) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(scratch) //nolint:errcheck // scratch
+	defer os.RemoveAll(scratch)
 	program, err := gobuild.Compile(ctx, gobuild.Program{Module: b.o.Root, Package: "./" + packer.AgentSources,
 		Name: agentName, GOARCH: architecture, OutDir: scratch})
 	if err != nil {
@@ -150,8 +150,8 @@ func (f Fetcher) Program(ctx context.Context, pin packer.Pin, to string) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(archive.Name()) //nolint:errcheck // scratch
-	defer archive.Close()           //nolint:errcheck // read back below
+	defer os.Remove(archive.Name())
+	defer archive.Close()
 	policy := retry.Usual()
 	policy.Wait = f.Wait
 	if err := policy.Do(ctx, func(int) error { return f.download(ctx, pin, archive) }, retry.HTTP); err != nil {
@@ -179,9 +179,10 @@ func (f Fetcher) download(ctx context.Context, pin packer.Pin, archive *os.File)
 	if err != nil {
 		return &fault.Error{Code: fault.General, Message: "fetching " + pin.Name, Err: err}
 	}
-	defer resp.Body.Close() //nolint:errcheck // read side
+	defer resp.Body.Close()
 	if err := retry.Refused(resp); err != nil {
-		return &fault.Error{Code: fault.MissingAsset, Message: "fetching " + pin.Name, Expected: pin.URL, Got: resp.Status, Err: err,
+		return &fault.Error{Code: fault.MissingAsset, Message: "fetching " + pin.Name, Expected: pin.URL,
+			Got: resp.Status, Err: err,
 			Hint: "is the version in packer/companions.json released?"}
 	}
 	h := sha256.New()
@@ -190,11 +191,13 @@ func (f Fetcher) download(ctx context.Context, pin packer.Pin, archive *os.File)
 		return &fault.Error{Code: fault.General, Message: "fetching " + pin.Name, Err: err}
 	}
 	if n > maxArchive {
-		return &fault.Error{Code: fault.Verification, Message: pin.URL + " is too large", Expected: fmt.Sprintf("at most %d bytes", maxArchive)}
+		return &fault.Error{Code: fault.Verification, Message: pin.URL + " is too large",
+			Expected: fmt.Sprintf("at most %d bytes", maxArchive)}
 	}
 	if got := digest.Digest(h.Sum(nil)); got != pin.SHA256 {
 		return &fault.Error{Code: fault.Verification, Message: pin.Name + " is not what packer/companions.json pins",
-			Expected: pin.SHA256.String(), Got: got.String(), Hint: "never change the pin to what came: find out who changed " + pin.URL}
+			Expected: pin.SHA256.String(), Got: got.String(), Hint: "never change the pin to what came: find out who changed " +
+				pin.URL}
 	}
 	return nil
 }
@@ -208,7 +211,8 @@ func extract(archive io.Reader, pin packer.Pin, w io.Writer) error {
 	for files := tar.NewReader(unpacked); ; {
 		header, err := files.Next()
 		if errors.Is(err, io.EOF) {
-			return &fault.Error{Code: fault.MissingAsset, Message: pin.URL + " does not hold the program", Expected: pin.Member, Got: "no such file"}
+			return &fault.Error{Code: fault.MissingAsset, Message: pin.URL + " does not hold the program", Expected: pin.Member,
+				Got: "no such file"}
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", pin.URL, err)
@@ -217,7 +221,8 @@ func extract(archive io.Reader, pin packer.Pin, w io.Writer) error {
 			continue
 		}
 		if header.Size > maxProgram {
-			return &fault.Error{Code: fault.Verification, Message: pin.Member + " is too large", Expected: fmt.Sprintf("at most %d bytes", maxProgram)}
+			return &fault.Error{Code: fault.Verification, Message: pin.Member + " is too large",
+				Expected: fmt.Sprintf("at most %d bytes", maxProgram)}
 		}
 		_, err = io.CopyN(w, files, header.Size)
 		return err

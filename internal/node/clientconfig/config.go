@@ -31,14 +31,15 @@ type Config struct {
 
 // Attestation is merod's [tee.kms.phala.attestation].
 type Attestation struct {
-	Enabled              bool           `toml:"enabled" json:"enabled"`
-	AcceptMock           bool           `toml:"accept_mock" json:"accept_mock"`
-	AllowedTCBStatuses   []string       `toml:"allowed_tcb_statuses" json:"allowed_tcb_statuses"`
-	AllowedMRTD          []tdx.Register `toml:"allowed_mrtd" json:"allowed_mrtd"`
-	AllowedRTMR0         []tdx.Register `toml:"allowed_rtmr0" json:"allowed_rtmr0"`
-	AllowedRTMR1         []tdx.Register `toml:"allowed_rtmr1" json:"allowed_rtmr1"`
-	AllowedRTMR2         []tdx.Register `toml:"allowed_rtmr2" json:"allowed_rtmr2"`
-	AllowedRTMR3         []tdx.Register `toml:"allowed_rtmr3" json:"allowed_rtmr3"`                   // of one attested instance, or empty
+	Enabled            bool           `toml:"enabled" json:"enabled"`
+	AcceptMock         bool           `toml:"accept_mock" json:"accept_mock"`
+	AllowedTCBStatuses []string       `toml:"allowed_tcb_statuses" json:"allowed_tcb_statuses"`
+	AllowedMRTD        []tdx.Register `toml:"allowed_mrtd" json:"allowed_mrtd"`
+	AllowedRTMR0       []tdx.Register `toml:"allowed_rtmr0" json:"allowed_rtmr0"`
+	AllowedRTMR1       []tdx.Register `toml:"allowed_rtmr1" json:"allowed_rtmr1"`
+	AllowedRTMR2       []tdx.Register `toml:"allowed_rtmr2" json:"allowed_rtmr2"`
+	// of one attested instance, or empty
+	AllowedRTMR3         []tdx.Register `toml:"allowed_rtmr3" json:"allowed_rtmr3"`
 	AllowedComposeHashes []string       `toml:"allowed_compose_hashes" json:"allowed_compose_hashes"` // 64 hex digits each
 	BindingB64           string         `toml:"binding_b64" json:"binding_b64"`                       // 32 bytes
 }
@@ -67,7 +68,8 @@ func (c *Config) check() error {
 		return err
 	}
 	if !a.Enabled || a.AcceptMock {
-		return refused("attestation", "enabled = true and accept_mock = false", fmt.Sprintf("enabled = %t, accept_mock = %t", a.Enabled, a.AcceptMock))
+		return refused("attestation", "enabled = true and accept_mock = false",
+			fmt.Sprintf("enabled = %t, accept_mock = %t", a.Enabled, a.AcceptMock))
 	}
 	if len(a.AllowedTCBStatuses) == 0 {
 		return refused("allowed_tcb_statuses", "at least one status", "none")
@@ -126,12 +128,14 @@ func (c *Config) TOML(comments ...string) []byte {
 		fmt.Fprintf(&b, "# %s\n", strings.ReplaceAll(line, "\n", " "))
 	}
 	a := c.Attestation
-	fmt.Fprintf(&b, "[tee.kms.phala]\nurl = %q\n\n[tee.kms.phala.attestation]\nenabled = %t\naccept_mock = %t\n", c.URL, a.Enabled, a.AcceptMock)
+	fmt.Fprintf(&b, "[tee.kms.phala]\nurl = %q\n\n[tee.kms.phala.attestation]\nenabled = %t\naccept_mock = %t\n", c.URL,
+		a.Enabled, a.AcceptMock)
 	fmt.Fprintf(&b, "allowed_tcb_statuses = %s\n", array(a.AllowedTCBStatuses))
 	for _, r := range []struct {
 		name string
 		list []tdx.Register
-	}{{"mrtd", a.AllowedMRTD}, {"rtmr0", a.AllowedRTMR0}, {"rtmr1", a.AllowedRTMR1}, {"rtmr2", a.AllowedRTMR2}, {"rtmr3", a.AllowedRTMR3}} {
+	}{{"mrtd", a.AllowedMRTD}, {"rtmr0", a.AllowedRTMR0}, {"rtmr1", a.AllowedRTMR1}, {"rtmr2", a.AllowedRTMR2},
+		{"rtmr3", a.AllowedRTMR3}} {
 		fmt.Fprintf(&b, "allowed_%s = %s\n", r.name, array(r.list))
 	}
 	fmt.Fprintf(&b, "allowed_compose_hashes = %s\nbinding_b64 = %q\n", array(a.AllowedComposeHashes), a.BindingB64)
@@ -184,7 +188,8 @@ func (c *Config) Expectation(v *tdx.Verifier) (agent.Expectation, error) {
 	a := c.Attestation
 	hash, err := a.composeHash()
 	return agent.Expectation{Verifier: v, AllowedTCB: a.AllowedTCBStatuses, ComposeHash: hash, RTMR3: a.AllowedRTMR3,
-		Registers: tdx.Registers{MRTD: a.AllowedMRTD[0], RTMR0: a.AllowedRTMR0[0], RTMR1: a.AllowedRTMR1[0], RTMR2: a.AllowedRTMR2[0]}}, err
+		Registers: tdx.Registers{MRTD: a.AllowedMRTD[0], RTMR0: a.AllowedRTMR0[0], RTMR1: a.AllowedRTMR1[0],
+			RTMR2: a.AllowedRTMR2[0]}}, err
 }
 
 // Pin adds the RTMR3 of an attested instance.

@@ -23,8 +23,10 @@ func register(b byte) (r tdx.Register) {
 
 func example(t testing.TB) *clientconfig.Config {
 	t.Helper()
-	c, err := clientconfig.New("https://kms.example:8443/", measurement.Profile{MRTD: register(0xa0), RTMR0: register(0xa1), RTMR1: register(0xa2),
-		RTMR2: register(0xa3), Image: measurement.Image{ComposeHash: digest.Digest{1}}}, []string{"UpToDate", "SWHardeningNeeded"})
+	c, err := clientconfig.New("https://kms.example:8443/",
+		measurement.Profile{MRTD: register(0xa0), RTMR0: register(0xa1), RTMR1: register(0xa2),
+			RTMR2: register(0xa3), Image: measurement.Image{ComposeHash: digest.Digest{1}}},
+		[]string{"UpToDate", "SWHardeningNeeded"})
 	require.NoError(t, err)
 	return c
 }
@@ -64,8 +66,10 @@ func TestBothFormatsSayTheSame(t *testing.T) {
 		require.Equal(t, c, again)
 		want, err := again.Expectation(nil)
 		require.NoError(t, err)
-		require.Equal(t, agent.Expectation{AllowedTCB: []string{"UpToDate", "SWHardeningNeeded"}, ComposeHash: [32]byte{1}, RTMR3: []tdx.Register{register(3)},
-			Registers: tdx.Registers{MRTD: register(0xa0), RTMR0: register(0xa1), RTMR1: register(0xa2), RTMR2: register(0xa3)}}, want)
+		require.Equal(t, agent.Expectation{AllowedTCB: []string{"UpToDate", "SWHardeningNeeded"}, ComposeHash: [32]byte{1},
+			RTMR3:     []tdx.Register{register(3)},
+			Registers: tdx.Registers{MRTD: register(0xa0), RTMR0: register(0xa1), RTMR1: register(0xa2), RTMR2: register(0xa3)}},
+			want)
 	}
 }
 

@@ -27,7 +27,8 @@ type Observation struct {
 }
 
 // Observe verifies the report of a node of the profile over the nonce that it was sent.
-func Observe(ctx context.Context, v *tdx.Verifier, profile release.Profile, nonce [32]byte, r *agent.Report) (*Observation, error) {
+func Observe(ctx context.Context, v *tdx.Verifier, profile release.Profile, nonce [32]byte,
+	r *agent.Report) (*Observation, error) {
 	verdict, err := r.Verify(ctx, v, profile, nonce)
 	if err != nil {
 		return nil, err
@@ -44,7 +45,8 @@ func Agree(boots []*Observation) error {
 	for _, again := range boots[1:] {
 		for _, d := range boots[0].Verdict.Registers.Compare(again.Verdict.Registers) {
 			err := fault.Mismatch(d.Name+" differs between two boots of one image", d.Want.String(), d.Got.String())
-			err.Hint = "explain it before anything is published: " + strings.Join(Moved(boots[0].Events, again.Events, d.Name), "; ")
+			err.Hint = "explain it before anything is published: " +
+				strings.Join(Moved(boots[0].Events, again.Events, d.Name), "; ")
 			return err
 		}
 	}

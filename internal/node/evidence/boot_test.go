@@ -53,9 +53,11 @@ func newWorld(t *testing.T) *world {
 var bootedImage = inprocess.Image{Version: release.Version{Major: 1}, Profile: release.LockedReadOnly}
 
 // boot boots a node, as it is or otherwise, and observes what it reports.
-func (w *world) boot(t *testing.T, start func(inprocess.Image) (*inprocess.Machine, error)) (*evidence.Observation, error) {
+func (w *world) boot(t *testing.T,
+	start func(inprocess.Image) (*inprocess.Machine, error)) (*evidence.Observation, error) {
 	t.Helper()
-	cloud, err := inprocess.Open(t.TempDir(), &inprocess.Host{Platform: w.platform, HTTP: w.client, TDXRoot: w.root, Start: start}, gce.Faults{})
+	cloud, err := inprocess.Open(t.TempDir(),
+		&inprocess.Host{Platform: w.platform, HTTP: w.client, TDXRoot: w.root, Start: start}, gce.Faults{})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, cloud.Close()) }()
 	m := agent.Mission{Nonce: agent.NewNonce()}
@@ -73,7 +75,8 @@ func (w *world) observed(t *testing.T) *evidence.Observation {
 
 func (w *world) evidence(t *testing.T, observations ...*evidence.Observation) *evidence.Evidence {
 	t.Helper()
-	e := &evidence.Evidence{SchemaVersion: evidence.SchemaVersion, Profile: bootedImage.Profile, Image: bootedImage.Name(), Collateral: w.collateral.Digest()}
+	e := &evidence.Evidence{SchemaVersion: evidence.SchemaVersion, Profile: bootedImage.Profile, Image: bootedImage.Name(),
+		Collateral: w.collateral.Digest()}
 	for i, o := range observations {
 		b, err := o.Record(time.Unix(int64(1_000_000+i), 999), &evidence.Appraisal{ID: "id", Token: "token"})
 		require.NoError(t, err)
@@ -172,20 +175,26 @@ func TestBootsThatDisagree(t *testing.T) {
 func TestMoved(t *testing.T) {
 	t.Parallel()
 	event := func(rtmr int, text string) tdx.Event {
-		return tdx.Event{RTMR: rtmr, Type: 0xd, Digest: tdx.Register{byte(len(text)), text[len(text)-1]}, Payload: []byte(text)}
+		return tdx.Event{RTMR: rtmr, Type: 0xd, Digest: tdx.Register{byte(len(text)), text[len(text)-1]},
+			Payload: []byte(text)}
 	}
-	before := []tdx.Event{event(2, "kernel 6.8"), event(2, "kernel_cmdline: root=x mero.content=aa quiet"), event(1, "shim")}
-	after := []tdx.Event{event(2, "kernel 6.8"), event(2, "kernel_cmdline: root=x mero.content=bbb quiet"), event(1, "shim"), event(2, "more")}
-	require.Equal(t, []string{"kernel_cmdline: mero.content=bbb, was mero.content=aa", "new event: more"}, evidence.Moved(before, after, "rtmr2"))
+	before := []tdx.Event{event(2, "kernel 6.8"), event(2, "kernel_cmdline: root=x mero.content=aa quiet"),
+		event(1, "shim")}
+	after := []tdx.Event{event(2, "kernel 6.8"), event(2, "kernel_cmdline: root=x mero.content=bbb quiet"),
+		event(1, "shim"), event(2, "more")}
+	require.Equal(t, []string{"kernel_cmdline: mero.content=bbb, was mero.content=aa", "new event: more"},
+		evidence.Moved(before, after, "rtmr2"))
 	require.Equal(t, []string{"missing event: more"}, evidence.Moved(after[2:], after[2:3], "rtmr2"))
 	require.Empty(t, evidence.Moved(before, after, "rtmr1"))
 	require.Equal(t, []string{"mrtd is the firmware itself: no event tells of it"}, evidence.Moved(before, after, "mrtd"))
 	binary := tdx.Event{RTMR: 2, Type: 0x80000003, Digest: tdx.Register{9}, Payload: []byte{0, 1, 2}}
-	require.Equal(t, []string{"new event: event type 0x80000003, digest 0900000000000000…"}, evidence.Moved(nil, []tdx.Event{binary}, "rtmr2"))
+	require.Equal(t, []string{"new event: event type 0x80000003, digest 0900000000000000…"},
+		evidence.Moved(nil, []tdx.Event{binary}, "rtmr2"))
 }
 
 func FuzzDecodeEvidence(f *testing.F) {
-	f.Add([]byte(`{"schema_version":"1","profile":"debug","image":"i","boots":[],"collateral":"sha256:` + strings.Repeat("0", 64) + `"}`))
+	f.Add([]byte(`{"schema_version":"1","profile":"debug","image":"i","boots":[],"collateral":"sha256:` +
+		strings.Repeat("0", 64) + `"}`))
 	f.Add([]byte(`{}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		e, err := evidence.DecodeEvidence(data)

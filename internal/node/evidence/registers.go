@@ -44,7 +44,8 @@ func ReadRelease(name, dir string) (*Release, error) {
 		out.Profiles[p] = *measured
 	}
 	if len(out.Profiles) == 0 {
-		return nil, &fault.Error{Code: fault.MissingAsset, Message: name + " holds no measured image", Expected: release.EvidenceAsset(release.Debug) + " and the like", Got: "none in " + dir,
+		return nil, &fault.Error{Code: fault.MissingAsset, Message: name + " holds no measured image",
+			Expected: release.EvidenceAsset(release.Debug) + " and the like", Got: "none in " + dir,
 			Hint: "run `go tool mage node:measure`, or name a release of the node images"}
 	}
 	return out, nil
@@ -104,9 +105,11 @@ func writeProfile(b *strings.Builder, p release.Profile, a, z Measured) {
 		fmt.Fprintf(b, "%s: no register moved\n", p)
 	}
 	owners := measurement.OwnersOf(release.Node)
-	of := map[string]measurement.Owner{"mrtd": owners.MRTD, "rtmr0": owners.RTMR0, "rtmr1": owners.RTMR1, "rtmr2": owners.RTMR2, "rtmr3": owners.RTMR3}
+	of := map[string]measurement.Owner{"mrtd": owners.MRTD, "rtmr0": owners.RTMR0, "rtmr1": owners.RTMR1,
+		"rtmr2": owners.RTMR2, "rtmr3": owners.RTMR3}
 	for _, d := range differences {
-		fmt.Fprintf(b, "%s: %s moved (owner: %s)\n  was %s\n  is  %s\n", p, strings.ToUpper(d.Name), of[d.Name], d.Want, d.Got)
+		fmt.Fprintf(b, "%s: %s moved (owner: %s)\n  was %s\n  is  %s\n", p, strings.ToUpper(d.Name), of[d.Name],
+			d.Want, d.Got)
 		for _, event := range Moved(a.Events, z.Events, d.Name) {
 			fmt.Fprintf(b, "  event  %s\n", event)
 		}

@@ -60,7 +60,8 @@ func bootOf(t *testing.T, r *image.Record) *evidence.Observation {
 	require.NoError(t, td.Extend(3, sha512.Sum384([]byte(r.Profile))))
 	quote, err := td.Quote(4, [64]byte{})
 	require.NoError(t, err)
-	return &evidence.Observation{Report: &agent.Report{Profile: r.Profile, Quote: quote, EventLog: log.CCEL()}, Verdict: &tdx.Verdict{TCB: tdx.UpToDate}}
+	return &evidence.Observation{Report: &agent.Report{Profile: r.Profile, Quote: quote, EventLog: log.CCEL()},
+		Verdict: &tdx.Verdict{TCB: tdx.UpToDate}}
 }
 
 // stage writes what a release publishes of each profile.
@@ -111,7 +112,8 @@ func all(config string) []*image.Record {
 // profiles that contain it, and the diff names it."
 func TestOneFileChanged(t *testing.T) {
 	t.Parallel()
-	got := diff(t, measured(t, "mero-tee-v0.1.0", all("PermitRootLogin no\n")...), measured(t, "the working tree", all("PermitRootLogin yes\n")...))
+	got := diff(t, measured(t, "mero-tee-v0.1.0", all("PermitRootLogin no\n")...),
+		measured(t, "the working tree", all("PermitRootLogin yes\n")...))
 	golden := filepath.Join("testdata", "one-file.golden")
 	if *update {
 		require.NoError(t, os.WriteFile(golden, []byte(got), 0o600))
@@ -131,7 +133,8 @@ func TestOneFileChanged(t *testing.T) {
 func TestNothingChanged(t *testing.T) {
 	t.Parallel()
 	got := diff(t, measured(t, "a", all("x")...), measured(t, "b", all("x")...))
-	require.Equal(t, "a to b\ndebug: no register moved\ndebug-read-only: no register moved\nlocked-read-only: no register moved\n", got)
+	require.Equal(t,
+		"a to b\ndebug: no register moved\ndebug-read-only: no register moved\nlocked-read-only: no register moved\n", got)
 }
 
 // A file that appears or goes is said in words, and so is a profile of one side only.
@@ -155,7 +158,8 @@ func TestReadRefuses(t *testing.T) {
 	_, err := evidence.ReadRelease("nothing", t.TempDir())
 	require.Equal(t, fault.MissingAsset, fault.CodeOf(err))
 	require.ErrorContains(t, err, "nothing holds no measured image")
-	for name, asset := range map[string]string{"evidence": release.EvidenceAsset(release.Debug), "record": release.RecordAsset(release.Debug)} {
+	for name, asset := range map[string]string{"evidence": release.EvidenceAsset(release.Debug),
+		"record": release.RecordAsset(release.Debug)} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := stage(t, built(release.Debug, "x"))
@@ -176,7 +180,8 @@ func TestContentFollowsTheRole(t *testing.T) {
 	before := contents(t, root)
 	require.NoError(t, os.WriteFile(filepath.Join(root, "ansible/roles/ssh/one-more"), nil, 0o600))
 	after := contents(t, root)
-	for p, moved := range map[release.Profile]bool{release.Debug: true, release.DebugReadOnly: true, release.LockedReadOnly: false} {
+	for p, moved := range map[release.Profile]bool{release.Debug: true, release.DebugReadOnly: true,
+		release.LockedReadOnly: false} {
 		require.Equal(t, moved, before[p] != after[p], p)
 	}
 }

@@ -60,7 +60,8 @@ func (r *Record) checkImage(f *findings) {
 	f.say(textForm.MatchString(r.Image.Project), "the image's project is missing")
 	f.say(strings.HasSuffix(r.Image.SelfLink, "/projects/"+r.Image.Project+"/global/images/"+r.Image.Name),
 		"self link %.200q is not that of the image", r.Image.SelfLink)
-	f.say(textForm.MatchString(r.Base.Name) && textForm.MatchString(r.Base.Project), "the base image has no name or no project")
+	f.say(textForm.MatchString(r.Base.Name) && textForm.MatchString(r.Base.Project),
+		"the base image has no name or no project")
 }
 
 // checkCommandLine: RTMR2 measures these parameters, so each must be there once and say what the record says.
@@ -76,14 +77,16 @@ func (r *Record) checkCommandLine(f *findings) {
 		want["mero.rootfs"], want["mero.roothash"] = "squashfs", fmt.Sprintf("%x", r.RootHash[:])
 	}
 	for key, value := range want {
-		f.say(slices.Equal(values[key], []string{value}), "the kernel command line has %s=%.100q, not once %s", key, values[key], value)
+		f.say(slices.Equal(values[key], []string{value}), "the kernel command line has %s=%.100q, not once %s", key,
+			values[key], value)
 	}
 	f.say(ReadOnly(r.Profile) != r.RootHash.IsZero(), "a root hash is for the read-only profiles, and for each of them")
 	offset := values["mero.hashoffset"]
 	if ReadOnly(r.Profile) {
 		f.say(len(offset) == 1 && decimalForm.MatchString(offset[0]), "mero.hashoffset is %.100q, not once a number", offset)
 	} else {
-		f.say(len(offset)+len(values["mero.roothash"])+len(values["mero.rootfs"]) == 0, "the root of this profile is not verified, but the kernel command line says so")
+		f.say(len(offset)+len(values["mero.roothash"])+len(values["mero.rootfs"]) == 0,
+			"the root of this profile is not verified, but the kernel command line says so")
 	}
 }
 
@@ -95,7 +98,8 @@ func ReadOnly(p release.Profile) bool {
 func (r *Record) checkPackages(f *findings) {
 	f.say(len(r.Packages) > 0, "no package is listed")
 	for i, p := range r.Packages {
-		f.say(packageForm.MatchString(p.Name) && textForm.MatchString(p.Version) && packageForm.MatchString(p.Architecture), "package %.60q is incomplete", p.Name)
+		f.say(packageForm.MatchString(p.Name) && textForm.MatchString(p.Version) && packageForm.MatchString(p.Architecture),
+			"package %.60q is incomplete", p.Name)
 		f.say(i == 0 || comparePackages(r.Packages[i-1], p) < 0, "package %.60q is out of order, or listed twice", p.Name)
 	}
 }
@@ -120,7 +124,8 @@ func (f File) isRegular() bool {
 func (r *Record) checkBinaries(f *findings) {
 	f.say(len(r.Binaries) > 0, "no binary is listed")
 	for i, b := range r.Binaries {
-		f.say(packageForm.MatchString(strings.ReplaceAll(b.Name, "_", "-")) && textForm.MatchString(b.Version) && textForm.MatchString(b.Source), "binary %.60q is incomplete", b.Name)
+		f.say(packageForm.MatchString(strings.ReplaceAll(b.Name, "_", "-")) && textForm.MatchString(b.Version) &&
+			textForm.MatchString(b.Source), "binary %.60q is incomplete", b.Name)
 		f.say(i == 0 || r.Binaries[i-1].Name < b.Name, "binary %.60q is out of order, or listed twice", b.Name)
 		at := slices.IndexFunc(r.Files, func(file File) bool { return file.Path == Folder+"/"+b.Name })
 		f.say(at >= 0 && r.Files[at].SHA256 == b.SHA256, "binary %.60q is not in %s with this digest", b.Name, Folder)
@@ -128,5 +133,6 @@ func (r *Record) checkBinaries(f *findings) {
 }
 
 func (t Tools) versions() map[string]string {
-	return map[string]string{"packer": t.Packer, "googlecompute": t.GoogleCompute, "ansible_plugin": t.AnsiblePlugin, "ansible": t.Ansible}
+	return map[string]string{"packer": t.Packer, "googlecompute": t.GoogleCompute, "ansible_plugin": t.AnsiblePlugin,
+		"ansible": t.Ansible}
 }

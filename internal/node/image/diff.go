@@ -37,7 +37,8 @@ func Diff(from, to *Record) []Change {
 
 // facts are the things that can move, by kind and name.
 func (r *Record) facts() map[string]map[string]string {
-	out := map[string]map[string]string{"base image": {}, "kernel parameter": {}, "package": {}, "binary": {}, "file": {}, "tool": {}}
+	out := map[string]map[string]string{"base image": {}, "kernel parameter": {}, "package": {}, "binary": {}, "file": {},
+		"tool": {}}
 	if r == nil {
 		return out
 	}

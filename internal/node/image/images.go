@@ -39,7 +39,8 @@ func (d Drift) String() string {
 	case d.Pinned:
 		return fmt.Sprintf("the base image %s is the newest of %s", d.Pinned, d.Family)
 	}
-	return fmt.Sprintf("the base image is pinned to %s; %s has %s: moving the pin (packer/base.pkrvars.hcl) changes RTMR1 and RTMR2 of every profile, and RTMR0 where the firmware's tables changed",
+	return fmt.Sprintf("the base image is pinned to %s; %s has %s: moving the pin (packer/base.pkrvars.hcl) changes "+
+		"RTMR1 and RTMR2 of every profile, and RTMR0 where the firmware's tables changed",
 		d.Pinned, d.Family, d.Newest)
 }
 
@@ -67,13 +68,15 @@ var contentForm = regexp.MustCompile(`^[0-9a-f]{64}$`)
 // the first 8 digits of the content id, so that other inputs get another name.
 func Name(p release.Profile, v release.Version, contentID string) (string, error) {
 	if !contentForm.MatchString(contentID) {
-		return "", &fault.Error{Code: fault.Usage, Message: "the content id is malformed", Expected: "64 lower-case hex digits", Got: fmt.Sprintf("%.100q", contentID)}
+		return "", &fault.Error{Code: fault.Usage, Message: "the content id is malformed",
+			Expected: "64 lower-case hex digits", Got: fmt.Sprintf("%.100q", contentID)}
 	}
 	name := fmt.Sprintf("mero-tee-%s-%s-%s", p, hyphens(v), short(contentID))
 	if len(name) > maxName || !nameForm.MatchString(name) {
 		return "", &fault.Error{Code: fault.Usage, Message: "the image's name is not one that the cloud takes",
-			Expected: fmt.Sprintf("at most %d of a-z, 0-9 and -", maxName), Got: fmt.Sprintf("%q, %d characters", name, len(name)),
-			Hint: "shorten the version"}
+			Expected: fmt.Sprintf("at most %d of a-z, 0-9 and -", maxName),
+			Got:      fmt.Sprintf("%q, %d characters", name, len(name)),
+			Hint:     "shorten the version"}
 	}
 	return name, nil
 }

@@ -24,7 +24,8 @@ func TestParseManifestRefuses(t *testing.T) {
 	_, _, err := image.ParseManifest([]byte(file))
 	require.NoError(t, err)
 	for name, bad := range map[string]string{
-		"unsorted": "package\ta\t1\tall\n" + file, "no newline": file[:len(file)-1], "short digest": file[:len(file)-9] + "\n",
+		"unsorted": "package\ta\t1\tall\n" + file, "no newline": file[:len(file)-1],
+		"short digest": file[:len(file)-9] + "\n",
 		"unknown kind": "device\t/dev/null\n", "empty target": "link\t/etc/mtab\t\n", "empty line": "\n" + file,
 		"fields": "package\ta\t1\tall\tmore\n",
 	} {
@@ -66,8 +67,10 @@ func TestDiffNamesWhatMoved(t *testing.T) {
 		got = append(got, moved{c.Kind, c.Name})
 		require.NotEqual(t, c.Old, c.New)
 	}
-	require.Equal(t, []moved{{"base image", "image"}, {"kernel parameter", "panic"}, {"package", "base-files:amd64"}, {"package", "new:all"},
-		{"binary", "mero-agent"}, {"file", "/etc/hostname"}, {"file", "/etc/mtab"}, {"file", "/usr/lib/mero/mero-agent"}, {"tool", "ansible"}}, got)
+	require.Equal(t, []moved{{"base image", "image"}, {"kernel parameter", "panic"}, {"package", "base-files:amd64"},
+		{"package", "new:all"},
+		{"binary", "mero-agent"}, {"file", "/etc/hostname"}, {"file", "/etc/mtab"}, {"file", "/usr/lib/mero/mero-agent"},
+		{"tool", "ansible"}}, got)
 	require.Empty(t, image.Diff(nil, nil))
 	require.NotEmpty(t, image.Diff(nil, from))
 	require.Equal(t, len(image.Diff(nil, from)), len(image.Diff(from, nil)))
@@ -84,7 +87,8 @@ func TestImageName(t *testing.T) {
 		require.Equal(t, want, got)
 		require.LessOrEqual(t, len(got), 63)
 	}
-	_, err := image.Name(release.LockedReadOnly, release.Version{Major: 999999, Minor: 999999, Patch: 999999, Candidate: 999999}, contentID)
+	_, err := image.Name(release.LockedReadOnly,
+		release.Version{Major: 999999, Minor: 999999, Patch: 999999, Candidate: 999999}, contentID)
 	require.ErrorContains(t, err, "image's name")
 	_, err = image.Name(release.Debug, release.Version{Major: 1}, "sha256:"+contentID)
 	require.ErrorContains(t, err, "content id")

@@ -21,20 +21,21 @@ const Folder = "/usr/lib/mero"
 
 // Record is what the build of one image leaves behind.
 type Record struct {
-	SchemaVersion     string          `json:"schema_version"`
-	Profile           release.Profile `json:"profile"`
-	Version           release.Version `json:"version"`
-	Commit            string          `json:"commit,omitempty"` // 40 hex digits
-	Image             Image           `json:"image"`
-	Base              Base            `json:"base"`
-	ContentID         string          `json:"content_id"` // 64 hex digits over everything that decided the image; the first 8 are in its name
-	KernelCommandLine string          `json:"kernel_command_line"`
-	RootHash          digest.Digest   `json:"root_hash,omitzero"` // of the verified root; the debug profile has none
-	Content           digest.Digest   `json:"content"`            // digest of the manifest that lies in the image
-	Packages          []Package       `json:"packages"`
-	Files             []File          `json:"files"` // what no package brought, and all of /etc
-	Binaries          []Binary        `json:"binaries"`
-	Tools             Tools           `json:"tools"`
+	SchemaVersion string          `json:"schema_version"`
+	Profile       release.Profile `json:"profile"`
+	Version       release.Version `json:"version"`
+	Commit        string          `json:"commit,omitempty"` // 40 hex digits
+	Image         Image           `json:"image"`
+	Base          Base            `json:"base"`
+	// 64 hex digits over everything that decided the image; the first 8 are in its name
+	ContentID         string        `json:"content_id"`
+	KernelCommandLine string        `json:"kernel_command_line"`
+	RootHash          digest.Digest `json:"root_hash,omitzero"` // of the verified root; the debug profile has none
+	Content           digest.Digest `json:"content"`            // digest of the manifest that lies in the image
+	Packages          []Package     `json:"packages"`
+	Files             []File        `json:"files"` // what no package brought, and all of /etc
+	Binaries          []Binary      `json:"binaries"`
+	Tools             Tools         `json:"tools"`
 }
 
 // Image is where the image is.

@@ -24,14 +24,18 @@ var contentID = strings.Repeat("0badcafe", 8)
 func complete(t testing.TB, p release.Profile) *image.Record {
 	t.Helper()
 	agent := digest.Of([]byte("agent"))
-	r := &image.Record{SchemaVersion: "1", Profile: p, Version: release.Version{Major: 1, Minor: 2, Patch: 3, Candidate: 4},
-		Commit: strings.Repeat("01", 20), ContentID: contentID,
-		Base:     image.Base{Name: "ubuntu-2404-tdx-v20250101", Project: "confidential-vm-images"},
-		Packages: []image.Package{{"base-files", "13ubuntu10", "amd64"}, {"libc6", "2.39-0ubuntu8", "amd64"}, {"libc6", "2.39-0ubuntu8", "i386"}},
+	r := &image.Record{SchemaVersion: "1", Profile: p,
+		Version: release.Version{Major: 1, Minor: 2, Patch: 3, Candidate: 4},
+		Commit:  strings.Repeat("01", 20), ContentID: contentID,
+		Base: image.Base{Name: "ubuntu-2404-tdx-v20250101", Project: "confidential-vm-images"},
+		Packages: []image.Package{{"base-files", "13ubuntu10", "amd64"}, {"libc6", "2.39-0ubuntu8", "amd64"},
+			{"libc6", "2.39-0ubuntu8", "i386"}},
 		Files: []image.File{{Path: "/etc/hostname", Mode: "0644", Owner: "0:0", SHA256: digest.Of([]byte("node\n"))},
-			{Path: "/etc/mtab", Target: "../proc/self/mounts"}, {Path: "/usr/lib/mero/mero-agent", Mode: "0755", Owner: "0:0", SHA256: agent}},
-		Binaries: []image.Binary{{Name: "mero-agent", Version: "1.2.3-rc.4", SHA256: agent, Source: "ansible/roles/agent/files/mero-agent"}},
-		Tools:    image.Tools{Packer: "1.9.4", GoogleCompute: "1.2.5", AnsiblePlugin: "1.0.3", Ansible: "2.14.18"}}
+			{Path: "/etc/mtab", Target: "../proc/self/mounts"},
+			{Path: "/usr/lib/mero/mero-agent", Mode: "0755", Owner: "0:0", SHA256: agent}},
+		Binaries: []image.Binary{{Name: "mero-agent", Version: "1.2.3-rc.4", SHA256: agent,
+			Source: "ansible/roles/agent/files/mero-agent"}},
+		Tools: image.Tools{Packer: "1.9.4", GoogleCompute: "1.2.5", AnsiblePlugin: "1.0.3", Ansible: "2.14.18"}}
 	r.Content = digest.Of(r.Manifest())
 	r.KernelCommandLine = fmt.Sprintf("mero.profile=%s mero.content=%x", p, r.Content[:])
 	if image.ReadOnly(p) {
@@ -40,7 +44,8 @@ func complete(t testing.TB, p release.Profile) *image.Record {
 	}
 	name, err := image.Name(p, r.Version, contentID)
 	require.NoError(t, err)
-	r.Image = image.Image{Name: name, Project: "p", SelfLink: "https://www.googleapis.com/compute/v1/projects/p/global/images/" + name}
+	r.Image = image.Image{Name: name, Project: "p",
+		SelfLink: "https://www.googleapis.com/compute/v1/projects/p/global/images/" + name}
 	return r
 }
 
@@ -79,7 +84,8 @@ func TestCheckRefuses(t *testing.T) {
 		"base":              {func(r *image.Record) { r.Base.Name = "" }, "base image"},
 		"no command line":   {func(r *image.Record) { r.KernelCommandLine = "" }, "command line is empty"},
 		"profile elsewhere": {func(r *image.Record) { r.KernelCommandLine += " mero.profile=debug" }, "mero.profile="},
-		"content elsewhere": {func(r *image.Record) { r.KernelCommandLine = "mero.profile=locked-read-only" }, "mero.content="},
+		"content elsewhere": {func(r *image.Record) { r.KernelCommandLine = "mero.profile=locked-read-only" },
+			"mero.content="},
 		"root hash missing": {func(r *image.Record) { r.RootHash = digest.Digest{} }, "a root hash is for"},
 		"other root hash":   {func(r *image.Record) { r.RootHash = digest.Of(nil) }, "mero.roothash="},
 		"hash offset": {func(r *image.Record) {

@@ -17,8 +17,9 @@ func TestFillFromAReport(t *testing.T) {
 	text := fmt.Sprintf("ansible 2.14.18\ncommand-line  %s \n%s", want.KernelCommandLine, want.Manifest())
 	report, err := image.ParseReport([]byte(text))
 	require.NoError(t, err)
-	got := &image.Record{Profile: want.Profile, Version: want.Version, Commit: want.Commit, ContentID: want.ContentID, Image: want.Image,
-		Base: want.Base, Binaries: want.Binaries, Tools: want.Tools}
+	got := &image.Record{Profile: want.Profile, Version: want.Version, Commit: want.Commit, ContentID: want.ContentID,
+		Image: want.Image,
+		Base:  want.Base, Binaries: want.Binaries, Tools: want.Tools}
 	got.Tools.Ansible = ""
 	require.NoError(t, got.Fill(report))
 	require.Equal(t, want, got)
@@ -28,8 +29,9 @@ func TestFillRefuses(t *testing.T) {
 	t.Parallel()
 	for name, text := range map[string]string{
 		"empty": "", "no version": "command-line x\n", "no command line": "ansible 2.14\nx\n", "one line": "ansible 2.14",
-		"no manifest line": "ansible 2.14\ncommand-line x\ngarbage\n", "root hash": "ansible 2.14\ncommand-line mero.roothash=xyz\n",
-		"long root hash": "ansible 2.14\ncommand-line mero.roothash=" + strings.Repeat("0", 66) + "\n",
+		"no manifest line": "ansible 2.14\ncommand-line x\ngarbage\n",
+		"root hash":        "ansible 2.14\ncommand-line mero.roothash=xyz\n",
+		"long root hash":   "ansible 2.14\ncommand-line mero.roothash=" + strings.Repeat("0", 66) + "\n",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

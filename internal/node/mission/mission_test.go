@@ -49,7 +49,8 @@ func newWorld(t *testing.T) *world {
 	client := &http.Client{Transport: route{w, pcs}}
 	w.verifier, err = tdx.NewVerifier(tdx.Config{Root: pki.RootSHA256(), Collateral: tdx.NewCollateral(client)})
 	require.NoError(t, err)
-	w.node = mission.Node{Profile: release.Debug, TSM: w.machine.TSM(), HTTP: client, Root: pki.RootSHA256(), Now: time.Now,
+	w.node = mission.Node{Profile: release.Debug, TSM: w.machine.TSM(), HTTP: client, Root: pki.RootSHA256(),
+		Now:      time.Now,
 		EventLog: func() ([]byte, error) { return w.machine.Log.CCEL(), nil }}
 	return w
 }
@@ -82,8 +83,9 @@ func (w *world) open(t *testing.T, host string, keys keyservice.Keys) (*keyservi
 	require.NoError(t, err)
 	w.services[host] = s
 	r := s.TD.Registers()
-	c, err := clientconfig.New("https://"+host, measurement.Profile{MRTD: r.MRTD, RTMR0: r.RTMR0, RTMR1: r.RTMR1, RTMR2: r.RTMR2,
-		Image: measurement.Image{ComposeHash: composeHash}}, []string{"UpToDate"})
+	c, err := clientconfig.New("https://"+host,
+		measurement.Profile{MRTD: r.MRTD, RTMR0: r.RTMR0, RTMR1: r.RTMR1, RTMR2: r.RTMR2,
+			Image: measurement.Image{ComposeHash: composeHash}}, []string{"UpToDate"})
 	require.NoError(t, err)
 	return s, agent.Visit{Name: host, Config: c.TOML()}
 }
@@ -106,7 +108,8 @@ func TestVisits(t *testing.T) {
 	_, fickle := w.open(t, "fickle", keyservice.Fickle)
 	impostor, another := w.open(t, "impostor", keyservice.Own)
 	require.NoError(t, impostor.TD.Extend(2, tdx.Register{9}))
-	m := agent.Mission{Nonce: agent.NewNonce(), Visits: []agent.Visit{visitGood, refuses, changes, shares, fickle, another, {Name: "no config", Config: []byte("x")}}}
+	m := agent.Mission{Nonce: agent.NewNonce(), Visits: []agent.Visit{visitGood, refuses, changes, shares, fickle, another,
+		{Name: "no config", Config: []byte("x")}}}
 
 	r, err := w.accomplish(t, m)
 	require.NoError(t, err, "a visit that fails is in its result")
@@ -132,7 +135,8 @@ func TestVisits(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, want, outcome{v.Verified, v.KeyReleased, v.KeySame, v.KeyOwn, v.Refusal != nil}, name)
 		if want.refused {
-			require.Equal(t, agent.Refused{Path: "/get-key", Status: 403, Tag: wire.PolicyViolation, Details: "not you"}, *v.Refusal)
+			require.Equal(t, agent.Refused{Path: "/get-key", Status: 403, Tag: wire.PolicyViolation, Details: "not you"},
+				*v.Refusal)
 			require.Equal(t, fault.Verification, v.ExitCode)
 		}
 		if v.Verified {

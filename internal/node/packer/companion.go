@@ -46,7 +46,8 @@ func ReadPins(root string, names []string) ([]Pin, error) {
 		i := slices.IndexFunc(all.Companions, func(p Pin) bool { return p.Name == wanted })
 		if i < 0 || all.Companions[i].incomplete() {
 			return nil, &fault.Error{Code: fault.MissingAsset, Message: "companion " + wanted + " is not pinned",
-				Expected: "version, URL, SHA-256 and member in " + name, Hint: "take the SHA-256 from the project's own release page, and check it against what you download"}
+				Expected: "version, URL, SHA-256 and member in " + name,
+				Hint:     "take the SHA-256 from the project's own release page, and check it against what you download"}
 		}
 		out = append(out, all.Companions[i])
 	}
@@ -84,7 +85,8 @@ func (p *Profile) choose(all []Companion) ([]Companion, error) {
 	for _, name := range p.Companions {
 		i := slices.IndexFunc(all, func(c Companion) bool { return c.Name == name })
 		if i < 0 {
-			return nil, &fault.Error{Code: fault.MissingAsset, Message: fmt.Sprintf("profile %s: companion %s was not prepared", p.Name, name)}
+			return nil, &fault.Error{Code: fault.MissingAsset,
+				Message: fmt.Sprintf("profile %s: companion %s was not prepared", p.Name, name)}
 		}
 		out = append(out, all[i])
 	}

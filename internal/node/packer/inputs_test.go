@@ -53,13 +53,14 @@ func TestContentIDFollowsWhatTheProfileUses(t *testing.T) {
 		"a file of a role of all": {at("ansible/roles/base/files/root/etc/sysctl.d/90-mero.conf"), all},
 		"a task":                  {at("ansible/roles/ssh/tasks/main.yml"), open},
 		"a role of two":           {at("ansible/roles/verity/files/root/run/mero/steps/30-freeze"), readOnly},
-		"a role of one":           {at("ansible/roles/locked-read-only/files/root/run/mero/steps/05-lock"), []release.Profile{release.LockedReadOnly}},
-		"the debug role":          {at("ansible/roles/debug/files/root/etc/motd"), []release.Profile{release.Debug}},
-		"a profile's variables":   {at("packer/profiles/debug.pkrvars.hcl"), []release.Profile{release.Debug}},
-		"the pin":                 {at("packer/base.pkrvars.hcl"), all},
-		"the template":            {at("packer/node.pkr.hcl"), all},
-		"the playbook":            {at("ansible/node.yml"), all},
-		"the agent's sources":     {at("ansible/roles/agent/files/mero-agent/main.go"), nil},
+		"a role of one": {at("ansible/roles/locked-read-only/files/root/run/mero/steps/05-lock"),
+			[]release.Profile{release.LockedReadOnly}},
+		"the debug role":        {at("ansible/roles/debug/files/root/etc/motd"), []release.Profile{release.Debug}},
+		"a profile's variables": {at("packer/profiles/debug.pkrvars.hcl"), []release.Profile{release.Debug}},
+		"the pin":               {at("packer/base.pkrvars.hcl"), all},
+		"the template":          {at("packer/node.pkr.hcl"), all},
+		"the playbook":          {at("ansible/node.yml"), all},
+		"the agent's sources":   {at("ansible/roles/agent/files/mero-agent/main.go"), nil},
 		"a link": {func(t *testing.T, root string) {
 			link := filepath.Join(root, "ansible/roles/locked-read-only/files/root/etc/systemd/system/getty@.service")
 			require.NoError(t, os.Remove(link))
@@ -101,7 +102,9 @@ func TestContentIDFollowsWhatIsHandedOver(t *testing.T) {
 		"the TDX root":        {func(in *packer.Inputs) { in.TDXRoot = "00" }, 3},
 		"a telemetry program": {func(in *packer.Inputs) { in.Companions[0].SHA256 = digest.Of(nil) }, 2},
 		"a program of all":    {func(in *packer.Inputs) { in.Companions[4].SHA256 = digest.Of(nil) }, 3},
-		"a program of none":   {func(in *packer.Inputs) { in.Companions = append(in.Companions, packer.Companion{Name: "other"}) }, 0},
+		"a program of none": {func(in *packer.Inputs) {
+			in.Companions = append(in.Companions, packer.Companion{Name: "other"})
+		}, 0},
 		"the order of the companions": {func(in *packer.Inputs) {
 			in.Companions[0], in.Companions[1] = in.Companions[1], in.Companions[0]
 		}, 0},

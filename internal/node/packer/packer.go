@@ -75,7 +75,8 @@ func pluginSpecs(module string) []plugin {
 	const released = " -X github.com/hashicorp/packer-plugin-ansible/version.VersionPrerelease="
 	return []plugin{
 		{gobuild.Spec{Name: "packer-plugin-googlecompute", Module: module, LDFlags: "-s -w",
-			Package: "github.com/hashicorp/packer-plugin-googlecompute"}, "github.com/hashicorp/googlecompute", GoogleComputeVersion},
+			Package: "github.com/hashicorp/packer-plugin-googlecompute"}, "github.com/hashicorp/googlecompute",
+			GoogleComputeVersion},
 		{gobuild.Spec{Name: "packer-plugin-ansible", Module: module, LDFlags: "-s -w" + released,
 			Package: "github.com/hashicorp/packer-plugin-ansible"}, "github.com/hashicorp/ansible", AnsibleVersion},
 	}
@@ -95,7 +96,7 @@ func (p *Packer) installOwn(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // scratch
+	defer os.RemoveAll(dir)
 	program, err := gobuild.Compile(ctx, gobuild.Program{Module: p.root, Package: "./packer/packer-plugin-nodeimage",
 		Name: "packer-plugin-nodeimage", GOARCH: runtime.GOARCH, OutDir: dir})
 	if err != nil {
@@ -151,7 +152,8 @@ func (p *Packer) Build(ctx context.Context, o BuildRequest) (record string, err 
 		return "", &fault.Error{Code: fault.General, Message: "packer build of " + string(o.Profile), Err: err}
 	}
 	if _, err := os.Stat(record); err != nil {
-		return "", &fault.Error{Code: fault.MissingAsset, Message: "packer build of " + string(o.Profile) + " left no record", Err: err}
+		return "", &fault.Error{Code: fault.MissingAsset, Message: "packer build of " + string(o.Profile) + " left no record",
+			Err: err}
 	}
 	return record, nil
 }

@@ -39,7 +39,8 @@ func ReadBase(root string) (*Base, error) {
 	if err != nil {
 		return nil, &fault.Error{Code: fault.Usage, Message: "the pin of the base image cannot be read", Err: err}
 	}
-	b := &Base{Image: v.text("source_image"), Project: v.text("source_image_project"), Family: v.text("source_image_family")}
+	b := &Base{Image: v.text("source_image"), Project: v.text("source_image_project"),
+		Family: v.text("source_image_family")}
 	if !baseForm.MatchString(b.Image) || b.Project == "" || b.Family == "" {
 		return nil, &fault.Error{Code: fault.Usage, Message: "the base image is not pinned",
 			Expected: "the name of one dated image, as in ubuntu-2404-tdx-v20250101, its project and its family",

@@ -86,8 +86,10 @@ func TestBaseIsPinned(t *testing.T) {
 	t.Parallel()
 	base, err := packer.ReadBase(root)
 	require.NoError(t, err)
-	require.Equal(t, &packer.Base{Image: "ubuntu-2404-tdx-v20250101", Project: "confidential-vm-images", Family: "ubuntu-2404-tdx"}, base)
-	for name, image := range map[string]string{"a family": "ubuntu-2404-tdx", "empty": "", "a path": "family/ubuntu-v20250101", "no date": "ubuntu-v1"} {
+	require.Equal(t, &packer.Base{Image: "ubuntu-2404-tdx-v20250101", Project: "confidential-vm-images",
+		Family: "ubuntu-2404-tdx"}, base)
+	for name, image := range map[string]string{"a family": "ubuntu-2404-tdx", "empty": "",
+		"a path": "family/ubuntu-v20250101", "no date": "ubuntu-v1"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()

@@ -132,9 +132,11 @@ func (o BuildRequest) variables(programs []Companion) (*variables, error) {
 		listed[i] = program{c.Name, c.Version, hex.EncodeToString(c.SHA256[:])}
 	}
 	return &variables{Project: o.Project, Zone: o.Zone, ImageName: name, ImageFamily: o.ImageFamily,
-		ImageLabels: image.Labels(o.Profile, o.Version, o.ContentID), InstanceName: o.InstanceName, Labels: o.Labels, SSHPort: o.SSHPort,
-		Release: o.Version, Commit: o.Commit, ContentID: o.ContentID, Programs: listed, ProgramsDir: filepath.Join(o.Output, stagedPrograms),
-		TDXRoot: o.TDXRoot, Output: o.Output, GoogleCompute: GoogleComputeVersion, AnsiblePlugin: AnsibleVersion}, nil
+		ImageLabels: image.Labels(o.Profile, o.Version, o.ContentID), InstanceName: o.InstanceName, Labels: o.Labels,
+		SSHPort: o.SSHPort,
+		Release: o.Version, Commit: o.Commit, ContentID: o.ContentID, Programs: listed,
+		ProgramsDir: filepath.Join(o.Output, stagedPrograms),
+		TDXRoot:     o.TDXRoot, Output: o.Output, GoogleCompute: GoogleComputeVersion, AnsiblePlugin: AnsibleVersion}, nil
 }
 
 func writeJSON(path string, v any) error {
@@ -152,7 +154,7 @@ func (p *Packer) Validate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // scratch
+	defer os.RemoveAll(dir)
 	for _, profile := range release.Profiles() {
 		file := filepath.Join(dir, string(profile)+".pkrvars.json")
 		v, err := p.example(profile)
@@ -180,7 +182,8 @@ func (p *Packer) example(profile release.Profile) (*variables, error) {
 	for i, name := range read.Companions {
 		companions[i] = Companion{Name: name, Version: "0"}
 	}
-	o := BuildRequest{Profile: profile, Version: release.Version{Patch: 1}, ContentID: strings.Repeat("0", 64), Project: "example", Zone: "us-central1-a",
+	o := BuildRequest{Profile: profile, Version: release.Version{Patch: 1}, ContentID: strings.Repeat("0", 64),
+		Project: "example", Zone: "us-central1-a",
 		InstanceName: "example", Labels: map[string]string{"owner": "mero-tee"}}
 	return o.variables(companions)
 }
@@ -195,11 +198,13 @@ func (p *Packer) judge(ctx context.Context, args []string) error {
 	var said strings.Builder
 	err := p.run(ctx, command{args: args, log: func(line string) { said.WriteString(line + "\n") }})
 	if err != nil {
-		return &fault.Error{Code: fault.Verification, Message: "packer " + args[0], Got: strings.TrimSpace(said.String()), Err: err}
+		return &fault.Error{Code: fault.Verification, Message: "packer " + args[0],
+			Got: strings.TrimSpace(said.String()), Err: err}
 	}
 	return nil
 }
 
 func (p *Packer) varFiles(profile release.Profile, file string) []string {
-	return []string{"-var-file=" + filepath.Join(p.template(), "base.pkrvars.hcl"), "-var-file=" + profileFile(p.root, profile), "-var-file=" + file}
+	return []string{"-var-file=" + filepath.Join(p.template(), "base.pkrvars.hcl"),
+		"-var-file=" + profileFile(p.root, profile), "-var-file=" + file}
 }

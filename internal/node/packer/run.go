@@ -35,7 +35,7 @@ func (p *Packer) run(ctx context.Context, c command) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(home) //nolint:errcheck // scratch
+	defer os.RemoveAll(home)
 	cmd := exec.CommandContext(ctx, p.program, c.args...)
 	cmd.Dir, cmd.Env = home, p.environment(home, c.env)
 	cmd.SysProcAttr = ownGroup()
@@ -108,14 +108,17 @@ func stream(r *io.PipeReader, log func(string)) (last []string) {
 
 func mentionsError(line string) bool {
 	lower := strings.ToLower(line)
-	return slices.ContainsFunc([]string{"error", "fatal:", "failed"}, func(word string) bool { return strings.Contains(lower, word) })
+	return slices.ContainsFunc([]string{"error", "fatal:", "failed"},
+		func(word string) bool { return strings.Contains(lower, word) })
 }
 
 // environment is what Packer needs and nothing that could change what it builds.
 func (p *Packer) environment(home string, extra []string) []string {
 	env := []string{
-		"CHECKPOINT_DISABLE=1", "PACKER_NO_COLOR=1", "PACKER_PLUGIN_PATH=" + p.plugins, "PACKER_CONFIG_DIR=" + home, "PACKER_CACHE_DIR=" + filepath.Join(home, "cache"),
-		"ANSIBLE_HOME=" + home, "ANSIBLE_LOCAL_TEMP=" + filepath.Join(home, "tmp"), "ANSIBLE_SSH_CONTROL_PATH_DIR=" + filepath.Join(home, "cp"),
+		"CHECKPOINT_DISABLE=1", "PACKER_NO_COLOR=1", "PACKER_PLUGIN_PATH=" + p.plugins, "PACKER_CONFIG_DIR=" + home,
+		"PACKER_CACHE_DIR=" + filepath.Join(home, "cache"),
+		"ANSIBLE_HOME=" + home, "ANSIBLE_LOCAL_TEMP=" + filepath.Join(home, "tmp"), "ANSIBLE_SSH_CONTROL_PATH_DIR=" +
+			filepath.Join(home, "cp"),
 		"HOME=" + home, "LC_ALL=C.UTF-8", "TZ=UTC", "TMPDIR=" + home,
 	}
 	if path, ok := os.LookupEnv("PATH"); ok {

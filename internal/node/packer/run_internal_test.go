@@ -28,13 +28,17 @@ func pretend(t *testing.T, script string) *Packer {
 func order(t *testing.T) BuildRequest {
 	t.Helper()
 	dir := t.TempDir()
-	o := BuildRequest{Profile: release.LockedReadOnly, Version: release.Version{Major: 1}, ContentID: strings.Repeat("0badcafe", 8), Project: "p", Zone: "z",
-		InstanceName: "vm", Labels: map[string]string{"owner": "mero-tee"}, CompanionsDir: dir, AgentBinary: filepath.Join(dir, "mero-agent"),
-		Agent: Companion{Name: "mero-agent", Version: "1.0.0", Source: "here"}, Output: filepath.Join(t.TempDir(), "out")}
+	o := BuildRequest{Profile: release.LockedReadOnly, Version: release.Version{Major: 1},
+		ContentID: strings.Repeat("0badcafe", 8), Project: "p", Zone: "z",
+		InstanceName: "vm", Labels: map[string]string{"owner": "mero-tee"}, CompanionsDir: dir,
+		AgentBinary: filepath.Join(dir, "mero-agent"),
+		Agent:       Companion{Name: "mero-agent", Version: "1.0.0", Source: "here"},
+		Output:      filepath.Join(t.TempDir(), "out")}
 	for _, name := range []string{"merod", "traefik", "mero-agent"} {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(name), 0o755))
 		if name != "mero-agent" {
-			o.Companions = append(o.Companions, Companion{Name: name, Version: "1", SHA256: digest.Of([]byte(name)), Source: "there"})
+			o.Companions = append(o.Companions, Companion{Name: name, Version: "1", SHA256: digest.Of([]byte(name)),
+				Source: "there"})
 		}
 	}
 	o.Agent.SHA256 = digest.Of([]byte("mero-agent"))
@@ -55,8 +59,10 @@ touch "$(dirname "$last")/record.json"`)
 	record, err := p.Build(t.Context(), o)
 	require.NoError(t, err)
 	require.Equal(t, filepath.Join(o.Output, "record.json"), record)
-	for _, want := range []string{"argument build\n", "argument -color=false\n", "profiles/locked-read-only.pkrvars.hcl\n", "packer/base.pkrvars.hcl\n",
-		"CHECKPOINT_DISABLE=1\n", "PACKER_PLUGIN_PATH=/plugins\n", "GOOGLE_CREDENTIALS=given\n", "HTTPS_PROXY=http://127.0.0.1:1\n",
+	for _, want := range []string{"argument build\n", "argument -color=false\n", "profiles/locked-read-only.pkrvars.hcl\n",
+		"packer/base.pkrvars.hcl\n",
+		"CHECKPOINT_DISABLE=1\n", "PACKER_PLUGIN_PATH=/plugins\n", "GOOGLE_CREDENTIALS=given\n",
+		"HTTPS_PROXY=http://127.0.0.1:1\n",
 		`"image_name": "mero-tee-locked-read-only-1-0-0-0badcafe"`, `"content": "0badcafe"`, `"instance_name": "vm"`} {
 		require.Contains(t, said.String(), want)
 	}
@@ -73,7 +79,8 @@ touch "$(dirname "$last")/record.json"`)
 
 func TestBuildSaysWhatPackerSaid(t *testing.T) {
 	t.Parallel()
-	_, err := pretend(t, "echo '==> fine'; echo '==> Image x already exists: error' >&2; exit 3").Build(t.Context(), order(t))
+	_, err := pretend(t, "echo '==> fine'; echo '==> Image x already exists: error' >&2; exit 3").
+		Build(t.Context(), order(t))
 	require.ErrorContains(t, err, "packer build of locked-read-only: exit status 3: ==> Image x already exists: error")
 	_, err = pretend(t, "exit 0").Build(t.Context(), order(t))
 	require.ErrorContains(t, err, "left no record")

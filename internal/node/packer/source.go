@@ -42,7 +42,7 @@ func slim(ctx context.Context, pin, parent string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer os.RemoveAll(scratch) //nolint:errcheck // scratch, or already renamed
+	defer os.RemoveAll(scratch)
 	if err := copySources(m.Dir, scratch, instead); err != nil {
 		return "", err
 	}

@@ -41,7 +41,8 @@ type VMs struct {
 var _ agent.Nodes = (*VMs)(nil)
 
 // Boot boots the image that is named in published and returns its agent's report.
-func (v *VMs) Boot(ctx context.Context, published *measurement.Published, profile release.Profile, m agent.Mission) (*agent.Report, error) {
+func (v *VMs) Boot(ctx context.Context, published *measurement.Published, profile release.Profile,
+	m agent.Mission) (*agent.Report, error) {
 	v.once.Do(func() { v.err = v.open(ctx) })
 	if v.err != nil {
 		return nil, v.err

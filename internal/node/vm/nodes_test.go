@@ -72,9 +72,10 @@ func (w *world) note(e journal.Entry) error {
 }
 
 func (w *world) vms() *vm.VMs {
-	return &vm.VMs{Project: inprocess.Project, Run: run, Purpose: "measure", Client: func(ctx context.Context) (*client.Client, error) {
-		return w.cloud.Client(ctx, w.note)
-	}}
+	return &vm.VMs{Project: inprocess.Project, Run: run, Purpose: "measure",
+		Client: func(ctx context.Context) (*client.Client, error) {
+			return w.cloud.Client(ctx, w.note)
+		}}
 }
 
 func published(name string) *measurement.Published {
@@ -120,7 +121,8 @@ func TestNodesSideBySide(t *testing.T) {
 	reports, errs := make([]*agent.Report, 3), make([]error, 3)
 	for i := range reports {
 		all.Go(func() {
-			reports[i], errs[i] = vms.Boot(t.Context(), published(image.Name()), image.Profile, agent.Mission{Nonce: [32]byte{byte(i)}})
+			reports[i], errs[i] = vms.Boot(t.Context(), published(image.Name()), image.Profile,
+				agent.Mission{Nonce: [32]byte{byte(i)}})
 		})
 	}
 	all.Wait()
@@ -128,7 +130,8 @@ func TestNodesSideBySide(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, byte(i), hexByte(t, reports[i].Nonce))
 	}
-	require.Len(t, slices.Compact([]string{string(reports[0].PeerID), string(reports[1].PeerID), string(reports[2].PeerID)}), 3)
+	require.Len(t, slices.Compact([]string{string(reports[0].PeerID), string(reports[1].PeerID),
+		string(reports[2].PeerID)}), 3)
 	w.requireClean(t)
 }
 
@@ -146,8 +149,10 @@ func TestTheEarlierRunIsSweptFirst(t *testing.T) {
 	w := newWorld(t, gce.Faults{})
 	c, err := w.cloud.Client(t.Context(), nil)
 	require.NoError(t, err)
-	for name, label := range map[string]string{"mero-measure-debug-00000001": run, "mero-measure-debug-00000002": "another"} {
-		_, err := c.Boot(t.Context(), client.VM{Name: name, Image: "https://www.googleapis.com/compute/v1/" + inprocess.Link(image),
+	for name, label := range map[string]string{"mero-measure-debug-00000001": run,
+		"mero-measure-debug-00000002": "another"} {
+		_, err := c.Boot(t.Context(), client.VM{Name: name, Image: "https://www.googleapis.com/compute/v1/" +
+			inprocess.Link(image),
 			Labels: map[string]string{client.LabelRun: label}, MaxRun: time.Hour})
 		require.NoError(t, err)
 	}
@@ -171,12 +176,17 @@ func TestBadNodes(t *testing.T) {
 		"oversized guest attributes": {gce.Faults{Reads: gce.Oversized}, fault.Verification, "is damaged", "summary"},
 		"quota exceeded": {gce.Faults{Failures: []gce.Failure{{Call: "instances.insert", Times: 9, Code: "QUOTA_EXCEEDED"}}},
 			fault.General, "QUOTA_EXCEEDED", "the project is at its quota"},
-		"no free machines": {gce.Faults{Failures: []gce.Failure{{Call: "instances.insert", Times: 9, Code: "ZONE_RESOURCE_POOL_EXHAUSTED"}}},
+		"no free machines": {
+			gce.Faults{Failures: []gce.Failure{{Call: "instances.insert", Times: 9, Code: "ZONE_RESOURCE_POOL_EXHAUSTED"}}},
 			fault.General, "ZONE_RESOURCE_POOL_EXHAUSTED", "no free TDX machines"},
-		"not allowed to boot":    {gce.Faults{Denied: []string{"compute.instances.create"}}, fault.Usage, "compute.instances.create", "grant compute.instances.create"},
-		"not allowed to look":    {gce.Faults{Denied: []string{"compute.images.get"}}, fault.Usage, "compute.images.get", "grant compute.images.get"},
-		"not allowed to sweep":   {gce.Faults{Denied: []string{"compute.instances.list"}}, fault.Usage, "compute.instances.list", "grant compute.instances.list"},
-		"not allowed to collect": {gce.Faults{Denied: []string{"compute.instances.getGuestAttributes"}}, fault.Usage, "getGuestAttributes", "grant"},
+		"not allowed to boot": {gce.Faults{Denied: []string{"compute.instances.create"}}, fault.Usage,
+			"compute.instances.create", "grant compute.instances.create"},
+		"not allowed to look": {gce.Faults{Denied: []string{"compute.images.get"}}, fault.Usage, "compute.images.get",
+			"grant compute.images.get"},
+		"not allowed to sweep": {gce.Faults{Denied: []string{"compute.instances.list"}}, fault.Usage,
+			"compute.instances.list", "grant compute.instances.list"},
+		"not allowed to collect": {gce.Faults{Denied: []string{"compute.instances.getGuestAttributes"}}, fault.Usage,
+			"getGuestAttributes", "grant"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
