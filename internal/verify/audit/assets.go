@@ -44,12 +44,12 @@ func (f Folder) Fetch(_ context.Context, name string, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer root.Close() //nolint:errcheck // read only
+	defer root.Close()
 	file, err := root.Open(name)
 	if err != nil {
 		return err
 	}
-	defer file.Close() //nolint:errcheck // read only
+	defer file.Close()
 	_, err = io.Copy(w, file)
 	return err
 }
@@ -82,7 +82,8 @@ func (a *auditor) fetch(ctx context.Context, src Source, assets []Asset) error {
 	}
 	for _, asset := range assets {
 		if got := a.report.Digests[asset.Name]; asset.Digest != "" && asset.Digest != got {
-			a.add(check.Fail("asset "+asset.Name, fault.Verification, "the host lists another digest than it serves", asset.Digest, got))
+			a.add(check.Fail("asset "+asset.Name, fault.Verification, "the host lists another digest than it serves",
+				asset.Digest, got))
 		}
 	}
 	return nil
@@ -119,10 +120,11 @@ func (a *auditor) read(name string, limit int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close() //nolint:errcheck // read only
+	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, limit+1))
 	if err == nil && int64(len(data)) > limit {
-		err = &fault.Error{Code: fault.Verification, Message: name + " is too large", Expected: fmt.Sprintf("at most %d bytes", limit)}
+		err = &fault.Error{Code: fault.Verification, Message: name + " is too large",
+			Expected: fmt.Sprintf("at most %d bytes", limit)}
 	}
 	return data, err
 }

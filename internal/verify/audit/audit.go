@@ -65,7 +65,8 @@ func Release(ctx context.Context, src Source, dir string, s Subject) (*Report, e
 	if err != nil {
 		return nil, err
 	}
-	a := &auditor{Subject: s, dir: dir, report: &Report{Tag: s.Tag, Digests: map[string]string{}}, digests: map[string]digest.Digest{}}
+	a := &auditor{Subject: s, dir: dir, report: &Report{Tag: s.Tag, Digests: map[string]string{}},
+		digests: map[string]digest.Digest{}}
 	present := a.completeness(listed)
 	if err := a.fetch(ctx, src, present); err != nil {
 		return nil, err
@@ -102,10 +103,12 @@ func (a *auditor) completeness(listed []Asset) (present []Asset) {
 	}
 	for i, x := range listed {
 		if !slices.Contains(expected, x.Name) {
-			a.add(check.Fail("asset "+x.Name, fault.Verification, "not an asset of this family, so nothing vouches for it", "no such file", x.Name))
+			a.add(check.Fail("asset "+x.Name, fault.Verification, "not an asset of this family, so nothing vouches for it",
+				"no such file", x.Name))
 		}
 		if slices.ContainsFunc(listed[:i], func(y Asset) bool { return y.Name == x.Name }) {
-			a.add(check.Fail("asset "+x.Name, fault.Verification, "listed twice, so it is not said which one is meant", "one "+x.Name, "another"))
+			a.add(check.Fail("asset "+x.Name, fault.Verification, "listed twice, so it is not said which one is meant",
+				"one "+x.Name, "another"))
 		}
 	}
 	if len(present) == len(expected) && len(listed) == len(expected) {

@@ -144,7 +144,8 @@ func TestOtherTag(t *testing.T) {
 	for _, name := range release.KMS.SignedAssets() {
 		require.Contains(t, wrong, "signature of "+name)
 	}
-	require.Subset(t, wrong, []string{"measurements", "policy of debug", "compose file of debug runs this release"}, "each says it by itself")
+	require.Subset(t, wrong, []string{"measurements", "policy of debug", "compose file of debug runs this release"},
+		"each says it by itself")
 }
 
 // host is a folder whose listing lies.
@@ -181,9 +182,14 @@ func TestHostsClaims(t *testing.T) {
 		wrong []string
 	}{
 		"the digest of what it serves": {func(a []audit.Asset) []audit.Asset { at(a).Digest = good; return a }, nil},
-		"another digest":               {func(a []audit.Asset) []audit.Asset { at(a).Digest = good[:len(good)-1] + "x"; return a }, []string{"asset sbom.spdx.json"}},
-		"an asset twice":               {func(a []audit.Asset) []audit.Asset { return append(a, *at(a)) }, []string{"asset sbom.spdx.json"}},
-		"a path":                       {func(a []audit.Asset) []audit.Asset { return append(a, audit.Asset{Name: "../evil"}) }, []string{"asset ../evil"}},
+		"another digest": {func(a []audit.Asset) []audit.Asset {
+			at(a).Digest = good[:len(good)-1] + "x"
+			return a
+		}, []string{"asset sbom.spdx.json"}},
+		"an asset twice": {func(a []audit.Asset) []audit.Asset { return append(a, *at(a)) },
+			[]string{"asset sbom.spdx.json"}},
+		"a path": {func(a []audit.Asset) []audit.Asset { return append(a, audit.Asset{Name: "../evil"}) },
+			[]string{"asset ../evil"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

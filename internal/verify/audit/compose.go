@@ -69,7 +69,8 @@ func (a *auditor) composeFile(profile release.Profile, published *measurement.Pu
 	}
 	s, ok := services[service]
 	if !ok || len(services) != 1 {
-		return fault.Mismatch("the compose file runs other services", "only "+service, fmt.Sprintf("%d services", len(services)))
+		return fault.Mismatch("the compose file runs other services", "only "+service,
+			fmt.Sprintf("%d services", len(services)))
 	}
 	policy := a.digests[release.PolicyAsset(profile)]
 	for _, want := range [][2]string{

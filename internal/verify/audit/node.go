@@ -55,7 +55,8 @@ func (a *auditor) record(p release.Profile, published measurement.Profile) (*ima
 		{"digest", published.Image.Digest.String(), digest.Of(data).String()},
 	} {
 		if c.expected != c.got {
-			return nil, fault.Mismatch("the record has another "+c.what+" than "+release.MeasurementsAsset+" says", c.expected, c.got)
+			return nil, fault.Mismatch("the record has another "+c.what+" than "+release.MeasurementsAsset+" says",
+				c.expected, c.got)
 		}
 	}
 	if a.report.Commit != "" && r.Commit != a.report.Commit {
@@ -66,7 +67,8 @@ func (a *auditor) record(p release.Profile, published measurement.Profile) (*ima
 
 // boots verifies the quotes and event logs again, as of today's collateral, and
 // compares them with what was published and with the image's record.
-func (a *auditor) boots(ctx context.Context, p release.Profile, published measurement.Profile, record *image.Record) check.Result {
+func (a *auditor) boots(ctx context.Context, p release.Profile, published measurement.Profile,
+	record *image.Record) check.Result {
 	name := "boots of " + string(p)
 	if a.Verifier == nil {
 		return check.Skip(name, "no verifier of TDX quotes")
@@ -74,7 +76,8 @@ func (a *auditor) boots(ctx context.Context, p release.Profile, published measur
 	return check.Of(name, a.observe(ctx, p, published, record))
 }
 
-func (a *auditor) observe(ctx context.Context, p release.Profile, published measurement.Profile, record *image.Record) error {
+func (a *auditor) observe(ctx context.Context, p release.Profile, published measurement.Profile,
+	record *image.Record) error {
 	data, err := a.read(release.EvidenceAsset(p), canonical.MaxSize)
 	if err != nil {
 		return err
@@ -102,7 +105,8 @@ func summary(p measurement.Profile) string {
 	for i, v := range values {
 		out[i] = names[i] + " " + v.String()
 	}
-	return strings.Join(out, ", ") + fmt.Sprintf("; quote %s, event log %s, %d boots", p.Evidence.Quote, p.Evidence.EventLog, p.Evidence.Boots)
+	return strings.Join(out, ", ") + fmt.Sprintf("; quote %s, event log %s, %d boots", p.Evidence.Quote,
+		p.Evidence.EventLog, p.Evidence.Boots)
 }
 
 // bootedFrom: RTMR2 measures the kernel command line, which names the root hash

@@ -40,7 +40,8 @@ func (a *auditor) checksums() {
 		delete(claimed, name)
 	}
 	for _, name := range slices.Sorted(maps.Keys(claimed)) {
-		a.add(check.Fail("checksum of "+name, fault.Verification, "listed, but not an asset of this family", "no such line", name))
+		a.add(check.Fail("checksum of "+name, fault.Verification, "listed, but not an asset of this family",
+			"no such line", name))
 	}
 }
 
@@ -62,7 +63,8 @@ func (a *auditor) checksum(name string, claimed map[string]digest.Digest) check.
 // signatures is the spec's "Signature Validity": every bundle, the workflow's
 // identity, and one commit behind them all.
 func (a *auditor) signatures() {
-	v, err := signature.NewVerifier(a.Trust, signature.Identity{Repository: a.Repository, Workflow: a.Tag.Family.Workflow(), Tag: a.Tag, Commit: a.Commit})
+	v, err := signature.NewVerifier(a.Trust,
+		signature.Identity{Repository: a.Repository, Workflow: a.Tag.Family.Workflow(), Tag: a.Tag, Commit: a.Commit})
 	if err != nil {
 		a.add(check.Of("signatures", err))
 		return
@@ -81,7 +83,8 @@ func (a *auditor) signatures() {
 	case len(found) == 1:
 		a.report.Commit = found[0]
 	case len(found) > 1:
-		a.add(check.Fail("commit", fault.Verification, "assets were signed from different commits", "one commit", strings.Join(found, ", ")))
+		a.add(check.Fail("commit", fault.Verification, "assets were signed from different commits", "one commit",
+			strings.Join(found, ", ")))
 	}
 }
 

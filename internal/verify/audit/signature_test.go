@@ -83,7 +83,8 @@ func TestCommitsDiffer(t *testing.T) {
 	only := filepath.Join(t.TempDir(), "only")
 	require.NoError(t, stage(only, stable, nil))
 	require.NoError(t, seal(only, id))
-	require.NoError(t, os.Rename(filepath.Join(only, release.SBOMAsset+release.BundleSuffix), filepath.Join(dir, release.SBOMAsset+release.BundleSuffix)))
+	require.NoError(t, os.Rename(filepath.Join(only, release.SBOMAsset+release.BundleSuffix),
+		filepath.Join(dir, release.SBOMAsset+release.BundleSuffix)))
 	report := judge(t, dir, audit.Subject{Tag: stable})
 	require.Equal(t, fault.Verification, fault.CodeOf(report.Results.Err()))
 	require.Equal(t, []string{"commit"}, failed(report.Results))
@@ -97,17 +98,20 @@ func TestChecksums(t *testing.T) {
 		wrong  []string
 	}{
 		"lacks an asset": {func(b []byte) []byte {
-			return bytes.Join(slices.DeleteFunc(bytes.SplitAfter(b, []byte("\n")), func(l []byte) bool { return bytes.Contains(l, []byte(release.SBOMAsset)) }), nil)
+			return bytes.Join(slices.DeleteFunc(bytes.SplitAfter(b, []byte("\n")),
+				func(l []byte) bool { return bytes.Contains(l, []byte(release.SBOMAsset)) }), nil)
 		}, []string{"checksum of sbom.spdx.json"}},
 		"lists files that are not assets": {func(b []byte) []byte {
 			digest := string(b[:64])
 			return append(b, digest+"  zz.sh\n"+digest+"  zzz.sh\n"...)
 		}, []string{"checksum of zz.sh", "checksum of zzz.sh"}},
-		"another digest":          {func(b []byte) []byte { b[0] ^= 1; return b }, []string{"checksum of app-compose-debug-read-only.json"}},
-		"lines end as in Windows": {func(b []byte) []byte { return bytes.ReplaceAll(b, []byte("\n"), []byte("\r\n")) }, []string{"checksums"}},
-		"no newline at the end":   {func(b []byte) []byte { return b[:len(b)-1] }, []string{"checksums"}},
-		"empty":                   {func([]byte) []byte { return nil }, []string{"checksums"}},
-		"larger than a list is":   {func(b []byte) []byte { return append(b, make([]byte, 1<<20)...) }, []string{"checksums"}},
+		"another digest": {func(b []byte) []byte { b[0] ^= 1; return b },
+			[]string{"checksum of app-compose-debug-read-only.json"}},
+		"lines end as in Windows": {func(b []byte) []byte { return bytes.ReplaceAll(b, []byte("\n"), []byte("\r\n")) },
+			[]string{"checksums"}},
+		"no newline at the end": {func(b []byte) []byte { return b[:len(b)-1] }, []string{"checksums"}},
+		"empty":                 {func([]byte) []byte { return nil }, []string{"checksums"}},
+		"larger than a list is": {func(b []byte) []byte { return append(b, make([]byte, 1<<20)...) }, []string{"checksums"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -64,7 +64,7 @@ func withSigstore(run func() int) int {
 	if scratch, err = os.MkdirTemp("", "audit-"); err != nil {
 		panic(err)
 	}
-	defer os.RemoveAll(scratch) //nolint:errcheck // scratch
+	defer os.RemoveAll(scratch)
 	if local, err = startSigstore(ctx, filepath.Join(scratch, "sigstore")); err != nil {
 		panic(err)
 	}
@@ -76,7 +76,8 @@ func withSigstore(run func() int) int {
 }
 
 func startSigstore(ctx context.Context, dir string) (*sigstore.Instance, error) {
-	return sigstore.Start(ctx, sigstore.Options{Dir: dir, ToolsDir: "../../../tools", Log: func(s string) { fmt.Fprintln(os.Stderr, s) }})
+	return sigstore.Start(ctx, sigstore.Options{Dir: dir, ToolsDir: "../../../tools",
+		Log: func(s string) { fmt.Fprintln(os.Stderr, s) }})
 }
 
 func trust(t testing.TB, i *sigstore.Instance) root.TrustedMaterial {
@@ -158,7 +159,8 @@ func signer(config string, id signature.Identity) sign.SignerFunc {
 			return nil, err
 		}
 		url := local.TokenURL(id.Repository, id.Workflow, id.Ref(), id.Commit)
-		return sign.NewSigner(ctx, sign.Config{SigningConfig: sc, Token: sign.RequestToken(http.DefaultClient, url, local.Bearer(), sign.Audience)})
+		return sign.NewSigner(ctx, sign.Config{SigningConfig: sc,
+			Token: sign.RequestToken(http.DefaultClient, url, local.Bearer(), sign.Audience)})
 	}
 }
 
@@ -203,7 +205,8 @@ func stage(dir string, tag release.Tag, change edit) error {
 	if change == nil {
 		change = func(_, content string) string { return content }
 	}
-	s := &stager{dir: dir, tag: tag, change: change, images: map[release.Profile]measurement.Image{}, hashes: map[release.Profile]digest.Digest{}}
+	s := &stager{dir: dir, tag: tag, change: change, images: map[release.Profile]measurement.Image{},
+		hashes: map[release.Profile]digest.Digest{}}
 	if tag.Family == release.Node {
 		return s.nodeRelease()
 	}
@@ -239,7 +242,8 @@ func (s *stager) profile(profile release.Profile) error {
 	if policy, err = s.write(release.PolicyAsset(profile), policy); err != nil {
 		return err
 	}
-	s.images[profile] = measurement.Image{Name: fmt.Sprintf("%s:%s-%s", kmsImage, s.tag.Version, profile), Digest: digest.Of([]byte(profile))}
+	s.images[profile] = measurement.Image{Name: fmt.Sprintf("%s:%s-%s", kmsImage, s.tag.Version, profile),
+		Digest: digest.Of([]byte(profile))}
 	app, err := s.compose(profile, sha256.Sum256(policy))
 	if err != nil {
 		return err
@@ -257,10 +261,11 @@ func (s *stager) compose(profile release.Profile, policy [32]byte) ([]byte, erro
 		return nil, err
 	}
 	file, err := compose.Canonical(context.Background(), source, map[string]string{
-		"KMS_IMAGE":                kmsImage + "@" + s.images[profile].Digest.String(),
-		"MERO_KMS_VERSION":         s.tag.Version.String(),
-		"MERO_KMS_PROFILE":         string(profile),
-		"MERO_KMS_POLICY_URL":      "https://github.com/" + repository + "/releases/download/" + s.tag.String() + "/" + release.PolicyAsset(profile),
+		"KMS_IMAGE":        kmsImage + "@" + s.images[profile].Digest.String(),
+		"MERO_KMS_VERSION": s.tag.Version.String(),
+		"MERO_KMS_PROFILE": string(profile),
+		"MERO_KMS_POLICY_URL": "https://github.com/" + repository + "/releases/download/" + s.tag.String() + "/" +
+			release.PolicyAsset(profile),
 		"MERO_KMS_POLICY_SHA256":   hex.EncodeToString(policy[:]),
 		"MERO_KMS_TDX_ROOT_SHA256": hex.EncodeToString(tdxRoot[:]),
 	})
@@ -296,7 +301,8 @@ func (s *stager) rest() error {
 	if err != nil {
 		return err
 	}
-	for name, content := range map[string][]byte{release.ComposeHashAsset: list, release.MeasurementsAsset: encoded, release.SBOMAsset: document} {
+	for name, content := range map[string][]byte{release.ComposeHashAsset: list, release.MeasurementsAsset: encoded,
+		release.SBOMAsset: document} {
 		if _, err := s.write(name, content); err != nil {
 			return err
 		}
@@ -321,7 +327,8 @@ var nodes = sync.OnceValues(func() (*hardware, error) {
 		}
 	}
 	client := &http.Client{Transport: n.Transport()}
-	cloud, err := inprocess.Open(filepath.Join(scratch, "cloud"), &inprocess.Host{Platform: platform, HTTP: client, TDXRoot: pki.RootSHA256()}, gce.Faults{})
+	cloud, err := inprocess.Open(filepath.Join(scratch, "cloud"),
+		&inprocess.Host{Platform: platform, HTTP: client, TDXRoot: pki.RootSHA256()}, gce.Faults{})
 	if err != nil {
 		return nil, err
 	}
@@ -344,7 +351,8 @@ func (s *stager) nodeRelease() error {
 	p := &measurement.Published{SchemaVersion: measurement.SchemaVersion, Family: release.Node, Tag: s.tag, Commit: commit,
 		Profiles: map[release.Profile]measurement.Profile{}}
 	for _, profile := range release.Profiles() {
-		if p.Profiles[profile], err = s.nodeProfile(h, inprocess.Image{Version: s.tag.Version, Profile: profile}); err != nil {
+		if p.Profiles[profile], err = s.nodeProfile(h,
+			inprocess.Image{Version: s.tag.Version, Profile: profile}); err != nil {
 			return err
 		}
 	}
@@ -372,7 +380,8 @@ func (s *stager) nodeProfile(h *hardware, image inprocess.Image) (measurement.Pr
 		return measurement.Profile{}, err
 	}
 	s.digests = append(s.digests, digest.Of(record))
-	e := &evidence.Evidence{SchemaVersion: evidence.SchemaVersion, Profile: image.Profile, Image: image.Name(), Collateral: digest.Of([]byte("collateral"))}
+	e := &evidence.Evidence{SchemaVersion: evidence.SchemaVersion, Profile: image.Profile, Image: image.Name(),
+		Collateral: digest.Of([]byte("collateral"))}
 	for range 2 {
 		b, err := h.boot(image)
 		if err != nil {
@@ -421,9 +430,12 @@ func nodeDocument(images []digest.Digest, version release.Version) ([]byte, erro
 	for i, digest := range images {
 		root, inside := fmt.Sprintf("SPDXRef-image-%d", i), fmt.Sprintf("SPDXRef-package-%d", i)
 		packages = append(packages,
-			map[string]any{"SPDXID": root, "name": "mero-tee", "versionInfo": version.String(), "downloadLocation": "NOASSERTION",
-				"checksums": []any{map[string]any{"algorithm": "SHA256", "checksumValue": strings.TrimPrefix(digest.String(), "sha256:")}}},
-			map[string]any{"SPDXID": inside, "name": "simulated-base", "versionInfo": version.String(), "downloadLocation": "NOASSERTION"})
+			map[string]any{"SPDXID": root, "name": "mero-tee", "versionInfo": version.String(),
+				"downloadLocation": "NOASSERTION",
+				"checksums": []any{map[string]any{"algorithm": "SHA256",
+					"checksumValue": strings.TrimPrefix(digest.String(), "sha256:")}}},
+			map[string]any{"SPDXID": inside, "name": "simulated-base", "versionInfo": version.String(),
+				"downloadLocation": "NOASSERTION"})
 		relations = append(relations,
 			map[string]any{"spdxElementId": "SPDXRef-DOCUMENT", "relatedSpdxElement": root, "relationshipType": "DESCRIBES"},
 			map[string]any{"spdxElementId": root, "relatedSpdxElement": inside, "relationshipType": "CONTAINS"})
@@ -438,14 +450,17 @@ func register(seed byte) tdx.Register {
 }
 
 func registersOf(p release.Profile) tdx.Registers {
-	return tdx.Registers{MRTD: register(0xa0), RTMR0: register(0xa1), RTMR1: register(0xb0), RTMR2: register(byte(len(p))), RTMR3: tdx.ProfileRTMR3(string(p))}
+	return tdx.Registers{MRTD: register(0xa0), RTMR0: register(0xa1), RTMR1: register(0xb0), RTMR2: register(byte(len(p))),
+		RTMR3: tdx.ProfileRTMR3(string(p))}
 }
 
 // policyOf is a policy in force with the tuple of one node release.
 func policyOf(p release.Profile, v release.Version) ([]byte, error) {
-	ev := policies.Evidence{Tag: node, Digest: "sha256:" + strings.Repeat("0", 63) + "1", Registers: map[release.Profile]tdx.Registers{p: registersOf(p)}}
-	working, err := policies.Promote(&policies.Working{SchemaVersion: policies.SchemaVersion, Profile: p, AllowedTCBStatus: []string{"UpToDate"},
-		Measurements: []policies.Measurement{}, Revoked: []policies.Revocation{}}, ev)
+	ev := policies.Evidence{Tag: node, Digest: "sha256:" + strings.Repeat("0", 63) + "1",
+		Registers: map[release.Profile]tdx.Registers{p: registersOf(p)}}
+	working, err := policies.Promote(&policies.Working{SchemaVersion: policies.SchemaVersion, Profile: p,
+		AllowedTCBStatus: []string{"UpToDate"},
+		Measurements:     []policies.Measurement{}, Revoked: []policies.Revocation{}}, ev)
 	if err != nil {
 		return nil, err
 	}

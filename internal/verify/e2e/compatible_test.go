@@ -33,7 +33,8 @@ func compatible(t *testing.T) *world {
 	}
 	locked := release.LockedReadOnly
 	w.policies[staleName] = w.without(t, policyName(version, locked), version)
-	app, err := compose.Reconfigure(w.run.Release.AppCompose[locked], map[string]string{"MERO_KMS_POLICY_URL": "https://github.com/policies/" + staleName})
+	app, err := compose.Reconfigure(w.run.Release.AppCompose[locked],
+		map[string]string{"MERO_KMS_POLICY_URL": "https://github.com/policies/" + staleName})
 	require.NoError(t, err)
 	w.run.Stale = &e2e.Stale{Profile: locked, AppCompose: app, Admitted: w.older}
 	return w
@@ -85,7 +86,8 @@ func TestEveryProfileOfEveryPair(t *testing.T) {
 	report := w.run.Execute(t.Context())
 	require.NoError(t, report.Results.Strict().Err())
 	require.Len(t, report.Matrix, 3+1+3)
-	require.Equal(t, release.Profiles(), report.Matrix.Passed(release.Tag{Family: release.KMS, Version: older}, nodeTag(version)))
+	require.Equal(t, release.Profiles(), report.Matrix.Passed(release.Tag{Family: release.KMS, Version: older},
+		nodeTag(version)))
 }
 
 func TestPairsThatDoNotWork(t *testing.T) {

@@ -37,8 +37,9 @@ const (
 	nodeCheck        = "node locked-read-only shows the published registers"
 	keyCheck         = "node locked-read-only verifies its service and gets its own key, twice the same"
 	isolationCheck   = "service locked-read-only refuses a node debug with 403 policy_violation"
-	staleCheck       = "a new node is refused under an older policy with 403 policy_violation, and gets its key once the policy is updated"
-	cleanupCheck     = "nothing is left behind"
+	staleCheck       = "a new node is refused under an older policy with 403 policy_violation, and gets its key once " +
+		"the policy is updated"
+	cleanupCheck = "nothing is left behind"
 )
 
 func allChecks() []string {
@@ -103,9 +104,11 @@ func TestReleasesThatDoNotWork(t *testing.T) {
 		code   fault.Code
 	}{
 		"the service runs on other firmware": {func(w *world) { w.firmware = "dev cluster" },
-			map[string]string{attestCheck: "the key service's registers", eventsCheck: "registers", attestationCheck: "registers", keyCheck: "registers", isolationCheck: "registers"}, fault.Verification},
+			map[string]string{attestCheck: "the key service's registers", eventsCheck: "registers",
+				attestationCheck: "registers", keyCheck: "registers", isolationCheck: "registers"}, fault.Verification},
 		"the service's machine is out of date": {func(w *world) { w.run.AllowedTCB = []string{"SWHardeningNeeded"} },
-			map[string]string{attestCheck: "TCB status", eventsCheck: "TCB", attestationCheck: "TCB", keyCheck: "TCB", isolationCheck: "TCB"}, fault.Verification},
+			map[string]string{attestCheck: "TCB status", eventsCheck: "TCB", attestationCheck: "TCB", keyCheck: "TCB",
+				isolationCheck: "TCB"}, fault.Verification},
 		"an event is missing": {func(w *world) {
 			w.events = func(e []measurement.Event) []measurement.Event { return slices.Delete(e, 3, 4) }
 		}, map[string]string{eventsCheck: "key-provider"}, fault.Verification},
@@ -117,7 +120,8 @@ func TestReleasesThatDoNotWork(t *testing.T) {
 		}, map[string]string{eventsCheck: "event app-id"}, fault.Verification},
 		"another compose file was measured": {func(w *world) {
 			w.events = func(e []measurement.Event) []measurement.Event { e[1].Payload = make(measurement.Hex, 32); return e }
-		}, map[string]string{attestCheck: "compose hash", eventsCheck: "compose hash", attestationCheck: "compose hash", keyCheck: "compose hash", isolationCheck: "compose hash"}, fault.Verification},
+		}, map[string]string{attestCheck: "compose hash", eventsCheck: "compose hash", attestationCheck: "compose hash",
+			keyCheck: "compose hash", isolationCheck: "compose hash"}, fault.Verification},
 		"the provider tells another compose hash": {func(w *world) {
 			w.deploy = func(d *dstack.Deployment, err error) (*dstack.Deployment, error) { d.ComposeHash = "00"; return d, err }
 		}, map[string]string{composeCheck: "the provider"}, fault.Verification},
@@ -145,9 +149,11 @@ func TestReleasesThatDoNotWork(t *testing.T) {
 			w.run.Release.Node.Profiles[locked] = p
 		}, map[string]string{nodeCheck: "rtmr1 0100"}, fault.Verification},
 		"the node does not boot": {func(w *world) { w.noCapacity(release.Debug) },
-			map[string]string{debugDeployed: "no capacity", debugBooted: "no capacity", debugNodeCheck: "no capacity", isolationCheck: "no capacity"}, fault.General},
+			map[string]string{debugDeployed: "no capacity", debugBooted: "no capacity", debugNodeCheck: "no capacity",
+				isolationCheck: "no capacity"}, fault.General},
 		"a deployment fails": {func(w *world) { w.run.Release.AppCompose[locked] = []byte("{}") },
-			map[string]string{composeCheck: "app-compose", attestCheck: "app-compose", eventsCheck: "app-compose", attestationCheck: "app-compose", keyCheck: "app-compose", isolationCheck: "app-compose"}, fault.Verification},
+			map[string]string{composeCheck: "app-compose", attestCheck: "app-compose", eventsCheck: "app-compose",
+				attestationCheck: "app-compose", keyCheck: "app-compose", isolationCheck: "app-compose"}, fault.Verification},
 		"a deployment stays": {func(w *world) { w.deleteError = errors.New("provider is down") },
 			map[string]string{cleanupCheck: "provider is down"}, fault.General},
 	} {

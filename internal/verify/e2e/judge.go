@@ -25,7 +25,8 @@ func (s *stage) judge() (check.Results, Matrix) {
 	}
 	for _, p := range s.run.Profiles {
 		out = append(out, s.attestation(p))
-		keys = append(keys, keyRelease(fmt.Sprintf("node %s verifies its service and gets its own key, twice the same", p), s.released(p), s.counterpart(p)))
+		keys = append(keys, keyRelease(fmt.Sprintf("node %s verifies its service and gets its own key, twice the same", p),
+			s.released(p), s.counterpart(p)))
 	}
 	for _, c := range s.run.others() {
 		others = append(others, keyRelease(c.name(), s.service(c.KMS, c.profile), s.node(c.Node, c.profile)))
@@ -75,10 +76,12 @@ func (s *stage) bootEvents(p release.Profile) check.Result {
 		}
 		i := slices.IndexFunc(rest, func(e tdx.Event) bool { return e.Name == want.Name })
 		if i < 0 {
-			return check.Fail(name, fault.Verification, "an event is missing or out of order", want.Name, eventNames(service.report.Events))
+			return check.Fail(name, fault.Verification, "an event is missing or out of order", want.Name,
+				eventNames(service.report.Events))
 		}
 		if want.Payload != nil && !slices.Equal(want.Payload, rest[i].Payload) {
-			return check.Fail(name, fault.Verification, "event "+want.Name, hex.EncodeToString(want.Payload), hex.EncodeToString(rest[i].Payload))
+			return check.Fail(name, fault.Verification, "event "+want.Name, hex.EncodeToString(want.Payload),
+				hex.EncodeToString(rest[i].Payload))
 		}
 		rest = rest[i+1:]
 	}
@@ -118,7 +121,8 @@ func (s *stage) nodeMeasurements(p release.Profile) check.Result {
 	if len(got) == 0 {
 		return check.Pass(name)
 	}
-	return check.Fail(name, fault.Verification, "registers differ from "+release.MeasurementsAsset+" of "+s.run.Release.Node.Tag.String(),
+	return check.Fail(name, fault.Verification, "registers differ from "+release.MeasurementsAsset+" of "+
+		s.run.Release.Node.Tag.String(),
 		strings.Join(expected, ", "), strings.Join(got, ", ")).
 		WithHint("MRTD and RTMR0 move with the cloud's firmware: measure again; RTMR1 to RTMR3 are the image's own")
 }

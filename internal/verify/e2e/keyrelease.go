@@ -85,7 +85,8 @@ func unreleased(name, expected string, err error) check.Result {
 	if !errors.As(err, &refused) {
 		return check.Of(name, err)
 	}
-	return check.Fail(name, fault.Verification, refused.Details, expected, fmt.Sprintf("%d %s", refused.Status, refused.Tag))
+	return check.Fail(name, fault.Verification, refused.Details, expected,
+		fmt.Sprintf("%d %s", refused.Status, refused.Tag))
 }
 
 // Stale is guardrail C's deployment: the released image of a profile, told to
@@ -101,7 +102,8 @@ func (t *Run) staleService() *service {
 	want := t.expectation(r, p)
 	want.ComposeHash = compose.Hash(t.Stale.AppCompose)
 	return &service{machine: machine{r.KMS.Tag, p}, want: want, err: errNotDeployed, attested: errNotDeployed,
-		app: dstack.App{Name: dstack.Name(string(release.KMS), r.KMS.Tag.Version.String(), "older-policy"), Compose: t.Stale.AppCompose}}
+		app: dstack.App{Name: dstack.Name(string(release.KMS), r.KMS.Tag.Version.String(), "older-policy"),
+			Compose: t.Stale.AppCompose}}
 }
 
 // stalePolicy is guardrail C: "Deploy the new node-image with an old KMS
@@ -110,7 +112,8 @@ func (t *Run) staleService() *service {
 // that it is the policy which refuses, and nothing else.
 func (s *stage) stalePolicy() check.Result {
 	t := s.run
-	name := fmt.Sprintf("a new node is refused under an older policy with %s, and gets its key once the policy is updated", violation)
+	name := fmt.Sprintf("a new node is refused under an older policy with %s, and gets its key once the policy is updated",
+		violation)
 	switch {
 	case t.Release.NotReady:
 		return check.Skip(name, acceptsAll)

@@ -117,8 +117,10 @@ type service struct {
 }
 
 func (t *Run) service(r *Release, p release.Profile) *service {
-	return &service{machine: machine{r.KMS.Tag, p}, want: t.expectation(r, p), err: errNotDeployed, attested: errNotDeployed,
-		app: dstack.App{Name: dstack.Name(string(release.KMS), r.KMS.Tag.Version.String(), string(p)), Compose: r.AppCompose[p]}}
+	return &service{machine: machine{r.KMS.Tag, p}, want: t.expectation(r, p), err: errNotDeployed,
+		attested: errNotDeployed,
+		app: dstack.App{Name: dstack.Name(string(release.KMS), r.KMS.Tag.Version.String(), string(p)),
+			Compose: r.AppCompose[p]}}
 }
 
 // expectation is what the published measurements demand of a profile's key service.

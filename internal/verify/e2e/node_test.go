@@ -92,13 +92,17 @@ func TestNodesThatLie(t *testing.T) {
 		"the node was measured before": {func(w *world) {
 			w.start(func(m *inprocess.Machine) error { return m.TD.Extend(3, tdx.Register{1}) })
 		}, all("extended before")},
-		"a debug TD":  {func(w *world) { w.start(func(*inprocess.Machine) error { return nil }, tdxsim.Debug) }, all("debug")},
-		"wrong nonce": {func(w *world) { w.onReport(func(r *agent.Report) { r.Nonce = strings.Repeat("00", 32) }) }, all("another nonce")},
+		"a debug TD": {func(w *world) { w.start(func(*inprocess.Machine) error { return nil }, tdxsim.Debug) },
+			all("debug")},
+		"wrong nonce": {func(w *world) { w.onReport(func(r *agent.Report) { r.Nonce = strings.Repeat("00", 32) }) },
+			all("another nonce")},
 		"another peer": {func(w *world) {
 			w.onReport(func(r *agent.Report) { r.PeerID = "12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN" })
 		}, all("report data")},
-		"a broken quote":                {func(w *world) { w.onReport(func(r *agent.Report) { r.Quote[100] ^= 1 }) }, all("not genuine")},
-		"the report of another profile": {func(w *world) { w.otherReport(version, release.Debug) }, all("of another profile")},
+		"a broken quote": {func(w *world) { w.onReport(func(r *agent.Report) { r.Quote[100] ^= 1 }) },
+			all("not genuine")},
+		"the report of another profile": {func(w *world) { w.otherReport(version, release.Debug) },
+			all("of another profile")},
 		"RTMR3 of another profile": {func(w *world) {
 			w.otherReport(version, release.Debug)
 			was := w.edit
@@ -113,12 +117,14 @@ func TestNodesThatLie(t *testing.T) {
 		"the event log does not replay": {func(w *world) {
 			w.onReport(func(r *agent.Report) { r.EventLog = logOf(t, w, older) })
 		}, all("event log does not replay")},
-		"the event log is none": {func(w *world) { w.onReport(func(r *agent.Report) { r.EventLog = nil }) }, all("event log")},
+		"the event log is none": {func(w *world) { w.onReport(func(r *agent.Report) { r.EventLog = nil }) },
+			all("event log")},
 		"the node failed": {func(w *world) {
 			w.onReport(func(r *agent.Report) { r.Fail(&fault.Error{Code: fault.Verification, Message: "no TDX here"}) })
 		}, all("no TDX here")},
 		"a node of another version": {func(w *world) { w.otherReport(older, release.LockedReadOnly) },
-			map[string]string{nodeCheck: "rtmr1", attestationCheck: "not in the node's report", keyCheck: "not in the node's report"}},
+			map[string]string{nodeCheck: "rtmr1", attestationCheck: "not in the node's report",
+				keyCheck: "not in the node's report"}},
 		"a visit is missing": {func(w *world) { w.onReport(func(r *agent.Report) { r.Visits = nil }) },
 			map[string]string{attestationCheck: "not in the node's report", keyCheck: "not in the node's report"}},
 		"the service is not verified": {func(w *world) { w.onVisit(func(v *agent.VisitResult) { v.Verified = false }) },
@@ -127,11 +133,16 @@ func TestNodesThatLie(t *testing.T) {
 			map[string]string{attestationCheck: "did not verify", keyCheck: "did not verify"}},
 		"verified, by an old quote": {func(w *world) { w.onVisit(func(v *agent.VisitResult) { v.Nonce[0] ^= 1 }) },
 			map[string]string{attestationCheck: "report data", keyCheck: "report data"}},
-		"verified, of other registers": {func(w *world) { w.onVisit(func(v *agent.VisitResult) { v.Registers.RTMR1[0] ^= 1 }) },
+		"verified, of other registers": {func(w *world) {
+			w.onVisit(func(v *agent.VisitResult) { v.Registers.RTMR1[0] ^= 1 })
+		},
 			map[string]string{attestationCheck: "other registers than it was shown", keyCheck: "other registers"}},
-		"no key":             {func(w *world) { w.onVisit(func(v *agent.VisitResult) { v.KeyReleased = false }) }, map[string]string{keyCheck: "no key"}},
-		"two different keys": {func(w *world) { w.onVisit(func(v *agent.VisitResult) { v.KeySame = false }) }, map[string]string{keyCheck: "two different keys"}},
-		"a key for two":      {func(w *world) { w.onVisit(func(v *agent.VisitResult) { v.KeyOwn = false }) }, map[string]string{keyCheck: "two peers got the same key"}},
+		"no key": {func(w *world) { w.onVisit(func(v *agent.VisitResult) { v.KeyReleased = false }) },
+			map[string]string{keyCheck: "no key"}},
+		"two different keys": {func(w *world) { w.onVisit(func(v *agent.VisitResult) { v.KeySame = false }) },
+			map[string]string{keyCheck: "two different keys"}},
+		"a key for two": {func(w *world) { w.onVisit(func(v *agent.VisitResult) { v.KeyOwn = false }) },
+			map[string]string{keyCheck: "two peers got the same key"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -179,7 +190,8 @@ func logOf(t *testing.T, w *world, v release.Version) []byte {
 	return m.Log.CCEL()
 }
 
-// "verified" for the service of another profile: the quote is genuine and fresh, the instance is not the one that was deployed.
+// "verified" for the service of another profile: the quote is genuine and fresh, the instance is not the one that was
+// deployed.
 func TestANodeThatVerifiedAnotherService(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -200,7 +212,8 @@ func TestANodeThatVerifiedAnotherService(t *testing.T) {
 	}
 	got := notPassed(w.run.Execute(t.Context()).Results)
 	require.Len(t, got, 2)
-	for _, name := range []string{"node debug-read-only verifies its service by /attest", "node debug-read-only verifies its service and gets its own key, twice the same"} {
+	for _, name := range []string{"node debug-read-only verifies its service by /attest",
+		"node debug-read-only verifies its service and gets its own key, twice the same"} {
 		require.Contains(t, got[name].Reason, "the node verified another key service")
 		require.Contains(t, got[name].Got, "rtmr3 ")
 	}
@@ -210,7 +223,9 @@ func TestANodeThatVerifiedAnotherService(t *testing.T) {
 func TestRefusalsThatProveNothing(t *testing.T) {
 	t.Parallel()
 	for reason, change := range map[string]func(*agent.VisitResult){
-		"did not verify":        func(v *agent.VisitResult) { v.Verified, v.Refusal, v.Error, v.ExitCode = false, nil, "", 0 },
+		"did not verify": func(v *agent.VisitResult) {
+			v.Verified, v.Refusal, v.Error, v.ExitCode = false, nil, "", 0
+		},
 		"the key was released":  func(v *agent.VisitResult) { v.KeyReleased = true },
 		"401":                   func(v *agent.VisitResult) { v.Refusal.Status = 401 },
 		"403 invalid_signature": func(v *agent.VisitResult) { v.Refusal.Tag = "invalid_signature" },
@@ -235,12 +250,14 @@ func TestANodeThatNeverAnswers(t *testing.T) {
 	w := newWorld(t)
 	w.run.Nodes = silent{w}
 	const never = "no report within its deadline"
-	requireFailures(t, w.run.Execute(t.Context()).Results, map[string]string{deployedCheck: never, bootedCheck: never, nodeCheck: never, attestationCheck: never, keyCheck: never})
+	requireFailures(t, w.run.Execute(t.Context()).Results, map[string]string{deployedCheck: never, bootedCheck: never,
+		nodeCheck: never, attestationCheck: never, keyCheck: never})
 }
 
 type silent struct{ *world }
 
-func (s silent) Boot(ctx context.Context, published *measurement.Published, p release.Profile, m agent.Mission) (*agent.Report, error) {
+func (s silent) Boot(ctx context.Context, published *measurement.Published, p release.Profile,
+	m agent.Mission) (*agent.Report, error) {
 	if p != release.LockedReadOnly {
 		return s.world.Boot(ctx, published, p, m)
 	}
@@ -258,7 +275,8 @@ func TestANodeThatIsLeftBehind(t *testing.T) {
 		return r, errors.Join(err, fmt.Errorf("vm-1: %w", agent.ErrLeft))
 	}
 	results := w.run.Execute(t.Context()).Results
-	requireFailures(t, results, map[string]string{cleanupCheck: "node locked-read-only: vm-1: the node's machine is left behind"})
+	requireFailures(t, results,
+		map[string]string{cleanupCheck: "node locked-read-only: vm-1: the node's machine is left behind"})
 	require.Contains(t, results[len(results)-1].Got, "2 not deleted")
 	require.Equal(t, fault.General, fault.CodeOf(results.Err()))
 }

@@ -157,7 +157,8 @@ func (s *stage) clear(ctx context.Context) check.Result {
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
-		return check.Fail(name, fault.General, err.Error(), "every deployment and every node deleted", fmt.Sprintf("%d not deleted", len(errs))).
+		return check.Fail(name, fault.General, err.Error(), "every deployment and every node deleted",
+			fmt.Sprintf("%d not deleted", len(errs))).
 			WithHint("delete them by hand: they cost money")
 	}
 	return check.Pass(name)
@@ -197,8 +198,9 @@ func health(ctx context.Context, client *http.Client, url string) (wire.Health, 
 	if err != nil {
 		return h, err
 	}
-	defer resp.Body.Close()                                       //nolint:errcheck // read side
-	data, err := io.ReadAll(io.LimitReader(resp.Body, maxHealth)) // to its end, or the connection is torn down under the next request
+	defer resp.Body.Close()
+	// to its end, or the connection is torn down under the next request
+	data, err := io.ReadAll(io.LimitReader(resp.Body, maxHealth))
 	if err != nil {
 		return h, err
 	}

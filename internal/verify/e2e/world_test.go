@@ -90,7 +90,8 @@ func newWorld(t *testing.T) *world {
 	w.run = &e2e.Run{Profiles: []release.Profile{release.LockedReadOnly}, Provider: w, Verifier: verifier,
 		AllowedTCB: []string{"UpToDate"}, HTTP: &http.Client{Timeout: time.Minute},
 		Nodes: w}
-	w.host = &inprocess.Host{Platform: w.machine, TDXRoot: w.root, HTTP: &http.Client{Transport: split{pcs}, Timeout: time.Minute}}
+	w.host = &inprocess.Host{Platform: w.machine, TDXRoot: w.root,
+		HTTP: &http.Client{Transport: split{pcs}, Timeout: time.Minute}}
 	w.cloud, err = inprocess.Open(t.TempDir(), w.host, gce.Faults{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, w.cloud.Close()) })
@@ -104,7 +105,8 @@ func newWorld(t *testing.T) *world {
 }
 
 // Boot runs a node.
-func (w *world) Boot(ctx context.Context, published *measurement.Published, p release.Profile, m agent.Mission) (*agent.Report, error) {
+func (w *world) Boot(ctx context.Context, published *measurement.Published, p release.Profile,
+	m agent.Mission) (*agent.Report, error) {
 	r, err := w.cloud.Report(ctx, inprocess.Image{Version: published.Tag.Version, Profile: p}, m)
 	return w.edit(p, r, err)
 }
@@ -130,7 +132,8 @@ func (w *world) publish(t *testing.T) {
 
 func (w *world) publishNode(t *testing.T, v release.Version) *measurement.Published {
 	t.Helper()
-	out := &measurement.Published{Family: release.Node, Tag: nodeTag(v), Profiles: map[release.Profile]measurement.Profile{}}
+	out := &measurement.Published{Family: release.Node, Tag: nodeTag(v),
+		Profiles: map[release.Profile]measurement.Profile{}}
 	for _, p := range release.Profiles() {
 		m, err := inprocess.Image{Version: v, Profile: p}.Boot(w.machine)
 		require.NoError(t, err)
@@ -145,12 +148,14 @@ func (w *world) publishNode(t *testing.T, v release.Version) *measurement.Publis
 func (w *world) publishKMS(t *testing.T, v release.Version, nodes ...*measurement.Published) e2e.Release {
 	t.Helper()
 	r := e2e.Release{AppCompose: map[release.Profile][]byte{}, ComposeHash: map[release.Profile]digest.Digest{},
-		KMS: &measurement.Published{Family: release.KMS, Tag: release.Tag{Family: release.KMS, Version: v}, Profiles: map[release.Profile]measurement.Profile{}}}
+		KMS: &measurement.Published{Family: release.KMS, Tag: release.Tag{Family: release.KMS, Version: v},
+			Profiles: map[release.Profile]measurement.Profile{}}}
 	td, _ := w.platform(t.Context(), nil)
 	os := td.Registers()
 	for _, p := range release.Profiles() {
-		file, err := compose.AppCompose(p, fmt.Appendf(nil, `{"services":{"mero-kms":{"environment":{"MERO_KMS_POLICY_URL":"https://github.com/policies/%s",`+
-			`"MERO_KMS_PROFILE":%q,"MERO_KMS_TDX_ROOT_SHA256":"%x","MERO_KMS_VERSION":%q}}}}`, policyName(v, p), p, w.root, v))
+		file, err := compose.AppCompose(p,
+			fmt.Appendf(nil, `{"services":{"mero-kms":{"environment":{"MERO_KMS_POLICY_URL":"https://github.com/policies/%s",`+
+				`"MERO_KMS_PROFILE":%q,"MERO_KMS_TDX_ROOT_SHA256":"%x","MERO_KMS_VERSION":%q}}}}`, policyName(v, p), p, w.root, v))
 		require.NoError(t, err)
 		r.AppCompose[p], r.ComposeHash[p] = file, compose.Hash(file)
 		r.KMS.Profiles[p] = measurement.Profile{MRTD: os.MRTD, RTMR0: os.RTMR0, RTMR1: os.RTMR1, RTMR2: os.RTMR2,
@@ -199,7 +204,8 @@ func (w *world) Deploy(ctx context.Context, app dstack.App) (*dstack.Deployment,
 		return nil, err
 	}
 	hash := compose.Hash(app.Compose)
-	d := &dstack.Deployment{ID: "app_" + hex.EncodeToString(hash[:20]), AppID: hex.EncodeToString(hash[:20]), ComposeHash: hex.EncodeToString(hash[:])}
+	d := &dstack.Deployment{ID: "app_" + hex.EncodeToString(hash[:20]), AppID: hex.EncodeToString(hash[:20]),
+		ComposeHash: hex.EncodeToString(hash[:])}
 	service, err := w.service(app, hash, d.AppID)
 	if err != nil {
 		return nil, err
@@ -237,8 +243,9 @@ func (w *world) service(app dstack.App, hash [32]byte, appID string) (*kms.Servi
 	events := measurement.PredictEvents(hash)
 	events[2].Payload, events[3].Payload = measurement.Hex("instance"), measurement.Hex("{}")
 	td, log := w.platform(w.ctx, w.events(events))
-	return kms.New(config, kms.Parts{Guest: &guestAgent{w, appID, td, log}, Verifier: w.run.Verifier, Transport: inProcess{http.HandlerFunc(w.servePolicy)},
-		Now: time.Now, Log: slog.New(slog.DiscardHandler)}), nil
+	return kms.New(config, kms.Parts{Guest: &guestAgent{w, appID, td, log}, Verifier: w.run.Verifier,
+		Transport: inProcess{http.HandlerFunc(w.servePolicy)},
+		Now:       time.Now, Log: slog.New(slog.DiscardHandler)}), nil
 }
 
 func (w *world) servePolicy(rw http.ResponseWriter, r *http.Request) {

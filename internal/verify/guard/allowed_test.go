@@ -64,35 +64,39 @@ func TestAllowedFires(t *testing.T) {
 		hole int
 		text string
 	}{
-		"workflow env":              {0, "env:\n  ALLOWED_MRTD: x"},
-		"workflow env, lower case":  {0, "env:\n  allowed_anything: x"},
-		"workflow env, mixed case":  {0, "env:\n  Allowed_Mrtd: x"},
-		"workflow env, flow style":  {0, "env: {'ALLOWED_RTMR0': x}"},
-		"value of another":          {0, "env:\n  NAME: ALLOWED_MRTD"},
-		"default of an input":       {0, "  workflow_dispatch:\n    inputs:\n      list:\n        default: ALLOWED_MRTD=x"},
-		"defaults":                  {0, "concurrency: ${{ vars.ALLOWED_MRTD }}"},
-		"job env":                   {1, "env:\n  ALLOWED_RTMR1: x"},
-		"job env from expression":   {1, "env: ${{ fromJSON(vars.ALL) }}"},
-		"job if":                    {1, "if: vars.allowed_mrtd != ''"},
-		"container env":             {1, "container:\n  image: node:18\n  env:\n    ALLOWED_RTMR2: x"},
-		"container options":         {1, "container:\n  image: node:18\n  options: -e ALLOWED_RTMR2=x"},
-		"service env":               {1, "services:\n  kms:\n    image: kms:1\n    env:\n      ALLOWED_RTMR3: x"},
-		"computed services":         {1, "services: ${{ fromJSON(vars.ALL) }}"},
-		"matrix name":               {1, "strategy:\n  matrix:\n    ALLOWED_MRTD: [x]"},
-		"matrix name, lower case":   {1, "strategy:\n  matrix:\n    allowed_mrtd: [x]"},
-		"matrix value":              {1, "strategy:\n  matrix:\n    name: [ALLOWED_MRTD, ALLOWED_RTMR0]"},
-		"matrix include":            {1, "strategy:\n  matrix:\n    include:\n      - name: ALLOWED_MRTD=x"},
-		"job output":                {1, "outputs:\n  x: ${{ env.ALLOWED_MRTD }}"},
-		"step env":                  {2, "env:\n  ALLOWED_TCB_STATUS: x"},
-		"step if":                   {2, "if: ${{ env.ALLOWED_MRTD }}"},
-		"step anchor":               {2, "env: &e\n  allowed_x: x"},
-		"action input":              {3, "      - uses: actions/github-script@v7\n        with:\n          script: core.exportVariable('ALLOWED_MRTD', 'x')"},
-		"action input name":         {3, "      - uses: a/b@v1\n        with:\n          allowed_mrtd: x"},
-		"action env":                {3, "      - uses: a/b@v1\n        env:\n          allowed_mrtd: x"},
-		"reusable with":             {3, "  call:\n    uses: ./.github/workflows/x.yaml\n    with:\n      Allowed_Rtmr0: x"},
-		"reusable with, value":      {3, "  call:\n    uses: ./.github/workflows/x.yaml\n    with:\n      env: ALLOWED_RTMR0=x"},
-		"reusable secrets":          {3, "  call:\n    uses: ./.github/workflows/x.yaml\n    secrets:\n      ALLOWED_MRTD: ${{ secrets.x }}"},
-		"reusable secret looked up": {3, "  call:\n    uses: ./.github/workflows/x.yaml\n    secrets:\n      x: ${{ secrets['allowed_mrtd'] }}"},
+		"workflow env":             {0, "env:\n  ALLOWED_MRTD: x"},
+		"workflow env, lower case": {0, "env:\n  allowed_anything: x"},
+		"workflow env, mixed case": {0, "env:\n  Allowed_Mrtd: x"},
+		"workflow env, flow style": {0, "env: {'ALLOWED_RTMR0': x}"},
+		"value of another":         {0, "env:\n  NAME: ALLOWED_MRTD"},
+		"default of an input":      {0, "  workflow_dispatch:\n    inputs:\n      list:\n        default: ALLOWED_MRTD=x"},
+		"defaults":                 {0, "concurrency: ${{ vars.ALLOWED_MRTD }}"},
+		"job env":                  {1, "env:\n  ALLOWED_RTMR1: x"},
+		"job env from expression":  {1, "env: ${{ fromJSON(vars.ALL) }}"},
+		"job if":                   {1, "if: vars.allowed_mrtd != ''"},
+		"container env":            {1, "container:\n  image: node:18\n  env:\n    ALLOWED_RTMR2: x"},
+		"container options":        {1, "container:\n  image: node:18\n  options: -e ALLOWED_RTMR2=x"},
+		"service env":              {1, "services:\n  kms:\n    image: kms:1\n    env:\n      ALLOWED_RTMR3: x"},
+		"computed services":        {1, "services: ${{ fromJSON(vars.ALL) }}"},
+		"matrix name":              {1, "strategy:\n  matrix:\n    ALLOWED_MRTD: [x]"},
+		"matrix name, lower case":  {1, "strategy:\n  matrix:\n    allowed_mrtd: [x]"},
+		"matrix value":             {1, "strategy:\n  matrix:\n    name: [ALLOWED_MRTD, ALLOWED_RTMR0]"},
+		"matrix include":           {1, "strategy:\n  matrix:\n    include:\n      - name: ALLOWED_MRTD=x"},
+		"job output":               {1, "outputs:\n  x: ${{ env.ALLOWED_MRTD }}"},
+		"step env":                 {2, "env:\n  ALLOWED_TCB_STATUS: x"},
+		"step if":                  {2, "if: ${{ env.ALLOWED_MRTD }}"},
+		"step anchor":              {2, "env: &e\n  allowed_x: x"},
+		"action input": {3,
+			"      - uses: actions/github-script@v7\n        with:\n          script: core.exportVariable('ALLOWED_MRTD', 'x')"},
+		"action input name": {3, "      - uses: a/b@v1\n        with:\n          allowed_mrtd: x"},
+		"action env":        {3, "      - uses: a/b@v1\n        env:\n          allowed_mrtd: x"},
+		"reusable with":     {3, "  call:\n    uses: ./.github/workflows/x.yaml\n    with:\n      Allowed_Rtmr0: x"},
+		"reusable with, value": {3,
+			"  call:\n    uses: ./.github/workflows/x.yaml\n    with:\n      env: ALLOWED_RTMR0=x"},
+		"reusable secrets": {3,
+			"  call:\n    uses: ./.github/workflows/x.yaml\n    secrets:\n      ALLOWED_MRTD: ${{ secrets.x }}"},
+		"reusable secret looked up": {3,
+			"  call:\n    uses: ./.github/workflows/x.yaml\n    secrets:\n      x: ${{ secrets['allowed_mrtd'] }}"},
 		"run assigns":               {3, step("ALLOWED_MRTD=x mage release:kms")},
 		"run assigns, lower case":   {3, step("allowed_mrtd=x mage release:kms")},
 		"run exports":               {3, step("export ALLOWED_MRTD")},
@@ -140,9 +144,12 @@ func TestAllowedNamesFileLineAndPlace(t *testing.T) {
 func TestAllowedReadsCompositeActions(t *testing.T) {
 	t.Parallel()
 	action := func(body string) guard.File {
-		return guard.File{Path: ".github/actions/setup/action.yml", Data: []byte("name: setup\ndescription: no ALLOWED_MRTD\nruns:\n  using: composite\n  steps:\n    - name: x\n" + body)}
+		return guard.File{Path: ".github/actions/setup/action.yml",
+			Data: []byte("name: setup\ndescription: no ALLOWED_MRTD\nruns:\n  using: composite\n  steps:\n    - name: x\n" +
+				body)}
 	}
-	require.Equal(t, check.Passed, workflowsOf(action("      run: mage doctor # ALLOWED_MRTD\n      shell: bash\n")).Status)
+	require.Equal(t, check.Passed, workflowsOf(action("      run: mage doctor # ALLOWED_MRTD\n      shell: bash\n")).
+		Status)
 	for name, body := range map[string]string{
 		"env":                      "      env: {allowed_mrtd: x}\n      run: mage doctor\n      shell: bash\n",
 		"run":                      "      run: echo ALLOWED_MRTD=x >> $GITHUB_ENV\n      shell: bash\n",
@@ -150,7 +157,9 @@ func TestAllowedReadsCompositeActions(t *testing.T) {
 		"alias of what it lies in": "a: &a {b: *a}\n",
 		"merged into itself":       "a: &a\n  <<: *a\n",
 		"two documents":            "      run: mage doctor\n      shell: bash\n---\nx: y\n",
-		"alias bomb":               "a: &a [x, x, x, x, x, x, x, x, x, x]\nb: &b [*a, *a, *a, *a, *a, *a, *a, *a, *a, *a]\nc: &c [*b, *b, *b, *b, *b, *b, *b, *b, *b, *b]\nd: &d [*c, *c, *c, *c, *c, *c, *c, *c, *c, *c]\ne: [*d, *d, *d, *d, *d, *d, *d, *d, *d, *d, *d]\n",
+		"alias bomb": "a: &a [x, x, x, x, x, x, x, x, x, x]\n" +
+			"b: &b [*a, *a, *a, *a, *a, *a, *a, *a, *a, *a]\nc: &c [*b, *b, *b, *b, *b, *b, *b, *b, *b, *b]\n" +
+			"d: &d [*c, *c, *c, *c, *c, *c, *c, *c, *c, *c]\ne: [*d, *d, *d, *d, *d, *d, *d, *d, *d, *d, *d]\n",
 	} {
 		require.Equal(t, fault.Verification, fault.CodeOf(workflowsOf(action(body)).Err()), name)
 	}
@@ -158,8 +167,10 @@ func TestAllowedReadsCompositeActions(t *testing.T) {
 
 func TestAllowedEnvironment(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, check.Passed, guard.Allowed([]string{"PATH=/bin", "CORS_ALLOWED_ORIGINS=x", "NOT=ALLOWED_MRTD", "ALLOWED=x", ""}, nil)[0].Status)
-	for _, e := range []string{"ALLOWED_MRTD=abc", "ALLOWED_TCB_STATUS=abc", "allowed_rtmr0=abc", "ALLOWED_=abc", "ALLOWED_MRTD="} {
+	require.Equal(t, check.Passed,
+		guard.Allowed([]string{"PATH=/bin", "CORS_ALLOWED_ORIGINS=x", "NOT=ALLOWED_MRTD", "ALLOWED=x", ""}, nil)[0].Status)
+	for _, e := range []string{"ALLOWED_MRTD=abc", "ALLOWED_TCB_STATUS=abc", "allowed_rtmr0=abc", "ALLOWED_=abc",
+		"ALLOWED_MRTD="} {
 		r := guard.Allowed([]string{"PATH=/bin", e}, nil)[0]
 		require.Equal(t, fault.Verification, fault.CodeOf(r.Err()), e)
 		require.NotContains(t, r.Got, "abc", "values are never shown")
@@ -169,15 +180,19 @@ func TestAllowedEnvironment(t *testing.T) {
 func TestWorkflowsReadsWhatBuildsAndReleases(t *testing.T) {
 	t.Parallel()
 	file := func(n int) *fstest.MapFile { return &fstest.MapFile{Data: make([]byte, n)} }
-	files, err := guard.Workflows(fstest.MapFS{".github/workflows/b.yml": file(1), ".github/workflows/a.yaml": file(1), ".github/workflows/x/c.yml": file(1),
-		".github/workflows/notes.md": file(1), ".github/actions/p/q/action.yaml": file(1), "Makefile": file(1), "docs/x.sh": file(1), "internal/x.go": file(1),
-		"scripts/x_test.go": file(1), "docker/testdata/x": file(1), "tools/y.sh": file(1), "scripts/x.sh": {Data: []byte(". tools/y.sh\n")}})
+	files, err := guard.Workflows(fstest.MapFS{".github/workflows/b.yml": file(1), ".github/workflows/a.yaml": file(1),
+		".github/workflows/x/c.yml":  file(1),
+		".github/workflows/notes.md": file(1), ".github/actions/p/q/action.yaml": file(1), "Makefile": file(1),
+		"docs/x.sh": file(1), "internal/x.go": file(1),
+		"scripts/x_test.go": file(1), "docker/testdata/x": file(1), "tools/y.sh": file(1),
+		"scripts/x.sh": {Data: []byte(". tools/y.sh\n")}})
 	require.NoError(t, err)
 	var names []string
 	for _, f := range files {
 		names = append(names, f.Path)
 	}
-	require.Equal(t, []string{".github/actions/p/q/action.yaml", ".github/workflows/a.yaml", ".github/workflows/b.yml", ".github/workflows/x/c.yml",
+	require.Equal(t, []string{".github/actions/p/q/action.yaml", ".github/workflows/a.yaml", ".github/workflows/b.yml",
+		".github/workflows/x/c.yml",
 		"Makefile", "scripts/x.sh", "tools/y.sh"}, names)
 
 	files, err = guard.Workflows(fstest.MapFS{"README.md": file(1)})
@@ -195,7 +210,8 @@ func FuzzAllowed(f *testing.F) {
 	f.Add("cat <<EOF >> $GITHUB_ENV\n# x\nEOF\necho 'a # b' \\\n c # d")
 	f.Add("echo \"$(printf '%s # ' x)\" ${!x} {a,b}=c $'\\x41' <(a)")
 	f.Fuzz(func(t *testing.T, text string) {
-		for _, p := range []string{".github/workflows/a.yaml", ".github/actions/a/action.yml", "scripts/a.sh", "docker/a.json", "docker/Dockerfile"} {
+		for _, p := range []string{".github/workflows/a.yaml", ".github/actions/a/action.yml", "scripts/a.sh",
+			"docker/a.json", "docker/Dockerfile"} {
 			require.NotEmpty(t, workflowsOf(guard.File{Path: p, Data: []byte(text)}).Status)
 		}
 	})

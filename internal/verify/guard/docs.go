@@ -50,7 +50,8 @@ func within(dir, pattern string) func(string) bool {
 // an image or goes into it, but not what only tests or describes it.
 func moves(dir string) func(string) bool {
 	return func(f string) bool {
-		return strings.HasPrefix(f, dir+"/") && !strings.HasSuffix(f, "_test.go") && path.Ext(f) != ".md" && !strings.Contains(f, "/testdata/")
+		return strings.HasPrefix(f, dir+"/") && !strings.HasSuffix(f, "_test.go") && path.Ext(f) != ".md" &&
+			!strings.Contains(f, "/testdata/")
 	}
 }
 

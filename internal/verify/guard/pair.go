@@ -76,13 +76,15 @@ func (in PairInput) judge(ctx context.Context) (check.Results, error) {
 // counterpart. A release candidate passes then, and only then; a stable never does.
 func firstRelease(t release.Tag) check.Results {
 	reason := fmt.Sprintf("first release: there is no %s release yet", t.Family.Counterpart())
-	return check.Results{check.NotApplicable(existsName, reason), check.NotApplicable(listedName, reason), check.NotApplicable(referencesName, reason)}
+	return check.Results{check.NotApplicable(existsName, reason), check.NotApplicable(listedName, reason),
+		check.NotApplicable(referencesName, reason)}
 }
 
 // unnamed is the answer when the variable does not name a counterpart.
 func unnamed(t release.Tag, err error) check.Results {
 	name := t.Family.Counterpart().VersionVariable()
-	exists := check.Of(existsName, &fault.Error{Code: fault.Usage, Message: name + " does not name the counterpart", Err: err,
+	exists := check.Of(existsName, &fault.Error{Code: fault.Usage, Message: name + " does not name the counterpart",
+		Err:      err,
 		Expected: "X.Y.Z or X.Y.Z-rc.N", Hint: "set the repository variable " + name})
 	reason := name + " names no version"
 	return check.Results{exists, check.Skip(listedName, reason), check.Skip(referencesName, reason)}
@@ -98,11 +100,13 @@ func CounterpartExists(counterpart release.Tag, published []release.Tag) check.R
 	if len(published) > 0 {
 		newest := slices.MaxFunc(published, func(a, b release.Tag) int { return a.Version.Compare(b.Version) })
 		got = fmt.Sprintf("%d other releases, the newest %s", len(published), newest)
-		hint = fmt.Sprintf("set %s to a release that exists, such as %s, or release %s first", name, newest.Version, counterpart)
+		hint = fmt.Sprintf("set %s to a release that exists, such as %s, or release %s first", name, newest.Version,
+			counterpart)
 	} else {
 		hint = fmt.Sprintf("release a candidate first: %s-v%s-rc.1", counterpart.Family, counterpart.Version.Final())
 	}
-	return check.Fail(existsName, fault.Verification, counterpart.String()+" is not released", counterpart.String(), got).WithHint(hint)
+	return check.Fail(existsName, fault.Verification, counterpart.String()+" is not released", counterpart.String(),
+		got).WithHint(hint)
 }
 
 // Listed is check 2: "the compatibility catalog lists the pair".
@@ -137,7 +141,8 @@ func (in PairInput) references(ctx context.Context, counterpart release.Tag) (ch
 }
 
 // evidence reads what the node releases named in the policies publish; one that does not exist is left out.
-func (in PairInput) evidence(ctx context.Context, set map[release.Profile]*policies.Policy) (map[release.Tag]policies.Evidence, error) {
+func (in PairInput) evidence(ctx context.Context,
+	set map[release.Profile]*policies.Policy) (map[release.Tag]policies.Evidence, error) {
 	tags, err := in.Releases.Tags(ctx, release.Node)
 	if err != nil {
 		return nil, fmt.Errorf("list releases of %s: %w", release.Node, err)
@@ -160,7 +165,8 @@ func (in PairInput) evidence(ctx context.Context, set map[release.Profile]*polic
 // name the counterpart equal what it publishes and are not revoked. A stable
 // release needs one in every profile; a candidate may go without, with
 // policy_not_ready.
-func WorkingReferences(t release.Tag, working map[release.Profile]*policies.Working, ev policies.Evidence) check.Result {
+func WorkingReferences(t release.Tag, working map[release.Profile]*policies.Working,
+	ev policies.Evidence) check.Result {
 	var missing []string
 	for _, p := range release.Profiles() {
 		w := working[p]
@@ -173,7 +179,8 @@ func WorkingReferences(t release.Tag, working map[release.Profile]*policies.Work
 		}
 		for _, m := range named {
 			if r := w.Revocation(m.Registers); r != nil {
-				return check.Fail(referencesName, fault.Verification, fmt.Sprintf("the %s measurement of %s is revoked: %s", p, ev.Tag, r.Reason), "a measurement that stands", m.MRTD.String())
+				return check.Fail(referencesName, fault.Verification, fmt.Sprintf("the %s measurement of %s is revoked: %s", p,
+					ev.Tag, r.Reason), "a measurement that stands", m.MRTD.String())
 			}
 			if err := sameAsPublished(p, m, ev); err != nil {
 				return check.Of(referencesName, err)
@@ -183,24 +190,29 @@ func WorkingReferences(t release.Tag, working map[release.Profile]*policies.Work
 	if len(missing) == 0 {
 		return check.Pass(referencesName)
 	}
-	return unreferenced(t, fmt.Sprintf("no measurement of %s is promoted for %s", ev.Tag, strings.Join(missing, ", ")), "policy:promote")
+	return unreferenced(t, fmt.Sprintf("no measurement of %s is promoted for %s", ev.Tag, strings.Join(missing, ", ")),
+		"policy:promote")
 }
 
 // PolicyReferences is check 3 for a node release: every tuple in the
 // counterpart KMS's published policies comes from a node release that exists
 // and publishes it.
-func PolicyReferences(t, kms release.Tag, set map[release.Profile]*policies.Policy, published map[release.Tag]policies.Evidence) check.Result {
+func PolicyReferences(t, kms release.Tag, set map[release.Profile]*policies.Policy,
+	published map[release.Tag]policies.Evidence) check.Result {
 	tuples := 0
 	for _, p := range release.Profiles() {
 		policy := set[p]
 		if policy == nil {
-			return check.Fail(referencesName, fault.MissingAsset, kms.String()+" lacks a policy", release.PolicyAsset(p), "nothing")
+			return check.Fail(referencesName, fault.MissingAsset, kms.String()+" lacks a policy", release.PolicyAsset(p),
+				"nothing")
 		}
 		for _, m := range policy.Measurements {
 			tuples++
 			ev, exists := published[m.NodeRelease]
 			if !exists {
-				return check.Fail(referencesName, fault.Verification, fmt.Sprintf("%s of %s names a node release that does not exist", release.PolicyAsset(p), kms), m.NodeRelease.String(), "no such release")
+				return check.Fail(referencesName, fault.Verification,
+					fmt.Sprintf("%s of %s names a node release that does not exist", release.PolicyAsset(p), kms),
+					m.NodeRelease.String(), "no such release")
 			}
 			if err := sameAsPublished(p, m, ev); err != nil {
 				return check.Of(referencesName, err)
@@ -208,7 +220,8 @@ func PolicyReferences(t, kms release.Tag, set map[release.Profile]*policies.Poli
 		}
 	}
 	if tuples == 0 {
-		return unreferenced(t, fmt.Sprintf("the policies of %s hold no measurement yet", kms), "release a KMS candidate that is paired with a node release")
+		return unreferenced(t, fmt.Sprintf("the policies of %s hold no measurement yet", kms),
+			"release a KMS candidate that is paired with a node release")
 	}
 	return check.Pass(referencesName)
 }
@@ -216,7 +229,8 @@ func PolicyReferences(t, kms release.Tag, set map[release.Profile]*policies.Poli
 // unreferenced is what having nothing to compare means for the class of the release.
 func unreferenced(t release.Tag, reason, hint string) check.Result {
 	if t.Stable() {
-		return check.Fail(referencesName, fault.Verification, reason, "a measurement of the counterpart in every profile's policy", "none").WithHint(hint)
+		return check.Fail(referencesName, fault.Verification, reason,
+			"a measurement of the counterpart in every profile's policy", "none").WithHint(hint)
 	}
 	return check.NotApplicable(referencesName, reason+" (policy_not_ready)")
 }

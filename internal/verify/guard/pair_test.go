@@ -60,7 +60,8 @@ func tag(t *testing.T, s string) release.Tag {
 
 func evidence(t *testing.T, node string, seed byte) policies.Evidence {
 	t.Helper()
-	ev := policies.Evidence{Tag: tag(t, node), Digest: "sha256:" + strings.Repeat("0123456789abcdef"[seed:seed+1], 64), Registers: map[release.Profile]tdx.Registers{}}
+	ev := policies.Evidence{Tag: tag(t, node), Digest: "sha256:" + strings.Repeat("0123456789abcdef"[seed:seed+1], 64),
+		Registers: map[release.Profile]tdx.Registers{}}
 	for i, p := range release.Profiles() {
 		ev.Registers[p] = tdx.Registers{MRTD: tdx.Register{1}, RTMR0: tdx.Register{2}, RTMR1: tdx.Register{3, seed},
 			RTMR2: tdx.Register{byte(4 + i), seed}, RTMR3: tdx.ProfileRTMR3(string(p))}
@@ -72,7 +73,8 @@ func promoted(t *testing.T, evs ...policies.Evidence) map[release.Profile]*polic
 	t.Helper()
 	out := map[release.Profile]*policies.Working{}
 	for _, p := range release.Profiles() {
-		w := &policies.Working{SchemaVersion: "1", Profile: p, AllowedTCBStatus: []string{"UpToDate"}, Measurements: []policies.Measurement{}, Revoked: []policies.Revocation{}}
+		w := &policies.Working{SchemaVersion: "1", Profile: p, AllowedTCBStatus: []string{"UpToDate"},
+			Measurements: []policies.Measurement{}, Revoked: []policies.Revocation{}}
 		for _, ev := range evs {
 			var err error
 			w, err = policies.Promote(w, ev)
@@ -112,7 +114,8 @@ func TestPair(t *testing.T) {
 	altered := evidence(t, "mero-tee-v1.0.0", 3)
 	altered.Digest = final.Digest
 	revoked := promoted(t, final)
-	revoked[release.Debug].Revoked = []policies.Revocation{{Registers: final.Registers[release.Debug], Reason: "CVE-2026-0001"}}
+	revoked[release.Debug].Revoked = []policies.Revocation{{Registers: final.Registers[release.Debug],
+		Reason: "CVE-2026-0001"}}
 	nodes := func(evs ...policies.Evidence) world {
 		w := world{nodes: map[release.Tag]policies.Evidence{}}
 		for _, ev := range evs {
@@ -136,30 +139,54 @@ func TestPair(t *testing.T) {
 		code             fault.Code
 		reason           string
 	}{
-		"kms":                           {"mero-kms-v1.0.0", "1.0.0", nodes(rc, final), promoted(t, rc, final), [3]check.Status{pass, pass, pass}, 0, ""},
-		"kms candidate, promoted":       {"mero-kms-v1.0.0-rc.1", "1.0.0-rc.1", nodes(rc), promoted(t, rc), [3]check.Status{pass, pass, pass}, 0, ""},
-		"kms candidate, not promoted":   {"mero-kms-v1.0.0-rc.1", "1.0.0-rc.1", nodes(rc), promoted(t), [3]check.Status{pass, pass, na}, 0, ""},
-		"first kms candidate":           {"mero-kms-v1.0.0-rc.1", "", world{}, promoted(t), [3]check.Status{na, na, na}, 0, ""},
-		"first kms, stable":             {"mero-kms-v1.0.0", "1.0.0", world{}, promoted(t), [3]check.Status{check.Failed, pass, check.Failed}, fault.Verification, "mero-tee-v1.0.0 is not released"},
-		"kms, other node exists":        {"mero-kms-v1.0.0-rc.1", "1.0.0", nodes(rc), promoted(t), [3]check.Status{check.Failed, pass, check.Skipped}, fault.Verification, "mero-tee-v1.0.0 is not released"},
-		"kms, variable unset":           {"mero-kms-v1.0.0", "", nodes(final), promoted(t, final), [3]check.Status{check.Failed, check.Failed, check.Failed}, fault.Usage, "MERO_TEE_VERSION does not name the counterpart"},
-		"kms, not listed":               {"mero-kms-v2.0.0", "1.0.0", nodes(final), promoted(t, final), [3]check.Status{pass, check.Failed, pass}, fault.Verification, "not in the compatibility catalog"},
-		"kms, not promoted":             {"mero-kms-v1.0.0", "1.0.0", nodes(rc, final), promoted(t, rc), [3]check.Status{pass, pass, check.Failed}, fault.Verification, "no measurement of mero-tee-v1.0.0 is promoted"},
-		"kms, other values":             {"mero-kms-v1.0.0-rc.1", "1.0.0", nodes(altered), promoted(t, final), [3]check.Status{pass, pass, check.Failed}, fault.Verification, "rtmr1, rtmr2 of mero-tee-v1.0.0 in the debug policy differs"},
-		"kms, revoked":                  {"mero-kms-v1.0.0-rc.1", "1.0.0", nodes(final), revoked, [3]check.Status{pass, pass, check.Failed}, fault.Verification, "revoked: CVE-2026-0001"},
-		"kms, no working policy":        {"mero-kms-v1.0.0", "1.0.0", nodes(final), nil, [3]check.Status{pass, pass, check.Failed}, fault.MissingAsset, "no working policy"},
-		"node":                          {"mero-tee-v1.0.0", "1.0.0-rc.1", kms("mero-kms-v1.0.0-rc.1", published(t, "mero-kms-v1.0.0-rc.1", rc), rc), nil, [3]check.Status{pass, pass, pass}, 0, ""},
-		"first node candidate":          {"mero-tee-v1.0.0-rc.1", "", world{}, nil, [3]check.Status{na, na, na}, 0, ""},
-		"first node, stable":            {"mero-tee-v1.0.0", "1.0.0", world{}, nil, [3]check.Status{check.Failed, pass, check.Failed}, fault.Verification, "mero-kms-v1.0.0 is not released"},
-		"node, of a withdrawn release":  {"mero-tee-v1.0.0-rc.2", "1.0.0", kms("mero-kms-v1.0.0", published(t, "mero-kms-v1.0.0", rc, final), final), nil, [3]check.Status{pass, pass, check.Failed}, fault.Verification, "names a node release that does not exist"},
-		"node, other values":            {"mero-tee-v1.0.0-rc.2", "1.0.0", kms("mero-kms-v1.0.0", published(t, "mero-kms-v1.0.0", final), altered), nil, [3]check.Status{pass, pass, check.Failed}, fault.Verification, "differs from what is published"},
-		"node, policy missing":          {"mero-tee-v1.0.0-rc.2", "1.0.0", kms("mero-kms-v1.0.0", incomplete, final), nil, [3]check.Status{pass, pass, check.Failed}, fault.MissingAsset, "lacks a policy"},
-		"node candidate, empty policy":  {"mero-tee-v1.0.0-rc.1", "1.0.0-rc.1", kms("mero-kms-v1.0.0-rc.1", published(t, "mero-kms-v1.0.0-rc.1")), nil, [3]check.Status{pass, pass, na}, 0, ""},
-		"node, stable and empty policy": {"mero-tee-v1.0.0", "1.0.0-rc.1", kms("mero-kms-v1.0.0-rc.1", published(t, "mero-kms-v1.0.0-rc.1")), nil, [3]check.Status{pass, pass, check.Failed}, fault.Verification, "hold no measurement yet"},
+		"kms": {"mero-kms-v1.0.0", "1.0.0", nodes(rc, final), promoted(t, rc, final),
+			[3]check.Status{pass, pass, pass}, 0, ""},
+		"kms candidate, promoted": {"mero-kms-v1.0.0-rc.1", "1.0.0-rc.1", nodes(rc), promoted(t, rc),
+			[3]check.Status{pass, pass, pass}, 0, ""},
+		"kms candidate, not promoted": {"mero-kms-v1.0.0-rc.1", "1.0.0-rc.1", nodes(rc), promoted(t),
+			[3]check.Status{pass, pass, na}, 0, ""},
+		"first kms candidate": {"mero-kms-v1.0.0-rc.1", "", world{}, promoted(t),
+			[3]check.Status{na, na, na}, 0, ""},
+		"first kms, stable": {"mero-kms-v1.0.0", "1.0.0", world{}, promoted(t),
+			[3]check.Status{check.Failed, pass, check.Failed}, fault.Verification, "mero-tee-v1.0.0 is not released"},
+		"kms, other node exists": {"mero-kms-v1.0.0-rc.1", "1.0.0", nodes(rc), promoted(t),
+			[3]check.Status{check.Failed, pass, check.Skipped}, fault.Verification, "mero-tee-v1.0.0 is not released"},
+		"kms, variable unset": {"mero-kms-v1.0.0", "", nodes(final), promoted(t, final), [3]check.Status{
+			check.Failed, check.Failed, check.Failed}, fault.Usage, "MERO_TEE_VERSION does not name the counterpart"},
+		"kms, not listed": {"mero-kms-v2.0.0", "1.0.0", nodes(final), promoted(t, final),
+			[3]check.Status{pass, check.Failed, pass}, fault.Verification, "not in the compatibility catalog"},
+		"kms, not promoted": {"mero-kms-v1.0.0", "1.0.0", nodes(rc, final), promoted(t, rc),
+			[3]check.Status{pass, pass, check.Failed}, fault.Verification, "no measurement of mero-tee-v1.0.0 is promoted"},
+		"kms, other values": {"mero-kms-v1.0.0-rc.1", "1.0.0", nodes(altered), promoted(t, final),
+			[3]check.Status{pass, pass, check.Failed}, fault.Verification,
+			"rtmr1, rtmr2 of mero-tee-v1.0.0 in the debug policy differs"},
+		"kms, revoked": {"mero-kms-v1.0.0-rc.1", "1.0.0", nodes(final), revoked,
+			[3]check.Status{pass, pass, check.Failed}, fault.Verification, "revoked: CVE-2026-0001"},
+		"kms, no working policy": {"mero-kms-v1.0.0", "1.0.0", nodes(final), nil,
+			[3]check.Status{pass, pass, check.Failed}, fault.MissingAsset, "no working policy"},
+		"node": {"mero-tee-v1.0.0", "1.0.0-rc.1", kms("mero-kms-v1.0.0-rc.1",
+			published(t, "mero-kms-v1.0.0-rc.1", rc), rc), nil, [3]check.Status{pass, pass, pass}, 0, ""},
+		"first node candidate": {"mero-tee-v1.0.0-rc.1", "", world{}, nil, [3]check.Status{na, na, na}, 0, ""},
+		"first node, stable": {"mero-tee-v1.0.0", "1.0.0", world{}, nil,
+			[3]check.Status{check.Failed, pass, check.Failed}, fault.Verification, "mero-kms-v1.0.0 is not released"},
+		"node, of a withdrawn release": {"mero-tee-v1.0.0-rc.2", "1.0.0",
+			kms("mero-kms-v1.0.0", published(t, "mero-kms-v1.0.0", rc, final), final), nil,
+			[3]check.Status{pass, pass, check.Failed}, fault.Verification, "names a node release that does not exist"},
+		"node, other values": {"mero-tee-v1.0.0-rc.2", "1.0.0",
+			kms("mero-kms-v1.0.0", published(t, "mero-kms-v1.0.0", final), altered), nil,
+			[3]check.Status{pass, pass, check.Failed}, fault.Verification, "differs from what is published"},
+		"node, policy missing": {"mero-tee-v1.0.0-rc.2", "1.0.0", kms("mero-kms-v1.0.0", incomplete, final), nil,
+			[3]check.Status{pass, pass, check.Failed}, fault.MissingAsset, "lacks a policy"},
+		"node candidate, empty policy": {"mero-tee-v1.0.0-rc.1", "1.0.0-rc.1",
+			kms("mero-kms-v1.0.0-rc.1", published(t, "mero-kms-v1.0.0-rc.1")), nil, [3]check.Status{pass, pass, na}, 0, ""},
+		"node, stable and empty policy": {"mero-tee-v1.0.0", "1.0.0-rc.1",
+			kms("mero-kms-v1.0.0-rc.1", published(t, "mero-kms-v1.0.0-rc.1")), nil, [3]check.Status{pass, pass, check.Failed},
+			fault.Verification, "hold no measurement yet"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			results, err := guard.Pair(t.Context(), guard.PairInput{Tag: tag(t, tc.tag), Counterpart: tc.counterpart, Releases: tc.world, Catalog: shipped(t), Working: tc.working})
+			results, err := guard.Pair(t.Context(), guard.PairInput{Tag: tag(t, tc.tag), Counterpart: tc.counterpart,
+				Releases: tc.world, Catalog: shipped(t), Working: tc.working})
 			require.NoError(t, err)
 			require.Len(t, results, 3)
 			for i, r := range results {
@@ -176,13 +203,15 @@ func TestPair(t *testing.T) {
 func TestPairReportsWhatItCouldNotAsk(t *testing.T) {
 	t.Parallel()
 	down := errors.New("connection refused")
-	_, err := guard.Pair(t.Context(), guard.PairInput{Tag: tag(t, "mero-kms-v1.0.0-rc.1"), Counterpart: "1.0.0", Releases: world{down: down}, Catalog: shipped(t)})
+	_, err := guard.Pair(t.Context(), guard.PairInput{Tag: tag(t, "mero-kms-v1.0.0-rc.1"), Counterpart: "1.0.0",
+		Releases: world{down: down}, Catalog: shipped(t)})
 	require.ErrorIs(t, err, down, "a list that could not be read is not an empty list")
 }
 
 func TestCounterpartHintNamesWhatExists(t *testing.T) {
 	t.Parallel()
-	r := guard.CounterpartExists(tag(t, "mero-tee-v1.3.0"), []release.Tag{tag(t, "mero-tee-v1.2.0"), tag(t, "mero-tee-v1.10.0-rc.1")})
+	r := guard.CounterpartExists(tag(t, "mero-tee-v1.3.0"),
+		[]release.Tag{tag(t, "mero-tee-v1.2.0"), tag(t, "mero-tee-v1.10.0-rc.1")})
 	require.Contains(t, r.Got, "the newest mero-tee-v1.10.0-rc.1")
 	require.Contains(t, r.Hint, "MERO_TEE_VERSION")
 	require.Contains(t, guard.CounterpartExists(tag(t, "mero-kms-v1.0.0"), nil).Hint, "mero-kms-v1.0.0-rc.1")
@@ -198,8 +227,9 @@ func TestARefreshedTupleIsOfThePublishedImage(t *testing.T) {
 		ev.Registers[p] = r
 		seen := r
 		seen.MRTD = tdx.Register{9}
-		working[p] = &policies.Working{Profile: p, Measurements: []policies.Measurement{{NodeRelease: tag, Evidence: "sha256:a", Registers: r},
-			{NodeRelease: tag, Evidence: "sha256:b", FirstSeen: "2026-05-01", Registers: seen}}}
+		working[p] = &policies.Working{Profile: p,
+			Measurements: []policies.Measurement{{NodeRelease: tag, Evidence: "sha256:a", Registers: r},
+				{NodeRelease: tag, Evidence: "sha256:b", FirstSeen: "2026-05-01", Registers: seen}}}
 	}
 	kms := release.Tag{Family: release.KMS, Version: release.Version{Major: 1}}
 	require.Equal(t, check.Passed, guard.WorkingReferences(kms, working, ev).Status)

@@ -28,9 +28,11 @@ func SelfTest() check.Results {
 		name := "selftest: " + d.name
 		switch code := fault.CodeOf(d.bad.Err()); {
 		case code != d.code:
-			out = append(out, check.Fail(name, fault.Verification, "the guard does not fire", fmt.Sprintf("code %d", d.code), fmt.Sprintf("code %d", code)))
+			out = append(out, check.Fail(name, fault.Verification, "the guard does not fire", fmt.Sprintf("code %d", d.code),
+				fmt.Sprintf("code %d", code)))
 		case d.good.Status != check.Passed:
-			out = append(out, check.Fail(name, fault.Verification, "the guard fires without cause", "pass", string(d.good.Status)+" "+d.good.Reason))
+			out = append(out, check.Fail(name, fault.Verification, "the guard fires without cause", "pass",
+				string(d.good.Status)+" "+d.good.Reason))
 		default:
 			out = append(out, check.Pass(name))
 		}
@@ -41,7 +43,8 @@ func SelfTest() check.Results {
 func drills() []drill {
 	out := append(docsDrills(), []drill{
 		{versionName, Version("mero-kms-v1.3.0", "1.2.0"), Version("mero-kms-v1.3.0", "1.3.0"), fault.Verification},
-		{versionName + ", malformed tag", Version("mero-kms-1.3.0", "1.3.0"), Version("mero-tee-v1.3.0", "1.3.0"), fault.Usage},
+		{versionName + ", malformed tag", Version("mero-kms-1.3.0", "1.3.0"), Version("mero-tee-v1.3.0", "1.3.0"),
+			fault.Usage},
 		{environmentName, Environment([]string{"ALLOWED_MRTD=00"}), Environment([]string{"PATH=/bin"}), fault.Verification},
 	}...)
 	out = append(out, pairDrills()...)
@@ -57,15 +60,18 @@ func docsDrills() []drill {
 		{"packer/node.pkr.hcl", "docs/measurements.md"}, {"ansible/playbook.yml", "docs/measurements.md"},
 		{catalog.Path, "docs/catalog.md"}, {"scripts/release-kms.sh", "docs/commands.md"},
 	} {
-		out = append(out, drill{docsName + ", " + d[0], Docs([]string{d[0], "docs/architecture.md"}), Docs([]string{d[0], d[1]}), fault.Verification})
+		out = append(out, drill{docsName + ", " + d[0], Docs([]string{d[0], "docs/architecture.md"}),
+			Docs([]string{d[0], d[1]}), fault.Verification})
 	}
 	return out
 }
 
 func pairDrills() []drill {
-	kms, node := release.Tag{Family: release.KMS, Version: release.Version{Major: 1}}, release.Tag{Family: release.Node, Version: release.Version{Major: 1}}
+	kms, node := release.Tag{Family: release.KMS, Version: release.Version{Major: 1}},
+		release.Tag{Family: release.Node, Version: release.Version{Major: 1}}
 	none := &catalog.Catalog{SchemaVersion: catalog.SchemaVersion}
-	listed := &catalog.Catalog{SchemaVersion: catalog.SchemaVersion, Entries: []catalog.Entry{{KMS: kms.Version, NodeImage: node.Version, Profiles: release.Profiles()}}}
+	listed := &catalog.Catalog{SchemaVersion: catalog.SchemaVersion,
+		Entries: []catalog.Entry{{KMS: kms.Version, NodeImage: node.Version, Profiles: release.Profiles()}}}
 	ev := policies.Evidence{Tag: node, Digest: "sha256:0", Registers: map[release.Profile]tdx.Registers{}}
 	other := policies.Evidence{Tag: node, Digest: ev.Digest, Registers: map[release.Profile]tdx.Registers{}}
 	working, set := map[release.Profile]*policies.Working{}, map[release.Profile]*policies.Policy{}
@@ -80,8 +86,10 @@ func pairDrills() []drill {
 	return []drill{
 		{existsName, CounterpartExists(node, nil), CounterpartExists(node, []release.Tag{node}), fault.Verification},
 		{listedName, Listed(none, kms, node), Listed(listed, kms, node), fault.Verification},
-		{referencesName + " (KMS)", WorkingReferences(kms, working, other), WorkingReferences(kms, working, ev), fault.Verification},
-		{referencesName + " (node)", PolicyReferences(node, kms, set, published(other)), PolicyReferences(node, kms, set, published(ev)), fault.Verification},
+		{referencesName + " (KMS)", WorkingReferences(kms, working, other), WorkingReferences(kms, working, ev),
+			fault.Verification},
+		{referencesName + " (node)", PolicyReferences(node, kms, set, published(other)),
+			PolicyReferences(node, kms, set, published(ev)), fault.Verification},
 	}
 }
 
@@ -90,7 +98,8 @@ func pairDrills() []drill {
 func allowedDrills() []drill {
 	var out []drill
 	add := func(form string, bad, good []File) {
-		out = append(out, drill{workflowsName + ", " + form, allowedWorkflows(bad), allowedWorkflows(good), fault.Verification})
+		out = append(out, drill{workflowsName + ", " + form, allowedWorkflows(bad), allowedWorkflows(good),
+			fault.Verification})
 	}
 	for _, d := range []struct{ form, file, text string }{
 		{"workflow env", sampleWorkflow, "env: {NAME: x}\n" + sampleJob("run: mage x")},
@@ -109,7 +118,8 @@ func allowedDrills() []drill {
 		{"context", sampleWorkflow, sampleJob("run: echo ${{ vars.NAME }}")},
 		{"input of an action", sampleWorkflow, sampleJob("uses: a/b@v1\n        with: {args: NAME=x}")},
 		{"parallel steps", sampleWorkflow, sampleJob("parallel: [{run: NAME=x mage x}]")},
-		{"composite action", "tools/x/action.yml", "name: x\nruns:\n  using: composite\n  steps: [{shell: bash, run: export NAME=x}]\n"},
+		{"composite action", "tools/x/action.yml",
+			"name: x\nruns:\n  using: composite\n  steps: [{shell: bash, run: export NAME=x}]\n"},
 		{"script", "scripts/x.sh", "# no ALLOWED_*\nexport NAME=x\n"},
 		{"sourced file", ".github/x.env", "NAME=x\n"},
 		{"Dockerfile", "docker/Dockerfile", "FROM scratch\nENV NAME=x\n"},
@@ -129,7 +139,8 @@ func allowedDrills() []drill {
 		{"computed env", "{run: mage x, env: '${{ fromJSON(vars.ALL) }}'}", "{run: mage x, env: {ALL: '${{ vars.ALL }}'}}"},
 		{"computed look-up", "run: echo ${{ vars[format('{0}', 'A')] }}", "run: echo ${{ vars['A'] }}"},
 		{"GITHUB_ENV from a file", "run: cat x >> $GITHUB_ENV", "run: cat x >> $GITHUB_OUTPUT"},
-		{"GITHUB_ENV with an open value", "run: echo \"N=$(cat x)\" >> $GITHUB_ENV", "run: echo \"N=$GITHUB_SHA\" >> $GITHUB_ENV"},
+		{"GITHUB_ENV with an open value", "run: echo \"N=$(cat x)\" >> $GITHUB_ENV",
+			"run: echo \"N=$GITHUB_SHA\" >> $GITHUB_ENV"},
 		{"GITHUB_ENV by another way", "run: cp x \"$GITHUB_ENV\"", "run: cat \"$GITHUB_ENV\""},
 		{"eval", "run: eval \"$(cat x)\"", "run: eval 'mage x'"},
 		{"file that is not there", "run: . ./x.env", "run: ./x.env"},

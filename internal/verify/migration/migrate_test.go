@@ -36,12 +36,15 @@ func policy(tcb []string, nodes ...string) *policies.Policy {
 
 func example(t *testing.T) migration.Migration {
 	t.Helper()
-	app, err := compose.AppCompose(release.Debug, []byte(`{"services":{"mero-kms":{"environment":{"LISTEN_ADDR":"x","MERO_KMS_POLICY_SHA256":"aa",`+
-		`"MERO_KMS_POLICY_URL":"https://github.com/p","MERO_KMS_PROFILE":"debug","MERO_KMS_VERSION":"1.3.0"}}}}`))
+	app, err := compose.AppCompose(release.Debug,
+		[]byte(`{"services":{"mero-kms":{"environment":{"LISTEN_ADDR":"x","MERO_KMS_POLICY_SHA256":"aa",`+
+			`"MERO_KMS_POLICY_URL":"https://github.com/p","MERO_KMS_PROFILE":"debug","MERO_KMS_VERSION":"1.3.0"}}}}`))
 	require.NoError(t, err)
 	return migration.Migration{Profile: release.Debug,
-		From: migration.Release{Tag: tag("mero-kms-v1.2.0"), Policy: policy([]string{"UpToDate", "SWHardeningNeeded"}, "1.1.0", "1.2.0")},
-		To:   migration.Release{Tag: tag("mero-kms-v1.3.0"), Policy: policy([]string{"UpToDate"}, "1.2.0", "1.3.0"), AppCompose: app}}
+		From: migration.Release{Tag: tag("mero-kms-v1.2.0"),
+			Policy: policy([]string{"UpToDate", "SWHardeningNeeded"}, "1.1.0", "1.2.0")},
+		To: migration.Release{Tag: tag("mero-kms-v1.3.0"), Policy: policy([]string{"UpToDate"}, "1.2.0", "1.3.0"),
+			AppCompose: app}}
 }
 
 func declare(t *testing.T, pairs ...[2]string) *catalog.Catalog {
@@ -57,14 +60,17 @@ func declare(t *testing.T, pairs ...[2]string) *catalog.Catalog {
 
 func TestPairs(t *testing.T) {
 	t.Parallel()
-	nodes, result := example(t).Pairs(declare(t, [2]string{"1.3.0", "1.2.0"}, [2]string{"1.3.0", "1.3.0"}, [2]string{"1.3.0", "1.4.0"}, [2]string{"1.2.0", "1.1.0"}))
+	nodes, result := example(t).Pairs(declare(t, [2]string{"1.3.0", "1.2.0"}, [2]string{"1.3.0", "1.3.0"},
+		[2]string{"1.3.0", "1.4.0"}, [2]string{"1.2.0", "1.1.0"}))
 	require.NoError(t, result.Err())
-	require.Equal(t, []release.Tag{tag("mero-tee-v1.3.0"), tag("mero-tee-v1.2.0")}, nodes, "newest first; 1.4.0 is not in the policy")
+	require.Equal(t, []release.Tag{tag("mero-tee-v1.3.0"), tag("mero-tee-v1.2.0")}, nodes,
+		"newest first; 1.4.0 is not in the policy")
 	for name, c := range map[string]*catalog.Catalog{
-		"nothing is listed":               declare(t),
-		"only the old version is listed":  declare(t, [2]string{"1.2.0", "1.2.0"}),
-		"what is listed is not admitted":  declare(t, [2]string{"1.3.0", "1.4.0"}),
-		"the profile is not in the entry": {SchemaVersion: "1", Entries: []catalog.Entry{{KMS: tag("mero-kms-v1.3.0").Version, NodeImage: tag("mero-tee-v1.3.0").Version, Profiles: []release.Profile{release.LockedReadOnly}}}},
+		"nothing is listed":              declare(t),
+		"only the old version is listed": declare(t, [2]string{"1.2.0", "1.2.0"}),
+		"what is listed is not admitted": declare(t, [2]string{"1.3.0", "1.4.0"}),
+		"the profile is not in the entry": {SchemaVersion: "1", Entries: []catalog.Entry{{KMS: tag("mero-kms-v1.3.0").Version,
+			NodeImage: tag("mero-tee-v1.3.0").Version, Profiles: []release.Profile{release.LockedReadOnly}}}},
 	} {
 		_, result := example(t).Pairs(c)
 		require.Equal(t, fault.Verification, fault.CodeOf(result.Err()), name)
@@ -104,8 +110,10 @@ func TestDiff(t *testing.T) {
 	require.NoError(t, example(t).WriteDiff(&out))
 	hex := func(first string) string { return first + strings.Repeat("0", 94) }
 	tuple := func(sign, rtmr1 string) string {
-		return sign + "   mrtd  " + hex("01") + "\n" + sign + "   rtmr0 " + hex("00") + "\n" + sign + "   rtmr1 " + hex(rtmr1) + "\n" +
+		return sign + "   mrtd  " + hex("01") + "\n" + sign + "   rtmr0 " + hex("00") + "\n" + sign + "   rtmr1 " +
+			hex(rtmr1) + "\n" +
 			sign + "   rtmr2 " + hex("00") + "\n" + sign + "   rtmr3 " + hex("00") + "\n"
 	}
-	require.Equal(t, "- tcb_status SWHardeningNeeded\n- mero-tee-v1.1.0\n"+tuple("-", "01")+"+ mero-tee-v1.3.0\n"+tuple("+", "03")+"  1 measurements in both\n", out.String())
+	require.Equal(t, "- tcb_status SWHardeningNeeded\n- mero-tee-v1.1.0\n"+tuple("-", "01")+"+ mero-tee-v1.3.0\n"+
+		tuple("+", "03")+"  1 measurements in both\n", out.String())
 }

@@ -53,7 +53,8 @@ func (m Migration) Pairs(c *catalog.Catalog) ([]release.Tag, check.Result) {
 		}
 	}
 	if len(out) == 0 {
-		return nil, check.Fail(name, fault.Verification, "no pair to migrate to", "an entry whose node release is in the policy", fmt.Sprint(listed)).
+		return nil, check.Fail(name, fault.Verification, "no pair to migrate to",
+			"an entry whose node release is in the policy", fmt.Sprint(listed)).
 			WithHint("declare the pair in " + catalog.Path)
 	}
 	slices.SortFunc(out, func(a, b release.Tag) int { return b.Version.Compare(a.Version) })
@@ -96,7 +97,8 @@ func (m Migration) Environment() ([]Variable, error) {
 	}
 	var out []Variable
 	for _, s := range services {
-		for _, name := range []string{"MERO_KMS_VERSION", "MERO_KMS_PROFILE", "MERO_KMS_POLICY_URL", "MERO_KMS_POLICY_SHA256"} {
+		for _, name := range []string{"MERO_KMS_VERSION", "MERO_KMS_PROFILE", "MERO_KMS_POLICY_URL",
+			"MERO_KMS_POLICY_SHA256"} {
 			value, set := s.Environment[name]
 			if !set {
 				return nil, fault.Mismatch("the compose file of "+m.To.Tag.String(), name, "not set")

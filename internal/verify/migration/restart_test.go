@@ -85,7 +85,8 @@ func TestAnImpostorIsNotAskedForAKey(t *testing.T) {
 	t.Parallel()
 	f, p, asked := field(t)
 	results := f.Restart(t.Context(), example(t), node("1.2.0"), node("1.3.0"))
-	require.Equal(t, []string{lasting, renewing, "step 5: " + p.url + " attests as mero-kms-v1.3.0", "step 5: a node of mero-tee-v1.3.0 gets its key"}, failures(results))
+	require.Equal(t, []string{lasting, renewing, "step 5: " + p.url + " attests as mero-kms-v1.3.0",
+		"step 5: a node of mero-tee-v1.3.0 gets its key"}, failures(results))
 	require.Equal(t, []string{"/attest", "/attest"}, *asked)
 	require.Empty(t, p.living)
 	require.Equal(t, check.Passed, results[len(results)-1].Status)

@@ -37,7 +37,8 @@ func (r Runner) Restart(ctx context.Context, m Migration, session, node *measure
 	var deployed []string
 	defer func() { out = append(out, r.clear(ctx, deployed)) }()
 	deploy := func(to Release) (place, error) {
-		d, err := r.Provider.Deploy(ctx, dstack.App{Name: dstack.Name(string(release.KMS), to.Tag.Version.String(), string(m.Profile)), Compose: to.AppCompose})
+		d, err := r.Provider.Deploy(ctx, dstack.App{Name: dstack.Name(string(release.KMS), to.Tag.Version.String(),
+			string(m.Profile)), Compose: to.AppCompose})
 		if err != nil {
 			return place{}, err
 		}
@@ -112,7 +113,8 @@ type place struct {
 
 func (p place) expectation(v *tdx.Verifier) agent.Expectation {
 	r := p.release
-	return agent.Expectation{Verifier: v, Registers: r.Published.Registers(), ComposeHash: compose.Hash(r.AppCompose), AllowedTCB: r.Policy.AllowedTCBStatus}
+	return agent.Expectation{Verifier: v, Registers: r.Published.Registers(), ComposeHash: compose.Hash(r.AppCompose),
+		AllowedTCB: r.Policy.AllowedTCBStatus}
 }
 
 // attest has the service prove to us that it is the release.
@@ -151,7 +153,8 @@ func (r Runner) visit(ctx context.Context, m Migration, node *measurement.Publis
 	return failed, nil
 }
 
-func (r Runner) boot(ctx context.Context, node *measurement.Published, p release.Profile, m agent.Mission) (*agent.Report, error) {
+func (r Runner) boot(ctx context.Context, node *measurement.Published, p release.Profile,
+	m agent.Mission) (*agent.Report, error) {
 	ctx, cancel := context.WithTimeout(ctx, e2e.BootPatience)
 	defer cancel()
 	return r.Nodes.Boot(ctx, node, p, m)
@@ -171,7 +174,8 @@ func (r Runner) released(ctx context.Context, report *agent.Report, visit string
 	}
 	if !v.KeyReleased || !v.KeySame || !v.KeyOwn {
 		return fault.Mismatch("the node's key from "+visit,
-			"a key, the same again, another than another peer's", fmt.Sprintf("a key: %t, the same: %t, its own: %t", v.KeyReleased, v.KeySame, v.KeyOwn))
+			"a key, the same again, another than another peer's",
+			fmt.Sprintf("a key: %t, the same: %t, its own: %t", v.KeyReleased, v.KeySame, v.KeyOwn))
 	}
 	return nil
 }

@@ -43,7 +43,8 @@ func newWorld(t *testing.T, from, to keyservice.Keys) *world {
 	require.NoError(t, err)
 	client := &http.Client{Transport: split{tdxsim.NewPCS(pki, time.Now, platform)}}
 	w := &world{migration: example(t), urls: map[string]string{}, edit: func(*agent.Report) {}}
-	w.cloud, err = inprocess.Open(t.TempDir(), &inprocess.Host{Platform: platform, HTTP: client, TDXRoot: pki.RootSHA256()}, gce.Faults{})
+	w.cloud, err = inprocess.Open(t.TempDir(),
+		&inprocess.Host{Platform: platform, HTTP: client, TDXRoot: pki.RootSHA256()}, gce.Faults{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, w.cloud.Close()) })
 	v, err := tdx.NewVerifier(tdx.Config{Root: pki.RootSHA256(), Collateral: tdx.NewCollateral(client)})
@@ -80,7 +81,8 @@ func (w *world) Deploy(_ context.Context, app dstack.App) (*dstack.Deployment, e
 
 func (w *world) Delete(context.Context, string) error { return nil }
 
-func (w *world) Boot(ctx context.Context, published *measurement.Published, p release.Profile, m agent.Mission) (*agent.Report, error) {
+func (w *world) Boot(ctx context.Context, published *measurement.Published, p release.Profile,
+	m agent.Mission) (*agent.Report, error) {
 	if _, bounded := ctx.Deadline(); !bounded {
 		return nil, errors.New("this could wait for ever")
 	}
@@ -123,10 +125,16 @@ func TestMigrationsThatDoNotWork(t *testing.T) {
 		"the new service refuses":           {from: keyservice.Own, to: keyservice.Refusing, fails: []string{renewing, key}},
 		"the new service's keys change":     {from: keyservice.Own, to: keyservice.Changing, fails: []string{renewing, key}},
 		"the new service's keys are shared": {from: keyservice.Own, to: keyservice.Shared, fails: []string{renewing, key}},
-		"nodes of another profile":          {from: keyservice.Own, to: keyservice.Own, damage: func(w *world) { w.edit = func(r *agent.Report) { r.Profile = release.LockedReadOnly } }, fails: []string{lasting, renewing, key}},
-		"nodes that visit nobody":           {from: keyservice.Own, to: keyservice.Own, damage: func(w *world) { w.edit = func(r *agent.Report) { r.Visits = nil } }, fails: []string{lasting, renewing, key}},
-		"nodes that verify nobody":          {from: keyservice.Own, to: keyservice.Own, damage: visit(func(v *agent.VisitResult) { v.Verified = false }), fails: []string{lasting, renewing, key}},
-		"nodes without a key":               {from: keyservice.Own, to: keyservice.Own, damage: visit(func(v *agent.VisitResult) { v.KeyReleased = false }), fails: []string{lasting, renewing, key}},
+		"nodes of another profile": {from: keyservice.Own, to: keyservice.Own, damage: func(w *world) {
+			w.edit = func(r *agent.Report) { r.Profile = release.LockedReadOnly }
+		}, fails: []string{lasting, renewing, key}},
+		"nodes that visit nobody": {from: keyservice.Own, to: keyservice.Own, damage: func(w *world) {
+			w.edit = func(r *agent.Report) { r.Visits = nil }
+		}, fails: []string{lasting, renewing, key}},
+		"nodes that verify nobody": {from: keyservice.Own, to: keyservice.Own,
+			damage: visit(func(v *agent.VisitResult) { v.Verified = false }), fails: []string{lasting, renewing, key}},
+		"nodes without a key": {from: keyservice.Own, to: keyservice.Own,
+			damage: visit(func(v *agent.VisitResult) { v.KeyReleased = false }), fails: []string{lasting, renewing, key}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
