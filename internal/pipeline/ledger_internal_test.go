@@ -45,13 +45,14 @@ func TestAFullDisk(t *testing.T) {
 			t.Parallel()
 			l, effects := openLedger(t, t.TempDir()), 0
 			upload := func() error { effects++; return nil }
-			run := &Run{Ledger: l, Console: console.New(io.Discard, false), Graph: Graph{{Name: "publish", Do: func(_ context.Context, w *Work) error {
-				if err := w.Do(journal.Upload, "a", upload); err != nil {
-					return err
-				}
-				l.full(t)
-				return w.Do(journal.Upload, "b", upload)
-			}}}}
+			run := &Run{Ledger: l, Console: console.New(io.Discard, false),
+				Graph: Graph{{Name: "publish", Do: func(_ context.Context, w *Work) error {
+					if err := w.Do(journal.Upload, "a", upload); err != nil {
+						return err
+					}
+					l.full(t)
+					return w.Do(journal.Upload, "b", upload)
+				}}}}
 			if !tc.begins {
 				l.full(t)
 			}

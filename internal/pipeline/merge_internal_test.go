@@ -44,7 +44,8 @@ func recorded(r *rand.Rand) (out []Record) {
 	add := func(step string) {
 		for range 1 + r.IntN(3) {
 			event := []Event{Intent, Passed, Failed}[r.IntN(3)]
-			out = append(out, Record{Time: time.Unix(int64(len(out)), r.Int64N(1e9)).UTC(), Tag: "t", Commit: "c", Step: step, Event: event,
+			out = append(out, Record{Time: time.Unix(int64(len(out)), r.Int64N(1e9)).UTC(), Tag: "t", Commit: "c", Step: step,
+				Event:   event,
 				Outputs: Digests{"o": fmt.Sprint(r.IntN(9))}})
 		}
 	}
@@ -83,7 +84,8 @@ func split(r *rand.Rand, whole []Record) (out []history) {
 // Of any two ledgers: both orders give one answer, and what was merged stays.
 func FuzzMerge(f *testing.F) {
 	line := func(second int, step string, event Event) []byte {
-		b, err := encode([]Record{{Time: time.Unix(int64(second), 0).UTC(), Tag: "t", Commit: "c", Step: step, Event: event, Inputs: Digests{"i": "1"}}})
+		b, err := encode([]Record{{Time: time.Unix(int64(second), 0).UTC(), Tag: "t", Commit: "c", Step: step, Event: event,
+			Inputs: Digests{"i": "1"}}})
 		require.NoError(f, err)
 		return b
 	}

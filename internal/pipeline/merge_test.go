@@ -23,7 +23,8 @@ var profiles = []string{"c", "a", "b"} // the graph's order, not the alphabet's
 
 // fanned is a graph whose parts are made on machines of their own, in dir.
 func fanned(dir string) pipeline.Graph {
-	file := func(name string) (out func(context.Context) (pipeline.Digests, error), do func(context.Context, *pipeline.Work) error) {
+	file := func(name string) (out func(context.Context) (pipeline.Digests, error),
+		do func(context.Context, *pipeline.Work) error) {
 		path := filepath.Join(dir, "assets", filepath.FromSlash(name))
 		out = func(context.Context) (pipeline.Digests, error) {
 			data, err := os.ReadFile(path)
@@ -87,7 +88,7 @@ func merge(t *testing.T, into string, dirs ...string) error {
 	t.Helper()
 	l, err := pipeline.OpenLedger(into, tag, commit, time.Now)
 	require.NoError(t, err)
-	defer l.Close() //nolint:errcheck // test
+	defer l.Close()
 	return l.Merge(fanned(into), dirs)
 }
 
@@ -211,36 +212,49 @@ func TestMergeRefuses(t *testing.T) {
 		spoil func(t *testing.T, begun string, dirs []string)
 		want  fault.Error
 	}{
-		"another release's ledger": {func(t *testing.T, _ string, dirs []string) { rewrite(t, dirs[1], tag, "mero-kms-v9.9.9") },
-			fault.Error{Code: fault.General, Message: "another release", Expected: tag + " at commit " + commit, Got: "mero-kms-v9.9.9"}},
+		"another release's ledger": {func(t *testing.T, _ string, dirs []string) {
+			rewrite(t, dirs[1], tag, "mero-kms-v9.9.9")
+		},
+			fault.Error{Code: fault.General, Message: "another release", Expected: tag + " at commit " + commit,
+				Got: "mero-kms-v9.9.9"}},
 		"another commit's": {func(t *testing.T, _ string, dirs []string) { rewrite(t, dirs[1], commit, "ffff") },
 			fault.Error{Code: fault.General, Message: "another release", Expected: commit, Got: "ffff"}},
 		"a job that began by itself": {func(t *testing.T, _ string, dirs []string) {
 			require.NoError(t, os.Remove(filepath.Join(dirs[1], pipeline.LedgerName)))
 			work(t, dirs[1], "version", "build/a", "measure/a")
-		}, fault.Error{Code: fault.Verification, Message: "do not share their beginning", Expected: "intent of version at ", Got: "intent of version at "}},
+		}, fault.Error{Code: fault.Verification, Message: "do not share their beginning", Expected: "intent of version at ",
+			Got: "intent of version at "}},
 		"a job without a beginning": {func(t *testing.T, _ string, dirs []string) {
 			require.NoError(t, os.WriteFile(filepath.Join(dirs[1], pipeline.LedgerName), nil, 0o644))
-		}, fault.Error{Code: fault.Verification, Message: "do not share their beginning", Expected: "a step that was done", Got: "none in "}},
+		}, fault.Error{Code: fault.Verification, Message: "do not share their beginning", Expected: "a step that was done",
+			Got: "none in "}},
 		"a beginning that was done again later": {func(t *testing.T, _ string, dirs []string) {
-			line(t, dirs[1], `{"time":"2026-01-01T00:00:00Z","tag":"`+tag+`","commit":"`+commit+`","step":"version","event":"intent"}`)
-		}, fault.Error{Code: fault.Verification, Message: "do not share their beginning", Expected: "version before any part", Got: "again at 2026-01-01T00:00:00Z"}},
+			line(t, dirs[1], `{"time":"2026-01-01T00:00:00Z","tag":"`+tag+`","commit":"`+commit+
+				`","step":"version","event":"intent"}`)
+		}, fault.Error{Code: fault.Verification, Message: "do not share their beginning", Expected: "version before any part",
+			Got: "again at 2026-01-01T00:00:00Z"}},
 		"a beginning that went on elsewhere": {func(t *testing.T, begun string, dirs []string) {
-			line(t, begun, `{"time":"2026-01-01T00:00:00Z","tag":"`+tag+`","commit":"`+commit+`","step":"version","event":"intent"}`)
+			line(t, begun, `{"time":"2026-01-01T00:00:00Z","tag":"`+tag+`","commit":"`+commit+
+				`","step":"version","event":"intent"}`)
 			require.NoError(t, os.RemoveAll(dirs[1]))
 			require.NoError(t, os.CopyFS(dirs[1], os.DirFS(begun)))
-		}, fault.Error{Code: fault.Verification, Message: "do not share their beginning", Expected: "intent of version at 2026-01-01T00:00:00Z", Got: "nothing in "}},
+		}, fault.Error{Code: fault.Verification, Message: "do not share their beginning",
+			Expected: "intent of version at 2026-01-01T00:00:00Z", Got: "nothing in "}},
 		"the same part with other outputs": {func(t *testing.T, _ string, dirs []string) {
 			require.NoError(t, os.RemoveAll(dirs[1]))
 			require.NoError(t, os.CopyFS(dirs[1], os.DirFS(dirs[0])))
 			rewrite(t, dirs[1], `"file":"content of measure/c"`, `"file":"something else"`)
-		}, fault.Error{Code: fault.Verification, Message: "contradict", Expected: "measure/c with output file=", Got: "measure/c with output file="}},
+		}, fault.Error{Code: fault.Verification, Message: "contradict", Expected: "measure/c with output file=",
+			Got: "measure/c with output file="}},
 		"the same part with other inputs": {func(t *testing.T, _ string, dirs []string) {
 			require.NoError(t, os.RemoveAll(dirs[1]))
 			require.NoError(t, os.CopyFS(dirs[1], os.DirFS(dirs[0])))
 			rewrite(t, dirs[1], `"version/file":"content of version"`, `"version/file":"something else"`)
-		}, fault.Error{Code: fault.Verification, Message: "contradict", Expected: "build/c with input version/file=", Got: "build/c with input version/file="}},
-		"a step of another pipeline": {func(t *testing.T, _ string, dirs []string) { rewrite(t, dirs[1], `"measure/a"`, `"cook/a"`) },
+		}, fault.Error{Code: fault.Verification, Message: "contradict", Expected: "build/c with input version/file=",
+			Got: "build/c with input version/file="}},
+		"a step of another pipeline": {func(t *testing.T, _ string, dirs []string) {
+			rewrite(t, dirs[1], `"measure/a"`, `"cook/a"`)
+		},
 			fault.Error{Code: fault.Verification, Message: "ledger.jsonl", Expected: "steps of this pipeline", Got: `"cook/a"`}},
 		"a ledger that is none": {func(t *testing.T, _ string, dirs []string) { line(t, dirs[1], "hello") },
 			fault.Error{Code: fault.Verification, Message: "ledger.jsonl"}},
@@ -249,7 +263,8 @@ func TestMergeRefuses(t *testing.T) {
 		}, fault.Error{Code: fault.MissingAsset, Message: "a job's ledger"}},
 		"the same file with other bytes": {func(t *testing.T, _ string, dirs []string) {
 			require.NoError(t, os.WriteFile(filepath.Join(dirs[1], "assets", "version"), []byte("x"), 0o644))
-		}, fault.Error{Code: fault.Verification, Message: "assets/version is not the same in all jobs", Expected: "sha256:", Got: "sha256:"}},
+		}, fault.Error{Code: fault.Verification, Message: "assets/version is not the same in all jobs", Expected: "sha256:",
+			Got: "sha256:"}},
 		"a link": {func(t *testing.T, _ string, dirs []string) {
 			require.NoError(t, os.Symlink("/etc/passwd", filepath.Join(dirs[1], "assets", "more")))
 		}, fault.Error{Code: fault.Verification, Message: "assets/more", Expected: "a file of at most", Got: "Lrwxrwxrwx"}},
@@ -258,7 +273,8 @@ func TestMergeRefuses(t *testing.T) {
 			require.NoError(t, err)
 			require.NoError(t, f.Truncate(2<<30+1))
 			require.NoError(t, f.Close())
-		}, fault.Error{Code: fault.Verification, Message: "assets/more", Expected: "a file of at most", Got: "2147483649 bytes"}},
+		}, fault.Error{Code: fault.Verification, Message: "assets/more", Expected: "a file of at most",
+			Got: "2147483649 bytes"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

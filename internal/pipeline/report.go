@@ -100,7 +100,7 @@ func (g Graph) Status(dir string) ([]State, error) {
 	}
 	var records []Record
 	if err == nil {
-		defer f.Close() //nolint:errcheck // read only
+		defer f.Close()
 		if records, _, err = ReadLedger(f); err != nil {
 			return nil, err
 		}

@@ -107,7 +107,8 @@ func TestChangedInputsRunAgainBeforePublication(t *testing.T) {
 	r := open(t, t.TempDir(), w.graph())
 	perform(t, r, "build", "sign")
 	w.source = "b"
-	require.ErrorContains(t, r.Perform(t.Context(), "sign"), "needs build", "what was signed is not what would be built now")
+	require.ErrorContains(t, r.Perform(t.Context(), "sign"), "needs build",
+		"what was signed is not what would be built now")
 	perform(t, r, "build", "sign", "publish")
 	require.EqualValues(t, 2, w.built.Load())
 	require.EqualValues(t, 2, w.signed.Load())
@@ -169,7 +170,8 @@ func parted(ran *sync.Map) pipeline.Graph {
 			return nil
 		}})
 	}
-	return append(g, pipeline.Step{Name: "join", Needs: needs, Do: func(context.Context, *pipeline.Work) error { return nil }})
+	return append(g, pipeline.Step{Name: "join", Needs: needs,
+		Do: func(context.Context, *pipeline.Work) error { return nil }})
 }
 
 func TestPartsOfATarget(t *testing.T) {
@@ -183,7 +185,8 @@ func TestPartsOfATarget(t *testing.T) {
 	require.EqualError(t, r.PerformTarget(t.Context(), "build", ""), "build/b: no disk")
 	_, a = ran.Load("a")
 	require.True(t, a, "one that fails does not stop the others")
-	for name, want := range map[string]pipeline.Event{"build/a": pipeline.Passed, "build/b": pipeline.Failed, "build/c": pipeline.Passed} {
+	for name, want := range map[string]pipeline.Event{"build/a": pipeline.Passed, "build/b": pipeline.Failed,
+		"build/c": pipeline.Passed} {
 		record, ok := r.Ledger.Latest(name)
 		require.True(t, ok, name)
 		require.Equal(t, want, record.Event, name)
@@ -305,7 +308,8 @@ func TestStatusPlanAndReport(t *testing.T) {
 }
 
 func FuzzReadLedger(f *testing.F) {
-	f.Add([]byte(`{"time":"2026-11-23T00:00:00Z","tag":"t","commit":"c","step":"s","event":"passed","inputs":{"a":"b"}}` + "\n"))
+	f.Add([]byte(`{"time":"2026-11-23T00:00:00Z","tag":"t","commit":"c","step":"s","event":"passed","inputs":{"a":"b"}}` +
+		"\n"))
 	f.Add([]byte("{\n"))
 	f.Fuzz(func(t *testing.T, in []byte) {
 		records, size, err := pipeline.ReadLedger(bytes.NewReader(in))
@@ -332,7 +336,8 @@ func TestEveryStepRefusesAllowedVariables(t *testing.T) {
 	for _, step := range []string{"build", "sign", "publish"} { // done already, next, and blocked
 		err := r.Perform(t.Context(), step)
 		require.Equal(t, fault.Verification, fault.CodeOf(err), step)
-		require.Contains(t, log.String(), "[FAIL] "+step+": guard 4: no ALLOWED_* in the environment: the process environment overrides the policy")
+		require.Contains(t, log.String(), "[FAIL] "+step+
+			": guard 4: no ALLOWED_* in the environment: the process environment overrides the policy")
 	}
 	require.Zero(t, w.signed.Load())
 }

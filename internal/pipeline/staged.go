@@ -62,7 +62,7 @@ func stagedIn(dir string) (map[string]staged, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer root.Close() //nolint:errcheck // read only
+	defer root.Close()
 	out := map[string]staged{}
 	return out, fs.WalkDir(root.FS(), ".", func(name string, e fs.DirEntry, err error) error {
 		if err != nil || e.IsDir() || name == LedgerName {
@@ -87,7 +87,7 @@ func stagedDigest(root *os.Root, name string, e fs.DirEntry) (sum digest.Digest,
 	if err != nil {
 		return sum, err
 	}
-	defer f.Close() //nolint:errcheck // read only
+	defer f.Close()
 	sum, _, err = digest.OfReader(io.LimitReader(f, maxStaged))
 	return sum, err
 }
@@ -97,7 +97,7 @@ func copyFile(from, to, name string) (err error) {
 	if err != nil {
 		return err
 	}
-	defer root.Close() //nolint:errcheck // read only
+	defer root.Close()
 	f, err := root.Open(name)
 	if err != nil {
 		return err

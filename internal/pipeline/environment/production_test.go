@@ -34,7 +34,8 @@ func repository(t *testing.T) string {
 
 func git(t *testing.T, dir string, args ...string) {
 	t.Helper()
-	cmd := exec.Command("git", append([]string{"-C", dir, "-c", "user.name=t", "-c", "user.email=t@example.invalid", "-c", "commit.gpgsign=false"}, args...)...)
+	cmd := exec.Command("git", append([]string{"-C", dir, "-c", "user.name=t", "-c", "user.email=t@example.invalid", "-c",
+		"commit.gpgsign=false"}, args...)...)
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, string(out))
 }
@@ -56,11 +57,12 @@ func TestProductionReleasesACleanTagOnly(t *testing.T) {
 		change func(t *testing.T, dir string)
 		want   string
 	}{
-		"clean":         {func(*testing.T, string) {}, ""},
-		"changed file":  {func(t *testing.T, dir string) { write(t, dir, "file") }, "changes that are not committed"},
-		"new file":      {func(t *testing.T, dir string) { write(t, dir, "other") }, "changes that are not committed"},
-		"tag elsewhere": {func(t *testing.T, dir string) { git(t, dir, "commit", "-q", "--allow-empty", "-m", "second") }, "the tag is not at HEAD"},
-		"no tag":        {func(t *testing.T, dir string) { git(t, dir, "tag", "-d", tag) }, "the tag is not at HEAD"},
+		"clean":        {func(*testing.T, string) {}, ""},
+		"changed file": {func(t *testing.T, dir string) { write(t, dir, "file") }, "changes that are not committed"},
+		"new file":     {func(t *testing.T, dir string) { write(t, dir, "other") }, "changes that are not committed"},
+		"tag elsewhere": {func(t *testing.T, dir string) { git(t, dir, "commit", "-q", "--allow-empty", "-m", "second") },
+			"the tag is not at HEAD"},
+		"no tag": {func(t *testing.T, dir string) { git(t, dir, "tag", "-d", tag) }, "the tag is not at HEAD"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -109,12 +111,14 @@ func TestProductionTrustsIntelAndNeedsAnIdentity(t *testing.T) {
 
 func TestProductionTakesTheAppraisersAddressAndKey(t *testing.T) {
 	t.Parallel()
-	e := production(t, t.TempDir(), map[string]string{"ITA_API_URL": "https://api.eu.trustauthority.intel.com", "ITA_API_KEY": "hidden"})
+	e := production(t, t.TempDir(), map[string]string{"ITA_API_URL": "https://api.eu.trustauthority.intel.com",
+		"ITA_API_KEY": "hidden"})
 	require.Equal(t, "https://api.eu.trustauthority.intel.com", e.ITA.URL)
 	require.Equal(t, "hidden", e.ITA.Key.Reveal())
 	require.NotContains(t, fmt.Sprintf("%+v", e), "hidden")
 
-	_, err := environment.Production(t.TempDir(), t.TempDir(), &config.Config{ITAKey: "hidden", ITAURL: "https://api.trustauthority.intel.com/appraisal/v2/attest"}, nil)
+	_, err := environment.Production(t.TempDir(), t.TempDir(),
+		&config.Config{ITAKey: "hidden", ITAURL: "https://api.trustauthority.intel.com/appraisal/v2/attest"}, nil)
 	require.Equal(t, fault.Usage, fault.CodeOf(err), "before anything is built")
 	require.ErrorContains(t, err, "ITA_API_URL")
 }

@@ -32,7 +32,8 @@ type accident struct {
 	Host       string // of the requests that are counted; "" means GitHub's two
 	Method     string // of those requests; "" means all that change something
 	N          int64  // the first is 1
-	When       string // "before" the request is sent, "during" its body, "after" its answer; or "ledger" for the clock of the ledger
+	// "before" the request is sent, "during" its body, "after" its answer; or "ledger" for the clock of the ledger
+	When string
 }
 
 // die ends the process after it has told what runs beside it.
@@ -62,7 +63,7 @@ func (a accident) release(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer p.Close() //nolint:errcheck // it does not come to that
+	defer p.Close()
 	switch seam := p.Env.Transport.(*releasetest.Counting); a.When {
 	case "ledger":
 		if err := a.watchLedger(p); err != nil {
@@ -87,7 +88,8 @@ func (a accident) watchLedger(p *releasetest.Process) (err error) {
 		}
 		return time.Now()
 	}
-	p.Release.Ledger, err = pipeline.OpenLedger(steps.Dir(a.Dist, stable), stable.String(), p.Release.Checkout.Commit, clock)
+	p.Release.Ledger, err = pipeline.OpenLedger(steps.Dir(a.Dist, stable), stable.String(),
+		p.Release.Checkout.Commit, clock)
 	p.Run.Ledger = p.Release.Ledger
 	return err
 }
@@ -155,7 +157,8 @@ func (a accident) recovers(t *testing.T, last string) {
 	before := releasetest.Contents(t, releasetest.Staged(a.Dist, stable))
 	p := fixture.Opened(t, a.Root, a.Dist, stable)
 	require.NoError(t, p.Perform(t.Context(), last), "%s", p.Log)
-	require.Equal(t, before, releasetest.Contents(t, releasetest.Staged(a.Dist, stable)), "what was staged is what is released")
+	require.Equal(t, before, releasetest.Contents(t, releasetest.Staged(a.Dist, stable)),
+		"what was staged is what is released")
 	if last == "kms:promote" {
 		requireReleased(t, p, a.Dist)
 		return
@@ -163,7 +166,8 @@ func (a accident) recovers(t *testing.T, last string) {
 	releasetest.RequirePublished(t, a.Dist, stable)
 	all, err := p.GitHub(t).Releases(t.Context())
 	require.NoError(t, err)
-	require.Len(t, slices.DeleteFunc(all, func(r github.Release) bool { return r.TagName != stable.String() || r.Draft }), 1)
+	require.Len(t, slices.DeleteFunc(all, func(r github.Release) bool { return r.TagName != stable.String() || r.Draft }),
+		1)
 	require.Equal(t, 1, releasetest.Passes(releasetest.Records(t, a.Dist, stable), "kms:publish"))
 }
 
@@ -209,7 +213,8 @@ func TestKilledBeforeARecord(t *testing.T) {
 	t.Parallel()
 	releasetest.Long(t, "a command that is killed")
 	s := fixture.Stages(t)
-	survive(t, s.Root, s.After("kms:sign"), "kms:audit", []accident{{N: 8, When: "ledger"}, {N: 45, When: "ledger"}, {N: 64, When: "ledger"}})
+	survive(t, s.Root, s.After("kms:sign"), "kms:audit",
+		[]accident{{N: 8, When: "ledger"}, {N: 45, When: "ledger"}, {N: 64, When: "ledger"}})
 }
 
 // The platform's processes go with the command that started them.
@@ -217,7 +222,8 @@ func TestKilledDuringE2E(t *testing.T) {
 	t.Parallel()
 	releasetest.Long(t, "a command that is killed")
 	s := fixture.Stages(t)
-	a := accident{Root: s.Root, Dist: releasetest.From(t, s.After("kms:catalog")), Host: "cloud-api.rehearsal.invalid", Method: http.MethodDelete, N: 1, When: "before"}
+	a := accident{Root: s.Root, Dist: releasetest.From(t, s.After("kms:catalog")), Host: "cloud-api.rehearsal.invalid",
+		Method: http.MethodDelete, N: 1, When: "before"}
 	require.Regexp(t, `beside it: \[.*/mero-kms`, a.happens(t), "key services were running")
 	a.recovers(t, "kms:promote")
 }

@@ -37,7 +37,8 @@ func TestVersionDisagrees(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dist := releasetest.From(t, s.After(""))
-			p := fixture.Opened(t, s.Root, dist, stable, releasetest.Configured(func(c *config.Config) { c.KMSVersion = version }))
+			p := fixture.Opened(t, s.Root, dist, stable,
+				releasetest.Configured(func(c *config.Config) { c.KMSVersion = version }))
 			refused(t, p, dist, fault.Verification, "guard 2: version sync")
 		})
 	}
@@ -106,7 +107,8 @@ func TestAllowedInWorkflow(t *testing.T) {
 	s := fixture.Stages(t)
 	root, dist := filepath.Join(t.TempDir(), "repository"), releasetest.From(t, s.After(""))
 	require.NoError(t, releasetest.Repository("../../..", root))
-	require.NoError(t, os.WriteFile(filepath.Join(root, ".github/workflows/other.yaml"), []byte(releasetest.AllowedWorkflow), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(root, ".github/workflows/other.yaml"),
+		[]byte(releasetest.AllowedWorkflow), 0o600))
 	refused(t, fixture.Opened(t, root, dist, stable), dist, fault.Verification, "ALLOWED_* variable")
 }
 
@@ -115,7 +117,8 @@ func TestAllowedInEnvironment(t *testing.T) {
 	s := fixture.Stages(t)
 	t.Setenv("ALLOWED_TCB_STATUS", "OutOfDate")
 	dist := releasetest.From(t, s.After(""))
-	refused(t, fixture.Opened(t, s.Root, dist, stable), dist, fault.Verification, "the process environment overrides the policy")
+	refused(t, fixture.Opened(t, s.Root, dist, stable), dist, fault.Verification,
+		"the process environment overrides the policy")
 }
 
 // "Policy may be policy_not_ready" and "compatibility catalog update is
@@ -164,7 +167,8 @@ func TestHotfixOfTheSameCommit(t *testing.T) {
 	s := fixture.Stages(t)
 	dist := releasetest.From(t, s.After("kms:promote"))
 	hotfix := release.Tag{Family: release.KMS, Version: release.Version{Minor: 1, Patch: 1}}
-	p := fixture.Opened(t, s.Root, dist, hotfix, releasetest.Configured(func(c *config.Config) { c.TEEVersion = stable.Version }))
+	p := fixture.Opened(t, s.Root, dist, hotfix,
+		releasetest.Configured(func(c *config.Config) { c.TEEVersion = stable.Version }))
 	require.NoError(t, p.Perform(t.Context(), "kms:publish"), "%s", p.Log)
 	require.Contains(t, p.Log.String(), "mero-kms-v0.1.1 at ")
 	require.Contains(t, p.Log.String(), "hotfix of mero-kms-v0.1.0")

@@ -90,7 +90,8 @@ func TestSourcesChangedAfterPublishing(t *testing.T) {
 	require.Equal(t, fault.General, fault.CodeOf(err))
 	require.ErrorContains(t, err, "mero-kms-v0.1.0 is published, and sources has changed since")
 	require.Zero(t, p.Writes.Load())
-	require.Equal(t, releasetest.Contents(t, releasetest.OnGitHub(s.After("kms:promote"), stable)), releasetest.Contents(t, releasetest.OnGitHub(dist, stable)))
+	require.Equal(t, releasetest.Contents(t, releasetest.OnGitHub(s.After("kms:promote"), stable)),
+		releasetest.Contents(t, releasetest.OnGitHub(dist, stable)))
 }
 
 // Law 2, of a single target: "refuses, naming the missing step".
@@ -135,7 +136,8 @@ func TestDraftHoldsOtherBytes(t *testing.T) {
 	err := p.Perform(t.Context(), "kms:promote")
 	require.Equal(t, fault.Verification, fault.CodeOf(err))
 	require.ErrorContains(t, err, "holds other bytes under the name sbom.spdx.json")
-	require.Equal(t, map[string]string{release.SBOMAsset: "{}\n"}, releasetest.Contents(t, releasetest.OnGitHub(dist, stable)), "nothing is added, nothing is replaced")
+	require.Equal(t, map[string]string{release.SBOMAsset: "{}\n"},
+		releasetest.Contents(t, releasetest.OnGitHub(dist, stable)), "nothing is added, nothing is replaced")
 	all, err := p.GitHub(t).Releases(t.Context())
 	require.NoError(t, err)
 	i := slices.IndexFunc(all, func(r github.Release) bool { return r.TagName == stable.String() })

@@ -47,7 +47,8 @@ type odd struct {
 	boot     func(p *tdxsim.Platform, i inprocess.Image, m agent.Mission) (*agent.Report, error)
 }
 
-func (o odd) Boot(_ context.Context, published *measurement.Published, profile release.Profile, m agent.Mission) (*agent.Report, error) {
+func (o odd) Boot(_ context.Context, published *measurement.Published, profile release.Profile,
+	m agent.Mission) (*agent.Report, error) {
 	return o.boot(o.platform, inprocess.Image{Version: published.Tag.Version, Profile: profile}, m)
 }
 
@@ -64,11 +65,13 @@ func report(booted *inprocess.Machine, measured, said release.Profile, nonce [32
 		}
 	}
 	quote, err := a.Quote(wire.NodeReportData(nonce, a.PeerID()))
-	return &agent.Report{Profile: said, PeerID: a.PeerID(), Nonce: hex.EncodeToString(nonce[:]), Quote: quote, EventLog: booted.Log.CCEL()}, err
+	return &agent.Report{Profile: said, PeerID: a.PeerID(), Nonce: hex.EncodeToString(nonce[:]), Quote: quote,
+		EventLog: booted.Log.CCEL()}, err
 }
 
 // honest boots as usual and lets change do something to the machine and to the report.
-func honest(machine func(*inprocess.Machine) error, said func(*agent.Report)) func(*tdxsim.Platform, inprocess.Image, agent.Mission) (*agent.Report, error) {
+func honest(machine func(*inprocess.Machine) error, said func(*agent.Report)) func(*tdxsim.Platform, inprocess.Image,
+	agent.Mission) (*agent.Report, error) {
 	return func(p *tdxsim.Platform, i inprocess.Image, m agent.Mission) (*agent.Report, error) {
 		booted, err := i.Boot(p)
 		if err == nil && machine != nil {
@@ -124,10 +127,15 @@ func TestBadBoots(t *testing.T) {
 			}
 			return report(booted, release.LockedReadOnly, i.Profile, m.Nonce)
 		}, "RTMR3 is not that of profile debug"},
-		"another profile":              {honest(nil, func(r *agent.Report) { r.Profile = release.LockedReadOnly }), "the node is of another profile"},
-		"an event that was not logged": {honest(func(m *inprocess.Machine) error { return m.TD.Extend(2, sha512.Sum384([]byte("hidden"))) }, nil), "does not replay"},
-		"an event log that is none":    {honest(nil, func(r *agent.Report) { r.EventLog = []byte("log") }), "event log"},
-		"an agent that failed":         {honest(nil, func(r *agent.Report) { r.Fail(&fault.Error{Code: fault.Verification, Message: "no TDX here"}) }), "the node says: no TDX here"},
+		"another profile": {honest(nil, func(r *agent.Report) { r.Profile = release.LockedReadOnly }),
+			"the node is of another profile"},
+		"an event that was not logged": {honest(func(m *inprocess.Machine) error {
+			return m.TD.Extend(2, sha512.Sum384([]byte("hidden")))
+		}, nil), "does not replay"},
+		"an event log that is none": {honest(nil, func(r *agent.Report) { r.EventLog = []byte("log") }), "event log"},
+		"an agent that failed": {honest(nil, func(r *agent.Report) {
+			r.Fail(&fault.Error{Code: fault.Verification, Message: "no TDX here"})
+		}), "the node says: no TDX here"},
 		"hardware of another maker": {func(_ *tdxsim.Platform, i inprocess.Image, m agent.Mission) (*agent.Report, error) {
 			pki, err := tdxsim.NewPKI([]byte("another maker of hardware"))
 			if err != nil {
@@ -151,7 +159,8 @@ func TestBadBoots(t *testing.T) {
 }
 
 // bootBy replaces the nodes of the release.
-func bootBy(t *testing.T, p *process, dist string, boot func(*tdxsim.Platform, inprocess.Image, agent.Mission) (*agent.Report, error)) {
+func bootBy(t *testing.T, p *process, dist string,
+	boot func(*tdxsim.Platform, inprocess.Image, agent.Mission) (*agent.Report, error)) {
 	t.Helper()
 	platform, err := platformOf(dist)
 	require.NoError(t, err)
@@ -213,7 +222,8 @@ func appraisedBy(t *testing.T, p *process, dist string, claim func(map[string]an
 func TestAppraiserDisagrees(t *testing.T) {
 	t.Parallel()
 	s := fixture.Stages(t)
-	for name, value := range map[string]string{"attester_tcb_status": "OutOfDate", "tdx_rtmr2": hex.EncodeToString(make([]byte, 48))} {
+	for name, value := range map[string]string{"attester_tcb_status": "OutOfDate",
+		"tdx_rtmr2": hex.EncodeToString(make([]byte, 48))} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dist := releasetest.From(t, s.After("node:build"))

@@ -127,7 +127,8 @@ func guarded(t *testing.T, root, dist string) {
 
 func requireOneImage(t *testing.T, p *releasetest.Process, dist string) {
 	t.Helper()
-	record, err := image.Decode([]byte(releasetest.Contents(t, releasetest.Staged(dist, stable))[release.RecordAsset(release.Debug)]))
+	record, err := image.Decode([]byte(releasetest.Contents(t,
+		releasetest.Staged(dist, stable))[release.RecordAsset(release.Debug)]))
 	require.NoError(t, err)
 	c, err := p.Env.Cloud(t.Context(), nil)
 	require.NoError(t, err)

@@ -52,7 +52,8 @@ func TestCandidate(t *testing.T) {
 	bootNoneIn(p, "e2e")
 	require.NoError(t, p.Perform(t.Context(), "node:promote"), "%s", p.Log)
 	log := p.Log.String()
-	require.Contains(t, log, "[WARN] node:measure/debug: appraisal by Intel Trust Authority skipped: nobody to ask: ITA_API_KEY is not set")
+	require.Contains(t, log,
+		"[WARN] node:measure/debug: appraisal by Intel Trust Authority skipped: nobody to ask: ITA_API_KEY is not set")
 	require.Contains(t, log, "E2E is advisory for a release candidate")
 	require.Contains(t, log, "no catalog entry is proposed")
 	require.Contains(t, log, "stays a pre-release")
@@ -64,7 +65,8 @@ func TestCandidate(t *testing.T) {
 	latest, err := p.GitHub(t).Latest(t.Context())
 	require.NoError(t, err)
 	require.NotEqual(t, tag.String(), latest.TagName, "`latest` did not move")
-	evidence, err := evidence.DecodeEvidence([]byte(releasetest.Contents(t, releasetest.OnGitHub(dist, tag))[release.EvidenceAsset(release.Debug)]))
+	evidence, err := evidence.DecodeEvidence(
+		[]byte(releasetest.Contents(t, releasetest.OnGitHub(dist, tag))[release.EvidenceAsset(release.Debug)]))
 	require.NoError(t, err)
 	require.Nil(t, evidence.Boots[0].Appraisal)
 }
@@ -98,14 +100,16 @@ func TestTheKeyServiceThatFollows(t *testing.T) {
 	p.Env.Config.KMSVersion = kms.Version
 	r, err := kmsrelease.Open(t.Context(), p.Env, kms, console.New(p.Log, false))
 	require.NoError(t, err)
-	defer r.Close() //nolint:errcheck // test
+	defer r.Close()
 	run := &pipeline.Run{Graph: r.Graph(), Ledger: r.Ledger, Console: r.Console}
 	require.NoError(t, run.All(t.Context()), "%s", p.Log)
 	require.NotContains(t, p.Log.String(), "releasing the simulated counterpart "+stable.String())
-	published, err := measurement.Decode([]byte(releasetest.Contents(t, releasetest.OnGitHub(dist, stable))[release.MeasurementsAsset]))
+	published, err := measurement.Decode(
+		[]byte(releasetest.Contents(t, releasetest.OnGitHub(dist, stable))[release.MeasurementsAsset]))
 	require.NoError(t, err)
 	for _, profile := range release.Profiles() {
-		policy, err := policies.Decode([]byte(releasetest.Contents(t, releasetest.OnGitHub(dist, kms))[release.PolicyAsset(profile)]))
+		policy, err := policies.Decode(
+			[]byte(releasetest.Contents(t, releasetest.OnGitHub(dist, kms))[release.PolicyAsset(profile)]))
 		require.NoError(t, err)
 		var names []string
 		for _, m := range policy.Measurements {

@@ -50,13 +50,15 @@ func openCloud(dist string, faults gce.Faults, http *http.Client, root [32]byte)
 	if err != nil {
 		return nil, err
 	}
-	return inprocess.Open(filepath.Join(dist, "cloud"), &inprocess.Host{Platform: platform, HTTP: http, TDXRoot: root}, faults)
+	return inprocess.Open(filepath.Join(dist, "cloud"), &inprocess.Host{Platform: platform, HTTP: http, TDXRoot: root},
+		faults)
 }
 
 // sorted boots the images of this release in the cloud; those of older ones are none of its images.
 type sorted struct{ ours, others agent.Nodes }
 
-func (s sorted) Boot(ctx context.Context, published *measurement.Published, p release.Profile, m agent.Mission) (*agent.Report, error) {
+func (s sorted) Boot(ctx context.Context, published *measurement.Published, p release.Profile,
+	m agent.Mission) (*agent.Report, error) {
 	if published.Tag == stable {
 		return s.ours.Boot(ctx, published, p, m)
 	}
@@ -112,7 +114,8 @@ func TestBadVMs(t *testing.T) {
 		"guest attributes that stay empty": {gce.Faults{Reads: gce.Absent}, fault.General, "has not reported"},
 		"quota exceeded": {gce.Faults{Failures: []gce.Failure{{Call: "instances.insert", Times: 9, Code: "QUOTA_EXCEEDED"}}},
 			fault.General, "QUOTA_EXCEEDED"},
-		"not allowed to boot": {gce.Faults{Denied: []string{"compute.instances.create"}}, fault.Usage, "compute.instances.create"},
+		"not allowed to boot": {gce.Faults{Denied: []string{"compute.instances.create"}}, fault.Usage,
+			"compute.instances.create"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

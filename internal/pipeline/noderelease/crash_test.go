@@ -72,7 +72,8 @@ var nameForm = regexp.MustCompile(`/(operations|images|instances|disks)/[^/]+`)
 // Asking how a deletion gets on is of another kind than how a creation does.
 func (k *kinds) kindOf(r *http.Request) (kind string, n int) {
 	path := nameForm.ReplaceAllString(r.URL.Path, "/$1 ")
-	for scope, said := range map[string]string{"/zones/" + inprocess.Zone + "/": "", "/global/": "", "/aggregated/": " of all zones"} {
+	for scope, said := range map[string]string{"/zones/" + inprocess.Zone + "/": "", "/global/": "",
+		"/aggregated/": " of all zones"} {
 		if _, below, ok := strings.Cut(path, scope); ok {
 			path = strings.ReplaceAll(below, " /", " ") + said
 		}
@@ -140,7 +141,8 @@ func callsOf(t *testing.T, root, stage, target, part string, profiles ...release
 	dist := releasetest.From(t, stage)
 	furnish(t, dist, profiles...)
 	k := &kinds{}
-	p := opened(t, root, dist, stable, inCloud(gce.Faults{}, func(next http.RoundTripper) http.RoundTripper { k.next = next; return k }))
+	p := opened(t, root, dist, stable,
+		inCloud(gce.Faults{}, func(next http.RoundTripper) http.RoundTripper { k.next = next; return k }))
 	require.NoError(t, p.Run.PerformTarget(t.Context(), target, part), "%s", p.Log)
 	requireClean(t, p, profiles...)
 	return slices.Sorted(maps.Keys(k.seen))
@@ -154,7 +156,8 @@ func TestKilledWhileMeasuring(t *testing.T) {
 	releasetest.Long(t, "a command that is killed")
 	s := fixture.Stages(t)
 	calls := callsOf(t, s.Root, s.After("node:build"), "node:measure", "debug", release.Debug)
-	for _, want := range []string{"POST instances", "GET operations", "GET instances getGuestAttributes", "DELETE instances",
+	for _, want := range []string{"POST instances", "GET operations", "GET instances getGuestAttributes",
+		"DELETE instances",
 		"GET operations while deleting", "GET instances of all zones", "GET disks of all zones", "GET images"} {
 		require.Contains(t, calls, want)
 	}
@@ -186,7 +189,8 @@ func (a accident) measuresAgain(t *testing.T, s *releasetest.Stages) {
 	t.Helper()
 	p := opened(t, a.Root, a.Dist, stable, inCloud(gce.Faults{}, nil))
 	if a.When == "after" && a.Call == "POST instances" {
-		require.Contains(t, strings.Join(p.cloud.Server.Resources(), "\n"), "/instances/mero-measure-debug-", "the accident left a VM")
+		require.Contains(t, strings.Join(p.cloud.Server.Resources(), "\n"), "/instances/mero-measure-debug-",
+			"the accident left a VM")
 	}
 	require.NoError(t, p.Run.PerformTarget(t.Context(), a.Target, a.Part), "%s", p.Log)
 	requireClean(t, p, release.Debug)
@@ -197,19 +201,22 @@ func (a accident) measuresAgain(t *testing.T, s *releasetest.Stages) {
 // registersIn are those of the staged evidence of the debug profile.
 func registersIn(t *testing.T, dist string) tdx.Registers {
 	t.Helper()
-	evidence, err := evidence.DecodeEvidence([]byte(releasetest.Contents(t, releasetest.Staged(dist, stable))[release.EvidenceAsset(release.Debug)]))
+	evidence, err := evidence.DecodeEvidence(
+		[]byte(releasetest.Contents(t, releasetest.Staged(dist, stable))[release.EvidenceAsset(release.Debug)]))
 	require.NoError(t, err)
 	quote, err := tdx.ParseQuote(evidence.Boots[0].Quote)
 	require.NoError(t, err)
 	return quote.Registers
 }
 
-// The same during the end-to-end test, at the calls that make, use and delete its VMs; of the rest there is no other kind than above.
+// The same during the end-to-end test, at the calls that make, use and delete its VMs; of the rest there is no other
+// kind than above.
 func TestKilledDuringE2E(t *testing.T) {
 	t.Parallel()
 	releasetest.Long(t, "a command that is killed")
 	s := fixture.Stages(t)
-	for _, a := range []accident{{Call: "POST instances", N: 2, When: "after"}, {Call: "GET instances getGuestAttributes", N: 3, When: "before"},
+	for _, a := range []accident{{Call: "POST instances", N: 2, When: "after"},
+		{Call: "GET instances getGuestAttributes", N: 3, When: "before"},
 		{Call: "DELETE instances", N: 1, When: "before"}, {Call: "DELETE instances", N: 2, When: "after"}} {
 		t.Run(a.String(), func(t *testing.T) {
 			t.Parallel()
@@ -221,7 +228,8 @@ func TestKilledDuringE2E(t *testing.T) {
 			require.NoError(t, p.Perform(t.Context(), "node:promote"), "%s", p.Log)
 			requireClean(t, p, release.Profiles()...)
 			requireReleased(t, p, a.Dist)
-			require.Equal(t, releasetest.Contents(t, releasetest.OnGitHub(s.After("node:promote"), stable)), releasetest.Contents(t, releasetest.OnGitHub(a.Dist, stable)), "the same release as without an accident")
+			require.Equal(t, releasetest.Contents(t, releasetest.OnGitHub(s.After("node:promote"), stable)),
+				releasetest.Contents(t, releasetest.OnGitHub(a.Dist, stable)), "the same release as without an accident")
 		})
 	}
 }

@@ -26,7 +26,8 @@ func TestDraftHoldsOtherBytes(t *testing.T) {
 	err := p.Perform(t.Context(), "node:promote")
 	require.Equal(t, fault.Verification, fault.CodeOf(err))
 	require.ErrorContains(t, err, "holds other bytes under the name sbom.spdx.json")
-	require.Equal(t, map[string]string{release.SBOMAsset: "{}\n"}, releasetest.Contents(t, releasetest.OnGitHub(dist, stable)), "nothing is added, nothing is replaced")
+	require.Equal(t, map[string]string{release.SBOMAsset: "{}\n"},
+		releasetest.Contents(t, releasetest.OnGitHub(dist, stable)), "nothing is added, nothing is replaced")
 	all, err := p.GitHub(t).Releases(t.Context())
 	require.NoError(t, err)
 	i := slices.IndexFunc(all, func(r github.Release) bool { return r.TagName == stable.String() })

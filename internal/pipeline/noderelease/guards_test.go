@@ -38,7 +38,8 @@ func refused(t *testing.T, p *process, dist string, code fault.Code, message str
 	require.ErrorContains(t, err, "node:version: ")
 	require.Contains(t, p.Log.String(), message)
 	require.Contains(t, p.Log.String(), "[FAIL] node:version: ")
-	require.Error(t, p.Run.PerformTarget(t.Context(), "node:build", ""), "the ledger lets nothing past a guard that failed")
+	require.Error(t, p.Run.PerformTarget(t.Context(), "node:build", ""),
+		"the ledger lets nothing past a guard that failed")
 	requireUnpublished(t, p, dist)
 	require.Empty(t, releasetest.Contents(t, releasetest.Staged(dist, p.Release.Tag)))
 }
@@ -90,7 +91,8 @@ func TestCounterpartIsForged(t *testing.T) {
 			t.Parallel()
 			dist := releasetest.From(t, s.After(""))
 			p := opened(t, s.Root, dist, stable)
-			require.NoError(t, tc.Forge(filepath.Join(releasetest.OnGitHub(dist, counterpart), release.PolicyAsset(release.Debug))))
+			require.NoError(t, tc.Forge(filepath.Join(releasetest.OnGitHub(dist, counterpart),
+				release.PolicyAsset(release.Debug))))
 			err := p.Perform(t.Context(), "node:promote")
 			require.Equal(t, tc.Code, fault.CodeOf(err), "%v", err)
 			require.ErrorContains(t, err, "mero-kms-v0.0.9 does not pass its audit")
@@ -151,6 +153,7 @@ func TestAllowedInWorkflow(t *testing.T) {
 	s := fixture.Stages(t)
 	root, dist := filepath.Join(t.TempDir(), "repository"), releasetest.From(t, s.After(""))
 	require.NoError(t, releasetest.Repository("../../..", root))
-	require.NoError(t, os.WriteFile(filepath.Join(root, ".github/workflows/other.yaml"), []byte(releasetest.AllowedWorkflow), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(root, ".github/workflows/other.yaml"),
+		[]byte(releasetest.AllowedWorkflow), 0o600))
 	refused(t, opened(t, root, dist, stable), dist, fault.Verification, "ALLOWED_* variable")
 }

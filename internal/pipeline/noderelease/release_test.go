@@ -39,7 +39,8 @@ func TestGraph(t *testing.T) {
 	t.Parallel()
 	g := noderelease.Plan()
 	require.NoError(t, g.Check())
-	require.Equal(t, []string{"node:version", "node:build", "node:measure", "node:mrtds", "node:sbom", "node:checksums", "node:sign",
+	require.Equal(t, []string{"node:version", "node:build", "node:measure", "node:mrtds", "node:sbom", "node:checksums",
+		"node:sign",
 		"node:publish", "node:audit", "node:e2e", "node:catalog", "node:promote"}, releasetest.Targets(g))
 	for _, target := range []string{"node:build", "node:measure"} {
 		require.Len(t, g.Target(target), len(release.Profiles()))
@@ -181,7 +182,8 @@ func TestSourcesChangedAfterPublishing(t *testing.T) {
 	require.Equal(t, fault.General, fault.CodeOf(err))
 	require.ErrorContains(t, err, "mero-tee-v0.1.0 is published, and content has changed since")
 	require.Zero(t, p.Writes.Load())
-	require.Equal(t, releasetest.Contents(t, releasetest.OnGitHub(s.After("node:promote"), stable)), releasetest.Contents(t, releasetest.OnGitHub(dist, stable)))
+	require.Equal(t, releasetest.Contents(t, releasetest.OnGitHub(s.After("node:promote"), stable)),
+		releasetest.Contents(t, releasetest.OnGitHub(dist, stable)))
 }
 
 // Law 2, of a single target: "refuses, naming the missing step".

@@ -33,14 +33,16 @@ var fixture = &releasetest.Fixture{
 	Tag: stable, Counterpart: counterpart,
 	Options: []releasetest.Option{simulated(stable)},
 	Kept:    []string{"", "node:build", "node:measure", "node:sign", "node:audit", "node:e2e", "node:promote"},
-	World: func(ctx context.Context, root, dist string, cfg *config.Config, c *console.Console) (*environment.Environment, io.Closer, error) {
+	World: func(ctx context.Context, root, dist string, cfg *config.Config,
+		c *console.Console) (*environment.Environment, io.Closer, error) {
 		w, err := rehearsal.Open(ctx, root, dist, cfg, c)
 		if err != nil {
 			return nil, nil, err
 		}
 		return w.Env, w, nil
 	},
-	Open: func(ctx context.Context, env *environment.Environment, tag release.Tag, c *console.Console) (*steps.Release, pipeline.Graph, error) {
+	Open: func(ctx context.Context, env *environment.Environment, tag release.Tag,
+		c *console.Console) (*steps.Release, pipeline.Graph, error) {
 		p, err := noderelease.Open(ctx, env, tag, c)
 		if err != nil {
 			return nil, nil, err

@@ -29,21 +29,26 @@ func tag(t *testing.T, s string) release.Tag {
 func register(digit string) string { return strings.Repeat(digit, 96) }
 
 func measured(p release.Profile, rtmr2 string) notes.Measurement {
-	return notes.Measurement{Profile: string(p), MRTD: register("a"), RTMR0: register("b"), RTMR1: register("c"), RTMR2: register(rtmr2), Owners: measurement.OwnersOf(release.KMS)}
+	return notes.Measurement{Profile: string(p), MRTD: register("a"), RTMR0: register("b"), RTMR1: register("c"),
+		RTMR2: register(rtmr2), Owners: measurement.OwnersOf(release.KMS)}
 }
 
 func stable(t *testing.T) notes.Input {
 	previous, counterpart := tag(t, "mero-kms-v1.1.0"), tag(t, "mero-tee-v1.2.0")
 	return notes.Input{
-		Repository: "calimero-network/mero-tee", Tag: tag(t, "mero-kms-v1.2.0"), Previous: &previous, Counterpart: &counterpart,
+		Repository: "calimero-network/mero-tee", Tag: tag(t, "mero-kms-v1.2.0"), Previous: &previous,
+		Counterpart: &counterpart,
 		Commits: []git.Entry{
 			{Hash: strings.Repeat("1", 40), Subject: "Refuse policies without a TCB list (#42)", Author: "Zoë", PR: 42},
 			{Hash: strings.Repeat("2", 40), Subject: "feat(api)!: name the profile in /health", Author: "Ann"},
-			{Hash: strings.Repeat("3", 40), Subject: "fix: bound the event log", Body: "Details.\n\nBREAKING CHANGE: longer logs are refused", Author: "Ann"},
+			{Hash: strings.Repeat("3", 40), Subject: "fix: bound the event log",
+				Body: "Details.\n\nBREAKING CHANGE: longer logs are refused", Author: "Ann"},
 		},
-		Measurements: []notes.Measurement{measured(release.Debug, "d"), measured(release.DebugReadOnly, "e"), measured(release.LockedReadOnly, "f")},
-		Before:       []notes.Measurement{measured(release.Debug, "d"), measured(release.DebugReadOnly, "0")},
-		Images:       []notes.Image{{Profile: "debug", Reference: "ghcr.io/calimero-network/mero-kms:1.2.0-debug@sha256:" + strings.Repeat("a", 64)}},
+		Measurements: []notes.Measurement{measured(release.Debug, "d"), measured(release.DebugReadOnly, "e"),
+			measured(release.LockedReadOnly, "f")},
+		Before: []notes.Measurement{measured(release.Debug, "d"), measured(release.DebugReadOnly, "0")},
+		Images: []notes.Image{{Profile: "debug", Reference: "ghcr.io/calimero-network/mero-kms:1.2.0-debug@sha256:" +
+			strings.Repeat("a", 64)}},
 	}
 }
 
@@ -65,7 +70,8 @@ func TestGenerate(t *testing.T) {
 	for i, s := range hostileSubjects() {
 		hostile.Commits = append(hostile.Commits, git.Entry{Hash: fmt.Sprintf("%040x", i), Subject: s, Author: s})
 	}
-	for name, in := range map[string]notes.Input{"stable": stable(t), "first-candidate": first, "hotfix": hotfix, "hostile": hostile, "stable-written": full, "node": node, "candidate": candidate} {
+	for name, in := range map[string]notes.Input{"stable": stable(t), "first-candidate": first, "hotfix": hotfix,
+		"hostile": hostile, "stable-written": full, "node": node, "candidate": candidate} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			golden := filepath.Join("testdata", name+".md")
@@ -98,9 +104,12 @@ func written(t *testing.T, name string) notes.Written {
 // nodeRelease is one in which a register of each owner changed.
 func nodeRelease(t *testing.T) notes.Input {
 	previous := tag(t, "mero-tee-v1.1.0")
-	now := notes.Measurement{Profile: "debug", MRTD: register("1"), RTMR0: register("2"), RTMR1: register("3"), RTMR2: register("4"), RTMR3: register("5"), Owners: measurement.OwnersOf(release.Node)}
-	before := notes.Measurement{Profile: "debug", MRTD: register("1"), RTMR0: register("a"), RTMR1: register("b"), RTMR2: register("4"), RTMR3: register("c")}
-	return notes.Input{Repository: "calimero-network/mero-tee", Tag: tag(t, "mero-tee-v1.2.0"), Class: release.Stable, Previous: &previous,
+	now := notes.Measurement{Profile: "debug", MRTD: register("1"), RTMR0: register("2"), RTMR1: register("3"),
+		RTMR2: register("4"), RTMR3: register("5"), Owners: measurement.OwnersOf(release.Node)}
+	before := notes.Measurement{Profile: "debug", MRTD: register("1"), RTMR0: register("a"), RTMR1: register("b"),
+		RTMR2: register("4"), RTMR3: register("c")}
+	return notes.Input{Repository: "calimero-network/mero-tee", Tag: tag(t, "mero-tee-v1.2.0"), Class: release.Stable,
+		Previous:     &previous,
 		Measurements: []notes.Measurement{now}, Before: []notes.Measurement{before}}
 }
 
@@ -124,7 +133,8 @@ func TestLongHistoriesFitGitHub(t *testing.T) {
 	in := stable(t)
 	in.Commits = nil
 	for i := range 5000 {
-		in.Commits = append(in.Commits, git.Entry{Hash: fmt.Sprintf("%040x", i), Subject: strings.Repeat("a ", 5000), Author: fmt.Sprintf("%d %s", i, strings.Repeat("b ", 500)), PR: i})
+		in.Commits = append(in.Commits, git.Entry{Hash: fmt.Sprintf("%040x", i), Subject: strings.Repeat("a ", 5000),
+			Author: fmt.Sprintf("%d %s", i, strings.Repeat("b ", 500)), PR: i})
 	}
 	got := notes.Generate(in)
 	require.Less(t, utf8.RuneCountInString(got), notes.MaxSize)
@@ -134,7 +144,8 @@ func TestLongHistoriesFitGitHub(t *testing.T) {
 
 func TestPrevious(t *testing.T) {
 	t.Parallel()
-	tags := []string{"mero-kms-v1.0.0", "mero-kms-v1.2.0-rc.1", "mero-kms-v1.2.0-rc.10", "mero-kms-v1.2.0-rc.9", "mero-kms-v1.10.0", "mero-tee-v1.1.0", "v1.1.9", "junk"}
+	tags := []string{"mero-kms-v1.0.0", "mero-kms-v1.2.0-rc.1", "mero-kms-v1.2.0-rc.10", "mero-kms-v1.2.0-rc.9",
+		"mero-kms-v1.10.0", "mero-tee-v1.1.0", "v1.1.9", "junk"}
 	for of, want := range map[string]string{
 		"mero-kms-v1.2.0":       "mero-kms-v1.0.0",
 		"mero-kms-v1.2.0-rc.11": "mero-kms-v1.2.0-rc.10",
@@ -168,7 +179,8 @@ func FuzzHostileSubjects(f *testing.F) {
 			if got[i] == want[i] {
 				continue
 			}
-			item := strings.TrimSuffix(strings.TrimPrefix(got[i], "- "), " ([`0000000`](https://github.com/o/r/commit/"+strings.Repeat("0", 40)+"))")
+			item := strings.TrimSuffix(strings.TrimPrefix(got[i], "- "),
+				" ([`0000000`](https://github.com/o/r/commit/"+strings.Repeat("0", 40)+"))")
 			bare := strings.ReplaceAll(item, `\\`, "")
 			for _, mark := range []string{"<", "[", "](", "`", "*", "_", "&", "|", "#", "@", "http:", "$"} {
 				for at := strings.Index(bare, mark); at >= 0; {

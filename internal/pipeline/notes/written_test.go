@@ -21,9 +21,12 @@ func TestReadKeepsWhatWasWritten(t *testing.T) {
 	w := written(t, "mero-kms-v1.2.0")
 	require.Equal(t, "The service now answers with its profile.", w.Intro)
 	require.Equal(t, "- `/health` has a new field; a strict reader has to know it.", w.Sections[notes.BreakingChanges])
-	require.Equal(t, "From 1.1 only:\n\n```sh\n## not a heading either\nMERO_KMS_VERSION=1.2.0 # <!-- not a comment -->\n```", w.Sections[notes.UpgradePath])
+	require.Equal(t,
+		"From 1.1 only:\n\n```sh\n## not a heading either\nMERO_KMS_VERSION=1.2.0 # <!-- not a comment -->\n```",
+		w.Sections[notes.UpgradePath])
 	require.Empty(t, w.Reasons())
-	require.Equal(t, map[string]string{"policies/debug.json": "it relied on the hole", "catalog": "declares the pair"}, written(t, "mero-kms-v1.2.1").Reasons())
+	require.Equal(t, map[string]string{"policies/debug.json": "it relied on the hole", "catalog": "declares the pair"},
+		written(t, "mero-kms-v1.2.1").Reasons())
 }
 
 func TestAbsentNotes(t *testing.T) {
@@ -44,13 +47,15 @@ func TestAbsentNotes(t *testing.T) {
 func TestTemplatesAloneAreUnwritten(t *testing.T) {
 	t.Parallel()
 	for _, c := range []release.Class{release.Stable, release.Candidate, release.Hotfix} {
-		name := tag(t, map[release.Class]string{release.Stable: "mero-tee-v1.2.0", release.Candidate: "mero-tee-v1.2.0-rc.1", release.Hotfix: "mero-tee-v1.2.1"}[c])
+		name := tag(t, map[release.Class]string{release.Stable: "mero-tee-v1.2.0", release.Candidate: "mero-tee-v1.2.0-rc.1",
+			release.Hotfix: "mero-tee-v1.2.1"}[c])
 		template, err := releases.Template(c, name)
 		require.NoError(t, err)
 		data, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "releases", "templates", string(c)+".md"))
 		require.NoError(t, err)
 		require.Equal(t, strings.ReplaceAll(string(data), "{tag}", name.String()), template)
-		for _, text := range []string{template, strings.ReplaceAll(template, "TODO: ", ""), strings.ReplaceAll(template, "TODO: ", "**")} {
+		for _, text := range []string{template, strings.ReplaceAll(template, "TODO: ", ""),
+			strings.ReplaceAll(template, "TODO: ", "**")} {
 			_, results := notes.Read(name, c, []byte(text))
 			require.True(t, results[0].OK(), results[0])
 			failed := results[1:].Count(check.Failed)
@@ -62,39 +67,52 @@ func TestTemplatesAloneAreUnwritten(t *testing.T) {
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
-const hotfixFile = "# mero-kms-v1.2.1\n\n## Why a patch release\n\nIt burns.\n\n## Reference\n\nINC-42\n\n## Exact change\n\nWater.\n\n## Rollback\n\nNone.\n"
+const hotfixFile = "# mero-kms-v1.2.1\n\n## Why a patch release\n\nIt burns.\n\n## Reference\n\nINC-42\n\n" +
+	"## Exact change\n\nWater.\n\n## Rollback\n\nNone.\n"
 
 func TestReadRefuses(t *testing.T) {
 	t.Parallel()
 	replace := func(old, with string) string { return strings.Replace(hotfixFile, old, with, 1) }
 	for name, tc := range map[string]struct{ text, check, reason string }{
-		"no title":                {replace("# mero-kms-v1.2.1\n", ""), "notes: docs/releases/mero-kms-v1.2.1.md", "not the tag"},
+		"no title": {replace("# mero-kms-v1.2.1\n", ""), "notes: docs/releases/mero-kms-v1.2.1.md",
+			"not the tag"},
 		"another release's title": {replace("v1.2.1", "v1.2.0"), "notes: docs/releases/mero-kms-v1.2.1.md", "not the tag"},
-		"placeholder for the tag": {replace("mero-kms-v1.2.1", "{tag}"), "notes: docs/releases/mero-kms-v1.2.1.md", "not the tag"},
-		"section missing":         {replace("## Rollback\n\nNone.\n", ""), "notes: Rollback", "missing"},
-		"section misspelt":        {replace("## Rollback", "## Roll back"), "notes: docs/releases/mero-kms-v1.2.1.md", "no such section"},
-		"section twice":           {hotfixFile + "## Rollback\n\nNone.\n", "notes: docs/releases/mero-kms-v1.2.1.md", "twice"},
-		"section of another kind": {hotfixFile + "## Changes\n\nx\n", "notes: docs/releases/mero-kms-v1.2.1.md", "no such section"},
-		"section in a comment":    {replace("## Rollback\n\nNone.\n", "<!-- ## Rollback\n\nNone.\n-->"), "notes: Rollback", "missing"},
-		"section in a code block": {replace("## Rollback\n\nNone.\n", "```\n## Rollback\n\nNone.\n```\n"), "notes: Rollback", "missing"},
-		"empty":                   {replace("None.", ""), "notes: Rollback", "empty"},
-		"only a comment":          {replace("None.", "<!-- None. -->"), "notes: Rollback", "empty"},
-		"only marks":              {replace("None.", "- … ---"), "notes: Rollback", "empty"},
-		"only a space entity":     {replace("None.", "&nbsp;"), "notes: Rollback", "empty"},
-		"only a heading":          {replace("None.", "### Details"), "notes: Rollback", "empty"},
-		"only a link definition":  {replace("None.", "[//]: # (None.)"), "notes: Rollback", "empty"},
-		"to be done":              {replace("None.", "Some text.\nTBD"), "notes: Rollback", "template"},
-		"placeholder kept":        {replace("None.", "None.\n\nTODO: how to go back"), "notes: Rollback", "template"},
-		"placeholder's text":      {replace("None.", "> how to go back to the version before, and what is lost by it"), "notes: Rollback", "template"},
-		"placeholder in intro":    {replace("\n\n## Why", "\n\nTODO\n\n## Why"), "notes: docs/releases/mero-kms-v1.2.1.md", "template"},
-		"optional one not filled": {hotfixFile + "\n## Guarded paths\n\n- policies/debug.json: TODO: why\n", "notes: Guarded paths", "template"},
-		"comment not closed":      {hotfixFile + "<!-- ", "notes: docs/releases/mero-kms-v1.2.1.md", "comment is not closed"},
-		"code block not closed":   {hotfixFile + "````sh\nx\n```\n", "notes: docs/releases/mero-kms-v1.2.1.md", "code block is not closed"},
-		"not UTF-8":               {hotfixFile + "\xff", "notes: docs/releases/mero-kms-v1.2.1.md", "not UTF-8"},
-		"control character":       {hotfixFile + "\x1b[2J", "notes: docs/releases/mero-kms-v1.2.1.md", "control characters"},
-		"direction character":     {hotfixFile + "\u202e", "notes: docs/releases/mero-kms-v1.2.1.md", "control characters"},
-		"too long":                {hotfixFile + strings.Repeat("ä", 20_000), "notes: docs/releases/mero-kms-v1.2.1.md", "too long"},
-		"no reference":            {replace("INC-42", "see the mail"), "notes: Reference", "no CVE"},
+		"placeholder for the tag": {replace("mero-kms-v1.2.1", "{tag}"), "notes: docs/releases/mero-kms-v1.2.1.md",
+			"not the tag"},
+		"section missing": {replace("## Rollback\n\nNone.\n", ""), "notes: Rollback", "missing"},
+		"section misspelt": {replace("## Rollback", "## Roll back"), "notes: docs/releases/mero-kms-v1.2.1.md",
+			"no such section"},
+		"section twice": {hotfixFile + "## Rollback\n\nNone.\n", "notes: docs/releases/mero-kms-v1.2.1.md",
+			"twice"},
+		"section of another kind": {hotfixFile + "## Changes\n\nx\n", "notes: docs/releases/mero-kms-v1.2.1.md",
+			"no such section"},
+		"section in a comment": {replace("## Rollback\n\nNone.\n", "<!-- ## Rollback\n\nNone.\n-->"), "notes: Rollback",
+			"missing"},
+		"section in a code block": {replace("## Rollback\n\nNone.\n", "```\n## Rollback\n\nNone.\n```\n"), "notes: Rollback",
+			"missing"},
+		"empty":                  {replace("None.", ""), "notes: Rollback", "empty"},
+		"only a comment":         {replace("None.", "<!-- None. -->"), "notes: Rollback", "empty"},
+		"only marks":             {replace("None.", "- … ---"), "notes: Rollback", "empty"},
+		"only a space entity":    {replace("None.", "&nbsp;"), "notes: Rollback", "empty"},
+		"only a heading":         {replace("None.", "### Details"), "notes: Rollback", "empty"},
+		"only a link definition": {replace("None.", "[//]: # (None.)"), "notes: Rollback", "empty"},
+		"to be done":             {replace("None.", "Some text.\nTBD"), "notes: Rollback", "template"},
+		"placeholder kept":       {replace("None.", "None.\n\nTODO: how to go back"), "notes: Rollback", "template"},
+		"placeholder's text": {replace("None.", "> how to go back to the version before, and what is lost by it"),
+			"notes: Rollback", "template"},
+		"placeholder in intro": {replace("\n\n## Why", "\n\nTODO\n\n## Why"), "notes: docs/releases/mero-kms-v1.2.1.md",
+			"template"},
+		"optional one not filled": {hotfixFile + "\n## Guarded paths\n\n- policies/debug.json: TODO: why\n",
+			"notes: Guarded paths", "template"},
+		"comment not closed": {hotfixFile + "<!-- ", "notes: docs/releases/mero-kms-v1.2.1.md", "comment is not closed"},
+		"code block not closed": {hotfixFile + "````sh\nx\n```\n", "notes: docs/releases/mero-kms-v1.2.1.md",
+			"code block is not closed"},
+		"not UTF-8":           {hotfixFile + "\xff", "notes: docs/releases/mero-kms-v1.2.1.md", "not UTF-8"},
+		"control character":   {hotfixFile + "\x1b[2J", "notes: docs/releases/mero-kms-v1.2.1.md", "control characters"},
+		"direction character": {hotfixFile + "\u202e", "notes: docs/releases/mero-kms-v1.2.1.md", "control characters"},
+		"too long": {hotfixFile + strings.Repeat("ä", 20_000), "notes: docs/releases/mero-kms-v1.2.1.md",
+			"too long"},
+		"no reference": {replace("INC-42", "see the mail"), "notes: Reference", "no CVE"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -111,7 +129,8 @@ func TestReadRefuses(t *testing.T) {
 			require.Equal(t, []string{tc.check}, failed)
 		})
 	}
-	_, results := notes.Read(tag(t, "mero-kms-v1.2.1"), release.Hotfix, []byte(strings.ReplaceAll(hotfixFile, "\n", "\r\n")))
+	_, results := notes.Read(tag(t, "mero-kms-v1.2.1"), release.Hotfix,
+		[]byte(strings.ReplaceAll(hotfixFile, "\n", "\r\n")))
 	require.NoError(t, results.Err())
 	_, results = notes.Read(tag(t, "mero-kms-v1.2.1"), release.Candidate, []byte(hotfixFile))
 	require.ErrorContains(t, results.Err(), "a candidate has no such section")
@@ -120,10 +139,13 @@ func TestReadRefuses(t *testing.T) {
 func TestReference(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]bool{
-		"CVE-2026-1234": true, "Fixes CVE-2026-1234567.": true, "GHSA-2345-cfgh-jmpq": true, "INC-1": true, "SEC2-17, still open": true,
+		"CVE-2026-1234": true, "Fixes CVE-2026-1234567.": true, "GHSA-2345-cfgh-jmpq": true, "INC-1": true,
+		"SEC2-17, still open":                     true,
 		"https://status.example.org/incidents/42": true, "[report](https://a.example/x)": true,
-		"CVE-2026-123": false, "CVE-26-1234": false, "CVE-YYYY-NNNN": false, "CVE-1998-1234": false, "CVE-20261-1234": false, "XCVE-2026-1234x": false,
-		"GHSA-aaaa-bbbb": false, "#42": false, "inc-42": false, "http://a.example/x": false, "https://localhost/x": false, "https://a.example/": false, "https://": false,
+		"CVE-2026-123": false, "CVE-26-1234": false, "CVE-YYYY-NNNN": false, "CVE-1998-1234": false, "CVE-20261-1234": false,
+		"XCVE-2026-1234x": false,
+		"GHSA-aaaa-bbbb":  false, "#42": false, "inc-42": false, "http://a.example/x": false, "https://localhost/x": false,
+		"https://a.example/": false, "https://": false,
 	} {
 		file := strings.Replace(hotfixFile, "INC-42", text, 1)
 		_, results := notes.Read(tag(t, "mero-kms-v1.2.1"), release.Hotfix, []byte(file))
@@ -133,8 +155,10 @@ func TestReference(t *testing.T) {
 
 func TestStatementIsWritten(t *testing.T) {
 	t.Parallel()
-	for name, c := range map[string]release.Class{"mero-kms-v1.2.0": release.Stable, "mero-kms-v1.2.0-rc.1": release.Candidate, "mero-kms-v1.2.1": release.Hotfix} {
-		data := notes.Statement(tag(t, name), c, "A rehearsal: nothing of this is real.", "REHEARSAL-1", "policies", "catalog")
+	for name, c := range map[string]release.Class{"mero-kms-v1.2.0": release.Stable,
+		"mero-kms-v1.2.0-rc.1": release.Candidate, "mero-kms-v1.2.1": release.Hotfix} {
+		data := notes.Statement(tag(t, name), c, "A rehearsal: nothing of this is real.", "REHEARSAL-1", "policies",
+			"catalog")
 		w, results := notes.Read(tag(t, name), c, data)
 		require.NoError(t, results.Err(), name)
 		var in notes.Input

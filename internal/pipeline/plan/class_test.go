@@ -17,12 +17,14 @@ func TestHotfix(t *testing.T) {
 		build        func(r *repository)
 		tag, patched string
 	}{
-		"a branch from the stable tag": {func(r *repository) { r.hotfix("mero-kms-v1.2.0") }, "mero-kms-v1.2.1", "mero-kms-v1.2.0"},
+		"a branch from the stable tag": {func(r *repository) { r.hotfix("mero-kms-v1.2.0") }, "mero-kms-v1.2.1",
+			"mero-kms-v1.2.0"},
 		"tagged already": {func(r *repository) {
 			r.hotfix("mero-kms-v1.2.0")
 			r.git("tag", "-a", "-m", "x", "mero-kms-v1.2.1")
 		}, "mero-kms-v1.2.1", "mero-kms-v1.2.0"},
-		"of the node image, by an annotated tag": {func(r *repository) { r.hotfix("mero-tee-v1.0.0") }, "mero-tee-v1.0.1", "mero-tee-v1.0.0"},
+		"of the node image, by an annotated tag": {func(r *repository) { r.hotfix("mero-tee-v1.0.0") }, "mero-tee-v1.0.1",
+			"mero-tee-v1.0.0"},
 		"with a fix cherry-picked from main": {func(r *repository) {
 			r.git("switch", "-q", "main")
 			r.commit("fix", "internal/x.go", "1\n2\n")
@@ -89,13 +91,22 @@ func TestPatchBumpIsRefused(t *testing.T) {
 		tag, message string
 		hint         string
 	}{
-		"a release from main":  {func(r *repository) {}, "mero-kms-v1.2.1", "carries newer work of main", "as mero-kms-v1.3.0; for a hotfix, git switch -c hotfix/1.2.1 mero-kms-v1.2.0"},
-		"from main, node":      {func(r *repository) {}, "mero-tee-v1.0.1", "carries newer work of main", "as mero-tee-v1.1.0"},
-		"from main, detached":  {func(r *repository) { r.git("checkout", "-q", "--detach", "main~1") }, "mero-kms-v1.2.1", "carries newer work of main", ""},
-		"a number left out":    {func(r *repository) {}, "mero-kms-v1.2.5", "carries newer work of main", ""},
-		"cut from newer main":  {func(r *repository) { r.hotfix("main~1") }, "mero-kms-v1.2.1", "carries newer work of main", ""},
-		"main merged into it":  {func(r *repository) { r.hotfix("mero-kms-v1.2.0"); r.git("merge", "-q", "-m", "merge", "main") }, "mero-kms-v1.2.1", "carries newer work of main", ""},
-		"a higher line is out": {func(r *repository) { r.git("tag", "mero-kms-v1.3.0", "main~1") }, "mero-kms-v1.2.1", "carries newer work of main", "as mero-kms-v1.4.0"},
+		"a release from main": {func(r *repository) {}, "mero-kms-v1.2.1", "carries newer work of main",
+			"as mero-kms-v1.3.0; for a hotfix, git switch -c hotfix/1.2.1 mero-kms-v1.2.0"},
+		"from main, node": {func(r *repository) {}, "mero-tee-v1.0.1", "carries newer work of main",
+			"as mero-tee-v1.1.0"},
+		"from main, detached": {func(r *repository) { r.git("checkout", "-q", "--detach", "main~1") }, "mero-kms-v1.2.1",
+			"carries newer work of main", ""},
+		"a number left out": {func(r *repository) {}, "mero-kms-v1.2.5", "carries newer work of main", ""},
+		"cut from newer main": {func(r *repository) { r.hotfix("main~1") }, "mero-kms-v1.2.1",
+			"carries newer work of main", ""},
+		"main merged into it": {func(r *repository) {
+			r.hotfix("mero-kms-v1.2.0")
+			r.git("merge", "-q", "-m", "merge",
+				"main")
+		}, "mero-kms-v1.2.1", "carries newer work of main", ""},
+		"a higher line is out": {func(r *repository) { r.git("tag", "mero-kms-v1.3.0", "main~1") }, "mero-kms-v1.2.1",
+			"carries newer work of main", "as mero-kms-v1.4.0"},
 		"main fast-forwarded to it": {func(r *repository) {
 			r.hotfix("mero-kms-v1.2.0")
 			r.git("branch", "-f", "main", "hotfix")
@@ -124,7 +135,9 @@ func TestPatchBumpIsRefused(t *testing.T) {
 			r.hotfix("mero-kms-v1.2.0")
 			r.git("merge", "-q", "--no-ff", "-m", "merge", "topic")
 		}, "mero-kms-v1.2.1", "carries newer work of main", ""},
-		"main here is ahead of the origin's": {func(r *repository) { r.git("update-ref", "refs/remotes/origin/main", "mero-kms-v1.2.0") }, "mero-kms-v1.2.1", "carries newer work of main", ""},
+		"main here is ahead of the origin's": {func(r *repository) {
+			r.git("update-ref", "refs/remotes/origin/main", "mero-kms-v1.2.0")
+		}, "mero-kms-v1.2.1", "carries newer work of main", ""},
 		"backwards": {func(r *repository) {
 			r.git("tag", "mero-kms-v1.3.0")
 			r.git("checkout", "-q", "--detach", "mero-kms-v1.2.0")
@@ -202,7 +215,8 @@ func TestFirstReleaseAndRebuild(t *testing.T) {
 func TestHighest(t *testing.T) {
 	t.Parallel()
 	r := newRepository(t)
-	for tag, want := range map[string]bool{"mero-kms-v1.3.0": true, "mero-kms-v1.2.0": true, "mero-kms-v1.1.0": false, "mero-tee-v1.1.0": true} {
+	for tag, want := range map[string]bool{"mero-kms-v1.3.0": true, "mero-kms-v1.2.0": true, "mero-kms-v1.1.0": false,
+		"mero-tee-v1.1.0": true} {
 		s := r.subject(tag)
 		delete(s.Tags, "mero-kms-v1.2.0")
 		s.Tags["mero-kms-v1.1.9"], s.Tags["mero-kms-v9.0.0-rc.1"], s.Tags["junk"] = s.Commit, s.Commit, s.Commit

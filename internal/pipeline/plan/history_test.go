@@ -34,8 +34,10 @@ func newRepository(t *testing.T) *repository {
 
 func (r *repository) git(args ...string) {
 	r.t.Helper()
-	cmd := exec.CommandContext(r.t.Context(), "git", append([]string{"-C", r.dir, "-c", "commit.gpgSign=false", "-c", "tag.gpgSign=false"}, args...)...)
-	cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_AUTHOR_NAME=Ann", "GIT_AUTHOR_EMAIL=a@example.org", "GIT_COMMITTER_NAME=Ann", "GIT_COMMITTER_EMAIL=a@example.org")
+	cmd := exec.CommandContext(r.t.Context(), "git",
+		append([]string{"-C", r.dir, "-c", "commit.gpgSign=false", "-c", "tag.gpgSign=false"}, args...)...)
+	cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_AUTHOR_NAME=Ann", "GIT_AUTHOR_EMAIL=a@example.org",
+		"GIT_COMMITTER_NAME=Ann", "GIT_COMMITTER_EMAIL=a@example.org")
 	out, err := cmd.CombinedOutput()
 	require.NoError(r.t, err, "%s", out)
 }

@@ -38,7 +38,8 @@ func subject(t *testing.T, tag string, others ...string) plan.Subject {
 }
 
 func guardedFixture(n int) []git.Change {
-	diff := []git.Change{{Path: "ansible/roles/agent/tasks/main.yml", Added: 1, Deleted: 1}, {Path: "internal/kms/gate.go", Added: 10, Deleted: 2},
+	diff := []git.Change{{Path: "ansible/roles/agent/tasks/main.yml", Added: 1, Deleted: 1},
+		{Path: "internal/kms/gate.go", Added: 10, Deleted: 2},
 		{Path: "logo\x1b.png", Binary: true}, {Path: "policies/debug.json", Added: 4}}
 	for i := range n {
 		diff = append(diff, git.Change{Path: fmt.Sprintf("x/%03d", i), Added: 1})
@@ -75,10 +76,11 @@ func TestPlan(t *testing.T) {
 		"stable-absent":    {stable, nil, nil, false},
 		"stable-unwritten": {stable, []byte("# mero-kms-v1.3.0\n\n## Breaking changes\n\nTODO: what breaks\n"), nil, false},
 		"candidate":        {candidate, nil, nil, true},
-		"hotfix":           {hotfix, statement(hotfix, release.Hotfix, "policies/debug.json", "ansible"), guardedFixture(0), true},
-		"hotfix-guarded":   {hotfix, statement(hotfix, release.Hotfix, "ansible/roles"), guardedFixture(60), false},
-		"hotfix-absent":    {hotfix, nil, []git.Change{{Path: "internal/kms/gate.go", Added: 1}}, false},
-		"rebuild":          {rebuild, statement(rebuild, release.Hotfix), nil, true},
+		"hotfix": {hotfix, statement(hotfix, release.Hotfix, "policies/debug.json", "ansible"),
+			guardedFixture(0), true},
+		"hotfix-guarded": {hotfix, statement(hotfix, release.Hotfix, "ansible/roles"), guardedFixture(60), false},
+		"hotfix-absent":  {hotfix, nil, []git.Change{{Path: "internal/kms/gate.go", Added: 1}}, false},
+		"rebuild":        {rebuild, statement(rebuild, release.Hotfix), nil, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -117,7 +119,8 @@ func TestPlanTakesFurtherChecks(t *testing.T) {
 	}{
 		{stable, statement(stable, release.Stable), check.Pass("guard"), 0},
 		{stable, statement(stable, release.Stable), check.Skip("guard", "no network"), fault.Verification},
-		{stable, statement(stable, release.Stable), check.Fail("guard", fault.MissingAsset, "r", "e", "g"), fault.MissingAsset},
+		{stable, statement(stable, release.Stable), check.Fail("guard", fault.MissingAsset, "r", "e", "g"),
+			fault.MissingAsset},
 		{candidate, nil, check.Skip("guard", "no network"), 0},
 		{candidate, nil, check.Fail("guard", fault.MissingAsset, "r", "e", "g"), fault.MissingAsset},
 	} {
@@ -133,8 +136,10 @@ func TestPlanTakesFurtherChecks(t *testing.T) {
 
 func TestGuarded(t *testing.T) {
 	t.Parallel()
-	for path, want := range map[string]bool{"policies/debug.json": true, "catalog/compatibility-catalog.json": true, "ansible/playbook.yml": true, "packer/x/y.go": true,
-		"policies": false, "internal/policies/x": false, "docs/policies.md": false, "packers/x": false, "docker/mero-kms/main.go": false} {
+	for path, want := range map[string]bool{"policies/debug.json": true, "catalog/compatibility-catalog.json": true,
+		"ansible/playbook.yml": true, "packer/x/y.go": true,
+		"policies": false, "internal/policies/x": false, "docs/policies.md": false, "packers/x": false,
+		"docker/mero-kms/main.go": false} {
 		require.Equal(t, want, plan.Guarded(path), path)
 	}
 }
@@ -162,16 +167,22 @@ func TestMeasured(t *testing.T) {
 		status        check.Status
 		missing       string
 	}{
-		"unchanged":       {release.Hotfix, before, published(1, 1, 1), nil, check.Passed, ""},
-		"followed":        {release.Hotfix, before, published(2, 1, 1), diff("policies/debug.json", "catalog/compatibility-catalog.json"), check.Passed, ""},
-		"neither":         {release.Hotfix, before, published(1, 1, 2), nil, check.Failed, "policies/locked-read-only.json, catalog/compatibility-catalog.json"},
-		"no catalog":      {release.Hotfix, before, published(2, 1, 1), diff("policies/debug.json"), check.Failed, "catalog/compatibility-catalog.json"},
-		"no policy":       {release.Hotfix, before, published(2, 1, 1), diff("catalog/compatibility-catalog.json"), check.Failed, "policies/debug.json"},
-		"another policy":  {release.Hotfix, before, published(1, 2, 1), diff("policies/debug.json", "catalog/compatibility-catalog.json"), check.Failed, "policies/debug-read-only.json"},
-		"nothing before":  {release.Hotfix, nil, published(1, 1, 1), nil, check.Skipped, ""},
-		"nothing after":   {release.Hotfix, before, nil, nil, check.Skipped, ""},
-		"profile missing": {release.Hotfix, &measurement.Published{}, published(1, 1, 1), nil, check.Failed, "policies/debug.json"},
-		"stable":          {release.Stable, before, published(2, 2, 2), nil, check.Inapplicable, ""},
+		"unchanged": {release.Hotfix, before, published(1, 1, 1), nil, check.Passed, ""},
+		"followed": {release.Hotfix, before, published(2, 1, 1),
+			diff("policies/debug.json", "catalog/compatibility-catalog.json"), check.Passed, ""},
+		"neither": {release.Hotfix, before, published(1, 1, 2), nil, check.Failed,
+			"policies/locked-read-only.json, catalog/compatibility-catalog.json"},
+		"no catalog": {release.Hotfix, before, published(2, 1, 1), diff("policies/debug.json"), check.Failed,
+			"catalog/compatibility-catalog.json"},
+		"no policy": {release.Hotfix, before, published(2, 1, 1), diff("catalog/compatibility-catalog.json"),
+			check.Failed, "policies/debug.json"},
+		"another policy": {release.Hotfix, before, published(1, 2, 1),
+			diff("policies/debug.json", "catalog/compatibility-catalog.json"), check.Failed, "policies/debug-read-only.json"},
+		"nothing before": {release.Hotfix, nil, published(1, 1, 1), nil, check.Skipped, ""},
+		"nothing after":  {release.Hotfix, before, nil, nil, check.Skipped, ""},
+		"profile missing": {release.Hotfix, &measurement.Published{}, published(1, 1, 1), nil, check.Failed,
+			"policies/debug.json"},
+		"stable": {release.Stable, before, published(2, 2, 2), nil, check.Inapplicable, ""},
 	} {
 		d := plan.Decision{Class: tc.class, Diff: tc.diff}
 		r := d.Measured(tc.before, tc.after)

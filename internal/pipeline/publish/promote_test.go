@@ -28,7 +28,8 @@ func TestNothingChangesUnseenBetweenAuditAndPromotion(t *testing.T) {
 		"an asset added": {fault.Verification, func(t *testing.T, w *world, rel *github.Release, _ string) {
 			path := filepath.Join(t.TempDir(), "more")
 			require.NoError(t, os.WriteFile(path, []byte("x"), 0o644))
-			_, err := w.run(nil).GitHub.Upload(t.Context(), rel, github.File{Name: "more", Size: 1, ContentType: "text/plain", Open: opener(path)})
+			_, err := w.run(nil).GitHub.Upload(t.Context(), rel,
+				github.File{Name: "more", Size: 1, ContentType: "text/plain", Open: opener(path)})
 			require.NoError(t, err)
 		}},
 	} {
@@ -102,7 +103,8 @@ func TestLatestNeverGoesBack(t *testing.T) {
 	}
 	require.Equal(t, "mero-kms-v1.2.0", promote(release.KMS, release.Version{Major: 1, Minor: 2}))
 	require.Equal(t, "mero-kms-v2.0.0", promote(release.KMS, release.Version{Major: 2}))
-	require.Equal(t, "mero-kms-v2.0.0", promote(release.KMS, release.Version{Major: 1, Minor: 2, Patch: 1}), "a hotfix of an older line")
+	require.Equal(t, "mero-kms-v2.0.0", promote(release.KMS, release.Version{Major: 1, Minor: 2, Patch: 1}),
+		"a hotfix of an older line")
 	require.Equal(t, "mero-tee-v1.0.0", promote(release.Node, release.Version{Major: 1}), "the families share one latest")
 	require.Equal(t, "mero-tee-v1.0.0", promote(release.KMS, release.Version{Major: 1, Minor: 2, Patch: 2}))
 	require.Equal(t, "mero-tee-v1.0.0", promote(release.KMS, release.Version{Major: 2}), "run again")

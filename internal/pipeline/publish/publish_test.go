@@ -28,7 +28,8 @@ func TestTheThreeMoves(t *testing.T) {
 	require.Equal(t, publish.Result{Uploaded: p.Names}, result)
 	require.True(t, rel.Draft)
 	require.Equal(t, p.Notes, rel.Body)
-	require.Equal(t, []string{"begin draft " + rel.TagName, "end draft " + rel.TagName, "begin upload a.json", "end upload a.json",
+	require.Equal(t, []string{"begin draft " + rel.TagName, "end draft " + rel.TagName, "begin upload a.json",
+		"end upload a.json",
 		"begin upload checksums.sha256", "end upload checksums.sha256"}, r.events)
 
 	audited := publish.Digests(rel)
@@ -70,9 +71,18 @@ func TestAFullDisk(t *testing.T) {
 		done int // moves that were made before
 		move func(*run, context.Context, *github.Release) error
 	}{
-		"no draft is made":    {0, func(r *run, ctx context.Context, _ *github.Release) error { _, _, err := r.Fill(ctx, p); return err }},
-		"nothing is uploaded": {1, func(r *run, ctx context.Context, _ *github.Release) error { _, _, err := r.Fill(ctx, p); return err }},
-		"no draft is changed": {2, func(r *run, ctx context.Context, _ *github.Release) error { _, _, err := r.Fill(ctx, told); return err }},
+		"no draft is made": {0, func(r *run, ctx context.Context, _ *github.Release) error {
+			_, _, err := r.Fill(ctx, p)
+			return err
+		}},
+		"nothing is uploaded": {1, func(r *run, ctx context.Context, _ *github.Release) error {
+			_, _, err := r.Fill(ctx, p)
+			return err
+		}},
+		"no draft is changed": {2, func(r *run, ctx context.Context, _ *github.Release) error {
+			_, _, err := r.Fill(ctx, told)
+			return err
+		}},
 		"nothing becomes public": {2, func(r *run, ctx context.Context, rel *github.Release) error {
 			_, err := r.MakePublic(ctx, rel)
 			return err
@@ -111,7 +121,8 @@ func (w *world) moved(p publish.Plan, moves int) *github.Release {
 	r := w.run(nil)
 	switch moves {
 	case 1:
-		rel, err = r.GitHub.CreateDraft(w.t.Context(), github.Draft{Tag: p.Tag.String(), Commit: p.Commit, Title: p.Title, Notes: p.Notes})
+		rel, err = r.GitHub.CreateDraft(w.t.Context(),
+			github.Draft{Tag: p.Tag.String(), Commit: p.Commit, Title: p.Title, Notes: p.Notes})
 	case 2, 3:
 		rel, _, err = r.Fill(w.t.Context(), p)
 	}
@@ -132,7 +143,8 @@ func TestKilledAnywhereAndRunAgain(t *testing.T) {
 		killed := 0
 		for n := int64(0); ; n++ {
 			w, p := newWorld(t), plan(t)
-			_, err := w.run(func(h http.Handler) http.Handler { return rehearsal.KillAfter(h, every, n, after) }).all(t.Context(), p)
+			_, err := w.run(func(h http.Handler) http.Handler { return rehearsal.KillAfter(h, every, n, after) }).
+				all(t.Context(), p)
 			if err == nil {
 				break
 			}
@@ -174,8 +186,10 @@ func TestFaultsThatPass(t *testing.T) {
 	for name, fault := range map[string]func(http.Handler) http.Handler{
 		"uploads cut half way": func(h http.Handler) http.Handler { return rehearsal.CutUploads(h, 2) },
 		"secondary rate limit": func(h http.Handler) http.Handler { return rehearsal.RateLimited(h, rehearsal.Writes, 2, 1) },
-		"bad gateway":          func(h http.Handler) http.Handler { return rehearsal.Unavailable(h, rehearsal.Writes, 3, 502, false) },
-		"answers lost":         func(h http.Handler) http.Handler { return rehearsal.Unavailable(h, rehearsal.Writes, 1, 504, true) },
+		"bad gateway": func(h http.Handler) http.Handler {
+			return rehearsal.Unavailable(h, rehearsal.Writes, 3, 502, false)
+		},
+		"answers lost": func(h http.Handler) http.Handler { return rehearsal.Unavailable(h, rehearsal.Writes, 1, 504, true) },
 		"reads unavailable": func(h http.Handler) http.Handler {
 			return rehearsal.Unavailable(h, func(r *http.Request) bool { return !rehearsal.Writes(r) }, 3, 500, false)
 		},
@@ -278,8 +292,10 @@ func TestFillRefuses(t *testing.T) {
 			require.NoError(t, os.Symlink("a.json", filepath.Join(p.Dir, "link")))
 			p.Names = append(p.Names, "link")
 		}},
-		"a path":       {fault.Usage, "../a.json", func(_ *testing.T, _ *world, p *publish.Plan) { p.Names = []string{"../a.json"} }},
-		"a name twice": {fault.Usage, "a.json", func(_ *testing.T, _ *world, p *publish.Plan) { p.Names = []string{"a.json", "a.json"} }},
+		"a path": {fault.Usage, "../a.json",
+			func(_ *testing.T, _ *world, p *publish.Plan) { p.Names = []string{"../a.json"} }},
+		"a name twice": {fault.Usage, "a.json",
+			func(_ *testing.T, _ *world, p *publish.Plan) { p.Names = []string{"a.json", "a.json"} }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -298,7 +314,8 @@ func TestFillRefuses(t *testing.T) {
 
 func (w *world) draft(tag, commit string) *github.Release {
 	w.t.Helper()
-	rel, err := w.run(nil).GitHub.CreateDraft(w.t.Context(), github.Draft{Tag: tag, Commit: commit, Title: "t", Notes: "n"})
+	rel, err := w.run(nil).GitHub.CreateDraft(w.t.Context(),
+		github.Draft{Tag: tag, Commit: commit, Title: "t", Notes: "n"})
 	require.NoError(w.t, err)
 	return rel
 }

@@ -82,7 +82,8 @@ func (w *world) run(fault func(http.Handler) http.Handler) *run {
 func plan(t *testing.T) publish.Plan {
 	t.Helper()
 	p := publish.Plan{Tag: release.Tag{Family: release.KMS, Version: release.Version{Major: 1, Minor: 2}}, Commit: commit,
-		Title: "mero-kms 1.2.0", Notes: "# Notes\n\n- one\n- two \u2014 \u200b\n", Dir: t.TempDir(), Names: []string{"a.json", "checksums.sha256"}}
+		Title: "mero-kms 1.2.0", Notes: "# Notes\n\n- one\n- two \u2014 \u200b\n", Dir: t.TempDir(),
+		Names: []string{"a.json", "checksums.sha256"}}
 	for _, name := range p.Names {
 		require.NoError(t, os.WriteFile(filepath.Join(p.Dir, name), []byte("content of "+name+"\n"), 0o644))
 	}

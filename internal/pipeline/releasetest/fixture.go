@@ -149,7 +149,7 @@ func (f *Fixture) Main(m *testing.M) int {
 	if f.scratch, err = os.MkdirTemp("", "release-"); err != nil {
 		panic(err)
 	}
-	defer os.RemoveAll(f.scratch) //nolint:errcheck // scratch
+	defer os.RemoveAll(f.scratch)
 	return m.Run()
 }
 

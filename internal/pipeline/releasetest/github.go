@@ -46,7 +46,7 @@ func (p *Process) Pulls(t testing.TB) []string {
 	t.Helper()
 	resp, err := p.Env.Client().Get("https://api.github.com/repos/" + config.DefaultRepository + "/pulls?state=all")
 	require.NoError(t, err)
-	defer resp.Body.Close() //nolint:errcheck // test
+	defer resp.Body.Close()
 	require.Equal(t, http.StatusOK, resp.StatusCode)
 	data, err := io.ReadAll(resp.Body)
 	require.NoError(t, err)

@@ -21,7 +21,7 @@ func Records(t testing.TB, dist string, tag release.Tag) []pipeline.Record {
 	t.Helper()
 	f, err := os.Open(filepath.Join(dist, tag.String(), pipeline.LedgerName))
 	require.NoError(t, err)
-	defer f.Close() //nolint:errcheck // read only
+	defer f.Close()
 	list, size, err := pipeline.ReadLedger(f)
 	require.NoError(t, err)
 	info, err := f.Stat()

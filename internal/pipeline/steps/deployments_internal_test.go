@@ -97,7 +97,8 @@ func TestSweepDeletesOnlyWhenTold(t *testing.T) {
 			deleted = append(deleted, r.URL.Path)
 			w.WriteHeader(http.StatusNoContent)
 		case strings.HasSuffix(r.URL.Path, "/there"):
-			_ = json.NewEncoder(w).Encode(map[string]any{"vm_uuid": "u-1", "app_id": strings.Repeat("0", 40), "name": "there", "status": "running"})
+			_ = json.NewEncoder(w).Encode(map[string]any{"vm_uuid": "u-1", "app_id": strings.Repeat("0", 40), "name": "there",
+				"status": "running"})
 		default:
 			http.Error(w, `{"detail":"not found"}`, http.StatusNotFound)
 		}

@@ -29,13 +29,15 @@ func staged(t *testing.T, name string) *stage {
 	dir := t.TempDir()
 	log := &bytes.Buffer{}
 	l := &Release{Tag: tag(t, name), Console: console.New(log, false),
-		Env:      &environment.Environment{Settings: environment.Settings{Config: &config.Config{KMSVersion: release.Version{Major: 1}, Profile: release.LockedReadOnly}, Dist: dir}},
+		Env: &environment.Environment{Settings: environment.Settings{
+			Config: &config.Config{KMSVersion: release.Version{Major: 1}, Profile: release.LockedReadOnly}, Dist: dir}},
 		Checkout: &environment.Checkout{Catalog: dir + "/catalog.json"}}
 	require.NoError(t, os.MkdirAll(l.Work(), 0o755))
 	data, err := declared(t).Encode()
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(l.Checkout.Catalog, data, 0o600))
-	l.Ledger, err = pipeline.OpenLedger(Dir(dir, l.Tag), l.Tag.String(), "0123456789abcdef0123456789abcdef01234567", time.Now)
+	l.Ledger, err = pipeline.OpenLedger(Dir(dir, l.Tag), l.Tag.String(), "0123456789abcdef0123456789abcdef01234567",
+		time.Now)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, l.Close()) })
 	return &stage{l, log}
@@ -51,7 +53,8 @@ func (s *stage) concludes(t *testing.T, r *e2e.Report) error {
 func reportOf(node release.Tag, results ...check.Result) *e2e.Report {
 	r := &e2e.Report{Results: results, Profiles: release.Profiles()}
 	for _, p := range release.Profiles() {
-		r.Matrix = append(r.Matrix, e2e.Cell{KMS: release.Tag{Family: release.KMS, Version: release.Version{Major: 1}}, Node: node, Profile: p, Result: check.Passed})
+		r.Matrix = append(r.Matrix, e2e.Cell{KMS: release.Tag{Family: release.KMS, Version: release.Version{Major: 1}},
+			Node: node, Profile: p, Result: check.Passed})
 	}
 	return r
 }
@@ -89,11 +92,16 @@ func TestFailures(t *testing.T) {
 		tested  bool
 		message string
 	}{
-		"a stable release that fails":         {"mero-tee-v2.0.0", check.Fail("a key", fault.Verification, "no key", "200", "403"), false, false, "[FAIL]"},
-		"a candidate that fails":              {"mero-tee-v2.0.0-rc.1", check.Fail("a key", fault.Verification, "no key", "200", "403"), true, false, "E2E is advisory for a release candidate"},
-		"a stable release that skips a check": {"mero-tee-v2.0.0", check.Skip("appraisal", "no key for it"), false, false, "[FAIL]"},
-		"a candidate that skips one":          {"mero-tee-v2.0.0-rc.1", check.Skip("appraisal", "no key for it"), true, true, "no key for it"},
-		"what does not apply":                 {"mero-tee-v2.0.0", check.NotApplicable("a pair", "not released yet"), true, true, "not released yet"},
+		"a stable release that fails": {"mero-tee-v2.0.0",
+			check.Fail("a key", fault.Verification, "no key", "200", "403"), false, false, "[FAIL]"},
+		"a candidate that fails": {"mero-tee-v2.0.0-rc.1", check.Fail("a key", fault.Verification, "no key",
+			"200", "403"), true, false, "E2E is advisory for a release candidate"},
+		"a stable release that skips a check": {"mero-tee-v2.0.0", check.Skip("appraisal", "no key for it"), false, false,
+			"[FAIL]"},
+		"a candidate that skips one": {"mero-tee-v2.0.0-rc.1", check.Skip("appraisal", "no key for it"), true, true,
+			"no key for it"},
+		"what does not apply": {"mero-tee-v2.0.0", check.NotApplicable("a pair", "not released yet"), true, true,
+			"not released yet"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

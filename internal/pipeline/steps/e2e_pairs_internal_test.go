@@ -31,8 +31,10 @@ func declared(t *testing.T, pairs ...[2]string) *catalog.Catalog {
 
 func TestOtherPairs(t *testing.T) {
 	t.Parallel()
-	c := declared(t, [2]string{"1.2.0", "1.2.0"}, [2]string{"1.2.0", "1.1.0"}, [2]string{"1.1.0", "1.2.0"}, [2]string{"1.1.0", "1.1.0"})
-	c, err := catalog.MarkTested(c, catalog.PairOf(tag(t, "mero-kms-v1.2.0"), tag(t, "mero-tee-v1.1.0")), []release.Profile{release.Debug}, "")
+	c := declared(t, [2]string{"1.2.0", "1.2.0"}, [2]string{"1.2.0", "1.1.0"}, [2]string{"1.1.0", "1.2.0"},
+		[2]string{"1.1.0", "1.1.0"})
+	c, err := catalog.MarkTested(c, catalog.PairOf(tag(t, "mero-kms-v1.2.0"), tag(t, "mero-tee-v1.1.0")),
+		[]release.Profile{release.Debug}, "")
 	require.NoError(t, err)
 	for _, kms := range []string{"mero-kms-v1.2.0", "mero-kms-v1.2.0-rc.3"} {
 		pairs := otherPairs(c, tag(t, kms), tag(t, "mero-tee-v1.2.0"))

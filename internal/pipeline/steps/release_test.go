@@ -182,7 +182,8 @@ func TestGuardsWithoutACatalog(t *testing.T) {
 func TestCandidateIsNotPromoted(t *testing.T) {
 	t.Parallel()
 	w := open(t, "mero-tee-v2.0.0-rc.1")
-	run := pipeline.Run{Ledger: w.Ledger, Console: w.Console, Graph: pipeline.Graph{{Name: "node:promote", Title: "promoting", Do: w.Promote}}}
+	run := pipeline.Run{Ledger: w.Ledger, Console: w.Console,
+		Graph: pipeline.Graph{{Name: "node:promote", Title: "promoting", Do: w.Promote}}}
 	require.NoError(t, run.All(t.Context()))
 	require.Contains(t, w.log.String(), "is a release candidate and stays a pre-release")
 }
@@ -191,6 +192,7 @@ func TestCandidateIsNotPromoted(t *testing.T) {
 func TestUnauditedIsNotPromoted(t *testing.T) {
 	t.Parallel()
 	w := open(t, "mero-tee-v2.0.0")
-	run := pipeline.Run{Ledger: w.Ledger, Console: w.Console, Graph: pipeline.Graph{{Name: "node:promote", Title: "promoting", Do: w.Promote}}}
+	run := pipeline.Run{Ledger: w.Ledger, Console: w.Console,
+		Graph: pipeline.Graph{{Name: "node:promote", Title: "promoting", Do: w.Promote}}}
 	require.ErrorIs(t, run.All(t.Context()), os.ErrNotExist)
 }

@@ -61,7 +61,7 @@ func (r *Release) summarize(table string, facts [][2]string) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close() //nolint:errcheck // the write below is checked
+	defer f.Close()
 	var page strings.Builder
 	fmt.Fprintf(&page, "## %s\n\n```text\n%s```\n\n", r.Tag, table)
 	for _, fact := range facts {

@@ -41,7 +41,8 @@ func open(t *testing.T, tag string) *world {
 	parsed, err := release.ParseTag(tag)
 	require.NoError(t, err)
 	dist := t.TempDir()
-	w.github, err = local.New(local.Options{Dir: filepath.Join(dist, "github"), Repository: config.DefaultRepository, Token: token})
+	w.github, err = local.New(local.Options{Dir: filepath.Join(dist, "github"), Repository: config.DefaultRepository,
+		Token: token})
 	require.NoError(t, err)
 	n := network.New()
 	t.Cleanup(func() { require.NoError(t, n.Close()) })
@@ -52,7 +53,8 @@ func open(t *testing.T, tag string) *world {
 	cfg, err := config.Load(func(string) (string, bool) { return "", false })
 	require.NoError(t, err)
 	cfg.KMSVersion, cfg.TEEVersion = release.Version{Major: 1}, release.Version{Major: 2}
-	env := &environment.Environment{Settings: environment.Settings{Config: cfg, Root: filepath.Join("..", "..", ".."), Dist: dist, Transport: n.Transport(), GitHubToken: token,
+	env := &environment.Environment{Settings: environment.Settings{Config: cfg, Root: filepath.Join("..", "..", ".."),
+		Dist: dist, Transport: n.Transport(), GitHubToken: token,
 		Checkout: func(context.Context, release.Tag) (*environment.Checkout, error) {
 			return &environment.Checkout{Commit: commit, Time: time.Unix(0, 0), Policies: filepath.Join(dist, "policies"),
 				Catalog: filepath.Join(dist, "catalog.json"), Notes: filepath.Join(dist, "notes")}, nil
@@ -67,7 +69,8 @@ func open(t *testing.T, tag string) *world {
 // draft makes a draft of the release's tag with the files.
 func (w *world) draft(t *testing.T, files map[string]string) *github.Release {
 	t.Helper()
-	draft, err := w.GitHub.CreateDraft(t.Context(), github.Draft{Tag: w.Tag.String(), Commit: commit, Title: w.Tag.String()})
+	draft, err := w.GitHub.CreateDraft(t.Context(),
+		github.Draft{Tag: w.Tag.String(), Commit: commit, Title: w.Tag.String()})
 	require.NoError(t, err)
 	for name, text := range files {
 		path := filepath.Join(t.TempDir(), name)
