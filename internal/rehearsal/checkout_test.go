@@ -47,7 +47,8 @@ func commit(t *testing.T, root string) {
 func git(t *testing.T, dir string, args ...string) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "git", append([]string{"-C", dir, "-c", "commit.gpgSign=false"}, args...)...)
-	cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_AUTHOR_NAME=Ann", "GIT_AUTHOR_EMAIL=ann@example.org",
+	cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_AUTHOR_NAME=Ann",
+		"GIT_AUTHOR_EMAIL=ann@example.org",
 		"GIT_COMMITTER_NAME=Ann", "GIT_COMMITTER_EMAIL=ann@example.org")
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s", out)
@@ -70,7 +71,8 @@ func begun(t *testing.T, root, dist string, kms, node release.Version) (*rehears
 
 func client(t *testing.T, w *rehearsal.World) *github.Client {
 	t.Helper()
-	c, err := github.New(github.Options{Repository: w.Env.Config.Repository, Token: w.Env.GitHubToken.Reveal(), Transport: w.Env.Transport})
+	c, err := github.New(github.Options{Repository: w.Env.Config.Repository, Token: w.Env.GitHubToken.Reveal(),
+		Transport: w.Env.Transport})
 	require.NoError(t, err)
 	return c
 }
@@ -156,7 +158,8 @@ func TestSeededNodes(t *testing.T) {
 	w, log := begun(t, root, dist, first, first)
 	_, err := w.Env.Checkout(t.Context(), parse(t, "mero-kms-v0.1.0"))
 	require.NoError(t, err, "%s", log)
-	data, err := os.ReadFile(filepath.Join(dist, "rehearsal", "github", "releases", "mero-tee-v0.1.0", release.MeasurementsAsset))
+	data, err := os.ReadFile(filepath.Join(dist, "rehearsal", "github", "releases", "mero-tee-v0.1.0",
+		release.MeasurementsAsset))
 	require.NoError(t, err)
 	published, err := measurement.Decode(data)
 	require.NoError(t, err)

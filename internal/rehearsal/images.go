@@ -33,8 +33,9 @@ func (w *World) startImages(ctx context.Context) error {
 	cfg := w.Env.Config
 	w.Env.Images = images{world: w, Builder: build.New(ctx, build.Options{
 		Root: w.Env.Root, Project: cfg.GCPProject, Zone: cfg.GCPZone, Family: cfg.GCPFamily,
-		TDXRoot: hex.EncodeToString(w.Env.TDXRoot[:]), SSHPort: w.portOfSSH, Cloud: w.cloudClient, Fetch: build.Fetcher{Transport: w.Env.Transport},
-		Pins: standInPins, Env: w.packerEnvironment, Log: func(line string) { w.console.Infof("%s", line) }})}
+		TDXRoot: hex.EncodeToString(w.Env.TDXRoot[:]), SSHPort: w.portOfSSH, Cloud: w.cloudClient,
+		Fetch: build.Fetcher{Transport: w.Env.Transport},
+		Pins:  standInPins, Env: w.packerEnvironment, Log: func(line string) { w.console.Infof("%s", line) }})}
 	return w.Network.Handle(companionHost, http.HandlerFunc(serveStandIn))
 }
 
@@ -70,7 +71,8 @@ func (w *World) packerEnvironment() ([]string, error) {
 		return nil, err
 	}
 	certificate := filepath.Join(w.State, "network.pem")
-	return []string{"GOOGLE_CREDENTIALS=" + string(s.Key()), "HTTPS_PROXY=" + proxy.URL, "HTTP_PROXY=" + proxy.URL, "SSL_CERT_FILE=" + certificate},
+	return []string{"GOOGLE_CREDENTIALS=" + string(s.Key()), "HTTPS_PROXY=" + proxy.URL, "HTTP_PROXY=" + proxy.URL,
+			"SSL_CERT_FILE=" + certificate},
 		file.Write(certificate, proxy.CertificatePEM, 0o644)
 }
 
@@ -82,7 +84,8 @@ func standInPins(names []string) ([]packer.Pin, error) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, packer.Pin{Name: name, Version: "0.0.0-rehearsal", URL: "https://" + companionHost + "/" + name + ".tar.gz",
+		out = append(out, packer.Pin{Name: name, Version: "0.0.0-rehearsal",
+			URL:    "https://" + companionHost + "/" + name + ".tar.gz",
 			SHA256: digest.Of(archive), Member: name})
 	}
 	return out, nil
@@ -94,7 +97,8 @@ func standIn(name string) ([]byte, error) {
 	var b bytes.Buffer
 	packed := gzip.NewWriter(&b)
 	files := tar.NewWriter(packed)
-	if err := files.WriteHeader(&tar.Header{Name: name, Mode: 0o755, Size: int64(len(program)), Typeflag: tar.TypeReg}); err != nil {
+	if err := files.WriteHeader(&tar.Header{Name: name, Mode: 0o755, Size: int64(len(program)),
+		Typeflag: tar.TypeReg}); err != nil {
 		return nil, err
 	}
 	if _, err := files.Write([]byte(program)); err != nil {

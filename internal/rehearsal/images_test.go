@@ -24,7 +24,7 @@ func TestStandIns(t *testing.T) {
 	get := func(name string) (int, string) {
 		resp, err := w.Env.Client().Get("https://companions.rehearsal.invalid/" + name)
 		require.NoError(t, err)
-		defer resp.Body.Close() //nolint:errcheck // test
+		defer resp.Body.Close()
 		data, err := io.ReadAll(resp.Body)
 		require.NoError(t, err)
 		return resp.StatusCode, string(data)
@@ -49,7 +49,8 @@ func TestUnpinnedBaseImage(t *testing.T) {
 	path := filepath.Join(root, "packer", "base.pkrvars.hcl")
 	data, err := os.ReadFile(path)
 	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(path, []byte(strings.Replace(string(data), `"`+base.Image+`"`, `"`+base.Family+`"`, 1)), 0o600))
+	require.NoError(t, os.WriteFile(path,
+		[]byte(strings.Replace(string(data), `"`+base.Image+`"`, `"`+base.Family+`"`, 1)), 0o600))
 	w, _ := begun(t, root, dist, first, first)
 	_, content := w.Env.Images.Content(t.Context(), release.Debug)
 	_, build := w.Env.Images.Build(t.Context(), image.BuildRequest{Profile: release.Debug})

@@ -19,7 +19,7 @@ func TestTheWorldAppraisesItsNodes(t *testing.T) {
 	dist := t.TempDir()
 	w, err := open(t, dist)
 	require.NoError(t, err)
-	defer w.Close() //nolint:errcheck // test
+	defer w.Close()
 	v, err := tdx.NewVerifier(tdx.Config{Root: w.Env.TDXRoot, Collateral: tdx.NewCollateral(w.Env.Client())})
 	require.NoError(t, err)
 	image := inprocess.Image{Version: release.Version{Minor: 1}, Profile: release.Debug}
@@ -49,6 +49,6 @@ func TestTheWorldAppraisesItsNodes(t *testing.T) {
 	require.NoError(t, w.Close())
 	again, err := open(t, dist)
 	require.NoError(t, err)
-	defer again.Close() //nolint:errcheck // test
+	defer again.Close()
 	require.Equal(t, w.Env.ITA.Root, again.Env.ITA.Root)
 }

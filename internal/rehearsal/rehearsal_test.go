@@ -27,7 +27,7 @@ func TestNothingLeavesTheMachine(t *testing.T) {
 	t.Parallel()
 	w, err := open(t, t.TempDir())
 	require.NoError(t, err)
-	defer w.Close() //nolint:errcheck // test
+	defer w.Close()
 	_, err = w.Env.Client().Get("https://example.com/")
 	require.ErrorIs(t, err, network.ErrOutside)
 	for _, host := range w.Hosts() {
@@ -59,10 +59,10 @@ func TestEachRehearsalHasItsOwnHardware(t *testing.T) {
 	t.Parallel()
 	a, err := open(t, t.TempDir())
 	require.NoError(t, err)
-	defer a.Close() //nolint:errcheck // test
+	defer a.Close()
 	b, err := open(t, t.TempDir())
 	require.NoError(t, err)
-	defer b.Close() //nolint:errcheck // test
+	defer b.Close()
 	require.NotEqual(t, a.Env.TDXRoot, b.Env.TDXRoot)
 }
 

@@ -37,7 +37,7 @@ func (w *World) seedNode(ctx context.Context, tag release.Tag, c *environment.Ch
 	if err != nil {
 		return nil, err
 	}
-	defer r.Close() //nolint:errcheck // what was released is read back below
+	defer r.Close()
 	run := &pipeline.Run{Graph: simulatedSteps(r), Ledger: r.Ledger, Console: r.Console.Quiet()}
 	if err := run.All(ctx); err != nil {
 		return nil, err

@@ -26,14 +26,18 @@ func TestVersions(t *testing.T) {
 		tag          release.Tag
 		kms, node    string
 	}{
-		"nothing yet":                        {nil, nil, kms, "0.1.0", "0.1.0"},
-		"a candidate of the key service":     {nil, nil, parse(t, "mero-kms-v2.0.0-rc.3"), "2.0.0-rc.3", "2.0.0"},
-		"a node release first":               {nil, nil, node, "0.0.9", "0.1.0"},
-		"a node release of some version":     {nil, nil, parse(t, "mero-tee-v1.0.0"), "0.9.0", "1.0.0"},
-		"after a key service":                {[]string{"mero-kms-v0.1.0", "mero-tee-v0.1.0", "mero-tee-v0.0.9"}, []string{"mero-kms-v0.1.0"}, node, "0.1.0", "0.2.0"},
-		"again":                              {[]string{"mero-kms-v0.0.9", "mero-tee-v0.1.0"}, []string{"mero-tee-v0.1.0"}, node, "0.0.9", "0.1.0"},
-		"the newest key service":             {[]string{"mero-kms-v0.9.0", "mero-kms-v0.10.0", "mero-kms-v2.0.0-rc.1"}, nil, parse(t, "mero-tee-v3.0.0"), "0.10.0", "3.0.0"},
-		"a key service after a node release": {[]string{"mero-kms-v0.0.9", "mero-tee-v0.1.0"}, []string{"mero-tee-v0.1.0"}, kms, "0.1.0", "0.1.0"},
+		"nothing yet":                    {nil, nil, kms, "0.1.0", "0.1.0"},
+		"a candidate of the key service": {nil, nil, parse(t, "mero-kms-v2.0.0-rc.3"), "2.0.0-rc.3", "2.0.0"},
+		"a node release first":           {nil, nil, node, "0.0.9", "0.1.0"},
+		"a node release of some version": {nil, nil, parse(t, "mero-tee-v1.0.0"), "0.9.0", "1.0.0"},
+		"after a key service": {[]string{"mero-kms-v0.1.0", "mero-tee-v0.1.0", "mero-tee-v0.0.9"},
+			[]string{"mero-kms-v0.1.0"}, node, "0.1.0", "0.2.0"},
+		"again": {[]string{"mero-kms-v0.0.9", "mero-tee-v0.1.0"}, []string{"mero-tee-v0.1.0"},
+			node, "0.0.9", "0.1.0"},
+		"the newest key service": {[]string{"mero-kms-v0.9.0", "mero-kms-v0.10.0", "mero-kms-v2.0.0-rc.1"}, nil,
+			parse(t, "mero-tee-v3.0.0"), "0.10.0", "3.0.0"},
+		"a key service after a node release": {[]string{"mero-kms-v0.0.9", "mero-tee-v0.1.0"}, []string{"mero-tee-v0.1.0"},
+			kms, "0.1.0", "0.1.0"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

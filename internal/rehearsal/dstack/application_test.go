@@ -34,7 +34,8 @@ func TestNothingIsSubstitutedFromTheHost(t *testing.T) {
 }
 
 func FuzzReadAppCompose(f *testing.F) {
-	f.Add([]byte(service(`{"image":"r@sha256:00","ports":["8080:8080"],"volumes":["/var/run/dstack.sock:/s"],"environment":{"A":"1"}}`)))
+	f.Add([]byte(service(
+		`{"image":"r@sha256:00","ports":["8080:8080"],"volumes":["/var/run/dstack.sock:/s"],"environment":{"A":"1"}}`)))
 	f.Add([]byte(service(`{"image":"r:latest"}`)))
 	f.Add([]byte(`{"docker_compose_file":"a: *b"}`))
 	f.Fuzz(func(t *testing.T, data []byte) {

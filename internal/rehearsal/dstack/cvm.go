@@ -101,7 +101,7 @@ func (c *cvm) live(ctx context.Context) {
 		c.become(failed, "")
 		return
 	}
-	defer log.Close() //nolint:errcheck // a log
+	defer log.Close()
 	end := failed
 	err = c.runApplication(ctx, log, func(address string) {
 		end = exited
@@ -244,12 +244,12 @@ func (p *entryPoint) run(ctx context.Context, log *os.File, started func(address
 	if err != nil {
 		return err
 	}
-	defer l.Close() //nolint:errcheck // closed below, once the child has its own
+	defer l.Close()
 	f, err := l.(*net.TCPListener).File()
 	if err != nil {
 		return err
 	}
-	defer f.Close() //nolint:errcheck // closed below, once the child has its own
+	defer f.Close()
 	return p.exec(ctx, f, log, func() {
 		// Only the child holds the port now: when it ends, connections are refused.
 		_, _ = f.Close(), l.Close()

@@ -111,7 +111,8 @@ func TestQuoteIsOfTheCVMsOwnTD(t *testing.T) {
 
 	var info guest.Info
 	w.ask(t, d.URL+"/info", &info)
-	require.Equal(t, guest.Info{AppID: d.AppID, InstanceID: hex.EncodeToString(events[2].Payload), ComposeHash: d.ComposeHash}, info)
+	require.Equal(t, guest.Info{AppID: d.AppID, InstanceID: hex.EncodeToString(events[2].Payload),
+		ComposeHash: d.ComposeHash}, info)
 }
 
 func TestKeysOutliveTheProvider(t *testing.T) {
@@ -161,7 +162,8 @@ func TestDeployReplacesWhatAnInterruptedRunLeft(t *testing.T) {
 	w := newWorld(t, t.TempDir(), dstack.Faults{Quota: 1})
 	first, err := w.client.Deploy(t.Context(), w.app(t, "the-same-name", nil))
 	require.NoError(t, err)
-	second, err := w.client.Deploy(t.Context(), w.app(t, "the-same-name", func(s map[string]any) { s["restart"] = "always" }))
+	second, err := w.client.Deploy(t.Context(),
+		w.app(t, "the-same-name", func(s map[string]any) { s["restart"] = "always" }))
 	require.NoError(t, err)
 	require.NotEqual(t, first.ID, second.ID)
 	_, err = w.client.Get(t.Context(), first.ID)
@@ -177,19 +179,26 @@ func TestDeployFails(t *testing.T) {
 		code   fault.Code
 		want   string
 	}{
-		"another compose hash": {faults: dstack.Faults{ComposeHash: strings.Repeat("ab", 32)}, code: fault.Verification, want: "another app-compose"},
-		"dot in the name":      {app: "mero-kms-1.2.0", code: fault.Usage, want: "refuse the name"},
+		"another compose hash": {faults: dstack.Faults{ComposeHash: strings.Repeat("ab", 32)}, code: fault.Verification,
+			want: "another app-compose"},
+		"dot in the name": {app: "mero-kms-1.2.0", code: fault.Usage, want: "refuse the name"},
 		"process ends": {edit: func(s map[string]any) { s["command"] = []string{"--bad"} }, code: fault.General,
 			want: "asked to fail: [--bad]"},
 		"image missing": {edit: func(s map[string]any) {
 			s["image"] = "ghcr.io/calimero-network/test@sha256:" + strings.Repeat("00", 32)
 		}, code: fault.General, want: "platform: failed"},
-		"image by tag":        {edit: func(s map[string]any) { s["image"] = "ghcr.io/calimero-network/test:1" }, code: fault.Usage, want: "not pinned by digest"},
-		"a user with a name":  {edit: func(s map[string]any) { s["user"] = "nobody" }, code: fault.General, want: "not numeric"},
-		"relative entrypoint": {edit: func(s map[string]any) { s["entrypoint"] = []string{"app"} }, code: fault.General, want: "not an absolute path"},
-		"host folder":         {edit: func(s map[string]any) { s["volumes"] = []string{"/etc:/etc"} }, code: fault.Usage, want: "has only /var/run/dstack.sock"},
-		"host environment":    {edit: func(s map[string]any) { s["environment"] = []string{"HOME"} }, code: fault.Usage, want: "HOME has no value"},
-		"two ports":           {edit: func(s map[string]any) { s["ports"] = []string{"1:1", "2:2"} }, code: fault.Usage, want: "exactly one published port"},
+		"image by tag": {edit: func(s map[string]any) { s["image"] = "ghcr.io/calimero-network/test:1" },
+			code: fault.Usage, want: "not pinned by digest"},
+		"a user with a name": {edit: func(s map[string]any) { s["user"] = "nobody" }, code: fault.General,
+			want: "not numeric"},
+		"relative entrypoint": {edit: func(s map[string]any) { s["entrypoint"] = []string{"app"} }, code: fault.General,
+			want: "not an absolute path"},
+		"host folder": {edit: func(s map[string]any) { s["volumes"] = []string{"/etc:/etc"} }, code: fault.Usage,
+			want: "has only /var/run/dstack.sock"},
+		"host environment": {edit: func(s map[string]any) { s["environment"] = []string{"HOME"} }, code: fault.Usage,
+			want: "HOME has no value"},
+		"two ports": {edit: func(s map[string]any) { s["ports"] = []string{"1:1", "2:2"} }, code: fault.Usage,
+			want: "exactly one published port"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -256,7 +265,8 @@ func TestCrash(t *testing.T) {
 func TestImageConfiguration(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, t.TempDir(), dstack.Faults{})
-	w.image = w.push(t, v1.Config{Entrypoint: []string{"/app"}, Env: []string{"FROM_IMAGE=1"}, WorkingDir: "/run", User: "7"})
+	w.image = w.push(t, v1.Config{Entrypoint: []string{"/app"}, Env: []string{"FROM_IMAGE=1"}, WorkingDir: "/run",
+		User: "7"})
 	d, err := w.client.Deploy(t.Context(), w.app(t, "configured", nil))
 	require.NoError(t, err)
 	var self struct {

@@ -80,7 +80,9 @@ var layer = sync.OnceValues(func() (v1.Layer, error) {
 	if err = errors.Join(err, tw.Close(), zw.Close()); err != nil {
 		return nil, err
 	}
-	return tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(out.Bytes())), nil })
+	return tarball.LayerFromOpener(func() (io.ReadCloser, error) {
+		return io.NopCloser(bytes.NewReader(out.Bytes())), nil
+	})
 })
 
 // world is a closed network with a registry, Intel's service, something to fetch, and a provider.
@@ -113,7 +115,8 @@ func newWorld(t *testing.T, state string, faults dstack.Faults) *world {
 	w.image = w.push(t, v1.Config{Entrypoint: []string{"/app"}, User: "65532:65532"})
 	proxy, err := w.network.Proxy()
 	require.NoError(t, err)
-	w.provider, err = dstack.New(dstack.Options{State: state, Seed: make([]byte, 32), APIKey: apiKey, TDX: machine, Proxy: proxy,
+	w.provider, err = dstack.New(dstack.Options{State: state, Seed: make([]byte, 32), APIKey: apiKey, TDX: machine,
+		Proxy:  proxy,
 		Faults: faults, Unpack: w.unpack})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, w.provider.Close()) })
@@ -138,7 +141,8 @@ func (w *world) push(t *testing.T, config v1.Config) string {
 	require.NoError(t, err)
 	img, err := mutate.AppendLayers(empty.Image, app)
 	require.NoError(t, err)
-	img, err = mutate.ConfigFile(img, &v1.ConfigFile{OS: "linux", Architecture: "amd64", Config: config, RootFS: rootfs(t, img)})
+	img, err = mutate.ConfigFile(img, &v1.ConfigFile{OS: "linux", Architecture: "amd64", Config: config,
+		RootFS: rootfs(t, img)})
 	require.NoError(t, err)
 	digest, err := img.Digest()
 	require.NoError(t, err)
@@ -167,8 +171,9 @@ func (w *world) app(t *testing.T, name string, edit func(service map[string]any)
 		edit(service)
 	}
 	file := marshal(t, map[string]any{"services": map[string]any{"mero-kms": service}})
-	compose := marshal(t, map[string]any{"allowed_envs": []string{}, "docker_compose_file": string(file), "manifest_version": 2,
-		"name": "", "public_logs": true, "runner": "docker-compose"})
+	compose := marshal(t, map[string]any{"allowed_envs": []string{}, "docker_compose_file": string(file),
+		"manifest_version": 2,
+		"name":             "", "public_logs": true, "runner": "docker-compose"})
 	return client.App{Name: name, Compose: compose}
 }
 

@@ -33,7 +33,7 @@ func (w *world) do(method, path string, in any, out proto.Message) error {
 	require.NoError(w, err)
 	answer, err := w.client.Do(r)
 	require.NoError(w, err)
-	defer answer.Body.Close() //nolint:errcheck // read to its end
+	defer answer.Body.Close()
 	if err := googleapi.CheckResponse(answer); err != nil {
 		return err
 	}

@@ -50,10 +50,10 @@ func TestTheCloudClientMeasuresAnImage(t *testing.T) {
 	ctx := t.Context()
 	instances, err := compute.NewInstancesRESTClient(ctx, option.WithHTTPClient(w.client))
 	require.NoError(t, err)
-	defer instances.Close() //nolint:errcheck // nothing to lose
+	defer instances.Close()
 	images, err := compute.NewImagesRESTClient(ctx, option.WithHTTPClient(w.client))
 	require.NoError(t, err)
-	defer images.Close() //nolint:errcheck // nothing to lose
+	defer images.Close()
 
 	image, err := images.GetFromFamily(ctx, &computepb.GetFromFamilyImageRequest{Project: "ubuntu-os-cloud",
 		Family: "ubuntu"})
@@ -90,7 +90,7 @@ func TestTheCloudClientHearsOfAFailedOperation(t *testing.T) {
 	w := newWorld(t, gce.Faults{Failures: []gce.Failure{{Call: "instances.insert", Times: 1, Code: "QUOTA_EXCEEDED"}}})
 	instances, err := compute.NewInstancesRESTClient(t.Context(), option.WithHTTPClient(w.client))
 	require.NoError(t, err)
-	defer instances.Close() //nolint:errcheck // nothing to lose
+	defer instances.Close()
 	op, err := instances.Insert(t.Context(), &computepb.InsertInstanceRequest{Project: ours, Zone: zone,
 		InstanceResource: measured("m", base)})
 	require.NoError(t, err)

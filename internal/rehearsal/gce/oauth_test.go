@@ -46,7 +46,7 @@ func (w *world) token(form url.Values) (int, map[string]any) {
 	w.Helper()
 	answer, err := w.plain.PostForm("https://oauth2.googleapis.com/token", form)
 	require.NoError(w, err)
-	defer answer.Body.Close() //nolint:errcheck // read to its end
+	defer answer.Body.Close()
 	var out map[string]any
 	require.NoError(w, json.NewDecoder(answer.Body).Decode(&out))
 	return answer.StatusCode, out

@@ -209,7 +209,7 @@ func (w *world) inside(spec gce.Spec, method, path string, body io.Reader) (int,
 	r.Header.Set("Metadata-Flavor", "Google")
 	answer, err := w.plain.Do(r)
 	require.NoError(w, err)
-	defer answer.Body.Close() //nolint:errcheck // read to its end
+	defer answer.Body.Close()
 	text, err := io.ReadAll(answer.Body)
 	require.NoError(w, err)
 	require.Equal(w, "Google", answer.Header.Get("Metadata-Flavor"))

@@ -82,7 +82,7 @@ func (s *Server) upload(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	part := filepath.Join(s.incoming(), strconv.FormatInt(id, 10))
-	defer os.Remove(part) //nolint:errcheck // gone already when it landed
+	defer os.Remove(part)
 	if err := receive(part, r); err != nil {
 		write(w, fail(http.StatusBadGateway, "Error saving asset"))
 		return
@@ -192,7 +192,7 @@ func (s *Server) store(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
-	defer f.Close() //nolint:errcheck // read-only
+	defer f.Close()
 	info, err := f.Stat()
 	if err != nil || !info.Mode().IsRegular() {
 		http.NotFound(w, r)

@@ -23,7 +23,8 @@ func TestTheClientsRequestsFitGitHubsDescription(t *testing.T) {
 	require.NoError(t, s.Push("refs/heads/main", sha, map[string][]byte{"c.json": []byte("{}\n")}))
 	seen := map[string]bool{}
 	record := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		seen[fmt.Sprintf("%s %s", r.Method, strings.Split(strings.TrimPrefix(r.URL.Path, "/repos/"+repository+"/"), "/")[0])] = true
+		seen[fmt.Sprintf("%s %s", r.Method, strings.Split(strings.TrimPrefix(r.URL.Path, "/repos/"+repository+"/"),
+			"/")[0])] = true
 		s.ServeHTTP(w, r)
 	})
 	n := network.New()
@@ -42,18 +43,22 @@ func TestTheClientsRequestsFitGitHubsDescription(t *testing.T) {
 		Open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader([]byte("x"))), nil }})
 	require.NoError(t, err)
 	no, yes, text := false, true, "text"
-	_, err = c.Update(t.Context(), rel.ID, github.Patch{Draft: &no, Prerelease: &yes, MakeLatest: "false", Name: &text, Body: &text})
+	_, err = c.Update(t.Context(), rel.ID, github.Patch{Draft: &no, Prerelease: &yes, MakeLatest: "false", Name: &text,
+		Body: &text})
 	require.NoError(t, err)
-	_, err = c.Propose(t.Context(), github.Change{Base: "main", Branch: "b", Path: "c.json", Content: []byte("[]\n"), Message: "m", Title: "t", Body: "b"})
+	_, err = c.Propose(t.Context(), github.Change{Base: "main", Branch: "b", Path: "c.json", Content: []byte("[]\n"),
+		Message: "m", Title: "t", Body: "b"})
 	require.NoError(t, err)
-	several := github.Change{Base: "main", Branch: "several", Files: map[string][]byte{"c.json": []byte("[1]\n"), "d/e.json": []byte("{}\n")},
+	several := github.Change{Base: "main", Branch: "several",
+		Files:   map[string][]byte{"c.json": []byte("[1]\n"), "d/e.json": []byte("{}\n")},
 		Message: "m", Title: "t", Body: "b", Labels: []string{"one"}}
 	_, err = c.Propose(t.Context(), several)
 	require.NoError(t, err)
 	several.Files["c.json"] = []byte("[2]\n")
 	_, err = c.Propose(t.Context(), several)
 	require.NoError(t, err)
-	for _, request := range []string{"POST git", "PATCH git", "POST releases", "PATCH releases", "PUT contents", "POST pulls", "POST issues"} {
+	for _, request := range []string{"POST git", "PATCH git", "POST releases", "PATCH releases", "PUT contents",
+		"POST pulls", "POST issues"} {
 		require.True(t, seen[request], request)
 	}
 }

@@ -105,15 +105,19 @@ func TestAnswersFitGitHubsDescription(t *testing.T) {
 	first("tag", w.do("GET", api+"tags", ""))
 	check("git-ref", w.do("GET", api+"git/ref/tags/v1", ""))
 	check("git-ref", w.owner("POST", api+"git/refs", `{"ref":"refs/heads/change","sha":"`+sha+`"}`))
-	tag := check("git-tag", w.owner("POST", api+"git/tags", `{"tag":"v3","message":"m","object":"`+sha+`","type":"commit"}`))
+	tag := check("git-tag", w.owner("POST", api+"git/tags",
+		`{"tag":"v3","message":"m","object":"`+sha+`","type":"commit"}`))
 	check("git-tag", w.do("GET", api+"git/tags/"+tag["sha"].(string), ""))
 	file := check("content-file", w.do("GET", api+"contents/catalog/c.json?ref=change", ""))
-	check("file-commit", w.owner("PUT", api+"contents/catalog/c.json", `{"message":"m","content":"e30=","branch":"change","sha":"`+file["sha"].(string)+`"}`))
+	check("file-commit", w.owner("PUT", api+"contents/catalog/c.json",
+		`{"message":"m","content":"e30=","branch":"change","sha":"`+file["sha"].(string)+`"}`))
 	check("file-commit", w.owner("PUT", api+"contents/new.json", `{"message":"m","content":"e30=","branch":"change"}`))
 	parent := w.do("GET", api+"git/ref/heads/change", "").json(t)["object"].(map[string]any)["sha"].(string)
 	on := check("git-commit", w.do("GET", api+"git/commits/"+parent, ""))["tree"].(map[string]any)["sha"].(string)
-	tree := check("git-tree", w.owner("POST", api+"git/trees", `{"base_tree":"`+on+`","tree":[{"path":"a/b.json","mode":"100644","type":"blob","content":"{}"}]}`))
-	made := check("git-commit", w.owner("POST", api+"git/commits", `{"message":"m","tree":"`+tree["sha"].(string)+`","parents":["`+parent+`"]}`))
+	tree := check("git-tree", w.owner("POST", api+"git/trees",
+		`{"base_tree":"`+on+`","tree":[{"path":"a/b.json","mode":"100644","type":"blob","content":"{}"}]}`))
+	made := check("git-commit", w.owner("POST", api+"git/commits",
+		`{"message":"m","tree":"`+tree["sha"].(string)+`","parents":["`+parent+`"]}`))
 	check("git-ref", w.owner("PATCH", api+"git/refs/heads/change", `{"sha":"`+made["sha"].(string)+`"}`))
 	pr := check("pull-request", w.owner("POST", api+"pulls", `{"title":"t","head":"change","base":"main"}`))
 	first("label", w.owner("POST", fmt.Sprintf("%sissues/%.0f/labels", api, pr["number"]), `{"labels":["one"]}`))
@@ -141,7 +145,8 @@ func (d description) spy(t *testing.T, next http.Handler) http.Handler {
 	})
 }
 
-func (d description) checkRequest(t *testing.T, name string, required []string, properties map[string]property, r *http.Request) {
+func (d description) checkRequest(t *testing.T, name string, required []string, properties map[string]property,
+	r *http.Request) {
 	var raw bytes.Buffer
 	_, err := raw.ReadFrom(r.Body)
 	var in map[string]any

@@ -87,10 +87,12 @@ func (w *world) owner(method, url, body string, headers ...string) reply {
 // draft makes a draft release with one asset and returns their ids.
 func (w *world) draft(tag string) (release, asset int64) {
 	w.t.Helper()
-	r := w.owner("POST", api+"releases", fmt.Sprintf(`{"tag_name":%q,"target_commitish":%q,"draft":true,"prerelease":true}`, tag, sha))
+	r := w.owner("POST", api+"releases",
+		fmt.Sprintf(`{"tag_name":%q,"target_commitish":%q,"draft":true,"prerelease":true}`, tag, sha))
 	require.Equal(w.t, http.StatusCreated, r.status, "%s", r.body)
 	release = int64(r.json(w.t)["id"].(float64))
-	r = w.owner("POST", fmt.Sprintf("%sreleases/%d/assets?name=a.json", uploads, release), "{\"a\":1}\n", "Content-Type", "application/json")
+	r = w.owner("POST", fmt.Sprintf("%sreleases/%d/assets?name=a.json", uploads, release), "{\"a\":1}\n", "Content-Type",
+		"application/json")
 	require.Equal(w.t, http.StatusCreated, r.status, "%s", r.body)
 	return release, int64(r.json(w.t)["id"].(float64))
 }
@@ -99,13 +101,15 @@ func TestDraftsAreHiddenFromStrangers(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, t.TempDir())
 	rel, asset := w.draft("v1")
-	hidden := []string{fmt.Sprintf("%sreleases/%d", api, rel), fmt.Sprintf("%sreleases/assets/%d", api, asset), fmt.Sprintf("%sreleases/%d/assets", api, rel)}
+	hidden := []string{fmt.Sprintf("%sreleases/%d", api, rel), fmt.Sprintf("%sreleases/assets/%d", api, asset),
+		fmt.Sprintf("%sreleases/%d/assets", api, rel)}
 	for _, url := range hidden {
 		require.Equal(t, http.StatusNotFound, w.do("GET", url, "").status, url)
 		require.Equal(t, http.StatusOK, w.owner("GET", url, "").status, url)
 	}
 	require.JSONEq(t, "[]", string(w.do("GET", api+"releases", "").body))
-	require.Equal(t, http.StatusNotFound, w.owner("GET", api+"releases/tags/v1", "").status, "the look-up by tag hides drafts from owners too")
+	require.Equal(t, http.StatusNotFound, w.owner("GET", api+"releases/tags/v1", "").status,
+		"the look-up by tag hides drafts from owners too")
 	require.Equal(t, http.StatusNotFound, w.owner("GET", web+"releases/download/v1/a.json", "").status)
 
 	require.Equal(t, http.StatusOK, w.owner("PATCH", hidden[0], `{"draft":false}`).status)
@@ -121,7 +125,8 @@ func TestWhoMayDoWhat(t *testing.T) {
 	require.Equal(t, http.StatusUnauthorized, w.do("POST", api+"releases", `{"tag_name":"v1"}`).status)
 	require.Equal(t, http.StatusUnauthorized, w.do("POST", uploads+"releases/1/assets?name=a", "x").status)
 	require.Equal(t, http.StatusNotFound, w.owner("GET", "https://api.github.com/repos/someone/else/tags", "").status)
-	require.Equal(t, http.StatusNotFound, w.owner("GET", "https://uploads.github.com/repos/"+repository+"/tags", "").status, "each host serves its own paths")
+	require.Equal(t, http.StatusNotFound, w.owner("GET", "https://uploads.github.com/repos/"+repository+"/tags",
+		"").status, "each host serves its own paths")
 }
 
 func TestTheObjectStoreTakesNoToken(t *testing.T) {
@@ -224,18 +229,24 @@ func TestRefusals(t *testing.T) {
 		"latest of other kind": {w.owner("PATCH", at, `{"make_latest":"yes"}`), 422, "make_latest"},
 		"another tag":          {w.owner("PATCH", at, `{"tag_name":"v2"}`), 422, "tag_name"},
 		"no JSON":              {w.owner("PATCH", at, `{`), 400, "Problems parsing JSON"},
-		"unknown commit":       {w.owner("POST", api+"releases", `{"tag_name":"v9","target_commitish":"nowhere"}`), 422, "target_commitish"},
-		"ref exists":           {w.owner("POST", api+"git/refs", `{"ref":"refs/tags/v1","sha":"`+sha+`"}`), 422, "Reference already exists"},
-		"ref of nothing":       {w.owner("POST", api+"git/refs", `{"ref":"refs/tags/v8","sha":"0000"}`), 422, "Object does not exist"},
-		"file without sha":     {w.owner("PUT", api+"contents/catalog/c.json", `{"message":"m","content":"","branch":"main"}`), 422, "wasn't supplied"},
-		"file with other sha":  {w.owner("PUT", api+"contents/catalog/c.json", `{"message":"m","content":"","branch":"main","sha":"00"}`), 409, "does not match"},
-		"pull of nothing":      {w.owner("POST", api+"pulls", `{"head":"none","base":"main"}`), 422, "head"},
-		"pull without change":  {w.owner("POST", api+"pulls", `{"head":"main","base":"main"}`), 422, "No commits between"},
+		"unknown commit": {w.owner("POST", api+"releases", `{"tag_name":"v9","target_commitish":"nowhere"}`), 422,
+			"target_commitish"},
+		"ref exists": {w.owner("POST", api+"git/refs", `{"ref":"refs/tags/v1","sha":"`+sha+`"}`), 422,
+			"Reference already exists"},
+		"ref of nothing": {w.owner("POST", api+"git/refs", `{"ref":"refs/tags/v8","sha":"0000"}`), 422,
+			"Object does not exist"},
+		"file without sha": {w.owner("PUT", api+"contents/catalog/c.json", `{"message":"m","content":"","branch":"main"}`),
+			422, "wasn't supplied"},
+		"file with other sha": {w.owner("PUT", api+"contents/catalog/c.json",
+			`{"message":"m","content":"","branch":"main","sha":"00"}`), 409, "does not match"},
+		"pull of nothing":     {w.owner("POST", api+"pulls", `{"head":"none","base":"main"}`), 422, "head"},
+		"pull without change": {w.owner("POST", api+"pulls", `{"head":"main","base":"main"}`), 422, "No commits between"},
 	} {
 		require.Equal(t, c.status, c.reply.status, "%s: %s", name, c.reply.body)
 		require.Contains(t, string(c.reply.body), c.text, name)
 	}
-	req, err := http.NewRequestWithContext(t.Context(), "POST", assets+"chunked", io.MultiReader(bytes.NewReader([]byte("x"))))
+	req, err := http.NewRequestWithContext(t.Context(), "POST", assets+"chunked",
+		io.MultiReader(bytes.NewReader([]byte("x"))))
 	require.NoError(t, err)
 	req.Header.Set("Authorization", "token "+token)
 	resp, err := w.http.Do(req)
@@ -252,14 +263,18 @@ func TestPublicationMakesTheTagAndLatestMoves(t *testing.T) {
 	require.Equal(t, http.StatusNotFound, w.do("GET", api+"releases/latest", "").status)
 	first, _ := w.draft("v2")
 	require.Equal(t, http.StatusNotFound, w.do("GET", api+"git/ref/tags/v2", "").status, "a draft has no tag yet")
-	require.Equal(t, 200, w.owner("PATCH", fmt.Sprintf("%sreleases/%d", api, first), `{"draft":false,"prerelease":false}`).status)
+	require.Equal(t, 200, w.owner("PATCH", fmt.Sprintf("%sreleases/%d", api, first),
+		`{"draft":false,"prerelease":false}`).status)
 	require.Contains(t, string(w.do("GET", api+"git/ref/tags/v2", "").body), sha)
 	second, _ := w.draft("v3")
-	require.Equal(t, 200, w.owner("PATCH", fmt.Sprintf("%sreleases/%d", api, second), `{"draft":false,"make_latest":"false"}`).status)
+	require.Equal(t, 200, w.owner("PATCH", fmt.Sprintf("%sreleases/%d", api, second),
+		`{"draft":false,"make_latest":"false"}`).status)
 	latest := func() any { return w.do("GET", api+"releases/latest", "").json(t)["tag_name"] }
 	require.Equal(t, "v2", latest(), "a pre-release is never the latest")
-	require.Equal(t, 200, w.owner("PATCH", fmt.Sprintf("%sreleases/%d", api, second), `{"prerelease":false,"make_latest":"true"}`).status)
+	require.Equal(t, 200, w.owner("PATCH", fmt.Sprintf("%sreleases/%d", api, second),
+		`{"prerelease":false,"make_latest":"true"}`).status)
 	require.Equal(t, "v3", latest())
 	twin, _ := w.draft("v3")
-	require.Equal(t, 422, w.owner("PATCH", fmt.Sprintf("%sreleases/%d", api, twin), `{"draft":false}`).status, "one public release per tag")
+	require.Equal(t, 422, w.owner("PATCH", fmt.Sprintf("%sreleases/%d", api, twin), `{"draft":false}`).status,
+		"one public release per tag")
 }

@@ -13,9 +13,11 @@ func TestABranchOnlyMovesForward(t *testing.T) {
 	commit := func(parent, content string) string {
 		t.Helper()
 		on := w.do("GET", api+"git/commits/"+parent, "").json(t)["tree"].(map[string]any)["sha"].(string)
-		tree := w.owner("POST", api+"git/trees", `{"base_tree":"`+on+`","tree":[{"path":"n.json","mode":"100644","type":"blob","content":"`+content+`"}]}`)
+		tree := w.owner("POST", api+"git/trees",
+			`{"base_tree":"`+on+`","tree":[{"path":"n.json","mode":"100644","type":"blob","content":"`+content+`"}]}`)
 		require.Equal(t, http.StatusCreated, tree.status, "%s", tree.body)
-		made := w.owner("POST", api+"git/commits", `{"message":"`+content+`","tree":"`+tree.json(t)["sha"].(string)+`","parents":["`+parent+`"]}`)
+		made := w.owner("POST", api+"git/commits", `{"message":"`+content+`","tree":"`+tree.json(t)["sha"].(string)+
+			`","parents":["`+parent+`"]}`)
 		require.Equal(t, http.StatusCreated, made.status, "%s", made.body)
 		return made.json(t)["sha"].(string)
 	}
@@ -29,7 +31,8 @@ func TestABranchOnlyMovesForward(t *testing.T) {
 	require.Equal(t, http.StatusUnprocessableEntity, move("ff", "false"))
 	file := w.do("GET", api+"contents/n.json?ref=main", "")
 	require.Equal(t, "Mg==", file.json(t)["content"])
-	require.Equal(t, http.StatusOK, w.do("GET", api+"contents/catalog/c.json?ref=main", "").status, "what the base tree holds stays")
+	require.Equal(t, http.StatusOK, w.do("GET", api+"contents/catalog/c.json?ref=main", "").status,
+		"what the base tree holds stays")
 }
 
 func TestTreesAndCommitsOfWhatIsNotThere(t *testing.T) {
@@ -39,10 +42,13 @@ func TestTreesAndCommitsOfWhatIsNotThere(t *testing.T) {
 		path, body string
 		status     int
 	}{
-		"base tree":   {"git/trees", `{"base_tree":"ff","tree":[{"path":"a","mode":"100644","type":"blob","content":""}]}`, http.StatusNotFound},
-		"no entries":  {"git/trees", `{"tree":[]}`, http.StatusUnprocessableEntity},
-		"a link":      {"git/trees", `{"tree":[{"path":"a","mode":"120000","type":"blob","content":""}]}`, http.StatusUnprocessableEntity},
-		"tree":        {"git/commits", `{"message":"m","tree":"ff","parents":["` + sha + `"]}`, http.StatusUnprocessableEntity},
+		"base tree": {"git/trees", `{"base_tree":"ff","tree":[{"path":"a","mode":"100644","type":"blob","content":""}]}`,
+			http.StatusNotFound},
+		"no entries": {"git/trees", `{"tree":[]}`, http.StatusUnprocessableEntity},
+		"a link": {"git/trees", `{"tree":[{"path":"a","mode":"120000","type":"blob","content":""}]}`,
+			http.StatusUnprocessableEntity},
+		"tree": {"git/commits", `{"message":"m","tree":"ff","parents":["` + sha + `"]}`,
+			http.StatusUnprocessableEntity},
 		"labels":      {"issues/1/labels", `{"labels":["a"]}`, http.StatusNotFound},
 		"empty label": {"issues/1/labels", `{"labels":[""]}`, http.StatusUnprocessableEntity},
 	} {

@@ -35,7 +35,8 @@ func certificates(t *testing.T, jwks []byte) []*x509.Certificate {
 // quote over it appraised, and verifies the token, its chain and both revocation lists.
 func TestIntelsConnectorAcceptsTheTokens(t *testing.T) {
 	t.Parallel()
-	program, err := gobuild.Build(t.Context(), gobuild.Spec{Name: "ita", Module: "../../../tools/ita", Package: "."}, func(s string) { t.Log(s) })
+	program, err := gobuild.Build(t.Context(), gobuild.Spec{Name: "ita", Module: "../../../tools/ita", Package: "."},
+		func(s string) { t.Log(s) })
 	require.NoError(t, err)
 	for name, tc := range map[string]struct {
 		algorithm, key string
@@ -78,7 +79,8 @@ func (w *world) connect(t *testing.T, program, algorithm, key string) (claims ma
 	certificate := filepath.Join(t.TempDir(), "ca.pem")
 	require.NoError(t, os.WriteFile(certificate, proxy.CertificatePEM, 0o600))
 	cmd := exec.CommandContext(t.Context(), program, algorithm)
-	cmd.Env = []string{"HTTPS_PROXY=" + proxy.URL, "SSL_CERT_FILE=" + certificate, "SSL_CERT_DIR=/nonexistent", "ITA_API_KEY=" + key}
+	cmd.Env = []string{"HTTPS_PROXY=" + proxy.URL, "SSL_CERT_FILE=" + certificate, "SSL_CERT_DIR=/nonexistent",
+		"ITA_API_KEY=" + key}
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	in, err := cmd.StdinPipe()

@@ -79,7 +79,8 @@ func TestAccess(t *testing.T) {
 			require.Equal(t, http.StatusUnauthorized, response.StatusCode, path)
 		}
 	}
-	for _, url := range []string{api + "/certs", "https://portal.trustauthority.intel.com/appraisal/v2/nonce", api + "/appraisal/v1/nonce"} {
+	for _, url := range []string{api + "/certs", "https://portal.trustauthority.intel.com/appraisal/v2/nonce",
+		api + "/appraisal/v1/nonce"} {
 		status, _ := w.call(t, http.MethodGet, url, nil)
 		require.Equal(t, http.StatusNotFound, status, url)
 	}

@@ -82,7 +82,7 @@ func (w *world) call(t *testing.T, method, url string, body any) (int, []byte) {
 	request.Header.Set("x-api-key", key)
 	response, err := w.client.Do(request)
 	require.NoError(t, err)
-	defer response.Body.Close() //nolint:errcheck // test
+	defer response.Body.Close()
 	answer, err := io.ReadAll(response.Body)
 	require.NoError(t, err)
 	return response.StatusCode, answer

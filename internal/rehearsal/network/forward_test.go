@@ -31,7 +31,9 @@ func TestForwardAnswersWhileTheRequestIsSent(t *testing.T) {
 	require.NoError(t, err)
 	proxy := &httputil.ReverseProxy{Transport: &http.Transport{DisableKeepAlives: true}, FlushInterval: -1,
 		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to) }}
-	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { network.Forward(proxy, w, r) }))
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		network.Forward(proxy, w, r)
+	}))
 	defer front.Close()
 	defer front.CloseClientConnections() // whatever became of the request
 
@@ -44,7 +46,7 @@ func TestForwardAnswersWhileTheRequestIsSent(t *testing.T) {
 	go func() { _, _ = rest.Write([]byte("first")) }()
 	resp, err := front.Client().Do(req)
 	require.NoError(t, err, "the answer waits for the end of the request")
-	defer resp.Body.Close() //nolint:errcheck // test
+	defer resp.Body.Close()
 	go func() { _, _ = rest.Write([]byte("second")); _ = rest.Close() }()
 	got, err := io.ReadAll(resp.Body)
 	require.NoError(t, err)

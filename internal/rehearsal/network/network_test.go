@@ -127,7 +127,8 @@ func TestHandleRefuses(t *testing.T) {
 	require.NoError(t, n.Handle("a.example", echo("a")))
 	for host, want := range map[string]string{
 		"a.example": "already has a handler", "A.Example": "already has a handler",
-		"": "not a host name", "localhost": "not a host name", "127.0.0.1": "not a host name", "a.example:443": "not a host name",
+		"": "not a host name", "localhost": "not a host name", "127.0.0.1": "not a host name",
+		"a.example:443": "not a host name",
 	} {
 		require.ErrorContains(t, n.Handle(host, echo("b")), want, host)
 	}
@@ -137,7 +138,8 @@ func TestHandleLazy(t *testing.T) {
 	t.Parallel()
 	n := newNetwork(t)
 	var made atomic.Int32
-	require.NoError(t, n.HandleLazy("lazy.example", func() (http.Handler, error) { made.Add(1); return echo("lazy"), nil }))
+	require.NoError(t, n.HandleLazy("lazy.example",
+		func() (http.Handler, error) { made.Add(1); return echo("lazy"), nil }))
 	require.NoError(t, n.HandleLazy("broken.example", func() (http.Handler, error) { return nil, errors.New("no seed") }))
 	require.Zero(t, made.Load())
 	c := &http.Client{Transport: n.Transport()}

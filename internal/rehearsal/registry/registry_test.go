@@ -128,7 +128,7 @@ func do(t *testing.T, req *http.Request) (int, []byte, http.Header) {
 	t.Helper()
 	res, err := http.DefaultClient.Do(req)
 	require.NoError(t, err)
-	defer res.Body.Close() //nolint:errcheck // a test's response
+	defer res.Body.Close()
 	body, err := io.ReadAll(res.Body)
 	require.NoError(t, err)
 	return res.StatusCode, body, res.Header
@@ -154,7 +154,8 @@ func TestBearerTokens(t *testing.T) {
 
 	status, header := call(t, http.MethodPost, upload, "", nil)
 	require.Equal(t, http.StatusUnauthorized, status)
-	require.Equal(t, `Bearer realm="http://`+host+`/token",service="`+host+`",scope="repository:a/b:pull,push"`, header.Get("WWW-Authenticate"))
+	require.Equal(t, `Bearer realm="http://`+host+`/token",service="`+host+`",scope="repository:a/b:pull,push"`,
+		header.Get("WWW-Authenticate"))
 
 	token := bearer(t, host, "repository:a/b:pull,push")
 	for name, tc := range map[string]struct {
@@ -221,13 +222,16 @@ func TestOpenRefuses(t *testing.T) {
 	require.ErrorContains(t, err, "clock")
 
 	for name, damage := range map[string]func(t *testing.T, path string){
-		"was changed on disk": func(t *testing.T, path string) { require.NoError(t, os.WriteFile(path, []byte("type\n{}"), 0o600)) },
-		"no such file":        func(t *testing.T, path string) { require.NoError(t, os.Remove(path)) },
+		"was changed on disk": func(t *testing.T, path string) {
+			require.NoError(t, os.WriteFile(path, []byte("type\n{}"), 0o600))
+		},
+		"no such file": func(t *testing.T, path string) { require.NoError(t, os.Remove(path)) },
 		"not a stored manifest": func(t *testing.T, path string) {
 			require.NoError(t, os.WriteFile(filepath.Join(filepath.Dir(filepath.Dir(path)), "stray"), nil, 0o600))
 		},
 		"is not a digest": func(t *testing.T, path string) {
-			require.NoError(t, os.WriteFile(filepath.Join(filepath.Dir(filepath.Dir(path)), "_tags", "1.2.0-debug"), []byte("../../x\n"), 0o600))
+			require.NoError(t, os.WriteFile(filepath.Join(filepath.Dir(filepath.Dir(path)), "_tags", "1.2.0-debug"),
+				[]byte("../../x\n"), 0o600))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -72,7 +72,7 @@ func start(ctx context.Context, o Options) (*Instance, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer log.Close() //nolint:errcheck // the child has its own handle
+	defer log.Close()
 	args := []string{"-dir", o.Dir, "-rekor", rekor}
 	if o.Issuer != "" {
 		args = append(args, "-issuer", o.Issuer)

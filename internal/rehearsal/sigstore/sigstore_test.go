@@ -66,7 +66,8 @@ func TestRestartKeepsTheRootAndTheLogs(t *testing.T) {
 	root, err := os.ReadFile(first.TrustedRootPath)
 	require.NoError(t, err)
 	require.Contains(t, string(root), "rehearsal")
-	old := map[string][]byte{"v2": signOne(t, first, first.SigningConfigPath), "v1": signOne(t, first, first.SigningConfigRekorV1Path)}
+	old := map[string][]byte{"v2": signOne(t, first, first.SigningConfigPath),
+		"v1": signOne(t, first, first.SigningConfigRekorV1Path)}
 	require.NoError(t, first.Close())
 
 	second := start(t, dir)

@@ -136,7 +136,8 @@ func TestPCSOverHTTP(t *testing.T) {
 			require.Equal(t, 2, strings.Count(chain, "BEGIN CERTIFICATE"))
 		}
 	}
-	for _, path := range []string{"/", "/tdx/certification/v4/tcb?fmspc=000000000000", "/sgx/certification/v4/pckcrl?ca=processor&encoding=der"} {
+	for _, path := range []string{"/", "/tdx/certification/v4/tcb?fmspc=000000000000",
+		"/sgx/certification/v4/pckcrl?ca=processor&encoding=der"} {
 		require.Equal(t, http.StatusNotFound, get(path).StatusCode, path)
 	}
 	pcs.Change(func(k *tdxsim.Faults) { k.Unavailable = true })
@@ -152,7 +153,8 @@ func TestPCSServesOneOfSeveralPlatforms(t *testing.T) {
 	pcs := tdxsim.NewPCS(pki, time.Now, first, second)
 	for _, p := range []*tdxsim.Platform{first, second} {
 		w := httptest.NewRecorder()
-		pcs.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/tdx/certification/v4/tcb?fmspc="+p.FMSPC(), nil))
+		pcs.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet,
+			"/tdx/certification/v4/tcb?fmspc="+p.FMSPC(), nil))
 		var said struct{ TCBInfo struct{ FMSPC string } }
 		require.NoError(t, json.Unmarshal(w.Body.Bytes(), &said))
 		require.Equal(t, p.FMSPC(), said.TCBInfo.FMSPC)

@@ -89,7 +89,7 @@ func (b *Base) store(made string) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close() //nolint:errcheck // read-only handle
+	defer f.Close()
 	sum, _, err := digest.OfReader(f)
 	if err != nil {
 		return err

@@ -42,7 +42,7 @@ func TestTheBase(t *testing.T) {
 	require.Contains(t, string(release), "PRETTY_NAME=\""+name+"\"")
 	f, err := os.Open(b.Tar)
 	require.NoError(t, err)
-	defer f.Close() //nolint:errcheck // read-only handle
+	defer f.Close()
 	h := sha256.New()
 	names := map[string]int64{}
 	for in := tar.NewReader(io.TeeReader(f, h)); ; {
@@ -56,7 +56,8 @@ func TestTheBase(t *testing.T) {
 	_, err = io.Copy(h, f)
 	require.NoError(t, err)
 	require.Equal(t, fmt.Sprintf("%x", h.Sum(nil)), b.ID)
-	for _, want := range []string{"./usr/sbin/sshd", "./usr/bin/sudo", "./usr/bin/python3", "./usr/bin/systemctl", "./etc/default/grub", "./usr/sbin/update-initramfs"} {
+	for _, want := range []string{"./usr/sbin/sshd", "./usr/bin/sudo", "./usr/bin/python3", "./usr/bin/systemctl",
+		"./etc/default/grub", "./usr/sbin/update-initramfs"} {
 		require.Contains(t, names, want)
 	}
 	require.NotContains(t, names, "./etc/ssh/ssh_host_ed25519_key")
@@ -64,7 +65,8 @@ func TestTheBase(t *testing.T) {
 
 	kept, err := filepath.Glob(filepath.Join(filepath.Dir(b.Tar), "*"))
 	require.NoError(t, err)
-	require.ElementsMatch(t, []string{b.Tar, b.Tar + ".sha256", filepath.Join(filepath.Dir(b.Tar), ".lock")}, kept, "nothing else is left of making it")
+	require.ElementsMatch(t, []string{b.Tar, b.Tar + ".sha256", filepath.Join(filepath.Dir(b.Tar), ".lock")}, kept,
+		"nothing else is left of making it")
 	again, err := chroot.MakeBase(t.Context(), func(line string) { t.Error("made again: " + line) })
 	require.NoError(t, err)
 	require.Equal(t, b, again)
@@ -99,8 +101,10 @@ func newLogin(t *testing.T) login {
 // ssh runs a command in a machine.
 func (l login) ssh(t *testing.T, spec chroot.Spec, command string) (string, error) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "ssh", "-F", "none", "-i", l.key, "-p", fmt.Sprint(spec.SSHPort), "-o", "BatchMode=yes",
-		"-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "packer@"+spec.Address, command)
+	cmd := exec.CommandContext(t.Context(), "ssh", "-F", "none", "-i", l.key, "-p", fmt.Sprint(spec.SSHPort), "-o",
+		"BatchMode=yes",
+		"-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "packer@"+
+			spec.Address, command)
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }
@@ -109,7 +113,7 @@ func freePort(t *testing.T, address string) int {
 	t.Helper()
 	l, err := net.Listen("tcp4", address+":0")
 	require.NoError(t, err)
-	defer l.Close() //nolint:errcheck // only its port was wanted
+	defer l.Close()
 	return l.Addr().(*net.TCPAddr).Port
 }
 
@@ -122,7 +126,8 @@ func TestABuildVM(t *testing.T) {
 	require.NoError(t, h.Unpack(t.Context(), b.Tar, disk))
 	t.Cleanup(func() { require.NoError(t, h.Remove(context.Background(), disk)) })
 	s := newSerial()
-	spec := chroot.Spec{Name: "build", Disk: disk, Users: map[string]string{"packer": l.public}, Address: "127.4.0.1", Serial: s}
+	spec := chroot.Spec{Name: "build", Disk: disk, Users: map[string]string{"packer": l.public}, Address: "127.4.0.1",
+		Serial: s}
 	spec.SSHPort = freePort(t, spec.Address)
 	m, err := h.Boot(t.Context(), spec)
 	require.NoError(t, err)
@@ -135,7 +140,8 @@ func TestABuildVM(t *testing.T) {
 		"sudo -n id -u":         "0\n",
 		"sudo cat /proc/1/comm": "sh\n",
 		"sudo systemctl mask serial-getty@ttyS0 2>&1; readlink /etc/systemd/system/serial-getty@ttyS0.service": "/dev/null\n",
-		"echo gone >/tmp/residue; sudo touch /etc/built /run/residue; ls /etc/built":                           "/etc/built\n",
+		"echo gone >/tmp/residue; sudo touch /etc/built /run/residue; " +
+			"ls /etc/built": "/etc/built\n",
 		"sudo invoke-rc.d ssh restart":                          "invoke-rc.d: policy-rc.d denied execution of restart.\n",
 		"python3 -c 'import apt, os; print(os.openpty() != 0)'": "True\n",
 	} {
@@ -156,7 +162,8 @@ func TestABuildVM(t *testing.T) {
 	require.Error(t, err, "nobody listens any more")
 	require.NoError(t, h.Capture(t.Context(), disk, image))
 	inside := run(t, "tar", "--list", "--verbose", "--numeric-owner", "--file", image)
-	for _, want := range []string{`-rw-r--r-- 0/0 +0 .* \./etc/built`, `-r--r----- 0/0 .* \./etc/sudoers\.d/google_sudoers`,
+	for _, want := range []string{`-rw-r--r-- 0/0 +0 .* \./etc/built`,
+		`-r--r----- 0/0 .* \./etc/sudoers\.d/google_sudoers`,
 		`-rw------- 1000/1000 .* \./home/packer/\.ssh/authorized_keys`, `-\S+ 0/0 +0 .* \./etc/resolv\.conf`} {
 		require.True(t, regexp.MustCompile(want+"\n").MatchString(inside), want)
 	}

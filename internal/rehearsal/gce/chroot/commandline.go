@@ -72,7 +72,7 @@ func readFile(root *os.Root, name string, limit int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close() //nolint:errcheck // read-only handle
+	defer f.Close()
 	text, err := file.ReadAll(f, limit)
 	if err != nil {
 		err = fmt.Errorf("/%s: %w", name, err)

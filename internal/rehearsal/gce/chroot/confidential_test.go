@@ -60,7 +60,8 @@ func TestTheDiskBoots(t *testing.T) {
 	require.Equal(t, "two words", got.Extra)
 	require.Equal(t, 0, got.UID)
 	require.Equal(t, 2, got.Processes, "sh and the service, nothing of this machine's")
-	require.Equal(t, map[string]bool{"/": true, "/etc": true, "/run": true, "/tmp": true, "/sys": false, "/var": true}, got.Writable)
+	require.Equal(t, map[string]bool{"/": true, "/etc": true, "/run": true, "/tmp": true, "/sys": false, "/var": true},
+		got.Writable)
 	require.FileExists(t, filepath.Join(disk, "etc/written"))
 	require.NoFileExists(t, filepath.Join(disk, "tmp/written"))
 }
@@ -81,7 +82,8 @@ func freeze(t *testing.T, disk string) {
 	require.NoError(t, err)
 	offset := (info.Size() + 4095) / 4096 * 4096
 	require.NoError(t, os.Truncate(image, offset))
-	said := run(t, veritysetup, "format", image, image, "--hash-offset="+strconv.FormatInt(offset, 10), "--salt="+strings.Repeat("ab", 32))
+	said := run(t, veritysetup, "format", image, image, "--hash-offset="+strconv.FormatInt(offset, 10),
+		"--salt="+strings.Repeat("ab", 32))
 	hash := regexp.MustCompile(`Root hash:\s+([0-9a-f]{64})`).FindStringSubmatch(said)
 	require.Len(t, hash, 2, said)
 	commandLine(t, disk, "mero.rootfs=squashfs mero.roothash="+hash[1]+" mero.hashoffset="+strconv.FormatInt(offset, 10))
@@ -109,7 +111,8 @@ func TestAVerifiedRootBoots(t *testing.T) {
 
 	m, s, reports := boot(t, h, disk)
 	first := received(t, s, reports)
-	require.Equal(t, map[string]bool{"/": false, "/etc": false, "/run": true, "/tmp": true, "/sys": false, "/var": true}, first.Writable)
+	require.Equal(t, map[string]bool{"/": false, "/etc": false, "/run": true, "/tmp": true, "/sys": false, "/var": true},
+		first.Writable)
 	require.NoError(t, m.Stop())
 	require.NotContains(t, s.String(), "not what was frozen")
 	_, s, reports = boot(t, h, disk)
@@ -141,9 +144,11 @@ func TestARootThatDoesNotVerify(t *testing.T) {
 		"no offset": func(disk string) {
 			commandLine(t, disk, "mero.rootfs=squashfs mero.roothash="+strings.Repeat("00", 32))
 		},
-		"a short hash": func(disk string) { commandLine(t, disk, "mero.rootfs=squashfs mero.roothash=00 mero.hashoffset=4096") },
-		"no hash":      func(disk string) { commandLine(t, disk, "mero.rootfs=squashfs") },
-		"two hashes":   func(disk string) { commandLine(t, disk, "mero.roothash=1 mero.roothash=2") },
+		"a short hash": func(disk string) {
+			commandLine(t, disk, "mero.rootfs=squashfs mero.roothash=00 mero.hashoffset=4096")
+		},
+		"no hash":    func(disk string) { commandLine(t, disk, "mero.rootfs=squashfs") },
+		"two hashes": func(disk string) { commandLine(t, disk, "mero.roothash=1 mero.roothash=2") },
 		"another format": func(disk string) {
 			commandLine(t, disk, "mero.rootfs=ext4 mero.roothash="+strings.Repeat("00", 32)+" mero.hashoffset=1")
 		},
@@ -212,9 +217,11 @@ func TestTheMetadatasName(t *testing.T) {
 	reports := make(chan report, 1)
 	server := httptest.NewServer(metadata(t, reports))
 	t.Cleanup(server.Close)
-	disk := newDisk(t, map[string]string{"tell.service": strings.ReplaceAll(unit("", "tell"), "'EXTRA", "GCE_METADATA_HOST=metadata.google.internal 'EXTRA")})
+	disk := newDisk(t, map[string]string{"tell.service": strings.ReplaceAll(unit("", "tell"), "'EXTRA",
+		"GCE_METADATA_HOST=metadata.google.internal 'EXTRA")})
 	s := newSerial()
-	m, err := h.Boot(t.Context(), chroot.Spec{Name: "node", Disk: disk, Confidential: true, Serial: s, Address: "127.4.0.3",
+	m, err := h.Boot(t.Context(), chroot.Spec{Name: "node", Disk: disk, Confidential: true, Serial: s,
+		Address:  "127.4.0.3",
 		Metadata: strings.TrimPrefix(server.URL, "http://")})
 	require.NoError(t, err)
 	require.Equal(t, nonce, received(t, s, reports).Nonce)
@@ -240,8 +247,9 @@ func TestTheMetadatasNameAnswersEarly(t *testing.T) {
 	server := httptest.NewServer(routes)
 	t.Cleanup(func() { server.CloseClientConnections(); server.Close() }) // whatever became of the request
 	s := newSerial()
-	m, err := newHost(t, chroot.Faults{}).Boot(t.Context(), chroot.Spec{Name: "node", Disk: newDisk(t, units()), Confidential: true, Serial: s,
-		Address: "127.4.0.4", Metadata: strings.TrimPrefix(server.URL, "http://")})
+	m, err := newHost(t, chroot.Faults{}).Boot(t.Context(),
+		chroot.Spec{Name: "node", Disk: newDisk(t, units()), Confidential: true, Serial: s,
+			Address: "127.4.0.4", Metadata: strings.TrimPrefix(server.URL, "http://")})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, m.Stop()) })
 	received(t, s, reports) // it has booted
@@ -258,7 +266,7 @@ func TestTheMetadatasNameAnswersEarly(t *testing.T) {
 	defer transport.CloseIdleConnections()
 	resp, err := (&http.Client{Transport: transport}).Do(req)
 	require.NoError(t, err, "the answer waits for the end of the request")
-	defer resp.Body.Close() //nolint:errcheck // test
+	defer resp.Body.Close()
 	go func() { _, _ = rest.Write([]byte("second")); _ = rest.Close() }()
 	got, err := io.ReadAll(resp.Body)
 	require.NoError(t, err)
@@ -271,7 +279,8 @@ func TestNoGuestAgent(t *testing.T) {
 	h := newHost(t, chroot.Faults{})
 	for name, masked := range map[string]bool{"masked": true, "there": false} {
 		disk := newDisk(t, nil)
-		require.NoError(t, os.Symlink("/lib/systemd/system/ssh.service", filepath.Join(disk, "etc/systemd/system/multi-user.target.wants/ssh.service")))
+		require.NoError(t, os.Symlink("/lib/systemd/system/ssh.service",
+			filepath.Join(disk, "etc/systemd/system/multi-user.target.wants/ssh.service")))
 		if masked {
 			require.NoError(t, os.Symlink("/dev/null", filepath.Join(disk, "etc/systemd/system/google-guest-agent.service")))
 		}
@@ -288,21 +297,24 @@ func TestNoGuestAgent(t *testing.T) {
 func TestServices(t *testing.T) {
 	t.Parallel()
 	services := map[string]string{
-		"a.service":       unit("", "fail"),
-		"b.service":       unit("After=a.service\nRequires=a.service", "say b runs"),
-		"c.service":       unit("After=b.service\nRequires=b.service", "say c runs"),
-		"d.service":       unit("After=c.service\nWants=c.service", `say "d  runs" and "it's told" \x41`),
-		"e.service":       unit("ConditionPathExists=/etc/passwd", "say e runs"),
-		"f.service":       strings.ReplaceAll(unit("", "tell"), "Type=", "User=mero\nType="),
-		"g.service":       strings.ReplaceAll(unit("After=f.service", "say g runs"), "Type=", "User=nobody-here\nType="),
-		"h.service":       "[Service]\nType=oneshot\nExecStart=/usr/lib/mero/mero-agent say first\nExecStart=/no/such/program\nExecStart=/usr/lib/mero/mero-agent say third\n",
+		"a.service": unit("", "fail"),
+		"b.service": unit("After=a.service\nRequires=a.service", "say b runs"),
+		"c.service": unit("After=b.service\nRequires=b.service", "say c runs"),
+		"d.service": unit("After=c.service\nWants=c.service", `say "d  runs" and "it's told" \x41`),
+		"e.service": unit("ConditionPathExists=/etc/passwd", "say e runs"),
+		"f.service": strings.ReplaceAll(unit("", "tell"), "Type=", "User=mero\nType="),
+		"g.service": strings.ReplaceAll(unit("After=f.service", "say g runs"), "Type=", "User=nobody-here\nType="),
+		"h.service": "[Service]\nType=oneshot\n" +
+			"ExecStart=/usr/lib/mero/mero-agent say first\nExecStart=/no/such/program\n" +
+			"ExecStart=/usr/lib/mero/mero-agent say third\n",
 		"z-later.service": unit("After=h.service g.service", "say the end"),
 	}
 	_, s, reports := boot(t, newHost(t, chroot.Faults{}), newDisk(t, services))
 	got := received(t, s, reports)
 	require.Equal(t, 1000, got.UID)
 	require.ElementsMatch(t, []int{1001, 1002}, got.Groups)
-	require.Equal(t, map[string]bool{"/": false, "/etc": false, "/run": false, "/tmp": true, "/sys": false, "/var": false}, got.Writable)
+	require.Equal(t, map[string]bool{"/": false, "/etc": false, "/run": false, "/tmp": true, "/sys": false, "/var": false},
+		got.Writable)
 	s.wait(t, "Finished z-later.service.")
 	said := s.String()
 	for _, want := range []string{

@@ -60,7 +60,7 @@ func (p *initProcess) live(cmd *exec.Cmd, answers, answer *os.File, started chan
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	defer close(p.ended)
-	defer answers.Close() //nolint:errcheck // nothing is written to it
+	defer answers.Close()
 	err := cmd.Start()
 	_ = answer.Close() // only the child answers
 	started <- err

@@ -217,13 +217,15 @@ func TestOpenRefuses(t *testing.T) {
 	require.NoError(t, err)
 	f, err := os.Open(own) // its folder is root's alone
 	require.NoError(t, err)
-	defer f.Close() //nolint:errcheck // read-only handle
+	defer f.Close()
 	cmd := exec.CommandContext(t.Context(), "/proc/self/fd/3", "-test.run=^TestOpenRefuses$")
 	cmd.ExtraFiles = []*os.File{f}
 	cmd.Env = append(os.Environ(), dirVariable+"=refuse")
 	cmd.Dir = "/"
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 54321, Gid: 54321}, Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 54321, Gid: 54321},
+		Pdeathsig: syscall.SIGKILL}
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, string(out))
-	require.Regexp(t, "the rehearsal's VMs need newuidmap|this machine gives the rehearsal's VMs no namespaces", string(out))
+	require.Regexp(t, "the rehearsal's VMs need newuidmap|this machine gives the rehearsal's VMs no namespaces",
+		string(out))
 }

@@ -144,7 +144,7 @@ func digestFile(root *os.Root, name string) (digest.Digest, error) {
 	if err != nil {
 		return digest.Digest{}, err
 	}
-	defer f.Close() //nolint:errcheck // read-only handle
+	defer f.Close()
 	sum, _, err := digest.OfReader(f)
 	return sum, err
 }
@@ -158,7 +158,7 @@ func bootPackages(root *os.Root) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close() //nolint:errcheck // read-only handle
+	defer f.Close()
 	var out []string
 	name := ""
 	lines := bufio.NewScanner(f)

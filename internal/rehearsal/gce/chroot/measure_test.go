@@ -42,7 +42,8 @@ func TestWhatMovesARegister(t *testing.T) {
 		}, "rtmr1", ""},
 		"the loader's package": {func(t *testing.T, disk string) {
 			folder(t, disk, "var/lib/dpkg")
-			write(t, disk, "var/lib/dpkg/status", "Package: shim-signed\nVersion: 1.2\n\nPackage: bash\nVersion: 5\n\nPackage: grub-common\nVersion: 2.06\n")
+			write(t, disk, "var/lib/dpkg/status",
+				"Package: shim-signed\nVersion: 1.2\n\nPackage: bash\nVersion: 5\n\nPackage: grub-common\nVersion: 2.06\n")
 		}, "rtmr1", "rehearsal shim and loader: grub-common 2.06, shim-signed 1.2"},
 		"another file": {func(t *testing.T, disk string) { write(t, disk, "etc/motd", "x") }, "", ""},
 	} {

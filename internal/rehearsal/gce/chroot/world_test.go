@@ -62,7 +62,7 @@ var program = sync.OnceValues(func() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
+	defer os.RemoveAll(dir)
 	out := filepath.Join(dir, "guest")
 	cmd := exec.Command("go", "build", "-ldflags=-s -w", "-o", out, "./testdata/guest")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -74,7 +74,8 @@ var program = sync.OnceValues(func() ([]byte, error) {
 
 // unit is an enabled one-shot service of the guest.
 func unit(settings, do string) string {
-	return "[Unit]\n" + settings + "\n[Service]\nType=oneshot\nEnvironment='EXTRA=two words'\nExecStart=/usr/lib/mero/mero-agent " + do +
+	return "[Unit]\n" + settings +
+		"\n[Service]\nType=oneshot\nEnvironment='EXTRA=two words'\nExecStart=/usr/lib/mero/mero-agent " + do +
 		"\n[Install]\nWantedBy=multi-user.target\n"
 }
 
@@ -90,7 +91,8 @@ func units() map[string]string {
 func newDisk(t *testing.T, units map[string]string) string {
 	t.Helper()
 	disk := filepath.Join(t.TempDir(), "disk")
-	for _, dir := range []string{"proc", "sys", "dev", "run", "tmp", "var", "usr/lib/mero", "boot/mero", "etc/default/grub.d",
+	for _, dir := range []string{"proc", "sys", "dev", "run", "tmp", "var", "usr/lib/mero", "boot/mero",
+		"etc/default/grub.d",
 		"etc/systemd/system/multi-user.target.wants"} {
 		require.NoError(t, os.MkdirAll(filepath.Join(disk, dir), 0o755))
 	}
@@ -109,7 +111,8 @@ func newDisk(t *testing.T, units map[string]string) string {
 	write(t, disk, "etc/default/grub.d/50-mero.cfg", `GRUB_CMDLINE_LINUX="$GRUB_CMDLINE_LINUX mero.profile=debug"`)
 	for name, text := range units {
 		write(t, disk, "etc/systemd/system/"+name, text)
-		require.NoError(t, os.Symlink("/etc/systemd/system/"+name, filepath.Join(disk, "etc/systemd/system/multi-user.target.wants", name)))
+		require.NoError(t, os.Symlink("/etc/systemd/system/"+name,
+			filepath.Join(disk, "etc/systemd/system/multi-user.target.wants", name)))
 	}
 	return disk
 }
@@ -152,13 +155,14 @@ func metadata(t *testing.T, reports chan<- report) http.Handler {
 			_, _ = io.WriteString(w, nonce)
 		}
 	})
-	mux.HandleFunc("PUT /computeMetadata/v1/instance/guest-attributes/mero/report", func(_ http.ResponseWriter, r *http.Request) {
-		var got report
-		if err := json.NewDecoder(r.Body).Decode(&got); err != nil {
-			t.Error(err)
-		}
-		reports <- got
-	})
+	mux.HandleFunc("PUT /computeMetadata/v1/instance/guest-attributes/mero/report",
+		func(_ http.ResponseWriter, r *http.Request) {
+			var got report
+			if err := json.NewDecoder(r.Body).Decode(&got); err != nil {
+				t.Error(err)
+			}
+			reports <- got
+		})
 	return mux
 }
 

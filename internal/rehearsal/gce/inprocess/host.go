@@ -56,7 +56,7 @@ func read(path string) (i Image, err error) {
 	if err != nil {
 		return i, err
 	}
-	defer f.Close() //nolint:errcheck // read-only handle
+	defer f.Close()
 	dec := json.NewDecoder(f)
 	dec.DisallowUnknownFields()
 	return i, dec.Decode(&i)

@@ -125,7 +125,7 @@ func (i Image) Import(s *gce.Server, project string, labels map[string]string) e
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // the server has a copy
+	defer os.RemoveAll(dir)
 	tar := filepath.Join(dir, imageFile)
 	if err := os.WriteFile(tar, data, 0o600); err != nil {
 		return err

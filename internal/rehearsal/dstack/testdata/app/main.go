@@ -65,7 +65,8 @@ func answer(w http.ResponseWriter, v any, err error) {
 func self(w http.ResponseWriter, _ *http.Request) {
 	names, err := fs.Glob(os.DirFS("/"), "*")
 	dir, _ := os.Getwd()
-	answer(w, map[string]any{"uid": os.Getuid(), "gid": os.Getgid(), "dir": dir, "env": os.Environ(), "root": names, "pid": os.Getpid()}, err)
+	answer(w, map[string]any{"uid": os.Getuid(), "gid": os.Getgid(), "dir": dir, "env": os.Environ(), "root": names,
+		"pid": os.Getpid()}, err)
 }
 
 func fetch(w http.ResponseWriter, r *http.Request) {

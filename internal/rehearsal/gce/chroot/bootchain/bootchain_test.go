@@ -24,7 +24,8 @@ func TestBoot(t *testing.T) {
 	require.NoError(t, err)
 	platform, err := pki.NewPlatform(1)
 	require.NoError(t, err)
-	td, log, err := bootchain.Events{bootchain.Shape(), {RTMR: 1, Text: "loader"}, {RTMR: 2, Text: "kernel"}, {RTMR: 2, Text: "line"}}.Boot(platform)
+	td, log, err := bootchain.Events{bootchain.Shape(), {RTMR: 1, Text: "loader"}, {RTMR: 2, Text: "kernel"},
+		{RTMR: 2, Text: "line"}}.Boot(platform)
 	require.NoError(t, err)
 	want := tdx.Registers{
 		MRTD:  sha512.Sum384([]byte("rehearsal GCP firmware")),

@@ -47,10 +47,12 @@ func TestParse(t *testing.T) {
 
 func TestAnEmptySettingTakesBack(t *testing.T) {
 	t.Parallel()
-	got, err := systemd.Parse("a.service", []byte("[Unit]\nAfter=x y\nAfter=\nAfter=z\nRequires=b.service\n[Service]\nUser=mero\n"+
-		"ExecStart=/bin/a\nExecStart=\nExecStart=/bin/b\nExecStart=/bin/c ''\n"))
+	got, err := systemd.Parse("a.service",
+		[]byte("[Unit]\nAfter=x y\nAfter=\nAfter=z\nRequires=b.service\n[Service]\nUser=mero\n"+
+			"ExecStart=/bin/a\nExecStart=\nExecStart=/bin/b\nExecStart=/bin/c ''\n"))
 	require.NoError(t, err)
-	require.Equal(t, &systemd.Service{Name: "a.service", Type: "simple", After: []string{"z", "sysinit.target"}, Requires: []string{"b.service"},
+	require.Equal(t, &systemd.Service{Name: "a.service", Type: "simple", After: []string{"z", "sysinit.target"},
+		Requires: []string{"b.service"},
 		Commands: [][]string{{"/bin/b"}, {"/bin/c", ""}}, User: "mero"}, got)
 }
 
@@ -150,7 +152,8 @@ func TestOneshots(t *testing.T) {
 	require.Len(t, wrong, 2)
 	require.Contains(t, wrong["bad.service"], "absolute path")
 	require.Contains(t, wrong["more.service"], "drop-ins")
-	for name, want := range map[string]bool{"a.service": true, "alias.service": true, "masked.service": false, "off.service": false, "none.service": false} {
+	for name, want := range map[string]bool{"a.service": true, "alias.service": true, "masked.service": false,
+		"off.service": false, "none.service": false} {
 		on, err := systemd.Enabled(root, name)
 		require.NoError(t, err)
 		require.Equal(t, want, on, name)
@@ -186,7 +189,8 @@ func TestUnitsInACircle(t *testing.T) {
 
 // No text makes the parser panic, and what it accepts has nothing that a shell or an exec could not take.
 func FuzzParse(f *testing.F) {
-	for _, seed := range []string{measure, oneshot("After=x"), "[Service]\nExecStart=/a \\x41 \"b\"\\\n c", "[Service]\nEnvironment=A=b 'C=d'"} {
+	for _, seed := range []string{measure, oneshot("After=x"), "[Service]\nExecStart=/a \\x41 \"b\"\\\n c",
+		"[Service]\nEnvironment=A=b 'C=d'"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
