@@ -44,7 +44,8 @@ func (s running) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	nonce, _ := base64.StdEncoding.DecodeString(q.NonceB64)
 	raw, _ := s.td.Quote(4, wire.AttestReportData([32]byte(nonce), wire.DefaultBinding()))
 	log, _ := s.log.Dstack()
-	_ = json.NewEncoder(w).Encode(wire.AttestResponse{QuoteB64: base64.StdEncoding.EncodeToString(raw), EventLog: log, VMConfig: "{}"})
+	_ = json.NewEncoder(w).Encode(wire.AttestResponse{QuoteB64: base64.StdEncoding.EncodeToString(raw), EventLog: log,
+		VMConfig: "{}"})
 }
 
 func TestPinTakesTheRTMR3OfAVerifiedService(t *testing.T) {
@@ -64,12 +65,14 @@ func TestPinTakesTheRTMR3OfAVerifiedService(t *testing.T) {
 	}
 	r := s.td.Registers()
 	config := func(hash [32]byte) *clientconfig.Config {
-		c, err := clientconfig.New("https://kms.example", measurement.Profile{MRTD: r.MRTD, RTMR0: r.RTMR0, RTMR1: r.RTMR1, RTMR2: r.RTMR2,
-			Image: measurement.Image{ComposeHash: hash}}, []string{"UpToDate"})
+		c, err := clientconfig.New("https://kms.example",
+			measurement.Profile{MRTD: r.MRTD, RTMR0: r.RTMR0, RTMR1: r.RTMR1, RTMR2: r.RTMR2,
+				Image: measurement.Image{ComposeHash: hash}}, []string{"UpToDate"})
 		require.NoError(t, err)
 		return c
 	}
-	o := &operator{console: console.New(&bytes.Buffer{}, false), env: &environment.Environment{Settings: environment.Settings{Transport: s, TDXRoot: pki.RootSHA256()}}}
+	o := &operator{console: console.New(&bytes.Buffer{}, false),
+		env: &environment.Environment{Settings: environment.Settings{Transport: s, TDXRoot: pki.RootSHA256()}}}
 
 	c := config(hash)
 	require.NoError(t, o.pin(t.Context(), c, true))
@@ -85,7 +88,8 @@ func TestPinTakesTheRTMR3OfAVerifiedService(t *testing.T) {
 func TestClientConfigRefusesBadInputFirst(t *testing.T) {
 	t.Parallel()
 	for _, r := range []ClientRequest{
-		{Profile: "open", Tag: "mero-kms-v1.2.0"}, {Profile: "debug", Tag: "mero-tee-v1.2.0"}, {Profile: "debug", Tag: "1.2.0"},
+		{Profile: "open", Tag: "mero-kms-v1.2.0"}, {Profile: "debug", Tag: "mero-tee-v1.2.0"},
+		{Profile: "debug", Tag: "1.2.0"},
 		{Profile: "debug", Tag: "mero-kms-v1.2.0", Format: "yaml"},
 	} {
 		var out bytes.Buffer

@@ -12,7 +12,8 @@ import (
 
 func TestDoctorsFamilies(t *testing.T) {
 	t.Parallel()
-	for short, want := range map[string][]release.Family{"": release.Families(), "kms": {release.KMS}, "node": {release.Node}} {
+	for short, want := range map[string][]release.Family{"": release.Families(), "kms": {release.KMS},
+		"node": {release.Node}} {
 		got, err := parseFamilies(short)
 		require.NoError(t, err)
 		require.Equal(t, want, got)
@@ -23,7 +24,8 @@ func TestDoctorsFamilies(t *testing.T) {
 
 func TestDiagnosis(t *testing.T) {
 	t.Parallel()
-	require.NoError(t, diagnosis(check.Results{check.Pass("a"), check.Skip("b", "why")}), "what was not asked stops nothing by itself")
+	require.NoError(t, diagnosis(check.Results{check.Pass("a"), check.Skip("b", "why")}),
+		"what was not asked stops nothing by itself")
 	err := diagnosis(check.Results{check.Pass("a"), check.Fail("b", fault.General, "", "", "")})
 	require.Equal(t, fault.Verification, fault.CodeOf(err))
 	require.ErrorContains(t, err, "1 of 2 checks failed")

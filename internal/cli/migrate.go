@@ -125,7 +125,8 @@ func (o *operator) move(ctx context.Context, m migration.Migration, tag release.
 }
 
 // restart performs it, with a session of a node release that both policies admit.
-func (o *operator) restart(ctx context.Context, f migration.Runner, m migration.Migration, node *measurement.Published) (
+func (o *operator) restart(ctx context.Context, f migration.Runner, m migration.Migration,
+	node *measurement.Published) (
 	check.Results, error,
 ) {
 	tag, both := m.Session()

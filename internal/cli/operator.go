@@ -59,7 +59,7 @@ func (o *operator) audited(ctx context.Context, s audit.Subject, folder string, 
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
+	defer os.RemoveAll(dir)
 	if s.Trust, err = o.env.Trust(ctx); err != nil {
 		return err
 	}

@@ -43,7 +43,8 @@ func proposing(t *testing.T) (*operator, *bytes.Buffer) {
 	c, err := github.New(github.Options{Repository: config.DefaultRepository, Token: "secret", Transport: n.Transport()})
 	require.NoError(t, err)
 	var said bytes.Buffer
-	env := &environment.Environment{Settings: environment.Settings{Config: &config.Config{Repository: config.DefaultRepository}, Transport: n.Transport(), Banner: "REHEARSAL",
+	env := &environment.Environment{Settings: environment.Settings{
+		Config: &config.Config{Repository: config.DefaultRepository}, Transport: n.Transport(), Banner: "REHEARSAL",
 		Trust: func(context.Context) (root.TrustedMaterial, error) { return nil, nil }}}
 	return &operator{console: console.New(&said, false), env: env, github: c}, &said
 }
@@ -56,7 +57,8 @@ func TestWhatDoesNotExistIsNotPromoted(t *testing.T) {
 	_, err = o.published(t.Context(), node)
 	require.ErrorIs(t, err, github.ErrNotFound)
 	require.ErrorContains(t, err, "tag mero-tee-v9.9.9")
-	for name, message := range map[string]string{"mero-kms-v1.0.0": "not a tag of the node images", "": "no node release is named"} {
+	for name, message := range map[string]string{"mero-kms-v1.0.0": "not a tag of the node images",
+		"": "no node release is named"} {
 		_, err = parseNode(name)
 		require.Equal(t, fault.Usage, fault.CodeOf(err), name)
 		require.ErrorContains(t, err, message)

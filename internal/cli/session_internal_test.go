@@ -23,8 +23,9 @@ func TestExit(t *testing.T) {
 		code int
 		text string
 	}{
-		"a fault":          {&fault.Error{Code: fault.Verification, Step: "kms:audit"}, 10, "kms:audit (exit code 10)"},
-		"wrapped":          {fmt.Errorf("while: %w", &fault.Error{Code: fault.MissingAsset, Step: "kms:sign"}), 11, "kms:sign (exit code 11)"},
+		"a fault": {&fault.Error{Code: fault.Verification, Step: "kms:audit"}, 10, "kms:audit (exit code 10)"},
+		"wrapped": {fmt.Errorf("while: %w", &fault.Error{Code: fault.MissingAsset, Step: "kms:sign"}), 11,
+			"kms:sign (exit code 11)"},
 		"joined":           {errors.Join(errors.New("a"), &fault.Error{Code: fault.Usage}), 2, "stopped (exit code 2)"},
 		"an unknown error": {errors.New("broken pipe"), 1, "stopped (exit code 1)"},
 	} {
@@ -43,8 +44,10 @@ func TestFirstFailureDecides(t *testing.T) {
 	var out bytes.Buffer
 	s := &session{console: console.New(&out, false)}
 	require.NoError(t, s.fail("kms:build", nil))
-	require.Equal(t, 10, mg.ExitStatus(s.fail("kms:version", &fault.Error{Code: fault.Verification, Message: "the guard says no"})))
-	blocked := &fault.Error{Code: fault.General, Message: "this step needs kms:version", Err: &pipeline.BlockedError{Missing: "kms:version"}}
+	require.Equal(t, 10,
+		mg.ExitStatus(s.fail("kms:version", &fault.Error{Code: fault.Verification, Message: "the guard says no"})))
+	blocked := &fault.Error{Code: fault.General, Message: "this step needs kms:version",
+		Err: &pipeline.BlockedError{Missing: "kms:version"}}
 	require.Equal(t, 10, mg.ExitStatus(s.fail("kms:build", blocked)), "the exit code is the cause's")
 	require.Equal(t, 10, mg.ExitStatus(s.fail("kms:policy", errors.New("disk full"))))
 	require.Contains(t, out.String(), "kms:version: the guard says no")
@@ -56,7 +59,8 @@ func TestBlockedAloneIsPrinted(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	s := &session{console: console.New(&out, false)}
-	blocked := &fault.Error{Code: fault.General, Message: "kms:sbom needs kms:build", Err: &pipeline.BlockedError{Missing: "kms:build"}, Hint: "run it first"}
+	blocked := &fault.Error{Code: fault.General, Message: "kms:sbom needs kms:build",
+		Err: &pipeline.BlockedError{Missing: "kms:build"}, Hint: "run it first"}
 	require.Equal(t, 1, mg.ExitStatus(s.fail("kms:sbom", blocked)))
 	require.Contains(t, out.String(), "kms:sbom needs kms:build")
 	require.Contains(t, out.String(), "run it first")

@@ -33,7 +33,7 @@ func TestALedgerGateHoldsWhereMageDoesNot(t *testing.T) {
 	}
 	ledger, err := pipeline.OpenLedger(t.TempDir(), "mero-kms-v1.2.0", "c", time.Now)
 	require.NoError(t, err)
-	defer ledger.Close() //nolint:errcheck // test
+	defer ledger.Close()
 	run := &pipeline.Run{Graph: graph, Ledger: ledger, Console: console.New(&bytes.Buffer{}, false)}
 
 	reached := map[string]bool{}

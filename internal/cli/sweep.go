@@ -70,7 +70,7 @@ func (s *sweeper) cloud(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer client.Close() //nolint:errcheck // nothing is buffered
+	defer client.Close()
 	resources, err := client.Leftovers(ctx)
 	if err != nil {
 		return err

@@ -12,7 +12,8 @@ import (
 
 func TestRecent(t *testing.T) {
 	t.Parallel()
-	all := []github.Release{{TagName: "mero-kms-v1.2.0"}, {TagName: "mero-kms-v1.10.0-rc.1"}, {TagName: "mero-tee-v0.1.0"}, {TagName: "nightly"},
+	all := []github.Release{{TagName: "mero-kms-v1.2.0"}, {TagName: "mero-kms-v1.10.0-rc.1"}, {TagName: "mero-tee-v0.1.0"},
+		{TagName: "nightly"},
 		{TagName: "mero-kms-v1.9.0"}, {TagName: "mero-kms-v1.10.0", Draft: true}, {TagName: "mero-kms-v1.2.1"}}
 	names := func(n int) (out []string) {
 		for _, tag := range recent(all, n) {

@@ -161,7 +161,7 @@ func readJSON(path string) ([]byte, error) {
 	if err != nil {
 		return nil, &fault.Error{Code: fault.Usage, Message: "cannot read the file", Err: err}
 	}
-	defer f.Close() //nolint:errcheck // read-only
+	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, canonical.MaxSize+1))
 	if err == nil && len(data) > canonical.MaxSize {
 		err = &fault.Error{Code: fault.Usage, Message: path + " is too large to be one of our files"}

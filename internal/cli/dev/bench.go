@@ -47,7 +47,7 @@ func commands(ctx context.Context, w io.Writer, page io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dist) //nolint:errcheck // a temporary folder
+	defer os.RemoveAll(dist)
 	_, _ = fmt.Fprint(page, "\n## Commands\n\nWarm: programs and packages are compiled, the base image is made.\n\n"+
 		"| command | target | measured |\n|---|---|---|\n")
 	var steps strings.Builder

@@ -34,7 +34,7 @@ func cloud(ctx context.Context, t *target) check.Results {
 	if err != nil {
 		return one(failed(permissionsName, err, cloudAdvice))
 	}
-	defer client.Close() //nolint:errcheck // nothing is buffered
+	defer client.Close()
 	out := check.Results{check.NotApplicable(machineName, "Google's are used")}
 	if t.rehearsed() {
 		out[0] = check.Pass(machineName)
@@ -103,7 +103,7 @@ func pinned(ctx context.Context, t *target, d image.Drift) (*gce.Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer client.Close() //nolint:errcheck // nothing is buffered
+	defer client.Close()
 	return client.Image(ctx, d.Project, d.Pinned)
 }
 

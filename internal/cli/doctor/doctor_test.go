@@ -49,7 +49,8 @@ func TestWhatProductionPrints(t *testing.T) {
 		"[PASS] Intel Trust Authority: https://api.trustauthority.intel.com takes the key\n",
 		"[PASS] dstack provider: https://cloud-api.phala.com/api/v1 takes the key\n",
 		"[PASS] signing identity: the job may ask for one\n",
-		"[PASS] trusted root: valid now are 1 of 1 certificate authorities, 1 of 2 signature logs, 1 of 1 certificate logs, 0 of 0 timestamp authorities; the newest since 2025-03-01\n",
+		"[PASS] trusted root: valid now are 1 of 1 certificate authorities, 1 of 2 signature logs, 1 of 1 certificate " +
+			"logs, 0 of 0 timestamp authorities; the newest since 2025-03-01\n",
 		"[PASS] go 1.",
 	} {
 		require.Contains(t, said, line)
@@ -75,13 +76,17 @@ func TestEachProbeFires(t *testing.T) {
 		want  []string
 	}{
 		"no GitHub token": {"GitHub", func(w *world) { w.env.GitHubToken = "" },
-			[]string{"[FAIL] GitHub token: there is none\n       Expected: GITHUB_TOKEN\n       Got:      not set\n       Hint:     a release wants contents: write"}},
+			[]string{"[FAIL] GitHub token: there is none\n       Expected: GITHUB_TOKEN\n       Got:      not set\n" +
+				"       Hint:     a release wants contents: write"}},
 		"another's GitHub token": {"GitHub", func(w *world) { w.env.GitHubToken = "gho_another-secret-0" },
-			[]string{"[FAIL] GitHub token: github: repository calimero-network/mero-tee: HTTP 401: Bad credentials", "Hint:     the token is missing, expired"}},
+			[]string{"[FAIL] GitHub token: github: repository calimero-network/mero-tee: HTTP 401: Bad credentials",
+				"Hint:     the token is missing, expired"}},
 		"no GitHub": {"GitHub", func(w *world) { w.answering("api.github.com", http.StatusTeapot) },
-			[]string{"[FAIL] GitHub token: github: repository calimero-network/mero-tee", "Hint:     check that api.github.com is reached"}},
+			[]string{"[FAIL] GitHub token: github: repository calimero-network/mero-tee",
+				"Hint:     check that api.github.com is reached"}},
 		"a reader's scopes": {"GitHub", func(w *world) { w.scoped("read:user, gist", true) },
-			[]string{"[FAIL] GitHub token: its scopes do not do\n       Expected: repo, or public_repo for a public repository\n       Got:      read:user, gist\n"}},
+			[]string{"[FAIL] GitHub token: its scopes do not do\n       Expected: repo, or public_repo for a public " +
+				"repository\n       Got:      read:user, gist\n"}},
 		"a fine-grained token that may only read": {"GitHub", func(w *world) { w.scoped("", false) },
 			[]string{"[FAIL] GitHub token: it may not push\n       Expected: contents: write\n       Got:      read\n"}},
 		"a fine-grained token": {"GitHub", func(w *world) { w.scoped("", true) },
@@ -91,43 +96,58 @@ func TestEachProbeFires(t *testing.T) {
 		"another's repository": {"GitHub", func(w *world) { w.env.Config.Repository = "someone/else" },
 			[]string{"[FAIL] GitHub token: it does not reach someone/else\n"}},
 		"no permission to push": {"registry", func(w *world) { w.env.RegistryAuth = authn.Anonymous },
-			[]string{"[FAIL] registry push: the token may not push to ghcr.io/calimero-network/mero-kms\n", "Got:      status 401", "Hint:     set GHCR_TOKEN to a token with write:packages"}},
+			[]string{"[FAIL] registry push: the token may not push to ghcr.io/calimero-network/mero-kms\n",
+				"Got:      status 401", "Hint:     set GHCR_TOKEN to a token with write:packages"}},
 		"no registry": {"registry", func(w *world) { w.answering("ghcr.io", http.StatusNotFound) },
 			[]string{"[FAIL] registry push: ghcr.io/calimero-network/mero-kms: ", "Hint:     check GHCR_REGISTRY"}},
 		"a missing permission": {"Google Cloud", func(w *world) {
 			w.cloud.SetFaults(cloud.Faults{Denied: []string{"compute.images.create", "compute.instances.create"}})
-		}, []string{"[FAIL] Google Cloud permissions: credentials without compute.images.create, compute.instances.create\n", "Got:      2 are missing\n",
+		}, []string{"[FAIL] Google Cloud permissions: credentials without compute.images.create, compute.instances.create\n",
+			"Got:      2 are missing\n",
 			"Hint:     gcloud projects add-iam-policy-binding mero-tests "}},
-		"an API that is off": {"Google Cloud", func(w *world) { w.answering("cloudresourcemanager.googleapis.com", http.StatusForbidden) },
-			[]string{"[FAIL] Google Cloud permissions: gce: asking for permissions in mero-tests", "Hint:     check GCP_SERVICE_ACCOUNT_KEY"}},
+		"an API that is off": {"Google Cloud",
+			func(w *world) { w.answering("cloudresourcemanager.googleapis.com", http.StatusForbidden) },
+			[]string{"[FAIL] Google Cloud permissions: gce: asking for permissions in mero-tests",
+				"Hint:     check GCP_SERVICE_ACCOUNT_KEY"}},
 		"no credentials": {"Google Cloud", func(w *world) { w.key = []byte("{}") },
-			[]string{"[FAIL] Google Cloud permissions: GCP_SERVICE_ACCOUNT_KEY: not of the type service_account\n", "gcloud iam service-accounts keys create"}},
+			[]string{"[FAIL] Google Cloud permissions: GCP_SERVICE_ACCOUNT_KEY: not of the type service_account\n",
+				"gcloud iam service-accounts keys create"}},
 		"a key that ITA does not know": {"Intel Trust Authority", func(w *world) { w.env.ITA.Key = "ita-another-secret" },
-			[]string{"[FAIL] Intel Trust Authority: Intel Trust Authority refuses the key: status 401", "Hint:     set ITA_API_KEY to an attestation API key"}},
-		"no ITA": {"Intel Trust Authority", func(w *world) { w.answering("api.trustauthority.intel.com", http.StatusNotFound) },
+			[]string{"[FAIL] Intel Trust Authority: Intel Trust Authority refuses the key: status 401",
+				"Hint:     set ITA_API_KEY to an attestation API key"}},
+		"no ITA": {"Intel Trust Authority",
+			func(w *world) { w.answering("api.trustauthority.intel.com", http.StatusNotFound) },
 			[]string{"[FAIL] Intel Trust Authority: Intel Trust Authority refuses a nonce", "Hint:     check ITA_API_URL"}},
 		"no ITA key": {"Intel Trust Authority", func(w *world) { w.env.ITA.Key = "" },
 			[]string{"[WARN] Intel Trust Authority: skipped: ITA_API_KEY is not set; a stable release refuses"}},
 		"a wrong ITA address": {"Intel Trust Authority", func(w *world) { w.env.ITA.URL = "https://ita.example/x" },
 			[]string{"[FAIL] Intel Trust Authority: ITA_API_URL\n"}},
 		"a key that dstack does not know": {"dstack", func(w *world) { w.env.DstackKey = "phak_another-secret" },
-			[]string{"[FAIL] dstack provider: GET /api/v1/cvms/mero-doctor-asks: the provider answered 401: invalid API key\n", "Hint:     check PHALA_CLOUD_API_KEY"}},
+			[]string{"[FAIL] dstack provider: GET /api/v1/cvms/mero-doctor-asks: the provider answered 401: invalid API key\n",
+				"Hint:     check PHALA_CLOUD_API_KEY"}},
 		"no dstack": {"dstack", func(w *world) { w.env.DstackURL = "" },
 			[]string{"[FAIL] dstack provider: not known\n       Expected: PHALA_DSTACK_URL and PHALA_CLOUD_API_KEY\n"}},
-		"another server at dstack's address": {"dstack", func(w *world) { w.answering("cloud-api.phala.com", http.StatusNotFound) },
-			[]string{"[FAIL] dstack provider: the address is not its API's\n       Expected: a refusal without a key\n       Got:      status 404\n"}},
+		"another server at dstack's address": {"dstack",
+			func(w *world) { w.answering("cloud-api.phala.com", http.StatusNotFound) },
+			[]string{"[FAIL] dstack provider: the address is not its API's\n       Expected: a refusal without a key\n" +
+				"       Got:      status 404\n"}},
 		"a server that knows everything": {"dstack", func(w *world) { w.saying("cloud-api.phala.com", http.StatusOK, "{}") },
 			[]string{"[FAIL] dstack provider: it knows a CVM that there is not\n"}},
 		"dstack is down": {"dstack", func(w *world) { w.env.DstackURL = "https://gone.example" },
-			[]string{"[FAIL] dstack provider: Get \"https://gone.example/cvms/mero-doctor-asks\"", "Hint:     check PHALA_DSTACK_URL, and that the provider is up"}},
+			[]string{"[FAIL] dstack provider: Get \"https://gone.example/cvms/mero-doctor-asks\"",
+				"Hint:     check PHALA_DSTACK_URL, and that the provider is up"}},
 		"a gateway that echoes": {"dstack", func(w *world) { w.echoing("cloud-api.phala.com") },
-			[]string{"[FAIL] dstack provider: GET /api/v1/cvms/mero-doctor-asks: the provider answered 418: you sent [secret]\n"}},
-		"a job without an identity": {"signing identity", func(w *world) { w.env.Config.TokenRequestURL, w.env.Config.Actions = "", true },
+			[]string{
+				"[FAIL] dstack provider: GET /api/v1/cvms/mero-doctor-asks: the provider answered 418: you sent [secret]\n"}},
+		"a job without an identity": {"signing identity",
+			func(w *world) { w.env.Config.TokenRequestURL, w.env.Config.Actions = "", true },
 			[]string{"[FAIL] signing identity: this job has none\n", "Hint:     in the workflow: permissions: id-token: write"}},
 		"no job": {"signing identity", func(w *world) { w.env.Config.TokenRequestURL = "" },
 			[]string{"[WARN] signing identity: skipped: GitHub Actions gives it to the release workflow's job alone\n"}},
-		"a root that has ended": {"trusted root", func(w *world) { w.trusting(&trust{ends: time.Now().Add(-time.Hour)}, nil) },
-			[]string{"[FAIL] trusted root: it believes in no certificate authorities now\n", "Got:      0 of 1 certificate authorities, "}},
+		"a root that has ended": {"trusted root",
+			func(w *world) { w.trusting(&trust{ends: time.Now().Add(-time.Hour)}, nil) },
+			[]string{"[FAIL] trusted root: it believes in no certificate authorities now\n",
+				"Got:      0 of 1 certificate authorities, "}},
 		"a root that ends": {"trusted root", func(w *world) { w.trusting(&trust{ends: time.Now().Add(time.Hour)}, nil) },
 			[]string{"; the newest since 2025-03-01: all certificate authorities end within 30 days\n"}},
 		"no root": {"trusted root", func(w *world) {
@@ -146,7 +166,8 @@ func TestEachProbeFires(t *testing.T) {
 				require.True(t, r.OK() || r.Hint != "", "%s: every failure says what to do", r.Name)
 			}
 			if strings.Contains(strings.Join(tc.want, ""), "[FAIL]") {
-				require.Equal(t, fault.Verification, fault.CodeOf(results.Err()), "the spec's code of a failed check, whatever the cause's")
+				require.Equal(t, fault.Verification, fault.CodeOf(results.Err()),
+					"the spec's code of a failed check, whatever the cause's")
 			}
 		})
 	}
@@ -172,11 +193,16 @@ func TestBaseImages(t *testing.T) {
 		image *computepb.Image
 		want  []string
 	}{
-		"a newer one": {&computepb.Image{Name: new("ubuntu-2404-tdx-v20260101"), Family: new("ubuntu-2404-tdx"), CreationTimestamp: new("2026-01-01T00:00:00Z"), GuestOsFeatures: tdx},
-			[]string{"[WARN] base image: " + pinned + ": the base image is pinned to " + pinned + "; ubuntu-2404-tdx has ubuntu-2404-tdx-v20260101"}},
-		"without TDX": {&computepb.Image{Name: new(pinned), Family: new("ubuntu-2404-tdx"), GuestOsFeatures: []*computepb.GuestOsFeature{{Type: new("GVNIC")}}},
-			[]string{"[FAIL] base image: " + pinned + ": it boots no TDX VM\n       Expected: TDX_CAPABLE\n       Got:      GVNIC\n"}},
-		"deprecated": {&computepb.Image{Name: new(pinned), Family: new("ubuntu-2404-tdx"), GuestOsFeatures: tdx, Deprecated: &computepb.DeprecationStatus{State: new("OBSOLETE")}},
+		"a newer one": {&computepb.Image{Name: new("ubuntu-2404-tdx-v20260101"), Family: new("ubuntu-2404-tdx"),
+			CreationTimestamp: new("2026-01-01T00:00:00Z"), GuestOsFeatures: tdx},
+			[]string{"[WARN] base image: " + pinned + ": the base image is pinned to " + pinned +
+				"; ubuntu-2404-tdx has ubuntu-2404-tdx-v20260101"}},
+		"without TDX": {&computepb.Image{Name: new(pinned), Family: new("ubuntu-2404-tdx"),
+			GuestOsFeatures: []*computepb.GuestOsFeature{{Type: new("GVNIC")}}},
+			[]string{"[FAIL] base image: " + pinned +
+				": it boots no TDX VM\n       Expected: TDX_CAPABLE\n       Got:      GVNIC\n"}},
+		"deprecated": {&computepb.Image{Name: new(pinned), Family: new("ubuntu-2404-tdx"), GuestOsFeatures: tdx,
+			Deprecated: &computepb.DeprecationStatus{State: new("OBSOLETE")}},
 			[]string{"[FAIL] base image: "}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -194,7 +220,8 @@ func TestAFamilyIsAskedForWhatItNeeds(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
 	said, _ := w.ask(t, "Google Cloud", release.KMS)
-	require.Contains(t, said, "[PASS] Google Cloud permissions: all 25 in mero-tests", "its end-to-end test makes no image")
+	require.Contains(t, said, "[PASS] Google Cloud permissions: all 25 in mero-tests",
+		"its end-to-end test makes no image")
 	said, _ = w.ask(t, "base image", release.KMS)
 	require.Contains(t, said, "[INFO] base image: not applicable: only node images have one")
 	said, _ = w.ask(t, "registry", release.Node)
@@ -207,15 +234,18 @@ func TestTheRehearsal(t *testing.T) {
 	cfg, err := config.Load(variables(nil))
 	require.NoError(t, err)
 	cfg.KMSVersion, cfg.TEEVersion = release.Version{Minor: 1}, release.Version{Minor: 1}
-	w, err := rehearsal.Open(t.Context(), filepath.Join("..", "..", ".."), t.TempDir(), cfg, console.New(io.Discard, false))
+	w, err := rehearsal.Open(t.Context(), filepath.Join("..", "..", ".."), t.TempDir(), cfg,
+		console.New(io.Discard, false))
 	require.NoError(t, err)
-	defer w.Close() //nolint:errcheck // test
+	defer w.Close()
 	results := doctor.Examine(t.Context(), w.Env, release.KMS)
 	require.NoError(t, results.Err())
 	var b bytes.Buffer
 	doctor.Print(console.New(&b, false), results)
-	for _, line := range []string{"[PASS] GitHub token: may push", "[PASS] registry push", "[PASS] Intel Trust Authority", "[PASS] dstack provider",
-		"[INFO] Google Cloud permissions: not applicable: a rehearsed key service", "[INFO] signing identity: not applicable", "[WARN] trusted root: skipped"} {
+	for _, line := range []string{"[PASS] GitHub token: may push", "[PASS] registry push", "[PASS] Intel Trust Authority",
+		"[PASS] dstack provider",
+		"[INFO] Google Cloud permissions: not applicable: a rehearsed key service", "[INFO] signing identity: not applicable",
+		"[WARN] trusted root: skipped"} {
 		require.Contains(t, b.String(), line)
 	}
 }
@@ -226,10 +256,12 @@ func TestAMachineWithoutNamespaces(t *testing.T) {
 	w := newWorld(t, nil)
 	w.env.Config.Environment = config.Rehearsal
 	w.env.Cloud = func(context.Context, journal.Journal) (*gce.Client, error) {
-		return nil, &fault.Error{Code: fault.General, Message: "this machine gives the rehearsal's VMs no namespaces", Hint: "run as root"}
+		return nil, &fault.Error{Code: fault.General, Message: "this machine gives the rehearsal's VMs no namespaces",
+			Hint: "run as root"}
 	}
 	said, results := w.ask(t, "Google Cloud", release.Node)
-	require.Contains(t, said, "[FAIL] VMs on this machine: this machine gives the rehearsal's VMs no namespaces\n       Hint:     run as root\n")
+	require.Contains(t, said,
+		"[FAIL] VMs on this machine: this machine gives the rehearsal's VMs no namespaces\n       Hint:     run as root\n")
 	require.Equal(t, fault.Verification, fault.CodeOf(results.Err()))
 }
 
@@ -252,8 +284,10 @@ func TestStepsExist(t *testing.T) {
 func TestTheTable(t *testing.T) {
 	t.Parallel()
 	const secret = "hunter2hunter2hunter2"
-	vars := map[string]string{"MERO_ENVIRONMENT": "production", "GCP_ZONE": "moon", "GHCR_TOKEN": secret, "ITA_API_KEY": secret + "\n",
-		"GCP_SERVICE_ACCOUNT_KEY": secret, "PHALA_DSTACK_URL": "https://a:" + secret + "@x.example", "MERO_KMS_VERSION": "1.2.0"}
+	vars := map[string]string{"MERO_ENVIRONMENT": "production", "GCP_ZONE": "moon", "GHCR_TOKEN": secret,
+		"ITA_API_KEY":             secret + "\n",
+		"GCP_SERVICE_ACCOUNT_KEY": secret, "PHALA_DSTACK_URL": "https://a:" + secret + "@x.example",
+		"MERO_KMS_VERSION": "1.2.0"}
 	cfg, entries := config.Inspect(variables(vars))
 	var table, lines bytes.Buffer
 	require.NoError(t, doctor.WriteTable(&table, entries, release.KMS))
@@ -272,7 +306,8 @@ func TestTheTable(t *testing.T) {
 	doctor.Print(console.New(&lines, false), results)
 	require.NotContains(t, table.String()+lines.String(), secret)
 	for _, line := range []string{
-		"[FAIL] configuration: GCP_ZONE is not a zone\n       Expected: a zone with TDX, for example us-central1-a\n       Got:      \"moon\"\n",
+		"[FAIL] configuration: GCP_ZONE is not a zone\n       Expected: a zone with TDX, for example us-central1-a\n" +
+			"       Got:      \"moon\"\n",
 		"[FAIL] configuration: GCP_SERVICE_ACCOUNT_KEY is not JSON\n",
 		"[FAIL] configuration: MERO_TEE_VERSION is not set: kms:version, kms:policy, kms:e2e will stop\n",
 		"Hint:     set the secret PHALA_CLOUD_API_KEY in the repository's settings\n",
@@ -285,8 +320,10 @@ func TestTheTable(t *testing.T) {
 // A key may be replaced by a workload identity; a rehearsal needs nothing.
 func TestWhatMayBeMissing(t *testing.T) {
 	t.Parallel()
-	production := map[string]string{"MERO_ENVIRONMENT": "production", "GCP_PROJECT_ID": "mero-tests", "GCP_ZONE": "us-central1-a",
-		"MERO_KMS_VERSION": "1.2.0", "MERO_TEE_VERSION": "1.2.0", "PHALA_DSTACK_URL": "https://x.example", "PHALA_CLOUD_API_KEY": "k", "GHCR_TOKEN": "k"}
+	production := map[string]string{"MERO_ENVIRONMENT": "production", "GCP_PROJECT_ID": "mero-tests",
+		"GCP_ZONE":         "us-central1-a",
+		"MERO_KMS_VERSION": "1.2.0", "MERO_TEE_VERSION": "1.2.0", "PHALA_DSTACK_URL": "https://x.example",
+		"PHALA_CLOUD_API_KEY": "k", "GHCR_TOKEN": "k"}
 	for name, tc := range map[string]struct {
 		add    map[string]string
 		failed int
@@ -334,7 +371,8 @@ func TestNothingIsCreated(t *testing.T) {
 	})
 	w.env.ITA.Transport = w.env.Transport
 	before := w.cloud.Resources()
-	for _, probe := range []string{"GitHub", "registry", "Google Cloud", "base image", "Intel Trust Authority", "dstack", "signing identity", "trusted root"} {
+	for _, probe := range []string{"GitHub", "registry", "Google Cloud", "base image", "Intel Trust Authority", "dstack",
+		"signing identity", "trusted root"} {
 		w.ask(t, probe, release.Families()...)
 	}
 	slices.Sort(sent)

@@ -32,7 +32,8 @@ func Hang(ctx context.Context, limit time.Duration, until <-chan struct{}) check
 }
 
 // Installed looks for the programs in the given folders only.
-func Installed(ctx context.Context, env *environment.Environment, path []string, families ...release.Family) check.Results {
+func Installed(ctx context.Context, env *environment.Environment, path []string,
+	families ...release.Family) check.Results {
 	return inspect(ctx, &target{env: env, families: families}, path)
 }
 

@@ -23,7 +23,8 @@ func folder(t *testing.T, missing ...string) []string {
 	t.Helper()
 	dir := t.TempDir()
 	for name := range doctor.Programs() {
-		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\necho \"$0 version 1.2.3\" >&2\nexit 1\n"), 0o755))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name),
+			[]byte("#!/bin/sh\necho \"$0 version 1.2.3\" >&2\nexit 1\n"), 0o755))
 	}
 	for _, name := range missing {
 		require.NoError(t, os.Remove(filepath.Join(dir, name)))
@@ -33,7 +34,8 @@ func folder(t *testing.T, missing ...string) []string {
 
 func installed(t *testing.T, where string, path []string, families ...release.Family) (string, check.Results) {
 	t.Helper()
-	results := doctor.Installed(t.Context(), &environment.Environment{Settings: environment.Settings{Config: &config.Config{Environment: where}}}, path, families...)
+	results := doctor.Installed(t.Context(), &environment.Environment{
+		Settings: environment.Settings{Config: &config.Config{Environment: where}}}, path, families...)
 	var b bytes.Buffer
 	doctor.Print(console.New(&b, false), results)
 	return b.String(), results
@@ -46,7 +48,8 @@ func TestTools(t *testing.T) {
 	require.Len(t, results, len(doctor.Programs()))
 	require.Contains(t, said, "[PASS] git 1.2.3\n", "a version on standard error and an exit code are a version")
 
-	said, results = installed(t, config.Rehearsal, folder(t, "ansible-playbook", "mmdebstrap", "unsquashfs", "mksquashfs", "yamllint"), release.Families()...)
+	said, results = installed(t, config.Rehearsal,
+		folder(t, "ansible-playbook", "mmdebstrap", "unsquashfs", "mksquashfs", "yamllint"), release.Families()...)
 	require.Error(t, results.Err())
 	require.Contains(t, said, "[FAIL] ansible-playbook: not installed (Debian: ansible-core)\n")
 	require.Contains(t, said, "[WARN] yamllint: not installed (Debian: yamllint); `mage lint` skips what it does\n"+
@@ -79,7 +82,8 @@ func TestAQuestionThatHangs(t *testing.T) {
 		require.Less(t, time.Since(began), 2*time.Minute)
 		var b bytes.Buffer
 		doctor.Print(console.New(&b, false), results)
-		require.Equal(t, "[FAIL] hangs: no answer within 1m0s\n       Hint:     look whether the network and the service are up, and ask again\n"+
+		require.Equal(t, "[FAIL] hangs: no answer within 1m0s\n       Hint:     look whether the network and the service "+
+			"are up, and ask again\n"+
 			"[PASS] answers\n[FAIL] heeds: context deadline exceeded\n", b.String())
 	})
 }

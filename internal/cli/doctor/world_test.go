@@ -73,10 +73,12 @@ func (a around) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // instead answers for a host.
 func (w *world) instead(host string, answer func(*http.Request) (status int, body string)) {
-	w.env.Transport = around{w.env.Transport, map[string]func(*http.Request) (*http.Response, error){host: func(r *http.Request) (*http.Response, error) {
-		status, body := answer(r)
-		return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
-	}}}
+	w.env.Transport = around{w.env.Transport,
+		map[string]func(*http.Request) (*http.Response, error){host: func(r *http.Request) (*http.Response, error) {
+			status, body := answer(r)
+			return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)),
+				Request: r}, nil
+		}}}
 	w.env.ITA.Transport = w.env.Transport
 }
 
@@ -88,7 +90,9 @@ func (w *world) saying(host string, status int, body string) {
 
 // echoing is a gateway that repeats what it was sent.
 func (w *world) echoing(host string) {
-	w.instead(host, func(r *http.Request) (int, string) { return http.StatusTeapot, "you sent " + r.Header.Get("X-Api-Key") })
+	w.instead(host, func(r *http.Request) (int, string) {
+		return http.StatusTeapot, "you sent " + r.Header.Get("X-Api-Key")
+	})
 }
 
 func newWorld(t *testing.T, base *computepb.Image) *world {
@@ -109,7 +113,8 @@ func newWorld(t *testing.T, base *computepb.Image) *world {
 	handle(images, "ghcr.io")
 	authority, err := theAuthority()
 	require.NoError(t, err)
-	w := &world{registry: stored, ita: appraiser.New(appraiser.Options{Authority: authority, APIKey: itaKey, Now: time.Now})}
+	w := &world{registry: stored,
+		ita: appraiser.New(appraiser.Options{Authority: authority, APIKey: itaKey, Now: time.Now})}
 	handle(w.ita, appraiser.Hosts()...)
 	handle(newProvider(t), "cloud-api.phala.com")
 	w.cloud = newCloud(t, base)
@@ -124,11 +129,13 @@ var theAuthority = sync.OnceValues(appraiser.NewAuthority)
 // open is production's environment on the closed network.
 func (w *world) open(t *testing.T, transport http.RoundTripper, itaRoot [32]byte) {
 	cfg, err := config.Load(variables(map[string]string{
-		"MERO_ENVIRONMENT": config.Production, "GITHUB_TOKEN": gitHubToken, "GHCR_TOKEN": registryToken, "ITA_API_KEY": itaKey, "PHALA_CLOUD_API_KEY": dstackKey,
+		"MERO_ENVIRONMENT": config.Production, "GITHUB_TOKEN": gitHubToken, "GHCR_TOKEN": registryToken,
+		"ITA_API_KEY": itaKey, "PHALA_CLOUD_API_KEY": dstackKey,
 		"GCP_PROJECT_ID": project, "GCP_ZONE": "us-central1-a", "GCP_SERVICE_ACCOUNT_KEY": string(w.key),
 		"ACTIONS_ID_TOKEN_REQUEST_URL": "https://actions.example", "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "job-0123456789secret"}))
 	require.NoError(t, err)
-	e := &environment.Environment{Settings: environment.Settings{Config: cfg, Root: "../../..", Transport: transport, GitHubToken: cfg.GitHubToken,
+	e := &environment.Environment{Settings: environment.Settings{Config: cfg, Root: "../../..", Transport: transport,
+		GitHubToken:  cfg.GitHubToken,
 		RegistryAuth: &authn.Basic{Username: "calimero-network", Password: registryToken},
 		DstackURL:    "https://cloud-api.phala.com/api/v1", DstackKey: cfg.DstackKey,
 		ITA:   ita.Config{URL: ita.APIURL, Key: itaKey, Root: itaRoot, Transport: transport},
@@ -171,13 +178,15 @@ var theKey = sync.OnceValues(func() ([]byte, error) { return cloud.NewKey(projec
 
 // newCloud has the pinned base image, and base, if it is not nil, besides.
 func newCloud(t *testing.T, base *computepb.Image) *cloud.Server {
-	s, err := cloud.New(cloud.Options{State: t.TempDir(), Project: project, Zone: "us-central1-a", Host: noMachines{}, Key: theKey})
+	s, err := cloud.New(cloud.Options{State: t.TempDir(), Project: project, Zone: "us-central1-a", Host: noMachines{},
+		Key: theKey})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	pin, err := packer.ReadBase("../../..")
 	require.NoError(t, err)
-	image := &computepb.Image{Name: new(pin.Image), Family: new(pin.Family), CreationTimestamp: new("2025-01-01T00:00:00Z"),
-		GuestOsFeatures: []*computepb.GuestOsFeature{{Type: new("TDX_CAPABLE")}, {Type: new("UEFI_COMPATIBLE")}}}
+	image := &computepb.Image{Name: new(pin.Image), Family: new(pin.Family),
+		CreationTimestamp: new("2025-01-01T00:00:00Z"),
+		GuestOsFeatures:   []*computepb.GuestOsFeature{{Type: new("TDX_CAPABLE")}, {Type: new("UEFI_COMPATIBLE")}}}
 	for _, i := range []*computepb.Image{base, image} {
 		if i == nil {
 			continue
@@ -198,10 +207,12 @@ type trust struct {
 func material() *trust { return &trust{ends: time.Now().AddDate(1, 0, 0)} }
 
 func (m *trust) FulcioCertificateAuthorities() []root.CertificateAuthority {
-	return []root.CertificateAuthority{&root.FulcioCertificateAuthority{ValidityPeriodStart: began, ValidityPeriodEnd: m.ends}}
+	return []root.CertificateAuthority{&root.FulcioCertificateAuthority{ValidityPeriodStart: began,
+		ValidityPeriodEnd: m.ends}}
 }
 func (m *trust) RekorLogs() map[string]*root.TransparencyLog {
-	return map[string]*root.TransparencyLog{"a": {ValidityPeriodStart: began}, "old": {ValidityPeriodStart: began, ValidityPeriodEnd: began}}
+	return map[string]*root.TransparencyLog{"a": {ValidityPeriodStart: began},
+		"old": {ValidityPeriodStart: began, ValidityPeriodEnd: began}}
 }
 func (m *trust) CTLogs() map[string]*root.TransparencyLog {
 	return map[string]*root.TransparencyLog{"b": {ValidityPeriodStart: began}}
@@ -221,7 +232,8 @@ func (w *world) printed(t *testing.T, results check.Results) string {
 	t.Helper()
 	var b bytes.Buffer
 	doctor.Print(console.New(&b, false), results)
-	secrets := append(strings.Split(string(w.key), `\n`), gitHubToken, registryToken, itaKey, dstackKey, "job-0123456789secret",
+	secrets := append(strings.Split(string(w.key), `\n`), gitHubToken, registryToken, itaKey, dstackKey,
+		"job-0123456789secret",
 		w.env.GitHubToken.Reveal(), w.env.ITA.Key.Reveal(), w.env.DstackKey.Reveal())
 	for _, secret := range secrets {
 		if len(secret) > 10 && !strings.Contains(secret, ":") {

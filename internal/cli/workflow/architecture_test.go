@@ -118,7 +118,8 @@ func TestImportsRunDown(t *testing.T) {
 	t.Parallel()
 	all := packagesOf(t)
 	require.Empty(t, upward(wings(t), all))
-	for _, wrong := range [][2]string{{"base/fault", "release"}, {"provider/git", "artifact/sbom"}, {"kms", "node/agent"}} {
+	for _, wrong := range [][2]string{{"base/fault", "release"}, {"provider/git", "artifact/sbom"},
+		{"kms", "node/agent"}} {
 		all[wrong[0]] = append(all[wrong[0]], wrong[1])
 		require.Contains(t, upward(wings(t), all), wrong[0]+" imports "+wrong[1])
 	}

@@ -24,8 +24,9 @@ func page(t *testing.T, name string) string {
 var (
 	code       = regexp.MustCompile("`([a-z]+(?::[A-Za-z0-9]+)?)[^`]*`(?: \\(([A-Za-z]+)\\))?")
 	scriptCall = regexp.MustCompile(`exec go tool mage ([A-Za-z0-9:]+)`)
-	namespaced = regexp.MustCompile(`(?:go tool mage |\b)((?:kms|node|release|verify|guard|policy|catalog|config|measurement|rehearse):[A-Za-z0-9]+)`)
-	bare       = regexp.MustCompile(`go tool mage ([a-z][A-Za-z0-9:]*)`)
+	namespaced = regexp.MustCompile(
+		`(?:go tool mage |\b)((?:kms|node|release|verify|guard|policy|catalog|config|measurement|rehearse):[A-Za-z0-9]+)`)
+	bare = regexp.MustCompile(`go tool mage ([a-z][A-Za-z0-9:]*)`)
 )
 
 // docs/commands.md: "the table of all targets with the spec's script each replaces".
@@ -53,7 +54,8 @@ func TestEveryCommandIsInTheTable(t *testing.T) {
 	for name := range all {
 		require.True(t, listed[name], "docs/commands.md does not list %s", name)
 	}
-	for _, m := range regexp.MustCompile(`"(\w+)": +(\w+)\.(\w+),`).FindAllStringSubmatch(page(t, "magefiles/magefile.go"), -1) {
+	for _, m := range regexp.MustCompile(`"(\w+)": +(\w+)\.(\w+),`).FindAllStringSubmatch(page(t, "magefiles/magefile.go"),
+		-1) {
 		require.Equal(t, strings.ToLower(m[2]+":"+m[3]), aliases[m[1]], "alias %s", m[1])
 	}
 	require.Len(t, scripts, 9)

@@ -36,7 +36,8 @@ func triggers(f *file) {
 		switch {
 		case event.EventName() == "pull_request_target":
 			f.find(nil, "pull_request_target")
-		case releases && (hook == nil || event.EventName() != "push" || hook.Branches != nil || strings.Join(patterns(hook.Tags), " ") != string(family)+"-v*"):
+		case releases && (hook == nil || event.EventName() != "push" || hook.Branches != nil ||
+			strings.Join(patterns(hook.Tags), " ") != string(family)+"-v*"):
 			f.find(nil, "a release is made for something else than a tag %s-v*", family)
 		case !releases && hook != nil && event.EventName() == "push" && (hook.Tags != nil || hook.Branches == nil):
 			f.find(nil, "it runs for tags")
@@ -61,8 +62,9 @@ func patterns(filter *actionlint.WebhookEventFilter) (out []string) {
 // concurrency: one release of a tag at a time, and none is cut off.
 func concurrency(f *file) {
 	c := f.flow.Concurrency
-	if _, releases := f.family(); releases && (c == nil || c.Group == nil || c.Group.Value != "release-${{ github.ref }}" ||
-		c.CancelInProgress == nil || c.CancelInProgress.Value || c.CancelInProgress.Expression != nil) {
+	if _, releases := f.family(); releases &&
+		(c == nil || c.Group == nil || c.Group.Value != "release-${{ github.ref }}" ||
+			c.CancelInProgress == nil || c.CancelInProgress.Value || c.CancelInProgress.Expression != nil) {
 		f.find(nil, "releases of one tag run side by side, or cancel each other")
 	}
 }
@@ -121,7 +123,9 @@ func (f *file) suits(job *actionlint.Job, s *actionlint.Step, env map[string]str
 	}
 	own := f.own(job)
 	for _, v := range config.Variables() {
-		reads := slices.ContainsFunc(own, func(step string) bool { return slices.Contains(v.Needs, step) || slices.Contains(v.Uses, step) })
+		reads := slices.ContainsFunc(own, func(step string) bool {
+			return slices.Contains(v.Needs, step) || slices.Contains(v.Uses, step)
+		})
 		_, set := env[v.Name]
 		switch {
 		case reads && !set && (v.Kind != config.KindRuntime || v.Name == "GITHUB_TOKEN"):
@@ -134,7 +138,8 @@ func (f *file) suits(job *actionlint.Job, s *actionlint.Step, env map[string]str
 
 // references: what an expression takes from the repository's settings is known there under the same name.
 func (f *file) references(s *actionlint.Step, name, value string, known map[string]config.Variable) {
-	for kind, found := range map[config.Kind][]string{config.KindVariable: settings(value, "vars."), config.KindSecret: settings(value, "secrets.")} {
+	for kind, found := range map[config.Kind][]string{config.KindVariable: settings(value, "vars."),
+		config.KindSecret: settings(value, "secrets.")} {
 		for _, setting := range found {
 			if slices.Contains(googles, setting) {
 				continue
@@ -152,7 +157,8 @@ func (f *file) references(s *actionlint.Step, name, value string, known map[stri
 // settings are the names that follow the context in an expression.
 func settings(value, context string) (out []string) {
 	for _, after := range strings.Split(value, context)[1:] {
-		out = append(out, after[:strings.IndexFunc(after+" ", func(r rune) bool { return r != '_' && (r < 'A' || r > 'Z') && (r < '0' || r > '9') })])
+		out = append(out, after[:strings.IndexFunc(after+" ",
+			func(r rune) bool { return r != '_' && (r < 'A' || r > 'Z') && (r < '0' || r > '9') })])
 	}
 	return out
 }
@@ -286,7 +292,8 @@ func actions(f *file) {
 			switch {
 			case name == "actions/checkout" && input(a, "persist-credentials") != "false":
 				f.find(pos, "the checkout keeps its token")
-			case name == "actions/checkout" && f.after("workflow_run") && input(a, "ref") != "${{ github.event.repository.default_branch }}":
+			case name == "actions/checkout" && f.after("workflow_run") &&
+				input(a, "ref") != "${{ github.event.repository.default_branch }}":
 				f.find(pos, "the checkout is of another branch than the default one")
 			case name == "actions/setup-go" && releases && input(a, "cache") != "false":
 				f.find(pos, "Go comes with a cache")
