@@ -32,7 +32,7 @@ func post(t *testing.T, url string, v any) (int, wire.Error) {
 	}
 	resp, err := http.Post(url, "application/json", bytes.NewReader(body))
 	require.NoError(t, err)
-	defer resp.Body.Close() //nolint:errcheck // test
+	defer resp.Body.Close()
 	data, err := io.ReadAll(resp.Body)
 	require.NoError(t, err)
 	var said wire.Error
@@ -56,7 +56,7 @@ func begin(t *testing.T, w *world, node *agent.Agent) *attempt {
 	a := &attempt{w: w, node: node, id: node.PeerID()}
 	resp, err := http.Post(w.url+"/challenge", "application/json", strings.NewReader(`{"peerId":"`+string(a.id)+`"}`))
 	require.NoError(t, err)
-	defer resp.Body.Close() //nolint:errcheck // test
+	defer resp.Body.Close()
 	require.NoError(t, json.NewDecoder(resp.Body).Decode(&a.challenge))
 	nonce, err := base64.StdEncoding.DecodeString(a.challenge.NonceB64)
 	require.NoError(t, err)

@@ -77,7 +77,8 @@ func refuseChallenge(err error) error {
 	case errors.Is(err, errChallenge):
 		return refuse(http.StatusUnauthorized, wire.InvalidChallenge, "%v", err)
 	}
-	no := refuse(http.StatusServiceUnavailable, wire.ChallengesUnavailable, "the store of challenges does not answer").because(err)
+	no := refuse(http.StatusServiceUnavailable, wire.ChallengesUnavailable, "the store of challenges does not answer").
+		because(err)
 	no.retryAfter = firstRetry
 	return no
 }
@@ -94,7 +95,8 @@ type challenges struct {
 }
 
 func newChallenges(ttl time.Duration, now func() time.Time) *challenges {
-	return &challenges{ttl: ttl, now: now, queue: list.New(), byID: map[string]*list.Element{}, perPeer: map[wire.PeerID]int{}}
+	return &challenges{ttl: ttl, now: now, queue: list.New(), byID: map[string]*list.Element{},
+		perPeer: map[wire.PeerID]int{}}
 }
 
 func (s *challenges) issue(_ context.Context, id wire.PeerID) (*challenge, error) {

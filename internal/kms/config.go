@@ -126,7 +126,8 @@ func (c *Config) readProfile(env map[string]string) (err error) {
 }
 
 func (c *Config) readPolicy(env map[string]string) error {
-	asset := fmt.Sprintf("https://github.com/%s/releases/download/%s/%s", repository, c.tag(), release.PolicyAsset(c.Profile))
+	asset := fmt.Sprintf("https://github.com/%s/releases/download/%s/%s", repository, c.tag(),
+		release.PolicyAsset(c.Profile))
 	text := or(env["MERO_KMS_POLICY_URL"], asset)
 	u, err := url.Parse(text)
 	remote := err == nil && u.Scheme == "https" && u.Host != "" && u.User == nil
@@ -177,7 +178,8 @@ func (c *Config) readChallenges(env map[string]string) error {
 	if text = env["REDIS_URL"]; text == "" {
 		return nil
 	}
-	if c.Redis, err = redis.ParseURL(text); err != nil { // neither the value nor the error is repeated: both may hold a password
+	// neither the value nor the error is repeated: both may hold a password
+	if c.Redis, err = redis.ParseURL(text); err != nil {
 		return &fault.Error{Code: fault.Usage, Message: "REDIS_URL is malformed",
 			Expected: "redis://, rediss:// or unix:// with user, password, host, port and database", Got: "something else"}
 	}

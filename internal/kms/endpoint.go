@@ -74,7 +74,8 @@ func (s *Service) refuse(w http.ResponseWriter, r *http.Request, no *refusal) {
 	if no.retryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int((no.retryAfter+time.Second-1)/time.Second)))
 	}
-	s.log.With(no.about...).Warn("request refused", "path", r.URL.Path, "status", no.status, "error", no.tag, "details", no.details, "cause", causeText(no))
+	s.log.With(no.about...).Warn("request refused", "path", r.URL.Path, "status", no.status, "error", no.tag, "details",
+		no.details, "cause", causeText(no))
 	s.write(w, no.status, wire.Error{Error: no.tag, Details: no.details})
 }
 
@@ -103,7 +104,8 @@ func decode[T any](r *http.Request, tag string) (T, error) {
 	data, err := io.ReadAll(r.Body)
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {
-		return v, refuse(http.StatusRequestEntityTooLarge, wire.InvalidRequest, "the body is larger than %d bytes", tooLarge.Limit)
+		return v, refuse(http.StatusRequestEntityTooLarge, wire.InvalidRequest, "the body is larger than %d bytes",
+			tooLarge.Limit)
 	}
 	if err != nil {
 		return v, refuse(http.StatusBadRequest, tag, "the body ended early")

@@ -26,7 +26,7 @@ func TestChallengesAreLimitedPerPeer(t *testing.T) {
 	}
 	resp, err := http.Post(w.url+"/challenge", "application/json", strings.NewReader(id))
 	require.NoError(t, err)
-	defer resp.Body.Close() //nolint:errcheck // test
+	defer resp.Body.Close()
 	require.Equal(t, http.StatusTooManyRequests, resp.StatusCode)
 	require.Equal(t, "60", resp.Header.Get("Retry-After"))
 	w.ahead.Store(int64(time.Minute))
@@ -42,15 +42,17 @@ func TestBodies(t *testing.T) {
 		status     int
 		tag, want  string
 	}{
-		"oversized":        {"/get-key", `{"quoteB64":"` + strings.Repeat("A", wire.MaxBody) + `"}`, 413, wire.InvalidRequest, "larger than 65536"},
-		"unknown field":    {"/get-key", `{"mock":true}`, 400, wire.InvalidRequest, "mock"},
-		"field twice":      {"/challenge", `{"peerId":"a","peerId":"b"}`, 400, wire.InvalidRequest, "twice"},
-		"trailing data":    {"/challenge", `{"peerId":"a"}{}`, 400, wire.InvalidRequest, "after the end"},
-		"no JSON":          {"/challenge", ``, 400, wire.InvalidRequest, "EOF"},
-		"null":             {"/challenge", `null`, 400, wire.InvalidRequest, "not a JSON object"},
-		"attest unknown":   {"/attest", `{"nonce":""}`, 400, wire.InvalidAttestation, "nonce"},
-		"short nonce":      {"/attest", `{"nonceB64":"AAAA"}`, 400, wire.InvalidAttestation, "nonceB64 is not base64 of 32"},
-		"bad binding":      {"/attest", `{"nonceB64":"` + b64(make([]byte, 32)) + `","bindingB64":"AAAA"}`, 400, wire.InvalidAttestation, "bindingB64"},
+		"oversized": {"/get-key", `{"quoteB64":"` + strings.Repeat("A", wire.MaxBody) + `"}`, 413, wire.InvalidRequest,
+			"larger than 65536"},
+		"unknown field":  {"/get-key", `{"mock":true}`, 400, wire.InvalidRequest, "mock"},
+		"field twice":    {"/challenge", `{"peerId":"a","peerId":"b"}`, 400, wire.InvalidRequest, "twice"},
+		"trailing data":  {"/challenge", `{"peerId":"a"}{}`, 400, wire.InvalidRequest, "after the end"},
+		"no JSON":        {"/challenge", ``, 400, wire.InvalidRequest, "EOF"},
+		"null":           {"/challenge", `null`, 400, wire.InvalidRequest, "not a JSON object"},
+		"attest unknown": {"/attest", `{"nonce":""}`, 400, wire.InvalidAttestation, "nonce"},
+		"short nonce":    {"/attest", `{"nonceB64":"AAAA"}`, 400, wire.InvalidAttestation, "nonceB64 is not base64 of 32"},
+		"bad binding": {"/attest", `{"nonceB64":"` + b64(make([]byte, 32)) + `","bindingB64":"AAAA"}`, 400,
+			wire.InvalidAttestation, "bindingB64"},
 		"unknown path":     {"/keys", `{}`, 404, wire.NotFound, "/get-key"},
 		"method of others": {"/health", `{}`, 405, wire.MethodNotAllowed, "takes GET"},
 	} {
@@ -94,7 +96,8 @@ func TestAttestBindsNonceAndBinding(t *testing.T) {
 }
 
 func FuzzBodies(f *testing.F) {
-	f.Add("/get-key", `{"challengeId":"00000000000000000000000000000000","quoteB64":"","peerId":"12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN","peerPublicKeyB64":"","signatureB64":""}`)
+	f.Add("/get-key", `{"challengeId":"00000000000000000000000000000000","quoteB64":"",`+
+		`"peerId":"12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN","peerPublicKeyB64":"","signatureB64":""}`)
 	f.Add("/challenge", `{"peerId":"12D3KooW"}`)
 	f.Add("/attest", `{"nonceB64":"AAAA"}`)
 	w := newWorld(f, nil)
@@ -104,7 +107,8 @@ func FuzzBodies(f *testing.F) {
 		r.URL.Path = path
 		resp, err := local{w.service.Handler()}.RoundTrip(r)
 		require.NoError(t, err)
-		require.NotEqual(t, http.StatusInternalServerError, resp.StatusCode, "nothing a stranger sends is the service's fault")
+		require.NotEqual(t, http.StatusInternalServerError, resp.StatusCode,
+			"nothing a stranger sends is the service's fault")
 		if path == "/get-key" {
 			require.NotEqual(t, http.StatusOK, resp.StatusCode, "no challenge was issued, so no key can be had")
 		}

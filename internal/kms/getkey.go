@@ -39,7 +39,8 @@ func (s *Service) challenge(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, refuseChallenge(err)
 	}
-	return wire.ChallengeResponse{ChallengeID: c.id, NonceB64: base64.StdEncoding.EncodeToString(c.nonce[:]), ExpiresAt: c.expires.Unix()}, nil
+	return wire.ChallengeResponse{ChallengeID: c.id, NonceB64: base64.StdEncoding.EncodeToString(c.nonce[:]),
+		ExpiresAt: c.expires.Unix()}, nil
 }
 
 // getKey takes the whole decision in the order of the wire format: form, policy,
@@ -77,7 +78,8 @@ func (s *Service) getKey(r *http.Request) (any, error) {
 	return wire.KeyResponse{Key: hex.EncodeToString(key)}, nil
 }
 
-func (s *Service) decide(ctx context.Context, log *slog.Logger, policy *policies.Policy, id wire.PeerID, req wire.KeyRequest) ([]byte, error) {
+func (s *Service) decide(ctx context.Context, log *slog.Logger, policy *policies.Policy, id wire.PeerID,
+	req wire.KeyRequest) ([]byte, error) {
 	c, err := parseClaim(id, req)
 	if err != nil {
 		return nil, err
@@ -136,7 +138,8 @@ func (s *Service) verify(ctx context.Context, c *claim) (*tdx.Verdict, error) {
 	case err == nil:
 		return verdict, nil
 	case errors.Is(err, tdx.ErrCollateral):
-		no := refuse(http.StatusServiceUnavailable, wire.VerificationUnavailable, "collateral of the quote's platform could not be had").because(err)
+		no := refuse(http.StatusServiceUnavailable, wire.VerificationUnavailable,
+			"collateral of the quote's platform could not be had").because(err)
 		no.retryAfter = firstRetry
 		return nil, no
 	case errors.Is(err, tdx.ErrReportData):
@@ -189,7 +192,8 @@ func (c *claim) checkSignature() error {
 		return refuse(http.StatusUnauthorized, wire.PeerIdentityMismatch, "the public key is not that of the peer ID")
 	}
 	if !ed25519.Verify(c.key, wire.SignedPayload(c.challenge, c.nonce, c.id, c.quote), c.signature) {
-		return refuse(http.StatusUnauthorized, wire.InvalidSignature, "the signature is not the peer's over this challenge and quote")
+		return refuse(http.StatusUnauthorized, wire.InvalidSignature,
+			"the signature is not the peer's over this challenge and quote")
 	}
 	return nil
 }
@@ -200,5 +204,6 @@ func (c *claim) mismatch(err error) error {
 	if parseErr == nil && subtle.ConstantTimeCompare(q.ReportData[:32], c.nonce[:]) == 1 {
 		return refuse(http.StatusUnauthorized, wire.PeerIDMismatch, "the quote is bound to another peer ID").because(err)
 	}
-	return refuse(http.StatusUnauthorized, wire.InvalidChallenge, "the quote does not hold this challenge's nonce").because(err)
+	return refuse(http.StatusUnauthorized, wire.InvalidChallenge, "the quote does not hold this challenge's nonce").
+		because(err)
 }

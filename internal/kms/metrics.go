@@ -29,16 +29,21 @@ func newMetrics(s *Service) *metrics {
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "mero_kms_requests_total",
 			Help: "Requests by endpoint and HTTP status."}, []string{"endpoint", "status"}),
 		decisions: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "mero_kms_decisions_total",
-			Help: "Requests for a key by result (released, refused) and reason (the error's tag)."}, []string{"result", "reason"}),
+			Help: "Requests for a key by result (released, refused) and reason (the error's tag)."},
+			[]string{"result", "reason"}),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "mero_kms_decision_seconds",
-			Help: "Time from a whole request for a key to its answer, by result.", Buckets: prometheus.ExponentialBuckets(0.00025, 2, 16)}, []string{"result"}),
+			Help:    "Time from a whole request for a key to its answer, by result.",
+			Buckets: prometheus.ExponentialBuckets(0.00025, 2, 16)}, []string{"result"}),
 	}
 	m.registry.MustRegister(m.requests, m.decisions, m.duration,
-		gauge("mero_kms_challenges_pending", "Challenges that wait for their use; NaN when their store does not answer.", s.pendingChallenges),
+		gauge("mero_kms_challenges_pending", "Challenges that wait for their use; NaN when their store does not answer.",
+			s.pendingChallenges),
 		gauge("mero_kms_policy_ready", "1 when keys may be released.", s.policyReady),
-		gauge("mero_kms_collateral_age_seconds", "Age of the oldest collateral in memory; NaN when there is none.", s.collateralAge),
+		gauge("mero_kms_collateral_age_seconds", "Age of the oldest collateral in memory; NaN when there is none.",
+			s.collateralAge),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "mero_kms_info", Help: "Always 1.",
-			ConstLabels: prometheus.Labels{"version": s.config.Version.String(), "profile": string(s.config.Profile)}}, func() float64 { return 1 }),
+			ConstLabels: prometheus.Labels{"version": s.config.Version.String(), "profile": string(s.config.Profile)}},
+			func() float64 { return 1 }),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -93,7 +98,8 @@ func (m *metrics) answered(endpoint string, status int, tag string, took time.Du
 // MetricsHandler serves /metrics, for a listener that strangers do not reach.
 func (s *Service) MetricsHandler() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics.registry,
+		promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second}))
 	mux.HandleFunc("/", s.endpoint(endpoint{path: "other", answer: func(*http.Request) (any, error) {
 		return nil, refuse(http.StatusNotFound, wire.NotFound, "the endpoint is GET /metrics")
 	}}))

@@ -98,7 +98,8 @@ func TestARequestThatFindsNoRoomCanBeMadeAgain(t *testing.T) {
 	w := newWorld(t, nil)
 	a := begin(t, w, w.node(t, "1.0.0", release.Debug))
 	empty := w.service.FillQueues()
-	for path, body := range map[string]any{"/get-key": a.request, "/attest": wire.AttestRequest{NonceB64: b64(make([]byte, 32))}} {
+	for path, body := range map[string]any{"/get-key": a.request,
+		"/attest": wire.AttestRequest{NonceB64: b64(make([]byte, 32))}} {
 		status, said := post(t, w.url+path, body)
 		require.Equal(t, http.StatusTooManyRequests, status)
 		require.Equal(t, wire.RateLimited, said.Error)

@@ -35,7 +35,8 @@ func TestThePageNamesEveryVariable(t *testing.T) {
 		}
 	}
 	require.Greater(t, len(read), 12)
-	for _, m := range regexp.MustCompile("(?m)^\\| `([A-Z0-9_]+)` \\|").FindAllStringSubmatch(readFile(t, operatorsPage), -1) {
+	for _, m := range regexp.MustCompile("(?m)^\\| `([A-Z0-9_]+)` \\|").FindAllStringSubmatch(readFile(t, operatorsPage),
+		-1) {
 		require.True(t, read[m[1]], m[1])
 		delete(read, m[1])
 	}
@@ -46,10 +47,12 @@ func TestThePageNamesEveryVariable(t *testing.T) {
 func TestThePageNamesEveryError(t *testing.T) {
 	t.Parallel()
 	var want, got []string
-	for _, m := range regexp.MustCompile(`(?m)^\t\w+ += "([a-z_]+)" +// (\d{3})`).FindAllStringSubmatch(readFile(t, "wire/wire.go"), -1) {
+	for _, m := range regexp.MustCompile(`(?m)^\t\w+ += "([a-z_]+)" +// (\d{3})`).
+		FindAllStringSubmatch(readFile(t, "wire/wire.go"), -1) {
 		want = append(want, m[2]+" "+m[1])
 	}
-	for _, m := range regexp.MustCompile("(?m)^\\| (\\d{3}) \\| `([a-z_]+)` \\|").FindAllStringSubmatch(readFile(t, operatorsPage), -1) {
+	for _, m := range regexp.MustCompile("(?m)^\\| (\\d{3}) \\| `([a-z_]+)` \\|").
+		FindAllStringSubmatch(readFile(t, operatorsPage), -1) {
 		got = append(got, m[1]+" "+m[2])
 	}
 	require.Greater(t, len(want), 15)
@@ -87,7 +90,8 @@ func TestThePageShowsTheAnswersOnDstack(t *testing.T) {
 		answers = append(answers, names(fields))
 	}
 	var shown []string
-	for _, m := range regexp.MustCompile("(?s)\n```json\n(.*?)\n```").FindAllStringSubmatch(readFile(t, operatorsPage), -1) {
+	for _, m := range regexp.MustCompile("(?s)\n```json\n(.*?)\n```").FindAllStringSubmatch(readFile(t, operatorsPage),
+		-1) {
 		var fields map[string]json.RawMessage
 		require.NoError(t, json.Unmarshal([]byte(strings.ReplaceAll(m[1], "[…]", "[]")), &fields))
 		shown = append(shown, names(fields))

@@ -47,7 +47,8 @@ type policySource struct {
 }
 
 func newPolicySource(c Config, p Parts, log *slog.Logger) *policySource {
-	s := &policySource{config: c, log: log, signer: p.PolicySigner, client: &http.Client{Transport: p.Transport, CheckRedirect: redirect}}
+	s := &policySource{config: c, log: log, signer: p.PolicySigner,
+		client: &http.Client{Transport: p.Transport, CheckRedirect: redirect}}
 	s.state.Store(&policyState{reason: "the policy is being fetched"})
 	return s
 }
@@ -74,7 +75,8 @@ func (s *policySource) load(ctx context.Context) error {
 		return err
 	}
 	if state := s.state.Load(); err == nil {
-		s.log.Info("policy loaded", "policy_sha256", state.sha256, "signed_by", state.signer, "not_ready", state.policy.NotReady())
+		s.log.Info("policy loaded", "policy_sha256", state.sha256, "signed_by", state.signer, "not_ready",
+			state.policy.NotReady())
 	}
 	return nil // stopped, or loaded: neither is a fault of the policy
 }
@@ -109,7 +111,8 @@ func (s *policySource) try(ctx context.Context) (*policyState, error) {
 	return &policyState{policy: policy, sha256: got, signer: signer}, nil
 }
 
-var errNotForStable = &fault.Error{Code: fault.Verification, Message: "a stable key service refuses a policy that is policy_not_ready",
+var errNotForStable = &fault.Error{Code: fault.Verification,
+	Message:  "a stable key service refuses a policy that is policy_not_ready",
 	Expected: "a policy in force", Got: `"status": "policy_not_ready"`,
 	Hint: "set MERO_KMS_POLICY_URL to the policy of the stable release"}
 
@@ -156,7 +159,7 @@ func (s *policySource) fetch(ctx context.Context, u *url.URL, limit int64) ([]by
 	if err != nil {
 		return nil, err
 	}
-	defer resp.Body.Close() //nolint:errcheck // read side
+	defer resp.Body.Close()
 	if err := retry.Refused(resp); err != nil {
 		return nil, fmt.Errorf("%s %w", u.Host, err)
 	}
@@ -180,7 +183,8 @@ func NewPolicySigner(c Config) (PolicySigner, error) {
 	if err != nil {
 		return nil, fmt.Errorf("MERO_KMS_TRUSTED_ROOT: %w", err)
 	}
-	v, err := signature.NewVerifier(trust, signature.Identity{Repository: repository, Workflow: release.KMS.Workflow(), Tag: c.tag()})
+	v, err := signature.NewVerifier(trust, signature.Identity{Repository: repository, Workflow: release.KMS.Workflow(),
+		Tag: c.tag()})
 	if err != nil {
 		return nil, fmt.Errorf("MERO_KMS_TRUSTED_ROOT: %w", err)
 	}

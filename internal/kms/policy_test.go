@@ -81,18 +81,22 @@ func TestPolicyRefused(t *testing.T) {
 		env     string
 		want    string
 	}{
-		"absent":         {http.NotFound, "", "github.com answered 404"},
-		"pinned bytes":   {serve(good), "MERO_KMS_POLICY_SHA256=" + strings.Repeat("00", 32), "not the pinned"},
-		"another space":  {serve(append(good[:len(good):len(good)], ' ')), "MERO_KMS_POLICY_SHA256=" + sha(good), "not the pinned"},
-		"oversized":      {serve(make([]byte, 1<<20+1)), "", "more than 1048576 bytes"},
-		"truncated":      {serve(good[:len(good)/2]), "", "not an attestation policy"},
-		"other version":  {serve(policyBytes(t, func(p *policies.Policy) { p.KMSVersion.Patch = 1 })), "", "the policy is for 1.2.1 debug"},
-		"other profile":  {serve(policyBytes(t, func(p *policies.Policy) { p.Profile = release.LockedReadOnly })), "", "this service is 1.2.0 debug"},
-		"empty TCB list": {serve(policyBytes(t, func(p *policies.Policy) { p.AllowedTCBStatus = nil })), "", "allowed_tcb_status"},
-		"to plain HTTP":  {redirect("http://github.com/p"), "", "refused redirect"},
-		"endless":        {redirect("https://github.com/p"), "", "refused redirect"},
-		"to a file":      {redirect("file:///etc/passwd"), "", "refused redirect"},
-		"no such file":   {http.NotFound, "MERO_KMS_POLICY_URL=file:///nonexistent/p.json", "no such file"},
+		"absent":       {http.NotFound, "", "github.com answered 404"},
+		"pinned bytes": {serve(good), "MERO_KMS_POLICY_SHA256=" + strings.Repeat("00", 32), "not the pinned"},
+		"another space": {serve(append(good[:len(good):len(good)], ' ')), "MERO_KMS_POLICY_SHA256=" + sha(good),
+			"not the pinned"},
+		"oversized": {serve(make([]byte, 1<<20+1)), "", "more than 1048576 bytes"},
+		"truncated": {serve(good[:len(good)/2]), "", "not an attestation policy"},
+		"other version": {serve(policyBytes(t, func(p *policies.Policy) { p.KMSVersion.Patch = 1 })), "",
+			"the policy is for 1.2.1 debug"},
+		"other profile": {serve(policyBytes(t, func(p *policies.Policy) { p.Profile = release.LockedReadOnly })), "",
+			"this service is 1.2.0 debug"},
+		"empty TCB list": {serve(policyBytes(t, func(p *policies.Policy) { p.AllowedTCBStatus = nil })), "",
+			"allowed_tcb_status"},
+		"to plain HTTP": {redirect("http://github.com/p"), "", "refused redirect"},
+		"endless":       {redirect("https://github.com/p"), "", "refused redirect"},
+		"to a file":     {redirect("file:///etc/passwd"), "", "refused redirect"},
+		"no such file":  {http.NotFound, "MERO_KMS_POLICY_URL=file:///nonexistent/p.json", "no such file"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -141,13 +145,15 @@ func TestAPolicyCutShortOnTheWire(t *testing.T) {
 		_, _ = w.Write(good[:len(good)/2])
 	}))
 	t.Cleanup(server.Close)
-	c, err := kms.Load([]string{"MERO_KMS_VERSION=1.2.0", "MERO_KMS_PROFILE=debug", "MERO_KMS_POLICY_URL=" + server.URL + "/p.json"}, "/nonexistent")
+	c, err := kms.Load([]string{"MERO_KMS_VERSION=1.2.0", "MERO_KMS_PROFILE=debug",
+		"MERO_KMS_POLICY_URL=" + server.URL + "/p.json"}, "/nonexistent")
 	require.NoError(t, err)
 	s := kms.New(c, kms.Parts{Transport: server.Client().Transport, Now: time.Now, Log: slog.New(slog.DiscardHandler)})
 	require.ErrorContains(t, s.TryPolicy(t.Context()), "fetch policy: unexpected EOF")
 
 	unknown := kms.New(c, kms.Parts{Transport: http.DefaultTransport, Now: time.Now, Log: slog.New(slog.DiscardHandler)})
-	require.ErrorContains(t, unknown.TryPolicy(t.Context()), "certificate", "only a server that TLS vouches for is believed")
+	require.ErrorContains(t, unknown.TryPolicy(t.Context()), "certificate",
+		"only a server that TLS vouches for is believed")
 }
 
 // dripping answers at once and then sends one byte a second, for as long as it is read.

@@ -38,7 +38,8 @@ func bundleOver(t *testing.T, i *sigstore.Instance, id signature.Identity, data 
 	sc, err := sign.SigningConfig(i.SigningConfigPath)
 	require.NoError(t, err)
 	url := i.TokenURL(id.Repository, id.Workflow, id.Ref(), strings.Repeat("0123", 10))
-	s, err := sign.NewSigner(t.Context(), sign.Config{SigningConfig: sc, Token: sign.RequestToken(http.DefaultClient, url, i.Bearer(), sign.Audience)})
+	s, err := sign.NewSigner(t.Context(),
+		sign.Config{SigningConfig: sc, Token: sign.RequestToken(http.DefaultClient, url, i.Bearer(), sign.Audience)})
 	require.NoError(t, err)
 	bundle, err := s.Sign(t.Context(), sha256.Sum256(data))
 	require.NoError(t, err)
@@ -48,7 +49,8 @@ func bundleOver(t *testing.T, i *sigstore.Instance, id signature.Identity, data 
 // signedRemote is a service that demands a signature and asks github.com for policy and bundle.
 func signedRemote(t *testing.T, trust string, policy, bundle []byte) *kms.Service {
 	t.Helper()
-	c, err := kms.Load([]string{"MERO_KMS_VERSION=1.2.0", "MERO_KMS_PROFILE=debug", "MERO_KMS_TRUSTED_ROOT=" + trust}, "/nonexistent")
+	c, err := kms.Load([]string{"MERO_KMS_VERSION=1.2.0", "MERO_KMS_PROFILE=debug", "MERO_KMS_TRUSTED_ROOT=" + trust},
+		"/nonexistent")
 	require.NoError(t, err)
 	signer, err := kms.NewPolicySigner(c)
 	require.NoError(t, err)
@@ -57,7 +59,8 @@ func signedRemote(t *testing.T, trust string, policy, bundle []byte) *kms.Servic
 	if bundle != nil {
 		h.HandleFunc(policyPath+".sigstore.json", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(bundle) })
 	}
-	return kms.New(c, kms.Parts{Transport: local{h}, PolicySigner: signer, Now: time.Now, Log: slog.New(slog.DiscardHandler)})
+	return kms.New(c, kms.Parts{Transport: local{h}, PolicySigner: signer, Now: time.Now,
+		Log: slog.New(slog.DiscardHandler)})
 }
 
 func TestAPolicyMustBeSignedByItsOwnRelease(t *testing.T) {
@@ -78,15 +81,18 @@ func TestAPolicyMustBeSignedByItsOwnRelease(t *testing.T) {
 		bundle []byte
 		want   string
 	}{
-		"unsigned":            {nil, "fetch the policy's signature: github.com answered 404"},
-		"no bundle":           {[]byte("{}\n"), "signature refused: bundle"},
-		"truncated":           {good[:len(good)/2], "signature refused: bundle"},
-		"oversized":           {bytes.Repeat([]byte(" "), 64<<10+1), "more than 65536 bytes"},
-		"of other bytes":      {bundleOver(t, instance, releaseWorkflow, append([]byte(" "), policy...)), "signature refused: digest"},
-		"of another version":  {by(func(i *signature.Identity) { i.Tag.Version.Minor = 1 }), "signature refused: tag"},
-		"of the candidate":    {by(func(i *signature.Identity) { i.Tag.Version.Candidate = 1 }), "signature refused: tag"},
-		"of a fork":           {by(func(i *signature.Identity) { i.Repository = "fork/mero-tee" }), "signature refused: repository"},
-		"of another workflow": {by(func(i *signature.Identity) { i.Workflow = release.Node.Workflow() }), "signature refused: identity"},
+		"unsigned":  {nil, "fetch the policy's signature: github.com answered 404"},
+		"no bundle": {[]byte("{}\n"), "signature refused: bundle"},
+		"truncated": {good[:len(good)/2], "signature refused: bundle"},
+		"oversized": {bytes.Repeat([]byte(" "), 64<<10+1), "more than 65536 bytes"},
+		"of other bytes": {bundleOver(t, instance, releaseWorkflow, append([]byte(" "), policy...)),
+			"signature refused: digest"},
+		"of another version": {by(func(i *signature.Identity) { i.Tag.Version.Minor = 1 }), "signature refused: tag"},
+		"of the candidate":   {by(func(i *signature.Identity) { i.Tag.Version.Candidate = 1 }), "signature refused: tag"},
+		"of a fork": {by(func(i *signature.Identity) { i.Repository = "fork/mero-tee" }),
+			"signature refused: repository"},
+		"of another workflow": {by(func(i *signature.Identity) { i.Workflow = release.Node.Workflow() }),
+			"signature refused: identity"},
 	} {
 		s := signedRemote(t, instance.TrustedRootPath, policy, tc.bundle)
 		require.ErrorContains(t, s.TryPolicy(t.Context()), tc.want, name)
@@ -98,7 +104,8 @@ func TestThePolicysRootIsNotAnotherSigstores(t *testing.T) {
 	t.Parallel()
 	policy, other := policyBytes(t, nil), startSigstore(t)
 	bundle := bundleOver(t, startSigstore(t), releaseWorkflow, policy)
-	require.ErrorContains(t, signedRemote(t, other.TrustedRootPath, policy, bundle).TryPolicy(t.Context()), "signature refused")
+	require.ErrorContains(t, signedRemote(t, other.TrustedRootPath, policy, bundle).TryPolicy(t.Context()),
+		"signature refused")
 }
 
 func TestATrustedRootThatIsNoneStopsTheStart(t *testing.T) {

@@ -36,8 +36,9 @@ func newRedisChallenges(c Config) *redisChallenges {
 	o.MaxRetries, o.DialerRetries = -1, 1 // it is the node that asks again
 	o.ContextTimeoutEnabled, o.DisableIdentity = true, true
 	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
-	return &redisChallenges{client: redis.NewClient(&o), ttl: c.ChallengeTTL, prefix: "mero-kms:{" + string(c.Profile) + "}:",
-		inAll: maxPending, perPeer: maxPendingPerPeer, scripts: newRedisScripts()}
+	return &redisChallenges{client: redis.NewClient(&o), ttl: c.ChallengeTTL,
+		prefix: "mero-kms:{" + string(c.Profile) + "}:",
+		inAll:  maxPending, perPeer: maxPendingPerPeer, scripts: newRedisScripts()}
 }
 
 // The keys: one value per challenge, and sets of IDs by expiry, of all and of each peer.
@@ -115,7 +116,8 @@ const (
 type redisScripts struct{ issue, consume, pending *redis.Script }
 
 func newRedisScripts() redisScripts {
-	return redisScripts{issue: redis.NewScript(forget + issueLua), consume: redis.NewScript(clock + consumeLua), pending: redis.NewScript(forget + pendingLua)}
+	return redisScripts{issue: redis.NewScript(forget + issueLua), consume: redis.NewScript(clock + consumeLua),
+		pending: redis.NewScript(forget + pendingLua)}
 }
 
 // clock is the one moment, in milliseconds, that a script judges by.

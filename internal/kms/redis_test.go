@@ -39,7 +39,8 @@ func StartRedis(t testing.TB) *Redis {
 	address := l.Addr().(*net.TCPAddr)
 	require.NoError(t, l.Close())
 	r := &Redis{URL: "redis://" + address.String() + "/0", program: program,
-		args: []string{"--bind", "127.0.0.1", "--port", fmt.Sprint(address.Port), "--dir", t.TempDir(), "--save", "", "--appendonly", "yes", "--appendfsync", "always"}}
+		args: []string{"--bind", "127.0.0.1", "--port", fmt.Sprint(address.Port), "--dir", t.TempDir(), "--save", "",
+			"--appendonly", "yes", "--appendfsync", "always"}}
 	r.Start(t)
 	t.Cleanup(func() { r.Kill(t) })
 	return r
@@ -56,8 +57,9 @@ func (r *Redis) Start(t testing.TB) {
 	require.NoError(t, err)
 	o.MaxRetries = -1
 	client := redis.NewClient(o)
-	defer client.Close() //nolint:errcheck // test
-	require.Eventually(t, func() bool { return client.Ping(t.Context()).Err() == nil }, 10*time.Second, 5*time.Millisecond, "redis-server does not answer")
+	defer client.Close()
+	require.Eventually(t, func() bool { return client.Ping(t.Context()).Err() == nil }, 10*time.Second, 5*time.Millisecond,
+		"redis-server does not answer")
 }
 
 // Kill ends the server as a power cut would.
@@ -111,7 +113,8 @@ func TestRedisChallengesExpire(t *testing.T) {
 	s := redisStore(t, StartRedis(t), 50*time.Millisecond)
 	c, err := s.issue(t.Context(), "p")
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { n, err := s.pending(t.Context()); return err == nil && n == 0 }, 5*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { n, err := s.pending(t.Context()); return err == nil && n == 0 }, 5*time.Second,
+		5*time.Millisecond)
 	_, err = s.consume(t.Context(), c.id, "p")
 	require.ErrorIs(t, err, errChallenge)
 	require.Eventually(t, func() bool {
@@ -127,7 +130,8 @@ func TestRedisChallengeEndsWithItsPlaceInTheSets(t *testing.T) {
 	s := redisStore(t, StartRedis(t), time.Minute)
 	for name, end := range map[string]func(id string) error{
 		"expired": func(id string) error {
-			return s.client.ZAdd(t.Context(), s.all(), redis.Z{Score: float64(time.Now().Add(-time.Second).UnixMilli()), Member: id}).Err()
+			return s.client.ZAdd(t.Context(), s.all(),
+				redis.Z{Score: float64(time.Now().Add(-time.Second).UnixMilli()), Member: id}).Err()
 		},
 		"forgotten": func(id string) error { return s.client.ZRem(t.Context(), s.all(), id).Err() },
 	} {
@@ -173,7 +177,8 @@ func TestRedisProfilesDoNotMeet(t *testing.T) {
 	t.Parallel()
 	server := StartRedis(t)
 	debug := redisStore(t, server, time.Minute)
-	locked := newRedisChallenges(Config{Redis: debug.client.Options(), ChallengeTTL: time.Minute, Profile: release.LockedReadOnly})
+	locked := newRedisChallenges(Config{Redis: debug.client.Options(), ChallengeTTL: time.Minute,
+		Profile: release.LockedReadOnly})
 	t.Cleanup(func() { _ = locked.close() })
 	c, err := debug.issue(t.Context(), "p")
 	require.NoError(t, err)
@@ -227,10 +232,12 @@ func TestTwoInstancesNeverAcceptOneChallengeTwice(t *testing.T) {
 func TestAPasswordIsNotRepeated(t *testing.T) {
 	t.Parallel()
 	secret := url.UserPassword("user", "hunter2").String()
-	_, err := Load([]string{"MERO_KMS_VERSION=1.2.0", "MERO_KMS_PROFILE=debug", "REDIS_URL=http://" + secret + "@host:port"}, "/nonexistent")
+	_, err := Load([]string{"MERO_KMS_VERSION=1.2.0", "MERO_KMS_PROFILE=debug",
+		"REDIS_URL=http://" + secret + "@host:port"}, "/nonexistent")
 	require.ErrorContains(t, err, "REDIS_URL is malformed")
 	require.NotContains(t, err.Error(), "hunter2")
-	c, err := Load([]string{"MERO_KMS_VERSION=1.2.0", "MERO_KMS_PROFILE=debug", "REDIS_URL=rediss://" + secret + "@redis.example.com:6380/1"}, "/nonexistent")
+	c, err := Load([]string{"MERO_KMS_VERSION=1.2.0", "MERO_KMS_PROFILE=debug",
+		"REDIS_URL=rediss://" + secret + "@redis.example.com:6380/1"}, "/nonexistent")
 	require.NoError(t, err)
 	require.Equal(t, "redis.example.com", c.Redis.TLSConfig.ServerName)
 }

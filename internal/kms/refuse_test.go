@@ -28,32 +28,42 @@ func TestKeyRequestRefused(t *testing.T) {
 		tag    string
 		change func(*testing.T, *attempt)
 	}{
-		"peer ID malformed":       {400, wire.InvalidPeerID, func(_ *testing.T, a *attempt) { a.request.PeerID = "Qm" }},
-		"challenge ID malformed":  {401, wire.InvalidChallenge, func(_ *testing.T, a *attempt) { a.request.ChallengeID = "../x" }},
-		"challenge unknown":       {401, wire.InvalidChallenge, func(_ *testing.T, a *attempt) { a.request.ChallengeID = strings.Repeat("0", 32) }},
-		"quote not base64":        {400, wire.InvalidRequest, func(_ *testing.T, a *attempt) { a.request.QuoteB64 = "%" }},
-		"public key not base64":   {400, wire.InvalidPeerPublicKey, func(_ *testing.T, a *attempt) { a.request.PeerPublicKeyB64 = "%" }},
-		"public key not protobuf": {400, wire.InvalidPeerPublicKey, func(_ *testing.T, a *attempt) { a.request.PeerPublicKeyB64 = b64(make([]byte, 36)) }},
-		"signature not base64":    {401, wire.InvalidSignature, func(_ *testing.T, a *attempt) { a.request.SignatureB64 = "%" }},
+		"peer ID malformed": {400, wire.InvalidPeerID, func(_ *testing.T, a *attempt) { a.request.PeerID = "Qm" }},
+		"challenge ID malformed": {401, wire.InvalidChallenge,
+			func(_ *testing.T, a *attempt) { a.request.ChallengeID = "../x" }},
+		"challenge unknown": {401, wire.InvalidChallenge,
+			func(_ *testing.T, a *attempt) { a.request.ChallengeID = strings.Repeat("0", 32) }},
+		"quote not base64": {400, wire.InvalidRequest, func(_ *testing.T, a *attempt) { a.request.QuoteB64 = "%" }},
+		"public key not base64": {400, wire.InvalidPeerPublicKey,
+			func(_ *testing.T, a *attempt) { a.request.PeerPublicKeyB64 = "%" }},
+		"public key not protobuf": {400, wire.InvalidPeerPublicKey,
+			func(_ *testing.T, a *attempt) { a.request.PeerPublicKeyB64 = b64(make([]byte, 36)) }},
+		"signature not base64": {401, wire.InvalidSignature, func(_ *testing.T, a *attempt) { a.request.SignatureB64 = "%" }},
 		"signature of another": {401, wire.InvalidSignature, func(t *testing.T, a *attempt) {
-			a.request.SignatureB64 = b64(ed25519.Sign(stranger(t), wire.SignedPayload(a.challenge.ChallengeID, a.nonce, a.id, a.quote)))
+			a.request.SignatureB64 = b64(ed25519.Sign(stranger(t),
+				wire.SignedPayload(a.challenge.ChallengeID, a.nonce, a.id, a.quote)))
 		}},
-		"signature over another nonce": {401, wire.InvalidSignature, func(_ *testing.T, a *attempt) { a.nonce[0] ^= 1; a.sign() }},
-		"signature over another quote": {401, wire.InvalidSignature, func(_ *testing.T, a *attempt) { a.quote[600] ^= 1; a.request.QuoteB64 = b64(a.quote) }},
-		"public key of another":        {401, wire.PeerIdentityMismatch, func(t *testing.T, a *attempt) { a.node.Key = stranger(t); a.sign() }},
+		"signature over another nonce": {401, wire.InvalidSignature,
+			func(_ *testing.T, a *attempt) { a.nonce[0] ^= 1; a.sign() }},
+		"signature over another quote": {401, wire.InvalidSignature,
+			func(_ *testing.T, a *attempt) { a.quote[600] ^= 1; a.request.QuoteB64 = b64(a.quote) }},
+		"public key of another": {401, wire.PeerIdentityMismatch,
+			func(t *testing.T, a *attempt) { a.node.Key = stranger(t); a.sign() }},
 		"peer of another challenge": {401, wire.InvalidChallenge, func(t *testing.T, a *attempt) {
 			a.node.Key = stranger(t)
 			a.id = a.node.PeerID()
 			a.quoteOver(t, wire.NodeReportData(a.nonce, a.id))
 		}},
-		"challenge expired": {401, wire.InvalidChallenge, func(_ *testing.T, a *attempt) { a.w.ahead.Store(int64(time.Minute)) }},
+		"challenge expired": {401, wire.InvalidChallenge,
+			func(_ *testing.T, a *attempt) { a.w.ahead.Store(int64(time.Minute)) }},
 		"nonce of another challenge": {401, wire.InvalidChallenge, func(t *testing.T, a *attempt) {
 			a.quoteOver(t, wire.NodeReportData([32]byte{1}, a.id))
 		}},
 		"quote bound to another peer": {401, wire.PeerIDMismatch, func(t *testing.T, a *attempt) {
 			a.quoteOver(t, wire.NodeReportData(a.nonce, wire.PeerIDOf(stranger(t).Public().(ed25519.PublicKey))))
 		}},
-		"quote is garbage":  {401, wire.AttestationFailed, func(_ *testing.T, a *attempt) { a.quote = []byte("quote"); a.sign() }},
+		"quote is garbage": {401, wire.AttestationFailed,
+			func(_ *testing.T, a *attempt) { a.quote = []byte("quote"); a.sign() }},
 		"quote is empty":    {401, wire.AttestationFailed, func(_ *testing.T, a *attempt) { a.quote = nil; a.sign() }},
 		"quote was altered": {401, wire.AttestationFailed, func(_ *testing.T, a *attempt) { a.quote[200] ^= 1; a.sign() }},
 		"PCK revoked": {401, wire.AttestationFailed, func(_ *testing.T, a *attempt) {
@@ -173,7 +183,7 @@ func TestOneOf64ConcurrentClientsWins(t *testing.T) {
 			if err != nil {
 				return
 			}
-			defer resp.Body.Close() //nolint:errcheck // test
+			defer resp.Body.Close()
 			switch resp.StatusCode {
 			case http.StatusOK:
 				released.Add(1)

@@ -23,7 +23,7 @@ func health(t *testing.T, w *world) wire.Health {
 	t.Helper()
 	resp, err := http.Get(w.url + "/health")
 	require.NoError(t, err)
-	defer resp.Body.Close() //nolint:errcheck // test
+	defer resp.Body.Close()
 	require.Equal(t, http.StatusOK, resp.StatusCode)
 	var h wire.Health
 	require.NoError(t, json.NewDecoder(resp.Body).Decode(&h))
@@ -34,8 +34,9 @@ func TestVerifyThenKeyTwice(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
 	a := w.node(t, "1.0.0", release.Debug)
-	report, err := a.VerifyKMS(t.Context(), w.url, agent.Expectation{Verifier: w.verifier, Registers: w.guest.td.Registers(),
-		ComposeHash: composeHash, AllowedTCB: []string{"UpToDate"}})
+	report, err := a.VerifyKMS(t.Context(), w.url,
+		agent.Expectation{Verifier: w.verifier, Registers: w.guest.td.Registers(),
+			ComposeHash: composeHash, AllowedTCB: []string{"UpToDate"}})
 	require.NoError(t, err)
 	require.Len(t, report.Events, 4)
 
@@ -111,7 +112,8 @@ func TestHealth(t *testing.T) {
 	require.True(t, h.PolicyReady)
 	require.Empty(t, h.PolicyReason)
 	require.Len(t, h.PolicySHA256, 64)
-	require.Equal(t, []string{"alive", "mero-kms-phala", "1.2.0", "debug"}, []string{h.Status, h.Service, h.Version, h.Profile})
+	require.Equal(t, []string{"alive", "mero-kms-phala", "1.2.0", "debug"},
+		[]string{h.Status, h.Service, h.Version, h.Profile})
 }
 
 func TestProfilesAreIsolated(t *testing.T) {
@@ -137,12 +139,14 @@ func TestPolicyNotReadyInACandidate(t *testing.T) {
 		_, err := a.GetKey(t.Context(), w.url)
 		require.NoError(t, err, "all MRTD/RTMR values are accepted")
 	}
-	require.Equal(t, 2, strings.Count(w.logs.String(), `"msg":"key requested; policy_not_ready`), "a warning on every key request")
+	require.Equal(t, 2, strings.Count(w.logs.String(), `"msg":"key requested; policy_not_ready`),
+		"a warning on every key request")
 
 	stale := newWorld(t, func(p *policies.Policy) { p.Status, p.KMSVersion.Candidate = policies.NotReady, 1 })
 	stale.pcs.Change(outOfDate)
 	_, err := stale.node(t, "7.7.7", release.Debug).GetKey(t.Context(), stale.url)
-	requireRefused(t, err, http.StatusForbidden, wire.PolicyViolation) // the TCB list is an operator's choice and stays in force
+	// the TCB list is an operator's choice and stays in force
+	requireRefused(t, err, http.StatusForbidden, wire.PolicyViolation)
 }
 
 func TestPolicyNotReadyInAStableVersion(t *testing.T) {

@@ -27,8 +27,10 @@ func (s *Service) Serve(ctx context.Context, l net.Listener) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	server := s.server(s.Handler())
-	s.log.Info("key service started", "version", s.config.Version.String(), "profile", s.config.Profile, "address", l.Addr().String(),
-		"policy_url", s.config.PolicyURL.String(), "policy_pinned", s.config.PolicySHA256 != "", "tdx_root_sha256", s.config.TDXRoot)
+	s.log.Info("key service started", "version", s.config.Version.String(), "profile", s.config.Profile, "address",
+		l.Addr().String(),
+		"policy_url", s.config.PolicyURL.String(), "policy_pinned", s.config.PolicySHA256 != "", "tdx_root_sha256",
+		s.config.TDXRoot)
 
 	served, loaded := make(chan error, 1), make(chan error, 1)
 	go func() { served <- server.Serve(netutil.LimitListener(l, maxConnections)) }()
@@ -108,7 +110,7 @@ func Listen(addr string, lookup func(string) (string, bool)) (net.Listener, erro
 	if f == nil {
 		return nil, errors.New("inherited socket: no such descriptor")
 	}
-	defer f.Close() //nolint:errcheck // net.FileListener has its own copy
+	defer f.Close()
 	l, err := net.FileListener(f)
 	if err != nil {
 		return nil, fmt.Errorf("inherited socket: %w", err)

@@ -145,10 +145,12 @@ func TestSlowAndIdleConnectionsAreCut(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c, err := kms.Load([]string{"MERO_KMS_VERSION=1.2.0", "MERO_KMS_PROFILE=debug", "MERO_KMS_POLICY_URL=file:///nonexistent/p.json"}, "/nonexistent")
+			c, err := kms.Load([]string{"MERO_KMS_VERSION=1.2.0", "MERO_KMS_PROFILE=debug",
+				"MERO_KMS_POLICY_URL=file:///nonexistent/p.json"}, "/nonexistent")
 			require.NoError(t, err)
 			synctest.Test(t, func(t *testing.T) {
-				s := kms.New(c, kms.Parts{Transport: local{http.NotFoundHandler()}, Now: time.Now, Log: slog.New(slog.DiscardHandler)})
+				s := kms.New(c, kms.Parts{Transport: local{http.NotFoundHandler()}, Now: time.Now,
+					Log: slog.New(slog.DiscardHandler)})
 				l := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
 				ctx, stop := context.WithCancel(t.Context())
 				served := make(chan error, 1)

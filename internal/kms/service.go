@@ -104,7 +104,8 @@ func (s *Service) Handler() http.Handler {
 
 func (s *Service) health(*http.Request) (any, error) {
 	state := s.policy.state.Load()
-	h := wire.Health{Status: "alive", Service: wire.Service, Version: s.config.Version.String(), Profile: string(s.config.Profile),
+	h := wire.Health{Status: "alive", Service: wire.Service, Version: s.config.Version.String(),
+		Profile:     string(s.config.Profile),
 		PolicyReady: state.policy != nil, PolicyReason: state.reason, PolicyURL: s.config.PolicyURL.String(),
 		PolicySHA256: state.sha256, PolicySignedBy: state.signer, TDXRootSHA256: s.config.TDXRoot}
 	if state.policy != nil && state.policy.NotReady() {
@@ -141,8 +142,9 @@ func (s *Service) attest(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, refuse(http.StatusInternalServerError, wire.InternalError, "the platform gave no quote").because(err)
 	}
-	return wire.AttestResponse{QuoteB64: base64.StdEncoding.EncodeToString(q.Raw), ReportDataHex: hex.EncodeToString(reportData[:]),
-		EventLog: q.EventLog, VMConfig: q.VMConfig}, nil
+	return wire.AttestResponse{QuoteB64: base64.StdEncoding.EncodeToString(q.Raw),
+		ReportDataHex: hex.EncodeToString(reportData[:]),
+		EventLog:      q.EventLog, VMConfig: q.VMConfig}, nil
 }
 
 func bytes32(field, text string) (b [32]byte, err error) {

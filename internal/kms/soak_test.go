@@ -45,12 +45,14 @@ func (f *fleet) mixed(t testing.TB, n int) []shot {
 		case 2:
 			shots = append(shots, shot{"/get-key", body, 200})
 		case 3:
-			shots = append(shots, shot{"/get-key", spoil(t, body, func(r *wire.KeyRequest) { r.ChallengeID = strings.Repeat("0", 32) }), 401},
+			shots = append(shots, shot{"/get-key",
+				spoil(t, body, func(r *wire.KeyRequest) { r.ChallengeID = strings.Repeat("0", 32) }), 401},
 				shot{"/get-key", body, 200})
 		case 4:
 			shots = append(shots, shot{"/attest", attest, 200}, shot{"/get-key", body, 200})
 		case 5:
-			shots = append(shots, shot{"/challenge", []byte(`{"peerId":"` + strings.Repeat("1", wire.MaxBody) + `"}`), 413}, shot{"/get-key", body, 200})
+			shots = append(shots, shot{"/challenge", []byte(`{"peerId":"` + strings.Repeat("1", wire.MaxBody) + `"}`), 413},
+				shot{"/get-key", body, 200})
 		case 6:
 			shots = append(shots, shot{"/get-key", []byte(`{"quoteB64":"%"}`), 400}, shot{"/get-key", body, 200})
 		default:
@@ -128,6 +130,7 @@ func TestSoak(t *testing.T) {
 	}
 	require.Contains(t, scrape(t, w.service), "\nmero_kms_challenges_pending 9500\n")
 	require.Less(t, heap(), before+4<<20, "the heap is flat")
-	require.Eventually(t, func() bool { return runtime.NumGoroutine() <= goroutines+8 }, 10*time.Second, 10*time.Millisecond, "no goroutine is left")
+	require.Eventually(t, func() bool { return runtime.NumGoroutine() <= goroutines+8 }, 10*time.Second,
+		10*time.Millisecond, "no goroutine is left")
 	t.Logf("%d requests; heap %d KiB before, %d KiB after", sent, before>>10, heap()>>10)
 }

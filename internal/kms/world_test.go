@@ -104,12 +104,15 @@ func idle(t testing.TB, change func(*policies.Policy), env ...string) *world {
 	}
 	root := pki.RootSHA256()
 	config, err := kms.Load(append([]string{"MERO_KMS_VERSION=" + policy.KMSVersion.String(), "MERO_KMS_PROFILE=debug",
-		"MERO_KMS_POLICY_URL=file://" + writePolicy(t, policy), "MERO_KMS_TDX_ROOT_SHA256=" + hex.EncodeToString(root[:])}, env...), "/nonexistent")
+		"MERO_KMS_POLICY_URL=file://" + writePolicy(t, policy), "MERO_KMS_TDX_ROOT_SHA256=" + hex.EncodeToString(root[:])},
+		env...), "/nonexistent")
 	require.NoError(t, err)
 	client := guest.New(w.guest.socket)
 	t.Cleanup(client.Close)
-	w.service = kms.New(config, kms.Parts{Guest: client, Verifier: w.verifier, Transport: local{http.NotFoundHandler()}, CollateralAge: w.collateral.Age,
-		Now: func() time.Time { return time.Now().Add(time.Duration(w.ahead.Load())) }, Log: slog.New(slog.NewJSONHandler(w.logs, nil))})
+	w.service = kms.New(config, kms.Parts{Guest: client, Verifier: w.verifier, Transport: local{http.NotFoundHandler()},
+		CollateralAge: w.collateral.Age,
+		Now:           func() time.Time { return time.Now().Add(time.Duration(w.ahead.Load())) },
+		Log:           slog.New(slog.NewJSONHandler(w.logs, nil))})
 	server := httptest.NewServer(w.service.Handler())
 	t.Cleanup(server.Close)
 	w.url = server.URL
@@ -144,13 +147,15 @@ func nodeRegisters(version string, profile release.Profile) tdx.Registers {
 
 // policyFor admits the tuples, of releases 1.0.0, 1.1.0 and so on.
 func policyFor(tuples ...tdx.Registers) *policies.Policy {
-	p := &policies.Policy{SchemaVersion: policies.SchemaVersion, KMSVersion: release.Version{Major: 1, Minor: 2}, Profile: release.Debug,
+	p := &policies.Policy{SchemaVersion: policies.SchemaVersion, KMSVersion: release.Version{Major: 1, Minor: 2},
+		Profile:          release.Debug,
 		AllowedTCBStatus: []string{"UpToDate"}}
 	for i, r := range tuples {
 		p.Measurements = append(p.Measurements, policies.Measurement{Registers: r,
 			NodeRelease: release.Tag{Family: release.Node, Version: release.Version{Major: 1, Minor: i}},
 			Evidence:    "sha256:" + hex.EncodeToString(make([]byte, 32))})
-		for j, list := range []*[]tdx.Register{&p.AllowedMRTD, &p.AllowedRTMR0, &p.AllowedRTMR1, &p.AllowedRTMR2, &p.AllowedRTMR3} {
+		for j, list := range []*[]tdx.Register{&p.AllowedMRTD, &p.AllowedRTMR0, &p.AllowedRTMR1, &p.AllowedRTMR2,
+			&p.AllowedRTMR3} {
 			if v := r.Values()[j]; !slices.Contains(*list, v) {
 				*list = append(*list, v)
 			}
@@ -201,7 +206,8 @@ func newGuestAgent(t testing.TB, platform *tdxsim.Platform) *guestAgent {
 	for _, e := range []struct {
 		name    string
 		payload []byte
-	}{{"app-id", composeHash[:20]}, {"compose-hash", composeHash[:]}, {"instance-id", []byte("i")}, {"key-provider", []byte("{}")}, {"system-ready", nil}} {
+	}{{"app-id", composeHash[:20]}, {"compose-hash", composeHash[:]}, {"instance-id", []byte("i")},
+		{"key-provider", []byte("{}")}, {"system-ready", nil}} {
 		require.NoError(t, g.log.Emit(e.name, e.payload))
 	}
 	dir, err := os.MkdirTemp("", "kms") // t.TempDir may exceed the 108 bytes of a socket's path
@@ -250,7 +256,8 @@ func (g *guestAgent) quote(reportData string) map[string]string {
 	_, _ = hex.Decode(data[:], []byte(reportData))
 	raw, _ := g.td.Quote(4, data)
 	log, _ := g.log.Dstack()
-	return map[string]string{"quote": hex.EncodeToString(raw), "event_log": string(log), "report_data": reportData, "vm_config": "{}"}
+	return map[string]string{"quote": hex.EncodeToString(raw), "event_log": string(log), "report_data": reportData,
+		"vm_config": "{}"}
 }
 
 // keyOf is what this agent derives for a path.

@@ -287,7 +287,8 @@ func packagesIn(doc *spdx.Document, files map[common.ElementID]bool) map[module]
 	const evidence = "evident-by" // syft's word, in the comment of an OTHER relationship
 	in := map[common.ElementID]bool{}
 	for _, r := range doc.Relationships {
-		if r.Relationship == common.TypeRelationshipOther && strings.HasPrefix(r.RelationshipComment, evidence) && files[r.RefB.ElementRefID] {
+		if r.Relationship == common.TypeRelationshipOther && strings.HasPrefix(r.RelationshipComment, evidence) &&
+			files[r.RefB.ElementRefID] {
 			in[r.RefA.ElementRefID] = true
 		}
 	}

@@ -128,7 +128,7 @@ func scan(ctx context.Context, o Options, source Source) (*spdx.Document, error)
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(home) //nolint:errcheck // nothing can be done about a temporary folder
+	defer os.RemoveAll(home)
 	out, log := &limited{max: maxDocument}, &limited{max: maxMessage}
 	arguments := append([]string{"scan"}, source.scan...)
 	cmd := exec.CommandContext(ctx, o.Syft, append(arguments,

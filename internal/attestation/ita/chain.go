@@ -58,7 +58,8 @@ func pinnedChain(certificates []*x509.Certificate, root [32]byte, now time.Time)
 		return nil, fmt.Errorf("%d certificates, not 2 to %d", n, maxChain)
 	}
 	if got := sha256.Sum256(certificates[n-1].Raw); got != root {
-		return nil, mismatch("the root of the signing key is not the pinned one", hex.EncodeToString(root[:]), hex.EncodeToString(got[:]))
+		return nil, mismatch("the root of the signing key is not the pinned one", hex.EncodeToString(root[:]),
+			hex.EncodeToString(got[:]))
 	}
 	roots, intermediates := x509.NewCertPool(), x509.NewCertPool()
 	roots.AddCert(certificates[n-1])
@@ -80,7 +81,8 @@ func pinnedChain(certificates []*x509.Certificate, root [32]byte, now time.Time)
 func (c *Client) unrevoked(ctx context.Context, chain []*x509.Certificate) error {
 	for i, cert := range chain[:len(chain)-1] {
 		if len(cert.CRLDistributionPoints) == 0 || !strings.HasPrefix(cert.CRLDistributionPoints[0], c.portal+"/crl/") {
-			return failed("the signing key", fmt.Errorf("%s names no revocation list below %s/crl/", cert.Subject.CommonName, c.portal))
+			return failed("the signing key", fmt.Errorf("%s names no revocation list below %s/crl/", cert.Subject.CommonName,
+				c.portal))
 		}
 		der, err := c.ask(ctx, http.MethodGet, cert.CRLDistributionPoints[0], nil)
 		if err != nil {
@@ -103,7 +105,8 @@ func listed(der []byte, cert, issuer *x509.Certificate, now time.Time) error {
 		return err
 	}
 	if now.Before(list.ThisUpdate.Add(-time.Minute)) || now.After(list.NextUpdate) {
-		return fmt.Errorf("it holds from %s to %s", list.ThisUpdate.UTC().Format(timeFormat), list.NextUpdate.UTC().Format(timeFormat))
+		return fmt.Errorf("it holds from %s to %s", list.ThisUpdate.UTC().Format(timeFormat),
+			list.NextUpdate.UTC().Format(timeFormat))
 	}
 	for _, entry := range list.RevokedCertificateEntries {
 		if entry.SerialNumber.Cmp(cert.SerialNumber) == 0 {

@@ -61,7 +61,8 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 4)
 	c := w.client(t, func(c *ita.Config) {
-		inner := answering(c.Transport, http.StatusTemporaryRedirect, "", http.Header{"Location": {"https://elsewhere.example.com/"}})
+		inner := answering(c.Transport, http.StatusTemporaryRedirect, "",
+			http.Header{"Location": {"https://elsewhere.example.com/"}})
 		c.Transport = around{inner, func(r *http.Request) *http.Response {
 			require.Equal(t, "api.trustauthority.intel.com", r.URL.Host)
 			return nil
@@ -88,7 +89,8 @@ func TestAnswersThatAreNone(t *testing.T) {
 
 func TestNewRefuses(t *testing.T) {
 	t.Parallel()
-	good := ita.Config{URL: "https://api.eu.trustauthority.intel.com/", Key: key, Root: [32]byte{1}, Transport: http.DefaultTransport}
+	good := ita.Config{URL: "https://api.eu.trustauthority.intel.com/", Key: key, Root: [32]byte{1},
+		Transport: http.DefaultTransport}
 	_, err := ita.New(good)
 	require.NoError(t, err)
 	for name, change := range map[string]func(*ita.Config){

@@ -58,18 +58,21 @@ func New(c Config) (*Client, error) {
 	case err != nil:
 		return nil, err
 	case c.Key == "":
-		return nil, &fault.Error{Code: fault.Usage, Message: "no key for Intel Trust Authority", Expected: "ITA_API_KEY", Got: "not set"}
+		return nil, &fault.Error{Code: fault.Usage, Message: "no key for Intel Trust Authority", Expected: "ITA_API_KEY",
+			Got: "not set"}
 	case c.Root == [32]byte{}:
-		return nil, &fault.Error{Code: fault.Usage, Message: "no trusted root of Intel Trust Authority", Expected: "the SHA-256 of a root certificate", Got: "zeros"}
+		return nil, &fault.Error{Code: fault.Usage, Message: "no trusted root of Intel Trust Authority",
+			Expected: "the SHA-256 of a root certificate", Got: "zeros"}
 	case c.Transport == nil:
 		return nil, &fault.Error{Code: fault.Usage, Message: "no transport to Intel Trust Authority"}
 	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &Client{api: api, portal: portal, key: c.Key.Reveal, root: c.Root, now: c.Now, http: &http.Client{Transport: c.Transport, Timeout: callDeadline,
-		// net/http would take the x-api-key header along to any host.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}, nil
+	return &Client{api: api, portal: portal, key: c.Key.Reveal, root: c.Root, now: c.Now,
+		http: &http.Client{Transport: c.Transport, Timeout: callDeadline,
+			// net/http would take the x-api-key header along to any host.
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}, nil
 }
 
 // addresses are the API URL and the base URL that belong together: "Base URL —
@@ -82,7 +85,8 @@ func addresses(raw string) (api, portal string, err error) {
 			return u.String(), "https://portal." + rest, nil
 		}
 	}
-	return "", "", &fault.Error{Code: fault.Usage, Message: "ITA_API_URL", Expected: APIURL + ", or another https://api.… without a path", Got: fmt.Sprintf("%.100q", raw)}
+	return "", "", &fault.Error{Code: fault.Usage, Message: "ITA_API_URL",
+		Expected: APIURL + ", or another https://api.… without a path", Got: fmt.Sprintf("%.100q", raw)}
 }
 
 // Appraisal is what the service vouches for.

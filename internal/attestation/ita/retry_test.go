@@ -60,7 +60,9 @@ func TestALongRetryAfterIsReported(t *testing.T) {
 		date := http.Header{"Retry-After": {time.Now().Add(time.Hour).UTC().Format(http.TimeFormat)}}
 		for name, c := range map[string]*ita.Client{
 			"seconds": w.client(t),
-			"a date":  w.client(t, func(c *ita.Config) { c.Transport = answering(c.Transport, http.StatusTooManyRequests, "", date) }),
+			"a date": w.client(t, func(c *ita.Config) {
+				c.Transport = answering(c.Transport, http.StatusTooManyRequests, "", date)
+			}),
 		} {
 			w.service.Change(func(k *local.Faults) { k.Busy, k.RetryAfter = 1, time.Hour })
 			before := time.Now()

@@ -70,7 +70,8 @@ func (c *Client) admissible(said *claims) error {
 	case err != nil:
 		return &fault.Error{Code: fault.Verification, Message: "Intel Trust Authority: the token is not valid now", Err: err,
 			Expected: "valid at " + now.UTC().Format(timeFormat),
-			Got:      "issued " + said.IssuedAt.Time().UTC().Format(timeFormat) + ", expires " + said.Expiry.Time().UTC().Format(timeFormat)}
+			Got: "issued " + said.IssuedAt.Time().UTC().Format(timeFormat) + ", expires " +
+				said.Expiry.Time().UTC().Format(timeFormat)}
 	case said.TDX == nil:
 		return failed("the token holds no appraisal of a TD", errors.New(`no claim "tdx"`))
 	}
@@ -89,7 +90,8 @@ func (t *tdxClaims) agree(ours *tdx.Verdict) error {
 	var expected, got []string
 	for _, p := range [][3]string{
 		{"tdx_report_data", hex.EncodeToString(ours.ReportData[:]), t.ReportData},
-		{"tdx_mrtd", r.MRTD.String(), t.MRTD}, {"tdx_rtmr0", r.RTMR0.String(), t.RTMR0}, {"tdx_rtmr1", r.RTMR1.String(), t.RTMR1},
+		{"tdx_mrtd", r.MRTD.String(), t.MRTD}, {"tdx_rtmr0", r.RTMR0.String(), t.RTMR0},
+		{"tdx_rtmr1", r.RTMR1.String(), t.RTMR1},
 		{"tdx_rtmr2", r.RTMR2.String(), t.RTMR2}, {"tdx_rtmr3", r.RTMR3.String(), t.RTMR3},
 		{"tdx_is_debuggable", fmt.Sprint(ours.Debug()), debuggable}, {"attester_tcb_status", string(ours.TCB), t.TCBStatus},
 	} {

@@ -39,7 +39,8 @@ func newWorld(t testing.TB, version int) *world {
 	w.platform, err = pki.NewPlatform(0)
 	require.NoError(t, err)
 	pcs := handler{tdxsim.NewPCS(pki, time.Now, w.platform)}
-	w.verifier, err = tdx.NewVerifier(tdx.Config{Root: pki.RootSHA256(), Collateral: tdx.NewCollateral(&http.Client{Transport: pcs})})
+	w.verifier, err = tdx.NewVerifier(tdx.Config{Root: pki.RootSHA256(),
+		Collateral: tdx.NewCollateral(&http.Client{Transport: pcs})})
 	require.NoError(t, err)
 	a, err := authority()
 	require.NoError(t, err)

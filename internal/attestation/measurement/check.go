@@ -31,7 +31,8 @@ func (p *Published) Check() error {
 	f.say(slices.Contains(release.Families(), p.Family), "family %q is unknown", p.Family)
 	f.say(p.Tag.Family == p.Family, "tag %s is not of family %q", p.Tag, p.Family)
 	f.say(commitForm.MatchString(p.Commit), "commit %.60q is not 40 hex digits", p.Commit)
-	f.say(len(p.Profiles) == len(release.Profiles()), "%d profiles instead of %d", len(p.Profiles), len(release.Profiles()))
+	f.say(len(p.Profiles) == len(release.Profiles()), "%d profiles instead of %d", len(p.Profiles),
+		len(release.Profiles()))
 	for _, name := range release.Profiles() {
 		profile, ok := p.Profiles[name]
 		if !ok {
@@ -84,7 +85,8 @@ func (p Profile) checkNode(f *findings, name release.Profile) {
 	f.say(p.Image.ComposeHash.IsZero(), "a node has no compose hash")
 	f.say(len(p.Events) == 0, "a node publishes no events")
 	e := p.Evidence
-	f.say(!e.Quote.IsZero() && !e.EventLog.IsZero() && !e.Collateral.IsZero(), "evidence lacks quote, event log or collateral")
+	f.say(!e.Quote.IsZero() && !e.EventLog.IsZero() && !e.Collateral.IsZero(),
+		"evidence lacks quote, event log or collateral")
 	f.say(e.Boots > 0, "no boot agreed on the values")
 }
 

@@ -64,7 +64,9 @@ func TestCheckBothFamilies(t *testing.T) {
 			edit(p, release.Debug, func(p *measurement.Profile) { p.Image.Digest = digest.Digest{} })
 		},
 		"have the same image digest": func(p *measurement.Published) {
-			edit(p, release.Debug, func(d *measurement.Profile) { d.Image.Digest = p.Profiles[release.LockedReadOnly].Image.Digest })
+			edit(p, release.Debug, func(d *measurement.Profile) {
+				d.Image.Digest = p.Profiles[release.LockedReadOnly].Image.Digest
+			})
 		},
 	} {
 		for _, p := range []*measurement.Published{node(t), kms(t)} {
@@ -84,12 +86,18 @@ func TestCheckNode(t *testing.T) {
 			other := tdx.ProfileRTMR3("locked-read-only")
 			p.RTMR3 = &other
 		},
-		"a node has no compose hash":                    func(p *measurement.Profile) { p.Image.ComposeHash = sum("x") },
-		"a node publishes no events":                    func(p *measurement.Profile) { p.Events = measurement.PredictEvents(sum("x")) },
-		"evidence lacks quote":                          func(p *measurement.Profile) { p.Evidence.Quote = digest.Digest{} },
-		"evidence lacks quote, event log":               func(p *measurement.Profile) { p.Evidence.EventLog = digest.Digest{} },
-		"event log or collateral":                       func(p *measurement.Profile) { p.Evidence.Collateral = digest.Digest{} },
-		"no boot agreed":                                func(p *measurement.Profile) { p.Evidence.Boots = 0 },
+		"a node has no compose hash": func(p *measurement.Profile) { p.Image.ComposeHash = sum("x") },
+		"a node publishes no events": func(p *measurement.Profile) {
+			p.Events = measurement.PredictEvents(sum("x"))
+		},
+		"evidence lacks quote": func(p *measurement.Profile) { p.Evidence.Quote = digest.Digest{} },
+		"evidence lacks quote, event log": func(p *measurement.Profile) {
+			p.Evidence.EventLog = digest.Digest{}
+		},
+		"event log or collateral": func(p *measurement.Profile) {
+			p.Evidence.Collateral = digest.Digest{}
+		},
+		"no boot agreed": func(p *measurement.Profile) { p.Evidence.Boots = 0 },
 		"debug and debug-read-only have the same rtmr2": func(p *measurement.Profile) { p.RTMR2 = register(2) },
 	} {
 		p := node(t)

@@ -47,7 +47,8 @@ type Profile struct {
 
 // Image names what was measured.
 type Image struct {
-	Name        string        `json:"name"`                  // node: image name with content id; KMS: container reference with tag
+	// node: image name with content id; KMS: container reference with tag
+	Name        string        `json:"name"`
 	Digest      digest.Digest `json:"digest,omitzero"`       // KMS: of the image manifest; node: of the disk image
 	ComposeHash digest.Digest `json:"compose_hash,omitzero"` // KMS only
 }

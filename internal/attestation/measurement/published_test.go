@@ -68,7 +68,8 @@ func kms(t testing.TB) *measurement.Published {
 	t.Helper()
 	images, hashes := map[release.Profile]measurement.Image{}, map[release.Profile]digest.Digest{}
 	for _, p := range release.Profiles() {
-		images[p] = measurement.Image{Name: "ghcr.io/calimero-network/mero-kms:1.2.0-" + string(p), Digest: sum("image " + string(p))}
+		images[p] = measurement.Image{Name: "ghcr.io/calimero-network/mero-kms:1.2.0-" + string(p),
+			Digest: sum("image " + string(p))}
 		hashes[p] = sum("app-compose " + string(p))
 	}
 	out, err := measurement.PredictKMS(tag(t, "mero-kms-v1.2.0"), commit, platformFile(t), images, hashes)
@@ -117,8 +118,9 @@ func TestDecodeRefuses(t *testing.T) {
 		"payload":           {first(`"owner": "image",`, `"owner": "image", "x": 1,`), "unknown field"},
 		"odd payload":       {strings.Replace(good, `"payload": "`, `"payload": "0`, 1), "odd length"},
 		"upper payload":     {strings.Replace(good, `"payload": ""`, `"payload": "AB"`, 1), "canonical form"},
-		"huge payload":      {strings.Replace(good, `"payload": ""`, `"payload": "`+strings.Repeat("0", 8194)+`"`, 1), "more than the 4096 allowed"},
-		"tag":               {first(`"mero-kms-v1.2.0"`, `"v1.2.0"`), "not a release tag"},
+		"huge payload": {strings.Replace(good, `"payload": ""`, `"payload": "`+strings.Repeat("0", 8194)+`"`, 1),
+			"more than the 4096 allowed"},
+		"tag": {first(`"mero-kms-v1.2.0"`, `"v1.2.0"`), "not a release tag"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -116,7 +116,7 @@ func (c *Collateral) fetch(ctx context.Context, url string) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	defer response.Body.Close() //nolint:errcheck // read to its end or given up
+	defer response.Body.Close()
 	if err := retry.Refused(response); err != nil {
 		return answer{}, fmt.Errorf("%s: %w", url, err)
 	}

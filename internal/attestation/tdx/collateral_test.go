@@ -36,12 +36,15 @@ func TestVerifyRefusesCollateral(t *testing.T) {
 		turn func(*tdxsim.Faults)
 		want string
 	}{
-		"expired":              {func(k *tdxsim.Faults) { k.Validity = -time.Minute }, "has expired"},
-		"from the future":      {func(k *tdxsim.Faults) { k.Age = -time.Hour }, "in the future"},
-		"PCK revoked":          {func(k *tdxsim.Faults) { k.RevokePCK = true }, "PCK Leaf certificate in PCK certificate chain was revoked"},
-		"platform CA revoked":  {func(k *tdxsim.Faults) { k.RevokePlatformCA = true }, "intermediate certificate in PCK certificate chain was revoked"},
-		"TCB signer revoked":   {func(k *tdxsim.Faults) { k.RevokeTCBSigning = true }, "signing certificate was revoked"},
-		"TCB info changed":     {replace("/tcb", `"tcbEvaluationDataNumber":17`, `"tcbEvaluationDataNumber":18`), "could not verify response body"},
+		"expired":         {func(k *tdxsim.Faults) { k.Validity = -time.Minute }, "has expired"},
+		"from the future": {func(k *tdxsim.Faults) { k.Age = -time.Hour }, "in the future"},
+		"PCK revoked": {func(k *tdxsim.Faults) { k.RevokePCK = true },
+			"PCK Leaf certificate in PCK certificate chain was revoked"},
+		"platform CA revoked": {func(k *tdxsim.Faults) { k.RevokePlatformCA = true },
+			"intermediate certificate in PCK certificate chain was revoked"},
+		"TCB signer revoked": {func(k *tdxsim.Faults) { k.RevokeTCBSigning = true }, "signing certificate was revoked"},
+		"TCB info changed": {replace("/tcb", `"tcbEvaluationDataNumber":17`, `"tcbEvaluationDataNumber":18`),
+			"could not verify response body"},
 		"QE identity changed":  {replace("/qe/identity", `"isvprodid":2`, `"isvprodid":3`), "could not verify response body"},
 		"second TCB info":      {replace("/tcb", `{"tcbInfo":`, `{"TcbInfo":{},"tcbInfo":`), `unexpected member "TcbInfo"`},
 		"repeated TCB info":    {replace("/tcb", `{"tcbInfo":`, `{"tcbInfo":{},"tcbInfo":`), `unexpected member "tcbInfo"`},
@@ -86,7 +89,8 @@ func TestVerifyFetchesNothingForAStranger(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	var asked atomic.Int32
-	source := tdx.NewCollateral(&http.Client{Transport: served{http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) })}})
+	source := tdx.NewCollateral(&http.Client{
+		Transport: served{http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) })}})
 	v, err := tdx.NewVerifier(tdx.Config{Root: intelRoot(t), Collateral: source})
 	require.NoError(t, err)
 	_, err = v.Verify(t.Context(), w.quote(t, 4), w.reportData)
@@ -121,7 +125,8 @@ func TestCollateralAsksOnceForMany(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	service := &counted{handler: w.pcs, paths: map[string]int{}}
-	v, err := tdx.NewVerifier(tdx.Config{Root: w.pki.RootSHA256(), Collateral: tdx.NewCollateral(&http.Client{Transport: served{service}})})
+	v, err := tdx.NewVerifier(tdx.Config{Root: w.pki.RootSHA256(),
+		Collateral: tdx.NewCollateral(&http.Client{Transport: served{service}})})
 	require.NoError(t, err)
 	raw := w.quote(t, 4)
 	errs := make(chan error)
@@ -188,11 +193,13 @@ func TestVerifyJudgesByNewCollateral(t *testing.T) {
 		turn func(*tdxsim.Faults)
 		want string
 	}{
-		"PCK revoked":         {func(k *tdxsim.Faults) { k.RevokePCK = true }, "PCK Leaf certificate in PCK certificate chain was revoked"},
-		"platform CA revoked": {func(k *tdxsim.Faults) { k.RevokePlatformCA = true }, "intermediate certificate in PCK certificate chain was revoked"},
-		"TCB signer revoked":  {func(k *tdxsim.Faults) { k.RevokeTCBSigning = true }, "signing certificate was revoked"},
-		"TCB revoked":         {func(k *tdxsim.Faults) { k.Platform = tdx.Revoked }, "tcb_status is Revoked"},
-		"service is down":     {func(k *tdxsim.Faults) { k.Unavailable = true }, "collateral is unavailable"},
+		"PCK revoked": {func(k *tdxsim.Faults) { k.RevokePCK = true },
+			"PCK Leaf certificate in PCK certificate chain was revoked"},
+		"platform CA revoked": {func(k *tdxsim.Faults) { k.RevokePlatformCA = true },
+			"intermediate certificate in PCK certificate chain was revoked"},
+		"TCB signer revoked": {func(k *tdxsim.Faults) { k.RevokeTCBSigning = true }, "signing certificate was revoked"},
+		"TCB revoked":        {func(k *tdxsim.Faults) { k.Platform = tdx.Revoked }, "tcb_status is Revoked"},
+		"service is down":    {func(k *tdxsim.Faults) { k.Unavailable = true }, "collateral is unavailable"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -20,7 +20,8 @@ func bootLog(t testing.TB, w *world) (*tdxsim.TD, *tdxsim.EventLog) {
 	for rtmr := range 3 {
 		require.NoError(t, log.Measure(rtmr, 4, []byte{0, 0, 0, byte(rtmr)}))
 	}
-	for _, name := range []string{"app-id", "compose-hash", "instance-id", "key-provider", "system-ready", "application", "application"} {
+	for _, name := range []string{"app-id", "compose-hash", "instance-id", "key-provider", "system-ready", "application",
+		"application"} {
 		require.NoError(t, log.Emit(name, []byte("payload of "+name)))
 	}
 	return td, log
@@ -61,11 +62,14 @@ func TestRuntimeEventsRefuses(t *testing.T) {
 		change func([]tdx.Event) []tdx.Event
 		want   string
 	}{
-		"other payload":    {func(l []tdx.Event) []tdx.Event { l[first].Payload = []byte("other"); return l }, "not that of its payload"},
-		"other name":       {func(l []tdx.Event) []tdx.Event { l[first].Name = "other"; return l }, "not that of its payload"},
-		"other type":       {func(l []tdx.Event) []tdx.Event { l[first].Type = 4; return l }, "has type 0x4"},
-		"unlogged type":    {func(l []tdx.Event) []tdx.Event { l[first].Type = tdx.NoActionEvent; return l }, "has type 0x3"},
-		"twice":            {func(l []tdx.Event) []tdx.Event { return slices.Insert(l, first, event("compose-hash")) }, "twice"},
+		"other payload": {func(l []tdx.Event) []tdx.Event { l[first].Payload = []byte("other"); return l },
+			"not that of its payload"},
+		"other name": {func(l []tdx.Event) []tdx.Event { l[first].Name = "other"; return l },
+			"not that of its payload"},
+		"other type":    {func(l []tdx.Event) []tdx.Event { l[first].Type = 4; return l }, "has type 0x4"},
+		"unlogged type": {func(l []tdx.Event) []tdx.Event { l[first].Type = tdx.NoActionEvent; return l }, "has type 0x3"},
+		"twice": {func(l []tdx.Event) []tdx.Event { return slices.Insert(l, first, event("compose-hash")) },
+			"twice"},
 		"twice, later":     {func(l []tdx.Event) []tdx.Event { return append(l, event("compose-hash")) }, "twice"},
 		"ready twice":      {func(l []tdx.Event) []tdx.Event { return append(l, event("system-ready")) }, "twice"},
 		"colon in name":    {func(l []tdx.Event) []tdx.Event { return append(l, event("a:b")) }, "colon"},
@@ -184,7 +188,8 @@ func TestParseCCELRefuses(t *testing.T) {
 
 func TestReplaySkipsWhatWasNeverExtended(t *testing.T) {
 	t.Parallel()
-	require.True(t, tdx.Replay([]tdx.Event{{RTMR: 0, Type: tdx.NoActionEvent, Digest: tdx.Register{1}}, {RTMR: 1, Type: 4}}, 0).IsZero())
+	require.True(t, tdx.Replay([]tdx.Event{{RTMR: 0, Type: tdx.NoActionEvent, Digest: tdx.Register{1}},
+		{RTMR: 1, Type: 4}}, 0).IsZero())
 }
 
 // requireReplays says that events explain the first n RTMRs.

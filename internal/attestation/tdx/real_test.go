@@ -39,7 +39,8 @@ func shared(t testing.TB, name string) []byte {
 // guestFile is a test file of go-tdx-guest that it does not embed.
 func guestFile(t testing.TB, name string) []byte {
 	t.Helper()
-	dir, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}", "github.com/google/go-tdx-guest").Output()
+	dir, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}",
+		"github.com/google/go-tdx-guest").Output()
 	require.NoError(t, err)
 	b, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(dir)), "testing", "testdata", name))
 	require.NoError(t, err)
@@ -91,7 +92,8 @@ func guestRoot(t testing.TB) []byte {
 
 func TestParseRoot(t *testing.T) {
 	t.Parallel()
-	for _, bad := range []string{"", "00", strings.ToUpper(tdx.IntelRootSHA256), tdx.IntelRootSHA256 + "00", "sha256:" + tdx.IntelRootSHA256} {
+	for _, bad := range []string{"", "00", strings.ToUpper(tdx.IntelRootSHA256), tdx.IntelRootSHA256 + "00",
+		"sha256:" + tdx.IntelRootSHA256} {
 		_, err := tdx.ParseRoot(bad)
 		require.ErrorContains(t, err, "64 lower-case hex digits")
 	}
@@ -147,7 +149,8 @@ func TestRealQuoteWithItsCollateral(t *testing.T) {
 	got, err := intelVerifier(t, collateral, valid).Verify(t.Context(), raw, q.ReportData)
 	require.NoError(t, err)
 	require.Equal(t, "b0c06f000000", got.FMSPC)
-	require.Equal(t, []tdx.Status{tdx.UpToDate, tdx.UpToDate, tdx.UpToDate, tdx.UpToDate}, []tdx.Status{got.Platform, got.Module, got.QE, got.TCB})
+	require.Equal(t, []tdx.Status{tdx.UpToDate, tdx.UpToDate, tdx.UpToDate, tdx.UpToDate},
+		[]tdx.Status{got.Platform, got.Module, got.QE, got.TCB})
 	_, err = intelVerifier(t, collateral, valid.AddDate(0, 1, 0)).Verify(t.Context(), raw, q.ReportData)
 	requireNotGenuine(t, err, "tcbInfo has expired")
 	_, err = intelVerifier(t, collateral, valid.AddDate(0, -2, 0)).Verify(t.Context(), raw, q.ReportData)
@@ -169,11 +172,14 @@ func phalaCollateral(t testing.TB) stored {
 	}
 	const base = "https://api.trustedservices.intel.com"
 	return stored{
-		base + "/tdx/certification/v4/tcb?fmspc=b0c06f000000": {Header: chain("Tcb-Info-Issuer-Chain", "tcb_info_issuer_chain"),
+		base + "/tdx/certification/v4/tcb?fmspc=b0c06f000000": {Header: chain("Tcb-Info-Issuer-Chain",
+			"tcb_info_issuer_chain"),
 			Body: []byte(`{"tcbInfo":` + f["tcb_info"] + `,"signature":"` + f["tcb_info_signature"] + `"}`)},
-		base + "/tdx/certification/v4/qe/identity": {Header: chain("Sgx-Enclave-Identity-Issuer-Chain", "qe_identity_issuer_chain"),
+		base + "/tdx/certification/v4/qe/identity": {Header: chain("Sgx-Enclave-Identity-Issuer-Chain",
+			"qe_identity_issuer_chain"),
 			Body: []byte(`{"enclaveIdentity":` + f["qe_identity"] + `,"signature":"` + f["qe_identity_signature"] + `"}`)},
-		base + "/sgx/certification/v4/pckcrl?ca=platform&encoding=der":      {Header: chain("Sgx-Pck-Crl-Issuer-Chain", "pck_crl_issuer_chain"), Body: der("pck_crl")},
+		base + "/sgx/certification/v4/pckcrl?ca=platform&encoding=der": {Header: chain("Sgx-Pck-Crl-Issuer-Chain",
+			"pck_crl_issuer_chain"), Body: der("pck_crl")},
 		"https://certificates.trustedservices.intel.com/IntelSGXRootCA.der": {Body: der("root_ca_crl")},
 	}
 }

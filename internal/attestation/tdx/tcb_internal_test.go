@@ -22,21 +22,25 @@ func TestModuleLevelRefuses(t *testing.T) {
 	signer := Register{1}
 	identity := func() pcs.TdxModuleIdentity {
 		return pcs.TdxModuleIdentity{ID: "TDX_01", Mrsigner: pcs.HexBytes{Bytes: signer[:]}, TcbLevels: levels(5),
-			Attributes: pcs.HexBytes{Bytes: make([]byte, 8)}, AttributesMask: pcs.HexBytes{Bytes: []byte{0xff, 0, 0, 0, 0, 0, 0, 0}}}
+			Attributes:     pcs.HexBytes{Bytes: make([]byte, 8)},
+			AttributesMask: pcs.HexBytes{Bytes: []byte{0xff, 0, 0, 0, 0, 0, 0, 0}}}
 	}
 	for name, tc := range map[string]struct {
 		change func(*Verdict, *pcs.TdxModuleIdentity)
 		want   string
 	}{
-		"none of its version": {func(_ *Verdict, m *pcs.TdxModuleIdentity) { m.ID = "TDX_03" }, "no identity of TDX module TDX_01"},
-		"another signer":      {func(v *Verdict, _ *pcs.TdxModuleIdentity) { v.MRSIGNERSEAM = Register{2} }, "not Intel's TDX_01"},
-		"an attribute":        {func(v *Verdict, _ *pcs.TdxModuleIdentity) { v.SEAMAttributes[0] = 1 }, "not Intel's TDX_01"},
-		"a short mask":        {func(_ *Verdict, m *pcs.TdxModuleIdentity) { m.AttributesMask = hexBytes(0xff) }, "not Intel's TDX_01"},
-		"too old":             {func(v *Verdict, _ *pcs.TdxModuleIdentity) { v.TEETCBSVN[0] = 4 }, "no TCB level matches the TDX module"},
+		"none of its version": {func(_ *Verdict, m *pcs.TdxModuleIdentity) { m.ID = "TDX_03" },
+			"no identity of TDX module TDX_01"},
+		"another signer": {func(v *Verdict, _ *pcs.TdxModuleIdentity) { v.MRSIGNERSEAM = Register{2} }, "not Intel's TDX_01"},
+		"an attribute":   {func(v *Verdict, _ *pcs.TdxModuleIdentity) { v.SEAMAttributes[0] = 1 }, "not Intel's TDX_01"},
+		"a short mask": {func(_ *Verdict, m *pcs.TdxModuleIdentity) { m.AttributesMask = hexBytes(0xff) },
+			"not Intel's TDX_01"},
+		"too old": {func(v *Verdict, _ *pcs.TdxModuleIdentity) { v.TEETCBSVN[0] = 4 }, "no TCB level matches the TDX module"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			v, m := Verdict{Quote: Quote{TEETCBSVN: [16]byte{5, 1}, MRSIGNERSEAM: signer, SEAMAttributes: [8]byte{1: 9}}}, identity()
+			v, m := Verdict{Quote: Quote{TEETCBSVN: [16]byte{5, 1}, MRSIGNERSEAM: signer, SEAMAttributes: [8]byte{1: 9}}},
+				identity()
 			level, err := v.moduleLevel([]pcs.TdxModuleIdentity{m})
 			require.NoError(t, err, "good before the change; the masked-out attribute does not matter")
 			require.Equal(t, pcs.TcbComponentStatusUpToDate, level.TcbStatus)
@@ -81,7 +85,8 @@ func TestPlatformLevelTakesTheFirstItReaches(t *testing.T) {
 	level := func(sgx, pce, module, tdxSVN byte, status pcs.TcbComponentStatus) pcs.TcbLevel {
 		components := make([]pcs.TcbComponent, 16)
 		components[0].Svn, components[2].Svn = module, tdxSVN
-		return pcs.TcbLevel{TcbStatus: status, Tcb: pcs.Tcb{Pcesvn: uint16(pce), SgxTcbcomponents: []pcs.TcbComponent{{Svn: sgx}, {Svn: sgx}}, TdxTcbcomponents: components}}
+		return pcs.TcbLevel{TcbStatus: status, Tcb: pcs.Tcb{Pcesvn: uint16(pce),
+			SgxTcbcomponents: []pcs.TcbComponent{{Svn: sgx}, {Svn: sgx}}, TdxTcbcomponents: components}}
 	}
 	const good, low = pcs.TcbComponentStatusUpToDate, pcs.TcbComponentStatusOutOfDate
 	for name, tc := range map[string]struct {
@@ -117,7 +122,8 @@ func TestRecorderRefusesForeignAddresses(t *testing.T) {
 	t.Parallel()
 	r := newRecorder(never{t}, &x509.Certificate{CRLDistributionPoints: []string{"https://certificates.example/root.der"}})
 	for _, url := range []string{
-		"http://169.254.169.254/", "https://certificates.example/root.der/..", "https://api.trustedservices.intel.com.example/",
+		"http://169.254.169.254/", "https://certificates.example/root.der/..",
+		"https://api.trustedservices.intel.com.example/",
 		"http://api.trustedservices.intel.com/tdx/certification/v4/qe/identity", "",
 	} {
 		_, _, err := r.Get(url)

@@ -56,10 +56,12 @@ func TestLibraryStatusWordsCanary(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.pcs.Change(func(k *tdxsim.Faults) { k.Module = tdx.OutOfDate })
-	require.EqualError(t, libraryVerify(t, w), "TDX TCB info reported by Intel PCS failed TCB status check: "+verify.ErrTdxTcbStatus.Error())
+	require.EqualError(t, libraryVerify(t, w), "TDX TCB info reported by Intel PCS failed TCB status check: "+
+		verify.ErrTdxTcbStatus.Error())
 	w = newWorld(t)
 	w.pcs.Change(func(k *tdxsim.Faults) { k.QE = tdx.OutOfDate })
-	require.EqualError(t, libraryVerify(t, w), "QE Identity reported by Intel PCS failed TCB status check: "+verify.ErrEnclaveTcbStatus.Error())
+	require.EqualError(t, libraryVerify(t, w), "QE Identity reported by Intel PCS failed TCB status check: "+
+		verify.ErrEnclaveTcbStatus.Error())
 }
 
 // Platform, module and enclave, each in every status: reported as it is, and
@@ -90,7 +92,8 @@ func TestEveryStatusOfEveryPart(t *testing.T) {
 				}
 				require.NoError(t, err, "%s %s", part, status)
 				require.Equal(t, status, got.TCB)
-				require.Equal(t, status, map[string]tdx.Status{"platform": got.Platform, "module": got.Module, "enclave": got.QE}[part])
+				require.Equal(t, status, map[string]tdx.Status{"platform": got.Platform, "module": got.Module,
+					"enclave": got.QE}[part])
 				require.Equal(t, status != tdx.UpToDate, len(got.Advisories) == 1)
 			}
 		}

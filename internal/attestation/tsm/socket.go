@@ -71,14 +71,16 @@ func (r remote) call(method string, q request) (a answer, err error) {
 	if len(body) > maxRequest {
 		return a, fmt.Errorf("%s of %d bytes, more than %d", method, len(body), maxRequest)
 	}
-	resp, err := r.http.Post("http://tsm"+method, "application/json", bytes.NewReader(body)) //nolint:noctx // configfsi.Client has no context
+	//nolint:noctx // configfsi.Client has no context
+	resp, err := r.http.Post("http://tsm"+method, "application/json", bytes.NewReader(body))
 	if err != nil {
 		return a, err
 	}
-	defer resp.Body.Close() //nolint:errcheck // read side
+	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
 		why, _ := io.ReadAll(io.LimitReader(resp.Body, 200))
-		return a, fmt.Errorf("%s: the socket's other side answered %d %s", method, resp.StatusCode, strings.TrimSpace(string(why)))
+		return a, fmt.Errorf("%s: the socket's other side answered %d %s", method, resp.StatusCode,
+			strings.TrimSpace(string(why)))
 	}
 	if err := decode(resp.Body, maxAnswer, &a); err != nil {
 		return answer{}, fmt.Errorf("%s: %w", method, err)

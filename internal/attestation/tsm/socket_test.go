@@ -119,7 +119,8 @@ func TestEachMethodOverASocket(t *testing.T) {
 	}
 	require.NoError(t, client.WriteFile(made+"/inblob", []byte("x")))
 	require.NoError(t, client.RemoveAll(made))
-	require.Equal(t, []string{"mkdir " + report + " entry*", "read " + made + "/outblob", "list " + report, "write " + made + "/inblob x", "remove " + made}, f.asked)
+	require.Equal(t, []string{"mkdir " + report + " entry*", "read " + made + "/outblob", "list " + report,
+		"write " + made + "/inblob x", "remove " + made}, f.asked)
 }
 
 // go-configfs-tsm branches on what errors.Is says.
@@ -161,7 +162,8 @@ func TestNothingElseIsReachedThroughTheSocket(t *testing.T) {
 	t.Parallel()
 	f := &fake{}
 	client, _ := served(t, f)
-	for _, path := range []string{"", "/etc/passwd", configfsi.TsmPrefix, configfsi.TsmPrefix + "x/y", report + "/../../../../../etc/passwd"} {
+	for _, path := range []string{"", "/etc/passwd", configfsi.TsmPrefix, configfsi.TsmPrefix + "x/y",
+		report + "/../../../../../etc/passwd"} {
 		for _, err := range eachMethod(client, path) {
 			require.ErrorIs(t, err, os.ErrPermission, path)
 		}
@@ -174,7 +176,8 @@ func TestOversizedRequests(t *testing.T) {
 	f := &fake{}
 	client, socket := served(t, f)
 	require.ErrorContains(t, client.WriteFile(report+"/x", make([]byte, 64<<10)), "more than")
-	raw := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, Dial: func(string, string) (net.Conn, error) { return net.Dial("unix", socket) }}} //nolint:staticcheck // no context
+	raw := &http.Client{Transport: &http.Transport{DisableKeepAlives: true,
+		Dial: func(string, string) (net.Conn, error) { return net.Dial("unix", socket) }}} //nolint:staticcheck // no context
 	for _, body := range []string{strings.Repeat(" ", 64<<10+1), `{"path":"` + report + `","more":1}`, "x"} {
 		resp, err := raw.Post("http://tsm/read-file", "application/json", strings.NewReader(body))
 		require.NoError(t, err)

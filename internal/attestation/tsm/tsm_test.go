@@ -52,7 +52,8 @@ func TestSysfsRefuses(t *testing.T) {
 	}
 	require.ErrorIs(t, client.WriteFile(configfsi.TsmPrefix+"/rtmrs/rtmr3/index", []byte("3")), os.ErrPermission)
 	require.NoError(t, os.Remove(filepath.Join(dir, "rtmr3:sha384")))
-	require.Error(t, client.WriteFile(configfsi.TsmPrefix+"/rtmrs/rtmr3/digest", make([]byte, tdx.RegisterSize)), "a register is never made")
+	require.Error(t, client.WriteFile(configfsi.TsmPrefix+"/rtmrs/rtmr3/digest", make([]byte, tdx.RegisterSize)),
+		"a register is never made")
 }
 
 // What is not an RTMR goes to configfs, quotes above all.

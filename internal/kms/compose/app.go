@@ -64,7 +64,8 @@ func ParseApp(data []byte) (App, error) {
 		}
 	}
 	if err == nil && (app.ManifestVersion != 2 || app.Runner != "docker-compose" || len(app.AllowedEnvs) > 0) {
-		err = fmt.Errorf("manifest %d for %q with %d open variables is not ours", app.ManifestVersion, app.Runner, len(app.AllowedEnvs))
+		err = fmt.Errorf("manifest %d for %q with %d open variables is not ours", app.ManifestVersion, app.Runner,
+			len(app.AllowedEnvs))
 	}
 	if err != nil {
 		return App{}, &fault.Error{Code: fault.Verification, Message: "app-compose", Err: err}

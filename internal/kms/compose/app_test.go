@@ -38,7 +38,8 @@ func TestAppCompose(t *testing.T) {
 	require.Equal(t, released()["KMS_IMAGE"], kms.Image)
 	require.Equal(t, "1.2.0", kms.Environment["MERO_KMS_VERSION"])
 	require.Equal(t, []compose.Port{{Target: 8080, Published: "8080", Protocol: "tcp"}}, kms.Ports)
-	require.Equal(t, []compose.Volume{{Type: "bind", Source: "/var/run/dstack.sock", Target: "/var/run/dstack.sock"}}, kms.Volumes)
+	require.Equal(t, []compose.Volume{{Type: "bind", Source: "/var/run/dstack.sock", Target: "/var/run/dstack.sock"}},
+		kms.Volumes)
 }
 
 // The platform's tools hash app-compose.json after sorting its keys and
@@ -71,11 +72,12 @@ func TestParseAppRefuses(t *testing.T) {
 	t.Parallel()
 	good := string(app(t, release.Debug))
 	for name, tc := range map[string]struct{ data, want string }{
-		"newline":          {good + "\n", "normalized form"},
-		"white space":      {strings.Replace(good, ",", ", ", 1), "normalized form"},
-		"missing field":    {strings.Replace(good, `"secure_time":true`, `"secure_time":false`, 1) + " ", "normalized form"},
-		"unknown field":    {strings.Replace(good, "{", `{"pre_launch_script":"x",`, 1), "unknown field"},
-		"open environment": {strings.Replace(good, `"allowed_envs":[]`, `"allowed_envs":["ALLOWED_MRTD"]`, 1), "1 open variables"},
+		"newline":       {good + "\n", "normalized form"},
+		"white space":   {strings.Replace(good, ",", ", ", 1), "normalized form"},
+		"missing field": {strings.Replace(good, `"secure_time":true`, `"secure_time":false`, 1) + " ", "normalized form"},
+		"unknown field": {strings.Replace(good, "{", `{"pre_launch_script":"x",`, 1), "unknown field"},
+		"open environment": {strings.Replace(good, `"allowed_envs":[]`, `"allowed_envs":["ALLOWED_MRTD"]`, 1),
+			"1 open variables"},
 		"another runner":   {strings.Replace(good, `"runner":"docker-compose"`, `"runner":"bash"`, 1), `"bash"`},
 		"another manifest": {strings.Replace(good, `"manifest_version":2`, `"manifest_version":3`, 1), "manifest 3"},
 		"empty":            {"", "EOF"},
@@ -131,9 +133,11 @@ func TestParseHashesRefuses(t *testing.T) {
 	_, err := compose.ParseHashes([]byte(good))
 	require.NoError(t, err)
 	for name, text := range map[string]string{
-		"empty": "", "profile missing": line("debug") + line("locked-read-only"), "order": line("debug-read-only") + line("debug") + line("locked-read-only"),
-		"no last newline": strings.TrimSuffix(good, "\n"), "more lines": good + line("debug"), "upper case": strings.Replace(good, "ab", "AB", 1),
-		"short": strings.Replace(good, "abab", "ab", 1), "no prefix": strings.Replace(good, "sha256:", "", 1),
+		"empty": "", "profile missing": line("debug") + line("locked-read-only"), "order": line("debug-read-only") +
+			line("debug") + line("locked-read-only"),
+		"no last newline": strings.TrimSuffix(good, "\n"), "more lines": good + line("debug"),
+		"upper case": strings.Replace(good, "ab", "AB", 1),
+		"short":      strings.Replace(good, "abab", "ab", 1), "no prefix": strings.Replace(good, "sha256:", "", 1),
 		"one space": strings.Replace(good, "  debug\n", " debug\n", 1), "CRLF": strings.ReplaceAll(good, "\n", "\r\n"),
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -28,7 +28,8 @@ func TestSpellingsHaveOneForm(t *testing.T) {
 	t.Parallel()
 	variables := map[string]string{"A": "1", "P": "8443"}
 	want, err := compose.Canonical(t.Context(), []byte(service(
-		`environment: {B: "${P}", A: "${A}"}`, `ports: ["${P}:8443"]`, `volumes: ["/data:/data"]`, `restart: always`)), variables)
+		`environment: {B: "${P}", A: "${A}"}`, `ports: ["${P}:8443"]`, `volumes: ["/data:/data"]`, `restart: always`)),
+		variables)
 	require.NoError(t, err)
 	for name, file := range map[string]string{
 		"order, comments, lists": "# c\n" + service(
@@ -37,7 +38,8 @@ func TestSpellingsHaveOneForm(t *testing.T) {
 		"anchors": "x-env: &e {A: \"${A}\"}\n" + service(
 			`environment: {<<: *e, B: "$P"}`, `ports: ["8443:8443"]`, `volumes: ["/data:/data"]`, `restart: always`),
 		"defaults": service(
-			`environment: {B: "${P:-9}", A: "${A?needed}"}`, `ports: ["8443:${NOT_SET:-8443}"]`, `volumes: ["/data:/data"]`, `restart: always`),
+			`environment: {B: "${P:-9}", A: "${A?needed}"}`, `ports: ["8443:${NOT_SET:-8443}"]`, `volumes: ["/data:/data"]`,
+			`restart: always`),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -69,16 +71,17 @@ func TestRefused(t *testing.T) {
 		"host variable, map":    {service(`environment: {HOME: }`), "environment HOME has no value"},
 		"number in environment": {service(`environment: {TTL: 60}`), "environment TTL is not text"},
 		"duplicate key":         {service(`image: r/other` + pin), "already defined"},
-		"duplicate service":     {"services:\n  kms: {image: a" + pin + "}\n  kms: {image: b" + pin + "}\n", "already defined"},
-		"two documents":         {service() + "---\n" + service(), "more than one YAML document"},
-		"relative volume":       {service(`volumes: ["./data:/data"]`), "not a full path"},
-		"literal dollar":        {service(`user: "a$$b"`), "dollar sign"},
-		"not ASCII":             {service(`user: "ä"`), "not printable ASCII"},
-		"no services":           {"services: {}", "no services"},
-		"service is a list":     {"services: {kms: []}", "not a mapping"},
-		"not YAML":              {"\t:", "yaml"},
-		"empty":                 {"", "EOF"},
-		"too large":             {"# " + strings.Repeat("x", 64<<10), "more than the 65536 allowed"},
+		"duplicate service": {"services:\n  kms: {image: a" + pin + "}\n  kms: {image: b" + pin + "}\n",
+			"already defined"},
+		"two documents":     {service() + "---\n" + service(), "more than one YAML document"},
+		"relative volume":   {service(`volumes: ["./data:/data"]`), "not a full path"},
+		"literal dollar":    {service(`user: "a$$b"`), "dollar sign"},
+		"not ASCII":         {service(`user: "ä"`), "not printable ASCII"},
+		"no services":       {"services: {}", "no services"},
+		"service is a list": {"services: {kms: []}", "not a mapping"},
+		"not YAML":          {"\t:", "yaml"},
+		"empty":             {"", "EOF"},
+		"too large":         {"# " + strings.Repeat("x", 64<<10), "more than the 65536 allowed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -99,10 +102,11 @@ func TestUnusedVariableIsRefused(t *testing.T) {
 // released are the variables of the shipped compose file.
 func released() map[string]string {
 	return map[string]string{
-		"KMS_IMAGE":                "ghcr.io/calimero-network/mero-kms" + pin,
-		"MERO_KMS_VERSION":         "1.2.0",
-		"MERO_KMS_PROFILE":         "locked-read-only",
-		"MERO_KMS_POLICY_URL":      "https://github.com/calimero-network/mero-tee/releases/download/mero-kms-v1.2.0/attestation-policy-locked-read-only.json",
+		"KMS_IMAGE":        "ghcr.io/calimero-network/mero-kms" + pin,
+		"MERO_KMS_VERSION": "1.2.0",
+		"MERO_KMS_PROFILE": "locked-read-only",
+		"MERO_KMS_POLICY_URL": "https://github.com/calimero-network/mero-tee/releases/download/mero-kms-v1.2.0/" +
+			"attestation-policy-locked-read-only.json",
 		"MERO_KMS_POLICY_SHA256":   strings.Repeat("ab", 32),
 		"MERO_KMS_TDX_ROOT_SHA256": strings.Repeat("cd", 32),
 	}

@@ -22,7 +22,8 @@ func TestReconfigure(t *testing.T) {
 	before := appOf(t, `{"services":{"mero-kms":{"environment":{"A":"1","B":"<&>"},"image":"x@sha256:00"}}}`)
 	after, err := compose.Reconfigure(before, map[string]string{"A": "2"})
 	require.NoError(t, err)
-	require.Equal(t, appOf(t, `{"services":{"mero-kms":{"environment":{"A":"2","B":"<&>"},"image":"x@sha256:00"}}}`), after)
+	require.Equal(t, appOf(t, `{"services":{"mero-kms":{"environment":{"A":"2","B":"<&>"},"image":"x@sha256:00"}}}`),
+		after)
 	require.NotEqual(t, compose.Hash(before), compose.Hash(after))
 	same, err := compose.Reconfigure(before, nil)
 	require.NoError(t, err)
@@ -40,10 +41,11 @@ func TestReconfigureRefuses(t *testing.T) {
 	}{
 		"a variable that is not set":  {appOf(t, one), map[string]string{"B": "2"}, "does not set B", fault.Usage},
 		"a value docker would expand": {appOf(t, one), map[string]string{"A": "${HOME}"}, "dollar", fault.Usage},
-		"two services":                {appOf(t, `{"services":{"a":{"environment":{}},"b":{}}}`), nil, "compose file", fault.Verification},
-		"no environment":              {appOf(t, `{"services":{"a":{"image":"x"}}}`), nil, "compose file", fault.Verification},
-		"not a compose file":          {appOf(t, `[]`), nil, "compose file", fault.Verification},
-		"not an app-compose file":     {[]byte(`{}`), nil, "app-compose", fault.Verification},
+		"two services": {appOf(t, `{"services":{"a":{"environment":{}},"b":{}}}`), nil, "compose file",
+			fault.Verification},
+		"no environment":          {appOf(t, `{"services":{"a":{"image":"x"}}}`), nil, "compose file", fault.Verification},
+		"not a compose file":      {appOf(t, `[]`), nil, "compose file", fault.Verification},
+		"not an app-compose file": {[]byte(`{}`), nil, "app-compose", fault.Verification},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -151,7 +151,7 @@ func (f fileLayer) open() (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer root.Close() //nolint:errcheck // read-only handle
+	defer root.Close()
 	file, err := root.Open(f.source)
 	if err != nil {
 		return nil, err

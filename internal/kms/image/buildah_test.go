@@ -50,13 +50,15 @@ func buildahImage(t *testing.T, buildah, dir string) v1.Image {
 	work := t.TempDir()
 	policy := filepath.Join(work, "policy.json")
 	require.NoError(t, os.WriteFile(policy, []byte(`{"default":[{"type":"insecureAcceptAnything"}]}`), 0o600))
-	storage := []string{"--root", filepath.Join(work, "root"), "--runroot", filepath.Join(work, "run"), "--storage-driver", "vfs"}
+	storage := []string{"--root", filepath.Join(work, "root"), "--runroot", filepath.Join(work, "run"),
+		"--storage-driver", "vfs"}
 	run := func(args ...string) {
 		cmd := exec.CommandContext(t.Context(), buildah, append(storage, args...)...)
 		out, err := cmd.CombinedOutput()
 		require.NoError(t, err, string(out))
 	}
-	args := []string{"build", "--isolation", "chroot", "--signature-policy", policy, "--format", "oci", "--identity-label=false",
+	args := []string{"build", "--isolation", "chroot", "--signature-policy", policy, "--format", "oci",
+		"--identity-label=false",
 		"--timestamp", fmt.Sprint(epoch.Unix()), "--platform", "linux/amd64", "--build-arg", "PROFILE=debug-read-only"}
 	for key, value := range map[string]string{image.VersionLabel: version.String(), image.RevisionLabel: revision,
 		image.SourceLabel: source, image.CreatedLabel: "2026-11-23T12:00:00Z"} {
@@ -81,7 +83,7 @@ func buildahImage(t *testing.T, buildah, dir string) v1.Image {
 func tree(t *testing.T, img v1.Image) []string {
 	t.Helper()
 	stream := mutate.Extract(img)
-	defer stream.Close() //nolint:errcheck // a pipe in memory
+	defer stream.Close()
 	var out []string
 	archive := tar.NewReader(stream)
 	for {
@@ -92,7 +94,8 @@ func tree(t *testing.T, img v1.Image) []string {
 		require.NoError(t, err)
 		digest, size, err := v1.SHA256(archive)
 		require.NoError(t, err)
-		out = append(out, fmt.Sprintf("%c %o %d:%d %d %s %s", h.Typeflag, h.Mode&0o7777, h.Uid, h.Gid, size, strings.Trim(h.Name, "/"), digest.Hex[:8]))
+		out = append(out, fmt.Sprintf("%c %o %d:%d %d %s %s", h.Typeflag, h.Mode&0o7777, h.Uid, h.Gid, size,
+			strings.Trim(h.Name, "/"), digest.Hex[:8]))
 	}
 	sort.Strings(out)
 	return out

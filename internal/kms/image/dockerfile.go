@@ -38,7 +38,7 @@ func readDockerfile(path string) (*dockerfile, error) {
 	if err != nil {
 		return nil, &fault.Error{Code: fault.Usage, Message: "Dockerfile", Err: err}
 	}
-	defer f.Close() //nolint:errcheck // read-only handle
+	defer f.Close()
 	d := &dockerfile{path: path}
 	parsed, err := parser.Parse(f)
 	if err != nil {
@@ -145,7 +145,8 @@ func newStage(b *builder, file *dockerfile, args map[string]string) *stage {
 func (s *stage) apply(c instructions.Command) error {
 	if e, ok := c.(instructions.SupportsSingleWordExpansion); ok {
 		if err := e.Expand(s.vars.expand); err != nil {
-			return s.file.refuse(line(c.Location()), strings.ToUpper(c.Name()), err.Error(), "variables that an ARG gives a value")
+			return s.file.refuse(line(c.Location()), strings.ToUpper(c.Name()), err.Error(),
+				"variables that an ARG gives a value")
 		}
 	}
 	switch c := c.(type) {
@@ -167,7 +168,8 @@ func (s *stage) apply(c instructions.Command) error {
 		}
 		s.config.Entrypoint = c.CmdLine
 	default:
-		return s.file.refuse(line(c.Location()), strings.ToUpper(c.Name()), "is not supported", "one of "+strings.Join(supported, ", "))
+		return s.file.refuse(line(c.Location()), strings.ToUpper(c.Name()), "is not supported",
+			"one of "+strings.Join(supported, ", "))
 	}
 	return nil
 }
@@ -177,7 +179,8 @@ var portForm = regexp.MustCompile(`^[1-9][0-9]{0,4}(/(tcp|udp))?$`)
 func (s *stage) expose(c *instructions.ExposeCommand) error {
 	for _, port := range c.Ports {
 		if !portForm.MatchString(port) {
-			return s.file.refuse(line(c.Location()), "EXPOSE", fmt.Sprintf("of %q is not a port", port), "a number, /tcp or /udp")
+			return s.file.refuse(line(c.Location()), "EXPOSE", fmt.Sprintf("of %q is not a port", port),
+				"a number, /tcp or /udp")
 		}
 		if !strings.Contains(port, "/") {
 			port += "/tcp"

@@ -12,7 +12,8 @@ type flip struct{ path string }
 
 func (f flip) RoundTrip(req *http.Request) (*http.Response, error) {
 	res, err := http.DefaultTransport.RoundTrip(req)
-	if err != nil || req.Method != http.MethodGet || !strings.Contains(req.URL.Path, f.path) || res.StatusCode != http.StatusOK {
+	if err != nil || req.Method != http.MethodGet || !strings.Contains(req.URL.Path, f.path) ||
+		res.StatusCode != http.StatusOK {
 		return res, err
 	}
 	body, err := io.ReadAll(res.Body)

@@ -46,7 +46,8 @@ func buildContext(t testing.TB, mode os.FileMode, mtime time.Time) string {
 }
 
 func options(dir string) image.Options {
-	return image.Options{Dockerfile: shipped, Context: dir, Version: version, Revision: revision, Source: source, Epoch: epoch}
+	return image.Options{Dockerfile: shipped, Context: dir, Version: version, Revision: revision, Source: source,
+		Epoch: epoch}
 }
 
 func build(t testing.TB) map[release.Profile]v1.Image {

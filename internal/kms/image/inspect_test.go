@@ -34,10 +34,12 @@ func TestInspectComparesWithTheRelease(t *testing.T) {
 	w := newWorld(t)
 	digest := w.push(t.Context(), t, build(t)[release.Debug], release.Debug)
 	for name, change := range map[string]func(*image.Expected){
-		`/etc/mero-kms/image-profile holds "debug\n", not "locked-read-only"`: func(e *image.Expected) { e.Profile = release.LockedReadOnly },
-		"label org.opencontainers.image.version":                              func(e *image.Expected) { e.Version.Minor = 9 },
-		"label org.opencontainers.image.revision":                             func(e *image.Expected) { e.Revision = "x" },
-		"label org.opencontainers.image.source":                               func(e *image.Expected) { e.Source = "x" },
+		`/etc/mero-kms/image-profile holds "debug\n", not "locked-read-only"`: func(e *image.Expected) {
+			e.Profile = release.LockedReadOnly
+		},
+		"label org.opencontainers.image.version":  func(e *image.Expected) { e.Version.Minor = 9 },
+		"label org.opencontainers.image.revision": func(e *image.Expected) { e.Revision = "x" },
+		"label org.opencontainers.image.source":   func(e *image.Expected) { e.Source = "x" },
 	} {
 		want := expected(release.Debug)
 		change(&want)
@@ -109,15 +111,17 @@ func riscv(t testing.TB) v1.Image {
 func TestInspectFindsWhatAnImageMustNotBe(t *testing.T) {
 	t.Parallel()
 	for finding, built := range map[string]v1.Image{
-		`user is "0:0"`:            withConfig(t, func(c *v1.Config) { c.User = "0:0" }),
-		`runs ["/bin/sh"]`:         withConfig(t, func(c *v1.Config) { c.Entrypoint = []string{"/bin/sh"} }),
-		`["--debug"]`:              withConfig(t, func(c *v1.Config) { c.Cmd = []string{"--debug"} }),
-		"does not expose":          withConfig(t, func(c *v1.Config) { c.ExposedPorts["22/tcp"] = struct{}{} }),
-		"image.created is missing": withConfig(t, func(c *v1.Config) { delete(c.Labels, "org.opencontainers.image.created") }),
-		"mero-kms.profile is":      withConfig(t, func(c *v1.Config) { c.Labels["network.calimero.mero-kms.profile"] = "locked-read-only" }),
-		"holds 3 files":            withLayer(t, tar.Header{Name: "bin/sh", Mode: 0o755, Size: 1}),
-		"holds 3 files instead":    withLayer(t, tar.Header{Name: "mero-kms", Mode: 0o755, Size: 1}), // over the first
-		"is for linux/riscv64":     riscv(t),
+		`user is "0:0"`:    withConfig(t, func(c *v1.Config) { c.User = "0:0" }),
+		`runs ["/bin/sh"]`: withConfig(t, func(c *v1.Config) { c.Entrypoint = []string{"/bin/sh"} }),
+		`["--debug"]`:      withConfig(t, func(c *v1.Config) { c.Cmd = []string{"--debug"} }),
+		"does not expose":  withConfig(t, func(c *v1.Config) { c.ExposedPorts["22/tcp"] = struct{}{} }),
+		"image.created is missing": withConfig(t,
+			func(c *v1.Config) { delete(c.Labels, "org.opencontainers.image.created") }),
+		"mero-kms.profile is": withConfig(t,
+			func(c *v1.Config) { c.Labels["network.calimero.mero-kms.profile"] = "locked-read-only" }),
+		"holds 3 files":         withLayer(t, tar.Header{Name: "bin/sh", Mode: 0o755, Size: 1}),
+		"holds 3 files instead": withLayer(t, tar.Header{Name: "mero-kms", Mode: 0o755, Size: 1}), // over the first
+		"is for linux/riscv64":  riscv(t),
 	} {
 		w := newWorld(t)
 		digest := w.push(t.Context(), t, built, release.Debug)

@@ -84,7 +84,8 @@ func pointsTo(tag name.Tag, want v1.Hash, options []remote.Option) (bool, error)
 		return false, remoteFault("look up "+tag.Name(), err)
 	}
 	if found.Digest != want {
-		return false, &fault.Error{Code: fault.Verification, Message: "registry tag " + tag.Name() + " already points to another image",
+		return false, &fault.Error{Code: fault.Verification,
+			Message:  "registry tag " + tag.Name() + " already points to another image",
 			Expected: want.String(), Got: found.Digest.String(),
 			Hint: "a published tag never moves: release the next version"}
 	}

@@ -54,7 +54,8 @@ func TestUnpackDoesNotDependOnTheUmask(t *testing.T) {
 	defer syscall.Umask(syscall.Umask(0o077))
 	_, err := image.Unpack(t.Context(), digest, dir, w.remote)
 	require.NoError(t, err)
-	for name, want := range map[string]os.FileMode{".": 0o755, "etc": 0o755, "etc/mero-kms": 0o755, "etc/mero-kms/image-profile": 0o644} {
+	for name, want := range map[string]os.FileMode{".": 0o755, "etc": 0o755, "etc/mero-kms": 0o755,
+		"etc/mero-kms/image-profile": 0o644} {
 		info, err := os.Stat(filepath.Join(dir, name))
 		require.NoError(t, err)
 		require.Equal(t, want, info.Mode().Perm(), name)
@@ -64,11 +65,12 @@ func TestUnpackDoesNotDependOnTheUmask(t *testing.T) {
 func TestUnpackRefusesWhatIsNotPlain(t *testing.T) {
 	t.Parallel()
 	for want, headers := range map[string][]tar.Header{
-		`"../evil" leaves the image`:                    {{Name: "../evil", Size: 1}},
-		`"/etc/evil" leaves the image`:                  {{Name: "/etc/evil", Size: 1}},
-		`"a/../../evil" leaves the image`:               {{Name: "a/../../evil", Size: 1}},
-		`"" leaves the image`:                           {{Name: "/", Typeflag: tar.TypeDir}},
-		`"link" is neither a file nor a folder`:         {{Name: "link", Typeflag: tar.TypeSymlink, Linkname: "/etc"}, {Name: "link/evil", Size: 1}},
+		`"../evil" leaves the image`:      {{Name: "../evil", Size: 1}},
+		`"/etc/evil" leaves the image`:    {{Name: "/etc/evil", Size: 1}},
+		`"a/../../evil" leaves the image`: {{Name: "a/../../evil", Size: 1}},
+		`"" leaves the image`:             {{Name: "/", Typeflag: tar.TypeDir}},
+		`"link" is neither a file nor a folder`: {{Name: "link", Typeflag: tar.TypeSymlink, Linkname: "/etc"},
+			{Name: "link/evil", Size: 1}},
 		`"hard" is neither a file nor a folder`:         {{Name: "hard", Typeflag: tar.TypeLink, Linkname: "mero-kms"}},
 		`"null" is neither a file nor a folder`:         {{Name: "null", Typeflag: tar.TypeChar, Devmajor: 1, Devminor: 3}},
 		`"etc/.wh.mero-kms" is a whiteout`:              {{Name: "etc/.wh.mero-kms"}},

@@ -25,7 +25,8 @@ func TestKnownIdentity(t *testing.T) {
 	k := key(t)
 	require.Equal(t, "3b6a27bcceb6a42d62a3a8d02a6f0d73653215771de243a63ac048a18b59da29", hex.EncodeToString(k))
 	require.Equal(t, wire.PeerID("12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN"), wire.PeerIDOf(k))
-	require.Equal(t, "CAESIDtqJ7zOtqQtYqOo0CpvDXNlMhV3HeJDpjrASKGLWdop", base64.StdEncoding.EncodeToString(wire.MarshalPublicKey(k)))
+	require.Equal(t, "CAESIDtqJ7zOtqQtYqOo0CpvDXNlMhV3HeJDpjrASKGLWdop",
+		base64.StdEncoding.EncodeToString(wire.MarshalPublicKey(k)))
 }
 
 func TestParse(t *testing.T) {

@@ -21,7 +21,8 @@ func TestReportData(t *testing.T) {
 	require.Equal(t, "aa"+strings.Repeat("00", 31)+hex.EncodeToString(binding[:]), hex.EncodeToString(attest[:]))
 
 	node := wire.NodeReportData(nonce, wire.PeerID("peer"))
-	require.Equal(t, "aa"+strings.Repeat("00", 31)+"2ffc1d06387ef8bb7a34312b6c6c3f691550684508c3ce7ee3889375a18d6fa0", hex.EncodeToString(node[:]))
+	require.Equal(t, "aa"+strings.Repeat("00", 31)+"2ffc1d06387ef8bb7a34312b6c6c3f691550684508c3ce7ee3889375a18d6fa0",
+		hex.EncodeToString(node[:]))
 }
 
 func TestSignedPayload(t *testing.T) {
@@ -34,7 +35,8 @@ func TestSignedPayload(t *testing.T) {
 func TestIsChallengeID(t *testing.T) {
 	t.Parallel()
 	require.True(t, wire.IsChallengeID(strings.Repeat("0f", 16)))
-	for _, s := range []string{"", strings.Repeat("0f", 15), strings.Repeat("0F", 16), strings.Repeat("0f", 16) + "\n", strings.Repeat("0g", 16)} {
+	for _, s := range []string{"", strings.Repeat("0f", 15), strings.Repeat("0F", 16), strings.Repeat("0f", 16) + "\n",
+		strings.Repeat("0g", 16)} {
 		require.False(t, wire.IsChallengeID(s), "%q", s)
 	}
 }
