@@ -28,8 +28,7 @@ type persistent struct {
 
 // RoundTrip implements http.RoundTripper.
 func (p persistent) RoundTrip(r *http.Request) (*http.Response, error) {
-	policy := retry.Policy{First: 250 * time.Millisecond, Most: 15 * time.Second, Jitter: 0.5, Total: signDeadline,
-		Wait: p.wait}
+	policy := retry.Policy{First: 250 * time.Millisecond, Most: 15 * time.Second, Total: signDeadline, Wait: p.wait}
 	var response *http.Response
 	err := policy.Do(p.ctx, func(int) (err error) {
 		discard(response)

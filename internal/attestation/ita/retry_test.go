@@ -27,6 +27,13 @@ func inBubble(t *testing.T, f func(t *testing.T, w *world)) {
 	})
 }
 
+// requirePauses allows the quarter that package retry adds by chance.
+func requirePauses(t *testing.T, least, took time.Duration) {
+	t.Helper()
+	require.GreaterOrEqual(t, took, least)
+	require.LessOrEqual(t, took, least*5/4)
+}
+
 func TestABusyServiceIsAskedAgain(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, w *world) {
@@ -34,7 +41,7 @@ func TestABusyServiceIsAskedAgain(t *testing.T) {
 		before := time.Now()
 		_, err := w.client(t).Appraise(t.Context(), w.quote, w.ours)
 		require.NoError(t, err)
-		require.Equal(t, 21*time.Second, time.Since(before), "Retry-After, three times")
+		requirePauses(t, 21*time.Second, time.Since(before)) // Retry-After, three times
 	})
 }
 
@@ -46,7 +53,7 @@ func TestAServiceThatStaysAway(t *testing.T) {
 		_, err := w.client(t).Appraise(t.Context(), w.quote, w.ours)
 		require.Equal(t, fault.General, fault.CodeOf(err), "no answer is no verdict")
 		require.ErrorContains(t, err, "status 503")
-		require.Equal(t, 7*time.Second, time.Since(before), "1, 2 and 4 seconds between four attempts")
+		requirePauses(t, 7*time.Second, time.Since(before)) // 1, 2 and 4 seconds between four attempts
 
 		_, err = w.client(t, func(c *ita.Config) { c.Transport = broken{} }).Appraise(t.Context(), w.quote, w.ours)
 		require.Equal(t, fault.General, fault.CodeOf(err))

@@ -71,7 +71,7 @@ func (c *Collateral) renew(ctx context.Context, url string) <-chan singleflight.
 		detached, cancel := context.WithTimeout(context.WithoutCancel(ctx), collateralDeadline)
 		defer cancel()
 		var a answer
-		policy := retry.Policy{First: 250 * time.Millisecond, Jitter: 0.5, Attempts: 4}
+		policy := retry.Policy{First: 250 * time.Millisecond, Attempts: 4}
 		err := policy.Do(detached, func(int) (err error) {
 			a, err = c.fetch(detached, url)
 			return err

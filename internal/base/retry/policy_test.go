@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -101,18 +102,21 @@ func TestPolicy(t *testing.T) {
 	}
 }
 
-func TestJitterShortensByChance(t *testing.T) {
+// A pause is never shorter than what was asked, and seldom the same twice.
+func TestPausesDifferByChance(t *testing.T) {
 	t.Parallel()
-	seen := map[time.Duration]bool{}
-	p := retry.Policy{First: time.Second, Factor: 1, Jitter: 0.5, Wait: func(_ context.Context, d time.Duration) error {
-		require.LessOrEqual(t, d, time.Second)
-		require.GreaterOrEqual(t, d, time.Second/2)
-		seen[d] = true
-		return nil
-	}}
-	left := 100
-	require.NoError(t, p.Until(t.Context(), "it", func() (bool, error) { left--; return left == 0, nil }))
-	require.Greater(t, len(seen), 50)
+	synctest.Test(t, func(t *testing.T) {
+		seen := map[time.Duration]bool{}
+		for range 100 {
+			begin := time.Now()
+			require.NoError(t, retry.Policy{}.Pause(t.Context(), time.Second))
+			took := time.Since(begin)
+			require.GreaterOrEqual(t, took, time.Second)
+			require.LessOrEqual(t, took, time.Second*5/4)
+			seen[took] = true
+		}
+		require.Greater(t, len(seen), 50)
+	})
 }
 
 func TestDoEndsWithItsContext(t *testing.T) {

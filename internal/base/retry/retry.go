@@ -23,7 +23,6 @@ type Policy struct {
 	First    time.Duration // the pause after the first attempt; later ones grow
 	Factor   float64       // of growth; 0 means 2
 	Most     time.Duration // no pause grows beyond it; 0 means no limit
-	Jitter   float64       // share of a growing pause that may be left out, by chance: for clients refused together
 	Attempts int           // of one class of failure, with the first; 0 means as many as the time allows
 	Longest  time.Duration // a server that asks for more is not waited for; 0 means no limit
 	Total    time.Duration // of all pauses together; 0 means as long as the context allows
@@ -59,7 +58,7 @@ func (p Policy) Do(ctx context.Context, op func(attempt int) error, judge Judge)
 		if class == nil || p.exhausted(class, seen[class]+1) {
 			return err
 		}
-		pause := max(asked, p.jittered(p.grown(p.First, attempt)), p.grown(class.Least, seen[class]))
+		pause := max(asked, p.grown(p.First, attempt), p.grown(class.Least, seen[class]))
 		seen[class]++
 		waited += pause
 		if p.Longest > 0 && asked > p.Longest {
@@ -81,7 +80,7 @@ func (p Policy) Until(ctx context.Context, what string, done func() (bool, error
 		if ok, err := done(); ok || err != nil {
 			return err
 		}
-		pause := p.jittered(p.grown(p.First, attempt))
+		pause := p.grown(p.First, attempt)
 		err := p.Pause(ctx, pause)
 		if waited += pause; err == nil && p.Total > 0 && waited > p.Total {
 			err = context.DeadlineExceeded
@@ -113,16 +112,13 @@ func (p Policy) grown(first time.Duration, before int) time.Duration {
 	return time.Duration(min(float64(first)*math.Pow(factor, float64(before)), most))
 }
 
-func (p Policy) jittered(d time.Duration) time.Duration {
-	return d - time.Duration(p.Jitter*rand.Float64()*float64(d))
-}
-
-// Pause waits once, by the policy's clock.
+// Pause waits once, by the policy's clock. By the real one it takes up to a quarter
+// longer, by chance: clients that were refused together must not come back together.
 func (p Policy) Pause(ctx context.Context, d time.Duration) error {
 	if p.Wait != nil {
 		return p.Wait(ctx, d)
 	}
-	return For(ctx, d)
+	return For(ctx, d+rand.N(d/4+1))
 }
 
 // For waits until d has passed; when ctx ends first, it returns the error of ctx.

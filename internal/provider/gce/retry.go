@@ -13,13 +13,12 @@ import (
 
 // calls is the schedule of one call. A longer Retry-After than two minutes is reported instead of waited for.
 func calls(wait func(context.Context, time.Duration) error) retry.Policy {
-	return retry.Policy{First: 500 * time.Millisecond, Most: 30 * time.Second, Longest: 2 * time.Minute,
-		Jitter: 0.5, Wait: wait} // profiles that run side by side must not ask in step
+	return retry.Policy{First: 500 * time.Millisecond, Most: 30 * time.Second, Longest: 2 * time.Minute, Wait: wait}
 }
 
 // The classes of refusal that may pass by themselves.
 var (
-	busy     = &retry.Class{Attempts: 10} // 61 to 122 s: the API's rate quotas are refilled every minute
+	busy     = &retry.Class{Attempts: 10} // at least 122 s: the API's rate quotas are refilled every minute
 	unseen   = &retry.Class{Attempts: 6}  // 7 to 15 s, in which what was just made may be unknown
 	changing = &retry.Class{Attempts: 20} // 4 to 7 minutes, which a VM may take to shut down
 )
