@@ -90,7 +90,7 @@ func (w *workspace) tags(ctx context.Context) (map[string]string, error) {
 	}
 	_, nothing := os.Stat(filepath.Join(w.dist, "rehearsal"))
 	if w.cfg.Environment != config.Rehearsal || nothing != nil {
-		return out, nil
+		return out, nil //nolint:nilerr // nothing was rehearsed yet
 	}
 	return out, w.operate(ctx, func(o *operator) error {
 		rehearsed, err := o.github.Tags(ctx)

@@ -32,7 +32,8 @@ func (p persistent) RoundTrip(r *http.Request) (*http.Response, error) {
 	var response *http.Response
 	err := policy.Do(p.ctx, func(int) (err error) {
 		discard(response)
-		if response, err = p.once(r); err != nil || !retry.Busy(response.StatusCode) {
+		response, err = p.once(r) //nolint:bodyclose // who reads it closes it
+		if err != nil || !retry.Busy(response.StatusCode) {
 			return err
 		}
 		return retry.Refused(response)
@@ -71,7 +72,7 @@ func judge(r *http.Request, err error) (*retry.Class, time.Duration) {
 	case !errors.As(err, &answer):
 		return down, 0
 	case answer.Code == http.StatusTooManyRequests:
-		return limited, answer.After + rand.N(answer.After/4+1)
+		return limited, answer.After + rand.N(answer.After/4+1) //nolint:gosec // no secret hangs on it
 	}
 	return down, answer.After
 }

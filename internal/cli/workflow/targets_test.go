@@ -95,7 +95,7 @@ func read(f *ast.FuncDecl) (out target) {
 }
 
 func (t *target) call(call *ast.CallExpr) {
-	dependencies := len(call.Args)
+	var dependencies int
 	switch selector(call.Fun) {
 	case "cli.step":
 		dependencies = 3

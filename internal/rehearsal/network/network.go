@@ -165,8 +165,8 @@ func ListenUnix(folder *os.File, name string) (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	l.SetUnlinkOnClose(false) // the descriptor may be another folder's by then
-	return l, os.Chmod(path, 0o666)
+	l.SetUnlinkOnClose(false)       // the descriptor may be another folder's by then
+	return l, os.Chmod(path, 0o666) //nolint:gosec // a socket
 }
 
 func serveOn(l net.Listener, h http.Handler) *service {

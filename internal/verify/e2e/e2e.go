@@ -87,7 +87,7 @@ const (
 // cleanupPatience bounds the deletion of what was deployed.
 const cleanupPatience = 2 * time.Minute
 
-// Run deploys, judges and deletes. It always returns a report; whether the
+// Execute deploys, judges and deletes. It always returns a report; whether the
 // release passed is Report.Results.Err.
 func (t *Run) Execute(ctx context.Context) *Report {
 	r := &Report{Tag: t.Release.KMS.Tag, Node: t.Release.Node.Tag, Profiles: t.Profiles}

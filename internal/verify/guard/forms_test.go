@@ -89,32 +89,32 @@ func smuggling() map[string]tree {
 		"words of a file":            run("env $(cat f) go tool mage release:kms"),
 		"exported words of a file":   run("export $(grep -v '^#' .env | xargs)"),
 		"xargs":                      run("xargs -a f env go tool mage release:kms < /dev/null"),
-		"Dockerfile ENV":             tree{"docker/mero-kms/Dockerfile": "FROM scratch\nENV ALLOWED_MRTD=00\n"},
-		"Dockerfile ENV, lower case": tree{"docker/mero-kms/Dockerfile": "FROM scratch\nENV A=b allowed_mrtd=00\n"},
-		"Dockerfile ENV, old form":   tree{"docker/mero-kms/Dockerfile": "FROM scratch\nENV allowed_mrtd 00\n"},
-		"Dockerfile ENV, continued":  tree{"docker/mero-kms/Dockerfile": "FROM scratch\nENV ALLO\\\nWED_MRTD=00\n"},
-		"Dockerfile ARG":             tree{"docker/mero-kms/Dockerfile": "FROM scratch\nARG Allowed_Mrtd\n"},
-		"compose mapping": tree{
+		"Dockerfile ENV":             {"docker/mero-kms/Dockerfile": "FROM scratch\nENV ALLOWED_MRTD=00\n"},
+		"Dockerfile ENV, lower case": {"docker/mero-kms/Dockerfile": "FROM scratch\nENV A=b allowed_mrtd=00\n"},
+		"Dockerfile ENV, old form":   {"docker/mero-kms/Dockerfile": "FROM scratch\nENV allowed_mrtd 00\n"},
+		"Dockerfile ENV, continued":  {"docker/mero-kms/Dockerfile": "FROM scratch\nENV ALLO\\\nWED_MRTD=00\n"},
+		"Dockerfile ARG":             {"docker/mero-kms/Dockerfile": "FROM scratch\nARG Allowed_Mrtd\n"},
+		"compose mapping": {
 			"docker/mero-kms/docker-compose.yaml": "services:\n  kms:\n    environment:\n      allowed_mrtd: x\n"},
-		"compose list": tree{
+		"compose list": {
 			"docker/mero-kms/docker-compose.yaml": "services:\n  kms:\n    environment: [\"Allowed_Mrtd=x\"]\n"},
-		"compose by a merge key": tree{
+		"compose by a merge key": {
 			"docker/c.yaml": "x-e: &e {allowed_mrtd: x}\nservices:\n  kms:\n    environment:\n      <<: *e\n"},
-		"compose, second document": tree{
+		"compose, second document": {
 			"docker/c.yaml": "a: b\n---\nservices: {kms: {environment: {ALLOWED_MRTD: x}}}\n"},
-		"compose's file of names": tree{"docker/c.yaml": "services: {kms: {env_file: made.env}}\n"},
-		"JSON escapes":            tree{"docker/c.json": `{"environment": {"\u0041LLOWED_MRTD": "x"}}`},
-		"Ansible environment": tree{
+		"compose's file of names": {"docker/c.yaml": "services: {kms: {env_file: made.env}}\n"},
+		"JSON escapes":            {"docker/c.json": `{"environment": {"\u0041LLOWED_MRTD": "x"}}`},
+		"Ansible environment": {
 			"ansible/node.yml": "- hosts: all\n  environment:\n    allowed_tcb_status: x\n"},
-		"Ansible shell": tree{
+		"Ansible shell": {
 			"ansible/node.yml": "- hosts: all\n  tasks:\n    - ansible.builtin.shell: AL\"LOWED\"_MRTD=00 run\n"},
-		"Ansible computed key": tree{
+		"Ansible computed key": {
 			"ansible/node.yml": "- hosts: all\n  environment:\n    \"{{ 'ALLO' ~ x }}\": y\n"},
-		"unit of an image": tree{
+		"unit of an image": {
 			"ansible/roles/a/templates/kms.service.j2": "[Service]\nEnvironment=ALLOWED_MRTD=00\n"},
-		"Packer":          tree{"packer/node.pkr.hcl": "environment_vars = [\"ALLOWED_MRTD=00\"]\n"},
-		"Packer, escaped": tree{"packer/node.pkr.hcl": "environment_vars = [\"\\u0041LLOWED_MRTD=00\"]\n"},
-		"Mage": tree{
+		"Packer":          {"packer/node.pkr.hcl": "environment_vars = [\"ALLOWED_MRTD=00\"]\n"},
+		"Packer, escaped": {"packer/node.pkr.hcl": "environment_vars = [\"\\u0041LLOWED_MRTD=00\"]\n"},
+		"Mage": {
 			"magefiles/kms.go": "package main\nfunc f() { os.Setenv(\"ALLO\"+\"WED_MRTD\", \"00\") }\n"},
 		"BASH_ENV of a later step": run("echo BASH_ENV=tools/env >> \"$GITHUB_ENV\""),
 		"local action, $/": steps("      - uses: $/tools/prepare\n").and("tools/prepare/action.yml",
@@ -127,14 +127,14 @@ func smuggling() map[string]tree {
 		"local action, docker": steps("      - uses: ./tools/p\n").and("tools/p/action.yml",
 			"name: a\nruns: {using: docker, image: Dockerfile, env: {X: y}}\n"),
 		"local action not there":      steps("      - uses: $/tools/p\n"),
-		"reusable workflow not there": tree{path: "on: push\njobs:\n  a:\n    uses: $/.github/workflows/x.yaml\n"},
+		"reusable workflow not there": {path: "on: push\njobs:\n  a:\n    uses: $/.github/workflows/x.yaml\n"},
 		"action beside other keys":    jobKeys("    env: {<<: {allowed_x: y}}"),
 		"YAML escapes":                jobKeys("    env: {\"\\x41LLOWED\\u005fMRTD\": x}"),
-		"YAML anchor as a key": tree{
+		"YAML anchor as a key": {
 			path: "on: push\nx: &n Allowed_Mrtd\njobs:\n  a:\n    runs-on: x\n    env: {*n : y}\n    steps: []\n"},
 		"YAML binary":     jobKeys("    env: {!!binary QUxMT1dFRF9NUlRE: x}"),
 		"YAML folded key": jobKeys("    env:\n      ? >-\n        ALLOWED_MRTD\n      : x"),
-		"anchor of another job": tree{path: "on: push\njobs:\n  a:\n    runs-on: x\n    env: &e\n" +
+		"anchor of another job": {path: "on: push\njobs:\n  a:\n    runs-on: x\n    env: &e\n" +
 			"      allowed_rtmr1: y\n    steps: []\n  b:\n    runs-on: x\n    env: *e\n    steps: []\n"},
 		"computed key":               jobKeys("    env: {\"${{ vars.NAME }}\": x}"),
 		"computed mapping":           jobKeys("    env: ${{ fromJSON(vars.ALL) }}"),
@@ -227,7 +227,7 @@ func smuggling() map[string]tree {
 			"        with: {script: \"core.exportVariable('ALLO' + 'WED_MRTD', 'x')\"}\n"),
 		"github-script, split": steps(
 			"      - uses: actions/github-script@v8\n        with: {script: \"core['export' + 'Variable'](x, 'y')\"}\n"),
-		"windows": tree{path: "on: push\njobs:\n  a:\n    runs-on: ${{ matrix.os }}\n" +
+		"windows": {path: "on: push\njobs:\n  a:\n    runs-on: ${{ matrix.os }}\n" +
 			"    strategy: {matrix: {os: [windows-2025]}}\n    steps:\n      - run: $env:X = 1\n"},
 
 		"by a function's output":     run("f() { echo \"$GITHUB_ENV\"; }\ncat x >> \"$(f)\""),
@@ -287,15 +287,15 @@ func innocent() map[string]tree {
 		"a name that holds the word": jobKeys(
 			"    env: {MY_ALLOWED_LIST: a, CORS_ALLOWED_ORIGINS: b, ALLOWED: c, DISALLOWED_MRTD: d, disallowed_mrtd: e}"),
 		"the word alone": run("echo \"not ALLOWED here\"", "export CORS_ALLOWED_ORIGINS=x NOT_ALLOWED_MRTD=y"),
-		"prose": tree{path: "name: no ALLOWED_MRTD\n" + jobHead +
+		"prose": {path: "name: no ALLOWED_MRTD\n" + jobHead +
 			"    name: no ALLOWED_RTMR0\n    steps:\n      - name: ALLOWED_MRTD is forbidden\n        run: mage x\n"},
 		"an input of an action":    steps("      - uses: a/b@v1\n        with: {allowed_hosts: x, allowed_signers: y}\n"),
 		"an input named env":       steps("      - uses: a/b@v1\n        with: {env: \"${{ matrix.env }}\"}\n"),
 		"an environment of GitHub": jobKeys("    environment: ${{ inputs.environment }}"),
-		"a job called env": tree{
+		"a job called env": {
 			path: "on: push\njobs:\n  env:\n    runs-on: x\n    steps:\n      - run: mage x\n"},
 		"an image by the matrix": jobKeys("    container: ${{ matrix.image }}"),
-		"queue": tree{path: "on: push\nconcurrency:\n  group: release\n  queue: max\njobs:\n  a:\n" +
+		"queue": {path: "on: push\nconcurrency:\n  group: release\n  queue: max\njobs:\n  a:\n" +
 			"    runs-on: x\n    steps:\n      - run: go test ./...\n"},
 		"an anchor without use": steps(
 			"      - &setup\n        uses: actions/checkout@v6\n      - run: go test ./...\n"),
@@ -344,17 +344,17 @@ func innocent() map[string]tree {
 		"a shell of a template": steps("      - shell: bash -euo pipefail {0}\n        run: mage x\n"),
 		"a program that only prints": steps(
 			"      - uses: actions/github-script@v8\n        with: {script: \"core.info('hello')\"}\n"),
-		"prose of Ansible": tree{"ansible/node.yml": "- name: Remove ALLOWED_MRTD\n  hosts: all\n  environment:\n" +
+		"prose of Ansible": {"ansible/node.yml": "- name: Remove ALLOWED_MRTD\n  hosts: all\n  environment:\n" +
 			"    MERO_ROOT: /run\n  vars: {allowed_hosts: [a]}\n"},
-		"a comment of a Dockerfile": tree{"docker/Dockerfile": "# no ALLOWED_MRTD\nFROM scratch\nENV MY_ALLOWED_LIST=a\n"},
-		"a comment of Packer": tree{
+		"a comment of a Dockerfile": {"docker/Dockerfile": "# no ALLOWED_MRTD\nFROM scratch\nENV MY_ALLOWED_LIST=a\n"},
+		"a comment of Packer": {
 			"packer/node.pkr.hcl": "// no ALLOWED_MRTD\nvariable \"a\" {} # nor ALLOWED_RTMR0\nallowed_ports = [\"22\"]\n"},
-		"a comment of Go": tree{
+		"a comment of Go": {
 			"magefiles/a.go": "package main\n\n// no ALLOWED_MRTD\nvar allowed_hosts = \"x\" // ALLOWED_MRTD\n"},
-		"a page": tree{".github/CONTRIBUTING.md": "`ALLOWED_MRTD=00` is forbidden\n"},
-		"a policy": tree{
+		"a page": {".github/CONTRIBUTING.md": "`ALLOWED_MRTD=00` is forbidden\n"},
+		"a policy": {
 			"docker/policy.json": `{"allowed_mrtd": ["00"], "allowed_tcb_status": ["UpToDate"]}`},
-		"a Makefile": tree{
+		"a Makefile": {
 			"Makefile": "# no ALLOWED_MRTD\nallowed = x\nexport PATH := $(PATH):bin\nall:\n\tgo tool mage\n"},
 		"expressions in arithmetic": run("n=$(( ${{ matrix.n }} + 1 ))", "case ${{ matrix.p }} in a) ;; *) exit 1 ;; esac"),
 		"an address of the policy": steps(

@@ -62,7 +62,7 @@ func unescape(e string) string {
 	if err != nil {
 		return e
 	}
-	return string(rune(n))
+	return string(rune(n)) //nolint:gosec // 8 digits at most; what is no character becomes U+FFFD
 }
 
 // nameIn is the name that one of the forms finds in a spelling of the text.

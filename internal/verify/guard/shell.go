@@ -106,7 +106,11 @@ func fields(words []*syntax.Word) []string {
 	for _, w := range words {
 		split := &syntax.Word{Parts: slices.Clone(w.Parts)}
 		syntax.SplitBraces(split)
-		for _, x := range expand.Braces(split) {
+		for x, err := range expand.BracesSeq(nil, split) {
+			if err != nil { // thousands of words: nobody can say which
+				out = append(out, hole)
+				break
+			}
 			out = append(out, render(x.Parts))
 		}
 	}

@@ -130,7 +130,7 @@ func field(n *yaml.Node, keys ...string) *yaml.Node {
 	if n == nil || len(keys) == 0 {
 		return n
 	}
-	for i := 0; n.Kind == yaml.MappingNode && i+1 < len(n.Content); i += 2 {
+	for i := 0; n.Kind == yaml.MappingNode && i+1 < len(n.Content); i += 2 { //nolint:gosec // there is a key
 		if n.Content[i].Value == keys[0] {
 			return field(n.Content[i+1], keys[1:]...)
 		}

@@ -45,7 +45,7 @@ func (m *Machine) writeFiles() error {
 			return err
 		}
 	}
-	return os.Chmod(m.dir, 0o755) //nolint:gosec // the machine's users read through it
+	return os.Chmod(m.dir, 0o755)
 }
 
 // hosts knows the machine's own name and its metadata server's.
