@@ -130,9 +130,9 @@ func field(n *yaml.Node, keys ...string) *yaml.Node {
 	if n == nil || len(keys) == 0 {
 		return n
 	}
-	for i := 0; n.Kind == yaml.MappingNode && i+1 < len(n.Content); i += 2 { //nolint:gosec // there is a key
-		if n.Content[i].Value == keys[0] {
-			return field(n.Content[i+1], keys[1:]...)
+	for i := 0; n.Kind == yaml.MappingNode && i+1 < len(n.Content); i += 2 {
+		if first, rest := keys[0], keys[1:]; n.Content[i].Value == first { //nolint:gosec // there is a key
+			return field(n.Content[i+1], rest...)
 		}
 	}
 	return nil
