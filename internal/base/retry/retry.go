@@ -118,7 +118,7 @@ func (p Policy) Pause(ctx context.Context, d time.Duration) error {
 	if p.Wait != nil {
 		return p.Wait(ctx, d)
 	}
-	return For(ctx, d+rand.N(d/4+1))
+	return For(ctx, d+rand.N(d/4+1)) //nolint:gosec // no secret hangs on it
 }
 
 // For waits until d has passed; when ctx ends first, it returns the error of ctx.
