@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/calimero-network/mero-tee/internal/base/console"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/rehearsal"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/network"
 	"github.com/calimero-network/mero-tee/internal/release/config"
@@ -72,5 +73,8 @@ func TestDamagedSeedIsRefused(t *testing.T) {
 	require.NoError(t, os.MkdirAll(filepath.Join(dist, "rehearsal"), 0o700))
 	require.NoError(t, os.WriteFile(filepath.Join(dist, "rehearsal", "tdx.seed"), []byte("short"), 0o600))
 	_, err := open(t, dist)
-	require.ErrorContains(t, err, "has 5 bytes, not 32")
+	var f *fault.Error
+	require.ErrorAs(t, err, &f)
+	require.Equal(t, "32 bytes, mode 600", f.Expected)
+	require.Equal(t, "5 bytes, mode 600", f.Got)
 }
