@@ -88,7 +88,12 @@ func hasCompiler(ctx context.Context) error {
 
 // goTool runs the go command in dir and says so.
 func goTool(ctx context.Context, w io.Writer, dir string, args ...string) error {
-	_, _ = fmt.Fprintf(w, "[INFO] %s: go %s\n", dir, strings.Join(args, " "))
+	const shown = 6 // the command, its flags, and a package or two
+	said := strings.Join(args[:min(shown, len(args))], " ")
+	if more := len(args) - shown; more > 0 {
+		said += fmt.Sprintf(" and %d more", more)
+	}
+	_, _ = fmt.Fprintf(w, "[INFO] %s: go %s\n", dir, said)
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, w, os.Stderr
 	if err := cmd.Run(); err != nil {
