@@ -39,17 +39,7 @@ var inert = regexp.MustCompile(`(?:\.(?:md|sum|mod)|_test\.go)$`)
 // builds and releases, the files at the top that programs read by themselves
 // (Makefile, .env), and whatever those use.
 func Workflows(repository fs.FS) ([]File, error) {
-	var out []File
-	read := map[string]bool{}
-	add := func(name string) error {
-		if read[name] || inert.MatchString(name) {
-			return nil
-		}
-		read[name] = true
-		data, err := readLimited(repository, name)
-		out = append(out, File{Path: name, Data: data})
-		return err
-	}
+	var names []string
 	for _, root := range []string{".", ".github", "scripts", "docker", "packer", "ansible", "magefiles"} {
 		err := fs.WalkDir(repository, root, func(name string, d fs.DirEntry, err error) error {
 			switch {
@@ -59,26 +49,33 @@ func Workflows(repository fs.FS) ([]File, error) {
 				return err
 			case d.IsDir() && name != root && (root == "." || d.Name() == "testdata"):
 				return fs.SkipDir
-			case !d.Type().IsRegular():
-				return nil
+			case d.Type().IsRegular():
+				names = append(names, name)
 			}
-			return add(name)
+			return nil
 		})
 		if err != nil {
 			return nil, err
 		}
 	}
-	for i := 0; i < len(out); i++ { // what a file uses may use more
-		if imagePath.MatchString(out[i].Path) {
+	var out []File
+	for i := 0; i < len(names); i++ { // what a file uses may use more
+		if inert.MatchString(names[i]) || slices.Contains(names[:i], names[i]) {
 			continue
 		}
-		for _, u := range judge(out[i]).uses {
+		data, err := readLimited(repository, names[i])
+		if err != nil {
+			return nil, err
+		}
+		f := File{Path: names[i], Data: data}
+		out = append(out, f)
+		if imagePath.MatchString(f.Path) {
+			continue
+		}
+		for _, u := range judge(f).uses {
 			for _, name := range u.candidates() {
-				if info, err := fs.Stat(repository, name); err != nil || !info.Mode().IsRegular() {
-					continue
-				}
-				if err := add(name); err != nil {
-					return nil, err
+				if info, err := fs.Stat(repository, name); err == nil && info.Mode().IsRegular() {
+					names = append(names, name)
 				}
 			}
 		}
@@ -103,6 +100,16 @@ func readLimited(fsys fs.FS, name string) ([]byte, error) {
 // Allowed is guard 4: "release workflows must not set ALLOWED_MRTD,
 // ALLOWED_RTMR0, etc. as environment variables". environ is the environment of
 // this process ("NAME=value"); values are never shown.
+//
+// What a file holds is judged by five clauses, in prose and comments by none:
+//  1. it may not name a variable of the spec, nor ALLOWED_ anything in upper case, but to look at it;
+//  2. where it sets or looks up a variable, the name may not start with ALLOWED_ in any case;
+//  3. where it sets a variable, the name is written out, so that clause 2 can be applied;
+//  4. what it appends to GITHUB_ENV is lines NAME=value, by clauses 2 and 3;
+//  5. what it runs is a language that is followed, in a file that is there.
+//
+// A breach of clauses 1 and 2 is named; of the others it is said that the file cannot be judged.
+// Nothing is evaluated: Environment sees what a computation put there.
 func Allowed(environ []string, files []File) check.Results {
 	return check.Results{Environment(environ), allowedWorkflows(files)}
 }
@@ -121,13 +128,6 @@ func Environment(environ []string) check.Result {
 	}
 	return check.Fail(environmentName, fault.Verification, "the process environment overrides the policy",
 		"no ALLOWED_* variable", strings.Join(found, ", ")).WithHint(allowedHint)
-}
-
-// finding is one place of a file that guard 4 refuses: it names a variable, or it cannot be judged.
-type finding struct {
-	line     int
-	what     string
-	unjudged bool
 }
 
 // use is another file of the repository that a file runs, sources or calls.
@@ -154,8 +154,7 @@ func allowedWorkflows(files []File) check.Result {
 	isRead := func(name string) bool {
 		return slices.ContainsFunc(files, func(f File) bool { return f.Path == name })
 	}
-	var found []string
-	named := 0
+	var named, unjudged []string
 	for _, f := range files {
 		j := judge(f)
 		for _, u := range j.uses {
@@ -163,23 +162,19 @@ func allowedWorkflows(files []File) check.Result {
 				j.cannot(u.line, "%.100s is used and was not read", u.name)
 			}
 		}
-		for _, x := range j.found {
-			if x.unjudged {
-				x.what = "cannot be judged: " + x.what
-			} else {
-				named++
-			}
-			found = append(found, fmt.Sprintf("%s:%d: %s", f.Path, x.line, x.what))
-		}
+		named, unjudged = append(named, j.named...), append(unjudged, j.unjudged...)
 	}
+	got := strings.Join(append(named, unjudged...), "; ")
 	switch {
-	case len(found) == 0:
-		return check.Pass(workflowsName)
-	case named == 0:
-		return check.Fail(workflowsName, fault.Verification, fmt.Sprintf("%d places cannot be judged", len(found)),
-			"files in which every variable that is set can be read", strings.Join(found, "; ")).
+	case len(named) > 0:
+		reason := fmt.Sprintf("%d places set or use an ALLOWED_* variable", len(named))
+		return check.Fail(workflowsName, fault.Verification, reason,
+			"no ALLOWED_* variable in any workflow", got).WithHint(allowedHint)
+	case len(unjudged) > 0:
+		reason := fmt.Sprintf("%d places cannot be judged", len(unjudged))
+		return check.Fail(workflowsName, fault.Verification, reason,
+			"files in which every variable that is set can be read", got).
 			WithHint("write names out, and write NAME=value lines to GITHUB_ENV; docs/releasing.md has the forms")
 	}
-	return check.Fail(workflowsName, fault.Verification, fmt.Sprintf("%d places set or use an ALLOWED_* variable", named),
-		"no ALLOWED_* variable in any workflow", strings.Join(found, "; ")).WithHint(allowedHint)
+	return check.Pass(workflowsName)
 }

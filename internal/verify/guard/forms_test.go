@@ -261,6 +261,18 @@ func smuggling() map[string]tree {
 		"by make":                   run("make ALLOWED_MRTD=00 release"),
 		"a refusal that sets":       run("[ -n \"$ALLOWED_MRTD\" ] || export ALLOWED_MRTD=00"),
 		"not a shell script":        run("if then fi ("),
+
+		"a job that is called with":      tree{path: "jobs: {with: {runs-on: x, env: {\"${{ vars.N }}\": x}, steps: []}}\n"},
+		"a job that is called matrix":    tree{path: "jobs: {matrix: {runs-on: x, env: {allowed_x: x}, steps: []}}\n"},
+		"an environment as a list":       tree{"docker/k.yaml": "env: [{name: ALLOWED_MRTD, value: x}]\n"},
+		"a computed service":             jobKeys("    services: {s: \"${{ fromJSON(vars.SERVICE) }}\"}"),
+		"a value in binary":              jobKeys("    env: {A: !!binary QUxMT1dFRF9NUlRE}"),
+		"a command in a condition":       run(`if [ -f f ] && cat f; then echo A=1; fi >> "$GITHUB_ENV"`),
+		"a command like a key word":      run("thenfi() { cat f; }\nthenfi >> \"$GITHUB_ENV\""),
+		"names of files":                 run(`echo * >> "$GITHUB_ENV"`),
+		"a default beside a newline":     run(`echo "B=${BODY:-x}" >> "$GITHUB_ENV"`),
+		"the path in a group's output":   run("{ echo \"$GITHUB_ENV\"; } > f\ncat x >> \"$(cat f)\""),
+		"a condition's computed look-up": jobKeys("    if: vars[inputs.name] == 'x'"),
 	}
 }
 
@@ -360,6 +372,12 @@ func innocent() map[string]tree {
 		"an address of the policy": steps(
 			"      - run: mage x\n        env: {URL: \"https://example.org/?allowed_mrtd=1\"}\n"),
 		"the guard itself, by its id": run("go tool mage guard:selftest guard:docs \"$BASE\""),
+
+		"a script that seeks the name":  run("env | grep -q '^ALLOWED_MRTD=' && exit 1"),
+		"a document's other end":        run("cat >> \"$GITHUB_ENV\" <<'END'\nA=1\nEND"),
+		"a part of a value":             run(`echo "A=${GITHUB_SHA:0:7}" >> "$GITHUB_ENV"`),
+		"lines of a child":              run(`( echo A=1; echo B=2 ) >> "$GITHUB_ENV"`),
+		"GITHUB_ENV is shown, and more": run(`if [ -s "$GITHUB_ENV" ]; then cat "$GITHUB_ENV"; mage x; fi`),
 	}
 }
 

@@ -2,30 +2,27 @@ package guard
 
 import (
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
 
-// The names of guard 4. GitHub's contexts ignore case (vars.allowed_mrtd reads
-// ALLOWED_MRTD), and so may what reads an environment; in plain text
-// allowed_mrtd is a field of the policy file. So case is ignored where a name is
-// set or looked up, and minded elsewhere.
+// Case is ignored where a name is set or looked up: GitHub's contexts ignore it
+// (vars.allowed_mrtd reads ALLOWED_MRTD), and so may what reads an environment.
+// It is minded elsewhere: in plain text allowed_mrtd is a field of the policy.
 const specNames = `ALLOWED_(?:MRTD|RTMR[0-9]|TCB_STATUS(?:ES)?)`
 
+// The forms in which a text names a variable; group 1 is the name.
 var (
-	mention     = regexp.MustCompile(`(?:^|[^A-Za-z0-9_])(ALLOWED_[A-Z0-9_]*)`)
-	wholeName   = regexp.MustCompile(`(?:^|[^A-Za-z0-9_])(` + specNames + `)(?:[^A-Za-z0-9_]|$)`)
-	specKey     = regexp.MustCompile(`(?i)^` + specNames + `$`)
-	lookedUp    = regexp.MustCompile(`(?i)(?:^|\W)(` + specNames + `|(?:vars|env|secrets)\s*(?:\.|\[\s*')\s*ALLOWED_\w*)`)
-	assigned    = regexp.MustCompile(`(?im)(?:^|[\s"',;=({\[])(ALLOWED_[A-Za-z0-9_]*)["']?(?:[+:?]?=|<<)`)
-	declared    = regexp.MustCompile(`(?im)^\s*(?:ENV|ARG|export)\s+(?:[^\s=]+=\S*\s+)*["']?(ALLOWED_[A-Za-z0-9_]*)`)
-	expression  = regexp.MustCompile(`(?s)\$\{\{.*?\}\}`)
-	fileOfNames = regexp.MustCompile(`(?i)\bgithub\s*(?:\.\s*|\[\s*')env\b|\benv\s*(?:\.\s*|\[\s*')GITHUB_ENV\b`)
-	anyContext  = regexp.MustCompile(`(?i)\b(?:vars|env|secrets|inputs|github)\s*\[\s*[^'\s]|` +
-		`toJSON\(\s*(?:vars|env|secrets)\s*\)`)
-	halfName  = regexp.MustCompile(`(?:^|[^A-Za-z0-9_])ALLOWED_?(?:[^A-Za-z0-9_]|$)`)
-	otherHalf = regexp.MustCompile(`\}\}_?(?:MRTD|RTMR[0-3]|TCB_STATUS)\b`)
+	mention   = regexp.MustCompile(`\b(ALLOWED_[A-Z0-9_]*)`)
+	wholeName = regexp.MustCompile(`\b(` + specNames + `)\b`)
+	specKey   = regexp.MustCompile(`(?i)^(` + specNames + `)$`)
+	assigned  = regexp.MustCompile(`(?im)(?:^|[\s"',;=({\[])(ALLOWED_\w*)["']?(?:[+:?]?=|<<)`)
+	declared  = regexp.MustCompile(`(?im)^\s*(?:ENV|ARG|export)\s+(?:[^\s=]+=\S*\s+)*["']?(ALLOWED_\w*)`)
+	lookedUp  = regexp.MustCompile(`(?i)(?:^|\W)(` + specNames + `|` + contextOf + `ALLOWED_\w*)`)
 )
+
+const contextOf = `(?:vars|env|secrets)\s*(?:\.|\[\s*')\s*` // what an expression looks a name up in
 
 func startsAllowed(name string) bool {
 	return len(name) >= len("ALLOWED_") && strings.EqualFold(name[:len("ALLOWED_")], "ALLOWED_")
@@ -34,7 +31,7 @@ func startsAllowed(name string) bool {
 var (
 	joints  = regexp.MustCompile("[\"'`][ \\t]*[+~.]?[ \\t]*[\"'`]")
 	quotes  = strings.NewReplacer("\\\n", "", "`\n", "", `"`, "", `'`, "", "`", "", `\`, "")
-	escapes = regexp.MustCompile(`\\(?:x([0-9A-Fa-f]{2})|u\{?([0-9A-Fa-f]{4,6})\}?|U([0-9A-Fa-f]{8})|0?([0-7]{3}))`)
+	escapes = regexp.MustCompile(`\\(?:x\{?|u\{?0*|U0*)([2-7][0-9A-Fa-f])\}?|\\0?([01][0-7]{2})`)
 )
 
 // spellings are what a text can stand for: as it is, with its pieces put
@@ -54,15 +51,12 @@ func spellings(text string) []string {
 
 func unescape(e string) string {
 	m := escapes.FindStringSubmatch(e)
-	base := 16
-	if m[4] != "" {
-		base = 8
+	code, base := m[1], 16
+	if m[2] != "" {
+		code, base = m[2], 8
 	}
-	n, err := strconv.ParseUint(m[1]+m[2]+m[3]+m[4], base, 32)
-	if err != nil {
-		return e
-	}
-	return string(rune(n)) //nolint:gosec // 8 digits at most; what is no character becomes U+FFFD
+	n, _ := strconv.ParseUint(code, base, 8) // the form holds digits of the base only
+	return string(rune(n))                   //nolint:gosec // at most 255
 }
 
 // nameIn is the name that one of the forms finds in a spelling of the text.
@@ -77,36 +71,35 @@ func nameIn(text string, forms ...*regexp.Regexp) string {
 	return ""
 }
 
-// A comment fills a line, or ends one and holds no quotes: within quotes "#" begins nothing.
-var comment = regexp.MustCompile("(?m)^[ \\t]*(?:#|//).*$|[ \\t](?:#|//)[^\"'`\\n]*$")
+var (
+	programs = regexp.MustCompile(`\.(?:go|py|js|mjs|cjs|ts|rb|pl|ps1|psm1|rs|c)$`)
+	// A comment fills a line, or ends one and holds no quotes: within quotes "#" begins nothing.
+	comment = regexp.MustCompile("(?m)^[ \\t]*(?:#|//).*$|[ \\t](?:#|//)[^\"'`\\n]*$")
+	// How a program of another language reaches the environment, or text that nobody has written.
+	reaches = regexp.MustCompile(`(?i)env|process|export|exec|spawn|system|popen|eval|import\s*\(|importlib|getattr|` +
+		`compile|\bchr\b|fromCharCode|decode|base64|__|_runner_file|\bcore\s*\[|\bctypes\b|\biex\b|Start-`)
+)
 
-// code is how a program of another language reaches the environment, or text that nobody has written.
-var code = regexp.MustCompile(`(?i)env|process|export|exec|spawn|system|popen|eval|import\s*\(|importlib|getattr|` +
-	`compile|\bchr\b|fromCharCode|decode|base64|__|_runner_file|\bcore\s*\[|\bctypes\b|\biex\b|Start-`)
-
-// text judges what is no YAML and no shell script, line by line.
+// text judges what is no YAML and no shell script: it may not name a variable
+// of the spec, and where it is no program it may not set ALLOWED_ anything.
 func (j *judgement) text(at string, line int, text string) {
-	forms := []*regexp.Regexp{wholeName}
-	if !programs.MatchString(j.file.Path) {
-		forms = []*regexp.Regexp{wholeName, assigned, declared}
+	forms := []*regexp.Regexp{wholeName, assigned, declared}
+	if programs.MatchString(j.file.Path) {
+		forms = forms[:1]
 	}
-	for i, l := range strings.Split(comment.ReplaceAllString(text, ""), "\n") {
-		if name := nameIn(l, forms...); name != "" {
-			j.add(line+i, "%s in %s", name, at)
-			return
-		}
+	code := comment.ReplaceAllString(text, "")
+	name := nameIn(code, forms...)
+	if name == "" {
+		return
 	}
-	if whole := comment.ReplaceAllString(text, ""); nameIn(whole, wholeName) != "" {
-		j.add(line, "%s in %s", nameIn(whole, wholeName), at)
-	}
+	named := func(l string) bool { return nameIn(l, forms...) != "" }
+	j.add(line+max(0, slices.IndexFunc(strings.Split(code, "\n"), named)), name, at)
 }
 
 // foreign judges a program of a language that is not followed.
-func (j *judgement) foreign(at string, line int, language, text string) {
+func (j *judgement) foreign(at string, line int, text string) {
 	j.text(at, line, text)
-	if m := code.FindString(comment.ReplaceAllString(text, "")); m != "" {
-		j.cannot(line, "%s program in %s, which can set variables (%q)", language, at, m)
+	if m := reaches.FindString(comment.ReplaceAllString(text, "")); m != "" {
+		j.cannot(line, "a program in %s, which can set variables (%q)", at, m)
 	}
 }
-
-var programs = regexp.MustCompile(`\.(?:go|py|js|mjs|cjs|ts|rb|pl|ps1|psm1|rs|c)$`)

@@ -2,7 +2,6 @@ package guard
 
 import (
 	"bytes"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -17,26 +16,37 @@ import (
 
 // judgement is what guard 4 says of one file.
 type judgement struct {
-	file    File
-	github  bool // a workflow or an action
-	release bool // what it runs is part of a release, not of the image that is released
-	found   []finding
-	uses    []use
-	left    int     // nodes that may still be visited
-	halves  [2]bool // ALLOWED stands alone, and an expression is joined to _MRTD
+	file     File
+	github   bool     // a workflow or an action
+	release  bool     // what it runs is part of a release, not of the image that is released
+	named    []string // places that name a variable
+	unjudged []string // places that cannot be judged
+	uses     []use
+	left     int // nodes that may still be visited
 }
 
-func (j *judgement) add(line int, format string, args ...any) {
-	j.note(finding{line, fmt.Sprintf(format, args...), false})
+// add notes a variable that is named at a place.
+func (j *judgement) add(line int, name, at string) {
+	note(&j.named, fmt.Sprintf("%s:%d: %s in %s", j.file.Path, line, name, at))
 }
 
 func (j *judgement) cannot(line int, format string, args ...any) {
-	j.note(finding{line, fmt.Sprintf(format, args...), true})
+	note(&j.unjudged, fmt.Sprintf("%s:%d: cannot be judged: ", j.file.Path, line)+fmt.Sprintf(format, args...))
 }
 
-func (j *judgement) note(f finding) {
-	if !slices.Contains(j.found, f) {
-		j.found = append(j.found, f)
+func note(list *[]string, place string) {
+	if !slices.Contains(*list, place) {
+		*list = append(*list, place)
+	}
+}
+
+// variable judges the name of a variable that is set.
+func (j *judgement) variable(line int, name, at string) {
+	switch {
+	case startsAllowed(name):
+		j.add(line, name, at)
+	case name == "BASH_ENV":
+		j.cannot(line, "BASH_ENV, a script that every step would begin with, in %s", at)
 	}
 }
 
@@ -59,13 +69,13 @@ func judge(f File) *judgement {
 	case github || ext == ".yml" || ext == ".yaml" || ext == ".json":
 		j.documents()
 	case shellPath.MatchString(f.Path) || shellLine.MatchString(text):
-		j.shell(script{at: "script", line: 1}, text, true)
+		j.shell(script{at: "script"}, text, true)
 	case j.release && (strings.HasPrefix(text, "#!") || programs.MatchString(f.Path)) && ext != ".go":
-		j.foreign("it", 1, "a", text)
+		j.foreign("it", 1, text)
 	default:
 		j.text("it", 1, text)
 		if plainPath.MatchString(f.Path) && !makePath.MatchString(f.Path) && !strings.HasPrefix(text, "#!") {
-			j.shell(script{at: "script", line: 1}, text, false) // it may be there to be sourced
+			j.shell(script{at: "script"}, text, false) // it may be there to be sourced
 		}
 	}
 	return j
@@ -77,49 +87,46 @@ const (
 	maxDepth = 128
 )
 
+// The halves of a name: in one file they are taken to be put together (matrix.p is ALLOWED, ${{ matrix.p }}_MRTD).
+var (
+	halfName  = regexp.MustCompile(`\bALLOWED_?\b`)
+	otherHalf = regexp.MustCompile(`\}\}_?(?:MRTD|RTMR[0-3]|TCB_STATUS)\b`)
+)
+
 func (j *judgement) documents() {
 	dec := yaml.NewDecoder(bytes.NewReader(j.file.Data))
 	for n := 0; ; n++ {
 		doc := new(yaml.Node)
 		switch err := dec.Decode(doc); {
-		case errors.Is(err, io.EOF):
-			if j.github && n == 0 {
-				j.cannot(1, "it is empty")
-			}
+		case errors.Is(err, io.EOF) && (n > 0 || !j.github):
 			return
 		case err != nil:
 			j.cannot(1, "not YAML that can be read: %v", err)
 			return
-		case j.github && n > 0:
-			j.cannot(doc.Line, "a second document")
-			return
-		}
-		if j.github && !j.recognised(doc.Content[0]) {
+		case j.github && (n > 0 || !j.recognised(doc.Content[0])):
+			j.cannot(doc.Line, "not one workflow with jobs, and not one composite action")
 			return
 		}
 		if j.walk(place{}, doc); j.left <= 0 {
-			j.found = nil
+			j.named, j.unjudged = nil, nil
 			j.cannot(1, "too large or too deep to be read")
 			return
 		}
-		if j.halves[0] && j.halves[1] {
-			j.add(1, "ALLOWED stands beside an expression that a name is put together with")
+		code := strings.Join(spellings(comment.ReplaceAllString(string(j.file.Data), "")), "\n")
+		if j.github && halfName.MatchString(code) && otherHalf.MatchString(code) {
+			j.cannot(1, "ALLOWED stands beside an expression that a name is put together with")
 		}
 	}
 }
 
 // recognised says whether the document has the shape of a workflow or of a composite action.
 func (j *judgement) recognised(doc *yaml.Node) bool {
-	jobs, using := field(doc, "jobs"), field(doc, "runs", "using")
-	switch {
-	case workflowPath.MatchString(j.file.Path) && (jobs == nil || jobs.Kind != yaml.MappingNode):
-		j.cannot(1, "not a workflow: it has no jobs")
-		return false
-	case workflowPath.MatchString(j.file.Path), using != nil && using.Value == "composite":
-		return true
+	if workflowPath.MatchString(j.file.Path) {
+		jobs := field(doc, "jobs")
+		return jobs != nil && jobs.Kind == yaml.MappingNode
 	}
-	j.cannot(1, "not a composite action, so what it runs is not read")
-	return false
+	using := field(doc, "runs", "using")
+	return using != nil && using.Value == "composite"
 }
 
 // field is the value under nested keys; nil when there is none.
@@ -138,33 +145,66 @@ func field(n *yaml.Node, keys ...string) *yaml.Node {
 	return nil
 }
 
-// place is where the walk is: the path of keys, and the shell of a step there.
+// place is where the walk is: the keys that lead there ("jobs.release.steps.1.run"), and the shell of a step there.
 type place struct {
-	keys  []string
-	shell string
+	keys, shell string
+	depth       int
 }
 
 func (p place) below(key string) place {
-	p.keys = append(p.keys[:len(p.keys):len(p.keys)], key) // never shared with siblings
-	return p
+	key = fmt.Sprintf("%.80s", strings.ReplaceAll(key, ".", "_"))
+	return place{strings.TrimPrefix(p.keys+"."+key, "."), p.shell, p.depth + 1}
 }
 
-func (p place) String() string { return strings.Join(p.keys, ".") }
+func (p place) above() place {
+	return place{keys: p.keys[:max(0, strings.LastIndexByte(p.keys, '.'))]}
+}
 
-// last is the key so many steps up, empty beyond the top.
-func (p place) last(up int) string {
-	if i := len(p.keys) - 1 - up; i >= 0 {
-		return p.keys[i]
+// What a place of a workflow or of an action means. A step may be one of several that run side by side.
+const (
+	inStep      = `(?:^|\.)steps(?:\.\d+|\.parallel)+\.`
+	inContainer = `\.(?:container|services\.[^.]+)\.`
+)
+
+var (
+	envPlace      = regexp.MustCompile(`^(?:jobs\.[^.]+\.|runs\.)?env$|` + inContainer + `env$|` + inStep + `env$`)
+	runPlace      = regexp.MustCompile(inStep + `run$`)
+	shellPlace    = regexp.MustCompile(inStep + `shell$|(?:^|\.)defaults\.run\.shell$`)
+	optionsPlace  = regexp.MustCompile(inContainer + `options$`)
+	servicesPlace = regexp.MustCompile(`^jobs\.[^.]+\.services$`)
+	imagePlace    = regexp.MustCompile(`^jobs\.[^.]+\.(?:container|services\.[^.]+)$`)
+	programPlace  = regexp.MustCompile(`\.with\.script$`)
+	usesPlace     = regexp.MustCompile(`\.uses$`)
+)
+
+// The shells that are followed; sh or bash is the default.
+var (
+	posixShell  = regexp.MustCompile(`^(?:$|(?:\S*/)?(?:ba|da)?sh(?:\s|$))`)
+	pythonShell = regexp.MustCompile(`^(?:\S*/)?python3?(?:\s|$)`)
+)
+
+// What a place of any other file means: Compose's, Ansible's, Packer's.
+var (
+	environmentPlace = regexp.MustCompile(`(?:^|\.)(?:env|environment|environment_vars|args)$`)
+	fileOfEnv        = regexp.MustCompile(`(?:^|\.)env_file(?:\.\d+)?$`)
+)
+
+// Prose is for people, who may say what they like; an input, a variable or a matrix may bear the same names.
+var (
+	prosePlace = regexp.MustCompile(`(?:^|\.)(?:name|run-name|description)$`)
+	notProse   = regexp.MustCompile(`(?:^|\.)(?:env|environment|with|secrets|matrix|services)\.`)
+)
+
+// setsNames says whether the keys, or the items, of what lies here are names of environment variables.
+func (j *judgement) setsNames(p place) bool {
+	if j.github {
+		return envPlace.MatchString(p.keys)
 	}
-	return ""
-}
-
-func (p place) within(keys ...string) bool {
-	return slices.ContainsFunc(p.keys, func(k string) bool { return slices.Contains(keys, k) })
+	return environmentPlace.MatchString(p.keys)
 }
 
 func (j *judgement) walk(p place, n *yaml.Node) {
-	if j.left--; j.left <= 0 || len(p.keys) > maxDepth {
+	if j.left--; j.left <= 0 || p.depth > maxDepth {
 		j.left = 0
 		return
 	}
@@ -183,7 +223,7 @@ func (j *judgement) walk(p place, n *yaml.Node) {
 			j.pair(p, n.Content[i], n.Content[i+1])
 		}
 	case yaml.ScalarNode:
-		j.scalar(p, n, decoded(n))
+		j.scalar(p, n)
 	}
 }
 
@@ -194,7 +234,7 @@ func shellOf(p place, n *yaml.Node) string {
 			return s.Value
 		}
 	}
-	if p.last(1) == "jobs" && p.shell == "" && windows(field(n, "runs-on"), field(n, "strategy")) {
+	if p.shell == "" && windows(field(n, "runs-on"), field(n, "strategy")) {
 		return "pwsh"
 	}
 	return p.shell
@@ -206,16 +246,7 @@ func windows(nodes ...*yaml.Node) bool {
 	})
 }
 
-// decoded is the value of a scalar as a program reads it.
-func decoded(n *yaml.Node) string {
-	if n.Tag == "!!binary" {
-		if data, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(n.Value), "")); err == nil {
-			return string(data)
-		}
-	}
-	return n.Value
-}
-
+// pair judges a key and its value. Clause 3: where keys name variables, they are written out.
 func (j *judgement) pair(p place, key, value *yaml.Node) {
 	line := key.Line
 	for key.Kind == yaml.AliasNode {
@@ -225,118 +256,82 @@ func (j *judgement) pair(p place, key, value *yaml.Node) {
 		j.walk(p, value)
 		return
 	}
-	name := decoded(key)
+	name := key.Value
 	switch {
-	case j.setsNames(p) && startsAllowed(name), nameIn(name, mention) != "", j.github && specKey.MatchString(name):
-		j.add(line, "%s is set at %s", name, p)
-	case j.setsNames(p) && (strings.ContainsAny(name, "${") || key.Kind != yaml.ScalarNode):
-		j.cannot(line, "a computed name in %s", p)
-	case j.setsNames(p) && name == "BASH_ENV":
-		j.cannot(line, "BASH_ENV, a script that every step would begin with, in %s", p)
+	case nameIn(name, mention) != "", j.github && specKey.MatchString(name):
+		j.add(line, name, p.keys)
+	case key.Tag == "!!binary", j.setsNames(p) && (strings.ContainsAny(name, "${") || key.Kind != yaml.ScalarNode):
+		j.cannot(line, "a computed name in %s", p.keys)
+	case j.setsNames(p):
+		j.variable(line, name, p.keys)
 	}
 	j.expressions(p.below(name), line, name)
 	j.walk(p.below(name), value)
 }
 
-// setsNames says whether the keys, or the items, of what lies here are names of environment variables.
-func (j *judgement) setsNames(p place) bool {
-	if j.github {
-		return p.last(0) == "env" && !p.within("matrix", "with", "inputs", "outputs", "secrets")
-	}
-	return slices.Contains([]string{"env", "environment", "environment_vars", "args"}, p.last(0))
-}
-
-// prose says whether the text is for people, who may say what they like.
-func (j *judgement) prose(p place) bool {
-	switch p.last(0) {
-	case "description", "run-name":
-		return true
-	case "name":
-		if j.github {
-			return !p.within("with", "env", "matrix", "secrets", "services")
-		}
-		return !p.within("env", "environment")
-	}
-	return false
-}
-
 // scalar judges a value by what the place makes of it.
-func (j *judgement) scalar(p place, n *yaml.Node, text string) {
-	computed := expression.MatchString(text)
-	j.expressions(p, n.Line, text)
-	switch key := p.last(0); {
-	case j.prose(p):
-	case j.github && key == "run" && p.within("steps") && !p.within("with", "env"):
-		j.run(p, n, text)
-	case j.github && key == "shell" && p.within("steps", "defaults"):
-		j.shell(script{at: p.String(), line: n.Line, flat: true}, text, true)
-	case j.github && key == "options" && p.within("container", "services"):
-		j.shell(script{at: p.String(), line: n.Line, flat: true}, "docker run "+text, true)
-	case computed && j.setsNames(p), computed && j.github && key == "services",
-		computed && j.github && key == "container" && strings.Contains(text, "fromJSON"):
-		j.cannot(n.Line, "%s is computed, so what it sets cannot be read", p)
-	case j.github && key == "uses":
+func (j *judgement) scalar(p place, n *yaml.Node) {
+	at := func(form *regexp.Regexp) bool { return j.github && form.MatchString(p.keys) }
+	s := script{at: p.keys, line: n.Line, flat: n.Style&yaml.LiteralStyle == 0}
+	j.expressions(p, n.Line, n.Value)
+	switch text := n.Value; {
+	case prosePlace.MatchString(p.keys) && !notProse.MatchString(p.keys):
+	case n.Tag == "!!binary":
+		j.cannot(n.Line, "binary data in %s", p.keys)
+	case at(runPlace) && posixShell.MatchString(p.shell), at(shellPlace):
+		j.shell(s, text, true)
+	case at(optionsPlace):
+		j.shell(s, "docker run "+text, true)
+	case at(runPlace) && pythonShell.MatchString(p.shell), at(programPlace):
+		j.foreign(p.keys, n.Line, text)
+	case at(runPlace):
+		j.text(p.keys, n.Line, text)
+		j.cannot(n.Line, "a script for %.40q in %s", p.shell, p.keys)
+	case expression.MatchString(text) && (j.setsNames(p) || at(servicesPlace)),
+		strings.Contains(text, "fromJSON") && at(imagePlace):
+		j.cannot(n.Line, "%s is computed, so what it sets cannot be read", p.keys)
+	case at(usesPlace):
 		if name, local := strings.CutPrefix(text, "$/"); local || strings.HasPrefix(text, ".") {
 			j.uses = append(j.uses, use{line: n.Line, name: name})
 		}
-	case key == "env_file" || p.last(1) == "env_file":
+	case fileOfEnv.MatchString(p.keys):
 		j.uses = append(j.uses, use{line: n.Line, from: path.Dir(j.file.Path), name: text})
-	case j.github && key == "script" && p.last(1) == "with":
-		j.foreign(p.String(), n.Line, "a", text)
-	case j.setsNames(place{keys: p.keys[:max(0, len(p.keys)-1)]}) && startsAllowed(text):
-		name, _, _ := strings.Cut(text, "=")
-		j.add(n.Line, "%s is set at %s", name, p)
 	default:
 		if name := nameIn(text, mention); name != "" {
-			j.add(n.Line, "%s in %s", name, p)
+			j.add(n.Line, name, p.keys)
 		}
-		if key == "if" && lookedUp.MatchString(text) {
-			j.add(n.Line, "%s in %s", lookedUp.FindStringSubmatch(text)[1], p)
+		if j.setsNames(p.above()) { // an item of a list of NAME=value
+			name, _, _ := strings.Cut(text, "=")
+			j.variable(n.Line, name, p.keys)
 		}
 	}
-	j.halves[0] = j.halves[0] || !j.prose(p) && halfName.MatchString(text)
-	j.halves[1] = j.halves[1] || otherHalf.MatchString(text)
 }
+
+var (
+	expression  = regexp.MustCompile(`(?s)\$\{\{.*?\}\}`)
+	condition   = regexp.MustCompile(`(?:^|\.)if$`) // is an expression without braces
+	fileOfNames = regexp.MustCompile(`(?i)\bgithub\s*(?:\.\s*|\[\s*')env\b|\benv\s*(?:\.\s*|\[\s*')GITHUB_ENV\b`)
+	anyContext  = regexp.MustCompile(`(?i)\b(?:vars|env|secrets|inputs|github)\s*\[\s*[^'\s]|` +
+		`toJSON\(\s*(?:vars|env|secrets)\s*\)`)
+)
 
 // expressions are evaluated wherever they stand, in names and in comments too.
 func (j *judgement) expressions(p place, line int, text string) {
 	if !j.github {
 		return
 	}
-	for _, at := range expression.FindAllStringIndex(text, -1) {
-		e, line := text[at[0]:at[1]], line
-		if p.last(0) == "run" {
-			line += 1 + strings.Count(text[:at[0]], "\n")
-		}
+	found := expression.FindAllString(text, -1)
+	if condition.MatchString(p.keys) {
+		found = []string{text}
+	}
+	for _, e := range found {
 		switch name := nameIn(e, lookedUp, mention); {
 		case name != "":
-			j.add(line, "%s in %s", name, p)
+			j.add(line, name, p.keys)
 		case anyContext.MatchString(e):
-			j.cannot(line, "a variable that is looked up by a computed name in %s", p)
-		case fileOfNames.MatchString(e) && p.last(0) != "run":
-			j.cannot(line, "the path of GITHUB_ENV in %s", p)
+			j.cannot(line, "a variable that is looked up by a computed name in %s", p.keys)
+		case fileOfNames.MatchString(e) && !runPlace.MatchString(p.keys):
+			j.cannot(line, "the path of GITHUB_ENV in %s", p.keys)
 		}
-	}
-}
-
-var (
-	posixShell  = regexp.MustCompile(`^(?:\S*/)?(?:ba|da)?sh(?:\s|$)`)
-	pythonShell = regexp.MustCompile(`^(?:\S*/)?python3?(?:\s|$)`)
-)
-
-// run hands a script to the rules of its shell.
-func (j *judgement) run(p place, n *yaml.Node, text string) {
-	s := script{at: p.String(), line: n.Line, flat: true}
-	if n.Style&yaml.LiteralStyle != 0 {
-		s.line, s.flat = n.Line+1, false
-	}
-	switch {
-	case p.shell == "" || posixShell.MatchString(p.shell):
-		j.shell(s, text, true)
-	case pythonShell.MatchString(p.shell):
-		j.foreign(s.at, s.line, "a Python", text)
-	default:
-		j.text(s.at, s.line, text)
-		j.cannot(s.line, "a script for %.40q in %s", p.shell, s.at)
 	}
 }
