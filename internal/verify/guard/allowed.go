@@ -147,6 +147,73 @@ func (u use) candidates() []string {
 	return out
 }
 
+// judgement is what guard 4 says of one file.
+type judgement struct {
+	file     File
+	github   bool     // a workflow or an action
+	release  bool     // what it runs is part of a release, not of the image that is released
+	named    []string // places that name a variable
+	unjudged []string // places that cannot be judged
+	uses     []use
+	left     int // nodes that may still be visited
+}
+
+// add notes a variable that is named at a place.
+func (j *judgement) add(line int, name, at string) {
+	note(&j.named, fmt.Sprintf("%s:%d: %s in %s", j.file.Path, line, name, at))
+}
+
+func (j *judgement) cannot(line int, format string, args ...any) {
+	note(&j.unjudged, fmt.Sprintf("%s:%d: cannot be judged: ", j.file.Path, line)+fmt.Sprintf(format, args...))
+}
+
+func note(list *[]string, place string) {
+	if !slices.Contains(*list, place) {
+		*list = append(*list, place)
+	}
+}
+
+// variable judges the name of a variable that is set.
+func (j *judgement) variable(line int, name, at string) {
+	switch {
+	case startsAllowed(name):
+		j.add(line, name, at)
+	case name == "BASH_ENV":
+		j.cannot(line, "BASH_ENV, a script that every step would begin with, in %s", at)
+	}
+}
+
+var (
+	workflowPath = regexp.MustCompile(`^\.github/workflows/[^/]+\.ya?ml$`)
+	actionPath   = regexp.MustCompile(`(?:^|/)action\.ya?ml$`)
+	shellPath    = regexp.MustCompile(`\.(?:sh|bash)$|(?:^|/)\.envrc$`)
+	plainPath    = regexp.MustCompile(`(?:^|/)(?:[^./]+|\.env[^/]*|[^/]+\.env)$`)
+	imagePath    = regexp.MustCompile(`^(?:ansible|packer|docker|magefiles)/`)
+	makePath     = regexp.MustCompile(`(?i)(?:^|/)(?:[^/]*makefile|dockerfile|containerfile)[^/]*$`)
+	shellLine    = regexp.MustCompile(`^#!\s*\S*/(?:env\s+(?:-S\s+)?)?(?:ba|da)?sh\b`)
+)
+
+// judge reads a file by the rules of its kind.
+func judge(f File) *judgement {
+	github := workflowPath.MatchString(f.Path) || actionPath.MatchString(f.Path)
+	j := &judgement{file: f, github: github, release: !imagePath.MatchString(f.Path) || github, left: maxNodes}
+	text, ext := string(f.Data), path.Ext(f.Path)
+	switch {
+	case github || ext == ".yml" || ext == ".yaml" || ext == ".json":
+		j.documents()
+	case shellPath.MatchString(f.Path) || shellLine.MatchString(text):
+		j.shell(script{at: "script"}, text, true)
+	case j.release && (strings.HasPrefix(text, "#!") || programs.MatchString(f.Path)) && ext != ".go":
+		j.foreign("it", 1, text)
+	default:
+		j.text("it", 1, text)
+		if plainPath.MatchString(f.Path) && !makePath.MatchString(f.Path) && !strings.HasPrefix(text, "#!") {
+			j.shell(script{at: "script"}, text, false) // it may be there to be sourced
+		}
+	}
+	return j
+}
+
 func allowedWorkflows(files []File) check.Result {
 	if len(files) == 0 {
 		return check.NotApplicable(workflowsName, "no workflow under .github")
