@@ -39,24 +39,9 @@ var inert = regexp.MustCompile(`(?:\.(?:md|sum|mod)|_test\.go)$`)
 // builds and releases, the files at the top that programs read by themselves
 // (Makefile, .env), and whatever those use.
 func Workflows(repository fs.FS) ([]File, error) {
-	var names []string
-	for _, root := range []string{".", ".github", "scripts", "docker", "packer", "ansible", "magefiles"} {
-		err := fs.WalkDir(repository, root, func(name string, d fs.DirEntry, err error) error {
-			switch {
-			case errors.Is(err, fs.ErrNotExist) && name == root:
-				return nil
-			case err != nil:
-				return err
-			case d.IsDir() && name != root && (root == "." || d.Name() == "testdata"):
-				return fs.SkipDir
-			case d.Type().IsRegular():
-				names = append(names, name)
-			}
-			return nil
-		})
-		if err != nil {
-			return nil, err
-		}
+	names, err := regularFiles(repository, ".", ".github", "scripts", "docker", "packer", "ansible", "magefiles")
+	if err != nil {
+		return nil, err
 	}
 	var out []File
 	for i := 0; i < len(names); i++ { // what a file uses may use more
@@ -82,6 +67,30 @@ func Workflows(repository fs.FS) ([]File, error) {
 	}
 	slices.SortFunc(out, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
 	return out, nil
+}
+
+// regularFiles are the files of folders, without test data; of the top, those that lie in it.
+func regularFiles(repository fs.FS, roots ...string) ([]string, error) {
+	var names []string
+	for _, root := range roots {
+		err := fs.WalkDir(repository, root, func(name string, d fs.DirEntry, err error) error {
+			switch {
+			case errors.Is(err, fs.ErrNotExist) && name == root:
+				return nil
+			case err != nil:
+				return err
+			case d.IsDir() && name != root && (root == "." || d.Name() == "testdata"):
+				return fs.SkipDir
+			case d.Type().IsRegular():
+				names = append(names, name)
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return names, nil
 }
 
 func readLimited(fsys fs.FS, name string) ([]byte, error) {
