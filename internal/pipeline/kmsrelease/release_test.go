@@ -81,7 +81,7 @@ func TestSourcesChangedAfterPublishing(t *testing.T) {
 	s := fixture.Stages(t)
 	root, dist := filepath.Join(t.TempDir(), "repository"), releasetest.From(t, s.After("kms:promote"))
 	require.NoError(t, releasetest.Repository("../../..", root))
-	service := filepath.Join(root, "internal/kms/attest.go")
+	service := filepath.Join(root, "internal/kms/service.go")
 	source, err := os.ReadFile(service)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(service, append(source, "// One more line.\n"...), 0o600))
