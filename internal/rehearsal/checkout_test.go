@@ -16,6 +16,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/base/console"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/pipeline/releasetest"
 	"github.com/calimero-network/mero-tee/internal/provider/github"
 	"github.com/calimero-network/mero-tee/internal/rehearsal"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/inprocess"
@@ -153,6 +154,7 @@ func requireMerged(t *testing.T, dir, listed string) {
 // The measurements of a seeded release are those of simulated images, which this
 // world boots; a version that is not set names no counterpart.
 func TestSeededNodes(t *testing.T) {
+	releasetest.Long(t, "whole releases of both families")
 	t.Parallel()
 	root, dist := repository(t), t.TempDir()
 	w, log := begun(t, root, dist, first, first)
@@ -177,6 +179,7 @@ func TestSeededNodes(t *testing.T) {
 
 // Somebody's own catalog is taken as it is, also where it lists nothing.
 func TestOwnCatalog(t *testing.T) {
+	releasetest.Long(t, "a whole release of the counterpart")
 	t.Parallel()
 	root, dist := repository(t), t.TempDir()
 	own := filepath.Join(t.TempDir(), "catalog.json")

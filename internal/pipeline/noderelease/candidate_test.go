@@ -43,6 +43,7 @@ func bootNoneIn(p *process, purpose string) {
 // A candidate says what it goes without: the second opinion and the end-to-end
 // test. It is released and audited all the same, and stays a pre-release.
 func TestCandidate(t *testing.T) {
+	releasetest.Long(t, "a whole release of a candidate")
 	t.Parallel()
 	s := fixture.Stages(t)
 	tag := stable

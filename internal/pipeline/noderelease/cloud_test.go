@@ -79,6 +79,7 @@ func requireClean(t testing.TB, p *process, profiles ...release.Profile) {
 // The whole release over production's own client of Compute Engine: VMs that
 // report through guest attributes, of which none is left.
 func TestReleaseInTheCloud(t *testing.T) {
+	releasetest.Long(t, "a whole release through the Compute Engine client")
 	t.Parallel()
 	s := fixture.Stages(t)
 	dist := releasetest.From(t, s.After(""))
