@@ -16,7 +16,7 @@ import (
 
 // What aliases of aliases, and an alias of what it lies in, may cost.
 const (
-	maxNodes = 100_000
+	maxNodes = 20_000
 	maxDepth = 128
 )
 
