@@ -262,9 +262,9 @@ func smuggling() map[string]tree {
 		"a refusal that sets":       run("[ -n \"$ALLOWED_MRTD\" ] || export ALLOWED_MRTD=00"),
 		"not a shell script":        run("if then fi ("),
 
-		"a job that is called with":      tree{path: "jobs: {with: {runs-on: x, env: {\"${{ vars.N }}\": x}, steps: []}}\n"},
-		"a job that is called matrix":    tree{path: "jobs: {matrix: {runs-on: x, env: {allowed_x: x}, steps: []}}\n"},
-		"an environment as a list":       tree{"docker/k.yaml": "env: [{name: ALLOWED_MRTD, value: x}]\n"},
+		"a job that is called with":      {path: "jobs: {with: {runs-on: x, env: {\"${{ vars.N }}\": x}, steps: []}}\n"},
+		"a job that is called matrix":    {path: "jobs: {matrix: {runs-on: x, env: {allowed_x: x}, steps: []}}\n"},
+		"an environment as a list":       {"docker/k.yaml": "env: [{name: ALLOWED_MRTD, value: x}]\n"},
 		"a computed service":             jobKeys("    services: {s: \"${{ fromJSON(vars.SERVICE) }}\"}"),
 		"a value in binary":              jobKeys("    env: {A: !!binary QUxMT1dFRF9NUlRE}"),
 		"a command in a condition":       run(`if [ -f f ] && cat f; then echo A=1; fi >> "$GITHUB_ENV"`),

@@ -56,7 +56,7 @@ func unescape(e string) string {
 		code, base = m[2], 8
 	}
 	n, _ := strconv.ParseUint(code, base, 8) // the form holds digits of the base only
-	return string(rune(n))                   //nolint:gosec // at most 255
+	return string(rune(n))
 }
 
 // nameIn is the name that one of the forms finds in a spelling of the text.
