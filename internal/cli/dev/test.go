@@ -22,12 +22,14 @@ import (
 func modules() []string { return []string{".", "tools/sigstore"} }
 
 // withoutRace are the packages that are tested without the race detector, with what it cost on two cores (2026-11-26).
-// The first three make whole releases: they start programs of this repository, which are built without it. What runs at
+// The first four make whole releases: they start programs of this repository, which are built without it. What runs at
 // once in a release is tested with it in packages of its own: pipeline, steps, publish, sign, audit.
 var withoutRace = []string{
 	"internal/cli",
 	"internal/pipeline/kmsrelease",
 	"internal/pipeline/noderelease",
+	"internal/rehearsal",
+	"internal/verify/guard",       // functions of a text, without a goroutine: 19 s instead of 1.5 s
 	"internal/artifact/signature", // thousands of forged bundles, one after the other: 64 s instead of 7 s
 }
 
