@@ -19,5 +19,8 @@ func (Rehearse) Up(ctx context.Context) error {
 	return cli.Exit("rehearse:up", cli.Up(ctx, os.Stdout))
 }
 
+// Contracts prints the rules of the real services that the local world enforces, and what it is known to lack.
+func (Rehearse) Contracts() error { return cli.Exit("rehearse:contracts", cli.Contracts(os.Stdout)) }
+
 // Reset forgets every rehearsed release: it removes dist/.
 func (Rehearse) Reset() error { return cli.Exit("rehearse:reset", cli.Reset()) }

@@ -10,6 +10,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/base/console"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/rehearsal"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/contract"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/release/config"
 )
@@ -40,6 +41,19 @@ func Up(ctx context.Context, w io.Writer) error {
 	c.Infof("the rehearsal is up; Ctrl-C ends it")
 	<-ctx.Done()
 	return nil
+}
+
+// Contracts writes what the rehearsal's stand-ins enforce, rule by rule, and what they are known to lack.
+func Contracts(w io.Writer) error {
+	space, err := locate()
+	if err != nil {
+		return err
+	}
+	contracts, err := contract.Find(os.DirFS(space.root))
+	if err != nil {
+		return err
+	}
+	return contract.Write(w, contracts)
 }
 
 // Reset removes dist/ with every rehearsed release.
