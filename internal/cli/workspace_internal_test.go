@@ -35,6 +35,8 @@ func TestTag(t *testing.T) {
 		"a branch's workflow": {release.KMS, "", pushed("main"), ""},
 		"a rehearsal on a branch": {release.KMS, "",
 			config.Config{Environment: config.Rehearsal, Actions: true, RefName: "main", KMSVersion: kms}, "mero-kms-v1.2.3"},
+		"a rehearsal on a pull request": {release.Node, "",
+			config.Config{Environment: config.Rehearsal, Actions: true, RefName: "12/merge", TEEVersion: node}, "mero-tee-v3.2.1"},
 		"nothing":                 {release.KMS, "", config.Config{}, ""},
 		"the other family":        {release.KMS, "mero-tee-v1.2.3", config.Config{}, ""},
 		"the other family's node": {release.Node, "mero-kms-v1.2.3", config.Config{}, ""},
