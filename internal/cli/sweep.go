@@ -131,7 +131,7 @@ func allRecords(dist string) ([]pipeline.Record, error) {
 		if err != nil {
 			return nil, err
 		}
-		records, _, err := pipeline.ReadLedger(f)
+		records, _, err := pipeline.ReadLedger(f.Name(), f)
 		_ = f.Close() // read only
 		if err != nil {
 			return nil, err

@@ -1,7 +1,6 @@
 package pipeline
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -14,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/calimero-network/mero-tee/internal/base/canonical"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/base/file"
 	"github.com/calimero-network/mero-tee/internal/base/journal"
@@ -62,7 +62,15 @@ type Ledger struct {
 	mu          sync.Mutex
 	file        *os.File
 	records     []Record
+	disk        disk  // where append writes: the file
+	torn        int64 // bytes that a crash left of a last line, dropped when the ledger was opened
 	broken      error // the first write that failed: nothing is written after it
+}
+
+// disk is what append needs of the file; a test puts a full one in its place.
+type disk interface {
+	io.Writer
+	Sync() error
 }
 
 // OpenLedger opens or creates the ledger in dir and locks it against other
@@ -87,14 +95,18 @@ func (l *Ledger) load() error {
 		return &fault.Error{Code: fault.General, Message: "another process works on " + l.tag, Err: err,
 			Hint: "wait for it to end; the lock goes with the process"}
 	}
-	records, size, err := ReadLedger(l.file)
+	records, size, err := ReadLedger(l.file.Name(), l.file)
 	if err != nil {
 		return err
 	}
 	if err := l.sameRelease(records); err != nil {
 		return err
 	}
-	l.records = records
+	end, err := l.file.Seek(0, io.SeekEnd)
+	if err != nil {
+		return err
+	}
+	l.records, l.disk, l.torn = records, l.file, end-size
 	if err := l.file.Truncate(size); err != nil {
 		return err
 	}
@@ -113,41 +125,46 @@ func (l *Ledger) sameRelease(records []Record) error {
 	return nil
 }
 
-// ReadLedger parses records and returns how many bytes of whole lines it read.
-// A torn last line is not an error; anything else that is not a record is.
-func ReadLedger(r io.Reader) (records []Record, size int64, err error) {
-	in := bufio.NewReader(io.LimitReader(r, maxLedger+1))
+// ReadLedger parses the records of the ledger that lies at name and returns how
+// many bytes of whole lines it read. A torn last line is not an error; anything
+// else that is not exactly one record a line is, and names its line.
+func ReadLedger(name string, r io.Reader) (records []Record, size int64, err error) {
+	data, err := io.ReadAll(io.LimitReader(r, maxLedger+1))
+	if err != nil {
+		return nil, 0, err
+	}
+	if len(data) > maxLedger {
+		return nil, 0, unreadable(name+" is too large", fmt.Errorf("it has more than %d bytes", maxLedger))
+	}
 	for {
-		line, err := in.ReadBytes('\n')
-		if errors.Is(err, io.EOF) {
+		line, rest, whole := bytes.Cut(data, []byte("\n"))
+		if !whole {
 			return records, size, nil
 		}
+		record, err := parseRecord(line)
 		if err != nil {
-			return nil, 0, err
+			return nil, 0, unreadable(fmt.Sprintf("line %d of %s is no record", len(records)+1, name), err)
 		}
-		if size += int64(len(line)); size > maxLedger {
-			return nil, 0, fmt.Errorf("ledger is larger than %d bytes", maxLedger)
-		}
-		var rec Record
-		dec := json.NewDecoder(bytes.NewReader(line))
-		dec.DisallowUnknownFields()
-		if err := dec.Decode(&rec); err != nil {
-			return nil, 0, fmt.Errorf("ledger line %d: %w", len(records)+1, err)
-		}
-		if rec.Event != Intent && rec.Event != Passed && rec.Event != Failed {
-			return nil, 0, unknownEvent(len(records)+1, rec)
-		}
-		records = append(records, rec)
+		records, size, data = append(records, record), size+int64(len(line))+1, rest
 	}
 }
 
-// unknownEvent refuses, among others, ledgers from before effects had a kind:
-// what of theirs was left open cannot be known.
-func unknownEvent(line int, r Record) error {
-	return &fault.Error{Code: fault.General,
-		Message:  fmt.Sprintf("line %d of the ledger of %s is of another format", line, r.Tag),
-		Expected: fmt.Sprintf("event %s, %s or %s", Intent, Passed, Failed), Got: fmt.Sprintf("event %q", r.Event),
-		Hint: "end the release with the sources that began it, " + orReset}
+// parseRecord reads one line. An unknown event may be of a ledger from before effects had a kind (2026-11-26): what
+// of theirs was left open cannot be known.
+func parseRecord(line []byte) (r Record, err error) {
+	if err := canonical.Unmarshal(line, &r); err != nil {
+		return Record{}, err
+	}
+	if r.Event != Intent && r.Event != Passed && r.Event != Failed {
+		return Record{}, fmt.Errorf("event %q is not %s, %s or %s", r.Event, Intent, Passed, Failed)
+	}
+	return r, nil
+}
+
+func unreadable(message string, err error) error {
+	return &fault.Error{Code: fault.General, Message: message, Err: err,
+		Hint: "move the file away and run again: what was published or built is adopted, or refused in words; " +
+			"`go tool mage sweep` lists what is left at providers"}
 }
 
 // append adds a record and returns once it is on disk. A write that fails may
@@ -164,9 +181,9 @@ func (l *Ledger) append(r Record) error {
 	if err != nil {
 		return err
 	}
-	_, err = l.file.Write(append(b, '\n'))
+	_, err = l.disk.Write(append(b, '\n'))
 	if err == nil {
-		err = l.file.Sync()
+		err = l.disk.Sync()
 	}
 	if err != nil {
 		l.broken = fmt.Errorf("the ledger of %s cannot be written: %w", l.tag, err)
@@ -249,6 +266,9 @@ func (l *Ledger) passedWith(step string, inputs Digests) (Record, bool) {
 	r, ok := l.Latest(step)
 	return r, ok && r.Event == Passed && maps.Equal(r.Inputs, inputs)
 }
+
+// Torn is how many bytes of a last line, cut short by a crash, were dropped when the ledger was opened.
+func (l *Ledger) Torn() int64 { return l.torn }
 
 // Close releases the lock.
 func (l *Ledger) Close() error { return l.file.Close() }

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -13,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/calimero-network/mero-tee/internal/base/console"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/base/journal"
 )
 
@@ -24,14 +26,22 @@ func openLedger(t *testing.T, dir string) *Ledger {
 	return l
 }
 
-// full lets every write fail as on a full disk.
-func (l *Ledger) full(t *testing.T) {
-	t.Helper()
-	f, err := os.OpenFile("/dev/full", os.O_RDWR, 0)
-	require.NoError(t, err)
-	l.file, f = f, l.file
-	require.NoError(t, f.Close())
+// fullDisk takes some more bytes and then none, like a disk that is full in the middle of a line.
+type fullDisk struct {
+	*os.File
+	left int
 }
+
+func (d *fullDisk) Write(b []byte) (int, error) {
+	n, err := d.File.Write(b[:min(d.left, len(b))])
+	if d.left -= n; err == nil && n < len(b) {
+		err = syscall.ENOSPC
+	}
+	return n, err
+}
+
+// full lets every write fail as on a full disk.
+func (l *Ledger) full() { l.disk = &fullDisk{File: l.file} }
 
 // "Intent before a side effect": on a full disk no step and no effect begins, and
 // a step whose effects have begun does not pass.
@@ -50,11 +60,11 @@ func TestAFullDisk(t *testing.T) {
 					if err := w.Do(journal.Upload, "a", upload); err != nil {
 						return err
 					}
-					l.full(t)
+					l.full()
 					return w.Do(journal.Upload, "b", upload)
 				}}}}
 			if !tc.begins {
-				l.full(t)
+				l.full()
 			}
 			err := run.All(t.Context())
 			require.ErrorIs(t, err, syscall.ENOSPC)
@@ -84,13 +94,109 @@ func TestOpenEffects(t *testing.T) {
 	require.False(t, ok, "effects are no outcome of their step")
 }
 
-// Ledgers of before 2026-11-26 had their effects in free text.
-func TestALedgerOfAnEarlierFormat(t *testing.T) {
+// Each byte of an append can be the last one that a disk takes, or that a kill lets through: what was written
+// before stays, what is written after it stands in lines of its own.
+func TestAppendBreaksOffAtEveryByte(t *testing.T) {
+	t.Parallel()
+	first, second := Record{Step: "kms:build", Event: Intent}, Record{Step: "kms:build", Event: Passed, Detail: "wörk"}
+	whole := t.TempDir()
+	l := openLedger(t, whole)
+	require.NoError(t, l.append(first))
+	before := l.size(t)
+	require.NoError(t, l.append(second))
+	length := l.size(t) - before
+	for written := range length {
+		dir := t.TempDir()
+		l, err := OpenLedger(dir, l.tag, l.commit, l.now)
+		require.NoError(t, err)
+		require.NoError(t, l.append(first))
+		l.disk = &fullDisk{File: l.file, left: written}
+		require.ErrorIs(t, l.append(second), syscall.ENOSPC)
+		l.disk = l.file
+		require.ErrorIs(t, l.append(second), syscall.ENOSPC, "space is free again, but half a line stands there")
+		require.NoError(t, l.Close())
+
+		l = openLedger(t, dir)
+		require.Len(t, l.Records(), 1, "cut at %d", written)
+		require.EqualValues(t, written, l.Torn())
+		require.NoError(t, l.append(second))
+		again, _, err := ReadLedger(LedgerName, bytes.NewReader(l.bytes(t)))
+		require.NoError(t, err, "cut at %d", written)
+		require.Len(t, again, 2)
+	}
+}
+
+func (l *Ledger) bytes(t *testing.T) []byte {
+	t.Helper()
+	data, err := os.ReadFile(l.file.Name())
+	require.NoError(t, err)
+	return data
+}
+
+func (l *Ledger) size(t *testing.T) int {
+	t.Helper()
+	return len(l.bytes(t))
+}
+
+// A line that is no record stops a release with the file, the line and a way out; nothing is cut for it.
+func TestLedgersThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	record := func(event string) string {
+		return `{"time":"2026-11-20T00:00:00Z","tag":"mero-kms-v1.2.0","commit":"0123456789abcdef0123456789abcdef01234567",` +
+			`"step":"kms:e2e","event":"` + event + `"}`
+	}
+	good := record("intent") + "\n"
+	for name, c := range map[string]struct{ text, line, says string }{
+		"not JSON":                    {good + "garbage\n" + good, "2", "invalid character 'g'"},
+		"two records in a line":       {good + record("intent") + record("passed") + "\n", "2", "data after the end"},
+		"half a record and a record":  {good + record("intent")[:90] + good, "2", "invalid character"},
+		"an unknown event":            {record("maybe") + "\n", "1", `event "maybe" is not intent`},
+		"of before effects had kinds": {record("effect") + "\n", "1", `event "effect" is not intent`},
+		"an unknown field":            {`{"step":"a","colour":"red"}` + "\n", "1", "colour"},
+		"a field twice":               {`{"step":"a","step":"b"}` + "\n", "1", "twice"},
+		"an empty line":               {good + "\n" + good, "2", "EOF"},
+		"zeros in the middle":         {good + "\x00\x00\x00\n" + good, "2", "invalid character"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			file := filepath.Join(dir, LedgerName)
+			require.NoError(t, os.WriteFile(file, []byte(c.text), 0o600))
+			_, err := OpenLedger(dir, "mero-kms-v1.2.0", "0123456789abcdef0123456789abcdef01234567", time.Now)
+			var f *fault.Error
+			require.ErrorAs(t, err, &f)
+			require.Equal(t, "line "+c.line+" of "+file+" is no record", f.Message)
+			require.ErrorContains(t, f.Err, c.says)
+			require.Contains(t, f.Hint, "move the file away")
+			kept, err := os.ReadFile(file)
+			require.NoError(t, err)
+			require.Equal(t, c.text, string(kept), "nothing is cut")
+		})
+	}
+}
+
+func TestALedgerThatIsTooLarge(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), LedgerName)
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	require.NoError(t, os.Truncate(file, 17<<20))
+	_, err := OpenLedger(filepath.Dir(file), "mero-kms-v1.2.0", "0123456789abcdef0123456789abcdef01234567", time.Now)
+	require.ErrorContains(t, err, file+" is too large: it has more than 16777216 bytes")
+	info, err := os.Stat(file)
+	require.NoError(t, err)
+	require.EqualValues(t, 17<<20, info.Size(), "nothing is cut")
+}
+
+// A file system that crashed may leave zeros where the last line should be.
+func TestZerosAtTheEndOfALedger(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	line := `{"time":"2026-11-20T00:00:00Z","tag":"mero-kms-v1.2.0","commit":"0123456789abcdef0123456789abcdef01234567",` +
-		`"step":"kms:e2e","event":"effect","detail":"deploy begins a"}` + "\n"
-	require.NoError(t, os.WriteFile(filepath.Join(dir, LedgerName), []byte(line), 0o600))
-	_, err := OpenLedger(dir, "mero-kms-v1.2.0", "0123456789abcdef0123456789abcdef01234567", time.Now)
-	require.EqualError(t, err, "line 1 of the ledger of mero-kms-v1.2.0 is of another format")
+	l, err := OpenLedger(dir, "mero-kms-v1.2.0", "0123456789abcdef0123456789abcdef01234567", time.Now)
+	require.NoError(t, err)
+	require.NoError(t, l.append(Record{Step: "kms:build", Event: Intent}))
+	_, err = l.file.Write(make([]byte, 512))
+	require.NoError(t, errors.Join(err, l.Close()))
+	l = openLedger(t, dir)
+	require.EqualValues(t, 512, l.Torn())
+	require.Len(t, l.Records(), 1)
 }

@@ -59,7 +59,7 @@ func (l *Ledger) histories(dirs []string) ([]history, error) {
 		if err != nil {
 			return nil, &fault.Error{Code: fault.MissingAsset, Message: "a job's ledger", Err: err}
 		}
-		records, _, err := ReadLedger(f)
+		records, _, err := ReadLedger(name, f)
 		if err := errors.Join(err, f.Close()); err != nil {
 			return nil, &fault.Error{Code: fault.Verification, Message: name, Err: err}
 		}

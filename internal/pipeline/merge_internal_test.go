@@ -96,8 +96,8 @@ func FuzzMerge(f *testing.F) {
 	f.Add(slices.Concat(v, y, x, line(5, "v", Passed)), slices.Concat(v, line(9, "b/x", Passed)))
 	f.Add([]byte("{}\n"), []byte(nil))
 	f.Fuzz(func(t *testing.T, a, b []byte) {
-		first, _, errA := ReadLedger(bytes.NewReader(a))
-		second, _, errB := ReadLedger(bytes.NewReader(b))
+		first, _, errA := ReadLedger(LedgerName, bytes.NewReader(a))
+		second, _, errB := ReadLedger(LedgerName, bytes.NewReader(b))
 		if errA != nil || errB != nil {
 			return
 		}

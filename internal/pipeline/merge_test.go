@@ -143,7 +143,7 @@ func TestMergeDoesNotDependOnTheOrder(t *testing.T) {
 		require.Equal(t, want, tree(t, chain))
 	})
 	var steps []string
-	records, _, err := pipeline.ReadLedger(strings.NewReader(want[pipeline.LedgerName]))
+	records, _, err := pipeline.ReadLedger(pipeline.LedgerName, strings.NewReader(want[pipeline.LedgerName]))
 	require.NoError(t, err)
 	for _, r := range records {
 		if r.Event == pipeline.Passed && r.Kind == "" {

@@ -101,7 +101,7 @@ func (g Graph) Status(dir string) ([]State, error) {
 	var records []Record
 	if err == nil {
 		defer f.Close()
-		if records, _, err = ReadLedger(f); err != nil {
+		if records, _, err = ReadLedger(f.Name(), f); err != nil {
 			return nil, err
 		}
 	}

@@ -22,7 +22,7 @@ func Records(t testing.TB, dist string, tag release.Tag) []pipeline.Record {
 	f, err := os.Open(filepath.Join(dist, tag.String(), pipeline.LedgerName))
 	require.NoError(t, err)
 	defer f.Close()
-	list, size, err := pipeline.ReadLedger(f)
+	list, size, err := pipeline.ReadLedger(f.Name(), f)
 	require.NoError(t, err)
 	info, err := f.Stat()
 	require.NoError(t, err)
