@@ -134,6 +134,7 @@ func (s *Service) verify(ctx context.Context, c *claim) (*tdx.Verdict, error) {
 	defer cancel()
 	verdict, err := s.parts.Verifier.Verify(ctx, c.quote, wire.NodeReportData(c.nonce, c.id))
 	var never *tdx.Violation
+	var unrated *tdx.Unrated
 	switch {
 	case err == nil:
 		return verdict, nil
@@ -146,6 +147,8 @@ func (s *Service) verify(ctx context.Context, c *claim) (*tdx.Verdict, error) {
 		return nil, c.mismatch(err)
 	case errors.As(err, &never):
 		return nil, refuse(http.StatusForbidden, wire.PolicyViolation, "%v", never)
+	case errors.As(err, &unrated): // genuine, and of no TCB status that a policy could list
+		return nil, refuse(http.StatusForbidden, wire.PolicyViolation, "%v", unrated)
 	}
 	return nil, refuse(http.StatusUnauthorized, wire.AttestationFailed, "%v", err)
 }

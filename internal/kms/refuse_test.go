@@ -70,6 +70,9 @@ func TestKeyRequestRefused(t *testing.T) {
 			a.w.pcs.Change(func(k *tdxsim.Faults) { k.RevokePCK = true })
 		}},
 		"platform out of date": {403, wire.PolicyViolation, func(_ *testing.T, a *attempt) { a.w.pcs.Change(outOfDate) }},
+		"platform without a TCB level": {403, wire.PolicyViolation, func(_ *testing.T, a *attempt) {
+			a.w.pcs.Change(func(k *tdxsim.Faults) { k.NoLevel = "platform" })
+		}},
 		"platform revoked": {403, wire.PolicyViolation, func(_ *testing.T, a *attempt) {
 			a.w.pcs.Change(func(k *tdxsim.Faults) { k.Platform = tdx.Revoked })
 		}},

@@ -65,14 +65,6 @@ func TestVerifyRefusesCollateral(t *testing.T) {
 	}
 }
 
-func TestVerifyAcceptsUpperCaseFMSPC(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	w.pcs.Change(func(k *tdxsim.Faults) { k.UpperFMSPC = true })
-	_, err := w.verifier(t).Verify(t.Context(), w.quote(t, 4), w.reportData)
-	require.NoError(t, err)
-}
-
 func TestVerifyGivesUpWithItsCaller(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

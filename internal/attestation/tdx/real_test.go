@@ -109,7 +109,9 @@ func TestRealQuoteVersion4(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 4, q.Version)
 	_, err = intelVerifier(t, guestCollateral(), guestDay).Verify(t.Context(), realVersion4(), q.ReportData)
-	requireNotGenuine(t, err, "no TCB level matches the platform")
+	var unrated *tdx.Unrated
+	require.ErrorAs(t, err, &unrated)
+	require.ErrorContains(t, err, "evaluation number 15, FMSPC 50806f000000) has no TCB level that this platform reaches")
 }
 
 // guestCollateral is go-tdx-guest's, valid on guestDay.

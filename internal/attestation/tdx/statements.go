@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -20,10 +21,35 @@ type CollateralSource interface {
 	GetContext(ctx context.Context, url string) (header map[string][]string, body []byte, err error)
 }
 
+// Update is one of the two updates of its statements that Intel's service keeps.
+type Update string
+
+// The updates. After a TCB recovery the early one changes at once and the standard
+// one up to a year later; each says so by its tcbEvaluationDataNumber. The service
+// gives the standard one to whoever does not ask for another.
+const (
+	Standard Update = ""
+	Early    Update = "early"
+)
+
+// of is the address of this update of what url names. Revocation lists have none.
+func (u Update) of(address string) string {
+	switch {
+	case u == Standard:
+		return address
+	case strings.HasPrefix(address, pcs.TdxBaseURL+"/tcb?"):
+		return address + "&update=" + url.QueryEscape(string(u))
+	case address == pcs.QeIdentityURL():
+		return address + "?update=" + url.QueryEscape(string(u))
+	}
+	return address
+}
+
 // recorder keeps the very bytes that go-tdx-guest verified, and asks only for
 // collateral of the pinned root. One per verification.
 type recorder struct {
 	source   CollateralSource
+	update   Update
 	crlURLs  []string // of the pinned root
 	failed   error    // of the last fetch
 	tcbInfo  []byte
@@ -31,8 +57,8 @@ type recorder struct {
 	crls     [][]byte
 }
 
-func newRecorder(source CollateralSource, root *x509.Certificate) *recorder {
-	return &recorder{source: source, crlURLs: root.CRLDistributionPoints}
+func newRecorder(source CollateralSource, update Update, root *x509.Certificate) *recorder {
+	return &recorder{source: source, update: update, crlURLs: root.CRLDistributionPoints}
 }
 
 // Get makes a recorder the library's trust.HTTPSGetter.
@@ -48,7 +74,7 @@ func (r *recorder) GetContext(ctx context.Context, url string) (map[string][]str
 	if !isCRL && !strings.HasPrefix(url, pcs.TdxBaseURL+"/") {
 		return nil, nil, fmt.Errorf("%.200q is no address of collateral under the pinned root", url)
 	}
-	header, body, err := r.source.GetContext(ctx, url)
+	header, body, err := r.source.GetContext(ctx, r.update.of(url))
 	r.failed = nil
 	if err != nil {
 		r.failed = fmt.Errorf("%w: %w", ErrCollateral, err)

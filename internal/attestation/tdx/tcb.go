@@ -2,6 +2,7 @@ package tdx
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -84,17 +85,20 @@ func (s Status) Merge(other Status) Status {
 // judge fills in the TCB statuses of platform, TDX module and quoting enclave,
 // all three: go-tdx-guest at 91f9a52 looks at the module alone once it is a
 // TDX 1.5 one, and so accepts a platform that is out of date or revoked.
+//
+// All three are looked at before any error is returned, so that a platform
+// without a level does not hide an enclave that is not Intel's. The error is an
+// *Unrated when all is Intel's and only a level is missing.
 func (v *Verdict) judge(s *statements, pck *pcs.PckExtensions, qe *pb.EnclaveReport) error {
-	platform, err := v.platformLevel(s.tcbInfo.TcbLevels, pck)
-	if err != nil {
-		return err
-	}
-	module, err := v.moduleLevel(s.tcbInfo.TdxModuleIdentities)
-	if err != nil {
-		return err
-	}
-	enclave, err := enclaveLevel(&s.identity, qe)
-	if err != nil {
+	v.EvaluationNumber = min(s.tcbInfo.TcbEvaluationDataNumber, s.identity.TcbEvaluationDataNumber)
+	platform, noPlatform := v.platformLevel(s.tcbInfo.TcbLevels, pck)
+	module, noModule := v.moduleLevel(s.tcbInfo.TdxModuleIdentities)
+	enclave, noEnclave := enclaveLevel(&s.identity, qe)
+	if err := gravest(noPlatform, noModule, noEnclave); err != nil {
+		var unrated *Unrated
+		if errors.As(err, &unrated) {
+			unrated.FMSPC, unrated.EvaluationNumber, unrated.Issued = v.FMSPC, v.EvaluationNumber, s.tcbInfo.IssueDate
+		}
 		return err
 	}
 	v.Platform, v.Module, v.QE = Status(platform.TcbStatus), Status(module.TcbStatus), Status(enclave.TcbStatus)
@@ -102,8 +106,19 @@ func (v *Verdict) judge(s *statements, pck *pcs.PckExtensions, qe *pb.EnclaveRep
 	v.Advisories = slices.Concat(platform.AdvisoryIDs, module.AdvisoryIDs, enclave.AdvisoryIDs)
 	slices.Sort(v.Advisories)
 	v.Advisories = slices.Compact(v.Advisories)
-	v.EvaluationNumber = min(s.tcbInfo.TcbEvaluationDataNumber, s.identity.TcbEvaluationDataNumber)
 	return nil
+}
+
+// gravest is the first error that says "not Intel's", or else the first that says "no level".
+func gravest(errs ...error) error {
+	var unrated error
+	for _, err := range errs {
+		if err != nil && !errors.As(err, new(*Unrated)) {
+			return err
+		}
+		unrated = cmp.Or(unrated, err)
+	}
+	return unrated
 }
 
 // platformLevel is the first level, best first, that the platform reaches.
@@ -118,7 +133,7 @@ func (v *Verdict) platformLevel(levels []pcs.TcbLevel, pck *pcs.PckExtensions) (
 			return l, nil
 		}
 	}
-	return pcs.TcbLevel{}, errors.New("no TCB level matches the platform")
+	return pcs.TcbLevel{}, &Unrated{Part: "platform"}
 }
 
 func reaches(have []byte, want []pcs.TcbComponent, from int) bool {
@@ -151,7 +166,7 @@ func (v *Verdict) moduleLevel(identities []pcs.TdxModuleIdentity) (pcs.TcbLevel,
 		}
 		return reached(m.TcbLevels, uint32(v.TEETCBSVN[0]), "TDX module")
 	}
-	return pcs.TcbLevel{}, fmt.Errorf("no identity of TDX module %s", id)
+	return pcs.TcbLevel{}, &Unrated{Part: "TDX module " + id}
 }
 
 // enclaveLevel is the level of the quoting enclave, once it is the published
@@ -173,7 +188,7 @@ func reached(levels []pcs.TcbLevel, svn uint32, what string) (pcs.TcbLevel, erro
 			return l, nil
 		}
 	}
-	return pcs.TcbLevel{}, fmt.Errorf("no TCB level matches the %s", what)
+	return pcs.TcbLevel{}, &Unrated{Part: what}
 }
 
 func masked(value, mask, want []byte) bool {

@@ -30,12 +30,12 @@ func TestModuleLevelRefuses(t *testing.T) {
 		want   string
 	}{
 		"none of its version": {func(_ *Verdict, m *pcs.TdxModuleIdentity) { m.ID = "TDX_03" },
-			"no identity of TDX module TDX_01"},
+			"no TCB level that this TDX module TDX_01 reaches"},
 		"another signer": {func(v *Verdict, _ *pcs.TdxModuleIdentity) { v.MRSIGNERSEAM = Register{2} }, "not Intel's TDX_01"},
 		"an attribute":   {func(v *Verdict, _ *pcs.TdxModuleIdentity) { v.SEAMAttributes[0] = 1 }, "not Intel's TDX_01"},
 		"a short mask": {func(_ *Verdict, m *pcs.TdxModuleIdentity) { m.AttributesMask = hexBytes(0xff) },
 			"not Intel's TDX_01"},
-		"too old": {func(v *Verdict, _ *pcs.TdxModuleIdentity) { v.TEETCBSVN[0] = 4 }, "no TCB level matches the TDX module"},
+		"too old": {func(v *Verdict, _ *pcs.TdxModuleIdentity) { v.TEETCBSVN[0] = 4 }, "no TCB level that this TDX module reaches"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -61,7 +61,7 @@ func TestEnclaveLevelRefuses(t *testing.T) {
 		"another product": {func(r *pb.EnclaveReport) { r.IsvProdId = 3 }, "not Intel's"},
 		"misc select":     {func(r *pb.EnclaveReport) { r.MiscSelect = 1 }, "not Intel's"},
 		"debug attribute": {func(r *pb.EnclaveReport) { r.Attributes = []byte{0x13} }, "not Intel's"},
-		"too old":         {func(r *pb.EnclaveReport) { r.IsvSvn = 3 }, "no TCB level matches the quoting enclave"},
+		"too old":         {func(r *pb.EnclaveReport) { r.IsvSvn = 3 }, "no TCB level that this quoting enclave reaches"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -120,7 +120,7 @@ func (n never) GetContext(context.Context, string) (map[string][]string, []byte,
 // The QE identity's answer names the root CRL's address: only the pinned root's own is asked.
 func TestRecorderRefusesForeignAddresses(t *testing.T) {
 	t.Parallel()
-	r := newRecorder(never{t}, &x509.Certificate{CRLDistributionPoints: []string{"https://certificates.example/root.der"}})
+	r := newRecorder(never{t}, Standard, &x509.Certificate{CRLDistributionPoints: []string{"https://certificates.example/root.der"}})
 	for _, url := range []string{
 		"http://169.254.169.254/", "https://certificates.example/root.der/..",
 		"https://api.trustedservices.intel.com.example/",

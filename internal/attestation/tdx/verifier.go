@@ -39,6 +39,7 @@ type Verdict struct {
 type Config struct {
 	Root                [32]byte // SHA-256 of the DER of the one trusted root certificate
 	Collateral          CollateralSource
+	Update              Update           // of Intel's collateral; empty: the standard one
 	Now                 func() time.Time // nil means time.Now
 	MinEvaluationNumber int
 }
@@ -61,8 +62,16 @@ func NewVerifier(c Config) (*Verifier, error) {
 	return &Verifier{config: c}, nil
 }
 
+// At is a verifier of the same trust that judges by another update of Intel's collateral.
+func (v *Verifier) At(u Update) *Verifier {
+	c := v.config
+	c.Update = u
+	return &Verifier{config: c}
+}
+
 // Verify takes the whole decision about one quote but the policy's. It returns
-// a *NotGenuine, ErrReportData or a *Violation, and a verdict only without error.
+// a *NotGenuine, ErrReportData, a *Violation or an *Unrated, and a verdict only
+// without error.
 func (v *Verifier) Verify(ctx context.Context, raw []byte, reportData [64]byte) (verdict *Verdict, err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -74,7 +83,8 @@ func (v *Verifier) Verify(ctx context.Context, raw []byte, reportData [64]byte) 
 		return nil, &NotGenuine{err}
 	}
 	verdict, err = v.genuine(ctx, e)
-	if err != nil {
+	var unrated *Unrated
+	if err != nil && !errors.As(err, &unrated) {
 		return nil, &NotGenuine{err}
 	}
 	if subtle.ConstantTimeCompare(verdict.ReportData[:], reportData[:]) != 1 {
@@ -82,6 +92,9 @@ func (v *Verifier) Verify(ctx context.Context, raw []byte, reportData [64]byte) 
 	}
 	if err := v.admissible(verdict); err != nil {
 		return nil, err
+	}
+	if unrated != nil {
+		return nil, unrated
 	}
 	return verdict, nil
 }
@@ -101,7 +114,8 @@ func (v *Verifier) admissible(d *Verdict) error {
 }
 
 // genuine proves that the quote was signed under the pinned root and judges
-// its TCB. The pool holds that root alone: a nil pool would mean Intel's.
+// its TCB; with an *Unrated there is a verdict too, without statuses. The pool
+// holds that root alone: a nil pool would mean Intel's.
 func (v *Verifier) genuine(ctx context.Context, e *evidence) (*Verdict, error) {
 	chain, err := v.pinnedChain(e)
 	if err != nil {
@@ -109,7 +123,7 @@ func (v *Verifier) genuine(ctx context.Context, e *evidence) (*Verdict, error) {
 	}
 	roots := x509.NewCertPool()
 	roots.AddCert(chain.RootCertificate)
-	now, rec := v.config.Now(), newRecorder(v.config.Collateral, chain.RootCertificate)
+	now, rec := v.config.Now(), newRecorder(v.config.Collateral, v.config.Update, chain.RootCertificate)
 	err = verify.TdxQuoteContext(ctx, e.proto, &verify.Options{
 		TrustedRoots: roots, GetCollateral: true, CheckRevocations: true, Getter: rec,
 		Now: &verify.TimeSet{PckCertChain: now, TcbInfo: now, QeIdentity: now, PckCrl: now, RootCaCrl: now},
@@ -129,10 +143,7 @@ func (v *Verifier) genuine(ctx context.Context, e *evidence) (*Verdict, error) {
 		return nil, err
 	}
 	verdict := &Verdict{Quote: e.quote, FMSPC: pck.FMSPC, Root: v.config.Root}
-	if err := verdict.judge(statements, pck, e.qeReport); err != nil {
-		return nil, err
-	}
-	return verdict, nil
+	return verdict, verdict.judge(statements, pck, e.qeReport)
 }
 
 // pinnedChain refuses a quote whose certificates do not lead to the pinned
@@ -183,7 +194,12 @@ var ErrCollateral = errors.New("collateral is unavailable")
 // under the pinned root (a key service answers 401).
 type NotGenuine struct{ Err error }
 
-func (e *NotGenuine) Error() string { return "quote is not genuine: " + e.Err.Error() }
+func (e *NotGenuine) Error() string {
+	if errors.Is(e.Err, ErrCollateral) {
+		return "quote is undecided: " + e.Err.Error()
+	}
+	return "quote is not genuine: " + e.Err.Error()
+}
 
 // Unwrap gives errors.Is and errors.As the reason.
 func (e *NotGenuine) Unwrap() error { return e.Err }
@@ -194,6 +210,21 @@ type Violation struct{ Field, Want, Got string }
 
 func (e *Violation) Error() string {
 	return fmt.Sprintf("%s is %s, not %s", e.Field, e.Got, e.Want)
+}
+
+// Unrated says that a genuine quote cannot be judged: Intel's collateral has no
+// TCB level that its platform reaches. Levels are dropped after a TCB recovery,
+// so a platform that had one when a release was measured may have none today.
+type Unrated struct {
+	Part             string // "platform", "TDX module", "quoting enclave"
+	FMSPC            string
+	EvaluationNumber int
+	Issued           time.Time // of the TCB info
+}
+
+func (e *Unrated) Error() string {
+	return fmt.Sprintf("the TCB cannot be judged: Intel's collateral of %s (evaluation number %d, FMSPC %s) has no TCB level "+
+		"that this %s reaches", e.Issued.UTC().Format(time.DateOnly), e.EvaluationNumber, e.FMSPC, e.Part)
 }
 
 // IntelRootSHA256 is the SHA-256 of the DER of "Intel SGX Root CA" (serial

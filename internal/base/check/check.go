@@ -29,7 +29,7 @@ type Result struct {
 	Status   Status
 	Expected string // of a failure
 	Got      string // of a failure
-	Reason   string // one line: why it failed, was skipped or does not apply
+	Reason   string // one line: why it failed, was skipped or does not apply; what a pass does not hide
 	Hint     string // the next thing to try
 	Code     fault.Code
 }
@@ -67,6 +67,12 @@ func Of(name string, err error) Result {
 // WithHint returns the result with another hint.
 func (r Result) WithHint(hint string) Result {
 	r.Hint = hint
+	return r
+}
+
+// Noting returns the result with something that the reader of a pass should know.
+func (r Result) Noting(reason string) Result {
+	r.Reason = reason
 	return r
 }
 

@@ -75,11 +75,11 @@ func (rs Results) Print(c *console.Console) {
 	}
 }
 
-// Print writes the result's line and, for a failure, what explains it.
+// Print writes the result's line with its reason and, for a failure, what explains it.
 func (r Result) Print(c *console.Console) {
 	switch r.Status {
 	case Passed:
-		c.Printf(console.Pass, "%s", r.Name)
+		c.Printf(console.Pass, "%s", r.title())
 		return
 	case Inapplicable:
 		c.Infof("%s: not applicable: %s", r.Name, r.Reason)

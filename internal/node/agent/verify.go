@@ -178,13 +178,20 @@ func compare(message string, want, got tdx.Registers) error {
 	return fault.Mismatch(message, strings.Join(expected, ", "), strings.Join(found, ", "))
 }
 
-// undecided is the error of a verification: without collateral there is no verdict of code Verification.
+// undecided is the error of a verification: without collateral, or without a TCB
+// level in it, nothing was found wrong, so there is no verdict of code Verification.
 func undecided(what string, err error) error {
+	var unrated *tdx.Unrated
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, tdx.ErrCollateral):
 		return fmt.Errorf("%s is undecided: %w", what, err)
+	case errors.As(err, &unrated):
+		return &fault.Error{Code: fault.General, Message: what + " cannot be judged", Err: err,
+			Expected: "a TCB level that the platform reaches",
+			Got:      fmt.Sprintf("none in Intel's collateral of evaluation number %d", unrated.EvaluationNumber),
+			Hint:     "its signatures are good; the host needs newer firmware (microcode, TDX module), or use another host"}
 	}
 	return failed(what, err)
 }

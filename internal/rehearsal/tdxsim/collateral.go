@@ -17,24 +17,31 @@ const (
 	levelDay = "2025-01-01T00:00:00Z"
 )
 
-// tcbInfo is of the platform's family and has two levels: its own with the status of f, and one far below.
-func (m *Platform) tcbInfo(f Faults, issued, next time.Time) ([]byte, error) {
-	svn, zero := int(m.module.TEETCBSVN[0]), 0
-	fmspc := m.FMSPC()
-	if f.UpperFMSPC {
-		fmspc = strings.ToUpper(fmspc)
+// tcbInfo is of the platform's family and has two levels: its own with the status of the set, and one
+// far below. Where the set has no level for the platform, both are out of its reach.
+func (m *Platform) tcbInfo(set Set, issued, next time.Time) ([]byte, error) {
+	svn, own, low := int(m.module.TEETCBSVN[0]), m.id.pceSVN, 0
+	moduleSVN := svn
+	switch set.NoLevel {
+	case "platform":
+		own, low = own+1, own+1
+	case "module":
+		moduleSVN++
 	}
 	module := moduleIdentity{Signer: m.module.MRSIGNER.String(), Attributes: noBit, Mask: anyBit}
 	named := module
 	named.ID = fmt.Sprintf("TDX_%02x", m.module.TEETCBSVN[1])
-	named.Levels = []level{newLevel(tcb{ISVSVN: &svn}, f.Module, "INTEL-SA-00002")}
-	own := tcb{SGX: components(m.id.svn), PCESVN: &m.id.pceSVN, TDX: components(m.platformSVN())}
-	low := tcb{SGX: components([16]byte{}), PCESVN: &zero, TDX: components([16]byte{})}
+	named.Levels = []level{newLevel(tcb{ISVSVN: &moduleSVN}, set.Module, "INTEL-SA-00002")}
 	return m.pki.signed("tcbInfo", tcbInfo{
 		statement: statement{"TDX", 3, issued.Format(stamp), next.Format(stamp)},
-		FMSPC:     fmspc, PCEID: "0000", EvaluationNumber: f.EvaluationNumber,
+		FMSPC:     strings.ToUpper(m.FMSPC()), PCEID: "0000", EvaluationNumber: set.EvaluationNumber,
 		Module: module, Modules: []moduleIdentity{named},
-		Levels: []level{newLevel(own, f.Platform, "INTEL-SA-00001"), newLevel(low, tdx.OutOfDate, "INTEL-SA-00001")},
+		Levels: []level{
+			newLevel(tcb{SGX: components(m.id.svn), PCESVN: &own, TDX: components(m.platformSVN())}, set.Platform,
+				"INTEL-SA-00001"),
+			newLevel(tcb{SGX: components([16]byte{}), PCESVN: &low, TDX: components([16]byte{})}, tdx.OutOfDate,
+				"INTEL-SA-00001"),
+		},
 	})
 }
 
@@ -48,15 +55,18 @@ func (m *Platform) platformSVN() [16]byte {
 	return svn
 }
 
-func (p *PKI) qeIdentity(f Faults, issued, next time.Time) ([]byte, error) {
+func (p *PKI) qeIdentity(set Set, issued, next time.Time) ([]byte, error) {
 	svn := qeSVN
+	if set.NoLevel == "enclave" {
+		svn++
+	}
 	return p.signed("enclaveIdentity", enclaveIdentity{
 		statement:        statement{"TD_QE", 2, issued.Format(stamp), next.Format(stamp)},
-		EvaluationNumber: f.EvaluationNumber,
+		EvaluationNumber: set.EvaluationNumber,
 		MiscSelect:       "00000000", MiscSelectMask: "FFFFFFFF",
 		Attributes: "11" + strings.Repeat("0", 30), AttributesMask: "FB" + strings.Repeat("F", 14) + noBit,
 		Signer: hex.EncodeToString(qeSigner[:]), ProductID: qeProductID,
-		Levels: []level{newLevel(tcb{ISVSVN: &svn}, f.QE, "INTEL-SA-00003")},
+		Levels: []level{newLevel(tcb{ISVSVN: &svn}, set.QE, "INTEL-SA-00003")},
 	})
 }
 

@@ -2,11 +2,18 @@ package tdxsim
 
 import (
 	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"maps"
 	"net/http"
 	"net/url"
+	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 )
@@ -30,11 +37,15 @@ type PCS struct {
 	faults    Faults
 }
 
-// NewPCS says that everything is up to date, as of an hour ago, for 30 days.
+// NewPCS says that everything is up to date, as of an hour ago, for 30 days. A
+// TCB recovery is under way, as it is for most of a year: the early update has
+// a higher number than the standard one.
 func NewPCS(pki *PKI, now func() time.Time, platforms ...*Platform) *PCS {
-	return &PCS{pki: pki, platforms: platforms, now: now, faults: Faults{
-		Platform: tdx.UpToDate, Module: tdx.UpToDate, QE: tdx.UpToDate,
-		EvaluationNumber: 17, Age: time.Hour, Validity: 30 * 24 * time.Hour}}
+	good := Set{Platform: tdx.UpToDate, Module: tdx.UpToDate, QE: tdx.UpToDate, EvaluationNumber: 17}
+	early := good
+	early.EvaluationNumber++
+	return &PCS{pki: pki, platforms: platforms, now: now, faults: Faults{Set: good, Early: early,
+		Families: map[string]Family{}, Age: time.Hour, Validity: 30 * 24 * time.Hour}}
 }
 
 // Change changes the faults, also while the service runs.
@@ -51,24 +62,25 @@ func (s *PCS) current() Faults {
 }
 
 // ServeHTTP answers /tdx/certification/v4/{tcb,qe/identity},
-// /sgx/certification/v4/pckcrl and the root CRL's path.
+// /sgx/certification/v4/pckcrl and the root CRL's path. A refusal has a status
+// and no body.
 func (s *PCS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f := s.current()
 	if f.Hang {
 		<-r.Context().Done()
 		return
 	}
-	if f.Unavailable {
-		http.Error(w, "service unavailable", http.StatusServiceUnavailable)
+	w.Header().Set("Request-ID", strings.ReplaceAll(uuid.NewString(), "-", ""))
+	a, err := s.answer(f, r)
+	switch refused := refusal(0); {
+	case errors.As(err, &refused):
+		if refused == http.StatusTooManyRequests && f.RetryAfter != "" {
+			w.Header().Set("Retry-After", f.RetryAfter)
+		}
+		w.WriteHeader(int(refused))
 		return
-	}
-	a, err := s.answer(f, r.URL)
-	switch {
 	case err != nil:
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
-	case a.body == nil:
-		http.NotFound(w, r)
+		w.WriteHeader(http.StatusInternalServerError)
 		return
 	}
 	if f.Tamper != nil {
@@ -81,36 +93,144 @@ func (s *PCS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(a.body) // a client that left is no fault of the service
 }
 
-// answer is one document; without a body there is none.
+// refusal is the status of an answer that is none.
+type refusal int
+
+func (r refusal) Error() string { return http.StatusText(int(r)) }
+
+const (
+	malformed = refusal(http.StatusBadRequest)
+	unknown   = refusal(http.StatusNotFound)
+	gone      = refusal(http.StatusGone)
+)
+
+// answer is one document.
 type answer struct {
 	chainHeader, contentType string
 	signer                   authority
 	body                     []byte
 }
 
-func (s *PCS) answer(f Faults, u *url.URL) (a answer, err error) {
-	const jsonType, crlType = "application/json", "application/pkix-crl"
+const jsonType, derType, pemType = "application/json", "application/pkix-crl", "application/x-pem-file"
+
+func (s *PCS) answer(f Faults, r *http.Request) (answer, error) {
+	switch {
+	case f.Unavailable:
+		return answer{}, refusal(http.StatusServiceUnavailable)
+	case f.Busy:
+		return answer{}, refusal(http.StatusTooManyRequests)
+	case r.Method != http.MethodGet:
+		return answer{}, refusal(http.StatusMethodNotAllowed)
+	}
 	issued := s.now().Add(-f.Age).UTC().Truncate(time.Second)
 	next := s.now().Add(f.Validity).UTC().Truncate(time.Second)
-	switch u.Path {
-	case "/tdx/certification/v4/tcb":
-		a = answer{"TCB-Info-Issuer-Chain", jsonType, s.pki.tcb, nil}
-		if p := s.platform(u.Query().Get("fmspc")); p != nil {
-			a.body, err = p.tcbInfo(f, issued, next)
-		}
-	case "/tdx/certification/v4/qe/identity":
-		a = answer{"SGX-Enclave-Identity-Issuer-Chain", jsonType, s.pki.tcb, nil}
-		a.body, err = s.pki.qeIdentity(f, issued, next)
-	case "/sgx/certification/v4/pckcrl":
-		a = answer{"SGX-PCK-CRL-Issuer-Chain", crlType, s.pki.platformCA, nil}
-		if u.Query().Get("ca") == "platform" && u.Query().Get("encoding") == "der" {
-			a.body, err = s.pki.crl(s.pki.platformCA, issued, next, s.revokedPCKs(f))
-		}
-	case rootCRLPath:
-		a.contentType = crlType
-		a.body, err = s.pki.crl(s.pki.root, issued, next, s.revokedCAs(f))
+	q, err := parameters(r.URL)
+	if err != nil {
+		return answer{}, err
 	}
-	return a, err
+	switch r.URL.Path {
+	case "/tdx/certification/v4/tcb":
+		return s.tcbInfo(f, q, issued, next)
+	case "/tdx/certification/v4/qe/identity":
+		set, err := chosen(f.Set, f.Early, q)
+		if err != nil {
+			return answer{}, err
+		}
+		body, err := s.pki.qeIdentity(set, issued, next)
+		return answer{"SGX-Enclave-Identity-Issuer-Chain", jsonType, s.pki.tcb, body}, err
+	case "/sgx/certification/v4/pckcrl":
+		return s.pckCRL(f, q, issued, next)
+	case rootCRLPath:
+		body, err := s.pki.crl(s.pki.root, issued, next, s.revokedCAs(f))
+		return answer{contentType: derType, body: body}, err
+	}
+	return answer{}, unknown
+}
+
+// accepted are the parameters of each path, with the form of their values.
+var accepted = map[string]map[string]*regexp.Regexp{
+	"/tdx/certification/v4/tcb": {"fmspc": regexp.MustCompile(`^[0-9a-fA-F]{12}$`), "update": updates,
+		"tcbEvaluationDataNumber": number},
+	"/tdx/certification/v4/qe/identity": {"update": updates, "tcbEvaluationDataNumber": number},
+	"/sgx/certification/v4/pckcrl": {"ca": regexp.MustCompile(`^(processor|platform)$`),
+		"encoding": regexp.MustCompile(`^(pem|der)$`)},
+}
+
+var updates, number = regexp.MustCompile(`^(early|standard)$`), regexp.MustCompile(`^[0-9]{1,9}$`)
+
+// parameters refuses what the interface does not name, what is there twice, and
+// values of another form. "Cannot be used with" excludes the update beside a number.
+func parameters(u *url.URL) (url.Values, error) {
+	q, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		return nil, malformed
+	}
+	forms, known := accepted[u.Path]
+	for name, values := range q {
+		form := forms[name]
+		if known && (form == nil || len(values) != 1 || !form.MatchString(values[0])) {
+			return nil, malformed
+		}
+	}
+	if q.Has("update") && q.Has("tcbEvaluationDataNumber") {
+		return nil, malformed
+	}
+	return q, nil
+}
+
+// chosen is the set that was asked for. The service keeps the two: what is older is gone.
+func chosen(standard, early Set, q url.Values) (Set, error) {
+	if q.Get("update") == "early" {
+		return early, nil
+	}
+	if !q.Has("tcbEvaluationDataNumber") {
+		return standard, nil
+	}
+	switch n, _ := strconv.Atoi(q.Get("tcbEvaluationDataNumber")); {
+	case n == standard.EvaluationNumber:
+		return standard, nil
+	case n == early.EvaluationNumber:
+		return early, nil
+	case n < standard.EvaluationNumber:
+		return Set{}, gone
+	}
+	return Set{}, unknown
+}
+
+func (s *PCS) tcbInfo(f Faults, q url.Values, issued, next time.Time) (answer, error) {
+	if !q.Has("fmspc") {
+		return answer{}, malformed
+	}
+	p := s.platform(q.Get("fmspc"))
+	if p == nil {
+		return answer{}, unknown
+	}
+	standard, early := f.Set, f.Early
+	if own, ok := f.Families[p.FMSPC()]; ok {
+		standard, early = own.Standard, own.Early
+	}
+	set, err := chosen(standard, early, q)
+	if err != nil {
+		return answer{}, err
+	}
+	body, err := p.tcbInfo(set, issued, next)
+	return answer{"TCB-Info-Issuer-Chain", jsonType, s.pki.tcb, body}, err
+}
+
+// pckCRL has one CA's list: no simulated machine is certified by the processor CA.
+func (s *PCS) pckCRL(f Faults, q url.Values, issued, next time.Time) (answer, error) {
+	switch q.Get("ca") {
+	case "":
+		return answer{}, malformed
+	case "processor":
+		return answer{}, unknown
+	}
+	body, err := s.pki.crl(s.pki.platformCA, issued, next, s.revokedPCKs(f))
+	contentType := derType
+	if q.Get("encoding") != "der" {
+		contentType, body = pemType, pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: body})
+	}
+	return answer{"SGX-PCK-CRL-Issuer-Chain", contentType, s.pki.platformCA, body}, err
 }
 
 func (s *PCS) platform(fmspc string) *Platform {
@@ -127,18 +247,44 @@ func issuerChain(signer, root authority) string {
 	return strings.ReplaceAll(url.QueryEscape(string(signer.pem())+string(root.pem())), "+", "%20")
 }
 
-// Faults are what the service tells, true or not, and how it fails.
-type Faults struct {
+// Set is what one update of the collateral says.
+type Set struct {
 	Platform, Module, QE tdx.Status
 	EvaluationNumber     int
-	Age, Validity        time.Duration // issued Age ago, next update in Validity; negative for the other side of now
-	RevokePCK            bool
-	RevokePlatformCA     bool
-	RevokeTCBSigning     bool
-	UpperFMSPC           bool // as Intel's own service writes it
-	Unavailable          bool // 503
-	Hang                 bool // no answer until the client gives up
-	Tamper               func(path string, body []byte) []byte
+	NoLevel              string // "platform", "module", "enclave": has no level any more
+}
+
+// Family is a platform family with statuses of its own.
+type Family struct{ Standard, Early Set }
+
+// Faults are what the service tells, true or not, and how it fails.
+type Faults struct {
+	Set                                // the standard update, which it gives when none is asked for
+	Early            Set               // the early update
+	Families         map[string]Family // by FMSPC, those of which something else is said; not the enclave's
+	Age, Validity    time.Duration     // issued Age ago, next update in Validity; negative for the other side of now
+	RevokePCK        bool
+	RevokePlatformCA bool
+	RevokeTCBSigning bool
+	Unavailable      bool   // 503
+	Busy             bool   // 429
+	RetryAfter       string // of a 429; empty: none
+	Hang             bool   // no answer until the client gives up
+	Tamper           func(path string, body []byte) []byte
+}
+
+// Recover tells of a family what a TCB recovery makes of it, update by update.
+func (s *PCS) Recover(p *Platform, change func(*Family)) {
+	s.Change(func(f *Faults) {
+		own, ok := f.Families[p.FMSPC()]
+		if !ok {
+			own = Family{f.Set, f.Early}
+		}
+		change(&own)
+		families := maps.Clone(f.Families) // a request may be reading it
+		families[p.FMSPC()] = own
+		f.Families = families
+	})
 }
 
 func (s *PCS) revokedPCKs(f Faults) (out []*x509.Certificate) {

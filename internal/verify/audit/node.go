@@ -2,6 +2,7 @@ package audit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -73,30 +74,57 @@ func (a *auditor) boots(ctx context.Context, p release.Profile, published measur
 	if a.Verifier == nil {
 		return check.Skip(name, "no verifier of TDX quotes")
 	}
-	return check.Of(name, a.observe(ctx, p, published, record))
-}
-
-func (a *auditor) observe(ctx context.Context, p release.Profile, published measurement.Profile,
-	record *image.Record) error {
-	data, err := a.read(release.EvidenceAsset(p), canonical.MaxSize)
+	e, err := a.evidence(p, published)
 	if err != nil {
-		return err
-	}
-	e, err := evidence.DecodeEvidence(data)
-	if err != nil {
-		return err
-	}
-	if e.Profile != p || e.Image != published.Image.Name {
-		return fault.Mismatch("the evidence is of another image", published.Image.Name, e.Image)
+		return check.Of(name, err)
 	}
 	seen, err := e.Observe(ctx, a.Verifier)
 	if err != nil {
-		return err
+		return unjudged(check.Of(name, err), err)
 	}
 	if got := e.Published(seen, published.Image); !got.Equal(published) {
-		return fault.Mismatch("the boots do not show what is published", summary(published), summary(got))
+		return check.Of(name, fault.Mismatch("the boots do not show what is published", summary(published), summary(got)))
 	}
-	return bootedFrom(seen[0], record)
+	if err := bootedFrom(seen[0], record); err != nil {
+		return check.Of(name, err)
+	}
+	return check.Pass(name).Noting(standing(e, seen))
+}
+
+func (a *auditor) evidence(p release.Profile, published measurement.Profile) (*evidence.Evidence, error) {
+	data, err := a.read(release.EvidenceAsset(p), canonical.MaxSize)
+	if err != nil {
+		return nil, err
+	}
+	e, err := evidence.DecodeEvidence(data)
+	if err != nil {
+		return nil, err
+	}
+	if e.Profile != p || e.Image != published.Image.Name {
+		return nil, fault.Mismatch("the evidence is of another image", published.Image.Name, e.Image)
+	}
+	return e, nil
+}
+
+// unjudged says of boots without a TCB level what did not change: the release.
+func unjudged(r check.Result, err error) check.Result {
+	if !errors.As(err, new(*tdx.Unrated)) {
+		return r
+	}
+	return r.WithHint("no byte of the release changed and its quotes are signed as they were; what moved is Intel's collateral. " +
+		"Images are proven again by a release that is measured on hosts with current firmware")
+}
+
+// standing is what today's collateral says of the machines that were measured,
+// unless all is well: whether that is good enough is for the policies to say.
+func standing(e *evidence.Evidence, seen []*evidence.Observation) string {
+	for i, o := range seen {
+		if v := o.Verdict; v.TCB != tdx.UpToDate {
+			return fmt.Sprintf("today the TCB of boot %d is %s (%s), on the day of the measurement it was %s", i+1, v.TCB,
+				strings.Join(v.Advisories, ", "), e.Boots[i].TCB)
+		}
+	}
+	return ""
 }
 
 func summary(p measurement.Profile) string {

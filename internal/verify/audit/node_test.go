@@ -6,7 +6,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/verify/audit"
 )
@@ -57,6 +59,45 @@ func TestNodeReleaseThatLies(t *testing.T) {
 			report := judge(t, dir, audit.Subject{Tag: node, Commit: commit})
 			require.Equal(t, fault.Verification, fault.CodeOf(report.Results.Err()))
 			require.Contains(t, failed(report.Results), tc.want)
+		})
+	}
+}
+
+// What Intel's service says of a platform changes after a release; the release does not.
+func TestBootsOfAPlatformThatFellBehind(t *testing.T) {
+	t.Parallel()
+	h, err := nodes()
+	require.NoError(t, err)
+	dir := made(t, node, nil)
+	for name, tc := range map[string]struct {
+		change func(*tdxsim.Faults)
+		code   fault.Code
+		words  string
+	}{
+		"out of date today": {func(f *tdxsim.Faults) { f.Platform = tdx.OutOfDate }, fault.Success,
+			"today the TCB of boot 1 is OutOfDate (INTEL-SA-00001), on the day of the measurement it was UpToDate"},
+		"no level any more": {func(f *tdxsim.Faults) { f.NoLevel, f.EvaluationNumber = "platform", 20 }, fault.General,
+			"the node's quote cannot be judged"},
+		"revoked": {func(f *tdxsim.Faults) { f.Platform = tdx.Revoked }, fault.Verification, "tcb_status is Revoked"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			report := judge(t, dir, audit.Subject{Tag: node, Commit: commit, Verifier: h.recovered(t, tc.change)})
+			require.Equal(t, tc.code, fault.CodeOf(report.Results.Err()))
+			boots := 0
+			for _, r := range report.Results {
+				if !strings.HasPrefix(r.Name, "boots of ") {
+					continue
+				}
+				boots++
+				require.Contains(t, r.Reason, tc.words)
+				require.NotContains(t, r.Reason, "genuine")
+				if tc.code == fault.General {
+					require.Contains(t, r.Got, "none in Intel's collateral of evaluation number 20")
+					require.Contains(t, r.Hint, "no byte of the release changed")
+				}
+			}
+			require.Equal(t, 3, boots)
 		})
 	}
 }

@@ -179,7 +179,7 @@ func judgeSource(t testing.TB, src audit.Source, s audit.Subject) *audit.Report 
 	if s.Tag.Family == release.Node && s.Verifier == nil {
 		h, err := nodes()
 		require.NoError(t, err)
-		s.TDXRoot, s.Verifier = h.root, h.verifier
+		s.TDXRoot, s.Verifier = h.pki.RootSHA256(), h.verifier
 	}
 	report, err := audit.Release(t.Context(), src, t.TempDir(), s)
 	require.NoError(t, err)
@@ -321,8 +321,9 @@ var nodes = sync.OnceValues(func() (*hardware, error) {
 		return nil, err
 	}
 	n := network.New() // lives as long as the tests
+	pcs := tdxsim.NewPCS(pki, time.Now, platform)
 	for _, host := range tdxsim.Hosts() {
-		if err := n.Handle(host, tdxsim.NewPCS(pki, time.Now, platform)); err != nil {
+		if err := n.Handle(host, pcs); err != nil {
 			return nil, err
 		}
 	}
@@ -333,13 +334,30 @@ var nodes = sync.OnceValues(func() (*hardware, error) {
 		return nil, err
 	}
 	verifier, err := tdx.NewVerifier(tdx.Config{Root: pki.RootSHA256(), Collateral: tdx.NewCollateral(client)})
-	return &hardware{cloud, pki.RootSHA256(), verifier}, err
+	return &hardware{cloud, pki, platform, verifier}, err
 })
 
 type hardware struct {
 	cloud    *inprocess.Cloud
-	root     [32]byte
+	pki      *tdxsim.PKI
+	platform *tdxsim.Platform
 	verifier *tdx.Verifier
+}
+
+// recovered is a verifier on the day on which Intel's service says otherwise of the platform.
+func (h *hardware) recovered(t testing.TB, change func(*tdxsim.Faults)) *tdx.Verifier {
+	t.Helper()
+	pcs := tdxsim.NewPCS(h.pki, time.Now, h.platform)
+	pcs.Change(change)
+	n := network.New()
+	t.Cleanup(func() { require.NoError(t, n.Close()) })
+	for _, host := range tdxsim.Hosts() {
+		require.NoError(t, n.Handle(host, pcs))
+	}
+	v, err := tdx.NewVerifier(tdx.Config{Root: h.pki.RootSHA256(),
+		Collateral: tdx.NewCollateral(&http.Client{Transport: n.Transport()})})
+	require.NoError(t, err)
+	return v
 }
 
 // nodeRelease writes records, evidence, measurements and SBOM of simulated images.
