@@ -10,6 +10,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/calimero-network/mero-tee/internal/base/console"
 )
 
 // Report writes how long each step took in this process, and the critical path:
@@ -135,7 +137,7 @@ func WriteStates(w io.Writer, states []State) error {
 		if s.State == string(Passed) {
 			took = fmt.Sprintf("%.2f s", s.Seconds)
 		}
-		_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", s.Step, s.State, took, s.Detail)
+		_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", s.Step, s.State, took, console.Safe(s.Detail))
 	}
 	return t.Flush()
 }

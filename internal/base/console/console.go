@@ -2,7 +2,9 @@
 // the spec's levels, on standard error, with what was expected and found.
 //
 // Its promise: standard output is left to data, parallel steps never mix
-// within a line, and in GitHub Actions the same events are also annotations.
+// within a line, in GitHub Actions the same events are also annotations, and
+// no text from outside can draw on the terminal, pass for a line of ours or
+// command the runner.
 package console
 
 import (
@@ -69,7 +71,7 @@ func (c *Console) Printf(l Level, format string, args ...any) {
 	if c.quiet && (l == Info || l == Pass) {
 		return
 	}
-	text := strings.TrimRight(fmt.Sprintf(format, args...), "\n")
+	text := fmt.Sprintf(format, args...)
 	if c.subject != "" {
 		text = c.subject + ": " + text
 	}
@@ -98,7 +100,7 @@ func (c *Console) Warnf(format string, args ...any) { c.Printf(Warn, format, arg
 
 // Detail writes an indented line under the event before it.
 func (c *Console) Detail(format string, args ...any) {
-	c.out.write("       " + fmt.Sprintf(format, args...) + "\n")
+	c.out.write("       " + lines(fmt.Sprintf(format, args...)) + "\n")
 }
 
 // Fault reports an error with its Expected, Got and Hint. An error that joins
@@ -127,6 +129,7 @@ func (c *Console) comparison(expected, got, hint string) {
 }
 
 func (o *output) line(l Level, text string) {
+	text = lines(text)
 	s := fmt.Sprintf("[%s] %s\n", l, text)
 	if o.annotations {
 		s += annotation(l, text)
@@ -140,7 +143,7 @@ func annotation(l Level, text string) string {
 	if command == "" {
 		return ""
 	}
-	escaped := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A").Replace(text)
+	escaped := strings.NewReplacer("%", "%25", "\n", "%0A").Replace(text)
 	return fmt.Sprintf("::%s::%s\n", command, escaped)
 }
 

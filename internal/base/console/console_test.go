@@ -36,7 +36,8 @@ func TestAnnotationsInActions(t *testing.T) {
 	c := New(&b, true).For("kms:sign")
 	c.Infof("fine")
 	c.Warnf("50%% of\nlines")
-	require.Equal(t, "[INFO] kms:sign: fine\n[WARN] kms:sign: 50% of\nlines\n::warning::kms:sign: 50%25 of%0Alines\n",
+	require.Equal(t, "[INFO] kms:sign: fine\n[WARN] kms:sign: 50% of\n     | lines\n"+
+		"::warning::kms:sign: 50%25 of%0A     | lines\n",
 		b.String())
 }
 

@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 	"text/tabwriter"
 
+	"github.com/calimero-network/mero-tee/internal/base/console"
 	"github.com/calimero-network/mero-tee/internal/provider/git"
 )
 
@@ -111,10 +111,7 @@ func line(c git.Change) string {
 	if c.Binary {
 		size = "binary"
 	}
-	if strings.ContainsFunc(c.Path, func(r rune) bool { return !strconv.IsPrint(r) }) {
-		c.Path = strconv.Quote(c.Path) // a path must not draw on the terminal
-	}
-	return c.Path + "  " + size + choose(Guarded(c.Path), "  needs its reason", "")
+	return console.Safe(c.Path) + "  " + size + choose(Guarded(c.Path), "  needs its reason", "")
 }
 
 func (p *Plan) writeMissing(b *bytes.Buffer) {
@@ -127,10 +124,10 @@ func (p *Plan) writeMissing(b *bytes.Buffer) {
 		if r.OK() {
 			continue
 		}
-		fmt.Fprintf(b, "  %s: %s\n", r.Name, r.Reason)
+		fmt.Fprintf(b, "  %s: %s\n", r.Name, console.Safe(r.Reason))
 		for _, detail := range [][2]string{{"Expected", r.Expected}, {"Got", r.Got}, {"Hint", r.Hint}} {
 			if detail[1] != "" {
-				fmt.Fprintf(b, "    %s: %s\n", detail[0], detail[1])
+				fmt.Fprintf(b, "    %s: %s\n", detail[0], console.Safe(detail[1]))
 			}
 		}
 	}

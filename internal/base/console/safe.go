@@ -1,0 +1,50 @@
+package console
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Safe returns text in one line that draws nothing but itself: control, direction and invisible characters, and
+// bytes that are not UTF-8, are written as Go would in a string. Names of assets, answers of servers and commit
+// subjects come from anybody.
+func Safe(text string) string {
+	var b strings.Builder
+	for i := 0; i < len(text); {
+		r, size := utf8.DecodeRuneInString(text[i:])
+		switch {
+		case r == utf8.RuneError && size == 1:
+			fmt.Fprintf(&b, `\x%02x`, text[i])
+		case unicode.IsPrint(r):
+			b.WriteRune(r)
+		default:
+			quoted := strconv.QuoteRune(r)
+			b.WriteString(quoted[1 : len(quoted)-1])
+		}
+		i += size
+	}
+	return b.String()
+}
+
+// Continued begins each line of a text after its first one, so that none can pass for a line of ours.
+const continued = "     | "
+
+// lines is text as the console writes it: safe, its later lines marked. GitHub's runner takes a line for a command if
+// it begins with "::" behind any white space, or has "##[" anywhere (actions/runner, ActionCommand.cs).
+func lines(text string) string {
+	all := strings.Split(strings.TrimRight(text, "\r\n"), "\n")
+	for i, line := range all {
+		line = strings.ReplaceAll(strings.TrimSuffix(line, "\r"), "\t", "    ")
+		line = strings.ReplaceAll(Safe(line), "##[", `#\#[`)
+		if i > 0 {
+			line = strings.TrimRight(continued+line, " ")
+		} else if strings.HasPrefix(strings.TrimSpace(line), "::") {
+			line = "| " + line
+		}
+		all[i] = line
+	}
+	return strings.Join(all, "\n")
+}
