@@ -46,6 +46,7 @@ func examine(ctx context.Context, c *console.Console, families []release.Family)
 		return check.Results{check.Skip("everything else", "the configuration comes first")}, nil
 	}
 	w.rehearse(release.Tag{Family: families[0]})
+	w.person = true
 	env, world, err := w.environment(ctx, c)
 	if err != nil {
 		return nil, err

@@ -32,6 +32,7 @@ func operate(ctx context.Context, do func(*operator) error) error {
 
 func (w *workspace) operate(ctx context.Context, do func(*operator) error) error {
 	w.rehearse(release.Tag{Family: release.KMS})
+	w.person = true
 	o := &operator{console: newConsole()}
 	env, world, err := w.environment(ctx, o.console)
 	if err != nil {

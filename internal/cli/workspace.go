@@ -26,6 +26,8 @@ type workspace struct {
 	root string // of the repository
 	dist string // where releases are staged; MERO_DIST moves it, for tests that run side by side
 	cfg  *config.Config
+
+	person bool // who works here is no workflow's job
 }
 
 // locate finds the repository around the working directory.
@@ -114,6 +116,9 @@ func (w *workspace) environment(ctx context.Context, c *console.Console) (*envir
 	world, err := rehearsal.Open(ctx, w.root, w.dist, w.cfg, c)
 	if err != nil {
 		return nil, nil, err
+	}
+	if w.person {
+		world.AskAsOwner()
 	}
 	c.Infof("rehearsal: outside systems are answered on loopback and kept in %s; nothing leaves this machine",
 		console.Path(world.State))

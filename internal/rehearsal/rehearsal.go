@@ -40,7 +40,7 @@ import (
 const Banner = "REHEARSAL: made on one machine with simulated hardware and local trust roots; not for use"
 
 const (
-	token      = "rehearsal"                   // of the local GitHub, registry and dstack; nothing leaves loopback
+	token      = "rehearsal"                   // of the repository's owner, registry and dstack; nothing leaves loopback
 	dstackHost = "cloud-api.rehearsal.invalid" // the provider's API
 )
 
@@ -71,7 +71,7 @@ func Open(ctx context.Context, root, dist string, cfg *config.Config, c *console
 	w.sigstore = sync.OnceValues(func() (*sigstore.Instance, error) { return w.startSigstore(ctx) })
 	w.Env = &environment.Environment{Settings: environment.Settings{
 		Config: cfg, Root: root, Dist: dist, Banner: Banner,
-		Transport: w.Network.Transport(), GitHubToken: token,
+		Transport:    w.Network.Transport(),
 		RegistryAuth: &authn.Basic{Username: "rehearsal", Password: token},
 		DstackURL:    "https://" + dstackHost + "/api/v1", DstackKey: token,
 		PlatformFile: filepath.Join(root, "internal/rehearsal/dstack/platform.json"),
@@ -128,15 +128,45 @@ func (w *World) startTDX() error {
 	return w.handle(tdxsim.NewPCS(w.pki, time.Now, w.platform), tdxsim.Hosts()...)
 }
 
+// startGitHub starts GitHub with the settings that docs/releasing.md asks for.
 func (w *World) startGitHub() error {
 	h, err := github.New(github.Options{Dir: filepath.Join(w.State, "github"), Repository: w.Env.Config.Repository,
-		Token: token})
+		Token: token, ActionsOpenPulls: true})
 	if err != nil {
 		return err
 	}
 	w.github = h
+	job, err := w.JobToken(JobPermissions())
+	if err != nil {
+		return err
+	}
+	w.askAs(job)
 	return w.handle(h, github.Hosts()...)
 }
+
+// JobPermissions are those of the release workflows' jobs together.
+func JobPermissions() map[string]string {
+	return map[string]string{"contents": "write", "id-token": "write", "packages": "write", "pull-requests": "write"}
+}
+
+// JobToken is the local GitHub's token for a job with the permissions that its
+// workflow's file says. A command that is given it as GITHUB_TOKEN uses it.
+func (w *World) JobToken(permissions map[string]string) (string, error) {
+	return w.github.JobToken(permissions)
+}
+
+// askAs lets the environment ask GitHub with the configured token, if it is one
+// that the local GitHub knows, else with this one.
+func (w *World) askAs(token string) {
+	w.Env.GitHubToken = config.Secret(token)
+	if given := w.Env.Config.GitHubToken; w.github.Knows(given.Reveal()) {
+		w.Env.GitHubToken = given
+	}
+}
+
+// AskAsOwner lets the environment ask GitHub as the repository's owner, for what
+// people do at their own machines. It has to come before the first request.
+func (w *World) AskAsOwner() { w.askAs(token) }
 
 func (w *World) handle(h http.Handler, hosts ...string) error {
 	for _, host := range hosts {

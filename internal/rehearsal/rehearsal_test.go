@@ -78,3 +78,38 @@ func TestDamagedSeedIsRefused(t *testing.T) {
 	require.Equal(t, "32 bytes, mode 600", f.Expected)
 	require.Equal(t, "5 bytes, mode 600", f.Got)
 }
+
+// A release asks as a job of its workflow, people ask as themselves, and a token
+// of the local GitHub that a command is given goes before both.
+func TestWhoAsksTheLocalGitHub(t *testing.T) {
+	t.Parallel()
+	dist := t.TempDir()
+	asks := func(given string, owner bool) (token string) {
+		cfg, err := config.Load(func(string) (string, bool) { return "", false })
+		require.NoError(t, err)
+		cfg.GitHubToken = config.Secret(given)
+		w, err := rehearsal.Open(t.Context(), filepath.Join("..", ".."), dist, cfg, console.New(&bytes.Buffer{}, false))
+		require.NoError(t, err)
+		defer w.Close()
+		if owner {
+			w.AskAsOwner()
+		}
+		c, err := w.Env.GitHub()
+		require.NoError(t, err)
+		_, err = c.Access(t.Context())
+		require.NoError(t, err)
+		return w.Env.GitHubToken.Reveal()
+	}
+	w, err := open(t, dist)
+	require.NoError(t, err)
+	reader, err := w.JobToken(map[string]string{"contents": "read"})
+	require.NoError(t, err)
+	releaser, err := w.JobToken(rehearsal.JobPermissions())
+	require.NoError(t, err)
+	require.NoError(t, w.Close())
+	require.Equal(t, releaser, asks("", false))
+	require.Equal(t, releaser, asks("ghp_of-the-real-one", false))
+	require.Equal(t, reader, asks(reader, false))
+	require.Equal(t, reader, asks(reader, true))
+	require.NotEqual(t, releaser, asks("", true))
+}

@@ -238,6 +238,7 @@ func TestTheRehearsal(t *testing.T) {
 		console.New(io.Discard, false))
 	require.NoError(t, err)
 	defer w.Close()
+	w.AskAsOwner()
 	results := doctor.Examine(t.Context(), w.Env, release.KMS)
 	require.NoError(t, results.Err())
 	var b bytes.Buffer

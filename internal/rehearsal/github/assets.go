@@ -31,7 +31,7 @@ func (s *Server) present(rel *release) []any {
 }
 
 func (s *Server) listAssets(r *http.Request, st *state) *answer {
-	rel := s.release(st, r.PathValue("id"), s.caller(r))
+	rel := st.release(r.PathValue("id"), who(r))
 	if rel == nil {
 		return missing
 	}
@@ -39,7 +39,7 @@ func (s *Server) listAssets(r *http.Request, st *state) *answer {
 }
 
 func (s *Server) getAsset(r *http.Request, st *state) *answer {
-	rel, a := s.asset(st, r.PathValue("id"), s.caller(r))
+	rel, a := st.assetFor(r)
 	if rel == nil {
 		return missing
 	}
@@ -54,7 +54,7 @@ func (s *Server) getAsset(r *http.Request, st *state) *answer {
 }
 
 func (s *Server) deleteAsset(r *http.Request, st *state) *answer {
-	rel, a := s.asset(st, r.PathValue("id"), s.caller(r))
+	rel, a := st.assetFor(r)
 	if rel == nil {
 		return missing
 	}
@@ -68,7 +68,7 @@ func (s *Server) deleteAsset(r *http.Request, st *state) *answer {
 // upload keeps the state unlocked while bytes arrive. Between reserve and land
 // the asset is a "starter"; it stays one when the bytes stop.
 func (s *Server) upload(w http.ResponseWriter, r *http.Request) {
-	if !s.admit(w, r) {
+	if r = s.admit(w, r, writeContents); r == nil {
 		return
 	}
 	if r.ContentLength < 0 {
@@ -91,7 +91,7 @@ func (s *Server) upload(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) reserve(r *http.Request, st *state) (int64, *answer) {
-	rel, name := s.release(st, r.PathValue("id"), owner), r.URL.Query().Get("name")
+	rel, name := st.release(r.PathValue("id"), who(r)), r.URL.Query().Get("name")
 	switch {
 	case rel == nil:
 		return 0, missing
@@ -127,7 +127,7 @@ func receive(part string, r *http.Request) error {
 }
 
 func (s *Server) land(st *state, id int64, part string) *answer {
-	rel, a := s.asset(st, strconv.FormatInt(id, 10), owner)
+	rel, a := st.asset(id)
 	if rel == nil {
 		return missing // deleted meanwhile
 	}
@@ -158,7 +158,7 @@ func (s *Server) signature(id string) string {
 
 // browserDownload serves public releases to anyone, by name.
 func (s *Server) browserDownload(w http.ResponseWriter, r *http.Request) {
-	if !s.admit(w, r) {
+	if r = s.admit(w, r, none); r == nil {
 		return
 	}
 	write(w, s.transact(func(st *state) *answer {
@@ -203,13 +203,17 @@ func (s *Server) store(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) opened(id string) (*os.File, *asset, error) {
+	n, err := strconv.ParseInt(id, 10, 64)
+	if err != nil {
+		return nil, nil, err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st, err := s.load()
 	if err != nil {
 		return nil, nil, err
 	}
-	rel, a := s.asset(st, id, owner)
+	rel, a := st.asset(n)
 	if rel == nil {
 		return nil, nil, os.ErrNotExist
 	}

@@ -319,7 +319,7 @@ func (s *Server) putContent(r *http.Request, st *state) *answer {
 // raw serves the bytes of a file of a public repository to anyone. A commit
 // outlives its branch, as on GitHub.
 func (s *Server) raw(w http.ResponseWriter, r *http.Request) {
-	if !s.admit(w, r) {
+	if r = s.admit(w, r, none); r == nil {
 		return
 	}
 	var content []byte

@@ -20,6 +20,9 @@ func (s *Server) listPulls(r *http.Request, st *state) *answer {
 }
 
 func (s *Server) createPull(r *http.Request, st *state) *answer {
+	if who(r).Kind == job && !s.actionsOpenPulls {
+		return fail(http.StatusForbidden, "GitHub Actions is not permitted to create or approve pull requests.")
+	}
 	var in struct{ Title, Head, Base, Body string }
 	if bad := decode(r, &in); bad != nil {
 		return bad
@@ -49,8 +52,12 @@ func (s *Server) createPull(r *http.Request, st *state) *answer {
 }
 
 // addLabels adds labels to a pull request, which is an issue too. One that the
-// repository does not know is made, as GitHub does for who may write.
+// repository does not know is made, for those alone who may write issues.
 func (s *Server) addLabels(r *http.Request, st *state) *answer {
+	asker := who(r)
+	if !asker.may(writeIssues) && !asker.may(writePullRequests) {
+		return asker.refuse(writeIssues)
+	}
 	var in struct{ Labels []string }
 	if bad := decode(r, &in); bad != nil {
 		return bad
@@ -63,6 +70,10 @@ func (s *Server) addLabels(r *http.Request, st *state) *answer {
 		return missing
 	}
 	p := st.Pulls[at]
+	fresh := func(name string) bool { _, known := st.Labels[name]; return !known }
+	if slices.ContainsFunc(in.Labels, fresh) && !asker.may(writeIssues) {
+		return unauthorized("You do not have permission to create labels on this repository.", "Repository", "label")
+	}
 	for _, name := range in.Labels {
 		if _, known := st.Labels[name]; !known {
 			st.Labels[name] = st.next()

@@ -9,7 +9,7 @@ import (
 func (s *Server) listReleases(r *http.Request, st *state) *answer {
 	list := []any{}
 	for _, rel := range slices.Backward(st.Releases) { // the newest first
-		if !rel.Draft || s.caller(r) == owner {
+		if !rel.Draft || who(r).pushes() {
 			list = append(list, s.showRelease(rel))
 		}
 	}
@@ -17,7 +17,7 @@ func (s *Server) listReleases(r *http.Request, st *state) *answer {
 }
 
 func (s *Server) getRelease(r *http.Request, st *state) *answer {
-	rel := s.release(st, r.PathValue("id"), s.caller(r))
+	rel := st.release(r.PathValue("id"), who(r))
 	if rel == nil {
 		return missing
 	}
@@ -92,7 +92,7 @@ func (s *Server) createRelease(r *http.Request, st *state) *answer {
 }
 
 func (s *Server) updateRelease(r *http.Request, st *state) *answer {
-	rel := s.release(st, r.PathValue("id"), s.caller(r))
+	rel := st.release(r.PathValue("id"), who(r))
 	if rel == nil {
 		return missing
 	}

@@ -11,10 +11,10 @@ package github
 
 import (
 	"crypto/rand"
-	"crypto/subtle"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -40,18 +40,23 @@ func Hosts() []string { return []string{apiHost, uploadHost, webHost, storageHos
 type Options struct {
 	Dir        string           // created when missing; holds state.json, releases/ and incoming/
 	Repository string           // "owner/name"
-	Token      string           // needed to write and to see drafts
+	Token      string           // of the repository's owner, a classic one with the scopes repo and workflow
 	Now        func() time.Time // nil: time.Now
+	// ActionsOpenPulls is the repository's setting "Allow GitHub Actions to create and approve pull requests".
+	ActionsOpenPulls bool
 }
 
 // Server is an http.Handler for the five hosts. One process at a time may write
 // to its folder.
 type Server struct {
-	dir, repository, token string
-	now                    func() time.Time
-	mux                    *http.ServeMux
-	key                    []byte     // signs the object store's addresses, as long as the process lives
-	mu                     sync.Mutex // guards state.json from its reading to its writing
+	dir, repository  string
+	owner            string // the owner's token
+	now              func() time.Time
+	mux              *http.ServeMux
+	actionsOpenPulls bool
+	key              []byte           // signs the object store's addresses, as long as the process lives
+	mu               sync.Mutex       // guards the folder and what follows
+	tokens           map[string]asker // by the token's digest
 }
 
 // New opens or creates the folder and discards uploads that broke off.
@@ -63,7 +68,8 @@ func New(o Options) (*Server, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	s := &Server{dir: o.Dir, repository: o.Repository, token: o.Token, now: o.Now, key: make([]byte, 32)}
+	s := &Server{dir: o.Dir, repository: o.Repository, owner: o.Token, now: o.Now, key: make([]byte, 32),
+		actionsOpenPulls: o.ActionsOpenPulls}
 	if _, err := rand.Read(s.key); err != nil {
 		return nil, err
 	}
@@ -78,6 +84,10 @@ func New(o Options) (*Server, error) {
 	if _, err := s.load(); err != nil {
 		return nil, err
 	}
+	if err := s.loadTokens(); err != nil {
+		return nil, err
+	}
+	s.tokens[hashed(o.Token)] = asker{Kind: classic, Scopes: []string{"repo", "workflow"}}
 	s.mux = s.routes()
 	return s, nil
 }
@@ -89,31 +99,31 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.Serve
 
 func (s *Server) routes() *http.ServeMux {
 	mux := http.NewServeMux()
-	api := func(method, path string, h handler) {
-		mux.Handle(method+" "+apiHost+"/repos/{owner}/{repo}/"+path, s.api(h))
+	api := func(method, path string, n need, h handler) {
+		mux.Handle(method+" "+apiHost+"/repos/{owner}/{repo}/"+path, s.api(n, h))
 	}
-	api("GET", "releases", s.listReleases)
-	api("POST", "releases", s.createRelease)
-	api("GET", "releases/latest", s.latestRelease)
-	api("GET", "releases/{id}", s.getRelease)
-	api("PATCH", "releases/{id}", s.updateRelease)
-	api("GET", "releases/{kind}/{id}", s.belowReleases)
-	api("DELETE", "releases/assets/{id}", s.deleteAsset)
-	api("GET", "tags", s.listTags)
-	api("GET", "git/ref/{ref...}", s.getRef)
-	api("POST", "git/refs", s.createRef)
-	api("DELETE", "git/refs/{ref...}", s.deleteRef)
-	api("PATCH", "git/refs/{ref...}", s.updateRef)
-	api("POST", "git/trees", s.createTree)
-	api("POST", "git/commits", s.createCommit)
-	api("GET", "git/commits/{sha}", s.getCommit)
-	api("GET", "git/tags/{sha}", s.getTagObject)
-	api("POST", "git/tags", s.createTagObject)
-	api("GET", "contents/{path...}", s.getContent)
-	api("PUT", "contents/{path...}", s.putContent)
-	api("GET", "pulls", s.listPulls)
-	api("POST", "pulls", s.createPull)
-	api("POST", "issues/{number}/labels", s.addLabels)
+	api("GET", "releases", none, s.listReleases)
+	api("POST", "releases", writeContents, s.createRelease)
+	api("GET", "releases/latest", none, s.latestRelease)
+	api("GET", "releases/{id}", none, s.getRelease)
+	api("PATCH", "releases/{id}", writeContents, s.updateRelease)
+	api("GET", "releases/{kind}/{id}", none, s.belowReleases)
+	api("DELETE", "releases/assets/{id}", writeContents, s.deleteAsset)
+	api("GET", "tags", none, s.listTags)
+	api("GET", "git/ref/{ref...}", none, s.getRef)
+	api("POST", "git/refs", writeContents, s.createRef)
+	api("DELETE", "git/refs/{ref...}", writeContents, s.deleteRef)
+	api("PATCH", "git/refs/{ref...}", writeContents, s.updateRef)
+	api("POST", "git/trees", writeContents, s.createTree)
+	api("POST", "git/commits", writeContents, s.createCommit)
+	api("GET", "git/commits/{sha}", none, s.getCommit)
+	api("GET", "git/tags/{sha}", none, s.getTagObject)
+	api("POST", "git/tags", writeContents, s.createTagObject)
+	api("GET", "contents/{path...}", none, s.getContent)
+	api("PUT", "contents/{path...}", writeContents, s.putContent)
+	api("GET", "pulls", none, s.listPulls)
+	api("POST", "pulls", writePullRequests, s.createPull)
+	api("POST", "issues/{number}/labels", none, s.addLabels)
 	mux.HandleFunc("GET "+apiHost+"/repos/{owner}/{repo}", s.showRepositoryTo)
 	mux.HandleFunc("POST "+uploadHost+"/repos/{owner}/{repo}/releases/{id}/assets", s.upload)
 	mux.HandleFunc("GET "+webHost+"/{owner}/{repo}/releases/download/{tag}/{name}", s.browserDownload)
@@ -146,14 +156,25 @@ type answer struct {
 	body     any
 	link     string // the Link header of a page
 	location string
+	header   http.Header
+}
+
+// with is the answer with one more header.
+func (a answer) with(name, value string) *answer {
+	a.header = a.header.Clone()
+	if a.header == nil {
+		a.header = http.Header{}
+	}
+	a.header.Set(name, value)
+	return &a
 }
 
 // handler reads and changes the state; what it changed is kept when its answer is a success.
 type handler func(r *http.Request, st *state) *answer
 
-func (s *Server) api(h handler) http.Handler {
+func (s *Server) api(n need, h handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !s.admit(w, r) {
+		if r = s.admit(w, r, n); r == nil {
 			return
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, maxRequest)
@@ -180,6 +201,7 @@ func (s *Server) transact(h func(*state) *answer, writes bool) *answer {
 }
 
 func write(w http.ResponseWriter, a *answer) {
+	maps.Copy(w.Header(), a.header)
 	if a.link != "" {
 		w.Header().Set("Link", a.link)
 	}
@@ -218,6 +240,13 @@ func invalid(resource, field, code, message string) *answer {
 	return a
 }
 
+// unauthorized is GitHub's 403 that names what the asker may not change.
+func unauthorized(message, resource, field string) *answer {
+	a := fail(http.StatusForbidden, message)
+	a.body.(fields)["errors"] = []any{fields{"resource": resource, "field": field, "code": "unauthorized"}}
+	return a
+}
+
 // decode reads a JSON request; the answer is nil when it is well formed.
 func decode(r *http.Request, into any) *answer {
 	err := json.NewDecoder(r.Body).Decode(into)
@@ -253,40 +282,22 @@ func page(r *http.Request, all []any) *answer {
 	return a
 }
 
-// caller is who asks.
-type caller int
-
-const (
-	anonymous caller = iota
-	owner            // may write and sees drafts
-	impostor         // sent a token that is not ours
-)
-
-func (s *Server) caller(r *http.Request) caller {
-	sent := r.Header.Get("Authorization")
-	if sent == "" {
-		return anonymous
+// admit answers those who may not go on; the request that it returns knows its
+// asker, and is nil when there is nothing more to answer.
+func (s *Server) admit(w http.ResponseWriter, r *http.Request, n need) *http.Request {
+	a := s.sender(r)
+	if a.Kind == classic {
+		w.Header().Set("X-OAuth-Scopes", strings.Join(a.Scopes, ", "))
 	}
-	for _, scheme := range []string{"token ", "Bearer "} {
-		if got, ok := strings.CutPrefix(sent, scheme); ok && subtle.ConstantTimeCompare([]byte(got), []byte(s.token)) == 1 {
-			return owner
-		}
-	}
-	return impostor
-}
-
-// admit answers those who may not go on and says whether the caller may.
-func (s *Server) admit(w http.ResponseWriter, r *http.Request) bool {
-	who := s.caller(r)
 	switch {
-	case who == impostor:
+	case a.Kind == impostor:
 		write(w, fail(http.StatusUnauthorized, "Bad credentials"))
 	case r.PathValue("owner")+"/"+r.PathValue("repo") != s.repository:
 		write(w, missing)
-	case who == anonymous && r.Method != http.MethodGet && r.Method != http.MethodHead:
-		write(w, fail(http.StatusUnauthorized, "Requires authentication"))
+	case !a.may(n):
+		write(w, a.refuse(n))
 	default:
-		return true
+		return withAsker(r, a)
 	}
-	return false
+	return nil
 }

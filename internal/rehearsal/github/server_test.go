@@ -35,9 +35,13 @@ type world struct {
 	http   *http.Client
 }
 
-func newWorld(t *testing.T, dir string) *world {
+func newWorld(t *testing.T, dir string, change ...func(*rehearsal.Options)) *world {
 	t.Helper()
-	s, err := rehearsal.New(rehearsal.Options{Dir: dir, Repository: repository, Token: token})
+	o := rehearsal.Options{Dir: dir, Repository: repository, Token: token}
+	for _, f := range change {
+		f(&o)
+	}
+	s, err := rehearsal.New(o)
 	require.NoError(t, err)
 	require.NoError(t, s.Push("refs/heads/main", sha, map[string][]byte{"catalog/c.json": []byte("{}\n")}))
 	require.NoError(t, s.Push("refs/tags/v1", sha, nil))

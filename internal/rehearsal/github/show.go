@@ -182,22 +182,14 @@ func (s *Server) showLabels(st *state, p *pull) []any {
 	return out
 }
 
-// scopes are those of the owner's token, a classic one.
-const scopes = "repo, workflow"
-
-// showRepositoryTo answers with the repository as the caller sees it.
+// showRepositoryTo answers with the repository as the asker sees it.
 func (s *Server) showRepositoryTo(w http.ResponseWriter, r *http.Request) {
-	if !s.admit(w, r) {
-		return
+	if r = s.admit(w, r, none); r != nil {
+		write(w, ok(s.showRepository(who(r))))
 	}
-	who := s.caller(r)
-	if who == owner {
-		w.Header().Set("X-OAuth-Scopes", scopes)
-	}
-	write(w, ok(s.showRepository(who)))
 }
 
-func (s *Server) showRepository(who caller) fields {
+func (s *Server) showRepository(a asker) fields {
 	at, web := "https://"+apiHost+"/repos/"+s.repository, webHost+"/"+s.repository
 	f := fields{"id": 1, "node_id": node("Repository", 1), "name": s.repository[len(s.ownerName())+1:],
 		"full_name": s.repository, "owner": s.user(), "visibility": "public", "default_branch": "main", "size": 1,
@@ -214,8 +206,11 @@ func (s *Server) showRepository(who caller) fields {
 			"git_tags", "hooks", "issue_comment", "issue_events", "issues", "keys", "labels", "languages", "merges",
 			"milestones", "notifications", "pulls", "releases", "stargazers", "statuses", "subscribers", "subscription",
 			"tags", "teams", "trees")
-	if who == owner {
+	switch a.Kind {
+	case classic, fineGrained: // what their owner may, whatever the token may
 		f["permissions"] = fields{}.set(true, "admin", "maintain", "push", "triage", "pull")
+	case job:
+		f["permissions"] = fields{}.set(false, "admin", "maintain", "push", "triage", "pull")
 	}
 	return f
 }

@@ -3,6 +3,7 @@ package github
 import (
 	"errors"
 	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -106,27 +107,40 @@ func (st *state) next() int64 { st.Sequence++; return st.Sequence }
 
 func (s *Server) stamp() string { return s.now().UTC().Format(time.RFC3339) }
 
-// release finds a release by the id in the request, hiding drafts from strangers.
-func (s *Server) release(st *state, id string, who caller) *release {
+// release finds a release by the id in the request, hiding drafts from those who may not push.
+func (st *state) release(id string, a asker) *release {
 	n, err := strconv.ParseInt(id, 10, 64)
 	for _, rel := range st.Releases {
-		if err == nil && rel.ID == n && (!rel.Draft || who == owner) {
+		if err == nil && rel.ID == n && (!rel.Draft || a.pushes()) {
 			return rel
 		}
 	}
 	return nil
 }
 
-func (s *Server) asset(st *state, id string, who caller) (*release, *asset) {
-	n, err := strconv.ParseInt(id, 10, 64)
+// asset finds an asset by its id, a draft's too.
+func (st *state) asset(id int64) (*release, *asset) {
 	for _, rel := range st.Releases {
 		for _, a := range rel.Assets {
-			if err == nil && a.ID == n && (!rel.Draft || who == owner) {
+			if a.ID == id {
 				return rel, a
 			}
 		}
 	}
 	return nil, nil
+}
+
+// assetFor finds the asset of a request, hiding those of drafts as release does.
+func (st *state) assetFor(r *http.Request) (*release, *asset) {
+	n, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
+	if err != nil {
+		return nil, nil
+	}
+	rel, a := st.asset(n)
+	if rel == nil || rel.Draft && !who(r).pushes() {
+		return nil, nil
+	}
+	return rel, a
 }
 
 var nameForm = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}$`)
