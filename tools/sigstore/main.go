@@ -1,7 +1,7 @@
 // Command sigstore runs a whole Sigstore on loopback: the real Fulcio CA, a
 // certificate transparency signer, an RFC 3161 timestamp authority, an OIDC
-// issuer shaped like GitHub Actions', the real Rekor v2 server as a child, and a
-// log that speaks Rekor v1.
+// issuer shaped like GitHub Actions', a log that speaks Rekor v1, and on demand
+// the real Rekor v2 server as a child.
 //
 // Its promise: it trusts nothing and is trusted by nothing but its own root. All
 // keys stay under -dir, so the root is the same in every run; every name it
@@ -26,6 +26,8 @@ import (
 	"runtime"
 	"syscall"
 	"time"
+
+	"github.com/sigstore/rekor/pkg/generated/models"
 )
 
 // githubIssuer is the issuer in every certificate that GitHub Actions signs with.
@@ -49,13 +51,13 @@ func parse(args []string) (options, error) {
 	flags := flag.NewFlagSet("sigstore", flag.ContinueOnError)
 	flags.StringVar(&o.dir, "dir", "", "state: keys, certificates, logs (required)")
 	flags.StringVar(&o.rekor, "rekor", "",
-		"the program github.com/sigstore/rekor-tiles/v2/cmd/rekor-server/posix (required)")
+		"the program github.com/sigstore/rekor-tiles/v2/cmd/rekor-server/posix; without it there is no Rekor v2")
 	flags.StringVar(&o.issuer, "issuer", githubIssuer, "issuer of identity tokens, answered in this process")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
-	if o.dir == "" || o.rekor == "" || flags.NArg() > 0 {
-		return o, fmt.Errorf("usage: sigstore -dir DIRECTORY -rekor PROGRAM [-issuer URL]")
+	if o.dir == "" || flags.NArg() > 0 {
+		return o, fmt.Errorf("usage: sigstore -dir DIRECTORY [-rekor PROGRAM] [-issuer URL]")
 	}
 	return o, nil
 }
@@ -85,18 +87,19 @@ func run(args []string, stdin io.Reader, stdout io.Writer) error {
 
 // ready is the line that tells the parent where everything is.
 type ready struct {
-	TrustedRoot          string `json:"trusted_root"`
-	SigningConfig        string `json:"signing_config"`
-	SigningConfigRekorV1 string `json:"signing_config_rekor_v1"`
-	TokenURL             string `json:"token_url"`    // add repository, workflow, ref and sha as a query
-	TokenBearer          string `json:"token_bearer"` // new in every run
+	TrustedRoot          string            `json:"trusted_root"`
+	SigningConfig        string            `json:"signing_config"`
+	SigningConfigRekorV2 string            `json:"signing_config_rekor_v2"` // empty without Rekor v2
+	Services             map[string]string `json:"services"`                // address by its name at sigstore.dev
+	TokenURL             string            `json:"token_url"`               // the job is its query, see parseJob
+	TokenBearer          string            `json:"token_bearer"`            // new in every run
 }
 
 // instance is one running Sigstore.
 type instance struct {
 	ready ready
 	web   *web
-	rekor *rekor
+	rekor *rekor // nil without Rekor v2
 	lock  *os.File
 }
 
@@ -128,8 +131,10 @@ func start(ctx context.Context, o options) (_ *instance, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if i.rekor, err = startRekor(ctx, o.rekor, dir, a.rekor); err != nil {
-		return nil, err
+	if o.rekor != "" {
+		if i.rekor, err = startRekor(ctx, o.rekor, dir, a.rekor); err != nil {
+			return nil, err
+		}
 	}
 	urls, err := i.serve(a)
 	if err != nil {
@@ -163,7 +168,10 @@ func load(s store, rekorV1Dir, issuerURL string) (*authorities, error) {
 
 // serve opens one listener per party and returns their addresses.
 func (i *instance) serve(a *authorities) (urls, error) {
-	u := urls{rekor: i.rekor.url, issuer: a.issuer.url}
+	u := urls{issuer: a.issuer.url}
+	if i.rekor != nil {
+		u.rekor = i.rekor.url
+	}
 	var err error
 	if u.ct, err = i.web.serve(a.ct); err != nil {
 		return u, err
@@ -175,10 +183,10 @@ func (i *instance) serve(a *authorities) (urls, error) {
 	if u.fulcio, err = i.web.serve(fulcio); err != nil {
 		return u, err
 	}
-	if u.tsa, err = i.web.serve(a.tsa); err != nil {
+	if u.tsa, err = i.web.serve(a.tsa.api()); err != nil {
 		return u, err
 	}
-	if u.rekorV1, err = i.web.serve(a.rekorV1); err != nil {
+	if u.rekorV1, err = i.web.serve(a.rekorV1.api()); err != nil {
 		return u, err
 	}
 	u.token, err = i.web.serve(a.issuer.runner())
@@ -187,12 +195,16 @@ func (i *instance) serve(a *authorities) (urls, error) {
 
 // wait returns nil when ctx ends, or what went wrong before.
 func (i *instance) wait(ctx context.Context) error {
+	var ended chan struct{} // never, without Rekor v2
+	if i.rekor != nil {
+		ended = i.rekor.done
+	}
 	select {
 	case <-ctx.Done():
 		return nil
 	case err := <-i.web.failed:
 		return err
-	case <-i.rekor.done:
+	case <-ended:
 		return errors.Join(errors.New("rekor ended by itself"), i.rekor.err)
 	}
 }
@@ -247,6 +259,11 @@ func (w *web) close() {
 			_ = s.Close()
 		}
 	}
+}
+
+// apiError is an answer with the error body of Rekor and of the timestamp authority.
+func apiError(w http.ResponseWriter, status int, message string) {
+	writeJSON(w, status, models.Error{Code: int64(status), Message: message})
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {

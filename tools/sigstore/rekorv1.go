@@ -1,29 +1,22 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/sha256"
 	"crypto/x509"
-	"encoding/base64"
 	"encoding/hex"
-	"errors"
+	"encoding/pem"
 	"fmt"
-	"net/http"
-	"os"
-	"path/filepath"
+	"strconv"
 	"sync"
 	"time"
 
 	"github.com/cyberphone/json-canonicalization/go/src/webpki.org/jsoncanonicalizer"
-	"github.com/go-openapi/runtime"
 	"github.com/go-openapi/strfmt"
 	"github.com/sigstore/rekor/pkg/generated/models"
-	"github.com/sigstore/rekor/pkg/types"
-	_ "github.com/sigstore/rekor/pkg/types/hashedrekord/v0.0.1" // the entry type of a signed file
 	"github.com/sigstore/rekor/pkg/util"
 	"github.com/sigstore/sigstore/pkg/signature"
 	"github.com/transparency-dev/merkle/rfc6962"
@@ -35,17 +28,19 @@ const (
 	rekorV1TreeID = 1
 )
 
-// rekorV1 is the log that Sigstore's public instance still names by default:
-// Rekor's own entry types, checks, checkpoints and signed entry timestamps. Its
-// server needs MySQL and Trillian; here leaves lie in a file and the tree in memory.
+// rekorV1 is the log that Sigstore's public instance names by default: Rekor's
+// own entry types, checks, checkpoints and signed entry timestamps. Its server
+// needs MySQL and Trillian; here entries lie in a file and the tree in memory.
 type rekorV1 struct {
 	signer *signature.ECDSASigner
 	der    []byte // the public key
 	id     [32]byte
 
-	mu     sync.Mutex
-	leaves *leafFile
-	tree   *testonly.Tree // upstream's one in-memory tree that gives inclusion proofs
+	mu      sync.Mutex
+	kept    *entryFile
+	entries []logged         // by index
+	indexes map[string]int64 // of an entry, by its leaf hash, 64 hex digits
+	tree    *testonly.Tree   // upstream's one in-memory tree that gives proofs
 }
 
 func newRekorV1(s store, dir string) (*rekorV1, error) {
@@ -65,73 +60,77 @@ func newRekorV1(s store, dir string) (*rekorV1, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &rekorV1{signer: signer, der: der, id: sha256.Sum256(der), tree: testonly.New(rfc6962.DefaultHasher)}
-	l.leaves, err = openLeaves(dir, func(leaf []byte) { l.tree.AppendData(leaf) })
+	l := &rekorV1{signer: signer, der: der, id: sha256.Sum256(der), tree: testonly.New(rfc6962.DefaultHasher),
+		indexes: map[string]int64{}}
+	l.kept, err = openEntries(dir, l.append)
 	return l, err
 }
 
-// ServeHTTP answers createLogEntry, the one call that a signer makes.
-func (l *rekorV1) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.Method != http.MethodPost || r.URL.Path != "/api/v1/log/entries" {
-		http.NotFound(w, r)
-		return
-	}
-	body, err := canonicalEntry(r)
-	if err != nil {
-		writeJSON(w, http.StatusBadRequest, models.Error{Code: http.StatusBadRequest, Message: err.Error()})
-		return
-	}
-	uuid, entry, err := l.add(r.Context(), body, time.Now())
-	if err != nil {
-		writeJSON(w, http.StatusInternalServerError, models.Error{Code: http.StatusInternalServerError, Message: err.Error()})
-		return
-	}
-	w.Header().Set("ETag", uuid)
-	w.Header().Set("Location", "/api/v1/log/entries/"+uuid)
-	writeJSON(w, http.StatusCreated, models.LogEntry{uuid: *entry})
+// leafHash is the UUID of an entry inside its tree.
+func leafHash(body []byte) string { return hex.EncodeToString(rfc6962.DefaultHasher.HashLeaf(body)) }
+
+func (l *rekorV1) append(e logged) {
+	l.indexes[leafHash(e.body)] = int64(len(l.entries))
+	l.entries = append(l.entries, e)
+	l.tree.AppendData(e.body)
 }
 
-// canonicalEntry reads the proposed entry; Rekor's own code refuses one whose signature does not verify.
-func canonicalEntry(r *http.Request) ([]byte, error) {
-	proposed, err := models.UnmarshalProposedEntry(r.Body, runtime.JSONConsumer())
-	if err != nil {
-		return nil, err
-	}
-	entry, err := types.CreateVersionedEntry(proposed)
-	if err != nil {
-		return nil, err
-	}
-	return types.CanonicalizeEntry(r.Context(), entry)
-}
-
-func (l *rekorV1) add(ctx context.Context, body []byte, now time.Time) (string, *models.LogEntryAnon, error) {
+// add returns the index of a body; fresh is false when the log has it already.
+func (l *rekorV1) add(body []byte, now time.Time) (index int64, fresh bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err := l.leaves.append(body); err != nil {
-		return "", nil, err
+	if index, taken := l.indexes[leafHash(body)]; taken {
+		return index, false, nil
 	}
-	index := int64(l.tree.Size()) //nolint:gosec // nobody adds 2^63 leaves
-	seconds, id := now.Unix(), hex.EncodeToString(l.id[:])
-	l.tree.AppendData(body)
-	proof, err := l.proof(ctx, index)
-	if err != nil {
-		return "", nil, err
+	e := logged{body: body, seconds: now.Unix()}
+	if err := l.kept.append(e); err != nil {
+		return 0, false, err
 	}
-	e := &models.LogEntryAnon{Body: body, IntegratedTime: &seconds, LogID: &id, LogIndex: &index}
-	promise, err := l.promise(e)
-	e.Verification = &models.LogEntryAnonVerification{SignedEntryTimestamp: promise, InclusionProof: proof}
-	uuid := fmt.Sprintf("%016x%x", rekorV1TreeID, rfc6962.DefaultHasher.HashLeaf(body))
-	return uuid, e, err
+	l.append(e)
+	return int64(len(l.entries)) - 1, true, nil
 }
 
-// proof shows that the newest leaf is in the tree, under a signed checkpoint.
+// find returns the index of an entry by its leaf hash, or by that behind the tree's number.
+func (l *rekorV1) find(id string) (index int64, ok bool) {
+	tree := fmt.Sprintf("%016x", rekorV1TreeID)
+	if len(id) == len(tree)+2*sha256.Size && id[:len(tree)] == tree {
+		id = id[len(tree):]
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	index, ok = l.indexes[id]
+	return index, ok
+}
+
+// entryID is the tree's number and the leaf's hash, 80 hex digits.
+func entryID(body []byte) string { return fmt.Sprintf("%016x%s", rekorV1TreeID, leafHash(body)) }
+
+// entry is what the log says of the entry with this index, proven in the tree of now; ok is false when there is none.
+func (l *rekorV1) entry(ctx context.Context, index int64) (_ models.LogEntry, ok bool, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if index < 0 || index >= int64(len(l.entries)) {
+		return nil, false, nil
+	}
+	kept, id := l.entries[index], hex.EncodeToString(l.id[:])
+	e := models.LogEntryAnon{Body: kept.body, IntegratedTime: &kept.seconds, LogID: &id, LogIndex: &index}
+	promise, err := l.promise(&e)
+	if err != nil {
+		return nil, false, err
+	}
+	proof, err := l.proof(ctx, index)
+	e.Verification = &models.LogEntryAnonVerification{SignedEntryTimestamp: promise, InclusionProof: proof}
+	return models.LogEntry{entryID(kept.body): e}, true, err
+}
+
+// proof shows that an entry is in the tree, under a signed checkpoint.
 func (l *rekorV1) proof(ctx context.Context, index int64) (*models.InclusionProof, error) {
 	size, root := l.tree.Size(), l.tree.Hash()
-	path, err := l.tree.InclusionProof(size-1, size)
+	path, err := l.tree.InclusionProof(uint64(index), size) //nolint:gosec // an index is not negative
 	if err != nil {
 		return nil, err
 	}
-	checkpoint, err := util.CreateAndSignCheckpoint(ctx, rekorV1Origin, rekorV1TreeID, size, root, l.signer)
+	note, err := l.checkpoint(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -139,9 +138,14 @@ func (l *rekorV1) proof(ctx context.Context, index int64) (*models.InclusionProo
 	for _, h := range path {
 		hashes = append(hashes, hex.EncodeToString(h))
 	}
-	note, rootHex, treeSize := string(checkpoint), hex.EncodeToString(root), index+1
+	rootHex, treeSize := hex.EncodeToString(root), int64(size) //nolint:gosec // nobody adds 2^63 leaves
 	return &models.InclusionProof{Checkpoint: &note, Hashes: hashes, LogIndex: &index, RootHash: &rootHex,
 		TreeSize: &treeSize}, nil
+}
+
+func (l *rekorV1) checkpoint(ctx context.Context) (string, error) {
+	signed, err := util.CreateAndSignCheckpoint(ctx, rekorV1Origin, rekorV1TreeID, l.tree.Size(), l.tree.Hash(), l.signer)
+	return string(signed), err
 }
 
 // promise is the signed entry timestamp: a signature over the canonical JSON of the entry.
@@ -157,40 +161,15 @@ func (l *rekorV1) promise(e *models.LogEntryAnon) (strfmt.Base64, error) {
 	return l.signer.SignMessage(bytes.NewReader(canonical))
 }
 
-// leafFile keeps a log's leaves, one base64 line each, so that a log continues where it ended.
-type leafFile struct{ f *os.File }
-
-// openLeaves hands every leaf kept in dir to each, oldest first. A last line
-// without its newline was never answered for: it is cut off.
-func openLeaves(dir string, each func(leaf []byte)) (*leafFile, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
-	}
-	f, err := os.OpenFile(filepath.Join(dir, "leaves"), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	var whole int64
-	for r := bufio.NewReader(f); ; {
-		line, err := r.ReadBytes('\n')
-		if err != nil {
-			break
-		}
-		leaf, err := base64.StdEncoding.DecodeString(string(line[:len(line)-1]))
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("leaf at byte %d of %s: %w", whole, f.Name(), err), f.Close())
-		}
-		each(leaf)
-		whole += int64(len(line))
-	}
-	if err := f.Truncate(whole); err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	_, err = f.Seek(whole, 0)
-	return &leafFile{f: f}, err
+// info is the log's size and signed head.
+func (l *rekorV1) info(ctx context.Context) (*models.LogInfo, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	head, err := l.checkpoint(ctx)
+	root, size, tree := hex.EncodeToString(l.tree.Hash()), int64(len(l.entries)), strconv.Itoa(rekorV1TreeID)
+	return &models.LogInfo{RootHash: &root, SignedTreeHead: &head, TreeID: &tree, TreeSize: &size}, err
 }
 
-func (l *leafFile) append(leaf []byte) error {
-	_, err := l.f.WriteString(base64.StdEncoding.EncodeToString(leaf) + "\n")
-	return err
+func (l *rekorV1) publicKeyPEM() []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: l.der})
 }

@@ -5,6 +5,8 @@ import (
 	"context"
 	"crypto"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"encoding/json"
 	"io"
 	"io/fs"
@@ -101,26 +103,30 @@ func lockOnce(t *testing.T, dir string) (*os.File, error) {
 }
 
 // A log continues after a restart; a line that a crash cut off was never answered for.
-func TestLeavesSurvive(t *testing.T) {
+func TestEntriesSurvive(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	l, err := openLeaves(dir, func([]byte) { t.Error("a new log is empty") })
+	l, err := openEntries(dir, func(logged) { t.Error("a new log is empty") })
 	require.NoError(t, err)
-	require.NoError(t, l.append([]byte("one")))
-	require.NoError(t, l.append([]byte("two")))
-	_, err = l.f.WriteString("dGhyZW") // cut off
+	all := []logged{{[]byte("one"), 1}, {[]byte("two"), 2}}
+	for _, e := range all {
+		require.NoError(t, l.append(e))
+	}
+	_, err = l.f.WriteString("3 dGhyZW") // cut off
 	require.NoError(t, err)
 	require.NoError(t, l.f.Close())
 	for range 2 {
-		var got []string
-		l, err = openLeaves(dir, func(b []byte) { got = append(got, string(b)) })
+		var got []logged
+		l, err = openEntries(dir, func(e logged) { got = append(got, e) })
 		require.NoError(t, err)
-		require.Equal(t, []string{"one", "two"}, got)
+		require.Equal(t, all, got)
 		require.NoError(t, l.f.Close())
 	}
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "leaves"), []byte("###\n"), 0o600))
-	_, err = openLeaves(dir, func([]byte) {})
-	require.ErrorContains(t, err, "leaf at byte 0")
+	for _, damaged := range []string{"###\n", "dGhyZW==\n", "1 ###\n", "\n"} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "entries"), []byte(damaged), 0o600))
+		_, err = openEntries(dir, func(logged) {})
+		require.ErrorContains(t, err, "entry at byte 0", damaged)
+	}
 }
 
 func good() url.Values {
@@ -177,26 +183,72 @@ func TestRunnerRefuses(t *testing.T) {
 	}
 }
 
+// asking sends a timestamp query to the authority.
+func asking(a *tsa, kind string, body []byte) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(http.MethodPost, timestampPath, bytes.NewReader(body))
+	r.Header.Set("Content-Type", kind)
+	w := httptest.NewRecorder()
+	a.api().ServeHTTP(w, r)
+	return w
+}
+
+const queryType = "application/timestamp-query"
+
 func TestTimestampAuthority(t *testing.T) {
 	t.Parallel()
 	a, err := newTSA(store{dir: t.TempDir()})
 	require.NoError(t, err)
 	query, err := timestamp.CreateRequest(strings.NewReader("content"), &timestamp.RequestOptions{Hash: crypto.SHA256})
 	require.NoError(t, err)
-	w := httptest.NewRecorder()
-	a.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/", bytes.NewReader(query)))
+	w := asking(a, queryType, query)
 	require.Equal(t, http.StatusCreated, w.Code)
+	require.Equal(t, "application/timestamp-reply", w.Header().Get("Content-Type"))
 	reply, err := timestamp.ParseResponse(w.Body.Bytes())
 	require.NoError(t, err)
 	require.WithinDuration(t, time.Now(), reply.Time, time.Minute)
 
 	w = httptest.NewRecorder()
-	a.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/", strings.NewReader("nonsense")))
-	require.Equal(t, http.StatusBadRequest, w.Code)
+	a.api().ServeHTTP(w, httptest.NewRequest(http.MethodGet, timestampPath+"/certchain", nil))
+	require.Equal(t, 2, strings.Count(w.Body.String(), "BEGIN CERTIFICATE"))
 }
 
-// Entries are checked by Rekor's own code, and chains by the certificate transparency library.
-func TestLogsRefuseNonsense(t *testing.T) {
+func TestTimestampAuthorityRefuses(t *testing.T) {
+	t.Parallel()
+	a, err := newTSA(store{dir: t.TempDir()})
+	require.NoError(t, err)
+	query := func(o timestamp.Request) []byte {
+		der, err := o.Marshal()
+		require.NoError(t, err)
+		return der
+	}
+	good := timestamp.Request{HashAlgorithm: crypto.SHA256, HashedMessage: make([]byte, 32)}
+	weak, short, policy, extended := good, good, good, good
+	weak.HashAlgorithm, weak.HashedMessage = crypto.SHA1, make([]byte, 20)
+	short.HashedMessage = make([]byte, 31)
+	policy.TSAPolicyOID = asn1.ObjectIdentifier{1, 2, 3}
+	extended.ExtraExtensions = []pkix.Extension{{Id: asn1.ObjectIdentifier{1, 2, 3}, Value: []byte{5, 0}}}
+	require.Equal(t, http.StatusCreated, asking(a, queryType, query(good)).Code)
+	for name, tc := range map[string]struct {
+		kind string
+		body []byte
+		want int
+	}{
+		"nonsense":           {queryType, []byte("nonsense"), http.StatusBadRequest},
+		"empty":              {queryType, nil, http.StatusBadRequest},
+		"another type":       {"application/octet-stream", query(good), http.StatusUnsupportedMediaType},
+		"a weak hash":        {queryType, query(weak), http.StatusBadRequest},
+		"a digest too short": {queryType, query(short), http.StatusBadRequest},
+		"another's policy":   {queryType, query(policy), http.StatusBadRequest},
+		"an extension":       {queryType, query(extended), http.StatusBadRequest},
+	} {
+		w := asking(a, tc.kind, tc.body)
+		require.Equal(t, tc.want, w.Code, name)
+		require.Contains(t, w.Body.String(), `"code":`, name)
+	}
+}
+
+// Chains are checked by the certificate transparency library.
+func TestCertificateLogRefusesNonsense(t *testing.T) {
 	t.Parallel()
 	a, err := load(store{dir: t.TempDir()}, t.TempDir(), githubIssuer)
 	require.NoError(t, err)
@@ -205,16 +257,12 @@ func TestLogsRefuseNonsense(t *testing.T) {
 		method, path, body string
 		want               int
 	}{
-		"rekor v1: no JSON": {a.rekorV1, http.MethodPost, "/api/v1/log/entries", "nonsense", http.StatusBadRequest},
-		"rekor v1: no signature": {a.rekorV1, http.MethodPost, "/api/v1/log/entries",
-			`{"apiVersion":"0.0.1","kind":"hashedrekord","spec":{}}`, http.StatusBadRequest},
-		"rekor v1: another call": {a.rekorV1, http.MethodGet, "/api/v1/log", "", http.StatusNotFound},
-		"ct: no JSON":            {a.ct, http.MethodPost, "/ct/v1/add-pre-chain", "nonsense", http.StatusBadRequest},
+		"ct: no JSON": {a.ct, http.MethodPost, "/ct/v1/add-pre-chain", "nonsense", http.StatusBadRequest},
 		"ct: no certificate": {a.ct, http.MethodPost, "/ct/v1/add-pre-chain", `{"chain":["AAAA"]}`,
 			http.StatusBadRequest},
-		"ct: an empty chain":       {a.ct, http.MethodPost, "/ct/v1/add-pre-chain", `{"chain":[]}`, http.StatusBadRequest},
-		"ct: another call":         {a.ct, http.MethodGet, "/ct/v1/get-sth", "", http.StatusNotFound},
-		"timestamp: empty request": {a.tsa, http.MethodPost, "/", "", http.StatusBadRequest},
+		"ct: an empty chain":      {a.ct, http.MethodPost, "/ct/v1/add-pre-chain", `{"chain":[]}`, http.StatusBadRequest},
+		"ct: another call":        {a.ct, http.MethodGet, "/ct/v1/get-sth", "", http.StatusNotFound},
+		"timestamp: another path": {a.tsa.api(), http.MethodPost, "/", "", http.StatusNotFound},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -254,7 +302,7 @@ func TestInProcessTransport(t *testing.T) {
 
 func TestArguments(t *testing.T) {
 	t.Parallel()
-	for _, args := range [][]string{{}, {"-dir", "x"}, {"-rekor", "x"}, {"-dir", "x", "-rekor", "y", "extra"}} {
+	for _, args := range [][]string{{}, {"-rekor", "x"}, {"-dir", "x", "-rekor", "y", "extra"}} {
 		require.ErrorContains(t, run(args, strings.NewReader(""), io.Discard), "usage", "%v", args)
 	}
 	err := run([]string{"-dir", t.TempDir(), "-rekor", "false"}, neverEnding{}, io.Discard)

@@ -18,19 +18,33 @@ const operator = "mero-tee rehearsal"
 // urls are the addresses of this run; the trusted root holds none of them, so that it stays the same.
 type urls struct{ fulcio, ct, tsa, rekor, rekorV1, issuer, token string }
 
-// publish writes what clients read. Both files replace their predecessors in one step.
+// services are the addresses by their names at the public instance.
+func (u urls) services() map[string]string {
+	named := map[string]string{"fulcio.sigstore.dev": u.fulcio, "rekor.sigstore.dev": u.rekorV1,
+		"timestamp.sigstore.dev": u.tsa}
+	if u.rekor != "" {
+		named["log2025-1.rekor.sigstore.dev"] = u.rekor
+	}
+	return named
+}
+
+// publish writes what clients read. Each file replaces its predecessor in one step.
 func publish(dir string, a *authorities, u urls) (ready, error) {
 	r := ready{
-		TrustedRoot:          filepath.Join(dir, "trusted_root.json"),
-		SigningConfig:        filepath.Join(dir, "signing_config.json"),
-		SigningConfigRekorV1: filepath.Join(dir, "signing_config_rekor_v1.json"),
+		TrustedRoot:   filepath.Join(dir, "trusted_root.json"),
+		SigningConfig: filepath.Join(dir, "signing_config.json"),
+		Services:      u.services(),
 	}
 	root, err := trustedRoot(a)
 	if err != nil {
 		return r, err
 	}
-	for path, m := range map[string]proto.Message{
-		r.TrustedRoot: root, r.SigningConfig: signingConfig(a, u), r.SigningConfigRekorV1: signingConfigRekorV1(a, u)} {
+	files := map[string]proto.Message{r.TrustedRoot: root, r.SigningConfig: signingConfig(a, u)}
+	if u.rekor != "" {
+		r.SigningConfigRekorV2 = filepath.Join(dir, "signing_config_rekor_v2.json")
+		files[r.SigningConfigRekorV2] = signingConfigRekorV2(a, u)
+	}
+	for path, m := range files {
 		if err := writeProto(path, m); err != nil {
 			return r, err
 		}
@@ -82,25 +96,26 @@ func authority(host string, chain []*x509.Certificate, valid *protocommon.TimeRa
 	}
 }
 
-// signingConfig is the shape that Sigstore is moving to: Rekor v2, whose entries carry no time, and a timestamp
-// authority.
+// signingConfig has the shape of the public instance's (2026-08-21): Rekor v1 with a timestamp authority.
 func signingConfig(a *authorities, u urls) *trustroot.SigningConfig {
-	service := func(url string, version uint32) []*trustroot.Service {
-		return []*trustroot.Service{{Url: url, MajorApiVersion: version, ValidFor: since(a), Operator: operator}}
-	}
 	one := &trustroot.ServiceConfiguration{Selector: trustroot.ServiceSelector_ANY}
 	return &trustroot.SigningConfig{
 		MediaType: "application/vnd.dev.sigstore.signingconfig.v0.2+json",
-		CaUrls:    service(u.fulcio, 1), OidcUrls: service(u.issuer, 1),
-		RekorTlogUrls: service(u.rekor, 2), RekorTlogConfig: one, TsaUrls: service(u.tsa, 1), TsaConfig: one,
+		CaUrls:    service(a, u.fulcio, 1), OidcUrls: service(a, u.issuer, 1),
+		RekorTlogUrls: service(a, u.rekorV1, 1), RekorTlogConfig: one,
+		TsaUrls: service(a, u.tsa+timestampPath, 1), TsaConfig: one,
 	}
 }
 
-// signingConfigRekorV1 is the older shape: the time comes from the log's own signed entry timestamp alone.
-func signingConfigRekorV1(a *authorities, u urls) *trustroot.SigningConfig {
+func service(a *authorities, url string, version uint32) []*trustroot.Service {
+	return []*trustroot.Service{{Url: url, MajorApiVersion: version, ValidFor: since(a), Operator: operator}}
+}
+
+// signingConfigRekorV2 is what Sigstore is moving to. Both logs are named, as
+// in the public instance's: a client takes the highest version that it knows.
+func signingConfigRekorV2(a *authorities, u urls) *trustroot.SigningConfig {
 	c := signingConfig(a, u)
-	c.RekorTlogUrls[0].Url, c.RekorTlogUrls[0].MajorApiVersion = u.rekorV1, 1
-	c.TsaUrls, c.TsaConfig = nil, nil
+	c.RekorTlogUrls = append(service(a, u.rekor, 2), c.GetRekorTlogUrls()...)
 	return c
 }
 

@@ -5,6 +5,9 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
+	"encoding/pem"
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"time"
@@ -58,16 +61,34 @@ func timestampLeaf(root *x509.Certificate, public crypto.PublicKey, rootKey cryp
 	}, root, public, rootKey)
 }
 
-// ServeHTTP implements RFC 3161 over HTTP: a query in, a reply out.
-func (t *tsa) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
+// api is the timestamp authority's HTTP interface: RFC 3161 over HTTP, under the paths of Sigstore's own.
+func (t *tsa) api() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST "+timestampPath, t.stamp)
+	mux.HandleFunc("GET "+timestampPath+"/certchain", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/pem-certificate-chain")
+		for _, c := range t.chain {
+			_ = pem.Encode(w, &pem.Block{Type: "CERTIFICATE", Bytes: c.Raw}) // the client went away
+		}
+	})
+	return mux
+}
+
+const timestampPath = "/api/v1/timestamp"
+
+func (t *tsa) stamp(w http.ResponseWriter, r *http.Request) {
+	if kind := r.Header.Get("Content-Type"); kind != "application/timestamp-query" {
+		apiError(w, http.StatusUnsupportedMediaType, fmt.Sprintf("unsupported media type %q", kind))
 		return
 	}
-	query, err := timestamp.ParseRequest(body)
+	body, err := io.ReadAll(r.Body)
 	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
+		apiError(w, http.StatusBadRequest, err.Error())
+		return
+	}
+	query, err := parseQuery(body)
+	if err != nil {
+		apiError(w, http.StatusBadRequest, err.Error())
 		return
 	}
 	stamp := timestamp.Timestamp{
@@ -76,10 +97,30 @@ func (t *tsa) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	reply, err := stamp.CreateResponseWithOpts(t.chain[0], t.key, crypto.SHA256)
 	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
+		apiError(w, http.StatusInternalServerError, err.Error())
 		return
 	}
 	w.Header().Set("Content-Type", "application/timestamp-reply")
 	w.WriteHeader(http.StatusCreated)
 	_, _ = w.Write(reply) // the client went away: there is no one left to tell
+}
+
+// parseQuery refuses what Sigstore's authority does: weak or unknown hashes,
+// digests of another length, extensions, and policies that are not its own.
+func parseQuery(der []byte) (*timestamp.Request, error) {
+	q, err := timestamp.ParseRequest(der)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case q.HashAlgorithm != crypto.SHA256 && q.HashAlgorithm != crypto.SHA384 && q.HashAlgorithm != crypto.SHA512:
+		return nil, errors.New("weak or unsupported hash algorithm in timestamp request")
+	case len(q.HashedMessage) != q.HashAlgorithm.Size():
+		return nil, errors.New("message digest has incorrect length for specified algorithm")
+	case len(q.Extensions) > 0:
+		return nil, errors.New("requested extensions are not accepted")
+	case len(q.TSAPolicyOID) > 0 && !q.TSAPolicyOID.Equal(oidSigstoreTSA):
+		return nil, errors.New("requested policy is not accepted")
+	}
+	return q, nil
 }

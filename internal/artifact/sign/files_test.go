@@ -150,16 +150,16 @@ func TestSignRetries(t *testing.T) {
 		status       int
 	}{
 		"fulcio busy":              {"/api/v2/signingCert", instance.SigningConfigPath, http.StatusTooManyRequests},
-		"timestamp authority down": {"/", instance.SigningConfigPath, http.StatusBadGateway},
-		"rekor v2 down":            {"/api/v2/log/entries", instance.SigningConfigPath, http.StatusServiceUnavailable},
-		"rekor v2 conflict":        {"/api/v2/log/entries", instance.SigningConfigPath, http.StatusConflict},
-		"rekor v1 down":            {"/api/v1/log/entries", instance.SigningConfigRekorV1Path, http.StatusServiceUnavailable},
+		"timestamp authority down": {"/api/v1/timestamp", instance.SigningConfigPath, http.StatusBadGateway},
+		"rekor v2 down":            {"/api/v2/log/entries", instance.SigningConfigRekorV2Path, http.StatusServiceUnavailable},
+		"rekor v2 conflict":        {"/api/v2/log/entries", instance.SigningConfigRekorV2Path, http.StatusConflict},
+		"rekor v1 down":            {"/api/v1/log/entries", instance.SigningConfigPath, http.StatusServiceUnavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var stumbled atomic.Bool
 			traffic := &counting{fail: func(r *http.Request) *http.Response {
-				if (r.URL.Path == c.path || c.path == "/" && r.URL.Path == "") && stumbled.CompareAndSwap(false, true) {
+				if r.URL.Path == c.path && stumbled.CompareAndSwap(false, true) {
 					return answer(r, c.status)
 				}
 				return nil
@@ -181,8 +181,8 @@ func TestSignGivesUp(t *testing.T) {
 		path         string
 		status, want int32
 	}{
-		"refused":     {"/api/v2/log/entries", http.StatusBadRequest, 2},
-		"always down": {"/api/v2/log/entries", http.StatusBadGateway, 8},
+		"refused":     {"/api/v1/log/entries", http.StatusBadRequest, 2},
+		"always down": {"/api/v1/log/entries", http.StatusBadGateway, 8},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -38,7 +38,7 @@ func withInstance(run func() int) int {
 	ctx, cancel := context.WithTimeout(context.Background(), 9*time.Minute)
 	defer cancel()
 	instance, err = sigstore.Start(ctx,
-		sigstore.Options{Dir: dir, ToolsDir: toolsDir, Log: func(s string) { fmt.Fprintln(os.Stderr, s) }})
+		sigstore.Options{Dir: dir, ToolsDir: toolsDir, RekorV2: true, Log: func(s string) { fmt.Fprintln(os.Stderr, s) }})
 	if err != nil {
 		panic(err)
 	}

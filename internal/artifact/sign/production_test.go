@@ -65,7 +65,7 @@ func TestTrustFromFiles(t *testing.T) {
 
 func TestSignerNeedsACompleteConfig(t *testing.T) {
 	t.Parallel()
-	raw, err := os.ReadFile(instance.SigningConfigPath)
+	raw, err := os.ReadFile(instance.SigningConfigRekorV2Path)
 	require.NoError(t, err)
 	for name, field := range map[string]string{"no authority": "caUrls", "no log": "rekorTlogUrls",
 		"no time for rekor v2": "tsaUrls"} {

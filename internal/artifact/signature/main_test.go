@@ -55,7 +55,7 @@ func TestMain(m *testing.M) {
 var started = sync.OnceValues(func() (*sigstore.Instance, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 9*time.Minute)
 	defer cancel()
-	i, err := sigstore.Start(ctx, sigstore.Options{Dir: scratch, ToolsDir: toolsDir,
+	i, err := sigstore.Start(ctx, sigstore.Options{Dir: scratch, ToolsDir: toolsDir, RekorV2: true,
 		Log: func(s string) { fmt.Fprintln(os.Stderr, s) }})
 	if err == nil {
 		cleanup = i.Close
@@ -101,7 +101,7 @@ func trust(t testing.TB, path string) root.TrustedMaterial {
 	return tm
 }
 
-// signedBy returns a digest and a bundle over it, on Rekor v2, by the given identity.
+// signedBy returns a digest and a bundle over it, as the public instance makes them, by the given identity.
 func signedBy(t testing.TB, i *sigstore.Instance, id signature.Identity) ([32]byte, []byte) {
 	t.Helper()
 	return signedWith(t, newSigner(t, i.SigningConfigPath, tokenOf(i, id)))

@@ -47,7 +47,8 @@ type Verifier struct {
 
 // NewVerifier demands of every bundle: a certificate of tm's authorities with a
 // signed certificate timestamp, an entry in one of tm's logs, and a time from a
-// timestamp authority or a Rekor v1 log. The error's code is Usage.
+// timestamp authority or a Rekor v1 log. Whatever else the bundle holds must
+// verify too. The error's code is Usage.
 func NewVerifier(tm root.TrustedMaterial, id Identity) (*Verifier, error) {
 	if err := id.validate(); err != nil {
 		return nil, err
@@ -80,8 +81,30 @@ func (v *Verifier) Verify(digest [32]byte, raw []byte) (Certificate, error) {
 	if err != nil {
 		return Certificate{}, v.diagnose(b, err)
 	}
+	if err := v.everyStamp(b, result.VerifiedTimestamps); err != nil {
+		return Certificate{}, err
+	}
 	return summarize(b, result), nil
 }
+
+// everyStamp refuses a bundle with a timestamp that does not verify: to
+// sigstore-go 1.3.0 the time of a Rekor v1 log is enough, and the timestamps
+// beside it, which the public instance's bundles have too, could be changed at will.
+func (v *Verifier) everyStamp(b *bundle.Bundle, times []verify.TimestampVerificationResult) error {
+	verified := 0
+	for _, t := range times {
+		if t.Type == "TimestampAuthority" {
+			verified++
+		}
+	}
+	if verified == len(b.GetVerificationMaterial().GetTimestampVerificationData().GetRfc3161Timestamps()) {
+		return nil
+	}
+	_, errs, err := verify.VerifySignedTimestamp(b, v.material)
+	return refusal("timestamp", timeExpected, fmt.Sprint(errors.Join(append(errs, err)...)))
+}
+
+const timeExpected = "a time signed by an authority of the trusted root"
 
 func refusal(what, expected, got string) error {
 	return fault.Mismatch("signature refused: "+what, expected, got)
@@ -103,7 +126,10 @@ func (v *Verifier) diagnose(b *bundle.Bundle, cause error) error {
 		return refusal("log", "an entry in a transparency log of the trusted root", err.Error())
 	}
 	if times, err = v.sigstore.VerifyObserverTimestamps(b, times); err != nil {
-		return refusal("timestamp", "a time signed by an authority of the trusted root", err.Error())
+		return refusal("timestamp", timeExpected, err.Error())
+	}
+	if err := v.everyStamp(b, times); err != nil {
+		return err
 	}
 	leaf, err := x509.ParseCertificate(b.GetVerificationMaterial().GetCertificate().GetRawBytes())
 	if err != nil {

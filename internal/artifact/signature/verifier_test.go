@@ -22,8 +22,8 @@ import (
 
 func TestVerifiesBothRekorVersions(t *testing.T) {
 	t.Parallel()
-	for name, config := range map[string]string{"v2": local(t).SigningConfigPath,
-		"v1": local(t).SigningConfigRekorV1Path} {
+	for name, config := range map[string]string{"v1": local(t).SigningConfigPath,
+		"v2": local(t).SigningConfigRekorV2Path} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			before := time.Now().Add(-time.Minute)
@@ -124,9 +124,9 @@ func TestRefusesAnotherIssuerUnderTheSameRoot(t *testing.T) {
 
 func TestRefusesAnotherRoot(t *testing.T) {
 	t.Parallel()
-	other := startAnother(t, sigstore.Options{Dir: t.TempDir()})
+	other := startAnother(t, sigstore.Options{Dir: t.TempDir(), RekorV2: true})
 	v := newVerifier(t, local(t), identity)
-	for name, config := range map[string]string{"v2": other.SigningConfigPath, "v1": other.SigningConfigRekorV1Path} {
+	for name, config := range map[string]string{"v1": other.SigningConfigPath, "v2": other.SigningConfigRekorV2Path} {
 		digest, raw := signedWith(t, newSigner(t, config, tokenOf(other, identity)))
 		_, err := newVerifier(t, other, identity).Verify(digest, raw)
 		require.NoError(t, err, name)
@@ -261,8 +261,8 @@ func TestRefusesAnotherFile(t *testing.T) {
 func TestRefusesEveryChangedByte(t *testing.T) {
 	t.Parallel()
 	v := newVerifier(t, local(t), identity)
-	for name, config := range map[string]string{"v2": local(t).SigningConfigPath,
-		"v1": local(t).SigningConfigRekorV1Path} {
+	for name, config := range map[string]string{"v1": local(t).SigningConfigPath,
+		"v2": local(t).SigningConfigRekorV2Path} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			digest, raw := signedWith(t, newSigner(t, config, tokenOf(local(t), identity)))

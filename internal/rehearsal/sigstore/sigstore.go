@@ -34,6 +34,7 @@ const (
 type Options struct {
 	Dir      string       // state: keys, logs, trusted root; one instance at a time
 	ToolsDir string       // this repository's tools folder
+	RekorV2  bool         // runs the real Rekor v2 server besides the log that speaks v1
 	Issuer   string       // of the identity tokens; empty means GitHub Actions, as in production
 	Log      func(string) // one line when a program has to be compiled; may be nil
 }
@@ -41,9 +42,10 @@ type Options struct {
 // Instance is a running Sigstore. Its files are complete when Start returns.
 type Instance struct {
 	TrustedRootPath          string // the same bytes in every run over one Dir
-	SigningConfigPath        string // Rekor v2 and a timestamp authority
-	SigningConfigRekorV1Path string // Rekor v1, whose entries carry their own time
+	SigningConfigPath        string // Rekor v1 and a timestamp authority, as the public instance's
+	SigningConfigRekorV2Path string // Rekor v2 before v1; empty unless it was asked for
 
+	services         map[string]*url.URL // by their names at sigstore.dev
 	tokenURL, bearer string
 	cmd              *exec.Cmd
 	stdin            io.Closer
@@ -51,7 +53,7 @@ type Instance struct {
 	closeErr         error
 }
 
-// Start builds the two programs if need be, starts them, and returns when everything answers.
+// Start builds the programs if need be, starts them, and returns when everything answers.
 func Start(ctx context.Context, o Options) (*Instance, error) {
 	i, err := start(ctx, o)
 	if err != nil {
@@ -73,7 +75,10 @@ func start(ctx context.Context, o Options) (*Instance, error) {
 		return nil, err
 	}
 	defer log.Close()
-	args := []string{"-dir", o.Dir, "-rekor", rekor}
+	args := []string{"-dir", o.Dir}
+	if o.RekorV2 {
+		args = append(args, "-rekor", rekor)
+	}
 	if o.Issuer != "" {
 		args = append(args, "-issuer", o.Issuer)
 	}
@@ -106,10 +111,12 @@ func build(ctx context.Context, o Options) (program, rekor string, err error) {
 	}
 	module := filepath.Join(o.ToolsDir, "sigstore")
 	const flags = "-s -w -buildid="
-	rekor, err = gobuild.Build(ctx, gobuild.Spec{Name: "rekor-server", Module: module, LDFlags: flags,
-		Package: "github.com/sigstore/rekor-tiles/v2/cmd/rekor-server/posix"}, log)
-	if err != nil {
-		return "", "", err
+	if o.RekorV2 {
+		rekor, err = gobuild.Build(ctx, gobuild.Spec{Name: "rekor-server", Module: module, LDFlags: flags,
+			Package: "github.com/sigstore/rekor-tiles/v2/cmd/rekor-server/posix"}, log)
+		if err != nil {
+			return "", "", err
+		}
 	}
 	program, err = gobuild.Build(ctx, gobuild.Spec{Name: "sigstore", Module: module, LDFlags: flags, Package: "."}, log)
 	return program, rekor, err
@@ -137,17 +144,25 @@ func (i *Instance) read(line []byte) error {
 		return errors.New("it ended before it was ready")
 	}
 	var r struct {
-		TrustedRoot          string `json:"trusted_root"`
-		SigningConfig        string `json:"signing_config"`
-		SigningConfigRekorV1 string `json:"signing_config_rekor_v1"`
-		TokenURL             string `json:"token_url"`
-		TokenBearer          string `json:"token_bearer"`
+		TrustedRoot          string            `json:"trusted_root"`
+		SigningConfig        string            `json:"signing_config"`
+		SigningConfigRekorV2 string            `json:"signing_config_rekor_v2"`
+		Services             map[string]string `json:"services"`
+		TokenURL             string            `json:"token_url"`
+		TokenBearer          string            `json:"token_bearer"`
 	}
 	if err := json.Unmarshal(line, &r); err != nil {
 		return fmt.Errorf("its first line: %w", err)
 	}
 	i.TrustedRootPath, i.SigningConfigPath = r.TrustedRoot, r.SigningConfig
-	i.SigningConfigRekorV1Path = r.SigningConfigRekorV1
+	i.SigningConfigRekorV2Path, i.services = r.SigningConfigRekorV2, map[string]*url.URL{}
+	for name, address := range r.Services {
+		u, err := url.Parse(address)
+		if err != nil {
+			return err
+		}
+		i.services[name] = u
+	}
 	i.tokenURL, i.bearer = r.TokenURL, r.TokenBearer
 	return nil
 }

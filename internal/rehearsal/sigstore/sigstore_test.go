@@ -26,7 +26,8 @@ var identity = signature.Identity{Repository: "calimero-network/mero-tee", Workf
 
 func start(t *testing.T, dir string) *sigstore.Instance {
 	t.Helper()
-	i, err := sigstore.Start(t.Context(), sigstore.Options{Dir: dir, ToolsDir: toolsDir, Log: func(s string) { t.Log(s) }})
+	i, err := sigstore.Start(t.Context(), sigstore.Options{Dir: dir, ToolsDir: toolsDir, RekorV2: true,
+		Log: func(s string) { t.Log(s) }})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, i.Close()) })
 	return i
@@ -66,8 +67,8 @@ func TestRestartKeepsTheRootAndTheLogs(t *testing.T) {
 	root, err := os.ReadFile(first.TrustedRootPath)
 	require.NoError(t, err)
 	require.Contains(t, string(root), "rehearsal")
-	old := map[string][]byte{"v2": signOne(t, first, first.SigningConfigPath),
-		"v1": signOne(t, first, first.SigningConfigRekorV1Path)}
+	old := map[string][]byte{"v1": signOne(t, first, first.SigningConfigPath),
+		"v2": signOne(t, first, first.SigningConfigRekorV2Path)}
 	require.NoError(t, first.Close())
 
 	second := start(t, dir)
@@ -75,7 +76,7 @@ func TestRestartKeepsTheRootAndTheLogs(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, string(root), string(again))
 	require.NotEqual(t, first.Bearer(), second.Bearer(), "a secret of one run")
-	for name, config := range map[string]string{"v2": second.SigningConfigPath, "v1": second.SigningConfigRekorV1Path} {
+	for name, config := range map[string]string{"v1": second.SigningConfigPath, "v2": second.SigningConfigRekorV2Path} {
 		before, after := verify(t, again, old[name]), verify(t, root, signOne(t, second, config))
 		require.Equal(t, before.LogID, after.LogID, name)
 		require.Equal(t, before.LogIndex+1, after.LogIndex, name)
@@ -86,7 +87,7 @@ func TestNothingSurvivesClose(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	i := start(t, dir)
-	config, err := os.ReadFile(i.SigningConfigPath)
+	config, err := os.ReadFile(i.SigningConfigRekorV2Path)
 	require.NoError(t, err)
 	require.NoError(t, i.Close())
 	require.NoError(t, i.Close(), "twice is once")
@@ -101,7 +102,7 @@ func TestNothingSurvivesClose(t *testing.T) {
 		_, err = (&net.Dialer{}).DialContext(t.Context(), "tcp", u.Host)
 		require.Error(t, err, "%s still answers", u.Host)
 	}
-	require.Equal(t, 4, addresses)
+	require.Equal(t, 5, addresses)
 }
 
 func TestSecretsAreTheOwnersAlone(t *testing.T) {

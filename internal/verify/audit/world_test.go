@@ -93,7 +93,7 @@ var complete = sync.OnceValues(func() (string, error) {
 	if err := stage(dir, stable, nil); err != nil {
 		return "", err
 	}
-	return dir, sealIn(local.SigningConfigPath, dir, identityOf(stable))
+	return dir, seal(dir, identityOf(stable))
 })
 
 // released is a copy of it that a test may damage.
@@ -127,14 +127,8 @@ func identityOf(tag release.Tag) signature.Identity {
 	return signature.Identity{Repository: repository, Workflow: tag.Family.Workflow(), Tag: tag, Commit: commit}
 }
 
-// seal signs anew whatever has no bundle of this identity, in a log of Rekor v1:
-// it answers at once, where v2 waits for a batch (a second, 2026-11-23).
+// seal writes the checksums if there are none, and signs anew whatever has no bundle of this identity.
 func seal(dir string, id signature.Identity) error {
-	return sealIn(local.SigningConfigRekorV1Path, dir, id)
-}
-
-// sealIn writes the checksums if there are none, and signs.
-func sealIn(config, dir string, id signature.Identity) error {
 	if _, err := os.Stat(filepath.Join(dir, release.ChecksumsAsset)); err != nil {
 		if _, err := checksum.Write(dir, id.Tag.Family.Assets()); err != nil {
 			return err
@@ -148,13 +142,13 @@ func sealIn(config, dir string, id signature.Identity) error {
 	if err != nil {
 		return err
 	}
-	_, err = sign.Files(context.Background(), signer(config, id), v, dir, id.Tag.Family.SignedAssets())
+	_, err = sign.Files(context.Background(), signer(id), v, dir, id.Tag.Family.SignedAssets())
 	return err
 }
 
-func signer(config string, id signature.Identity) sign.SignerFunc {
+func signer(id signature.Identity) sign.SignerFunc {
 	return func(ctx context.Context) (*sign.Signer, error) {
-		sc, err := sign.SigningConfig(config)
+		sc, err := sign.SigningConfig(local.SigningConfigPath)
 		if err != nil {
 			return nil, err
 		}
