@@ -38,7 +38,7 @@ func TestVerifyThenKeyTwice(t *testing.T) {
 		agent.Expectation{Verifier: w.verifier, Registers: w.guest.td.Registers(),
 			ComposeHash: composeHash, AllowedTCB: []string{"UpToDate"}})
 	require.NoError(t, err)
-	require.Len(t, report.Events, 4)
+	require.Len(t, report.Events, 10)
 
 	first, err := a.GetKey(t.Context(), w.url)
 	require.NoError(t, err)

@@ -203,13 +203,8 @@ func newGuestAgent(t testing.TB, platform *tdxsim.Platform) *guestAgent {
 	for rtmr := range 3 {
 		require.NoError(t, g.log.Measure(rtmr, 6, []byte{byte(rtmr)}))
 	}
-	for _, e := range []struct {
-		name    string
-		payload []byte
-	}{{"app-id", composeHash[:20]}, {"compose-hash", composeHash[:]}, {"instance-id", []byte("i")},
-		{"key-provider", []byte("{}")}, {"system-ready", nil}} {
-		require.NoError(t, g.log.Emit(e.name, e.payload))
-	}
+	require.NoError(t, g.log.Start(tdxsim.System{AppID: composeHash[:20], ComposeHash: composeHash[:],
+		InstanceID: make([]byte, 20), OSImageHash: make([]byte, 32), KeyProvider: []byte("{}")}))
 	dir, err := os.MkdirTemp("", "kms") // t.TempDir may exceed the 108 bytes of a socket's path
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
 )
 
 func FuzzParseQuote(f *testing.F) {
@@ -29,10 +30,14 @@ func FuzzParseQuote(f *testing.F) {
 }
 
 func FuzzParseDstackLog(f *testing.F) {
-	_, log := bootLog(f, newWorld(f))
-	raw, err := log.Dstack()
-	require.NoError(f, err)
-	f.Add(raw)
+	w := newWorld(f)
+	for _, options := range [][]tdxsim.LogOption{nil, {tdxsim.Unstripped}, {tdxsim.Version2},
+		{tdxsim.Version2, tdxsim.Unstripped}} {
+		_, log := bootLog(f, w, options...)
+		raw, err := log.Dstack()
+		require.NoError(f, err)
+		f.Add(raw)
+	}
 	f.Add([]byte(`[{"imr":3,"event_type":134217729,"digest":"","event":"","event_payload":""}]`))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		events, err := tdx.ParseDstackLog(raw)
@@ -44,7 +49,8 @@ func FuzzParseDstackLog(f *testing.F) {
 		trusted, err := tdx.RuntimeEvents(events, tdx.Replay(events, 3))
 		for _, e := range trusted {
 			require.NoError(t, err)
-			require.Equal(t, tdx.RuntimeDigest(e.Name, e.Payload), e.Digest)
+			require.Contains(t, []int{1, 2}, e.Version)
+			require.Equal(t, e.Version == 1, tdx.RuntimeDigest(e.Name, e.Payload) == e.Digest)
 		}
 	})
 }

@@ -56,7 +56,7 @@ func (a *Agent) VerifyKMS(ctx context.Context, url string, want Expectation) (*K
 	if err := want.check(verdict); err != nil {
 		return nil, err
 	}
-	events, err := want.checkEvents(answer.EventLog, verdict.Registers.RTMR3)
+	events, err := want.checkEvents(answer.EventLog, verdict.Registers)
 	if err != nil {
 		return nil, err
 	}
@@ -76,24 +76,34 @@ func (e Expectation) check(v *tdx.Verdict) error {
 	return compare("the key service's registers", want, v.Registers)
 }
 
-func (e Expectation) checkEvents(log []byte, rtmr3 tdx.Register) ([]tdx.Event, error) {
+func (e Expectation) checkEvents(log []byte, quoted tdx.Registers) ([]tdx.Event, error) {
 	all, err := tdx.ParseDstackLog(log)
 	if err != nil {
-		return nil, failed("the key service's event log", err)
+		return nil, unread(err)
 	}
-	events, err := tdx.RuntimeEvents(all, rtmr3)
+	events, err := tdx.DstackBoot(all, quoted)
 	if err != nil {
 		return nil, failed("the key service's event log", err)
 	}
-	i := slices.IndexFunc(events, func(e tdx.Event) bool { return e.Name == "compose-hash" })
-	if i < 0 {
-		return nil, fault.Mismatch("the key service's event log", "an event compose-hash before system-ready", "none")
+	measured, err := tdx.Named(events, "compose-hash")
+	if err != nil {
+		return nil, failed("the key service's event log", err)
 	}
-	if !bytes.Equal(events[i].Payload, e.ComposeHash[:]) {
+	if !bytes.Equal(measured.Payload, e.ComposeHash[:]) {
 		return nil, fault.Mismatch("the key service's compose hash",
-			hex.EncodeToString(e.ComposeHash[:]), fmt.Sprintf("%x", events[i].Payload))
+			hex.EncodeToString(e.ComposeHash[:]), fmt.Sprintf("%x", measured.Payload))
 	}
 	return events, nil
+}
+
+// unread is the error of a log that is malformed, or of a form that came later
+// than this program.
+func unread(err error) error {
+	out := &fault.Error{Code: fault.Verification, Message: "the key service's event log", Err: err}
+	if errors.Is(err, tdx.ErrUnknownVersion) {
+		out.Hint = "the service's platform may be newer than this program: look for a newer release of what runs this check"
+	}
+	return out
 }
 
 func failed(message string, err error) error {

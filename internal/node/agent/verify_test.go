@@ -1,6 +1,7 @@
 package agent_test
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/base64"
@@ -124,10 +125,14 @@ func TestVerifyKMSRefuses(t *testing.T) {
 			{"system-ready", nil}}, nil, "twice"},
 		"event log of another": {nil, func(s *attested, _ *agent.Expectation) {
 			s.editLog = func([]byte) json.RawMessage {
-				return json.RawMessage(`[{"imr":3,"event_type":134217729,"digest":"` + tdx.Register{}.String() +
-					`","event":"system-ready","event_payload":""}]`)
+				return json.RawMessage(`[{"imr":3,"event_type":134217729,"digest":"","event":"system-ready","event_payload":""}]`)
 			}
-		}, "replays to RTMR3"},
+		}, "replays to RTMR0"},
+		"a boot event less":           {nil, edited(`{"imr":1,"event_type":6`, `{"imr":2,"event_type":6`), "replays to RTMR1"},
+		"a boot event without digest": {nil, edited(sha384(1), ""), `event 1, "" of RTMR1: it has no digest`},
+		"a claimed digest": {nil, edited(`"digest":"","event":"compose-hash"`,
+			`"digest":"`+sha384(1)+`","event":"compose-hash"`), "its digest is not that of its payload"},
+		"a form of tomorrow": {nil, edited(`"event":"app-id"`, `"event":"app-id","version":3`), "version 3"},
 		"no event log": {nil, func(s *attested, _ *agent.Expectation) {
 			s.editLog = func([]byte) json.RawMessage { return json.RawMessage(`null`) }
 		}, "event log has 0 events"},
@@ -146,6 +151,25 @@ func TestVerifyKMSRefuses(t *testing.T) {
 			require.Equal(t, fault.Verification, fault.CodeOf(err))
 		})
 	}
+}
+
+// sha384 is the digest of the boot event of a register.
+func sha384(rtmr byte) string { return tdx.Register(sha512.Sum384([]byte{rtmr})).String() }
+
+func edited(old, new string) func(*attested, *agent.Expectation) {
+	return func(s *attested, _ *agent.Expectation) {
+		s.editLog = func(log []byte) json.RawMessage { return bytes.Replace(log, []byte(old), []byte(new), 1) }
+	}
+}
+
+func TestVerifyKMSOnANewerPlatform(t *testing.T) {
+	t.Parallel()
+	s, a, want := attest(t, boot())
+	edited(`"event":"app-id"`, `"event":"app-id","version":3`)(s, nil)
+	_, err := a.VerifyKMS(t.Context(), "http://kms", want)
+	var f *fault.Error
+	require.ErrorAs(t, err, &f)
+	require.Contains(t, f.Hint, "newer")
 }
 
 func TestVerifyKMSReportsEveryRegister(t *testing.T) {

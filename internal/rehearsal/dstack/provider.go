@@ -40,6 +40,8 @@ type Options struct {
 	TDX    *tdxsim.Platform // the machine that the CVMs run on
 	Proxy  network.Proxy    // how applications reach the network
 	Faults Faults
+	// EventLog is how the system writes event logs; none: as dstack 0.5.6 and later do.
+	EventLog []tdxsim.LogOption
 	// Unpack pulls the image that ref pins by digest and writes its files into
 	// dir, which does not exist yet.
 	Unpack func(ctx context.Context, ref, dir string) (v1.Config, error)

@@ -3,7 +3,6 @@ package dstack
 import (
 	"crypto/sha512"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -57,28 +56,17 @@ func Platform() measurement.Platform {
 // boot starts a TD and measures into it what dstack does before it runs an application.
 func (c *cvm) boot(machine *tdxsim.Platform, keyProvider string) error {
 	c.td = machine.NewTD(sha512.Sum384([]byte(firmware)))
-	c.log = tdxsim.NewEventLog(c.td)
+	options, err := c.logOptions()
+	if err != nil {
+		return err
+	}
+	c.log = tdxsim.NewEventLog(c.td, options...)
 	var errs []error
 	for _, e := range bootEvents(c.instanceType) {
 		errs = append(errs, c.log.Measure(e.rtmr, e.kind, []byte(e.data)))
 	}
-	provider, err := json.Marshal(map[string]string{"name": "kms", "id": keyProvider})
-	errs = append(errs, err)
-	instance, err := hex.DecodeString(c.instanceID)
-	errs = append(errs, err)
-	for _, e := range []struct {
-		name    string
-		payload []byte
-	}{
-		{measurement.AppIDEvent, c.app.hash[:20]},
-		{measurement.ComposeHashEvent, c.app.hash[:]},
-		{measurement.InstanceIDEvent, instance},
-		{measurement.KeyProviderEvent, provider},
-		{measurement.SystemReadyEvent, nil},
-	} {
-		errs = append(errs, c.log.Emit(e.name, e.payload))
-	}
-	return errors.Join(errs...)
+	system, err := c.system(keyProvider)
+	return errors.Join(append(errs, err, c.log.Start(system))...)
 }
 
 // vmConfig is dstack's JSON about the machine.

@@ -16,7 +16,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/kms/wire"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
@@ -44,10 +43,8 @@ func New(platform *tdxsim.Platform, composeHash [32]byte, keys Keys) (*Service, 
 			return nil, err
 		}
 	}
-	if err := s.log.Emit(measurement.ComposeHashEvent, composeHash[:]); err != nil {
-		return nil, err
-	}
-	return s, s.log.Emit(measurement.SystemReadyEvent, nil)
+	return s, s.log.Start(tdxsim.System{AppID: composeHash[:20], ComposeHash: composeHash[:],
+		InstanceID: make([]byte, 20), OSImageHash: make([]byte, 32), KeyProvider: []byte(`{"name":"kms","id":"00"}`)})
 }
 
 // Asked lists the peer IDs that asked for a key, in order.
