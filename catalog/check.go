@@ -87,10 +87,10 @@ func (e Entry) checkProfiles() error {
 
 // checkDuplicates: a pair has one entry, or two when only some profiles were tested.
 func (c *Catalog) checkDuplicates() error {
+	seen := map[Pair][]Entry{}
 	for i, e := range c.Entries {
-		for _, o := range c.Entries[:i] {
+		for _, o := range seen[e.pair()] {
 			switch {
-			case o.pair() != e.pair():
 			case o.Tested == e.Tested:
 				return fmt.Errorf("entries[%d]: %w", i, fault.Mismatch("an entry appears twice", "each pair once", e.String()))
 			case overlap(o.Profiles, e.Profiles):
@@ -98,6 +98,7 @@ func (c *Catalog) checkDuplicates() error {
 					"one of them", e.String()))
 			}
 		}
+		seen[e.pair()] = append(seen[e.pair()], e)
 	}
 	return nil
 }
@@ -152,8 +153,12 @@ func Inspect(data []byte, tags []release.Tag) check.Results {
 	for _, r := range rules() {
 		out = append(out, check.Of("catalog: "+r.name, r.holds(c)))
 	}
+	known := map[release.Tag]bool{}
+	for _, tag := range tags {
+		known[tag] = true
+	}
 	for _, e := range c.Entries {
-		out = append(out, e.exists(tags))
+		out = append(out, e.exists(known))
 	}
 	return out
 }
@@ -168,11 +173,11 @@ func isCanonical(c *Catalog, data []byte) error {
 }
 
 // exists says whether the two releases of a pair are there.
-func (e Entry) exists(tags []release.Tag) check.Result {
+func (e Entry) exists(tags map[release.Tag]bool) check.Result {
 	name := fmt.Sprintf("catalog: tags of %s", e)
 	var missing []string
 	for _, t := range []release.Tag{{Family: release.KMS, Version: e.KMS}, {Family: release.Node, Version: e.NodeImage}} {
-		if !slices.Contains(tags, t) {
+		if !tags[t] {
 			missing = append(missing, t.String())
 		}
 	}

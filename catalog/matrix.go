@@ -31,27 +31,43 @@ func (s State) mark() string { return [...]string{"·", "○", "✓"}[s] }
 // versions, both newest first.
 type Matrix struct {
 	KMS, Nodes []release.Version
-	catalog    *Catalog
+	left       int // versions of both families that were left out
+	entries    map[Pair][]Entry
 }
 
-// Matrix arranges the entries.
+// MaxVersions is how many versions of a family a matrix shows: a picture of 10,000 rows helps nobody.
+const MaxVersions = 100
+
+// Matrix arranges the entries of the newest versions, at most MaxVersions of each family.
 func (c *Catalog) Matrix() Matrix {
-	m := Matrix{catalog: c}
+	m := Matrix{entries: map[Pair][]Entry{}}
 	for _, e := range c.Entries {
 		m.KMS, m.Nodes = append(m.KMS, e.KMS), append(m.Nodes, e.NodeImage)
+		m.entries[e.pair()] = append(m.entries[e.pair()], e)
 	}
-	m.KMS, m.Nodes = newest(m.KMS), newest(m.Nodes)
+	m.KMS, m.Nodes = m.newest(m.KMS), m.newest(m.Nodes)
 	return m
 }
 
-func newest(versions []release.Version) []release.Version {
+func (m *Matrix) newest(versions []release.Version) []release.Version {
 	slices.SortFunc(versions, func(a, b release.Version) int { return b.Compare(a) })
-	return slices.Compact(versions)
+	versions = slices.Compact(versions)
+	shown := min(len(versions), MaxVersions)
+	m.left += len(versions) - shown
+	return versions[:shown]
+}
+
+// older says what is left out, "" for nothing.
+func (m Matrix) older() string {
+	if m.left == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d older versions are in the catalog only.", m.left)
 }
 
 // At is the state of each profile, in the spec's order, and the notes of the pair.
 func (m Matrix) At(kms, node release.Version) (states []State, notes string) {
-	entries := m.catalog.Find(kms, node)
+	entries := m.entries[Pair{KMS: kms, NodeImage: node}]
 	for _, p := range release.Profiles() {
 		state := Unlisted
 		for _, e := range entries {
@@ -95,6 +111,9 @@ func (m Matrix) WriteTable(w io.Writer) error {
 	}
 	_, err := fmt.Fprintf(w, "\n%s tested   %s declared   %s not listed   (one mark per profile: %s)\n", Tested.mark(),
 		Declared.mark(), Unlisted.mark(), profileNames())
+	if err == nil && m.left > 0 {
+		_, err = fmt.Fprintln(w, m.older())
+	}
 	return err
 }
 
@@ -210,21 +229,21 @@ func (m Matrix) foot(p *picture, y, w int) {
 		p.mark(s, x, y+30)
 		p.add(`<text x="%d" y="%d">%s</text>`+"\n", x+mark+8, y+45, s)
 	}
-	p.add(`<text class="small" x="%d" y="%d">One mark per profile, from left to right: %s.</text>`+"\n", margin, y+74,
-		profileNames())
+	p.add(`<text class="small" x="%d" y="%d">One mark per profile, from left to right: %s.%s</text>`+"\n", margin, y+74,
+		profileNames(), strings.TrimRight(" "+m.older(), " "))
 }
 
 // words says the whole matrix to those who do not see it.
 func (m Matrix) words() string {
-	out := ""
+	var out strings.Builder
 	for _, kms := range m.KMS {
 		for _, node := range m.Nodes {
-			if states, notes := m.At(kms, node); len(m.catalog.Find(kms, node)) > 0 {
-				out += words(kms, node, states, notes) + ". "
+			if states, notes := m.At(kms, node); len(m.entries[Pair{KMS: kms, NodeImage: node}]) > 0 {
+				out.WriteString(words(kms, node, states, notes) + ". ")
 			}
 		}
 	}
-	return out
+	return out.String()
 }
 
 func words(kms, node release.Version, states []State, notes string) string {

@@ -1,0 +1,75 @@
+package catalog_test
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/calimero-network/mero-tee/catalog"
+	"github.com/calimero-network/mero-tee/internal/release"
+)
+
+const many = 10_000
+
+// huge is a catalog of many pairs, each of versions of its own, the largest that a matrix can be.
+func huge(tb testing.TB) *catalog.Catalog {
+	tb.Helper()
+	c := &catalog.Catalog{SchemaVersion: catalog.SchemaVersion}
+	for i := range many {
+		v := release.Version{Major: 1, Minor: many - i}
+		c.Entries = append(c.Entries, catalog.Entry{KMS: v, NodeImage: v, Profiles: release.Profiles(), Tested: true,
+			Notes: "E2E passed"})
+	}
+	require.NoError(tb, c.Check())
+	return c
+}
+
+func TestAHugeCatalog(t *testing.T) {
+	t.Parallel()
+	c := huge(t)
+	merged, err := catalog.Declare(c, catalog.Pair{KMS: release.Version{Major: 2}, NodeImage: release.Version{Major: 2}}, "")
+	require.NoError(t, err)
+	require.Len(t, merged.Entries, many+1)
+	m := merged.Matrix()
+	require.Len(t, m.KMS, catalog.MaxVersions)
+	require.Equal(t, release.Version{Major: 2}, m.KMS[0], "the newest are shown")
+	var table bytes.Buffer
+	require.NoError(t, m.WriteTable(&table))
+	const left = "19802 older versions are in the catalog only."
+	require.Equal(t, 1, strings.Count(table.String(), left))
+	require.Equal(t, 1, strings.Count(string(m.SVG()), left))
+	require.NotContains(t, string(hugeBy(t, 3).Matrix().SVG()), "older versions")
+}
+
+func hugeBy(t *testing.T, n int) *catalog.Catalog {
+	t.Helper()
+	c := huge(t)
+	c.Entries = c.Entries[:n]
+	return c
+}
+
+func BenchmarkDecode(b *testing.B) {
+	data, err := huge(b).Encode()
+	require.NoError(b, err)
+	for b.Loop() {
+		_, err := catalog.Decode(data)
+		require.NoError(b, err)
+	}
+}
+
+func BenchmarkMerge(b *testing.B) {
+	c := huge(b)
+	for b.Loop() {
+		_, err := catalog.Declare(c, catalog.Pair{KMS: release.Version{Major: 2}, NodeImage: release.Version{Major: 2}}, "")
+		require.NoError(b, err)
+	}
+}
+
+func BenchmarkSVG(b *testing.B) {
+	c := huge(b)
+	for b.Loop() {
+		require.NotEmpty(b, c.Matrix().SVG())
+	}
+}
