@@ -1,6 +1,7 @@
 package policies_test
 
 import (
+	"strings"
 	"testing"
 	"testing/fstest"
 
@@ -13,6 +14,10 @@ import (
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/policies"
 )
+
+// zeroTuple is a revoked measurement that would match nothing.
+var zeroTuple = strings.ReplaceAll(`{"mrtd":"0","rtmr0":"0","rtmr1":"0","rtmr2":"0","rtmr3":"0","reason":"x"}`,
+	`"0"`, `"`+strings.Repeat("0", 96)+`"`)
 
 func TestGenerateStableEqualsWhatWasPromoted(t *testing.T) {
 	t.Parallel()
@@ -207,14 +212,14 @@ func TestLoadDirRefuses(t *testing.T) {
 		"no lists": {func(f fstest.MapFS) {
 			f["debug.json"] = &fstest.MapFile{
 				Data: []byte(`{"schema_version":"1","profile":"debug","allowed_tcb_status":["UpToDate"]}`)}
-		}, "measurements is missing", fault.Verification},
+		}, "is missing", fault.Verification},
 		"no revoked": {func(f fstest.MapFS) {
 			f["debug.json"] = &fstest.MapFile{
 				Data: []byte(`{"schema_version":"1","profile":"debug","allowed_tcb_status":["UpToDate"],"measurements":[]}`)}
-		}, "revoked is missing", fault.Verification},
+		}, `key "revoked" is missing`, fault.Verification},
 		"zero revoked": {func(f fstest.MapFS) {
 			f["debug.json"] = &fstest.MapFile{Data: []byte(`{"schema_version":"1","profile":"debug",` +
-				`"allowed_tcb_status":["UpToDate"],"measurements":[],"revoked":[{"reason":"x"}]}`)}
+				`"allowed_tcb_status":["UpToDate"],"measurements":[],"revoked":[` + zeroTuple + `]}`)}
 		}, "revoked[0]: mrtd is missing or zero", fault.Verification},
 	} {
 		t.Run(name, func(t *testing.T) {

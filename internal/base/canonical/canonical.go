@@ -30,12 +30,16 @@ func Marshal(v any) ([]byte, error) {
 
 // Unmarshal reads data into v and refuses unknown fields, keys in another case
 // than the struct's, duplicate keys, optional fields that are written but
-// empty, trailing data and input larger than MaxSize.
+// empty, fields that are missing and not optional, text that is not Unicode,
+// trailing data and input larger than MaxSize.
 func Unmarshal(data []byte, v any) error {
 	if len(data) > MaxSize {
 		return fmt.Errorf("%d bytes of JSON, more than the %d allowed", len(data), MaxSize)
 	}
 	if err := unique(data); err != nil {
+		return err
+	}
+	if err := Unicode(data); err != nil {
 		return err
 	}
 	dec := json.NewDecoder(bytes.NewReader(data))

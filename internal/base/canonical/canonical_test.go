@@ -42,12 +42,25 @@ func TestUnmarshalRefuses(t *testing.T) {
 		"too deep":         {strings.Repeat("[", 80) + strings.Repeat("]", 80), "deeper"},
 		"too large":        {`"` + strings.Repeat("a", canonical.MaxSize) + `"`, "more than"},
 		"wrong type":       {`{"count":"x"}`, "count"},
+		"a field missing":  {`{"name":"a"}`, `"count" is missing`},
+		"not UTF-8":        {"{\"name\":\"a\xff\",\"count\":1}", "not UTF-8"},
+		"half a pair":      {`{"name":"\ud800","count":1}`, "half of a surrogate pair, at byte 9"},
+		"the other half":   {`{"name":"a\udc00\ud800","count":1}`, "half of a surrogate pair"},
+		"two first halves": {`{"name":"\ud83d\ud83d\ude00","count":1}`, "half of a surrogate pair"},
+		"half and escape":  {`{"name":"\ud800\n","count":1}`, "half of a surrogate pair"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			require.ErrorContains(t, canonical.Unmarshal([]byte(tc.in), &doc{}), tc.want)
 		})
 	}
+}
+
+func TestEscapedText(t *testing.T) {
+	t.Parallel()
+	var d doc
+	require.NoError(t, canonical.Unmarshal([]byte(`{"name":"\ud83d\ude00 \\ud800 \u00e9\ufffd","count":1}`), &d))
+	require.Equal(t, "😀 \\ud800 é\ufffd", d.Name)
 }
 
 func FuzzUnmarshal(f *testing.F) {

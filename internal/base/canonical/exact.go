@@ -32,8 +32,9 @@ func firstDifference(a, b []byte) int {
 }
 
 // exact refuses what encoding/json forgives: it takes "Name" for "name", so
-// that another reader of the same bytes could see another value. Every key of
-// the input must be one that v writes again.
+// that another reader of the same bytes could see another value, and a field
+// that is not there for its zero. The keys of the input must be those that v
+// writes again.
 func exact(data []byte, v any) error {
 	again, err := json.Marshal(v)
 	if err != nil {
@@ -46,12 +47,12 @@ func exact(data []byte, v any) error {
 	if err := json.Unmarshal(again, &out); err != nil {
 		return err
 	}
-	return subset(in, out)
+	return same(in, out)
 }
 
-// subset compares keys only; a value that v writes in another form (a number,
+// same compares keys only; a value that v writes in another form (a number,
 // a time) was judged by its own type.
-func subset(in, out any) error {
+func same(in, out any) error {
 	switch in := in.(type) {
 	case map[string]any:
 		written, ok := out.(map[string]any)
@@ -63,8 +64,13 @@ func subset(in, out any) error {
 			if !ok {
 				return fmt.Errorf("key %q is unknown, or empty and not to be written", key)
 			}
-			if err := subset(value, other); err != nil {
+			if err := same(value, other); err != nil {
 				return err
+			}
+		}
+		for key := range written {
+			if _, ok := in[key]; !ok {
+				return fmt.Errorf("key %q is missing", key)
 			}
 		}
 	case []any:
@@ -73,7 +79,7 @@ func subset(in, out any) error {
 			return nil
 		}
 		for i := range in {
-			if err := subset(in[i], written[i]); err != nil {
+			if err := same(in[i], written[i]); err != nil {
 				return err
 			}
 		}
