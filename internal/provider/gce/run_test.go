@@ -2,6 +2,7 @@ package gce_test
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"net/http"
 	"strings"
@@ -315,4 +316,16 @@ func TestAPanicDeletesTheVM(t *testing.T) {
 	require.PanicsWithValue(t, "a bug", func() { _, _ = client.Run(t.Context(), spec()) })
 	require.Equal(t, wholeLife, c.events())
 	c.requireClean()
+}
+
+// The largest report that an agent makes is within what a VM may write.
+func TestTheLargestReport(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t, rehearsal.Faults{})
+	large := make([]byte, 350_000)
+	_, _ = rand.Read(large) // it cannot be compressed
+	c.guest = func(spec rehearsal.Spec) { publish(t, spec, large) }
+	got, err := c.bare().Run(t.Context(), spec())
+	require.NoError(t, err)
+	require.Equal(t, large, got.Report)
 }

@@ -131,12 +131,23 @@ func (c *Client) instance(v *VM) *computepb.Instance {
 		},
 		Disks: []*computepb.AttachedDisk{{
 			Boot: proto.Bool(true), AutoDelete: proto.Bool(true),
-			Interface:        proto.String(computepb.AttachedDisk_NVME.String()),
-			InitializeParams: &computepb.AttachedDiskInitializeParams{SourceImage: proto.String(v.Image), Labels: labels},
+			Interface: proto.String(computepb.AttachedDisk_NVME.String()),
+			InitializeParams: &computepb.AttachedDiskInitializeParams{SourceImage: proto.String(v.Image), Labels: labels,
+				DiskType: proto.String("zones/" + c.zone + "/diskTypes/" + bootDisk(c.machine))},
 		}},
 		NetworkInterfaces: []*computepb.NetworkInterface{{
 			Network: proto.String("global/networks/default"),
 			NicType: proto.String(computepb.NetworkInterface_GVNIC.String()),
 		}},
 	}
+}
+
+// bootDisk is the type of disk that a machine type with TDX boots from. The API's
+// own default is pd-standard, which none of them takes; those after C3 take no
+// persistent disk at all.
+func bootDisk(machine string) string {
+	if strings.HasPrefix(machine, "c3-") {
+		return "pd-balanced"
+	}
+	return "hyperdisk-balanced"
 }

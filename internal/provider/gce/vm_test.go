@@ -68,7 +68,7 @@ const wantedJSON = `{
 	"scheduling": {"onHostMaintenance": "TERMINATE", "automaticRestart": false,
 		"maxRunDuration": {"seconds": "1800"}, "instanceTerminationAction": "DELETE"},
 	"disks": [{"boot": true, "autoDelete": true, "interface": "NVME", "initializeParams": {
-		"sourceImage": "` + imageLink + `",
+		"sourceImage": "` + imageLink + `", "diskType": "zones/us-central1-a/diskTypes/pd-balanced",
 		"labels": {"owner": "mero-tee", "run": "` + runLabel + `", "expires":"X"}}}],
 	"networkInterfaces": [{"network": "global/networks/default", "nicType": "GVNIC"}],
 	"metadata": {"items": [
@@ -165,11 +165,12 @@ func TestAnotherMachineType(t *testing.T) {
 	w := newWorld(t, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		if r.Method == http.MethodPost {
-			assert.Contains(t, string(body), `"zones/us-central1-a/machineTypes/c3-standard-8"`)
+			assert.Contains(t, string(body), `"zones/us-central1-a/machineTypes/c4-standard-8"`)
+			assert.Contains(t, string(body), `"zones/us-central1-a/diskTypes/hyperdisk-balanced"`, "C4 has no other")
 		}
 		ok(`{"name":"another","status":"DONE"}`).ServeHTTP(rw, r)
 	}))
-	w.options.MachineType, w.options.Journal = "c3-standard-8", nil
+	w.options.MachineType, w.options.Journal = "c4-standard-8", nil
 	_, err := w.client().Boot(t.Context(), wanted())
 	require.ErrorContains(t, err, `asked for mero-measure-debug-0a1b2c3d, got "another"`)
 }

@@ -1,8 +1,11 @@
 package gce
 
 import (
+	"cmp"
 	"context"
+	"net/http"
 	"os"
+	"slices"
 	"strconv"
 
 	"cloud.google.com/go/compute/apiv1/computepb"
@@ -65,9 +68,9 @@ func (s *Server) describeDisk(disk *computepb.Disk) error {
 	}
 	disk.Kind, disk.Id, disk.Status = new("compute#disk"), new(newID()), new("CREATING")
 	disk.CreationTimestamp, disk.Zone, disk.SelfLink = new(s.stamp()), new(root+s.scope()), new(root+path)
-	kind := last(disk.GetType())
-	if kind == "" {
-		kind = "pd-standard"
+	kind := cmp.Or(last(disk.GetType()), defaultDisk)
+	if !slices.Contains(diskTypes, kind) {
+		return invalid("resource.type", disk.GetType(), "The referenced diskType resource cannot be found.")
 	}
 	disk.Type = new(root + s.zonal("diskTypes", kind))
 	disk.LabelFingerprint, disk.PhysicalBlockSizeBytes = fingerprint(disk.Labels), new(int64(4096))
@@ -76,6 +79,29 @@ func (s *Server) describeDisk(disk *computepb.Disk) error {
 		return nil
 	}
 	return s.inherit(disk)
+}
+
+// defaultDisk is what a disk is when nobody says what it is to be.
+const defaultDisk = "pd-standard"
+
+var diskTypes = []string{"hyperdisk-balanced", "hyperdisk-balanced-high-availability", "hyperdisk-extreme",
+	"hyperdisk-ml", "hyperdisk-throughput", "pd-balanced", "pd-extreme", "pd-ssd", "pd-standard"}
+
+// bootDisks are the types that a series of machines boots from.
+var bootDisks = map[string][]string{
+	"c3":  {"hyperdisk-balanced", "hyperdisk-balanced-high-availability", "hyperdisk-extreme", "pd-balanced", "pd-ssd"},
+	"e2":  {"pd-balanced", "pd-ssd", "pd-standard"},
+	"n2":  {"hyperdisk-extreme", "pd-balanced", "pd-extreme", "pd-ssd", "pd-standard"},
+	"n2d": {"pd-balanced", "pd-ssd", "pd-standard"},
+}
+
+// checkBootDisk refuses a disk that the instance's machine type has no use for.
+func checkBootDisk(in *computepb.Instance, disk *computepb.Disk) error {
+	if kind := last(disk.GetType()); !slices.Contains(bootDisks[series(in)], kind) {
+		return refuse(http.StatusBadRequest, "badRequest", "%s disk type cannot be used by %s machine type.", kind,
+			last(in.GetMachineType()))
+	}
+	return nil
 }
 
 // inherit gives a disk what its image has.

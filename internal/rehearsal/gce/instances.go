@@ -21,6 +21,7 @@ type instance struct {
 	serial     *os.File          // while it runs
 	limit      *time.Timer       // of maxRunDuration, while it runs
 	attributes map[string]string // guest attributes by namespace/key
+	writes     []time.Time       // of guest attributes, in the last minute
 	refused    int               // writes of guest attributes that the fault Busy refused
 }
 
@@ -65,7 +66,7 @@ func (s *Server) insertInstance(q request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkConfidential(in.Instance, disk); err != nil {
+	if err := cmp.Or(checkBootDisk(in.Instance, disk), checkConfidential(in.Instance, disk)); err != nil {
 		return nil, err
 	}
 	s.describeInstance(in.Instance)

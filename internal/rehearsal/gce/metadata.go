@@ -101,12 +101,49 @@ func (s *Server) putGuestAttribute(in *instance, w http.ResponseWriter, r *http.
 		http.Error(w, "Too many requests.", http.StatusTooManyRequests)
 		return
 	}
+	if !in.mayWrite(s.options.Now()) {
+		http.Error(w, "Too many requests.", http.StatusTooManyRequests)
+		return
+	}
 	value, err := io.ReadAll(r.Body)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	in.attributes[r.PathValue("namespace")+"/"+r.PathValue("key")] = string(value)
+	name := r.PathValue("namespace") + "/" + r.PathValue("key")
+	if size := len(value); size+in.written(name) > maxMetadata {
+		http.Error(w, "The values are too large.", http.StatusRequestEntityTooLarge)
+		return
+	}
+	in.attributes[name] = string(value)
+}
+
+// How often an instance may write its guest attributes.
+const (
+	writesInASecond = 3
+	writesInAMinute = 10
+)
+
+// mayWrite counts the writes of an instance; one that is refused does not count.
+func (in *instance) mayWrite(now time.Time) bool {
+	in.writes = slices.DeleteFunc(in.writes, func(t time.Time) bool { return now.Sub(t) >= time.Minute })
+	n := len(in.writes)
+	if n >= writesInAMinute || n >= writesInASecond && now.Sub(in.writes[n-writesInASecond]) < time.Second {
+		return false
+	}
+	in.writes = append(in.writes, now)
+	return true
+}
+
+// written is the size in bytes of all guest attributes but one. Whether Google
+// bounds it is not known: it bounds all metadata of an instance so.
+func (in *instance) written(but string) (size int) {
+	for name, value := range in.attributes {
+		if name != but {
+			size += len(value)
+		}
+	}
+	return size
 }
 
 // getGuestAttributes answers a namespace ("mero/"), a key ("mero/report") or, for

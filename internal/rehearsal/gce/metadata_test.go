@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 	"github.com/stretchr/testify/require"
@@ -45,6 +46,7 @@ func TestGuestAttributes(t *testing.T) {
 	w.succeeds(w.insert(tdx("a", base)))
 	spec, _ := w.machines.last()
 	inside := func(method, path, body string) (int, string) {
+		w.later(10 * time.Second)
 		return w.inside(spec, method, "instance/guest-attributes/"+path, strings.NewReader(body))
 	}
 	for path, value := range map[string]string{"mero/report": "1", "mero/report-0": "2", "other/report": "3",
@@ -54,6 +56,10 @@ func TestGuestAttributes(t *testing.T) {
 	}
 	code, _ := inside(http.MethodPut, "mero/large", strings.Repeat("x", 256<<10+1))
 	require.Equal(t, http.StatusRequestEntityTooLarge, code)
+	code, _ = inside(http.MethodPut, "mero/second", strings.Repeat("x", 256<<10))
+	require.Equal(t, http.StatusRequestEntityTooLarge, code, "all of them are bounded as well")
+	code, _ = inside(http.MethodPut, "mero/limit", strings.Repeat("y", 256<<10))
+	require.Equal(t, http.StatusOK, code, "what is written again counts once")
 	code, _ = inside(http.MethodPut, "mero", "no key")
 	require.NotEqual(t, http.StatusOK, code)
 	for query, want := range map[string][]string{"": {"mero/limit", "mero/report", "mero/report-0", "other/report"},
@@ -72,6 +78,37 @@ func TestGuestAttributes(t *testing.T) {
 		}
 		require.Equal(t, want, all, query)
 	}
+}
+
+// An instance may write three times in a second and ten times in a minute.
+func TestGuestAttributesTooOften(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.succeeds(w.insert(tdx("a", base)))
+	w.succeeds(w.insert(tdx("b", base)))
+	one, other := w.machines.booted[0], w.machines.booted[1]
+	write := func(spec gce.Spec, want int) {
+		t.Helper()
+		code, _ := w.inside(spec, http.MethodPut, "instance/guest-attributes/mero/x", strings.NewReader("x"))
+		require.Equal(t, want, code)
+	}
+	for range 3 {
+		write(one, http.StatusOK)
+	}
+	write(one, http.StatusTooManyRequests)
+	write(other, http.StatusOK) // each instance has its own
+	for range 2 {
+		w.later(2 * time.Second)
+		for range 3 {
+			write(one, http.StatusOK)
+		}
+	}
+	w.later(2 * time.Second)
+	write(one, http.StatusOK)
+	w.later(2 * time.Second)
+	write(one, http.StatusTooManyRequests)
+	w.later(time.Minute)
+	write(one, http.StatusOK)
 }
 
 func TestGuestAttributesThatAreOff(t *testing.T) {

@@ -18,6 +18,7 @@ func tdx(name, image string) *computepb.Instance {
 	in.ConfidentialInstanceConfig = &computepb.ConfidentialInstanceConfig{ConfidentialInstanceType: new("TDX")}
 	in.Scheduling = &computepb.Scheduling{OnHostMaintenance: new("TERMINATE")}
 	in.Disks[0].AutoDelete, in.Disks[0].InitializeParams.SourceImage = new(true), &image
+	in.Disks[0].InitializeParams.DiskType = new("zones/" + zone + "/diskTypes/pd-balanced")
 	in.Metadata = &computepb.Metadata{Items: []*computepb.Items{{Key: new("enable-guest-attributes"), Value: new("TRUE")}}}
 	return in
 }
@@ -161,6 +162,44 @@ func TestOtherRefusals(t *testing.T) {
 	refused(400, "invalid")(w.delete(path("instances", "a"), "requestId", "00000000-0000-0000-0000-000000000000"))
 	refused(403, "forbidden")(w.guestAttributes("a"))
 	require.Equal(t, []string{path("disks", "a-disk"), blank, path("instances", "a")}, w.server.Resources())
+}
+
+// A disk is pd-standard unless somebody says otherwise, and C3 machines boot from none.
+func TestDisksThatAMachineTypeDoesNotTake(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, tc := range []struct{ machine, disk, kind string }{
+		{"c3-standard-4", "", "pd-standard"},
+		{"c3-standard-4", "pd-standard", "pd-standard"},
+		{"c3-standard-4", "pd-extreme", "pd-extreme"},
+		{"e2-standard-4", "hyperdisk-balanced", "hyperdisk-balanced"},
+	} {
+		in := vm("refused")
+		in.MachineType = new("zones/" + zone + "/machineTypes/" + tc.machine)
+		if tc.disk != "" {
+			in.Disks[0].InitializeParams.DiskType = new("zones/" + zone + "/diskTypes/" + tc.disk)
+		}
+		_, err := w.insert(in)
+		requireReason(t, err, 400, "badRequest")
+		require.ErrorContains(t, err, tc.kind+" disk type cannot be used by "+tc.machine+" machine type.")
+	}
+	require.Empty(t, w.server.Resources(), "a refusal leaves nothing")
+	w.succeeds(w.insertDisk(&computepb.Disk{Name: new("old"), SourceImage: new(base)}))
+	disk, err := w.disk("old")
+	require.NoError(t, err)
+	require.Equal(t, "pd-standard", linked(disk.GetType())[len(scope+"/diskTypes/"):])
+	in := vm("attached")
+	in.MachineType = new("zones/" + zone + "/machineTypes/c3-standard-4")
+	in.Disks[0] = &computepb.AttachedDisk{Boot: new(true), Source: new(path("disks", "old"))}
+	_, err = w.insert(in)
+	requireReason(t, err, 400, "badRequest")
+	_, err = w.insertDisk(&computepb.Disk{Name: new("new"), Type: new("zones/" + zone + "/diskTypes/pd-fast")})
+	requireReason(t, err, 400, "invalid")
+	for _, kind := range []string{"pd-balanced", "pd-ssd", "hyperdisk-balanced"} {
+		in := tdx("c3-"+kind, base)
+		in.Disks[0].InitializeParams.DiskType = new("zones/" + zone + "/diskTypes/" + kind)
+		w.succeeds(w.insert(in))
+	}
 }
 
 // The API refuses what it does not know, which a client library cannot send.

@@ -8,7 +8,9 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 	"github.com/stretchr/testify/require"
@@ -34,16 +36,22 @@ type world struct {
 	client   *http.Client // with credentials
 	plain    *http.Client // without
 
+	ahead atomic.Int64 // nanoseconds by which the server's clock is ahead
+
 	mu   sync.Mutex
 	seen map[string]bool // methods that answered
 }
+
+// later moves the server's clock.
+func (w *world) later(d time.Duration) { w.ahead.Add(int64(d)) }
 
 func newWorld(t *testing.T, faults ...gce.Faults) *world { return openWorld(t, t.TempDir(), faults...) }
 
 func openWorld(t *testing.T, state string, faults ...gce.Faults) *world {
 	t.Helper()
 	w := &world{T: t, state: state, machines: newMachines(), seen: map[string]bool{}}
-	w.server = newServer(t, gce.Options{State: state, Host: w.machines, Faults: append(faults, gce.Faults{})[0]})
+	w.server = newServer(t, gce.Options{State: state, Host: w.machines, Faults: append(faults, gce.Faults{})[0],
+		Now: func() time.Time { return time.Now().Add(time.Duration(w.ahead.Load())) }})
 	w.connect(w.spy(w.server))
 	w.base = func() string {
 		file := filepath.Join(t.TempDir(), "base.tar")

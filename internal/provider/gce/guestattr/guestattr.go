@@ -27,11 +27,12 @@ const (
 )
 
 const (
-	// chunkSize bounds one value, in characters of base64. Compute Engine's
-	// reference bounds a metadata value at 256 KiB and all of them at 512 KiB;
-	// a quote and an event log are about 40 KiB.
-	chunkSize = 32 << 10
-	maxChunks = 8
+	// chunkSize bounds one value, in characters of base64. Compute Engine bounds a
+	// value at 256 KB and all metadata of an instance at 512 KB, and takes three
+	// writes in a second and ten in a minute: so they are few and large. A quote
+	// and an event log are about 40 KB.
+	chunkSize = 240_000
+	maxChunks = 2
 	// MaxReport bounds a report, in bytes before compression.
 	MaxReport = 4 << 20
 )

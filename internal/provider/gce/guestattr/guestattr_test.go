@@ -46,15 +46,21 @@ func TestEncodeIsBounded(t *testing.T) {
 	t.Parallel()
 	_, err := guestattr.Encode("report", make([]byte, guestattr.MaxReport+1))
 	require.ErrorContains(t, err, "more than")
-	_, err = guestattr.Encode("report", noise(300<<10))
+	_, err = guestattr.Encode("report", noise(380_000))
 	require.ErrorContains(t, err, "guest attributes")
+	largest, err := guestattr.Encode("report", noise(359_000))
+	require.NoError(t, err)
+	require.Len(t, largest, 3, "more could not be written in a second")
+	for _, e := range largest {
+		require.LessOrEqual(t, len(e.Value), 256_000)
+	}
 }
 
 func TestDamagedReports(t *testing.T) {
 	t.Parallel()
-	good, err := guestattr.Encode("r", noise(50_000))
+	good, err := guestattr.Encode("r", noise(300_000))
 	require.NoError(t, err)
-	require.Len(t, good, 4)
+	require.Len(t, good, 3)
 	bomb, err := guestattr.Encode("r", bytes.Repeat([]byte{0}, guestattr.MaxReport))
 	require.NoError(t, err)
 	for name, damage := range map[string]func(e []guestattr.Entry) []guestattr.Entry{
@@ -64,12 +70,12 @@ func TestDamagedReports(t *testing.T) {
 			return e
 		},
 		"another report's summary": func(e []guestattr.Entry) []guestattr.Entry {
-			e[3].Value = "3" + bomb[len(bomb)-1].Value[1:]
+			e[2].Value = "2" + bomb[len(bomb)-1].Value[1:]
 			return e
 		},
-		"a summary of no chunks":      func(e []guestattr.Entry) []guestattr.Entry { e[3].Value = "0 sha256:"; return e },
-		"a summary of too many":       func(e []guestattr.Entry) []guestattr.Entry { e[3].Value = "9999 sha256:"; return e },
-		"a summary that is a report":  func(e []guestattr.Entry) []guestattr.Entry { e[3].Value = "{}"; return e },
+		"a summary of no chunks":      func(e []guestattr.Entry) []guestattr.Entry { e[2].Value = "0 sha256:"; return e },
+		"a summary of too many":       func(e []guestattr.Entry) []guestattr.Entry { e[2].Value = "9999 sha256:"; return e },
+		"a summary that is a report":  func(e []guestattr.Entry) []guestattr.Entry { e[2].Value = "{}"; return e },
 		"a chunk that is not base64":  func(e []guestattr.Entry) []guestattr.Entry { e[1].Value = "%"; return e },
 		"a chunk larger than allowed": func(e []guestattr.Entry) []guestattr.Entry { e[0].Value += "AAAA"; return e },
 	} {
@@ -136,14 +142,14 @@ func TestPublishIsPaced(t *testing.T) {
 	s, paces := &server{}, []time.Duration{}
 	m := metadata(t, s)
 	m.Wait = func(ctx context.Context, d time.Duration) error { paces = append(paces, d); return ctx.Err() }
-	require.NoError(t, m.Publish(t.Context(), "mero", "report", noise(80_000)))
+	require.NoError(t, m.Publish(t.Context(), "mero", "report", noise(300_000)))
 	require.Len(t, paces, len(s.stored)-1)
 	for _, d := range paces {
 		require.GreaterOrEqual(t, 3*d, time.Second, "three writes in a second at most")
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	m.Wait = func(ctx context.Context, _ time.Duration) error { cancel(); return ctx.Err() }
-	require.ErrorIs(t, m.Publish(ctx, "mero", "report", noise(80_000)), context.Canceled)
+	require.ErrorIs(t, m.Publish(ctx, "mero", "report", noise(300_000)), context.Canceled)
 }
 
 func TestAttribute(t *testing.T) {
