@@ -62,7 +62,8 @@ func (w *World) openCloud() (_ *local.Server, err error) {
 	}
 	simulated := &inprocess.Host{Platform: w.platform, HTTP: w.Env.Client(), TDXRoot: w.Env.TDXRoot}
 	s, err := local.New(local.Options{State: filepath.Join(w.State, "gce"), SSHPort: w.sshPort,
-		Project: w.Env.Config.GCPProject, Zone: w.Env.Config.GCPZone, Host: &host{simulated, w.chroots}})
+		Project: w.Env.Config.GCPProject, Zone: w.Env.Config.GCPZone, Role: gce.ReleasePermissions(),
+		Host: &host{simulated, w.chroots}})
 	if err != nil {
 		return nil, err
 	}

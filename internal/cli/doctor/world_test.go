@@ -179,7 +179,8 @@ var theKey = sync.OnceValues(func() ([]byte, error) { return cloud.NewKey(projec
 // newCloud has the pinned base image, and base, if it is not nil, besides.
 func newCloud(t *testing.T, base *computepb.Image) *cloud.Server {
 	s, err := cloud.New(cloud.Options{State: t.TempDir(), Project: project, Zone: "us-central1-a", Host: noMachines{},
-		Key: theKey})
+		Role: gce.ReleasePermissions(),
+		Key:  theKey})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	pin, err := packer.ReadBase("../../..")

@@ -92,6 +92,7 @@ func TestReleasingNamesAllThatIsToBeSetUp(t *testing.T) {
 			require.Regexp(t, "gh secret set "+v.Name+`\s|- `+"`"+v.Name+"`", text)
 		}
 	}
+	// That the role has these permissions and no other is held by the local Compute Engine's tests.
 	for _, name := range append(googles, gce.ReleasePermissions()...) {
 		require.Contains(t, text, name)
 	}

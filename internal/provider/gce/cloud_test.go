@@ -38,6 +38,7 @@ func newCloud(t *testing.T, faults rehearsal.Faults) *cloud {
 	c.guest = func(spec rehearsal.Spec) { publish(t, spec, report) }
 	var err error
 	c.server, err = rehearsal.New(rehearsal.Options{State: t.TempDir(), Project: project, Zone: zone, Host: c,
+		Role:   gce.ReleasePermissions(),
 		Faults: faults, Key: cloudKey})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, c.server.Close()) })

@@ -28,13 +28,13 @@ func (c *Client) Permissions(ctx context.Context, wanted []string) (missing []st
 	return missing, nil
 }
 
-// ReleasePermissions lists what a release of the node images needs: what is
-// called here, and what Packer calls to build.
+// ReleasePermissions lists what a release of the node images needs in its own
+// project: what is called here, and what Packer calls to build. The images of a
+// public project are everybody's.
 func ReleasePermissions() []string {
 	return []string{
 		"compute.disks.create",
 		"compute.disks.delete",
-		"compute.disks.get",
 		"compute.disks.list",
 		"compute.disks.setLabels",
 		"compute.disks.useReadOnly",
@@ -43,7 +43,6 @@ func ReleasePermissions() []string {
 		"compute.images.delete",
 		"compute.images.deprecate",
 		"compute.images.get",
-		"compute.images.getFromFamily",
 		"compute.images.list",
 		"compute.images.setLabels",
 		"compute.images.useReadOnly",

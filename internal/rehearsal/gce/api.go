@@ -36,24 +36,6 @@ type request struct {
 	body []byte
 }
 
-// permissions are those that a call needs, where that is not the one of its own name.
-var permissions = map[string][]string{
-	"disks.aggregatedList":     {"compute.disks.list"},
-	"disks.insert":             {"compute.disks.create"},
-	"images.insert":            {"compute.images.create", "compute.disks.useReadOnly"},
-	"instances.aggregatedList": {"compute.instances.list"},
-	"instances.insert": {"compute.instances.create", "compute.disks.create", "compute.instances.setMetadata",
-		"compute.instances.setLabels", "compute.subnetworks.use"},
-	"projects.testIamPermissions": nil,
-}
-
-func (c call) permissions() []string {
-	if needed, ok := permissions[c.name]; ok {
-		return needed
-	}
-	return []string{"compute." + c.name}
-}
-
 func (s *Server) calls() []call {
 	return slices.Concat(s.projectCalls(), s.imageCalls(), s.diskCalls(), s.instanceCalls(), s.operationCalls())
 }
@@ -126,19 +108,31 @@ func (s *Server) carryOut(q request) (any, error) {
 // admit checks permissions and the names of project and zone.
 func (s *Server) admit(q request) error {
 	owner := q.PathValue("project")
-	reads := q.Method == http.MethodGet && strings.HasPrefix(q.call.name, "images.")
-	if owner != s.options.Project && (!reads || len(s.imagesOf(owner)) == 0) {
-		return refuse(http.StatusNotFound, "notFound", "Failed to find project %s", owner)
+	if owner != s.options.Project {
+		if err := s.admitElsewhere(q, owner); err != nil {
+			return err
+		}
 	}
-	for _, permission := range q.call.permissions() {
-		if s.faults.denies(permission) {
-			return refuse(http.StatusForbidden, "forbidden", "Required '%s' permission for '%s'", permission, pathOf(q.URL.Path))
+	if owner == s.options.Project {
+		if err := s.demand(q.target(), q.call.permissions()...); err != nil {
+			return err
 		}
 	}
 	if zone := q.PathValue("zone"); zone != "" && zone != s.options.Zone {
 		return invalid("zone", zone, "Unknown zone.")
 	}
 	return nil
+}
+
+// admitElsewhere lets everybody read the images of a public project, and nobody anything else.
+func (s *Server) admitElsewhere(q request, owner string) error {
+	if len(s.imagesOf(owner)) == 0 {
+		return refuse(http.StatusNotFound, "notFound", "Failed to find project %s", owner)
+	}
+	if q.Method == http.MethodGet && strings.HasPrefix(q.call.name, "images.") {
+		return nil
+	}
+	return s.demand(q.target(), "compute."+q.call.name)
 }
 
 // read takes a body in, before anything is locked: it comes as slowly as its sender likes.

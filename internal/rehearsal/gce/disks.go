@@ -42,6 +42,9 @@ func (s *Server) insertDisk(q request) (any, error) {
 		disk.SourceImage = &from
 	}
 	disk.Users = nil
+	if err := s.demandDisk(disk.GetName(), disk.GetSourceImage(), disk.Labels); err != nil {
+		return nil, err
+	}
 	if err := s.describeDisk(disk); err != nil {
 		return nil, err
 	}

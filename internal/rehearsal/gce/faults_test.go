@@ -28,7 +28,7 @@ func TestDeniedPermissions(t *testing.T) {
 	_, err := w.insert(vm("a"))
 	requireReason(t, err, 403, "forbidden")
 	require.ErrorContains(t, err,
-		"Required 'compute.instances.create' permission for 'projects/rehearsal/zones/us-central1-a/instances'")
+		"Required 'compute.instances.create' permission for 'projects/rehearsal/zones/us-central1-a/instances/a'")
 	_, err = w.insertImage(&computepb.Image{Name: new("i"), SourceDisk: new(path("disks", "d"))})
 	requireReason(t, err, 403, "forbidden")
 	asked := []string{"compute.images.create", "compute.images.get", "storage.buckets.get"}

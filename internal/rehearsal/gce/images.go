@@ -82,7 +82,7 @@ func (s *Server) insertImage(q request) (any, error) {
 	if err := q.decode(image); err != nil {
 		return nil, err
 	}
-	if err := s.checkImage(image); err != nil {
+	if err := cmp.Or(s.demandCapture(image), s.checkImage(image)); err != nil {
 		return nil, err
 	}
 	disk, err := s.sourceDisk(image, q.URL.Query().Get("forceCreate") == "true")

@@ -59,7 +59,7 @@ func (s *Server) insertInstance(q request) (any, error) {
 	if err := q.decode(in); err != nil {
 		return nil, err
 	}
-	if err := s.checkInstance(in.Instance); err != nil {
+	if err := cmp.Or(s.demandInstance(in.Instance), s.checkInstance(in.Instance)); err != nil {
 		return nil, err
 	}
 	disk, err := s.planDisk(in.Instance)
@@ -98,9 +98,14 @@ func (s *Server) planDisk(in *computepb.Instance) (*computepb.Disk, error) {
 		const field = "resource.disks[0].initializeParams.sourceImage"
 		return nil, invalid(field, "", "Boot disk must have a source specified")
 	}
-	disk := &computepb.Disk{Name: new(cmp.Or(p.GetDiskName(), in.GetName())), SizeGb: p.DiskSizeGb, Type: p.DiskType,
+	disk := &computepb.Disk{Name: new(diskName(in, in.Disks[0])), SizeGb: p.DiskSizeGb, Type: p.DiskType,
 		SourceImage: p.SourceImage, Labels: p.Labels}
 	return disk, s.describeDisk(disk)
+}
+
+// diskName is what a disk that is made with an instance is called.
+func diskName(in *computepb.Instance, disk *computepb.AttachedDisk) string {
+	return cmp.Or(disk.GetInitializeParams().GetDiskName(), in.GetName())
 }
 
 func describeAttached(attached *computepb.AttachedDisk, disk *computepb.Disk) {
@@ -164,6 +169,11 @@ func (s *Server) deleteInstance(q request) (any, error) {
 	}
 	if in.GetStatus() == "STOPPING" {
 		return nil, notReady(pathOf(in.GetSelfLink()))
+	}
+	if disk := in.Disks[0]; disk.GetAutoDelete() {
+		if err := s.demand(pathOf(disk.GetSource()), "compute.disks.delete"); err != nil {
+			return nil, err
+		}
 	}
 	return s.begin(q, in, s.deletion(in)), nil
 }

@@ -142,7 +142,7 @@ func TestTheKeyIsKept(t *testing.T) {
 	w := newWorld(t)
 	key := w.server.Key()
 	require.NoError(t, w.server.Close())
-	reopened, err := gce.New(gce.Options{State: w.state, Project: ours, Zone: zone,
+	reopened, err := gce.New(gce.Options{State: w.state, Project: ours, Zone: zone, Role: theRole,
 		Host: newMachines()}) // would make a key of its own
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, reopened.Close()) })

@@ -94,7 +94,7 @@ func (s *Server) testPermissions(q request) (any, error) {
 		return nil, err
 	}
 	granted := slices.DeleteFunc(in.Permissions, func(p string) bool {
-		return s.faults.denies(p) || !strings.HasPrefix(p, "compute.")
+		return !s.may(p)
 	})
 	return &computepb.TestPermissionsResponse{Permissions: granted}, nil
 }

@@ -131,7 +131,7 @@ func TestOtherRefusals(t *testing.T) {
 	refused(404, "notFound")(get(w, path("machineTypes", "c3-standard-5"), &computepb.MachineType{}))
 	refused(404, "notFound")(get(w, path("operations", "operation-0"), &computepb.Operation{}))
 	refused(404, "notFound")(get(w, "projects/another", &computepb.Project{}))
-	refused(404, "notFound")(w.delete(base))
+	refused(403, "forbidden")(w.delete(base))
 	refused(404, "notFound")(w.images("nobodys"))
 	refused(404, "notFound")(get(w, "projects/"+ours+"/global/firewalls", &computepb.FirewallList{}))
 	refused(404, "notFound")(w.deprecate("none", &computepb.DeprecationStatus{}))

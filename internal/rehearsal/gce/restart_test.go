@@ -192,10 +192,10 @@ func TestDamagedStateIsRefused(t *testing.T) {
 		state := t.TempDir()
 		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(state, name)), 0o755))
 		require.NoError(t, os.WriteFile(filepath.Join(state, name), []byte(content), 0o600))
-		_, err := gce.New(gce.Options{State: state, Project: ours, Zone: zone, Host: newMachines()})
+		_, err := gce.New(gce.Options{State: state, Project: ours, Zone: zone, Host: newMachines(), Role: theRole})
 		require.ErrorContains(t, err, filepath.Base(name))
 	}
-	_, err := gce.New(gce.Options{State: t.TempDir(), Project: ours, Zone: "nowhere", Host: newMachines()})
+	_, err := gce.New(gce.Options{State: t.TempDir(), Project: ours, Zone: "nowhere", Host: newMachines(), Role: theRole})
 	require.Error(t, err)
 }
 

@@ -32,11 +32,12 @@ const (
 // Hosts lists the production host names that a Server answers for.
 func Hosts() []string { return []string{apiHost, projectHost, tokenHost} }
 
-// Options configures a Server. State, Project, Zone and Host are required.
+// Options configures a Server. State, Project, Zone, Role and Host are required.
 type Options struct {
 	State   string // folder of all that is kept; one process at a time may use it
 	Project string
 	Zone    string
+	Role    []string // the permissions of the project's account, such as compute.disks.create
 	Host    Host
 	SSHPort int                    // where each instance's sshd listens, on the instance's own address
 	Now     func() time.Time       // nil: time.Now; near the clients' time, for tokens
@@ -70,8 +71,8 @@ var (
 
 // New opens or creates the folder and goes on from what it holds.
 func New(o Options) (*Server, error) {
-	if !projectForm.MatchString(o.Project) || !zoneForm.MatchString(o.Zone) || o.Host == nil {
-		return nil, errors.New("a project, a zone such as us-central1-a and a host are needed")
+	if !projectForm.MatchString(o.Project) || !zoneForm.MatchString(o.Zone) || o.Role == nil || o.Host == nil {
+		return nil, errors.New("a project, a zone such as us-central1-a, a role and a host are needed")
 	}
 	if o.Now == nil {
 		o.Now = time.Now

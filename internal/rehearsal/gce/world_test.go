@@ -17,6 +17,7 @@ import (
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/google"
 
+	provider "github.com/calimero-network/mero-tee/internal/provider/gce"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/gce"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/network"
 )
@@ -49,8 +50,14 @@ func newWorld(t *testing.T, faults ...gce.Faults) *world { return openWorld(t, t
 
 func openWorld(t *testing.T, state string, faults ...gce.Faults) *world {
 	t.Helper()
+	return openWorldAs(t, state, nil, faults...)
+}
+
+// openWorldAs gives the account a role.
+func openWorldAs(t *testing.T, state string, role []string, faults ...gce.Faults) *world {
+	t.Helper()
 	w := &world{T: t, state: state, machines: newMachines(), seen: map[string]bool{}}
-	w.server = newServer(t, gce.Options{State: state, Host: w.machines, Faults: append(faults, gce.Faults{})[0],
+	w.server = newServer(t, gce.Options{State: state, Host: w.machines, Role: role, Faults: append(faults, gce.Faults{})[0],
 		Now: func() time.Time { return time.Now().Add(time.Duration(w.ahead.Load())) }})
 	w.connect(w.spy(w.server))
 	w.base = func() string {
@@ -69,11 +76,18 @@ func openWorld(t *testing.T, state string, faults ...gce.Faults) *world {
 func newServer(t *testing.T, o gce.Options) *gce.Server {
 	t.Helper()
 	o.Project, o.Zone, o.Key = ours, zone, theKey
+	if o.Role == nil {
+		o.Role = theRole
+	}
 	s, err := gce.New(o)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	return s
 }
+
+// theRole has, besides what a release calls, what these tests call.
+var theRole = append(provider.ReleasePermissions(), "compute.disks.get", "compute.disks.use",
+	"compute.images.getFromFamily")
 
 var theKey = sync.OnceValues(func() ([]byte, error) { return gce.NewKey(ours) })
 

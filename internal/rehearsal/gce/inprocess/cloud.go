@@ -36,7 +36,8 @@ type Cloud struct {
 // Open goes on from what the folder holds.
 func Open(state string, host server.Host, faults server.Faults) (*Cloud, error) {
 	s, err := server.New(server.Options{State: state, Project: Project, Zone: Zone, Host: host, Faults: faults,
-		Key: theKey})
+		Role: gce.ReleasePermissions(),
+		Key:  theKey})
 	if err != nil {
 		return nil, err
 	}
