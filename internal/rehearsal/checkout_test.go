@@ -112,6 +112,12 @@ func TestCheckoutOfAKeyService(t *testing.T) {
 	require.FileExists(t, filepath.Join(c.Notes, releases.File(tag)))
 	require.Regexp(t, `^[0-9a-f]{40}$`, c.Commit)
 
+	const later = ".github/workflows/later.yaml"
+	_, err = client(t, w).ReadFile(t.Context(), later, "main")
+	require.NoError(t, err, "the branch has moved on")
+	_, err = client(t, w).ReadFile(t.Context(), later, c.Commit)
+	require.ErrorIs(t, err, github.ErrNotFound)
+
 	said := log.Len()
 	again, err := w.Env.Checkout(t.Context(), tag)
 	require.NoError(t, err)

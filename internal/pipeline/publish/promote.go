@@ -2,9 +2,7 @@ package publish
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/calimero-network/mero-tee/internal/base/fault"
@@ -22,11 +20,11 @@ func (p *Publisher) MakePublic(ctx context.Context, rel *github.Release) (*githu
 	if err != nil || !now.Draft {
 		return now, err
 	}
-	commit := now.TargetCommitish
-	if !commitForm.MatchString(commit) {
-		return nil, fault.Mismatch("the draft names no commit", "40 hex digits", commit)
+	commit := madeFor(now)
+	if commit == "" {
+		return nil, otherDraft(now, "a commit")
 	}
-	if err := p.tagAt(ctx, now.TagName, commit); err != nil && !errors.Is(err, github.ErrNotFound) {
+	if err := p.tagAt(ctx, now.TagName, commit); err != nil {
 		return nil, err
 	}
 	no, yes := false, true
@@ -37,13 +35,11 @@ func (p *Publisher) MakePublic(ctx context.Context, rel *github.Release) (*githu
 	if err != nil {
 		return nil, err
 	}
-	if err := p.tagAt(ctx, now.TagName, commit); err != nil { // GitHub makes a missing tag now
+	if err := p.tagAt(ctx, now.TagName, commit); err != nil {
 		return nil, err
 	}
 	return p.unchanged(ctx, rel.ID, audited)
 }
-
-var commitForm = regexp.MustCompile(`^[0-9a-f]{40}$`)
 
 // Promote ends a stable release's time as a pre-release and makes it the latest,
 // unless a higher version of its family is out already (a hotfix of an older

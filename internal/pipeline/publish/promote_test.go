@@ -54,6 +54,7 @@ func TestPromoteRefuses(t *testing.T) {
 	t.Parallel()
 	w, p := newWorld(t), plan(t)
 	p.Tag.Version.Candidate = 1
+	w.push(p.Tag)
 	r := w.run(nil)
 	rel, _, err := r.Fill(t.Context(), p)
 	require.NoError(t, err)
@@ -79,12 +80,16 @@ func TestMakePublicRefusesATagThatMoved(t *testing.T) {
 	r := w.run(nil)
 	rel, _, err := r.Fill(t.Context(), p)
 	require.NoError(t, err)
+	w.untag(p.Tag)
+	_, err = r.MakePublic(t.Context(), rel)
+	require.ErrorContains(t, err, "is not on GitHub", "GitHub would make it at the default branch")
 	require.NoError(t, w.server.Push("refs/tags/"+p.Tag.String(), "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb", nil))
 	_, err = r.MakePublic(t.Context(), rel)
 	require.Equal(t, fault.Verification, fault.CodeOf(err))
-	branch := w.draft("mero-kms-v9.0.0", "main")
-	_, err = r.MakePublic(t.Context(), branch)
-	require.ErrorContains(t, err, "names no commit")
+	require.Len(t, r.events, 6, "a draft and two uploads, nothing public")
+	silent := w.draft("mero-kms-v9.0.0", "main")
+	_, err = r.MakePublic(t.Context(), silent)
+	require.ErrorContains(t, err, "was not made for this commit")
 }
 
 func TestLatestNeverGoesBack(t *testing.T) {
@@ -94,6 +99,7 @@ func TestLatestNeverGoesBack(t *testing.T) {
 		t.Helper()
 		p := plan(t)
 		p.Tag = release.Tag{Family: family, Version: v}
+		w.push(p.Tag)
 		r := w.run(nil)
 		_, err := r.all(t.Context(), p)
 		require.NoError(t, err)

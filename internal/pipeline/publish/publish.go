@@ -1,5 +1,6 @@
 // Package publish brings a release to GitHub in three idempotent moves: Fill a
-// draft, MakePublic as a pre-release, Promote.
+// draft, MakePublic as a pre-release, Promote. The tag is there before and does
+// not move; the draft says in its notes which commit it was made for.
 //
 // Its promise: killed at any instant and run again, a move ends in the same
 // release with the same bytes and nothing left over; bytes that differ are an
@@ -9,9 +10,11 @@
 package publish
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -70,9 +73,27 @@ func (p *Publisher) Fill(ctx context.Context, plan Plan) (*github.Release, Resul
 	return rel, result, err
 }
 
+// commitLine is the last line of a release's notes.
+var commitLine = regexp.MustCompile(`(?m)^Built from commit ([0-9a-f]{40})\.\r?$`)
+
+// notes are the plan's, and the commit.
+func (plan Plan) notes() string {
+	return strings.TrimRight(plan.Notes, "\n") + "\n\nBuilt from commit " + plan.Commit + ".\n"
+}
+
+// madeFor is the commit that a release says it was made for; empty when it says
+// none. People's text and subjects of commits come before our line.
+func madeFor(rel *github.Release) string {
+	found := commitLine.FindAllStringSubmatch(rel.Body, -1)
+	if len(found) == 0 {
+		return ""
+	}
+	return found[len(found)-1][1]
+}
+
 // adopt finds the one release of the tag or makes a draft.
 func (p *Publisher) adopt(ctx context.Context, plan Plan) (*github.Release, error) {
-	if err := p.tagAt(ctx, plan.Tag.String(), plan.Commit); err != nil && !errors.Is(err, github.ErrNotFound) {
+	if err := p.tagAt(ctx, plan.Tag.String(), plan.Commit); err != nil {
 		return nil, err
 	}
 	all, err := p.GitHub.Releases(ctx)
@@ -91,31 +112,39 @@ func (p *Publisher) adopt(ctx context.Context, plan Plan) (*github.Release, erro
 
 func (p *Publisher) create(ctx context.Context, plan Plan) (rel *github.Release, err error) {
 	err = p.Journal.Do(journal.Draft, plan.Tag.String(), func() error {
-		rel, err = p.GitHub.CreateDraft(ctx, github.Draft{Tag: plan.Tag.String(), Commit: plan.Commit, Title: plan.Title,
-			Notes: plan.Notes})
+		rel, err = p.GitHub.CreateDraft(ctx, github.Draft{Tag: plan.Tag.String(), Title: plan.Title, Notes: plan.notes()})
 		return err
 	})
 	return rel, err
 }
 
-// owned refuses a release of the same tag that was made for another commit.
+// owned refuses a draft of the same tag that was made for another commit. A
+// public release has the tag, which was compared.
 func (p *Publisher) owned(ctx context.Context, rel *github.Release, plan Plan) (*github.Release, error) {
-	if rel.Draft && rel.TargetCommitish != plan.Commit {
-		return nil, &fault.Error{Code: fault.Verification,
-			Message:  fmt.Sprintf("the draft release of %s was made for another commit", plan.Tag),
-			Expected: plan.Commit, Got: rel.TargetCommitish, Hint: "delete the draft if it is not wanted: " + rel.HTMLURL}
-	}
-	if !rel.Draft {
-		if err := p.tagAt(ctx, rel.TagName, plan.Commit); err != nil {
-			return nil, err
-		}
+	if rel.Draft && madeFor(rel) != plan.Commit {
+		return nil, otherDraft(rel, plan.Commit)
 	}
 	return p.GitHub.Release(ctx, rel.ID)
+}
+
+func otherDraft(rel *github.Release, commit string) error {
+	got := "it names none"
+	if named := madeFor(rel); named != "" {
+		got = named
+	}
+	return &fault.Error{Code: fault.Verification,
+		Message:  fmt.Sprintf("the draft release of %s was not made for this commit", rel.TagName),
+		Expected: commit + ", on the last line of its notes", Got: got,
+		Hint: "delete the draft if it is not wanted: " + rel.HTMLURL}
 }
 
 // tagAt is nil when the tag leads to the commit.
 func (p *Publisher) tagAt(ctx context.Context, tag, commit string) error {
 	there, err := p.GitHub.TagCommit(ctx, tag)
+	if errors.Is(err, github.ErrNotFound) {
+		return &fault.Error{Code: fault.Verification, Message: fmt.Sprintf("tag %s is not on GitHub", tag),
+			Expected: commit, Got: "no such tag", Err: err, Hint: "push it first: git push origin " + tag}
+	}
 	if err != nil || there == commit {
 		return err
 	}
@@ -127,7 +156,8 @@ func (p *Publisher) tagAt(ctx context.Context, tag, commit string) error {
 func several(tag release.Tag, ours []github.Release) error {
 	var found []string
 	for _, r := range ours {
-		found = append(found, fmt.Sprintf("%s (id %d, draft %t, commit %s)", r.HTMLURL, r.ID, r.Draft, r.TargetCommitish))
+		found = append(found, fmt.Sprintf("%s (id %d, draft %t, commit %s)", r.HTMLURL, r.ID, r.Draft,
+			cmp.Or(madeFor(&r), "unknown")))
 	}
 	return &fault.Error{Code: fault.Verification, Message: fmt.Sprintf("GitHub holds several releases of %s", tag),
 		Expected: "one", Got: strings.Join(found, ", "), Hint: "delete the drafts that are not wanted"}
@@ -135,11 +165,12 @@ func several(tag release.Tag, ours []github.Release) error {
 
 // describe brings title and notes of a draft up to date; a public release keeps its own.
 func (p *Publisher) describe(ctx context.Context, rel *github.Release, plan Plan) error {
-	if !rel.Draft || rel.Name == plan.Title && rel.Body == plan.Notes {
+	if !rel.Draft || rel.Name == plan.Title && rel.Body == plan.notes() {
 		return nil
 	}
+	notes := plan.notes()
 	return p.Journal.Do(journal.Draft, rel.TagName, func() error {
-		_, err := p.GitHub.Update(ctx, rel.ID, github.Patch{Name: &plan.Title, Body: &plan.Notes})
+		_, err := p.GitHub.Update(ctx, rel.ID, github.Patch{Name: &plan.Title, Body: &notes})
 		return err
 	})
 }

@@ -27,7 +27,7 @@ func TestTheThreeMoves(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, publish.Result{Uploaded: p.Names}, result)
 	require.True(t, rel.Draft)
-	require.Equal(t, p.Notes, rel.Body)
+	require.Equal(t, noted(p.Notes, commit), rel.Body)
 	require.Equal(t, []string{"begin draft " + rel.TagName, "end draft " + rel.TagName, "begin upload a.json",
 		"end upload a.json",
 		"begin upload checksums.sha256", "end upload checksums.sha256"}, r.events)
@@ -122,7 +122,7 @@ func (w *world) moved(p publish.Plan, moves int) *github.Release {
 	switch moves {
 	case 1:
 		rel, err = r.GitHub.CreateDraft(w.t.Context(),
-			github.Draft{Tag: p.Tag.String(), Commit: p.Commit, Title: p.Title, Notes: p.Notes})
+			github.Draft{Tag: p.Tag.String(), Title: p.Title, Notes: noted(p.Notes, p.Commit)})
 	case 2, 3:
 		rel, _, err = r.Fill(w.t.Context(), p)
 	}
@@ -264,7 +264,12 @@ func TestFillRefuses(t *testing.T) {
 			w.draft(p.Tag.String(), commit)
 		}},
 		"a tag at another commit": {fault.Verification, other, func(t *testing.T, w *world, p *publish.Plan) {
+			w.untag(p.Tag)
 			require.NoError(t, w.server.Push("refs/tags/"+p.Tag.String(), other, nil))
+		}},
+		"no tag": {fault.Verification, "no such tag", func(_ *testing.T, w *world, p *publish.Plan) { w.untag(p.Tag) }},
+		"a draft that names no commit": {fault.Verification, "it names none", func(t *testing.T, w *world, p *publish.Plan) {
+			w.draft(p.Tag.String(), "main")
 		}},
 		"an asset too many": {fault.Verification, "extra.txt", func(t *testing.T, w *world, p *publish.Plan) {
 			_, _, err := w.run(nil).Fill(t.Context(), *p)
@@ -315,7 +320,7 @@ func TestFillRefuses(t *testing.T) {
 func (w *world) draft(tag, commit string) *github.Release {
 	w.t.Helper()
 	rel, err := w.run(nil).GitHub.CreateDraft(w.t.Context(),
-		github.Draft{Tag: tag, Commit: commit, Title: "t", Notes: "n"})
+		github.Draft{Tag: tag, Title: "t", Notes: noted("n", commit)})
 	require.NoError(w.t, err)
 	return rel
 }
@@ -329,11 +334,11 @@ func TestADraftsNotesAreBroughtUpToDateAPublicReleasesAreNot(t *testing.T) {
 	rel, result, err := w.run(nil).Fill(t.Context(), p)
 	require.NoError(t, err)
 	require.Equal(t, p.Names, result.Kept)
-	require.Equal(t, "other notes", rel.Body)
+	require.Equal(t, noted("other notes", commit), rel.Body)
 	_, err = w.run(nil).MakePublic(t.Context(), rel)
 	require.NoError(t, err)
 	p.Notes = "too late"
 	rel, _, err = w.run(nil).Fill(t.Context(), p)
 	require.NoError(t, err)
-	require.Equal(t, "other notes", rel.Body)
+	require.Equal(t, noted("other notes", commit), rel.Body)
 }

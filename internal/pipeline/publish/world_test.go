@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -23,26 +24,56 @@ import (
 
 const (
 	repository = "calimero-network/mero-tee"
-	token      = "ghs_very_secret_token"
+	owner      = "ghp_owner"
 )
 
 var commit = strings.Repeat("a", 40)
 
 // world is a GitHub on disk that outlives the publishers that are killed at it.
+// Its default branch has other workflow files by now than the commit that is
+// released, and who publishes is a workflow's job.
 type world struct {
 	t      *testing.T
 	dir    string
 	server *rehearsal.Server
+	token  string
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{t: t, dir: t.TempDir()}
-	s, err := rehearsal.New(rehearsal.Options{Dir: w.dir, Repository: repository, Token: token})
+	s, err := rehearsal.New(rehearsal.Options{Dir: w.dir, Repository: repository, Token: owner})
 	require.NoError(t, err)
-	require.NoError(t, s.Push("refs/heads/main", commit, map[string][]byte{}))
 	w.server = s
+	require.NoError(t, s.Push("refs/heads/main", commit, map[string][]byte{}))
+	w.push(plan(t).Tag)
+	_, err = s.Merge("ci: later", map[string][]byte{".github/workflows/ci.yaml": []byte("on: push\n")})
+	require.NoError(t, err)
+	w.token, err = s.JobToken(map[string]string{"contents": "write"})
+	require.NoError(t, err)
 	return w
+}
+
+// push makes a tag at the commit.
+func (w *world) push(tag release.Tag) {
+	w.t.Helper()
+	require.NoError(w.t, w.server.Push("refs/tags/"+tag.String(), commit, nil))
+}
+
+// untag deletes a tag, which no ruleset of this repository forbids.
+func (w *world) untag(tag release.Tag) {
+	w.t.Helper()
+	r := httptest.NewRequest(http.MethodDelete,
+		"https://api.github.com/repos/"+repository+"/git/refs/tags/"+tag.String(), nil)
+	r.Header.Set("Authorization", "token "+owner)
+	answer := httptest.NewRecorder()
+	w.server.ServeHTTP(answer, r)
+	require.Equal(w.t, http.StatusNoContent, answer.Code, answer.Body.String())
+}
+
+// noted are notes as they are published.
+func noted(notes, commit string) string {
+	return strings.TrimRight(notes, "\n") + "\n\nBuilt from commit " + commit + ".\n"
 }
 
 // run is one life of a publisher; its journal is kept.
@@ -65,12 +96,12 @@ func (w *world) run(fault func(http.Handler) http.Handler) *run {
 		require.NoError(w.t, n.Handle(host, h))
 	}
 	r := &run{}
-	c, err := github.New(github.Options{Repository: repository, Token: token, Transport: n.Transport(),
+	c, err := github.New(github.Options{Repository: repository, Token: w.token, Transport: n.Transport(),
 		Wait: func(ctx context.Context, d time.Duration) error { r.pauses = append(r.pauses, d); return ctx.Err() }})
 	require.NoError(w.t, err)
 	r.Publisher = &publish.Publisher{GitHub: c, Journal: func(e journal.Entry) error {
 		r.events = append(r.events, e.String())
-		if strings.Contains(fmt.Sprint(e, e.Err), token) {
+		if strings.Contains(fmt.Sprint(e, e.Err), w.token) {
 			w.t.Errorf("the token is in the journal: %v", e)
 		}
 		return r.full

@@ -62,7 +62,8 @@ func (p *Process) Pulls(t testing.TB) []string {
 // Upload makes a draft of the tag that holds one file.
 func Upload(t testing.TB, c *github.Client, tag release.Tag, commit, path string) {
 	t.Helper()
-	draft, err := c.CreateDraft(t.Context(), github.Draft{Tag: tag.String(), Commit: commit, Title: "forged"})
+	draft, err := c.CreateDraft(t.Context(), github.Draft{Tag: tag.String(), Title: "forged",
+		Notes: "Built from commit " + commit + ".\n"})
 	require.NoError(t, err)
 	sum, size, err := digest.OfFile(path)
 	require.NoError(t, err)

@@ -70,7 +70,7 @@ func open(t *testing.T, tag string) *world {
 func (w *world) draft(t *testing.T, files map[string]string) *github.Release {
 	t.Helper()
 	draft, err := w.GitHub.CreateDraft(t.Context(),
-		github.Draft{Tag: w.Tag.String(), Commit: commit, Title: w.Tag.String()})
+		github.Draft{Tag: w.Tag.String(), Title: w.Tag.String(), Notes: "Built from commit " + commit + ".\n"})
 	require.NoError(t, err)
 	for name, text := range files {
 		path := filepath.Join(t.TempDir(), name)

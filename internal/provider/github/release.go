@@ -14,7 +14,7 @@ import (
 type Release struct {
 	ID              int64   `json:"id"`
 	TagName         string  `json:"tag_name"`
-	TargetCommitish string  `json:"target_commitish"` // the commit, or the branch, that it was made for
+	TargetCommitish string  `json:"target_commitish"` // where GitHub would make the tag if it were not there
 	Name            string  `json:"name"`
 	Body            string  `json:"body"`
 	Draft           bool    `json:"draft"`
@@ -25,12 +25,14 @@ type Release struct {
 	Assets          []Asset `json:"assets"`
 }
 
-// Draft is what a new draft release is made of.
+// Draft is what a new draft release of a tag that is there is made of. It has no
+// target: GitHub lets nobody without the right to change workflow files create or
+// edit a release whose target has other ones than the default branch, and a
+// job's token cannot have that right.
 type Draft struct {
-	Tag    string
-	Commit string // hex id of the commit that the tag names, or will name
-	Title  string
-	Notes  string // Markdown
+	Tag   string
+	Title string
+	Notes string // Markdown
 }
 
 // Patch changes a release; nil and empty fields stay as they are.
@@ -79,7 +81,7 @@ func (c *Client) release(ctx context.Context, path, doing string) (*Release, err
 }
 
 // CreateDraft makes a draft pre-release. When an attempt's answer is lost, the
-// draft is looked up by tag and commit before another is made.
+// draft is looked up by tag, title and notes before another is made.
 func (c *Client) CreateDraft(ctx context.Context, d Draft) (*Release, error) {
 	made := &Release{}
 	err := c.retry(ctx, func(attempt int) error {
@@ -89,11 +91,11 @@ func (c *Client) CreateDraft(ctx context.Context, d Draft) (*Release, error) {
 				return err
 			}
 		}
-		return c.call(ctx, http.MethodPost, "releases", map[string]any{"tag_name": d.Tag, "target_commitish": d.Commit,
-			"name": d.Title, "body": d.Notes, "draft": true, "prerelease": true, "make_latest": "false"}, made)
+		return c.call(ctx, http.MethodPost, "releases", map[string]any{"tag_name": d.Tag, "name": d.Title,
+			"body": d.Notes, "draft": true, "prerelease": true, "make_latest": "false"}, made)
 	})
 	if err != nil {
-		return nil, explain(fmt.Sprintf("create draft release %q", d.Tag), err)
+		return nil, explainWrite(fmt.Sprintf("create draft release %q", d.Tag), err)
 	}
 	return made, nil
 }
@@ -104,7 +106,8 @@ func (c *Client) findDraft(ctx context.Context, d Draft) (*Release, error) {
 		return nil, err
 	}
 	for i := range all {
-		if r := &all[i]; r.Draft && r.TagName == d.Tag && strings.EqualFold(r.TargetCommitish, d.Commit) {
+		r := &all[i]
+		if r.Draft && r.TagName == d.Tag && r.Name == d.Title && strings.ReplaceAll(r.Body, "\r\n", "\n") == d.Notes {
 			return r, nil
 		}
 	}
@@ -118,7 +121,7 @@ func (c *Client) Update(ctx context.Context, id int64, p Patch) (*Release, error
 	}
 	r := &Release{}
 	if err := c.idempotent(ctx, http.MethodPatch, fmt.Sprintf("releases/%d", id), p, r); err != nil {
-		return nil, explain(fmt.Sprintf("update release %d", id), err)
+		return nil, explainWrite(fmt.Sprintf("update release %d", id), err)
 	}
 	return r, nil
 }

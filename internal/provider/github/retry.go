@@ -78,25 +78,3 @@ func askedPause(h http.Header) time.Duration {
 	}
 	return max(0, time.Unix(reset, 0).Sub(date))
 }
-
-// explain turns GitHub's answer into an error for people; doing names the attempt ("release v1").
-func explain(doing string, err error) error {
-	var refused *fault.Error
-	if err == nil || errors.As(err, &refused) {
-		return err
-	}
-	out := &fault.Error{Code: fault.General, Message: "github: " + doing, Err: err}
-	var answer *api.HTTPError
-	if !errors.As(err, &answer) {
-		return out
-	}
-	switch {
-	case answer.StatusCode == http.StatusNotFound:
-		out.Err = ErrNotFound
-	case limited(answer):
-		out.Hint = "GitHub's rate limit is used up; wait, or set a token"
-	case answer.StatusCode == http.StatusUnauthorized || answer.StatusCode == http.StatusForbidden:
-		out.Hint = "the token is missing, expired, or lacks the permission (contents: write, pull-requests: write)"
-	}
-	return out
-}

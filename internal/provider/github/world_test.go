@@ -79,7 +79,7 @@ func (w *world) client(token string) *github.Client {
 
 func (w *world) draft(c *github.Client, tag string) *github.Release {
 	w.t.Helper()
-	r, err := c.CreateDraft(w.t.Context(), github.Draft{Tag: tag, Commit: commit, Title: tag, Notes: "notes"})
+	r, err := c.CreateDraft(w.t.Context(), github.Draft{Tag: tag, Title: tag, Notes: "notes"})
 	require.NoError(w.t, err)
 	return r
 }

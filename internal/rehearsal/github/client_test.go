@@ -37,7 +37,7 @@ func TestTheClientsRequestsFitGitHubsDescription(t *testing.T) {
 	require.NoError(t, err)
 
 	require.NoError(t, s.Push("refs/tags/v1", sha, nil))
-	rel, err := c.CreateDraft(t.Context(), github.Draft{Tag: "v1", Commit: sha, Title: "One", Notes: "notes"})
+	rel, err := c.CreateDraft(t.Context(), github.Draft{Tag: "v1", Title: "One", Notes: "notes"})
 	require.NoError(t, err)
 	_, err = c.Upload(t.Context(), rel, github.File{Name: "a", Size: 1, ContentType: "text/plain",
 		Open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader([]byte("x"))), nil }})

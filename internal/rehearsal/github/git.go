@@ -43,6 +43,29 @@ func (s *Server) Push(ref, commitID string, files map[string][]byte) error {
 	return nil
 }
 
+// Merge stands for a pull request that people merged: a commit on the default
+// branch in which these files are new or other ones. Its id is returned.
+func (s *Server) Merge(message string, files map[string][]byte) (string, error) {
+	var sha string
+	a := s.transact(func(st *state) *answer {
+		name := "refs/heads/" + defaultBranch
+		head, there := st.Refs[name]
+		if !there {
+			return fail(http.StatusConflict, "there is no branch "+defaultBranch)
+		}
+		made := commit{Parent: head.SHA, Message: message, Files: map[string][]byte{}}
+		maps.Copy(made.Files, st.Commits[head.SHA].Files)
+		maps.Copy(made.Files, files)
+		sha = id("merge", head.SHA, message, treeID(made.Files))
+		st.Commits[sha], st.Refs[name] = made, object{"commit", sha}
+		return ok(nil)
+	}, true)
+	if a.status != http.StatusOK {
+		return "", fmt.Errorf("merge %q: %v", message, a.body)
+	}
+	return sha, nil
+}
+
 func id(parts ...string) string {
 	sum := sha1.Sum([]byte(strings.Join(parts, "\x00"))) //nolint:gosec // git's own ids are SHA-1
 	return hex.EncodeToString(sum[:])
@@ -108,6 +131,9 @@ func (s *Server) createRef(r *http.Request, st *state) *answer {
 		at.Type = "tag"
 	} else if _, known := st.Commits[in.SHA]; !known {
 		return fail(http.StatusUnprocessableEntity, "Object does not exist")
+	}
+	if st.otherWorkflows(st.peel(at).SHA) && !who(r).may(writeWorkflows) {
+		return who(r).refuse(writeWorkflows)
 	}
 	st.Refs[in.Ref] = at
 	return created(s.showRef(in.Ref, at))
@@ -191,6 +217,9 @@ func (s *Server) createTree(r *http.Request, st *state) *answer {
 		if e.Path == "" || e.Mode != "100644" || e.Type != "blob" {
 			return fail(http.StatusUnprocessableEntity,
 				"tree.path contains a malformed path component, or tree.mode is not supported")
+		}
+		if isWorkflow(e.Path) && !who(r).may(writeWorkflows) {
+			return who(r).refuse(writeWorkflows)
 		}
 		files[e.Path] = []byte(e.Content)
 	}
@@ -287,6 +316,9 @@ func (s *Server) putContent(r *http.Request, st *state) *answer {
 		return bad
 	}
 	path := r.PathValue("path")
+	if isWorkflow(path) && !who(r).may(writeWorkflows) {
+		return who(r).refuse(writeWorkflows)
+	}
 	content, err := base64.StdEncoding.DecodeString(in.Content)
 	if err != nil || in.Message == "" {
 		return fail(http.StatusUnprocessableEntity, "Invalid request.\n\nmessage and Base64 content are needed")

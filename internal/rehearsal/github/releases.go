@@ -1,9 +1,18 @@
 package github
 
 import (
+	"bytes"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+const (
+	defaultBranch = "main"
+	maxBody       = 125_000 // characters of a release's notes
 )
 
 func (s *Server) listReleases(r *http.Request, st *state) *answer {
@@ -76,7 +85,7 @@ func (s *Server) createRelease(r *http.Request, st *state) *answer {
 	if in.Tag == nil || !plainName(*in.Tag) {
 		return invalid("Release", "tag_name", "custom", "tag_name is not well-formed")
 	}
-	rel := &release{ID: st.next(), Tag: *in.Tag, Target: "main", CreatedAt: s.stamp(), Draft: true, Assets: []*asset{}}
+	rel := &release{ID: st.next(), Tag: *in.Tag, Target: defaultBranch, CreatedAt: s.stamp(), Draft: true, Assets: []*asset{}}
 	rel.Folder = rel.Tag
 	if slices.ContainsFunc(st.Releases, func(o *release) bool { return o.Folder == rel.Folder }) {
 		rel.Folder = fmt.Sprintf("%s~%d", rel.Tag, rel.ID) // GitHub allows several drafts of a tag; git forbids ~ in tags
@@ -85,7 +94,7 @@ func (s *Server) createRelease(r *http.Request, st *state) *answer {
 	if in.Draft == nil {
 		in.Draft = new(bool)
 	}
-	if bad := s.apply(st, rel, in); bad != nil {
+	if bad := s.apply(r, st, rel, in); bad != nil {
 		return bad
 	}
 	return created(s.showRelease(rel))
@@ -103,15 +112,21 @@ func (s *Server) updateRelease(r *http.Request, st *state) *answer {
 	if in.Tag != nil && *in.Tag != rel.Tag {
 		return invalid("Release", "tag_name", "custom", "the tag of a release does not change here")
 	}
-	if bad := s.apply(st, rel, in); bad != nil {
+	if bad := s.apply(r, st, rel, in); bad != nil {
 		return bad
 	}
 	return ok(s.showRelease(rel))
 }
 
-func (s *Server) apply(st *state, rel *release, in change) *answer {
+func (s *Server) apply(r *http.Request, st *state, rel *release, in change) *answer {
+	if in.Body != nil && utf8.RuneCountInString(*in.Body) > maxBody {
+		return invalid("Release", "body", "custom", fmt.Sprintf("body is too long (maximum is %d characters)", maxBody))
+	}
 	wasDraft := rel.Draft
 	assign(&rel.Target, in.Target)
+	if st.otherWorkflows(rel.Target) && !who(r).may(writeWorkflows) {
+		return who(r).refuse(writeWorkflows)
+	}
 	assign(&rel.Title, in.Title)
 	assign(&rel.Body, in.Body)
 	assign(&rel.Draft, in.Draft)
@@ -126,6 +141,22 @@ func (s *Server) apply(st *state, rel *release, in change) *answer {
 	}
 	return makeLatest(st, rel, in.MakeLatest)
 }
+
+// otherWorkflows says whether a commit's or a branch's workflow files are not
+// those of the default branch. Neither creating a release of such a target nor
+// editing one, whatever is edited, is for tokens that may not change workflows.
+func (st *state) otherWorkflows(target string) bool {
+	at, known := st.commitish(target)
+	return known && !maps.EqualFunc(st.workflows(at), st.workflows(st.Refs["refs/heads/"+defaultBranch]), bytes.Equal)
+}
+
+func (st *state) workflows(at object) map[string][]byte {
+	files := maps.Clone(st.Commits[st.peel(at).SHA].Files)
+	maps.DeleteFunc(files, func(path string, _ []byte) bool { return !isWorkflow(path) })
+	return files
+}
+
+func isWorkflow(path string) bool { return strings.HasPrefix(path, ".github/workflows/") }
 
 func assign[T any](to, from *T) {
 	if from != nil {

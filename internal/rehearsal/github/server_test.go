@@ -232,6 +232,7 @@ func TestRefusals(t *testing.T) {
 		"latest not a string":  {w.owner("PATCH", at, `{"make_latest":true}`), 422, "make_latest"},
 		"latest of other kind": {w.owner("PATCH", at, `{"make_latest":"yes"}`), 422, "make_latest"},
 		"another tag":          {w.owner("PATCH", at, `{"tag_name":"v2"}`), 422, "tag_name"},
+		"notes too long":       {w.owner("PATCH", at, `{"body":"`+strings.Repeat("x", 125_001)+`"}`), 422, "body is too long"},
 		"no JSON":              {w.owner("PATCH", at, `{`), 400, "Problems parsing JSON"},
 		"unknown commit": {w.owner("POST", api+"releases", `{"tag_name":"v9","target_commitish":"nowhere"}`), 422,
 			"target_commitish"},

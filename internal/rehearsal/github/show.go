@@ -192,7 +192,7 @@ func (s *Server) showRepositoryTo(w http.ResponseWriter, r *http.Request) {
 func (s *Server) showRepository(a asker) fields {
 	at, web := "https://"+apiHost+"/repos/"+s.repository, webHost+"/"+s.repository
 	f := fields{"id": 1, "node_id": node("Repository", 1), "name": s.repository[len(s.ownerName())+1:],
-		"full_name": s.repository, "owner": s.user(), "visibility": "public", "default_branch": "main", "size": 1,
+		"full_name": s.repository, "owner": s.user(), "visibility": "public", "default_branch": defaultBranch, "size": 1,
 		"url": at, "html_url": "https://" + web, "clone_url": "https://" + web + ".git", "svn_url": "https://" + web,
 		"git_url": "git://" + web + ".git", "ssh_url": "git@" + webHost + ":" + s.repository + ".git",
 	}.set(nil, "description", "homepage", "language", "license", "mirror_url").

@@ -92,7 +92,12 @@ func (a asker) refuse(n need) *answer {
 }
 
 // accepted is a need as GitHub spells it: "pull_requests=write".
-func accepted(n need) string { return strings.ReplaceAll(n.permission, "-", "_") + "=" + n.level }
+func accepted(n need) string {
+	if n == writeWorkflows {
+		return "contents=write; contents=write,workflows=write"
+	}
+	return strings.ReplaceAll(n.permission, "-", "_") + "=" + n.level
+}
 
 // JobToken is a token as a workflow's job gets one. permissions are those of the
 // workflow's file ("contents": "write"); what is absent is none. The same

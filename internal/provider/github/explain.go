@@ -1,0 +1,72 @@
+package github
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/cli/go-gh/v2/pkg/api"
+
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+)
+
+// explain turns GitHub's answer into an error for people; doing names the attempt ("release v1").
+func explain(doing string, err error) error {
+	var refused *fault.Error
+	if err == nil || errors.As(err, &refused) {
+		return err
+	}
+	out := &fault.Error{Code: fault.General, Message: "github: " + doing, Err: err}
+	answer, answered := statusOf(err)
+	if !answered {
+		return out
+	}
+	switch {
+	case answer.StatusCode == http.StatusNotFound:
+		out.Err = ErrNotFound
+	case limited(answer):
+		out.Hint = "GitHub's rate limit is used up; wait, or set a token"
+	case answer.StatusCode == http.StatusUnauthorized:
+		out.Hint = "the token is missing, expired, or of somewhere else: see GITHUB_TOKEN"
+	case answer.StatusCode == http.StatusForbidden:
+		out.Expected, out.Got, out.Hint = wanted(answer), answer.Message, refusalHint(answer)
+	}
+	return out
+}
+
+// wanted is the permission that GitHub asks for ("contents=write"), as a workflow's file spells it.
+func wanted(answer *api.HTTPError) string {
+	asked := answer.Headers.Get("X-Accepted-GitHub-Permissions")
+	if asked == "" {
+		return "contents: write, and pull-requests: write for pull requests"
+	}
+	return strings.NewReplacer("=", ": ", "_", "-", ",", ", ", "; ", ", or ").Replace(asked)
+}
+
+func refusalHint(answer *api.HTTPError) string {
+	switch {
+	case strings.Contains(answer.Message, "not permitted to create or approve pull requests"):
+		return "Settings, Actions, General: allow GitHub Actions to create and approve pull requests"
+	case strings.Contains(answer.Message, "permission to create labels"):
+		return "make the label by hand once, or give the token issues: write"
+	}
+	return "a job gets what its workflow's file has under permissions:, a token of yours what you chose at its making"
+}
+
+// explainWrite is explain for a release that is made or changed, where what
+// GitHub refuses may be the workflow files, of which it says nothing.
+func explainWrite(doing string, err error) error {
+	out := explain(doing, err)
+	var told *fault.Error
+	answer, answered := statusOf(err)
+	if !answered || limited(answer) || !errors.As(out, &told) ||
+		answer.StatusCode != http.StatusForbidden && answer.StatusCode != http.StatusNotFound {
+		return out
+	}
+	told.Expected = "a token with contents: write, and a release whose target has the workflow files of the default branch"
+	told.Got = answer.Message
+	told.Hint = "if the token may write contents, the release has a target of its own whose .github/workflows differ " +
+		"from the default branch's, which no job's token may touch: delete the draft and run again; the drafts that we " +
+		"make have no target, for their tag is there"
+	return told
+}
