@@ -59,8 +59,9 @@ func (f *fleet) challenge(t testing.TB) (ed25519.PrivateKey, wire.PeerID, wire.C
 	id := wire.PeerIDOf(key.Public().(ed25519.PublicKey))
 	w := httptest.NewRecorder()
 	body := bytes.NewReader([]byte(`{"peerId":"` + string(id) + `"}`))
-	f.w.service.Handler().ServeHTTP(w, httptest.NewRequestWithContext(context.Background(), http.MethodPost,
-		"/challenge", body))
+	r := httptest.NewRequestWithContext(context.Background(), http.MethodPost, "/challenge", body)
+	r.Header.Set("Content-Type", "application/json")
+	f.w.service.Handler().ServeHTTP(w, r)
 	var c wire.ChallengeResponse
 	require.Equal(t, http.StatusOK, w.Code, w.Body.String())
 	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &c))

@@ -167,14 +167,15 @@ func (c *Config) readCollateral(env map[string]string) error {
 	return nil
 }
 
-const maxChallengeTTL = time.Hour
+const maxChallengeSeconds = 3600
 
 func (c *Config) readChallenges(env map[string]string) error {
 	text := or(env["CHALLENGE_TTL_SECS"], "60")
 	n, err := strconv.Atoi(text)
-	if c.ChallengeTTL = time.Duration(n) * time.Second; err != nil || n < 1 || c.ChallengeTTL > maxChallengeTTL {
-		return usage("CHALLENGE_TTL_SECS", "a number of seconds from 1 to 3600", text)
+	if err != nil || n < 1 || n > maxChallengeSeconds { // before it is multiplied: a large one would overflow
+		return usage("CHALLENGE_TTL_SECS", fmt.Sprintf("a number of seconds from 1 to %d", maxChallengeSeconds), text)
 	}
+	c.ChallengeTTL = time.Duration(n) * time.Second
 	if text = env["REDIS_URL"]; text == "" {
 		return nil
 	}

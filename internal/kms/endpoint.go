@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net/http"
 	"strconv"
 	"time"
@@ -54,12 +55,29 @@ func (s *Service) endpoint(e endpoint) http.HandlerFunc {
 }
 
 func (e endpoint) handle(w http.ResponseWriter, r *http.Request) (any, error) {
-	if e.method != "" && r.Method != e.method {
-		w.Header().Set("Allow", e.method)
-		return nil, refuse(http.StatusMethodNotAllowed, wire.MethodNotAllowed, "%s takes %s", e.path, e.method)
+	if !e.takes(r.Method) {
+		w.Header().Set("Allow", e.allow())
+		return nil, refuse(http.StatusMethodNotAllowed, wire.MethodNotAllowed, "%s takes %s", e.path, e.allow())
+	}
+	// A page of a stranger can make a browser post text and forms to any address, but JSON only to who lets it.
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if e.method == http.MethodPost && (err != nil || kind != "application/json") {
+		return nil, refuse(http.StatusUnsupportedMediaType, wire.UnsupportedMediaType, "%s takes application/json", e.path)
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, wire.MaxBody)
 	return e.answer(r)
+}
+
+// takes says whether a method may be used; who answers GET answers HEAD (RFC 9110, section 9.3.2).
+func (e endpoint) takes(method string) bool {
+	return e.method == "" || method == e.method || (e.method == http.MethodGet && method == http.MethodHead)
+}
+
+func (e endpoint) allow() string {
+	if e.method == http.MethodGet {
+		return "GET, HEAD"
+	}
+	return e.method
 }
 
 func refusalOf(err error) *refusal {
@@ -94,6 +112,7 @@ func (s *Service) write(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Header().Set("Content-Length", strconv.Itoa(len(data)+1)) // said to HEAD, too
 	w.WriteHeader(status)
 	_, _ = w.Write(append(data, '\n'))
 }

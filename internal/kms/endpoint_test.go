@@ -54,7 +54,7 @@ func TestBodies(t *testing.T) {
 		"bad binding": {"/attest", `{"nonceB64":"` + b64(make([]byte, 32)) + `","bindingB64":"AAAA"}`, 400,
 			wire.InvalidAttestation, "bindingB64"},
 		"unknown path":     {"/keys", `{}`, 404, wire.NotFound, "/get-key"},
-		"method of others": {"/health", `{}`, 405, wire.MethodNotAllowed, "takes GET"},
+		"method of others": {"/health", `{}`, 405, wire.MethodNotAllowed, "takes GET, HEAD"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -95,6 +95,48 @@ func TestAttestBindsNonceAndBinding(t *testing.T) {
 	require.Equal(t, wire.InternalError, said.Error)
 }
 
+// RFC 9110: who answers GET answers HEAD, with its headers and without its body.
+func TestHealthAnswersHead(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	resp, err := http.Head(w.url + "/health")
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	require.Equal(t, http.StatusOK, resp.StatusCode)
+	require.Equal(t, "application/json", resp.Header.Get("Content-Type"))
+	got, err := http.Get(w.url + "/health")
+	require.NoError(t, err)
+	defer got.Body.Close()
+	require.Equal(t, got.ContentLength, resp.ContentLength)
+	refused, err := http.Head(w.url + "/challenge")
+	require.NoError(t, err)
+	defer refused.Body.Close()
+	require.Equal(t, http.StatusMethodNotAllowed, refused.StatusCode)
+	require.Equal(t, http.MethodPost, refused.Header.Get("Allow"))
+}
+
+// What a page of a stranger can make a browser post, without asking us first.
+func TestPostsOfAPageAreRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	for _, kind := range []string{"", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x",
+		"text/plain; application/json", "application/jsonp", "application/json, text/plain"} {
+		for _, path := range []string{"/challenge", "/attest", "/get-key"} {
+			resp, err := http.Post(w.url+path, kind, strings.NewReader("{}"))
+			require.NoError(t, err)
+			var said wire.Error
+			require.NoError(t, json.NewDecoder(resp.Body).Decode(&said))
+			require.NoError(t, resp.Body.Close())
+			require.Equal(t, http.StatusUnsupportedMediaType, resp.StatusCode, "%s %q", path, kind)
+			require.Equal(t, wire.UnsupportedMediaType, said.Error)
+		}
+	}
+	resp, err := http.Post(w.url+"/challenge", "Application/JSON; charset=utf-8", strings.NewReader("{}"))
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	require.Equal(t, http.StatusBadRequest, resp.StatusCode, "it got as far as its body")
+}
+
 func FuzzBodies(f *testing.F) {
 	f.Add("/get-key", `{"challengeId":"00000000000000000000000000000000","quoteB64":"",`+
 		`"peerId":"12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN","peerPublicKeyB64":"","signatureB64":""}`)
@@ -105,6 +147,7 @@ func FuzzBodies(f *testing.F) {
 		r, err := http.NewRequest(http.MethodPost, "http://kms/", strings.NewReader(body))
 		require.NoError(t, err)
 		r.URL.Path = path
+		r.Header.Set("Content-Type", "application/json")
 		resp, err := local{w.service.Handler()}.RoundTrip(r)
 		require.NoError(t, err)
 		require.NotEqual(t, http.StatusInternalServerError, resp.StatusCode,

@@ -174,17 +174,17 @@ type claim struct {
 func parseClaim(id wire.PeerID, req wire.KeyRequest) (*claim, error) {
 	c := &claim{challenge: req.ChallengeID, id: id}
 	var err error
-	if c.quote, err = base64.StdEncoding.Strict().DecodeString(req.QuoteB64); err != nil {
+	if c.quote, err = wire.Bytes(req.QuoteB64); err != nil {
 		return nil, refuse(http.StatusBadRequest, wire.InvalidRequest, "quoteB64 is not base64")
 	}
-	encoded, err := base64.StdEncoding.Strict().DecodeString(req.PeerPublicKeyB64)
+	encoded, err := wire.Bytes(req.PeerPublicKeyB64)
 	if err != nil {
 		return nil, refuse(http.StatusBadRequest, wire.InvalidPeerPublicKey, "peerPublicKeyB64 is not base64")
 	}
 	if c.key, err = wire.ParsePublicKey(encoded); err != nil {
 		return nil, refuse(http.StatusBadRequest, wire.InvalidPeerPublicKey, "%v", err)
 	}
-	if c.signature, err = base64.StdEncoding.Strict().DecodeString(req.SignatureB64); err != nil {
+	if c.signature, err = wire.Bytes(req.SignatureB64); err != nil {
 		return nil, refuse(http.StatusUnauthorized, wire.InvalidSignature, "signatureB64 is not base64")
 	}
 	return c, nil

@@ -148,7 +148,7 @@ func (s *Service) attest(r *http.Request) (any, error) {
 }
 
 func bytes32(field, text string) (b [32]byte, err error) {
-	raw, err := base64.StdEncoding.Strict().DecodeString(text)
+	raw, err := wire.Bytes(text)
 	if err != nil || len(raw) != len(b) {
 		return b, refuse(http.StatusBadRequest, wire.InvalidAttestation, "%s is not base64 of %d bytes", field, len(b))
 	}

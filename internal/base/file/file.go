@@ -7,11 +7,13 @@
 package file
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // Write replaces path with data: temporary file, fsync, rename, fsync of the folder.
@@ -34,13 +36,16 @@ func ReadAll(r io.Reader, limit int64) ([]byte, error) {
 	return data, err
 }
 
-// Read is ReadAll of a file.
+// Read is ReadAll of a regular file: a pipe could keep its reader waiting for ever.
 func Read(path string, limit int64) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, cmp.Or(err, fmt.Errorf("%s is not a regular file", path))
+	}
 	data, err := ReadAll(f, limit)
 	if err != nil {
 		err = fmt.Errorf("%s: %w", path, err)

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -72,4 +73,15 @@ func TestReadIsBounded(t *testing.T) {
 	require.ErrorContains(t, err, "more than 4 bytes")
 	_, err = file.Read(path+"x", 4)
 	require.ErrorIs(t, err, os.ErrNotExist)
+}
+
+// Whoever would wait for a pipe's writer would wait for ever.
+func TestReadTakesRegularFilesOnly(t *testing.T) {
+	t.Parallel()
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
+	for _, path := range []string{pipe, filepath.Dir(pipe), "/dev/zero"} {
+		_, err := file.Read(path, 5)
+		require.ErrorContains(t, err, path+" is not a regular file")
+	}
 }

@@ -3,8 +3,10 @@ package wire
 import (
 	"bytes"
 	"crypto/ed25519"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/mr-tron/base58"
 )
@@ -60,5 +62,26 @@ func ParsePublicKey(protobuf []byte) (ed25519.PublicKey, error) {
 	if !ok || len(key) != ed25519.PublicKeySize {
 		return nil, errors.New("public key is not libp2p's protobuf of an Ed25519 key")
 	}
+	if smallOrder(key) {
+		return nil, errors.New("public key is a point of small order: anybody could sign for it")
+	}
 	return bytes.Clone(key), nil
+}
+
+// smallOrders are the encodings, without the sign's bit, of the points whose order divides 8, among them the two that
+// are not reduced. Under such a key a signature without any private key verifies (RFC 8032 does not forbid them).
+var smallOrders = []string{
+	"0000000000000000000000000000000000000000000000000000000000000000",
+	"0100000000000000000000000000000000000000000000000000000000000000",
+	"26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+	"c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+	"ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+	"edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+	"eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+}
+
+func smallOrder(key []byte) bool {
+	unsigned := bytes.Clone(key)
+	unsigned[len(unsigned)-1] &= 0x7f
+	return slices.Contains(smallOrders, hex.EncodeToString(unsigned))
 }

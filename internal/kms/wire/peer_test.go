@@ -81,6 +81,42 @@ func TestParsePublicKeyRefuses(t *testing.T) {
 	}
 }
 
+// A signature that anybody can make verifies under each of these keys for some messages, so they name nobody.
+func TestKeysOfSmallOrderAreNobodys(t *testing.T) {
+	t.Parallel()
+	anybodys := make([]byte, ed25519.SignatureSize)
+	anybodys[0] = 1 // R is the neutral point, S is 0
+	for _, unsigned := range wire.SmallOrders {
+		for _, sign := range []byte{0, 0x80} {
+			key, err := hex.DecodeString(unsigned)
+			require.NoError(t, err)
+			key[31] |= sign
+			_, err = wire.ParsePublicKey(wire.MarshalPublicKey(key))
+			require.ErrorContains(t, err, "small order")
+			_, err = wire.ParsePeerID(string(wire.PeerIDOf(key)))
+			require.ErrorContains(t, err, "small order")
+			forged := false
+			for m := range 1000 {
+				forged = forged || ed25519.Verify(key, []byte{byte(m), byte(m >> 8)}, anybodys)
+			}
+			known := unsigned[:2] != "ed" && unsigned[:2] != "ee" // Go decodes no others that are not reduced
+			require.True(t, forged || !known, "%x", key)
+		}
+	}
+}
+
+func TestBytes(t *testing.T) {
+	t.Parallel()
+	got, err := wire.Bytes("AAE=")
+	require.NoError(t, err)
+	require.Equal(t, []byte{0, 1}, got)
+	for name, text := range map[string]string{"a line end": "AA\nE=", "Windows' line end": "AAE=\r\n", "no padding": "AAE",
+		"other bits": "AAF=", "of addresses": "_-8=", "a space": "AA E="} {
+		_, err := wire.Bytes(text)
+		require.Error(t, err, name)
+	}
+}
+
 func FuzzParseID(f *testing.F) {
 	f.Add("12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN")
 	f.Add("1")

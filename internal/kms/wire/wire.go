@@ -9,9 +9,12 @@ package wire
 
 import (
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"regexp"
+	"strings"
 )
 
 // Service is what /health calls the service; merod's tools look for it.
@@ -95,6 +98,7 @@ const (
 	PolicyViolation         = "policy_violation"                // 403: genuine, but not allowed
 	NotFound                = "not_found"                       // 404
 	MethodNotAllowed        = "method_not_allowed"              // 405
+	UnsupportedMediaType    = "unsupported_media_type"          // 415: the body is not application/json
 	RateLimited             = "rate_limited"                    // 429, with Retry-After
 	KeyDerivationFailed     = "key_derivation_failed"           // 500
 	InternalError           = "internal_error"                  // 500
@@ -116,6 +120,14 @@ func NodeReportData(nonce [32]byte, id PeerID) [64]byte {
 }
 
 func join(a, b [32]byte) [64]byte { return [64]byte(append(a[:], b[:]...)) }
+
+// Bytes reads padded standard base64 in its one spelling: Go's decoder would pass over line ends.
+func Bytes(text string) ([]byte, error) {
+	if strings.ContainsAny(text, "\r\n") {
+		return nil, errors.New("base64 with a line end")
+	}
+	return base64.StdEncoding.Strict().DecodeString(text)
+}
 
 var challengeForm = regexp.MustCompile(`^[0-9a-f]{32}$`)
 

@@ -1,0 +1,4 @@
+package wire
+
+// SmallOrders are the keys that the tests try.
+var SmallOrders = smallOrders
