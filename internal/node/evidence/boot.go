@@ -86,10 +86,11 @@ func of(events []tdx.Event, rtmr int) []tdx.Event {
 
 const maxDescription = 400 // characters of an event that are shown
 
-// describe is the event as a person knows it: its text when it has one, else its digest.
+// describe is the event as a person knows it: its text, when that is what was
+// measured, else its digest.
 func describe(e tdx.Event) string {
-	text := strings.TrimRight(string(e.Payload), "\x00\n")
-	if text == "" || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' }) {
+	text, proven := e.Text()
+	if !proven || text == "" || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' }) {
 		return fmt.Sprintf("event type %#x, digest %.16s…", e.Type, e.Digest)
 	}
 	return fmt.Sprintf("%.*s", maxDescription, text)

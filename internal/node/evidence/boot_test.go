@@ -2,6 +2,8 @@ package evidence_test
 
 import (
 	"context"
+	"crypto/sha512"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -175,8 +177,8 @@ func TestBootsThatDisagree(t *testing.T) {
 func TestMoved(t *testing.T) {
 	t.Parallel()
 	event := func(rtmr int, text string) tdx.Event {
-		return tdx.Event{RTMR: rtmr, Type: 0xd, Digest: tdx.Register{byte(len(text)), text[len(text)-1]},
-			Payload: []byte(text)}
+		return tdx.Event{RTMR: rtmr, Type: 0xd, Digest: sha512.Sum384([]byte(strings.TrimPrefix(text, "kernel_cmdline: "))),
+			Payload: []byte(text + "\x00")}
 	}
 	before := []tdx.Event{event(2, "kernel 6.8"), event(2, "kernel_cmdline: root=x mero.content=aa quiet"),
 		event(1, "shim")}
@@ -187,6 +189,10 @@ func TestMoved(t *testing.T) {
 	require.Equal(t, []string{"missing event: more"}, evidence.Moved(after[2:], after[2:3], "rtmr2"))
 	require.Empty(t, evidence.Moved(before, after, "rtmr1"))
 	require.Equal(t, []string{"mrtd is the firmware itself: no event tells of it"}, evidence.Moved(before, after, "mrtd"))
+	lied := event(2, "kernel_cmdline: root=x")
+	lied.Payload = []byte("kernel_cmdline: root=y")
+	require.Equal(t, []string{fmt.Sprintf("new event: event type 0xd, digest %.16s…", lied.Digest)},
+		evidence.Moved(nil, []tdx.Event{lied}, "rtmr2"), "words that were not measured are not shown")
 	binary := tdx.Event{RTMR: 2, Type: 0x80000003, Digest: tdx.Register{9}, Payload: []byte{0, 1, 2}}
 	require.Equal(t, []string{"new event: event type 0x80000003, digest 0900000000000000…"},
 		evidence.Moved(nil, []tdx.Event{binary}, "rtmr2"))

@@ -38,7 +38,12 @@ func (l *EventLog) has(o LogOption) bool { return slices.Contains(l.options, o) 
 
 // Measure is what firmware does: it extends RTMR 0 to 3 by SHA384(data).
 func (l *EventLog) Measure(rtmr int, kind uint32, data []byte) error {
-	return l.add(tdx.Event{RTMR: rtmr, Type: kind, Digest: sha512.Sum384(data), Payload: bytes.Clone(data)})
+	return l.Log(rtmr, kind, data, data)
+}
+
+// Log is Measure with other words in the log than what was measured.
+func (l *EventLog) Log(rtmr int, kind uint32, data, words []byte) error {
+	return l.add(tdx.Event{RTMR: rtmr, Type: kind, Digest: sha512.Sum384(data), Payload: bytes.Clone(words)})
 }
 
 // runtimeEvent is DSTACK_RUNTIME_EVENT_TYPE of cc-eventlog.

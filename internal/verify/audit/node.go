@@ -138,18 +138,21 @@ func summary(p measurement.Profile) string {
 }
 
 // bootedFrom: RTMR2 measures the kernel command line, which names the root hash
-// and the content of the recorded image.
+// and the content of the recorded image, and nothing that the record does not
+// have: one more parameter can open a way in.
 func bootedFrom(o *evidence.Observation, record *image.Record) error {
 	if record == nil {
 		return &fault.Error{Code: fault.Verification, Message: "the image's record is not valid, so nothing says what booted"}
 	}
-	for _, e := range o.Events {
-		if e.RTMR == 2 && strings.Contains(string(e.Payload), record.KernelCommandLine) {
-			return nil
-		}
+	line, err := tdx.KernelCommandLine(o.Events)
+	if err != nil {
+		return &fault.Error{Code: fault.Verification, Message: "nothing proves which kernel command line was booted", Err: err}
 	}
-	return fault.Mismatch("RTMR2 measures another kernel command line than the record's",
-		record.KernelCommandLine, "no such event")
+	if !tdx.BootedWith(line, record.KernelCommandLine) {
+		return fault.Mismatch("RTMR2 measures another kernel command line than the record's",
+			"kernel, root, "+record.KernelCommandLine, line)
+	}
+	return nil
 }
 
 // listed is what the SBOM says of all images.

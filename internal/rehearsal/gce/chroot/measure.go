@@ -39,7 +39,7 @@ func Measure(disk string) (events bootchain.Events, err error) {
 			{RTMR: 1, Text: "rehearsal shim and loader: " + loader},
 			{RTMR: 2, Text: "kernel: " + kernel},
 			{RTMR: 2, Text: "initrd: " + initrd},
-			{RTMR: 2, Text: "kernel_cmdline: " + line},
+			bootchain.CommandLine(line),
 		}
 		return nil
 	})

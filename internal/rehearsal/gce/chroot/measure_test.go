@@ -25,7 +25,7 @@ func TestWhatMovesARegister(t *testing.T) {
 	}{
 		"nothing": {func(*testing.T, string) {}, "", ""},
 		"the command line": {func(t *testing.T, disk string) { commandLine(t, disk, "mero.content=1") }, "rtmr2",
-			"kernel_cmdline: mero.profile=debug mero.content=1 quiet"},
+			bootchain.CommandLine("mero.profile=debug mero.content=1 quiet").Text},
 		"a kernel": {func(t *testing.T, disk string) { write(t, disk, "boot/vmlinuz-6.1", "kernel") }, "rtmr2",
 			"kernel: /boot/vmlinuz-6.1 sha256:" + digest("kernel")},
 		"an initrd": {func(t *testing.T, disk string) {

@@ -46,7 +46,7 @@ func (i Image) Boot(platform *tdxsim.Platform, options ...tdxsim.TDOption) (*Mac
 		bootchain.Shape(),
 		{RTMR: 1, Text: fmt.Sprintf("rehearsal shim and loader of %s", i.Version)},
 		{RTMR: 2, Text: fmt.Sprintf("rehearsal kernel and initrd of %s", i.Version)},
-		{RTMR: 2, Text: "kernel_cmdline: " + i.Record("").KernelCommandLine},
+		bootchain.CommandLine(i.Record("").KernelCommandLine),
 	}.Boot(platform, options...)
 	if err != nil {
 		return nil, err

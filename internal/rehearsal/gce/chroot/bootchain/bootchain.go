@@ -7,6 +7,7 @@ package bootchain
 
 import (
 	"crypto/sha512"
+	"strings"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
@@ -17,15 +18,31 @@ const evIPL = 0x0000000d
 
 // Event is one measurement of the boot chain: the digest of its text extends the RTMR.
 type Event struct {
-	RTMR int
-	Text string
+	RTMR   int
+	Text   string
+	Prefix string // stands before the text in the log and is not measured
 }
 
 // Events are what the boot chain measures, in its order.
 type Events []Event
 
 // Shape is the first event of every boot.
-func Shape() Event { return Event{0, "rehearsal VM shape c3-standard-4, secure boot off"} }
+func Shape() Event { return Event{Text: "rehearsal VM shape c3-standard-4, secure boot off"} }
+
+// CommandLine is GRUB's event of the kernel's command line, with what GRUB puts
+// before the parameters of /etc/default/grub: the kernel's path and the root.
+func CommandLine(parameters string) Event {
+	const root = "/vmlinuz root=UUID=6d65726f-7465-6500-0000-72656865617273 ro "
+	return Event{RTMR: 2, Text: strings.TrimSuffix(root+parameters, " "), Prefix: "kernel_cmdline: "}
+}
+
+// words are what the log has: GRUB's text with a NUL behind it, which it does not measure.
+func (e Event) words() []byte {
+	if e.Prefix == "" {
+		return []byte(e.Text)
+	}
+	return []byte(e.Prefix + e.Text + "\x00")
+}
 
 // firmware is MRTD, the same on every machine of the cloud.
 func firmware() tdx.Register { return sha512.Sum384([]byte("rehearsal GCP firmware")) }
@@ -35,7 +52,7 @@ func (e Events) Boot(p *tdxsim.Platform, options ...tdxsim.TDOption) (*tdxsim.TD
 	td := p.NewTD(firmware(), options...)
 	log := tdxsim.NewEventLog(td)
 	for _, event := range e {
-		if err := log.Measure(event.RTMR, evIPL, []byte(event.Text)); err != nil {
+		if err := log.Log(event.RTMR, evIPL, []byte(event.Text), event.words()); err != nil {
 			return nil, nil, err
 		}
 	}

@@ -25,12 +25,12 @@ func TestBoot(t *testing.T) {
 	platform, err := pki.NewPlatform(1)
 	require.NoError(t, err)
 	td, log, err := bootchain.Events{bootchain.Shape(), {RTMR: 1, Text: "loader"}, {RTMR: 2, Text: "kernel"},
-		{RTMR: 2, Text: "line"}}.Boot(platform)
+		bootchain.CommandLine("one two")}.Boot(platform)
 	require.NoError(t, err)
 	want := tdx.Registers{
 		MRTD:  sha512.Sum384([]byte("rehearsal GCP firmware")),
 		RTMR0: register("rehearsal VM shape c3-standard-4, secure boot off"),
-		RTMR1: register("loader"), RTMR2: register("kernel", "line"),
+		RTMR1: register("loader"), RTMR2: register("kernel", "/vmlinuz root=UUID=6d65726f-7465-6500-0000-72656865617273 ro one two"),
 	}
 	require.Equal(t, want, td.Registers())
 	events, err := tdx.ParseCCEL(log.CCEL())
@@ -38,7 +38,8 @@ func TestBoot(t *testing.T) {
 	for i, r := range []tdx.Register{want.RTMR0, want.RTMR1, want.RTMR2} {
 		require.Equal(t, r, tdx.Replay(events, i))
 	}
-	require.Equal(t, "line", string(events[len(events)-1].Payload))
+	require.Equal(t, "kernel_cmdline: /vmlinuz root=UUID=6d65726f-7465-6500-0000-72656865617273 ro one two\x00",
+		string(events[len(events)-1].Payload), "GRUB measures neither the prefix nor the NUL")
 	require.Equal(t, uint32(0xd), events[0].Type, "EV_IPL")
 
 	_, _, err = bootchain.Events{{RTMR: 4}}.Boot(platform)
