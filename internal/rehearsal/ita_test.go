@@ -32,14 +32,16 @@ func TestTheWorldAppraisesItsNodes(t *testing.T) {
 	quote := report.Quote
 	ours, err := report.Verify(t.Context(), v, release.Debug, mission.Nonce)
 	require.NoError(t, err)
-	client, err := ita.New(w.Env.ITA)
+	asking := w.Env.ITA
+	asking.Verifier = v
+	client, err := ita.New(asking)
 	require.NoError(t, err)
 	_, err = client.Appraise(t.Context(), quote, ours)
 	require.NoError(t, err)
 
 	intel, err := tdx.ParseRoot(ita.IntelRootSHA256)
 	require.NoError(t, err)
-	production := w.Env.ITA
+	production := asking
 	production.Root = intel
 	client, err = ita.New(production)
 	require.NoError(t, err)

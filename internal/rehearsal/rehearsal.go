@@ -41,6 +41,7 @@ const Banner = "REHEARSAL: made on one machine with simulated hardware and local
 
 const (
 	token      = "rehearsal"                   // of the repository's owner, registry and dstack; nothing leaves loopback
+	itaKey     = "cmVoZWFyc2Fs"                // base64, as Intel's keys are
 	dstackHost = "cloud-api.rehearsal.invalid" // the provider's API
 )
 

@@ -119,7 +119,7 @@ func (w *World) startITA() error {
 	if err != nil {
 		return err
 	}
-	w.Env.ITA = ita.Config{URL: ita.APIURL, Key: token, Root: authority.RootSHA256(), Transport: w.Env.Transport}
-	return w.handle(local.New(local.Options{Authority: authority, APIKey: token, Verifier: verifier, Now: time.Now}),
+	w.Env.ITA = ita.Config{URL: ita.APIURL, Key: itaKey, Root: authority.RootSHA256(), Transport: w.Env.Transport}
+	return w.handle(local.New(local.Options{Authority: authority, APIKey: itaKey, Verifier: verifier, Now: time.Now}),
 		local.Hosts()...)
 }

@@ -33,10 +33,21 @@ func (e *refused) Error() string { return fmt.Sprintf("status %d %q", e.status, 
 // ask does one exchange and repeats it while the service is busy or out of
 // reach. Nothing that is asked for has an effect there.
 func (c *Client) ask(ctx context.Context, method, url string, body []byte) (data []byte, err error) {
+	return c.request(ctx, method, url, jsonType, body)
+}
+
+// list is ask for a revocation list, which is asked for without an Accept, as Intel's connector does.
+func (c *Client) list(ctx context.Context, url string) ([]byte, error) {
+	return c.request(ctx, http.MethodGet, url, "", nil)
+}
+
+const jsonType = "application/json"
+
+func (c *Client) request(ctx context.Context, method, url, accept string, body []byte) (data []byte, err error) {
 	policy := retry.Usual()
 	policy.Longest = 30 * time.Second
 	err = policy.Do(ctx, func(int) (err error) {
-		data, err = c.once(ctx, method, url, body)
+		data, err = c.once(ctx, method, url, accept, body)
 		return err
 	}, judge)
 	return data, err
@@ -55,14 +66,16 @@ func judge(err error) (*retry.Class, time.Duration) {
 	return passing, 0 // the network
 }
 
-func (c *Client) once(ctx context.Context, method, url string, body []byte) ([]byte, error) {
+func (c *Client) once(ctx context.Context, method, url, accept string, body []byte) ([]byte, error) {
 	request, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
-	request.Header.Set("Accept", "application/json, application/pkix-crl")
+	if accept != "" {
+		request.Header.Set("Accept", accept)
+	}
 	if body != nil {
-		request.Header.Set("Content-Type", "application/json")
+		request.Header.Set("Content-Type", jsonType)
 	}
 	if strings.HasPrefix(url, c.api+"/") {
 		request.Header.Set("x-api-key", c.key())

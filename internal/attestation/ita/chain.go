@@ -84,7 +84,7 @@ func (c *Client) unrevoked(ctx context.Context, chain []*x509.Certificate) error
 			return failed("the signing key", fmt.Errorf("%s names no revocation list below %s/crl/", cert.Subject.CommonName,
 				c.portal))
 		}
-		der, err := c.ask(ctx, http.MethodGet, cert.CRLDistributionPoints[0], nil)
+		der, err := c.list(ctx, cert.CRLDistributionPoints[0])
 		if err != nil {
 			return c.explain("its revocations", err)
 		}

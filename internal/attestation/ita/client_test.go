@@ -90,7 +90,7 @@ func TestAnswersThatAreNone(t *testing.T) {
 func TestNewRefuses(t *testing.T) {
 	t.Parallel()
 	good := ita.Config{URL: "https://api.eu.trustauthority.intel.com/", Key: key, Root: [32]byte{1},
-		Transport: http.DefaultTransport}
+		Transport: http.DefaultTransport, Verifier: newWorld(t, 4).verifier}
 	_, err := ita.New(good)
 	require.NoError(t, err)
 	for name, change := range map[string]func(*ita.Config){
@@ -104,6 +104,7 @@ func TestNewRefuses(t *testing.T) {
 		"no key":       func(c *ita.Config) { c.Key = config.Secret("") },
 		"no root":      func(c *ita.Config) { c.Root = [32]byte{} },
 		"no transport": func(c *ita.Config) { c.Transport = nil },
+		"no verifier":  func(c *ita.Config) { c.Verifier = nil },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

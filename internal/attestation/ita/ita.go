@@ -30,11 +30,14 @@ const APIURL = "https://api.trustauthority.intel.com"
 const deadline = 3 * time.Minute
 
 // Config says whom to ask and whom to believe. All fields but Now are required.
+// Verifier is that of our own verdicts, asked again for Intel's early update
+// where the service judged by another evaluation number.
 type Config struct {
 	URL       string        // ITA_API_URL, https://api.…
 	Key       config.Secret // ITA_API_KEY, an attestation API key
 	Root      [32]byte      // SHA-256 of the DER of the one root of token signatures
 	Transport http.RoundTripper
+	Verifier  *tdx.Verifier
 	Now       func() time.Time // nil means time.Now
 }
 
@@ -43,6 +46,7 @@ type Client struct {
 	api, portal string        // "https://api.…", "https://portal.…": Intel's API URL and base URL
 	key         func() string // not the key: fmt prints a Secret in an unexported field as it is
 	root        [32]byte
+	verifier    *tdx.Verifier
 	now         func() time.Time
 	http        *http.Client
 }
@@ -65,11 +69,13 @@ func New(c Config) (*Client, error) {
 			Expected: "the SHA-256 of a root certificate", Got: "zeros"}
 	case c.Transport == nil:
 		return nil, &fault.Error{Code: fault.Usage, Message: "no transport to Intel Trust Authority"}
+	case c.Verifier == nil:
+		return nil, &fault.Error{Code: fault.Usage, Message: "no verifier to compare Intel Trust Authority with"}
 	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &Client{api: api, portal: portal, key: c.Key.Reveal, root: c.Root, now: c.Now,
+	return &Client{api: api, portal: portal, key: c.Key.Reveal, root: c.Root, verifier: c.Verifier, now: c.Now,
 		http: &http.Client{Transport: c.Transport, Timeout: callDeadline,
 			// net/http would take the x-api-key header along to any host.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}, nil
@@ -99,7 +105,8 @@ type Appraisal struct {
 // verdict of the same quote over report data that holds a nonce of the caller's:
 // that nonce makes the answer fresh, so none of the service's is asked for.
 // A failed check is an error of code Verification; a service that is out of
-// reach is one of code General, one that refuses the key of code Usage.
+// reach is one of code General, one that refuses the key of code Usage. When the
+// two judged by different collateral, it is ErrIncomparable.
 func (c *Client) Appraise(ctx context.Context, quote []byte, ours *tdx.Verdict) (*Appraisal, error) {
 	ctx, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
@@ -111,7 +118,7 @@ func (c *Client) Appraise(ctx context.Context, quote []byte, ours *tdx.Verdict) 
 	if err != nil {
 		return nil, err
 	}
-	if err := said.TDX.agree(ours); err != nil {
+	if err := c.compare(ctx, quote, ours, said.TDX); err != nil {
 		return nil, err
 	}
 	return &Appraisal{ID: said.ID, Token: raw}, nil

@@ -25,7 +25,9 @@ var authority = sync.OnceValues(local.NewAuthority)
 type world struct {
 	service  *local.Service
 	root     [32]byte
+	pki      *tdxsim.PKI
 	platform *tdxsim.Platform
+	pcs      *tdxsim.PCS
 	verifier *tdx.Verifier
 	quote    []byte
 	ours     *tdx.Verdict
@@ -35,13 +37,11 @@ func newWorld(t testing.TB, version int) *world {
 	t.Helper()
 	pki, err := tdxsim.NewPKI([]byte("ita"))
 	require.NoError(t, err)
-	w := &world{}
+	w := &world{pki: pki}
 	w.platform, err = pki.NewPlatform(0)
 	require.NoError(t, err)
-	pcs := handler{tdxsim.NewPCS(pki, time.Now, w.platform)}
-	w.verifier, err = tdx.NewVerifier(tdx.Config{Root: pki.RootSHA256(),
-		Collateral: tdx.NewCollateral(&http.Client{Transport: pcs})})
-	require.NoError(t, err)
+	w.pcs = tdxsim.NewPCS(pki, time.Now, w.platform)
+	w.forget(t)
 	a, err := authority()
 	require.NoError(t, err)
 	w.root = a.RootSHA256()
@@ -66,10 +66,19 @@ func (w *world) attest(t testing.TB, mrtd tdx.Register, version int) ([]byte, *t
 	return quote, verdict
 }
 
+// forget takes a verifier that remembers no collateral.
+func (w *world) forget(t testing.TB) {
+	t.Helper()
+	var err error
+	w.verifier, err = tdx.NewVerifier(tdx.Config{Root: w.pki.RootSHA256(),
+		Collateral: tdx.NewCollateral(&http.Client{Transport: handler{w.pcs}})})
+	require.NoError(t, err)
+}
+
 // client asks the service through whatever wrap makes of the transport.
 func (w *world) client(t testing.TB, change ...func(*ita.Config)) *ita.Client {
 	t.Helper()
-	c := ita.Config{URL: ita.APIURL, Key: key, Root: w.root, Transport: handler{w.service}}
+	c := ita.Config{URL: ita.APIURL, Key: key, Root: w.root, Transport: handler{w.service}, Verifier: w.verifier}
 	for _, f := range change {
 		f(&c)
 	}

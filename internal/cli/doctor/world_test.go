@@ -137,6 +137,7 @@ func (w *world) open(t *testing.T, transport http.RoundTripper, itaRoot [32]byte
 	e := &environment.Environment{Settings: environment.Settings{Config: cfg, Root: "../../..", Transport: transport,
 		GitHubToken:  cfg.GitHubToken,
 		RegistryAuth: &authn.Basic{Username: "calimero-network", Password: registryToken},
+		TDXRoot:      [32]byte{1},
 		DstackURL:    "https://cloud-api.phala.com/api/v1", DstackKey: cfg.DstackKey,
 		ITA:   ita.Config{URL: ita.APIURL, Key: itaKey, Root: itaRoot, Transport: transport},
 		Trust: func(context.Context) (root.TrustedMaterial, error) { return material(), nil }}}

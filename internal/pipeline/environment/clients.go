@@ -73,6 +73,10 @@ func (e *Environment) Appraiser() (*ita.Client, error) {
 		if c.Transport == nil {
 			c.Transport = e.Transport
 		}
+		var err error
+		if c.Verifier, err = e.Verifier(); err != nil {
+			return nil, err
+		}
 		return ita.New(c)
 	})
 }

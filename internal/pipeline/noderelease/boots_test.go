@@ -235,6 +235,19 @@ func TestAppraiserDisagrees(t *testing.T) {
 	}
 }
 
+// "Cannot be compared" is no disagreement; a stable release needs an agreement.
+func TestAppraiserOfOtherCollateral(t *testing.T) {
+	t.Parallel()
+	s := fixture.Stages(t)
+	dist := releasetest.From(t, s.After("node:build"))
+	p := opened(t, s.Root, dist, stable)
+	appraisedBy(t, p, dist, func(said map[string]any) {
+		said["tdx"].(map[string]any)["tdx_collateral"].(map[string]any)["tcbevaluationdatanumber"] = 99
+	})
+	f := unmeasured(t, p, dist, fault.General, "cannot be compared")
+	require.Equal(t, "evaluation number 17 (standard), 18 (early)", f.Got)
+}
+
 // A stable release needs the second opinion.
 func TestStableWithoutAppraiser(t *testing.T) {
 	t.Parallel()

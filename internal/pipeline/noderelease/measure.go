@@ -2,11 +2,13 @@ package noderelease
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/calimero-network/mero-tee/internal/attestation/ita"
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/digest"
@@ -84,7 +86,8 @@ func (p *Pipeline) bootAll(ctx context.Context, w *pipeline.Work, v *tdx.Verifie
 }
 
 // appraised asks Intel Trust Authority about the same quote. Without a key for
-// it a candidate says so; a stable release does not pass.
+// it, and when it judged by collateral that we cannot have, a candidate says so; a
+// stable release does not pass.
 func (p *Pipeline) appraised(ctx context.Context, w *pipeline.Work, o *evidence.Observation) (evidence.Boot, error) {
 	authority, err := p.Env.Appraiser()
 	if err != nil {
@@ -94,6 +97,10 @@ func (p *Pipeline) appraised(ctx context.Context, w *pipeline.Work, o *evidence.
 		return p.unappraised(w, o)
 	}
 	a, err := authority.Appraise(ctx, o.Report.Quote, o.Verdict)
+	if errors.Is(err, ita.ErrIncomparable) && !p.Tag.Stable() {
+		w.Warnf("%v", err)
+		return o.Record(time.Now(), nil)
+	}
 	if err != nil {
 		return evidence.Boot{}, err
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 )
 
 const maxRequest = 1 << 20 // bytes
@@ -96,7 +97,7 @@ func (s *Service) judge(ctx context.Context, e *evidence) (*tdx.Verdict, error) 
 	if err != nil {
 		return nil, err
 	}
-	verdict, err := s.Verifier.Verify(ctx, e.Quote, claim.ReportData)
+	verdict, err := s.verifier().Verify(ctx, e.Quote, claim.ReportData)
 	if err != nil {
 		return nil, err
 	}
@@ -115,6 +116,14 @@ func (s *Service) judge(ctx context.Context, e *evidence) (*tdx.Verdict, error) 
 	return verdict, nil
 }
 
+// verifier applies a TCB recovery as soon as Intel publishes it.
+func (s *Service) verifier() *tdx.Verifier {
+	if s.current().Behind {
+		return s.Verifier.At(tdx.Standard)
+	}
+	return s.Verifier.At(tdx.Early)
+}
+
 // frame are the claims of any token; a token lives for five minutes.
 func (s *Service) frame() map[string]any {
 	now := s.Now().Unix()
@@ -131,7 +140,8 @@ func tdxClaims(v *tdx.Verdict, e *evidence) map[string]any {
 		"tdx_report_data": hex.EncodeToString(v.ReportData[:]),
 		"tdx_mrseam":      v.MRSEAM.String(), "tdx_mrsignerseam": v.MRSIGNERSEAM.String(),
 		"tdx_tee_tcb_svn": hex.EncodeToString(v.TEETCBSVN[:]),
-		"tdx_collateral":  map[string]any{"fmspc": v.FMSPC, "tcbevaluationdatanumber": v.EvaluationNumber},
+		"tdx_collateral": map[string]any{"fmspc": v.FMSPC, "quotehash": digest.Of(e.Quote).Hex(),
+			"tcbevaluationdatanumber": v.EvaluationNumber},
 	}
 	for i, name := range tdx.RegisterNames() {
 		out["tdx_"+name] = v.Registers.Values()[i].String()

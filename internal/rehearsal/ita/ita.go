@@ -12,6 +12,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
 	"math/big"
 	"net/http"
@@ -20,6 +21,7 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+	"github.com/google/uuid"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 )
@@ -37,7 +39,7 @@ func Hosts() []string { return []string{apiHost, portalHost} }
 // Options of a Service. All are required.
 type Options struct {
 	Authority *Authority
-	APIKey    string
+	APIKey    string        // base64, as Intel's are
 	Verifier  *tdx.Verifier // of the quotes to appraise
 	Now       func() time.Time
 }
@@ -54,16 +56,46 @@ type Service struct {
 // New makes a service without faults.
 func New(o Options) *Service {
 	s := &Service{Options: o, mux: http.NewServeMux(), other: sync.OnceValues(NewAuthority)}
-	s.mux.HandleFunc("GET "+apiHost+"/appraisal/v2/nonce", s.authorized(s.serveNonce))
-	s.mux.HandleFunc("POST "+apiHost+"/appraisal/v2/attest", s.authorized(s.serveAttest))
-	s.mux.HandleFunc("GET "+portalHost+"/certs", s.serveKeys)
-	s.mux.HandleFunc("GET "+portalHost+rootCRLPath, s.serveRootCRL)
-	s.mux.HandleFunc("GET "+portalHost+signingCRLPath, s.serveSigningCRL)
+	s.mux.HandleFunc("GET "+apiHost+"/appraisal/v2/nonce", accepting(jsonType, s.authorized(s.serveNonce)))
+	s.mux.HandleFunc("POST "+apiHost+"/appraisal/v2/attest", accepting(jsonType, sending(s.authorized(s.serveAttest))))
+	s.mux.HandleFunc("GET "+portalHost+"/certs", accepting(jsonType, s.serveKeys))
+	s.mux.HandleFunc("GET "+portalHost+rootCRLPath, accepting(listType, s.serveRootCRL))
+	s.mux.HandleFunc("GET "+portalHost+signingCRLPath, accepting(listType, s.serveSigningCRL))
 	return s
+}
+
+const jsonType, listType = "application/json", "application/pkix-crl"
+
+// accepting refuses a request for another media type than the one there is.
+// Intel's connector asks for JSON with application/json alone and for a
+// revocation list without an Accept; whether the service takes anything else is
+// not known.
+func accepting(mediaType string, next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		got := r.Header.Values("Accept")
+		if none := len(got) == 0; (none && mediaType != listType) || len(got) > 1 || (!none && got[0] != mediaType) {
+			refuse(w, http.StatusNotAcceptable, "not acceptable")
+			return
+		}
+		next(w, r)
+	}
+}
+
+// sending refuses a body that does not say it is JSON.
+func sending(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Content-Type") != jsonType {
+			refuse(w, http.StatusUnsupportedMediaType, "unsupported media type")
+			return
+		}
+		next(w, r)
+	}
 }
 
 // ServeHTTP answers for both hosts, by the request's Host.
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("trace-id", uuid.NewString())
+	w.Header().Set("request-id", r.Header.Get("request-id"))
 	if status, after := s.fault(); status != 0 {
 		if after > 0 {
 			w.Header().Set("Retry-After", strconv.Itoa(int(after/time.Second)))
@@ -74,16 +106,29 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mux.ServeHTTP(w, r)
 }
 
-// authorized demands the API key, as both appraisal endpoints do.
+// authorized demands the API key, as both appraisal endpoints do. A key of another
+// form is nobody's; one that is known may still lack the permission to attest.
 func (s *Service) authorized(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		got, want := sha256.Sum256([]byte(r.Header.Get("x-api-key"))), sha256.Sum256([]byte(s.APIKey))
-		if subtle.ConstantTimeCompare(got[:], want[:]) != 1 {
+		key := r.Header.Get("x-api-key")
+		got, want := sha256.Sum256([]byte(key)), sha256.Sum256([]byte(s.APIKey))
+		if subtle.ConstantTimeCompare(got[:], want[:]) != 1 || !isBase64(key) {
 			refuse(w, http.StatusUnauthorized, "unauthorized")
+			return
+		}
+		if s.current().Forbidden {
+			refuse(w, http.StatusForbidden, "forbidden")
 			return
 		}
 		next(w, r)
 	}
+}
+
+// isBase64 is the form in which Intel's clients demand a key, in either alphabet.
+func isBase64(key string) bool {
+	_, standard := base64.StdEncoding.DecodeString(key)
+	_, url := base64.URLEncoding.DecodeString(key)
+	return key != "" && (standard == nil || url == nil)
 }
 
 // signer is whose keys this moment's tokens are signed with.
@@ -95,7 +140,7 @@ func (s *Service) signer() (*Authority, error) {
 }
 
 func refuse(w http.ResponseWriter, status int, why string) {
-	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Type", jsonType)
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(map[string]string{"error": why}) // a client that left is no fault of the service
 }
@@ -106,7 +151,7 @@ func reply(w http.ResponseWriter, v any) {
 		refuse(w, http.StatusInternalServerError, err.Error())
 		return
 	}
-	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Type", jsonType)
 	_, _ = w.Write(data)
 }
 
@@ -117,6 +162,8 @@ type Faults struct {
 	Unavailable    int                  // then this many 503
 	RetryAfter     time.Duration        // what both ask for, in whole seconds
 	Claims         func(map[string]any) // changes the claims before they are signed
+	Forbidden      bool                 // the key lacks the permission to attest
+	Behind         bool                 // appraises by Intel's standard update, and not by a recovery of today
 	Quote          []byte               // appraised in place of the one sent
 	WrongNonce     bool                 // nonces carry the signature of another nonce
 	OtherAuthority bool                 // all keys and certificates are those of another authority of the same names
@@ -202,6 +249,6 @@ func (s *Service) serveCRL(w http.ResponseWriter, by issued, revoked []x509.Revo
 		refuse(w, http.StatusInternalServerError, err.Error())
 		return
 	}
-	w.Header().Set("Content-Type", "application/pkix-crl")
+	w.Header().Set("Content-Type", listType)
 	_, _ = w.Write(der)
 }

@@ -71,6 +71,8 @@ func TestAccess(t *testing.T) {
 		method := map[bool]string{true: http.MethodGet, false: http.MethodPost}[path == "/appraisal/v2/nonce"]
 		request, err := http.NewRequestWithContext(t.Context(), method, api+path, nil)
 		require.NoError(t, err)
+		request.Header.Set("Accept", "application/json")
+		request.Header.Set("Content-Type", "application/json")
 		for _, wrong := range []string{"", "another"} {
 			request.Header.Set("x-api-key", wrong)
 			response, err := w.client.Do(request)

@@ -20,7 +20,7 @@ import (
 )
 
 const (
-	key = "the rehearsal's key"
+	key = "dGhlIHJlaGVhcnNhbCdzIGtleQ=="
 	api = "https://api.trustauthority.intel.com"
 )
 
@@ -30,6 +30,7 @@ var authority = sync.OnceValues(ita.NewAuthority)
 type world struct {
 	network *network.Network
 	service *ita.Service
+	pcs     *tdxsim.PCS
 	td      *tdxsim.TD
 	client  *http.Client
 	mu      sync.Mutex
@@ -51,8 +52,9 @@ func newWorld(t *testing.T) *world {
 	a, err := authority()
 	require.NoError(t, err)
 	w.service = ita.New(ita.Options{Authority: a, APIKey: key, Verifier: verifier, Now: w.clock})
+	w.pcs = tdxsim.NewPCS(pki, time.Now, platform)
 	for _, host := range tdxsim.Hosts() {
-		require.NoError(t, w.network.Handle(host, tdxsim.NewPCS(pki, time.Now, platform)))
+		require.NoError(t, w.network.Handle(host, w.pcs))
 	}
 	for _, host := range ita.Hosts() {
 		require.NoError(t, w.network.Handle(host, w.service))
@@ -80,6 +82,8 @@ func (w *world) call(t *testing.T, method, url string, body any) (int, []byte) {
 	request, err := http.NewRequestWithContext(t.Context(), method, url, bytes.NewReader(data))
 	require.NoError(t, err)
 	request.Header.Set("x-api-key", key)
+	request.Header.Set("Accept", "application/json")
+	request.Header.Set("Content-Type", "application/json")
 	response, err := w.client.Do(request)
 	require.NoError(t, err)
 	defer response.Body.Close()

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -103,10 +104,19 @@ func (s *stage) appraiseMachine(ctx context.Context, machine string, missing err
 	var evidence []Appraisal
 	for _, q := range seen {
 		a, err := s.run.Appraiser.Appraise(ctx, q.quote, q.verdict)
+		if errors.Is(err, ita.ErrIncomparable) {
+			return incomparable(name, err), evidence
+		}
 		if err != nil {
 			return check.Of(name, err), evidence
 		}
 		evidence = append(evidence, Appraisal{machine, a.ID, a.Token})
 	}
 	return check.Pass(name), evidence
+}
+
+// incomparable: nobody disagreed, and nobody agreed.
+func incomparable(name string, err error) check.Result {
+	as := check.Of(name, err)
+	return check.Skip(name, fmt.Sprintf("%s: the Trust Authority has %s; Intel's PCS has %s", as.Reason, as.Expected, as.Got))
 }

@@ -20,6 +20,7 @@ const (
 	serviceAppraisal = "service locked-read-only" + appraised
 	debugAppraisal   = "node debug" + appraised
 	nodeAppraisal    = "node locked-read-only" + appraised
+	itaKey           = "a2V5"
 )
 
 func isAppraisal(name string, _ check.Result) bool { return strings.HasSuffix(name, appraised) }
@@ -31,8 +32,9 @@ func (w *world) appraiser(t *testing.T) *ita.Client {
 	t.Helper()
 	a, err := authority()
 	require.NoError(t, err)
-	w.ita = local.New(local.Options{Authority: a, APIKey: "key", Verifier: w.run.Verifier, Now: time.Now})
-	c, err := ita.New(ita.Config{URL: ita.APIURL, Key: "key", Root: a.RootSHA256(), Transport: inProcess{w.ita}})
+	w.ita = local.New(local.Options{Authority: a, APIKey: itaKey, Verifier: w.run.Verifier, Now: time.Now})
+	c, err := ita.New(ita.Config{URL: ita.APIURL, Key: itaKey, Root: a.RootSHA256(),
+		Transport: inProcess{w.ita}, Verifier: w.run.Verifier})
 	require.NoError(t, err)
 	return c
 }
@@ -89,6 +91,29 @@ func TestTheAppraiserDisagrees(t *testing.T) {
 	}
 	require.Empty(t, report.Appraisals)
 	require.Equal(t, fault.Verification, fault.CodeOf(report.Results.Err()))
+}
+
+// The two judged by different collateral: nobody disagreed. A stable release refuses the skipped check.
+func TestTheAppraiserCannotBeCompared(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.ita.Change(func(k *local.Faults) {
+		k.Claims = func(said map[string]any) {
+			said["tdx"].(map[string]any)["tdx_collateral"].(map[string]any)["tcbevaluationdatanumber"] = 30
+		}
+	})
+	report := w.run.Execute(t.Context())
+	require.NoError(t, report.Results.Err())
+	got := notPassed(report.Results)
+	require.Len(t, got, 3)
+	for name, r := range got {
+		require.True(t, isAppraisal(name, r))
+		require.Equal(t, check.Skipped, r.Status)
+		require.Equal(t, "Intel Trust Authority: the two TCB statuses cannot be compared: the Trust Authority has evaluation "+
+			"number 30; Intel's PCS has evaluation number 17 (standard), 18 (early)", r.Reason)
+	}
+	require.Empty(t, report.Appraisals)
+	require.Error(t, report.Results.Strict().Err())
 }
 
 // "Missing counts as failed": a machine that never came up has no appraisal.
