@@ -11,6 +11,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/base/check"
 	"github.com/calimero-network/mero-tee/internal/pipeline/steps"
+	"github.com/calimero-network/mero-tee/internal/provider/dstack"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/verify/migration"
 )
@@ -112,7 +113,7 @@ func (o *operator) move(ctx context.Context, m migration.Migration, tag release.
 	if err != nil {
 		return err
 	}
-	f := migration.Runner{Provider: o.env.Dstack(), Verifier: v, HTTP: o.env.Client(),
+	f := migration.Runner{ID: dstack.NewRun(), Provider: o.env.Dstack(), Verifier: v, HTTP: o.env.Client(),
 		Nodes: o.env.Nodes("migrate", fmt.Sprintf("%s-migrate-%s", m.To.Tag, m.Profile), nil)}
 	var results check.Results
 	if url != "" {

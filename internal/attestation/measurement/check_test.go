@@ -126,7 +126,7 @@ func TestCheckKMS(t *testing.T) {
 		"events are not those": func(p *measurement.Profile) { p.Events = p.Events[:4] },
 		"the compose hash predicts": func(p *measurement.Profile) {
 			p.Events = append([]measurement.Event{}, p.Events...)
-			p.Events[1].Payload = append(measurement.Hex{}, p.Events[0].Payload...)
+			p.Events[1].Payload = p.Events[1].Payload[:20]
 		},
 		"names no source":          func(p *measurement.Profile) { p.Evidence.Source = "" },
 		"evidence speaks of boots": func(p *measurement.Profile) { p.Evidence.Boots = 1 },

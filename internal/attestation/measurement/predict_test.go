@@ -69,8 +69,8 @@ func TestPredictKMS(t *testing.T) {
 		names = append(names, e.Name)
 	}
 	require.Equal(t, []string{"app-id", "compose-hash", "instance-id", "key-provider", "system-ready"}, names)
-	require.Equal(t, measurement.Hex(hash[:20]), p.Events[0].Payload,
-		"an app id is the first 20 bytes of the compose hash")
+	require.Nil(t, p.Events[0].Payload, "the provider gives the app id")
+	require.Equal(t, measurement.Hex(hash[:]), p.Events[1].Payload)
 	require.Equal(t, measurement.OwnerInstance, p.Events[2].Owner)
 }
 

@@ -176,14 +176,12 @@ const (
 	SystemReadyEvent = "system-ready"
 )
 
-// appIDSize is the length in bytes of a dstack app id: "determined by the
-// SHA256 digest of the app-compose.json (truncated to the first 20 bytes)".
-const appIDSize = 20
-
-// PredictEvents is the chain of an app whose id was not assigned before its first boot.
+// PredictEvents is the chain that follows from a compose hash. The app id does
+// not: the provider gives each deployment another, which stays when the
+// application is updated in place.
 func PredictEvents(composeHash digest.Digest) []Event {
 	return []Event{
-		{Name: AppIDEvent, Owner: OwnerImage, Payload: composeHash[:appIDSize]},
+		{Name: AppIDEvent, Owner: OwnerPlatform},
 		{Name: ComposeHashEvent, Owner: OwnerImage, Payload: composeHash[:]},
 		{Name: InstanceIDEvent, Owner: OwnerInstance},
 		{Name: KeyProviderEvent, Owner: OwnerPlatform},

@@ -6,6 +6,7 @@ import (
 
 	"github.com/calimero-network/mero-tee/internal/base/journal"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
+	"github.com/calimero-network/mero-tee/internal/provider/dstack"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/verify/e2e"
 )
@@ -76,7 +77,10 @@ func (r *Release) runE2E(ctx context.Context, w *pipeline.Work) (report *e2e.Rep
 	if err != nil {
 		return nil, err
 	}
-	run.Provider = &journalled{Provider: run.Provider, journal: w.Journal, names: map[string]string{}}
+	if err := r.clearEarlier(ctx, w.Journal); err != nil {
+		return nil, err
+	}
+	run.Provider = Journalled(run.Provider, w.Journal)
 	run.Nodes = r.Env.Nodes("e2e", r.Tag.String()+"-e2e", w.Journal)
 	others, absent, err := r.compatible(ctx, &run.Release)
 	if err != nil {
@@ -110,7 +114,7 @@ func (r *Release) prepareE2E(ctx context.Context) (*e2e.Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &e2e.Run{Release: *released, Appraiser: appraiser, Profiles: release.Profiles(),
+	return &e2e.Run{ID: dstack.NewRun(), Release: *released, Appraiser: appraiser, Profiles: release.Profiles(),
 		Provider: env.Dstack(),
 		Verifier: verifier, AllowedTCB: policy.AllowedTCBStatus, HTTP: env.Client()}, nil
 }

@@ -1,6 +1,7 @@
 package dstack
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"regexp"
@@ -21,13 +22,21 @@ type App struct {
 	Region       string          // empty: the provider chooses
 	Service      string          // the compose service whose log explains a failure; "mero-kms" when empty
 	Port         int             // the published port that answers GET /health; 8080 when 0
+
+	// Announce learns the app id before anything is made under it, so that a
+	// journal can hold it; its error stops the deployment. Called again, the id
+	// before was taken by somebody else and nothing of ours is under it.
+	Announce func(appID string) error
 }
 
-// The provider's grammar. A dot was answered 422 (predecessor's commit 89995dc).
+// The provider's grammar (isValidHostname of npm @phala/cloud 0.2.9). A dot was answered 422; "--" is refused too.
 var nameForm = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9-]{3,61}[a-zA-Z0-9]$`)
 
-// Name joins parts into a name that the provider accepts: "mero-kms", "1.2.0-rc.1"
-// and "debug" give "mero-kms-1-2-0-rc-1-debug".
+// NewRun is a part of names that no other run has: 8 random letters and digits.
+func NewRun() string { return strings.ToLower(rand.Text()[:8]) }
+
+// Name joins parts into a name that the provider accepts: "mero-kms", "1.2.0-rc.1",
+// "debug" and "x7k2q9fa" give "mero-kms-1-2-0-rc-1-debug-x7k2q9fa".
 func Name(parts ...string) string {
 	return strings.NewReplacer(".", "-", "_", "-", "/", "-").Replace(strings.Join(parts, "-"))
 }
@@ -46,10 +55,17 @@ func (a App) withDefaults() App {
 	return a
 }
 
+func (a App) announce(appID string) error {
+	if a.Announce == nil {
+		return nil
+	}
+	return a.Announce(appID)
+}
+
 func (a App) check() error {
-	if !nameForm.MatchString(a.Name) {
+	if !nameForm.MatchString(a.Name) || strings.Contains(a.Name, "--") {
 		return &fault.Error{Code: fault.Usage, Message: "the provider would refuse the name of the CVM",
-			Expected: "5 to 63 letters, digits and hyphens, beginning with a letter", Got: fmt.Sprintf("%.80q", a.Name)}
+			Expected: "5 to 63 letters, digits and single hyphens, beginning with a letter", Got: fmt.Sprintf("%.80q", a.Name)}
 	}
 	if !json.Valid(a.Compose) {
 		return &fault.Error{Code: fault.Usage, Message: "app-compose of " + a.Name + " is not JSON"}
@@ -60,7 +76,7 @@ func (a App) check() error {
 // agrees compares the provider's compose hash with ours.
 func (a App) agrees(p *Provisioned) error {
 	want := digest.Of(a.Compose).Hex()
-	if got := strings.TrimPrefix(p.ComposeHash, "sha256:"); got != want {
+	if got := bare(p.ComposeHash); got != want {
 		return &fault.Error{Code: fault.Verification,
 			Message:  "the provider would run another app-compose than the released one",
 			Expected: "compose hash " + want, Got: "compose hash " + got,
@@ -69,3 +85,6 @@ func (a App) agrees(p *Provisioned) error {
 	}
 	return nil
 }
+
+// bare is a hash without the name of its algorithm.
+func bare(hash string) string { return strings.TrimPrefix(hash, "sha256:") }

@@ -1,8 +1,9 @@
 // Package dstack deploys an application on Phala dstack, through the provider's API.
 //
 // Its promise: what runs after Deploy is the application whose bytes were
-// handed in (the provider's compose hash equals ours, or it does not start),
-// and when Deploy fails nothing that it made stays behind.
+// handed in, under an app id that only the provider knows before; when Deploy
+// fails nothing that it made stays behind; and no application that it did not
+// make is touched, whatever its name, but by Update, which is told which one.
 package dstack
 
 import (
@@ -45,18 +46,23 @@ func New(base, key string, transport http.RoundTripper) *Client {
 
 // Provisioned is an application that the provider has accepted and not yet created.
 type Provisioned struct {
-	AppID       string `json:"app_id"`       // 40 hex digits
+	AppID       string `json:"app_id"`       // 40 hex digits: the next free one, not reserved by this
 	ComposeHash string `json:"compose_hash"` // 64 hex digits, with or without "sha256:"
 }
 
 // CVM is what the provider says about one confidential VM.
 type CVM struct {
-	UUID      string     `json:"vm_uuid"`
-	AppID     string     `json:"app_id"`
-	Name      string     `json:"name"`
-	Status    string     `json:"status"` // creating, created, starting, running, stopped, failed
-	Endpoints []Endpoint `json:"endpoints"`
-	Gateway   Gateway    `json:"gateway"`
+	AppID       string     `json:"app_id"`
+	Name        string     `json:"name"`
+	ComposeHash string     `json:"compose_hash"` // of the file that is stored
+	Progress    *Progress  `json:"progress"`     // nil: nothing is being changed
+	Endpoints   []Endpoint `json:"endpoints"`
+	Gateway     Gateway    `json:"gateway"`
+}
+
+// Progress is a change under way.
+type Progress struct {
+	Target string `json:"target"`
 }
 
 // Endpoint is one published port of an application.
@@ -68,6 +74,15 @@ type Endpoint struct {
 // Gateway is the reverse proxy in front of the CVMs.
 type Gateway struct {
 	BaseDomain string `json:"base_domain"`
+}
+
+// State is what the machine says about itself. Its status is a free word: what
+// counts is ExitedAt and BootError.
+type State struct {
+	Status       string `json:"status"`
+	ExitedAt     string `json:"exited_at"`
+	BootProgress string `json:"boot_progress"`
+	BootError    string `json:"boot_error"`
 }
 
 // Provision hands the application to the provider.
@@ -93,17 +108,25 @@ type provision struct {
 	ComposeFile  json.RawMessage `json:"compose_file"`
 }
 
-// Create makes the CVM of a provisioned application.
+// Create makes the CVM of a provisioned application. Asked twice, the provider
+// answers the one there is, and the one of somebody who took the id first.
 func (c *Client) Create(ctx context.Context, p *Provisioned) (*CVM, error) {
 	var out CVM
 	err := c.call(ctx, http.MethodPost, "/cvms", p, &out)
 	return &out, err
 }
 
-// Get asks for a CVM by app id ("app_" and 40 hex digits), UUID or name.
+// Get asks for a CVM by app id ("app_" and 40 hex digits) or name.
 func (c *Client) Get(ctx context.Context, id string) (*CVM, error) {
 	var out CVM
 	err := c.call(ctx, http.MethodGet, "/cvms/"+url.PathEscape(id), nil, &out)
+	return &out, err
+}
+
+// State asks how the machine of a CVM is.
+func (c *Client) State(ctx context.Context, id string) (*State, error) {
+	var out State
+	err := c.call(ctx, http.MethodGet, "/cvms/"+url.PathEscape(id)+"/state", nil, &out)
 	return &out, err
 }
 
@@ -125,6 +148,25 @@ func (c *Client) Delete(ctx context.Context, id string) error {
 	return err
 }
 
+// DeleteOwn removes the CVM with that app id if it bears that name, and says
+// whether it was there. An id that was given and not created may have become
+// somebody else's: a CVM of another name is left alone.
+func (c *Client) DeleteOwn(ctx context.Context, id, name string) (found bool, err error) {
+	if found, err = c.Owns(ctx, id, name); !found || err != nil {
+		return false, err
+	}
+	return true, c.Delete(ctx, id)
+}
+
+// Owns says whether there is a CVM with that app id and that name.
+func (c *Client) Owns(ctx context.Context, id, name string) (bool, error) {
+	cvm, err := c.Get(ctx, id)
+	if isStatus(err, http.StatusNotFound) {
+		return false, nil
+	}
+	return err == nil && cvm.Name == name, err
+}
+
 func (c *Client) call(ctx context.Context, method, path string, in, out any) error {
 	var content bytes.Buffer
 	if in != nil {
@@ -140,7 +182,7 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any) err
 	err := policy.Do(ctx, func(int) (err error) {
 		data, err = c.send(ctx, method, path, content.Bytes())
 		return err
-	}, judge(method))
+	}, judge)
 	if err != nil || out == nil {
 		return err
 	}
@@ -150,25 +192,38 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any) err
 	return nil
 }
 
-// judge lets what the provider did not take be sent again, and a question that it did not answer too.
-func judge(method string) retry.Judge {
-	return func(err error) (*retry.Class, time.Duration) {
-		var r *Refusal
-		var failed *url.Error
-		question := method == http.MethodGet || method == http.MethodDelete
-		switch {
-		case errors.As(err, &r):
-			if r.Status == http.StatusTooManyRequests && r.after > 0 || question && r.Status >= http.StatusInternalServerError {
-				return passing, r.after
-			}
-		case question && errors.As(err, &failed) && failed.Op != "parse":
+// judge lets a call be made again when it was lost or not taken. Each of them
+// may be: provisioning leaves nothing, and creating, starting, updating and
+// deleting twice is done once.
+func judge(err error) (*retry.Class, time.Duration) {
+	var r *Refusal
+	switch {
+	case !errors.As(err, &r):
+		if lost(err) {
 			return passing, 0
 		}
-		return nil, 0 // a 429 without a time speaks of the workspace's quota
+	case r.Status == http.StatusTooManyRequests && !r.quota():
+		return limited, r.after
+	case r.Status >= http.StatusInternalServerError:
+		return passing, r.after
 	}
+	return nil, 0
 }
 
-var passing = &retry.Class{}
+// lost says that a connection broke, whoever closed it.
+func lost(err error) bool {
+	var failed *url.Error
+	return errors.As(err, &failed) && failed.Op != "parse"
+}
+
+var (
+	passing = &retry.Class{}
+	// limited is a 429, which need not say how long it lasts.
+	limited = &retry.Class{Attempts: 6, Least: 5 * time.Second}
+)
+
+// userAgent names us: the provider's edge refuses the names that programs have by default.
+const userAgent = "mero-tee (+https://github.com/calimero-network/mero-tee)"
 
 func (c *Client) send(ctx context.Context, method, path string, body []byte) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
@@ -185,6 +240,7 @@ func (c *Client) send(ctx context.Context, method, path string, body []byte) ([]
 
 // read sends req and returns the body of a 2xx answer.
 func (c *Client) read(req *http.Request) ([]byte, error) {
+	req.Header.Set("User-Agent", userAgent)
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return nil, err

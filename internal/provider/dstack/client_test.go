@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -72,11 +73,16 @@ type busy struct {
 	left   int
 	status int
 	header http.Header
+	body   string
+	reset  bool
 }
 
 func (b *busy) RoundTrip(r *http.Request) (*http.Response, error) {
-	if b.left--; b.left >= 0 {
-		return &http.Response{StatusCode: b.status, Header: b.header, Body: http.NoBody, Request: r}, nil
+	if b.left--; b.left >= 0 && b.reset {
+		return nil, syscall.ECONNRESET
+	} else if b.left >= 0 {
+		return &http.Response{StatusCode: b.status, Header: b.header, Body: io.NopCloser(strings.NewReader(b.body)),
+			Request: r}, nil
 	}
 	return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(`{"app_id":"aa"}`)), Request: r},
 		nil
@@ -100,8 +106,13 @@ func TestABusyProviderIsAskedAgain(t *testing.T) {
 		"a question for ever": {get, busy{left: 9, status: 502}, []time.Duration{1e9, 2e9, 4e9}, "answered 502"},
 		"a request that was not taken": {provision, busy{left: 1, status: 429, header: told},
 			[]time.Duration{7 * time.Second}, ""},
-		"a request that may be done":   {provision, busy{left: 1, status: 502}, nil, "answered 502"},
-		"a quota that will not refill": {provision, busy{left: 1, status: 429}, nil, "answered 429"},
+		"a request that may be done": {provision, busy{left: 1, status: 502}, []time.Duration{time.Second}, ""},
+		"a limit without a time": {provision, busy{left: 2, status: 429}, []time.Duration{5 * time.Second, 10 * time.Second},
+			""},
+		"a quota that will not refill": {provision, busy{left: 1, status: 429,
+			body: `{"detail":{"error_code":"ERR-04-002","message":"full"}}`}, nil, "answered 429: full"},
+		"a connection that is reset": {get, busy{left: 1, reset: true}, []time.Duration{time.Second}, ""},
+		"a reset of a request":       {provision, busy{left: 1, reset: true}, []time.Duration{time.Second}, ""},
 		"longer than can be waited for": {get, busy{left: 1, status: 429, header: http.Header{"Retry-After": {"3600"}}}, nil,
 			"1h0m0s"},
 	} {
@@ -131,7 +142,7 @@ func TestProvisionChecksItsInput(t *testing.T) {
 	p := &provider{}
 	c := serve(t, p)
 	for _, name := range []string{"", "abcd", "1abcd", "mero-kms-1.2.0", "under_score", "ends-", strings.Repeat("a", 64),
-		"spa ce", "new\nline"} {
+		"spa ce", "new\nline", "two--hyphens"} {
 		_, err := c.Provision(t.Context(), dstack.App{Name: name, Compose: json.RawMessage("{}")})
 		require.ErrorContains(t, err, "refuse the name", "%q", name)
 		require.Equal(t, fault.Usage, fault.CodeOf(err))
@@ -157,6 +168,7 @@ func TestRequestShape(t *testing.T) {
 	require.Equal(t, &dstack.Provisioned{AppID: "aa", ComposeHash: "bb"}, got)
 	require.Equal(t, "secret-key", header.Get("X-API-Key"))
 	require.Equal(t, "2026-01-21", header.Get("X-Phala-Version"))
+	require.Regexp(t, "^mero-tee ", header.Get("User-Agent"))
 	require.Equal(t, map[string]any{"name": "shape", "instance_type": "tdx.large", "region": "eu", "kms": "PHALA",
 		"prefer_dev": false, "listed": false, "compose_file": map[string]any{"name": "<&>"}}, body)
 }
@@ -167,13 +179,19 @@ func TestRefusals(t *testing.T) {
 		text, hint string
 		code       fault.Code
 	}{
-		`401 {"detail":"invalid API key"}`:         {"answered 401: invalid API key", "PHALA_CLOUD_API_KEY", fault.Usage},
-		`403 {"message":"no"}`:                     {"answered 403: no", "PHALA_CLOUD_API_KEY", fault.Usage},
-		`422 {"error":"bad name"}`:                 {"answered 422: bad name", "letters, digits and hyphens", fault.Usage},
+		`401 {"detail":"invalid API key"}`: {"answered 401: invalid API key", "PHALA_CLOUD_API_KEY", fault.Usage},
+		`403 {"message":"no"}`:             {"answered 403: no", "PHALA_CLOUD_API_KEY", fault.Usage},
+		`403 error code: 1010`:             {"answered 403: error code: 1010", "User-Agent", fault.General},
+		`422 {"error":"bad name"}`:         {"answered 422: bad name", "letters, digits and hyphens", fault.Usage},
+		`422 {"detail":[{"loc":["body","name"],"msg":"too short"},{"loc":["body"],"msg":"odd"}]}`: {
+			"answered 422: [body name]: too short; [body]: odd", "letters, digits and hyphens", fault.Usage},
+		`409 {"detail":{"error_code":"ERR-01-004","message":"there is one","suggestions":["rename"]}}`: {
+			"answered 409: there is one (ERR-01-004); rename", "left alone", fault.General},
+		`400 {"detail":{"odd":1}}`:                 {`answered 400: {"odd":1}`, "", fault.General},
 		`402 quota`:                                {"answered 402: quota", "quota", fault.General},
 		`500 ` + strings.Repeat("x", 1000):         {"answered 500: " + strings.Repeat("x", 400), "", fault.General},
 		`302 https://elsewhere.example/`:           {"answered 302", "", fault.General},
-		`{"vm_uuid":1}`:                            {"not the JSON expected", "", fault.General},
+		`{"name":1}`:                               {"not the JSON expected", "", fault.General},
 		`<html>`:                                   {"not the JSON expected", "", fault.General},
 		`"` + strings.Repeat("x", (4<<20)+1) + `"`: {"larger than", "", fault.General},
 	} {
@@ -202,8 +220,9 @@ func deployable() map[string]string {
 	return map[string]string{
 		"POST /api/cvms/provision": `{"app_id":"aa",` +
 			`"compose_hash":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"}`,
-		"POST /api/cvms":          `{"vm_uuid":"u","status":"creating"}`,
-		"DELETE /api/cvms/app_aa": "204 ",
+		"POST /api/cvms":             `{"vm_uuid":null,"status":"creating","name":"mero-app"}`,
+		"GET /api/cvms/app_aa/state": `{"name":"mero-app","status":"starting"}`,
+		"DELETE /api/cvms/app_aa":    "204 ",
 	}
 }
 
@@ -219,17 +238,21 @@ func TestDeployRefusesAnotherComposeHash(t *testing.T) {
 func TestDeployGivesUpAndDeletes(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
-		cvm  string
-		want string
+		cvm, state string
+		want       string
 	}{
-		"the provider says failed": {`{"app_id":"aa","status":"failed"}`, "status failed"},
-		"the key was withdrawn":    {`401 {"detail":"expired"}`, "expired"},
+		"the machine did not boot": {`{"app_id":"aa","status":"any word"}`,
+			`{"status":"any word","exited_at":null,"boot_error":"failed to pull images"}`, "failed to pull images"},
+		"the machine ended": {`{"app_id":"aa"}`, `{"status":"any word","exited_at":"2026-11-26T10:00:00Z","boot_error":null}`,
+			"exited at 2026-11-26T10:00:00Z"},
+		"the key was withdrawn":    {`401 {"detail":"expired"}`, "{}", "expired"},
+		"it was while being asked": {`{"app_id":"aa"}`, `401 {"detail":"expired"}`, "expired"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := &provider{answers: deployable()}
-			p.answers["GET /api/cvms/app_aa"] = tc.cvm
-			_, err := serve(t, p).Deploy(t.Context(), dstack.App{Name: "give-up", Compose: json.RawMessage("{}")})
+			p.answers["GET /api/cvms/app_aa"], p.answers["GET /api/cvms/app_aa/state"] = tc.cvm, tc.state
+			_, err := serve(t, p).Deploy(t.Context(), dstack.App{Name: "mero-app", Compose: json.RawMessage("{}")})
 			var f *fault.Error
 			require.ErrorAs(t, err, &f)
 			require.Contains(t, err.Error()+f.Got, tc.want)
@@ -248,7 +271,7 @@ func TestCancelledDeployDeletes(t *testing.T) {
 			cancel()
 		}
 	}
-	_, err := serve(t, p).Deploy(ctx, dstack.App{Name: "cancelled", Compose: json.RawMessage("{}")})
+	_, err := serve(t, p).Deploy(ctx, dstack.App{Name: "mero-app", Compose: json.RawMessage("{}")})
 	require.ErrorIs(t, err, context.Canceled)
 	require.Equal(t, "DELETE /api/cvms/app_aa", p.requests()[len(p.requests())-1])
 }
@@ -256,9 +279,10 @@ func TestCancelledDeployDeletes(t *testing.T) {
 func TestDeploySaysWhatItLeftBehind(t *testing.T) {
 	t.Parallel()
 	p := &provider{answers: deployable()}
-	p.answers["GET /api/cvms/app_aa"] = `{"status":"failed"}`
+	p.answers["GET /api/cvms/app_aa"] = `{"status":"starting"}`
+	p.answers["GET /api/cvms/app_aa/state"] = `{"boot_error":"no capacity"}`
 	p.answers["DELETE /api/cvms/app_aa"] = `500 {"detail":"try later"}`
-	_, err := serve(t, p).Deploy(t.Context(), dstack.App{Name: "left-behind", Compose: json.RawMessage("{}")})
+	_, err := serve(t, p).Deploy(t.Context(), dstack.App{Name: "mero-app", Compose: json.RawMessage("{}")})
 	require.ErrorContains(t, err, "left behind: CVM app_aa")
 	require.ErrorContains(t, err, "try later")
 }
@@ -281,7 +305,7 @@ func TestAddressComesFromTheProvider(t *testing.T) {
 			s := httptest.NewServer(p)
 			t.Cleanup(s.Close)
 			d, err := dstack.New(s.URL+"/api", "k", healthy{}).Deploy(t.Context(),
-				dstack.App{Name: "address", Compose: json.RawMessage("{}")})
+				dstack.App{Name: "mero-app", Compose: json.RawMessage("{}")})
 			require.NoError(t, err)
 			require.Equal(t, &dstack.Deployment{ID: "app_aa", AppID: "aa", URL: tc.want,
 				ComposeHash: "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"}, d)

@@ -30,74 +30,112 @@ type Deployment struct {
 
 // Deploy runs the application and returns when its /health answers 200.
 //
-// A CVM of the same name that an interrupted run left behind is deleted first.
 // When the provider's compose hash is not the SHA-256 of app.Compose, nothing
-// is created and the error has code 10. When anything else fails, the CVM is
-// deleted and the error ends with its last log lines.
+// is created and the error has code 10. When anything else fails, what was made
+// is deleted and the error ends with its last log lines. A CVM of the same name
+// that is there already is not ours: it stays, and Deploy fails.
 func (c *Client) Deploy(ctx context.Context, app App) (*Deployment, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	app = app.withDefaults()
-	if err := c.vacate(ctx, app.Name); err != nil {
-		return nil, err
-	}
-	p, err := c.Provision(ctx, app)
+	d, err := c.launch(ctx, app)
 	if err != nil {
 		return nil, err
 	}
-	if err := app.agrees(p); err != nil {
-		return nil, err
-	}
-	id := strings.TrimPrefix(p.AppID, "app_")
-	d := &Deployment{ID: "app_" + id, AppID: id, ComposeHash: digest.Of(app.Compose).Hex()}
-	if _, err = c.Create(ctx, p); err == nil {
-		err = c.bringUp(ctx, app, d)
-	}
-	if err != nil {
+	if err := c.bringUp(ctx, app, d); err != nil {
 		return nil, c.abandon(ctx, app, d, err)
 	}
 	return d, nil
 }
 
-// vacate deletes the CVM of that name, if there is one, and waits until the name is free.
-func (c *Client) vacate(ctx context.Context, name string) error {
-	if !nameForm.MatchString(name) {
-		return nil // Provision says why
-	}
-	return c.poll(ctx, "the name "+name+" to be free", func() (bool, error) {
-		cvm, err := c.Get(ctx, name)
-		if isStatus(err, http.StatusNotFound) {
-			return true, nil
-		}
+// launches bounds how often another deployment may take the id that we were given.
+const launches = 8
+
+// launch has the provider make the CVM.
+func (c *Client) launch(ctx context.Context, app App) (*Deployment, error) {
+	for attempt := 1; ; attempt++ {
+		p, err := c.Provision(ctx, app)
 		if err != nil {
-			return false, retriable(err)
+			return nil, err
 		}
-		return false, retriable(c.Delete(ctx, cvm.UUID))
-	})
+		if err := app.agrees(p); err != nil {
+			return nil, err
+		}
+		d := deployment(p.AppID, app)
+		if err := app.announce(d.AppID); err != nil {
+			return nil, err
+		}
+		cvm, err := c.Create(ctx, p)
+		switch {
+		case err == nil && cvm.Name == app.Name:
+			return d, nil
+		case err != nil && !isCode(err, appIDConflict):
+			return nil, c.disown(ctx, app, d, err)
+		case attempt == launches:
+			return nil, &fault.Error{Code: fault.General, Message: "another deployment took each app id that " + app.Name + " was given",
+				Hint: "run again when fewer deployments begin at once"}
+		}
+	}
 }
 
-// bringUp starts the CVM when the provider did not, and waits for its address and its health.
+// appIDConflict is the code of a 409: the app id has an application with another compose hash.
+const appIDConflict = "ERR-03-007"
+
+func deployment(appID string, app App) *Deployment {
+	id := strings.TrimPrefix(appID, "app_")
+	return &Deployment{ID: "app_" + id, AppID: id, ComposeHash: digest.Of(app.Compose).Hex()}
+}
+
+// disown ends a launch whose outcome is not known: if the CVM is there after all, it is deleted.
+func (c *Client) disown(ctx context.Context, app App, d *Deployment, cause error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupPatience)
+	defer cancel()
+	if _, err := c.DeleteOwn(ctx, d.ID, app.Name); err != nil {
+		return leftBehind(cause, d, err)
+	}
+	return cause
+}
+
+func leftBehind(cause error, d *Deployment, err error) error {
+	return errors.Join(cause, fmt.Errorf("left behind: CVM %s: %w", d.ID, err))
+}
+
+// bringUp waits for the address and the health of a CVM, and starts it when the
+// provider did not. What the machine says of a failed boot ends the wait.
 func (c *Client) bringUp(ctx context.Context, app App, d *Deployment) error {
 	return c.poll(ctx, app.Name+" to answer /health", func() (bool, error) {
 		cvm, err := c.Get(ctx, d.ID)
-		if isStatus(err, http.StatusNotFound) {
-			return false, nil // not visible yet
+		if err != nil {
+			return false, retriable(err) // 404: not visible yet
 		}
+		if d.URL = cvm.address(app.Port); d.URL != "" && c.healthy(ctx, d.URL) {
+			return true, nil
+		}
+		state, err := c.State(ctx, d.ID)
 		if err != nil {
 			return false, retriable(err)
 		}
-		switch cvm.Status {
-		case "created", "stopped":
+		if err := state.ended(app.Name); err != nil {
+			return false, err
+		}
+		if state.Status == "created" || state.Status == "stopped" {
 			return false, retriable(c.Start(ctx, d.ID))
-		case "failed", "error", "exited":
-			return false, &fault.Error{Code: fault.General, Message: "the CVM did not come up",
-				Expected: "status running", Got: "status " + cvm.Status}
-		case "running":
-			d.URL = cvm.address(app.Port)
-			return d.URL != "" && c.healthy(ctx, d.URL), nil
 		}
 		return false, nil
 	})
+}
+
+// ended says, in the machine's words, why it will not come up.
+func (s *State) ended(name string) error {
+	switch {
+	case s.BootError != "":
+		return &fault.Error{Code: fault.General, Message: name + " did not boot", Err: fmt.Errorf("%.400s", s.BootError),
+			Expected: "no boot error", Got: fmt.Sprintf("status %s, after %q", s.Status, s.BootProgress)}
+	case s.ExitedAt != "":
+		return &fault.Error{Code: fault.General, Message: name + " ended", Expected: "a machine that runs",
+			Got: fmt.Sprintf("status %s, exited at %s", s.Status, s.ExitedAt)}
+	}
+	return nil
 }
 
 // address is the URL of the application's port: the provider's own word when it lists the port, else the gateway's
@@ -132,7 +170,7 @@ func (c *Client) abandon(ctx context.Context, app App, d *Deployment, cause erro
 		cause = fmt.Errorf("%w\nlast log lines:\n%s", cause, tail)
 	}
 	if err := c.Delete(ctx, d.ID); err != nil {
-		cause = errors.Join(cause, fmt.Errorf("left behind: CVM %s: %w", d.ID, err))
+		return leftBehind(cause, d, err)
 	}
 	return cause
 }

@@ -91,7 +91,7 @@ func (c *cvm) getKey(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, "unsupported algorithm")
 		return
 	}
-	key, err := c.keys.derive(c.app.id(), q.Algorithm, q.Path)
+	key, err := c.keys.derive(c.id, q.Algorithm, q.Path)
 	if err != nil {
 		refuse(w, http.StatusInternalServerError, "key derivation")
 		return
@@ -100,16 +100,16 @@ func (c *cvm) getKey(w http.ResponseWriter, r *http.Request) {
 }
 
 func (c *cvm) info(w http.ResponseWriter, _ *http.Request) {
-	r := c.td.Registers()
+	r, app := c.td.Registers(), c.current()
 	tcb, err := json.Marshal(map[string]string{"mrtd": r.MRTD.String(), "rtmr0": r.RTMR0.String(),
 		"rtmr1": r.RTMR1.String(), "rtmr2": r.RTMR2.String(), "rtmr3": r.RTMR3.String(),
-		"app_compose": string(c.app.compose)})
+		"app_compose": string(app.compose)})
 	if err != nil {
 		refuse(w, http.StatusInternalServerError, err.Error())
 		return
 	}
-	reply(w, map[string]string{"app_id": c.app.id(), "instance_id": c.instanceID, "app_name": c.name,
-		"compose_hash": hex.EncodeToString(c.app.hash[:]), "os_image_hash": osImageHash(),
+	reply(w, map[string]string{"app_id": c.id, "instance_id": c.instanceID, "app_name": c.name,
+		"compose_hash": app.composeHash(), "os_image_hash": osImageHash(),
 		"tcb_info": string(tcb), "vm_config": c.vmConfig()})
 }
 

@@ -28,25 +28,23 @@ type application struct {
 	socket     string // where the container sees the guest agent; empty: not at all
 }
 
-// id is the app id: "determined by the SHA256 digest of the app-compose.json
-// (truncated to the first 20 bytes)", 40 hex digits.
-func (a application) id() string { return hex.EncodeToString(a.hash[:20]) }
+// composeHash is 64 hex digits.
+func (a application) composeHash() string { return hex.EncodeToString(a.hash[:]) }
 
-// read understands q.ComposeFile.
-func (q *request) read(ctx context.Context) (err error) {
-	a := &q.app
-	if a.compose, a.hash, err = deterministic(q.ComposeFile); err != nil {
-		return err
+// read understands an app-compose file.
+func read(ctx context.Context, composeFile json.RawMessage) (a application, err error) {
+	if a.compose, a.hash, err = deterministic(composeFile); err != nil {
+		return application{}, err
 	}
 	var file struct {
 		DockerCompose string `json:"docker_compose_file"`
 		PublicLogs    bool   `json:"public_logs"`
 	}
 	if err := json.Unmarshal(a.compose, &file); err != nil {
-		return err
+		return application{}, err
 	}
 	a.publicLogs = file.PublicLogs
-	return a.readCompose(ctx, []byte(file.DockerCompose))
+	return a, a.readCompose(ctx, []byte(file.DockerCompose))
 }
 
 // readCompose reads what docker compose would run: nothing of the host's environment is substituted.

@@ -27,10 +27,10 @@ func TestDeterministic(t *testing.T) {
 // Docker compose on the platform fills variables from nothing.
 func TestNothingIsSubstitutedFromTheHost(t *testing.T) {
 	t.Setenv("HOST_ONLY", "leaked")
-	q := request{ComposeFile: json.RawMessage(service(`{"image":"r@sha256:00","ports":["1:1"],` +
-		`"environment":["A=${HOST_ONLY}","B=$$x"]}`))}
-	require.NoError(t, q.read(t.Context()))
-	require.Equal(t, []string{"A=", "B=$x"}, q.app.environment())
+	app, err := read(t.Context(), json.RawMessage(service(`{"image":"r@sha256:00","ports":["1:1"],`+
+		`"environment":["A=${HOST_ONLY}","B=$$x"]}`)))
+	require.NoError(t, err)
+	require.Equal(t, []string{"A=", "B=$x"}, app.environment())
 }
 
 func FuzzReadAppCompose(f *testing.F) {
@@ -39,16 +39,16 @@ func FuzzReadAppCompose(f *testing.F) {
 	f.Add([]byte(service(`{"image":"r:latest"}`)))
 	f.Add([]byte(`{"docker_compose_file":"a: *b"}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		q := request{ComposeFile: data}
-		if q.read(t.Context()) != nil {
+		app, err := read(t.Context(), data)
+		if err != nil {
 			return
 		}
-		require.Equal(t, sha256.Sum256(q.app.compose), q.app.hash)
-		again, hash, err := deterministic(q.app.compose)
+		require.Equal(t, sha256.Sum256(app.compose), app.hash)
+		again, hash, err := deterministic(app.compose)
 		require.NoError(t, err)
-		require.Equal(t, q.app.compose, again)
-		require.Equal(t, q.app.hash, hash)
-		require.NotEmpty(t, q.app.port)
-		require.NotPanics(t, func() { q.app.environment() })
+		require.Equal(t, app.compose, again)
+		require.Equal(t, app.hash, hash)
+		require.NotEmpty(t, app.port)
+		require.NotPanics(t, func() { app.environment() })
 	})
 }

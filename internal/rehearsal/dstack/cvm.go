@@ -14,27 +14,26 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/uuid"
 
 	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
 )
 
-// The states of a CVM.
+// The states of a CVM. One that does not boot is "starting" for ever: its boot
+// error says why.
 const (
 	created  = "created"
 	starting = "starting"
 	running  = "running"
 	exited   = "exited" // the application's process ended
-	failed   = "failed" // it never ran
 )
 
 // cvm is one confidential VM: a simulated TD, a guest agent and one process.
 type cvm struct {
-	uuid, name, instanceID, instanceType string
+	id, name, instanceID, instanceType string // id is the app id
 
-	app     application
 	options *Options
 	keys    *keys
 	dir     string // holds the root file system
@@ -45,24 +44,38 @@ type cvm struct {
 	quoting sync.Mutex
 
 	mu      sync.Mutex
+	app     application
+	offered map[string]application // provisioned updates, by compose hash
+	next    *application           // an update that was accepted and has not begun
+	lag     int
 	status  string
 	hidden  int
 	cold    int
 	address string // of the application's listener; set when running
-	cancel  context.CancelFunc
-	done    chan struct{}
+
+	bootError string
+	exitedAt  time.Time
+	cancel    context.CancelFunc
+	done      chan struct{}
 }
 
-func (p *Provider) newCVM(q *request) *cvm {
+func (p *Provider) newCVM(appID string, q *request) *cvm {
 	instance := make([]byte, 20)
 	_, _ = rand.Read(instance) // never fails
 	return &cvm{
-		uuid: uuid.NewString(), name: q.Name, instanceID: hex.EncodeToString(instance), instanceType: q.InstanceType,
-		app: q.app, options: &p.options, keys: p.keys,
-		dir:     filepath.Join(p.run, q.app.id()),
+		id: appID, name: q.Name, instanceID: hex.EncodeToString(instance), instanceType: q.InstanceType,
+		app: q.app, offered: map[string]application{}, options: &p.options, keys: p.keys,
+		dir:     filepath.Join(p.run, appID),
 		logPath: filepath.Join(p.options.State, "logs", q.Name+".log"),
 		status:  created, hidden: p.options.Faults.Hidden, cold: p.options.Faults.Cold,
 	}
+}
+
+// current is the application that runs, or is to run.
+func (c *cvm) current() application {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.app
 }
 
 // start boots the CVM in the background; false when it was started before.
@@ -98,23 +111,54 @@ func (c *cvm) stop() error {
 func (c *cvm) live(ctx context.Context) {
 	log, err := os.OpenFile(c.logPath, os.O_CREATE|os.O_TRUNC|os.O_WRONLY|os.O_APPEND, 0o644)
 	if err != nil {
-		c.become(failed, "")
+		c.fail(err)
 		return
 	}
 	defer log.Close()
-	end := failed
+	ran := false
 	err = c.runApplication(ctx, log, func(address string) {
-		end = exited
+		ran = true
 		c.become(running, address)
 	})
-	_, _ = fmt.Fprintf(log, "platform: %s: %v\n", end, err)
-	c.become(end, "")
+	if !ran {
+		c.fail(err)
+		return
+	}
+	_, _ = fmt.Fprintf(log, "platform: exited: %v\n", err)
+	c.become(exited, "")
 }
 
 func (c *cvm) become(status, address string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.status, c.address = status, address
+	c.status, c.address, c.bootError = status, address, ""
+	if status == exited {
+		c.exitedAt = time.Now()
+	}
+}
+
+// fail keeps why the CVM did not boot.
+func (c *cvm) fail(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.bootError = fmt.Sprintf("failed to start containers: %v", err)
+}
+
+// state is what the machine says about itself: what is not known is left out.
+func (c *cvm) state() map[string]any {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	out := map[string]any{"name": c.name, "status": c.status, "instance_id": c.instanceID, "boot_progress": "done"}
+	if c.status == starting {
+		out["boot_progress"] = "starting containers"
+	}
+	if c.bootError != "" {
+		out["boot_error"] = c.bootError
+	}
+	if !c.exitedAt.IsZero() {
+		out["exited_at"] = c.exitedAt.UTC().Format(time.RFC3339)
+	}
+	return out
 }
 
 // runApplication returns when the application's process has ended.
@@ -168,17 +212,25 @@ func countDown(c *cvm, left *int) bool {
 	return true
 }
 
-// describe is the CVM as the API shows it.
+// describe is the CVM as GET /cvms/{id} shows it.
 func (c *cvm) describe() map[string]any {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	base := "https://" + c.app.id() + "-" + c.app.port + "." + Domain
+	base := "https://" + c.id + "-" + c.app.port + "." + Domain
 	return map[string]any{
-		"vm_uuid": c.uuid, "app_id": c.app.id(), "name": c.name, "status": c.status,
-		"instance_id": c.instanceID, "instance_type": c.instanceType,
-		"endpoints": []map[string]string{{"app": base, "instance": base}},
-		"gateway":   map[string]string{"base_domain": Domain},
+		"id": "cvm_" + c.id[:8], "vm_uuid": nil, "app_id": c.id, "name": c.name, "status": c.status,
+		"instance_id": c.instanceID, "resource": map[string]any{"instance_type": c.instanceType},
+		"compose_hash": c.app.composeHash(),
+		"endpoints":    []map[string]string{{"app": base, "instance": base}},
+		"gateway":      map[string]string{"base_domain": Domain},
 	}
+}
+
+// created is the CVM as POST /cvms answers.
+func (c *cvm) created() map[string]any {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return map[string]any{"id": 1, "name": c.name, "status": c.status, "app_id": c.id, "vm_uuid": nil, "instance_id": nil}
 }
 
 // entryPoint is an application's program, ready to run.

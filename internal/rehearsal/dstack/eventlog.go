@@ -19,7 +19,7 @@ func (c *cvm) system(keyProvider string) (tdxsim.System, error) {
 		errs = append(errs, err)
 		return b
 	}
-	s := tdxsim.System{AppID: c.app.hash[:20], ComposeHash: c.app.hash[:], InstanceID: fromHex(c.instanceID),
+	s := tdxsim.System{AppID: fromHex(c.id), ComposeHash: c.app.hash[:], InstanceID: fromHex(c.instanceID),
 		OSImageHash: fromHex(osImageHash()), KeyProvider: provider}
 	return s, errors.Join(errs...)
 }

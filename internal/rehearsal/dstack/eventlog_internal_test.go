@@ -20,7 +20,8 @@ func booted(t *testing.T, compose string, options ...tdxsim.LogOption) (*cvm, er
 	require.NoError(t, err)
 	machine, err := pki.NewPlatform(0)
 	require.NoError(t, err)
-	c := &cvm{instanceID: strings.Repeat("1d", 20), instanceType: shape, options: &Options{EventLog: options}}
+	c := &cvm{id: strings.Repeat("a1", 20), instanceID: strings.Repeat("1d", 20), instanceType: shape,
+		options: &Options{EventLog: options}}
 	c.app.compose, c.app.hash, err = deterministic(json.RawMessage(compose))
 	require.NoError(t, err)
 	return c, c.boot(machine, strings.Repeat("ab", 32))

@@ -20,12 +20,15 @@ const agentPort = "8090"
 func (p *Provider) Gateway() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, port := p.addressed(r.Host)
-		switch {
-		case c == nil:
+		if c == nil {
 			http.Error(w, "no such app", http.StatusNotFound)
-		case port == agentPort && c.app.publicLogs:
+			return
+		}
+		app := c.current()
+		switch {
+		case port == agentPort && app.publicLogs:
 			c.serveLogs(w, r)
-		case port != c.app.port:
+		case port != app.port:
 			http.Error(w, "no such port", http.StatusNotFound)
 		default:
 			p.forward(w, r, c)
@@ -72,7 +75,7 @@ func (p *Provider) forward(w http.ResponseWriter, r *http.Request, c *cvm) {
 
 // serveLogs is the guest agent's GET /logs/{container}?text&bare&tail=N.
 func (c *cvm) serveLogs(w http.ResponseWriter, r *http.Request) {
-	if r.URL.Path != "/logs/dstack-"+c.app.service.Name+"-1" {
+	if r.URL.Path != "/logs/dstack-"+c.current().service.Name+"-1" {
 		http.Error(w, "no such container", http.StatusNotFound)
 		return
 	}

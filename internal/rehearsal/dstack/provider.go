@@ -9,15 +9,15 @@ package dstack
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/subtle"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/big"
 	"net/http"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"sync"
 
@@ -50,6 +50,7 @@ type Options struct {
 // Faults are the provider's quirks that can be turned on.
 type Faults struct {
 	Hidden      int    // this many GETs of a new CVM answer 404
+	Lag         int    // this many GETs after an update show the old application, which still runs
 	NotStarted  bool   // a created CVM waits for POST …/start
 	Quota       int    // CVMs at a time; 0 means no limit
 	Cold        int    // this many requests through the gateway answer 502 first
@@ -70,9 +71,13 @@ type Provider struct {
 	cancel context.CancelFunc
 
 	mu          sync.Mutex
-	provisioned map[string]*request // by app id
-	cvms        map[string]*cvm     // by app id
+	nonce       uint64                   // that the next application's id comes from
+	provisioned map[reservation]*request // not created yet
+	cvms        map[string]*cvm          // by app id
 }
+
+// reservation is what a provisioned application is asked for by.
+type reservation struct{ appID, composeHash string }
 
 // New prepares the state folder and removes what a killed process left in it.
 func New(o Options) (*Provider, error) {
@@ -91,15 +96,24 @@ func New(o Options) (*Provider, error) {
 	if err != nil {
 		return nil, fmt.Errorf("dstack state: %w", err)
 	}
-	p := &Provider{options: o, keys: &keys{o.Seed}, run: run, provisioned: map[string]*request{}, cvms: map[string]*cvm{},
-		applications: &http.Transport{DisableKeepAlives: true}}
+	first, err := rand.Int(rand.Reader, big.NewInt(1<<62)) // no later process gives an id again
+	if err != nil {
+		return nil, err
+	}
+	p := &Provider{options: o, keys: &keys{o.Seed}, run: run, provisioned: map[reservation]*request{},
+		cvms: map[string]*cvm{}, nonce: first.Uint64(), applications: &http.Transport{DisableKeepAlives: true}}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.api = p.routes()
 	return p, nil
 }
 
-// ServeHTTP is the provider's API, under any path prefix ("/api/v1/cvms…").
+// ServeHTTP is the provider's API, under any path prefix ("/api/v1/cvms…"). Its
+// edge refuses programs that do not say who they are.
 func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if agent := r.UserAgent(); agent == "" || strings.HasPrefix(agent, "Go-http-client/") {
+		http.Error(w, "error code: 1010", http.StatusForbidden)
+		return
+	}
 	if subtle.ConstantTimeCompare([]byte(r.Header.Get("X-API-Key")), []byte(p.options.APIKey)) != 1 {
 		fail(w, http.StatusUnauthorized, "invalid API key")
 		return
@@ -130,31 +144,40 @@ func reply(w http.ResponseWriter, v any) {
 	_ = enc.Encode(v) // a client that went away needs no answer
 }
 
+// fail is an error in words: {"detail": "…"}.
 func fail(w http.ResponseWriter, status int, format string, args ...any) {
+	failDetail(w, status, fmt.Sprintf(format, args...))
+}
+
+// failCode is an error with a code of the API: {"detail": {"error_code": …, "message": …}}.
+func failCode(w http.ResponseWriter, status int, code, format string, args ...any) {
+	failDetail(w, status, map[string]any{"error_code": code, "message": fmt.Sprintf(format, args...),
+		"details": []any{}, "suggestions": []string{}, "links": []any{}})
+}
+
+// failField is what the validation of a request's field says: {"detail": [{"loc": …, "msg": …}]}.
+func failField(w http.ResponseWriter, field, format string, args ...any) {
+	failDetail(w, http.StatusUnprocessableEntity, []map[string]any{{"loc": []string{"body", field},
+		"msg": fmt.Sprintf(format, args...), "type": "value_error"}})
+}
+
+func failDetail(w http.ResponseWriter, status int, detail any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(map[string]string{"detail": fmt.Sprintf(format, args...)})
+	_ = json.NewEncoder(w).Encode(map[string]any{"detail": detail})
 }
 
 const maxBody = 1 << 20
-
-// request is POST /cvms/provision, and what the provider made of it.
-type request struct {
-	Name         string          `json:"name"`
-	InstanceType string          `json:"instance_type"`
-	ComposeFile  json.RawMessage `json:"compose_file"`
-
-	app application
-}
-
-// The grammar of a CVM's name; a dot in it is answered 422.
-var nameForm = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9-]{3,61}[a-zA-Z0-9]$`)
 
 func (p *Provider) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /cvms/provision", p.provision)
 	mux.HandleFunc("POST /cvms", p.create)
 	mux.HandleFunc("GET /cvms/{id}", p.existing(p.get))
+	mux.HandleFunc("GET /cvms/{id}/state", p.existing(p.state))
+	mux.HandleFunc("GET /cvms/{id}/compose_file", p.existing(p.composeFile))
+	mux.HandleFunc("POST /cvms/{id}/compose_file/provision", p.existing(p.provisionUpdate))
+	mux.HandleFunc("PATCH /cvms/{id}/compose_file", p.existing(p.commitUpdate))
 	mux.HandleFunc("POST /cvms/{id}/start", p.existing(p.start))
 	mux.HandleFunc("DELETE /cvms/{id}", p.existing(p.remove))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -166,84 +189,28 @@ func (p *Provider) routes() http.Handler {
 	})
 }
 
-func (p *Provider) provision(w http.ResponseWriter, r *http.Request) {
-	var q request
-	if err := json.NewDecoder(r.Body).Decode(&q); err != nil {
-		fail(w, http.StatusUnprocessableEntity, "body: %v", err)
-		return
-	}
-	if !nameForm.MatchString(q.Name) {
-		fail(w, http.StatusUnprocessableEntity,
-			"name: must have 5 to 63 letters, digits and hyphens, and begin with a letter")
-		return
-	}
-	if err := q.read(r.Context()); err != nil {
-		fail(w, http.StatusUnprocessableEntity, "compose_file: %v", err)
-		return
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if _, taken := p.named(q.Name); taken {
-		fail(w, http.StatusConflict, "a CVM named %s exists", q.Name)
-		return
-	}
-	p.provisioned[q.app.id()] = &q
-	claimed := hex.EncodeToString(q.app.hash[:])
-	if p.options.Faults.ComposeHash != "" {
-		claimed = p.options.Faults.ComposeHash
-	}
-	reply(w, map[string]string{"app_id": q.app.id(), "compose_hash": claimed})
-}
-
-func (p *Provider) create(w http.ResponseWriter, r *http.Request) {
-	var q struct {
-		AppID string `json:"app_id"`
-		Hash  string `json:"compose_hash"`
-	}
-	if err := json.NewDecoder(r.Body).Decode(&q); err != nil {
-		fail(w, http.StatusUnprocessableEntity, "body: %v", err)
-		return
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	made := p.provisioned[q.AppID]
-	switch {
-	case p.ctx.Err() != nil:
-		fail(w, http.StatusServiceUnavailable, "the provider is closing")
-	case made == nil || q.Hash != hex.EncodeToString(made.app.hash[:]):
-		fail(w, http.StatusNotFound, "no app %s with compose hash %s was provisioned", q.AppID, q.Hash)
-	case p.cvms[q.AppID] != nil:
-		fail(w, http.StatusConflict, "app %s runs already", q.AppID)
-	case p.options.Faults.Quota > 0 && len(p.cvms) >= p.options.Faults.Quota:
-		fail(w, http.StatusPaymentRequired, "the workspace has reached its quota of %d CVMs", p.options.Faults.Quota)
-	default:
-		c := p.newCVM(made)
-		p.cvms[q.AppID] = c
-		delete(p.provisioned, q.AppID)
-		if !p.options.Faults.NotStarted {
-			c.start(p.ctx)
-		}
-		reply(w, c.describe())
-	}
-}
-
 // existing hands the CVM that the address names to h.
-func (p *Provider) existing(h func(w http.ResponseWriter, c *cvm)) http.HandlerFunc {
+func (p *Provider) existing(h func(w http.ResponseWriter, r *http.Request, c *cvm)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		p.mu.Lock()
 		c := p.find(r.PathValue("id"))
 		p.mu.Unlock()
 		if c == nil || r.Method == http.MethodGet && c.stillHidden() {
-			fail(w, http.StatusNotFound, "CVM not found")
+			failCode(w, http.StatusNotFound, "ERR-03-001", "CVM not found")
 			return
 		}
-		h(w, c)
+		h(w, r, c)
 	}
 }
 
-func (p *Provider) get(w http.ResponseWriter, c *cvm) { reply(w, c.describe()) }
+func (p *Provider) get(w http.ResponseWriter, _ *http.Request, c *cvm) {
+	c.catchUp(p.ctx)
+	reply(w, c.describe())
+}
 
-func (p *Provider) start(w http.ResponseWriter, c *cvm) {
+func (p *Provider) state(w http.ResponseWriter, _ *http.Request, c *cvm) { reply(w, c.state()) }
+
+func (p *Provider) start(w http.ResponseWriter, _ *http.Request, c *cvm) {
 	if !c.start(p.ctx) {
 		fail(w, http.StatusConflict, "CVM is already running")
 		return
@@ -251,36 +218,30 @@ func (p *Provider) start(w http.ResponseWriter, c *cvm) {
 	reply(w, c.describe())
 }
 
-func (p *Provider) remove(w http.ResponseWriter, c *cvm) {
+func (p *Provider) remove(w http.ResponseWriter, _ *http.Request, c *cvm) {
 	if err := c.stop(); err != nil {
 		fail(w, http.StatusInternalServerError, "%v", err)
 		return
 	}
 	p.mu.Lock()
-	delete(p.cvms, c.app.id())
+	delete(p.cvms, c.id)
 	p.mu.Unlock()
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// find knows a CVM by "app_" and app id, by UUID or by name. Call it with mu held.
+// find knows a CVM by "app_" and app id, or by name. Call it with mu held.
 func (p *Provider) find(id string) *cvm {
 	if c := p.cvms[strings.TrimPrefix(id, "app_")]; c != nil {
 		return c
 	}
+	return p.named(id)
+}
+
+func (p *Provider) named(name string) *cvm {
 	for _, c := range p.cvms {
-		if c.uuid == id {
+		if c.name == name {
 			return c
 		}
 	}
-	c, _ := p.named(id)
-	return c
-}
-
-func (p *Provider) named(name string) (*cvm, bool) {
-	for _, c := range p.cvms {
-		if c.name == name {
-			return c, true
-		}
-	}
-	return nil, false
+	return nil
 }

@@ -28,7 +28,8 @@ func TestWhatIsReleasedIsWhatRuns(t *testing.T) {
 	require.NoError(t, err)
 	sum := sha256.Sum256(app.Compose)
 	require.Equal(t, hex.EncodeToString(sum[:]), d.ComposeHash)
-	require.Equal(t, "https://"+hex.EncodeToString(sum[:20])+"-8080.dstack.rehearsal.invalid", d.URL)
+	require.Len(t, d.AppID, 40)
+	require.Equal(t, "https://"+d.AppID+"-8080.dstack.rehearsal.invalid", d.URL)
 
 	var self struct {
 		UID, GID, PID int
@@ -112,23 +113,130 @@ func payload(t *testing.T, events []tdx.Event, name string) string {
 	return hex.EncodeToString(e.Payload)
 }
 
-func TestKeysOutliveTheProvider(t *testing.T) {
+// Each deployment gets an app id that nobody could know before, also of the same
+// application and in a later process; so keys do not outlive a deployment.
+func TestAppIDIsNewForEachDeployment(t *testing.T) {
 	t.Parallel()
 	state := t.TempDir()
-	key := func(appName, path string) string {
+	seen := map[string]bool{}
+	for range 2 {
 		w := newWorld(t, state, dstack.Faults{})
-		d, err := w.client.Deploy(t.Context(), w.app(t, appName, nil))
-		require.NoError(t, err)
-		var k string
-		w.ask(t, d.URL+"/key?path="+path, &k)
+		app := w.app(t, "app-one", nil)
+		for range 2 {
+			d, err := w.client.Deploy(t.Context(), app)
+			require.NoError(t, err)
+			var k string
+			w.ask(t, d.URL+"/key?path=merod/storage/p", &k)
+			require.Len(t, k, 64)
+			seen[d.AppID], seen[k] = true, true
+			require.NoError(t, w.client.Delete(t.Context(), d.ID))
+		}
 		require.NoError(t, w.provider.Close())
-		return k
 	}
-	first := key("app-one", "merod/storage/p")
-	require.Len(t, first, 64)
-	require.Equal(t, first, key("app-one", "merod/storage/p"))
-	require.NotEqual(t, first, key("app-one", "merod/storage/q"))
-	require.NotEqual(t, first, key("app-two", "merod/storage/p"))
+	require.Len(t, seen, 8, "four app ids, four keys")
+}
+
+// An id is given again until an application is created under it.
+func TestAppIDIsNotReserved(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, t.TempDir(), dstack.Faults{})
+	ctx := t.Context()
+	first, err := w.client.Provision(ctx, w.app(t, "app-one", nil))
+	require.NoError(t, err)
+	second, err := w.client.Provision(ctx, w.app(t, "app-two", nil))
+	require.NoError(t, err)
+	require.Equal(t, first.AppID, second.AppID)
+	require.NotEqual(t, first.ComposeHash, second.ComposeHash)
+	for range 2 {
+		cvm, err := w.client.Create(ctx, first)
+		require.NoError(t, err, "asked twice it answers the one there is")
+		require.Equal(t, "app-one", cvm.Name)
+	}
+	_, err = w.client.Create(ctx, second)
+	require.ErrorContains(t, err, "ERR-03-007")
+	d, err := w.client.Deploy(ctx, w.app(t, "app-two", nil))
+	require.NoError(t, err)
+	require.NotEqual(t, first.AppID, d.AppID)
+}
+
+// An update in place changes the compose hash, and nothing else: the app id, the
+// instance and the keys stay.
+func TestUpdateInPlaceKeepsAppIDAndKeys(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, t.TempDir(), dstack.Faults{Lag: 2, Cold: 1})
+	ctx := t.Context()
+	before, err := w.client.Deploy(ctx, w.app(t, "in-place", nil))
+	require.NoError(t, err)
+	self := func() (env []string, key string, info guest.Info) {
+		var s struct{ Env []string }
+		w.ask(t, before.URL+"/self", &s)
+		w.ask(t, before.URL+"/key?path=merod/storage/p", &key)
+		w.ask(t, before.URL+"/info", &info)
+		return s.Env, key, info
+	}
+	_, key, was := self()
+	changed := w.app(t, "in-place", func(s map[string]any) {
+		s["environment"] = map[string]string{"DSTACK_SOCKET_PATH": "/var/run/dstack.sock", "POLICY": "new"}
+	})
+	after, err := w.client.Update(ctx, before.AppID, changed)
+	require.NoError(t, err)
+	require.Equal(t, []string{before.ID, before.URL}, []string{after.ID, after.URL})
+	require.NotEqual(t, before.ComposeHash, after.ComposeHash)
+	env, same, is := self()
+	require.Contains(t, env, "POLICY=new")
+	require.Equal(t, key, same)
+	require.Equal(t, guest.Info{AppID: was.AppID, InstanceID: was.InstanceID, ComposeHash: after.ComposeHash}, is)
+
+	var quote guest.Quote
+	w.ask(t, after.URL+"/quote", &quote)
+	log, err := tdx.ParseDstackLog(quote.EventLog)
+	require.NoError(t, err)
+	measured := map[string]string{}
+	for _, e := range log {
+		measured[e.Name] = hex.EncodeToString(e.Payload)
+	}
+	require.Equal(t, after.AppID, measured["app-id"])
+	require.Equal(t, after.ComposeHash, measured["compose-hash"])
+}
+
+func TestUpdateInPlaceIsRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, t.TempDir(), dstack.Faults{})
+	ctx := t.Context()
+	app := w.app(t, "in-place", nil)
+	d, err := w.client.Deploy(ctx, app)
+	require.NoError(t, err)
+	tagged := w.app(t, "in-place", func(s map[string]any) { s["image"] = "ghcr.io/calimero-network/test:1" })
+	_, err = w.client.Update(ctx, d.AppID, tagged)
+	require.ErrorContains(t, err, "not pinned by digest")
+	_, err = w.client.Update(ctx, strings.Repeat("0", 40), app)
+	require.ErrorContains(t, err, "ERR-03-001")
+	status, answer := w.send(t, http.MethodPatch, "/cvms/"+d.ID+"/compose_file", `{"compose_hash":"00"}`)
+	require.Equal(t, http.StatusBadRequest, status)
+	require.Contains(t, answer, "ERR-01-006")
+	missing := w.app(t, "in-place", func(s map[string]any) {
+		s["image"] = "ghcr.io/calimero-network/test@sha256:" + strings.Repeat("00", 32)
+	})
+	_, err = w.client.Update(ctx, d.AppID, missing)
+	require.ErrorContains(t, err, "did not boot")
+	_, err = w.client.Update(ctx, d.AppID, app)
+	require.NoError(t, err, "and what ran before runs again")
+}
+
+// A program that does not say who it is gets no further than the edge.
+func TestEdgeRefusesUnnamedPrograms(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, t.TempDir(), dstack.Faults{})
+	for _, agent := range []string{"", "Go-http-client/1.1"} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, apiBase+"/cvms/nobody", nil)
+		require.NoError(t, err)
+		req.Header.Set("User-Agent", agent)
+		req.Header.Set("X-API-Key", apiKey)
+		resp, err := (&http.Client{Transport: w.network.Transport()}).Do(req)
+		require.NoError(t, err)
+		require.Equal(t, http.StatusForbidden, resp.StatusCode)
+		require.NoError(t, resp.Body.Close())
+	}
 }
 
 func TestSeedIsRefused(t *testing.T) {
@@ -154,17 +262,17 @@ func TestQuirksOfTheProvider(t *testing.T) {
 	}
 }
 
-func TestDeployReplacesWhatAnInterruptedRunLeft(t *testing.T) {
+// Whatever bears our name already is somebody's, and stays as it was.
+func TestDeployLeavesAnOperatorsApplicationAlone(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, t.TempDir(), dstack.Faults{Quota: 1})
-	first, err := w.client.Deploy(t.Context(), w.app(t, "the-same-name", nil))
+	w := newWorld(t, t.TempDir(), dstack.Faults{})
+	theirs, err := w.client.Deploy(t.Context(), w.app(t, "the-same-name", nil))
 	require.NoError(t, err)
-	second, err := w.client.Deploy(t.Context(),
+	_, err = w.client.Deploy(t.Context(),
 		w.app(t, "the-same-name", func(s map[string]any) { s["restart"] = "always" }))
-	require.NoError(t, err)
-	require.NotEqual(t, first.ID, second.ID)
-	_, err = w.client.Get(t.Context(), first.ID)
-	require.ErrorContains(t, err, "404")
+	require.ErrorContains(t, err, "a CVM named the-same-name exists")
+	status, body := w.get(t, theirs.URL+"/health")
+	require.Equal(t, http.StatusOK, status, body)
 }
 
 func TestDeployFails(t *testing.T) {
@@ -174,7 +282,7 @@ func TestDeployFails(t *testing.T) {
 		app    string
 		edit   func(map[string]any)
 		code   fault.Code
-		want   string
+		want   string // in the error's words or in what was found
 	}{
 		"another compose hash": {faults: dstack.Faults{ComposeHash: strings.Repeat("ab", 32)}, code: fault.Verification,
 			want: "another app-compose"},
@@ -183,7 +291,7 @@ func TestDeployFails(t *testing.T) {
 			want: "asked to fail: [--bad]"},
 		"image missing": {edit: func(s map[string]any) {
 			s["image"] = "ghcr.io/calimero-network/test@sha256:" + strings.Repeat("00", 32)
-		}, code: fault.General, want: "platform: failed"},
+		}, code: fault.General, want: "did not boot"},
 		"image by tag": {edit: func(s map[string]any) { s["image"] = "ghcr.io/calimero-network/test:1" },
 			code: fault.Usage, want: "not pinned by digest"},
 		"a user with a name": {edit: func(s map[string]any) { s["user"] = "nobody" }, code: fault.General,
@@ -230,8 +338,14 @@ func TestAPIRefuses(t *testing.T) {
 	_, err = w.client.Provision(ctx, w.app(t, "first", nil))
 	require.ErrorContains(t, err, "a CVM named first exists")
 	require.NoError(t, w.client.Start(ctx, d.ID), "starting what runs is harmless")
-	_, err = w.client.Create(ctx, &client.Provisioned{AppID: d.AppID, ComposeHash: d.ComposeHash})
+	_, err = w.client.Create(ctx, &client.Provisioned{AppID: strings.Repeat("0", 40), ComposeHash: d.ComposeHash})
 	require.ErrorContains(t, err, "404", "only what was provisioned is created")
+	status, answer := w.send(t, http.MethodPost, "/cvms/provision", `{"name":"no--good","compose_file":{}}`)
+	require.Equal(t, http.StatusUnprocessableEntity, status)
+	require.Contains(t, answer, `["body","name"]`)
+	status, answer = w.send(t, http.MethodPost, "/cvms/provision", `{"name":"in-base","kms":"BASE","compose_file":{}}`)
+	require.Equal(t, http.StatusBadRequest, status)
+	require.Contains(t, answer, "ERR-02-011")
 	require.ErrorContains(t, w.client.Start(ctx, "app_unknown"), "404")
 	for url, want := range map[string]string{
 		"https://0000-8080." + dstack.Domain: "no such app", "https://x." + dstack.Domain: "no such app",

@@ -45,6 +45,7 @@ type Release struct {
 // Run is one run of the end-to-end test. All fields are required, but Others,
 // Stale and Appraiser.
 type Run struct {
+	ID         string // of this run: part of its deployments' names, so that two runs do not meet
 	Release    Release
 	Others     []Pair            // guardrail A: what the catalog lists besides the release and its counterpart
 	Stale      *Stale            // guardrail C: nil when there is no older policy

@@ -118,6 +118,9 @@ func TestReleasesThatDoNotWork(t *testing.T) {
 		"an event says something else": {func(w *world) {
 			w.events = func(e []measurement.Event) []measurement.Event { e[0].Payload = measurement.Hex("x"); return e }
 		}, map[string]string{eventsCheck: "event app-id"}, fault.Verification},
+		"an app id that the provider did not assign was measured": {func(w *world) {
+			w.deploy = func(d *dstack.Deployment, err error) (*dstack.Deployment, error) { d.AppID = "00"; return d, err }
+		}, map[string]string{eventsCheck: "not what the provider assigned"}, fault.Verification},
 		"another compose file was measured": {func(w *world) {
 			w.events = func(e []measurement.Event) []measurement.Event { e[1].Payload = make(measurement.Hex, 32); return e }
 		}, map[string]string{attestCheck: "compose hash", eventsCheck: "compose hash", attestationCheck: "compose hash",

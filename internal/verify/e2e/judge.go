@@ -62,7 +62,8 @@ func (s *stage) serviceMeasurements(p release.Profile) check.Result {
 	return check.Of(fmt.Sprintf("service %s attests the published registers and compose hash", p), s.released(p).attested)
 }
 
-// bootEvents: the events that replay to RTMR3 contain the predicted ones, in their order.
+// bootEvents: the events that replay to RTMR3 contain the predicted ones, in their
+// order, and the app id that the provider assigned.
 func (s *stage) bootEvents(p release.Profile) check.Result {
 	name := fmt.Sprintf("service %s booted through the predicted events", p)
 	service := s.released(p)
@@ -79,9 +80,12 @@ func (s *stage) bootEvents(p release.Profile) check.Result {
 			return check.Fail(name, fault.Verification, "an event is missing or out of order", want.Name,
 				eventNames(service.report.Events))
 		}
-		if want.Payload != nil && !slices.Equal(want.Payload, rest[i].Payload) {
-			return check.Fail(name, fault.Verification, "event "+want.Name, hex.EncodeToString(want.Payload),
-				hex.EncodeToString(rest[i].Payload))
+		got := hex.EncodeToString(rest[i].Payload)
+		if payload := hex.EncodeToString(want.Payload); want.Payload != nil && payload != got {
+			return check.Fail(name, fault.Verification, "event "+want.Name, payload, got)
+		}
+		if assigned := service.deployment.AppID; want.Name == measurement.AppIDEvent && assigned != got {
+			return check.Fail(name, fault.Verification, "event "+want.Name+" is not what the provider assigned", assigned, got)
 		}
 		rest = rest[i+1:]
 	}

@@ -102,7 +102,7 @@ func (t *Run) staleService() *service {
 	want := t.expectation(r, p)
 	want.ComposeHash = compose.Hash(t.Stale.AppCompose)
 	return &service{machine: machine{r.KMS.Tag, p}, want: want, err: errNotDeployed, attested: errNotDeployed,
-		app: dstack.App{Name: dstack.Name(string(release.KMS), r.KMS.Tag.Version.String(), "older-policy"),
+		app: dstack.App{Name: dstack.Name(string(release.KMS), r.KMS.Tag.Version.String(), "older-policy", t.ID),
 			Compose: t.Stale.AppCompose}}
 }
 

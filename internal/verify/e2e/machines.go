@@ -119,7 +119,7 @@ type service struct {
 func (t *Run) service(r *Release, p release.Profile) *service {
 	return &service{machine: machine{r.KMS.Tag, p}, want: t.expectation(r, p), err: errNotDeployed,
 		attested: errNotDeployed,
-		app: dstack.App{Name: dstack.Name(string(release.KMS), r.KMS.Tag.Version.String(), string(p)),
+		app: dstack.App{Name: dstack.Name(string(release.KMS), r.KMS.Tag.Version.String(), string(p), t.ID),
 			Compose: r.AppCompose[p]}}
 }
 

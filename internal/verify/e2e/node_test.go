@@ -301,9 +301,9 @@ func TestEachNodeIsBootedOnce(t *testing.T) {
 	require.NoError(t, w.run.Execute(t.Context()).Results.Strict().Err())
 	slices.Sort(booted)
 	require.Equal(t, []string{
-		"debug: mero-kms-1-2-0-locked-read-only",
-		"locked-read-only: mero-kms-1-1-0-locked-read-only, mero-kms-1-2-0-locked-read-only, mero-kms-1-2-0-older-policy",
-		"locked-read-only: mero-kms-1-2-0-locked-read-only, mero-kms-1-2-0-older-policy",
+		"debug: mero-kms-1-2-0-locked-read-only-run1",
+		"locked-read-only: mero-kms-1-1-0-locked-read-only-run1, mero-kms-1-2-0-locked-read-only-run1, mero-kms-1-2-0-older-policy-run1",
+		"locked-read-only: mero-kms-1-2-0-locked-read-only-run1, mero-kms-1-2-0-older-policy-run1",
 	}, booted)
 }
 

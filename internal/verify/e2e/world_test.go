@@ -87,7 +87,7 @@ func newWorld(t *testing.T) *world {
 	pcs := inProcess{tdxsim.NewPCS(pki, time.Now, w.machine)}
 	verifier, err := tdx.NewVerifier(tdx.Config{Root: w.root, Collateral: tdx.NewCollateral(&http.Client{Transport: pcs})})
 	require.NoError(t, err)
-	w.run = &e2e.Run{Profiles: []release.Profile{release.LockedReadOnly}, Provider: w, Verifier: verifier,
+	w.run = &e2e.Run{ID: "run1", Profiles: []release.Profile{release.LockedReadOnly}, Provider: w, Verifier: verifier,
 		AllowedTCB: []string{"UpToDate"}, HTTP: &http.Client{Timeout: time.Minute},
 		Nodes: w}
 	w.host = &inprocess.Host{Platform: w.machine, TDXRoot: w.root,
@@ -204,7 +204,8 @@ func (w *world) Deploy(ctx context.Context, app dstack.App) (*dstack.Deployment,
 		return nil, err
 	}
 	hash := compose.Hash(app.Compose)
-	d := &dstack.Deployment{ID: "app_" + hex.EncodeToString(hash[:20]), AppID: hex.EncodeToString(hash[:20]),
+	id := sha256.Sum256([]byte(app.Name)) // a function of anything but the compose hash
+	d := &dstack.Deployment{ID: "app_" + hex.EncodeToString(id[:20]), AppID: hex.EncodeToString(id[:20]),
 		ComposeHash: hex.EncodeToString(hash[:])}
 	service, err := w.service(app, hash, d.AppID)
 	if err != nil {
@@ -241,6 +242,9 @@ func (w *world) service(app dstack.App, hash [32]byte, appID string) (*kms.Servi
 		return nil, err
 	}
 	events := measurement.PredictEvents(hash)
+	if events[0].Payload, err = hex.DecodeString(appID); err != nil {
+		return nil, err
+	}
 	events[2].Payload, events[3].Payload = measurement.Hex("instance"), measurement.Hex("{}")
 	td, log := w.platform(w.ctx, w.events(events))
 	return kms.New(config, kms.Parts{Guest: &guestAgent{w, appID, td, log}, Verifier: w.run.Verifier,

@@ -64,7 +64,7 @@ func field(t *testing.T) (migration.Runner, *provider, *[]string) {
 	}))
 	t.Cleanup(s.Close)
 	p := &provider{url: s.URL}
-	return migration.Runner{Provider: p, Nodes: noNodes{}, HTTP: s.Client()}, p, asked
+	return migration.Runner{ID: "run1", Provider: p, Nodes: noNodes{}, HTTP: s.Client()}, p, asked
 }
 
 const (
@@ -100,8 +100,8 @@ func TestRestartCleansUp(t *testing.T) {
 		deletes error
 		want    []string
 	}{
-		"the old service does not come up": {"mero-kms-1-2-0-debug", nil, []string{"step 4: the service of mero-kms-v1.2.0"}},
-		"the new service does not come up": {"mero-kms-1-3-0-debug", errors.New("provider is down"),
+		"the old service does not come up": {"mero-kms-1-2-0-debug-run1", nil, []string{"step 4: the service of mero-kms-v1.2.0"}},
+		"the new service does not come up": {"mero-kms-1-3-0-debug-run1", errors.New("provider is down"),
 			[]string{"step 4: rolling restart, mero-kms-v1.3.0 is up", "nothing is left behind"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -22,6 +22,7 @@ const cleanupPatience = 2 * time.Minute
 
 // Runner is where services run and nodes boot. All fields are required.
 type Runner struct {
+	ID       string // of this run: part of its deployments' names
 	Provider e2e.Provider
 	Nodes    agent.Nodes
 	Verifier *tdx.Verifier
@@ -38,7 +39,7 @@ func (r Runner) Restart(ctx context.Context, m Migration, session, node *measure
 	defer func() { out = append(out, r.clear(ctx, deployed)) }()
 	deploy := func(to Release) (place, error) {
 		d, err := r.Provider.Deploy(ctx, dstack.App{Name: dstack.Name(string(release.KMS), to.Tag.Version.String(),
-			string(m.Profile)), Compose: to.AppCompose})
+			string(m.Profile), r.ID), Compose: to.AppCompose})
 		if err != nil {
 			return place{}, err
 		}

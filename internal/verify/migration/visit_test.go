@@ -49,14 +49,14 @@ func newWorld(t *testing.T, from, to keyservice.Keys) *world {
 	t.Cleanup(func() { require.NoError(t, w.cloud.Close()) })
 	v, err := tdx.NewVerifier(tdx.Config{Root: pki.RootSHA256(), Collateral: tdx.NewCollateral(client)})
 	require.NoError(t, err)
-	w.Runner = migration.Runner{Provider: w, Nodes: w, Verifier: v, HTTP: client}
+	w.Runner = migration.Runner{ID: "run1", Provider: w, Nodes: w, Verifier: v, HTTP: client}
 	w.migration.From.AppCompose = []byte("the old one")
 	for r, keys := range map[*migration.Release]keyservice.Keys{&w.migration.From: from, &w.migration.To: to} {
 		s, err := keyservice.New(platform, compose.Hash(r.AppCompose), keys)
 		require.NoError(t, err)
 		h := httptest.NewServer(s)
 		t.Cleanup(h.Close)
-		w.urls[dstack.Name(string(release.KMS), r.Tag.Version.String(), "debug")] = h.URL
+		w.urls[dstack.Name(string(release.KMS), r.Tag.Version.String(), "debug", "run1")] = h.URL
 		n := s.TD.Registers()
 		r.Published = measurement.Profile{MRTD: n.MRTD, RTMR0: n.RTMR0, RTMR1: n.RTMR1, RTMR2: n.RTMR2}
 	}
