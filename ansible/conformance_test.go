@@ -72,6 +72,21 @@ var everywhere = map[string]spoilt{
 	}, "x.service starts /usr/lib/mero/x, which is not there"},
 	"a companion off": {func(i *image) { i.remove("/etc/systemd/system/multi-user.target.wants/traefik.service") },
 		"traefik.service does not run at boot"},
+	"Ubuntu 24.04's kernel": {func(i *image) { i.kernel("6.8.0-1042-gcp") },
+		"kernel 6.8.0-1042-gcp cannot extend RTMR3: Linux 6.16 was the first to do so"},
+	"a kernel without modules": {func(i *image) { i.write("/boot/vmlinuz-6.17.0", "", 0o600) },
+		"kernel 6.17.0 has no module tdx_guest"},
+	"a kernel without the module": {func(i *image) { i.remove(guestModule("7.0.0-1012-gcp")) },
+		"kernel 7.0.0-1012-gcp has no module tdx_guest"},
+	"a kernel without RTMRs": {func(i *image) {
+		i.edit("/boot/config-7.0.0-1012-gcp", "CONFIG_TSM_MEASUREMENTS=y", "# CONFIG_TSM_MEASUREMENTS is not set")
+	}, "kernel 7.0.0-1012-gcp is built without CONFIG_TSM_MEASUREMENTS"},
+	"no kernel": {func(i *image) {
+		i.remove("/lib/modules")
+		i.remove("/boot/vmlinuz-7.0.0-1012-gcp")
+	}, "no kernel is installed"},
+	"a module that nothing loads": {func(i *image) { i.edit("/etc/modules-load.d/mero.conf", "\ntdx_guest", "\n#tdx_guest") },
+		"tdx_guest is not loaded early"},
 	"no manifest": {func(i *image) { i.remove("/usr/share/mero/manifest") }, "the manifest is missing"},
 	"another manifest": {func(i *image) { appendTo(i, "/usr/share/mero/manifest", "package\tb\t1\tall\n") },
 		"mero.content is not the manifest's digest"},

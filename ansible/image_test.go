@@ -41,6 +41,7 @@ func newImage(t *testing.T, profile release.Profile) *image {
 		i.write("/usr/lib/mero/"+name, "program", 0o755)
 	}
 	i.write("/etc/machine-id", "", 0o444)
+	i.kernel("7.0.0-1012-gcp")
 	i.accounts()
 	i.write("/usr/share/mero/manifest", "package\ta\t1\tall\n", 0o644)
 	i.write("/etc/default/grub", "GRUB_CMDLINE_LINUX_DEFAULT=\"quiet console=ttyS0\"\nGRUB_CMDLINE_LINUX=\"\"\n", 0o644)
@@ -108,6 +109,17 @@ func (i *image) template(unit string) {
 	require.NoError(i.t, err)
 	text := strings.ReplaceAll(string(content), "{{ image_profile }}", string(i.profile))
 	i.write("/etc/systemd/system/"+unit, expression.ReplaceAllString(text, ""), 0o644)
+}
+
+// kernel installs what is judged of one.
+func (i *image) kernel(version string) {
+	i.write("/boot/vmlinuz-"+version, "kernel", 0o600)
+	i.write("/boot/config-"+version, "CONFIG_INTEL_TDX_GUEST=y\nCONFIG_TDX_GUEST_DRIVER=m\nCONFIG_TSM_MEASUREMENTS=y\n", 0o644)
+	i.write(guestModule(version), "module", 0o644)
+}
+
+func guestModule(version string) string {
+	return "/lib/modules/" + version + "/kernel/drivers/virt/coco/tdx-guest/tdx-guest.ko.zst"
 }
 
 func (i *image) accounts() {

@@ -20,7 +20,7 @@ variable "source_image" {
   description = "Exact name of the image that the build starts from."
   validation {
     condition     = can(regex("-v[0-9]{8}[a-z]?$", var.source_image))
-    error_message = "The base image must be pinned to a dated image, as in ubuntu-2404-tdx-v20250101."
+    error_message = "The base image must be pinned to a dated image, as in ubuntu-2604-resolute-amd64-v20260918."
   }
 }
 variable "source_image_project" {

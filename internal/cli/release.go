@@ -13,6 +13,7 @@ import (
 	"github.com/calimero-network/mero-tee/docs/releases"
 	"github.com/calimero-network/mero-tee/internal/base/console"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/cli/doctor"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
 	"github.com/calimero-network/mero-tee/internal/pipeline/plan"
 	"github.com/calimero-network/mero-tee/internal/pipeline/steps"
@@ -52,11 +53,32 @@ func Plan(ctx context.Context, w io.Writer, flag string) error {
 	if err != nil {
 		return err
 	}
+	if err := space.askBase(ctx, decided); err != nil {
+		return err
+	}
 	if err := decided.Write(w); err != nil {
 		return err
 	}
 	_, _ = fmt.Fprintln(w)
 	return planOf(tag.Family).Plan(w)
+}
+
+// askBase adds to the plan of a node release whether the pinned base image exists.
+// Where nothing was rehearsed yet there is nobody to ask: a plan leaves nothing behind.
+func (w *workspace) askBase(ctx context.Context, p *plan.Plan) error {
+	if p.Tag.Family != release.Node || w.untouched() {
+		return nil
+	}
+	return w.operate(ctx, func(o *operator) error {
+		p.Checks = append(p.Checks, doctor.BaseImage(ctx, o.env))
+		return nil
+	})
+}
+
+// untouched says that a rehearsal has nothing to look at yet.
+func (w *workspace) untouched() bool {
+	_, nothing := os.Stat(filepath.Join(w.dist, "rehearsal"))
+	return w.cfg.Environment == config.Rehearsal && nothing != nil
 }
 
 // plan judges the work tree's commit by the tags that are known here.
@@ -88,9 +110,8 @@ func (w *workspace) tags(ctx context.Context) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, nothing := os.Stat(filepath.Join(w.dist, "rehearsal"))
-	if w.cfg.Environment != config.Rehearsal || nothing != nil {
-		return out, nil //nolint:nilerr // nothing was rehearsed yet
+	if w.cfg.Environment != config.Rehearsal || w.untouched() {
+		return out, nil
 	}
 	return out, w.operate(ctx, func(o *operator) error {
 		rehearsed, err := o.github.Tags(ctx)

@@ -63,7 +63,7 @@ func (w *World) openCloud() (_ *local.Server, err error) {
 	simulated := &inprocess.Host{Platform: w.platform, HTTP: w.Env.Client(), TDXRoot: w.Env.TDXRoot}
 	s, err := local.New(local.Options{State: filepath.Join(w.State, "gce"), SSHPort: w.sshPort,
 		Project: w.Env.Config.GCPProject, Zone: w.Env.Config.GCPZone, Role: gce.ReleasePermissions(),
-		Host: &host{simulated, w.chroots}})
+		Public: true, Host: &host{simulated, w.chroots}})
 	if err != nil {
 		return nil, err
 	}
@@ -80,8 +80,8 @@ func (w *World) openChroots(ctx context.Context) (*chroot.Host, error) {
 	return chroot.Open(ctx, chroot.Options{Dir: filepath.Join(w.State, "gce", "machines"), TDX: w.platform, Proxy: proxy})
 }
 
-// importBase puts the pinned base image into the project where builds look for
-// it: this machine's own distribution under the pin's name, which says so.
+// importBase gives the pinned base image, which Google's public projects must have,
+// something to boot: this machine's own distribution, which says so.
 func (w *World) importBase(ctx context.Context) error {
 	pin, err := packer.ReadBase(w.Env.Root)
 	if err != nil {
@@ -94,13 +94,15 @@ func (w *World) importBase(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if !s.Has(pin.Project, pin.Image) {
+		return nil // there is no such image: the build says which ones there are
+	}
 	base, err := chroot.MakeBase(ctx, func(line string) { w.console.Infof("rehearsal: %s", line) })
 	if err != nil {
 		return err
 	}
 	w.console.Infof("rehearsal: %s stands for %s", base.Description, pin.Image)
-	return s.Import(pin.Project, &computepb.Image{Name: &pin.Image, Family: &pin.Family, Description: &base.Description,
-		GuestOsFeatures: inprocess.Features()}, base.Tar)
+	return s.Import(pin.Project, &computepb.Image{Name: &pin.Image, Description: &base.Description}, base.Tar)
 }
 
 // cloudClient is the client for whoever builds: it refuses where a build could not run.

@@ -47,14 +47,6 @@ func (i images) Build(ctx context.Context, o image.BuildRequest) (*image.Record,
 	return i.Builder.Build(ctx, o)
 }
 
-// Drift, too, looks at the base image.
-func (i images) Drift(ctx context.Context) (image.Drift, error) {
-	if err := i.world.base(); err != nil {
-		return image.Drift{}, err
-	}
-	return i.Builder.Drift(ctx)
-}
-
 func (w *World) portOfSSH() (int, error) {
 	_, err := w.cloud()
 	return w.sshPort, err

@@ -39,6 +39,27 @@ func TestStandIns(t *testing.T) {
 	require.Equal(t, http.StatusNotFound, status)
 }
 
+// The spec's own example of a base image is one that no public source knows. A
+// build of it stops as it would at Google, and says what there is.
+func TestABaseImageThatDoesNotExist(t *testing.T) {
+	t.Parallel()
+	root := repository(t)
+	require.NoError(t, os.WriteFile(filepath.Join(root, "packer", "base.pkrvars.hcl"),
+		[]byte("source_image = \"ubuntu-2404-tdx-v20250101\"\nsource_image_project = \"ubuntu-os-cloud\"\n"+
+			"source_image_family = \"ubuntu-2404-tdx\"\n"), 0o600))
+	w, _ := begun(t, root, t.TempDir(), first, first)
+	if _, err := w.Env.Cloud(t.Context(), nil); err != nil {
+		t.Skipf("%v", err) // no root and no namespaces
+	}
+	_, err := w.Env.Images.Build(t.Context(), image.BuildRequest{Profile: release.Debug, Name: "mero-tee-debug-0-1-0-0a1b2c3d"})
+	var f *fault.Error
+	require.ErrorAs(t, err, &f)
+	require.Equal(t, fault.Usage, f.Code)
+	require.Equal(t, "image ubuntu-2404-tdx-v20250101 of project ubuntu-os-cloud", f.Expected)
+	require.Contains(t, f.Got, "ubuntu-2604-lts-amd64 (ubuntu-2604-resolute-amd64-v20260918)")
+	require.NotContains(t, f.Got, "arm64")
+}
+
 // A base image that is a family stops a build of the world too, before a cloud
 // is even started.
 func TestUnpinnedBaseImage(t *testing.T) {

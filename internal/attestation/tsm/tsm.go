@@ -6,15 +6,19 @@
 package tsm
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/google/go-configfs-tsm/configfs/configfsi"
 	"github.com/google/go-configfs-tsm/configfs/linuxtsm"
+
+	"github.com/calimero-network/mero-tee/internal/base/retry"
 )
 
 // Measurements is where Linux 6.16 and later show the registers:
@@ -44,6 +48,27 @@ func Open(socket string) (configfsi.Client, error) {
 		return nil, fmt.Errorf("the kernel shows no RTMRs, neither in %s nor in %s: %w", subsystem, Measurements, err)
 	}
 	return Sysfs(client, Measurements), nil
+}
+
+// patience is how long a boot may take to show the registers.
+const patience = 30 * time.Second
+
+// Await is Open for early boot, when the kernel's module may be loaded at the same
+// time: it asks again, for half a minute at most. What others serve at a socket is
+// not waited for.
+func Await(ctx context.Context, socket string) (configfsi.Client, error) {
+	p := retry.Policy{First: 50 * time.Millisecond, Most: time.Second, Total: patience}
+	return await(ctx, p, func() (configfsi.Client, error) { return Open(socket) })
+}
+
+var loading = &retry.Class{}
+
+func await(ctx context.Context, p retry.Policy, open func() (configfsi.Client, error)) (c configfsi.Client, err error) {
+	err = p.Do(ctx, func(int) (err error) {
+		c, err = open()
+		return err
+	}, func(error) (*retry.Class, time.Duration) { return loading, 0 })
+	return c, err
 }
 
 // Sysfs answers for the subsystem rtmrs from the folder of measurements, and

@@ -2,9 +2,11 @@ package tsm_test
 
 import (
 	"bytes"
+	"context"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/google/go-configfs-tsm/configfs/configfsi"
 	"github.com/google/go-configfs-tsm/rtmr"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/attestation/tsm"
+	"github.com/calimero-network/mero-tee/internal/base/retry"
 	"github.com/calimero-network/mero-tee/internal/node/agent"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
 )
@@ -74,4 +77,30 @@ func TestTheAgentOverSysfs(t *testing.T) {
 	t.Parallel()
 	a := &agent.Agent{TSM: tsm.Sysfs(nil, measurements(t)), Profile: "debug"}
 	require.ErrorContains(t, a.ExtendProfile(), "extended before")
+}
+
+// At boot the module that shows the registers may still be loading: it is waited
+// for, and not for ever.
+func TestAwait(t *testing.T) {
+	t.Parallel()
+	var waited time.Duration
+	p := retry.Policy{First: 50 * time.Millisecond, Most: time.Second, Total: 30 * time.Second,
+		Wait: func(ctx context.Context, d time.Duration) error { waited += d; return ctx.Err() }}
+	asked := 0
+	_, err := tsm.Awaiting(t.Context(), p, func() (configfsi.Client, error) {
+		if asked++; asked < 5 {
+			return nil, os.ErrNotExist
+		}
+		return nil, nil
+	})
+	require.NoError(t, err)
+	require.Equal(t, 5, asked)
+	require.Less(t, waited, time.Second)
+	waited = 0
+	_, err = tsm.Awaiting(t.Context(), p, func() (configfsi.Client, error) { return nil, os.ErrNotExist })
+	require.ErrorIs(t, err, os.ErrNotExist)
+	require.Greater(t, waited, 25*time.Second)
+	require.LessOrEqual(t, waited, 30*time.Second)
+	_, err = tsm.Await(t.Context(), filepath.Join(t.TempDir(), "socket"))
+	require.NoError(t, err, "what is served at a socket answers for itself")
 }

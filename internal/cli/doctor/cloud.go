@@ -8,6 +8,7 @@ import (
 
 	"github.com/calimero-network/mero-tee/internal/base/check"
 	"github.com/calimero-network/mero-tee/internal/node/image"
+	"github.com/calimero-network/mero-tee/internal/pipeline/environment"
 	"github.com/calimero-network/mero-tee/internal/provider/gce"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
@@ -80,6 +81,13 @@ func (t *target) permissions() []string {
 func (t *target) grant() string {
 	return "gcloud projects add-iam-policy-binding " + t.env.Config.GCPProject +
 		" --member=serviceAccount:ACCOUNT --role=roles/compute.instanceAdmin.v1, or a role of your own with these"
+}
+
+// BaseImage asks whether the pinned base image of node images exists, as doctor does.
+func BaseImage(ctx context.Context, env *environment.Environment) check.Result {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	return redact(baseImage(ctx, &target{env, []release.Family{release.Node}}), env.Secrets())[0]
 }
 
 // baseImage looks whether the pinned base is there, and what its family has now.

@@ -52,8 +52,7 @@ func probes() []probe {
 		{name: "GitHub", run: gitHub},
 		{name: "registry", run: registry},
 		{name: "Google Cloud", run: cloud},
-		// A rehearsal's base image is this machine's own distribution, installed when it is first asked for.
-		{name: "base image", limit: 5 * time.Minute, run: baseImage},
+		{name: "base image", run: baseImage},
 		{name: "Intel Trust Authority", run: appraiser},
 		{name: "dstack", run: provider},
 		{name: "signing identity", run: identity},

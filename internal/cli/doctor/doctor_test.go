@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -23,6 +24,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/base/journal"
 	"github.com/calimero-network/mero-tee/internal/cli/doctor"
+	"github.com/calimero-network/mero-tee/internal/node/build"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
 	"github.com/calimero-network/mero-tee/internal/pipeline/kmsrelease"
 	"github.com/calimero-network/mero-tee/internal/pipeline/noderelease"
@@ -45,7 +47,7 @@ func TestWhatProductionPrints(t *testing.T) {
 		"[PASS] registry push: ghcr.io/calimero-network/mero-kms\n",
 		"[INFO] VMs on this machine: not applicable: Google's are used\n",
 		"[PASS] Google Cloud permissions: all 27 in mero-tests\n",
-		"[PASS] base image: ubuntu-2404-tdx-v20250101, the newest of its family\n",
+		"[PASS] base image: ubuntu-2604-resolute-amd64-v20260918, the newest of its family\n",
 		"[PASS] Intel Trust Authority: https://api.trustauthority.intel.com takes the key\n",
 		"[PASS] dstack provider: https://cloud-api.phala.com/api/v1 takes the key\n",
 		"[PASS] signing identity: the job may ask for one\n",
@@ -187,21 +189,21 @@ func (w *world) trusting(m *trust, err error) {
 
 func TestBaseImages(t *testing.T) {
 	t.Parallel()
-	const pinned = "ubuntu-2404-tdx-v20250101"
+	const pinned, family = "ubuntu-2604-resolute-amd64-v20260918", "ubuntu-2604-lts-amd64"
 	tdx := []*computepb.GuestOsFeature{{Type: new("TDX_CAPABLE")}}
 	for name, tc := range map[string]struct {
 		image *computepb.Image
 		want  []string
 	}{
-		"a newer one": {&computepb.Image{Name: new("ubuntu-2404-tdx-v20260101"), Family: new("ubuntu-2404-tdx"),
-			CreationTimestamp: new("2026-01-01T00:00:00Z"), GuestOsFeatures: tdx},
+		"a newer one": {&computepb.Image{Name: new("ubuntu-2604-resolute-amd64-v20261101"), Family: new(family),
+			CreationTimestamp: new("2026-11-01T00:00:00Z"), GuestOsFeatures: tdx},
 			[]string{"[WARN] base image: " + pinned + ": the base image is pinned to " + pinned +
-				"; ubuntu-2404-tdx has ubuntu-2404-tdx-v20260101"}},
-		"without TDX": {&computepb.Image{Name: new(pinned), Family: new("ubuntu-2404-tdx"),
+				"; ubuntu-2604-lts-amd64 has ubuntu-2604-resolute-amd64-v20261101"}},
+		"without TDX": {&computepb.Image{Name: new(pinned), Family: new(family),
 			GuestOsFeatures: []*computepb.GuestOsFeature{{Type: new("GVNIC")}}},
 			[]string{"[FAIL] base image: " + pinned +
 				": it boots no TDX VM\n       Expected: TDX_CAPABLE\n       Got:      GVNIC\n"}},
-		"deprecated": {&computepb.Image{Name: new(pinned), Family: new("ubuntu-2404-tdx"), GuestOsFeatures: tdx,
+		"deprecated": {&computepb.Image{Name: new(pinned), Family: new(family), GuestOsFeatures: tdx,
 			Deprecated: &computepb.DeprecationStatus{State: new("OBSOLETE")}},
 			[]string{"[FAIL] base image: "}},
 	} {
@@ -214,6 +216,27 @@ func TestBaseImages(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A pin that does not exist is a failure that names what does.
+func TestABaseImageThatDoesNotExist(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.env.Root = t.TempDir()
+	require.NoError(t, os.MkdirAll(filepath.Join(w.env.Root, "packer"), 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(w.env.Root, "packer", "base.pkrvars.hcl"),
+		[]byte("source_image = \"ubuntu-2404-tdx-v20250101\"\nsource_image_project = \"ubuntu-os-cloud\"\n"+
+			"source_image_family = \"ubuntu-2404-tdx\"\n"), 0o600))
+	w.env.Images = build.New(t.Context(), build.Options{Root: w.env.Root, Cloud: w.env.Cloud})
+	said, results := w.ask(t, "base image", release.Node)
+	require.Contains(t, said, "[FAIL] base image: the base image that is pinned does not exist")
+	require.Contains(t, said, "Expected: image ubuntu-2404-tdx-v20250101 of project ubuntu-os-cloud\n")
+	require.Contains(t, said, "ubuntu-2604-lts-amd64 (ubuntu-2604-resolute-amd64-v20260918)")
+	require.Contains(t, said, "Hint:     pin one that exists in packer/base.pkrvars.hcl")
+	require.Equal(t, fault.Verification, fault.CodeOf(results.Err()))
+	result := doctor.BaseImage(t.Context(), w.env)
+	require.False(t, result.OK(), "release:plan asks the same")
+	require.Contains(t, result.Got, "ubuntu-2604-lts-amd64")
 }
 
 func TestAFamilyIsAskedForWhatItNeeds(t *testing.T) {

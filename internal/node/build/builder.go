@@ -88,7 +88,7 @@ func (b *Builder) Build(ctx context.Context, o image.BuildRequest) (*image.Recor
 	if err := b.ready(); err != nil {
 		return nil, err
 	}
-	if err := b.absent(ctx, o); err != nil {
+	if err := b.ask(ctx, o); err != nil {
 		return nil, err
 	}
 	order, err := b.order(o)

@@ -166,28 +166,97 @@ func TestDrift(t *testing.T) {
 	t.Parallel()
 	base, err := packer.ReadBase(filepath.Join("..", "..", ".."))
 	require.NoError(t, err)
-	for name, tc := range map[string]struct{ newest, want string }{
-		"none": {base.Image, "the base image " + base.Image + " is the newest of " + base.Family},
-		"a newer one": {base.Family + "-v20990101",
+	for name, tc := range map[string]struct {
+		there []string // images of the pin's family
+		want  string
+	}{
+		"none": {[]string{base.Image}, "the base image " + base.Image + " is the newest of " + base.Family},
+		"a newer one": {[]string{base.Image, base.Family + "-v20990101"},
 			"has " + base.Family + "-v20990101: moving the pin (packer/base.pkrvars.hcl) changes RTMR1 and RTMR2"},
-		"nobody answers": {"", "reading the newest image of family"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, gce.Faults{})
-			file := filepath.Join(t.TempDir(), "image.tar")
-			require.NoError(t, os.WriteFile(file, nil, 0o600))
-			if tc.newest != "" {
-				require.NoError(t, w.cloud.Server.Import(base.Project,
-					&computepb.Image{Name: new(tc.newest), Family: new(base.Family)}, file))
+			for _, name := range tc.there {
+				w.public(t, base.Project, &computepb.Image{Name: new(name), Family: new(base.Family)})
 			}
 			drift, err := build.New(t.Context(), w.options).Drift(t.Context())
-			if tc.newest == "" {
-				require.ErrorContains(t, err, tc.want)
-				return
-			}
 			require.NoError(t, err)
 			require.Contains(t, drift.String(), tc.want)
+		})
+	}
+}
+
+// public puts an image into somebody else's project. What is imported first is older.
+func (w *world) public(t *testing.T, project string, image *computepb.Image) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "image.tar")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	require.NoError(t, w.cloud.Server.Import(project, image, file))
+}
+
+// based puts the pinned base image where builds look for it.
+func (w *world) based(t *testing.T) {
+	t.Helper()
+	base, err := packer.ReadBase(w.options.Root)
+	require.NoError(t, err)
+	w.public(t, base.Project, &computepb.Image{Name: &base.Image, Family: &base.Family})
+}
+
+// A pin that does not exist stops a build before a VM is started, and doctor; the
+// error names the families that there are, for a TDX VM, each with its newest image.
+func TestAnUnknownBaseImage(t *testing.T) {
+	t.Parallel()
+	base, err := packer.ReadBase(filepath.Join("..", "..", ".."))
+	require.NoError(t, err)
+	tdx := []*computepb.GuestOsFeature{{Type: new("TDX_CAPABLE")}}
+	image := func(name, family string, features []*computepb.GuestOsFeature, state string) *computepb.Image {
+		out := &computepb.Image{Name: &name, Family: &family, GuestOsFeatures: features}
+		if state != "" {
+			out.Deprecated = &computepb.DeprecationStatus{State: &state}
+		}
+		return out
+	}
+	for name, tc := range map[string]struct {
+		there          []*computepb.Image
+		expected, want string
+	}{
+		"nothing": {nil, "image " + base.Image + " of project " + base.Project,
+			"no images that these credentials see in that project"},
+		"others": {[]*computepb.Image{image("ubuntu-2204-v20260101", "ubuntu-2204", tdx, ""),
+			image("ubuntu-2404-v20260101", "ubuntu-2404", tdx, "DEPRECATED"),
+			image("ubuntu-2404-v20260201", "ubuntu-2404", tdx, ""), image("arm-v20260101", "arm", nil, "")},
+			"image " + base.Image + " of project " + base.Project,
+			"2 families that boot TDX VMs: ubuntu-2204 (ubuntu-2204-v20260101), ubuntu-2404 (ubuntu-2404-v20260201)"},
+		"none for TDX": {[]*computepb.Image{image("arm-v20260101", "arm", nil, "")},
+			"image " + base.Image + " of project " + base.Project, "no family in that project that boots a TDX VM"},
+		"its family has ended": {[]*computepb.Image{image(base.Image, base.Family, tdx, "OBSOLETE"),
+			image("ubuntu-2204-v20260101", "ubuntu-2204", tdx, "")},
+			"an image in family " + base.Family + " of project " + base.Project, "1 families that boot TDX VMs: ubuntu-2204 ("},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, gce.Faults{})
+			for _, image := range tc.there {
+				w.public(t, base.Project, image)
+			}
+			b := build.New(t.Context(), w.options)
+			_, drift := b.Drift(t.Context())
+			errs := []error{drift}
+			if !strings.HasPrefix(tc.expected, "an image in family") { // no build reads the family
+				_, built := b.Build(t.Context(), w.order(t))
+				errs = append(errs, built)
+			}
+			for _, err := range errs {
+				var f *fault.Error
+				require.ErrorAs(t, err, &f)
+				require.Equal(t, fault.Usage, f.Code)
+				require.Equal(t, "the base image that is pinned does not exist", f.Message)
+				require.Equal(t, tc.expected, f.Expected)
+				require.Contains(t, f.Got, tc.want)
+				require.Contains(t, f.Hint, "packer/base.pkrvars.hcl")
+			}
+			require.Empty(t, w.cloud.Server.Resources(), "no VM was started")
 		})
 	}
 }
@@ -251,6 +320,7 @@ func ownCache(t *testing.T) {
 func TestACompanionThatIsNotItsPin(t *testing.T) {
 	ownCache(t)
 	w := newWorld(t, gce.Faults{})
+	w.based(t)
 	companions(t, &w.options)
 	pins := w.options.Pins
 	w.options.Pins = func(names []string) ([]packer.Pin, error) {
@@ -276,6 +346,7 @@ func TestACompanionThatIsNotItsPin(t *testing.T) {
 func TestContentAndPrograms(t *testing.T) {
 	ownCache(t)
 	w := newWorld(t, gce.Faults{})
+	w.based(t)
 	companions(t, &w.options)
 	b := build.New(t.Context(), w.options)
 	seen := map[string]release.Profile{}

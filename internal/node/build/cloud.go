@@ -12,13 +12,25 @@ import (
 	"github.com/calimero-network/mero-tee/internal/provider/gce"
 )
 
-// absent refuses a name that an image has: "an existing name is never overwritten".
-func (b *Builder) absent(ctx context.Context, o image.BuildRequest) error {
+// ask looks, before a VM is started, whether there is the base image and not the image.
+func (b *Builder) ask(ctx context.Context, o image.BuildRequest) error {
+	base, err := packer.ReadBase(b.o.Root)
+	if err != nil {
+		return err
+	}
 	client, err := b.o.Cloud(ctx, o.Journal)
 	if err != nil {
 		return err
 	}
 	defer client.Close()
+	if err := b.absent(ctx, client, o); err != nil {
+		return err
+	}
+	return exists(ctx, client, base)
+}
+
+// absent refuses a name that an image has: "an existing name is never overwritten".
+func (b *Builder) absent(ctx context.Context, client *gce.Client, o image.BuildRequest) error {
 	there, err := client.Image(ctx, b.o.Project, o.Name)
 	if errors.Is(err, gce.ErrNotFound) {
 		return nil
@@ -50,22 +62,4 @@ func (b *Builder) Discard(ctx context.Context, o image.BuildRequest, image bool)
 		err = errors.Join(err, client.DeleteImage(ctx, o.Name))
 	}
 	return err
-}
-
-// Drift compares the pinned base image with the newest of its family.
-func (b *Builder) Drift(ctx context.Context) (image.Drift, error) {
-	base, err := packer.ReadBase(b.o.Root)
-	if err != nil {
-		return image.Drift{}, err
-	}
-	client, err := b.o.Cloud(ctx, nil)
-	if err != nil {
-		return image.Drift{}, err
-	}
-	defer client.Close()
-	newest, err := client.NewestOfFamily(ctx, base.Project, base.Family)
-	if err != nil {
-		return image.Drift{}, err
-	}
-	return image.Drift{Project: base.Project, Family: base.Family, Pinned: base.Image, Newest: newest.Name}, nil
 }

@@ -43,7 +43,7 @@ func ReadBase(root string) (*Base, error) {
 		Family: v.text("source_image_family")}
 	if !baseForm.MatchString(b.Image) || b.Project == "" || b.Family == "" {
 		return nil, &fault.Error{Code: fault.Usage, Message: "the base image is not pinned",
-			Expected: "the name of one dated image, as in ubuntu-2404-tdx-v20250101, its project and its family",
+			Expected: "the name of one dated image, as in ubuntu-2604-resolute-amd64-v20260918, its project and its family",
 			Got:      fmt.Sprintf("%q in %q, of family %q", b.Image, b.Project, b.Family),
 			Hint:     "edit packer/base.pkrvars.hcl: a family moves by itself, and RTMR1 and RTMR2 with it"}
 	}

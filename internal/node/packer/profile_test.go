@@ -86,9 +86,9 @@ func TestBaseIsPinned(t *testing.T) {
 	t.Parallel()
 	base, err := packer.ReadBase(root)
 	require.NoError(t, err)
-	require.Equal(t, &packer.Base{Image: "ubuntu-2404-tdx-v20250101", Project: "confidential-vm-images",
-		Family: "ubuntu-2404-tdx"}, base)
-	for name, image := range map[string]string{"a family": "ubuntu-2404-tdx", "empty": "",
+	require.Equal(t, &packer.Base{Image: "ubuntu-2604-resolute-amd64-v20260918", Project: "ubuntu-os-cloud",
+		Family: "ubuntu-2604-lts-amd64"}, base)
+	for name, image := range map[string]string{"a family": "ubuntu-2604-lts-amd64", "empty": "",
 		"a path": "family/ubuntu-v20250101", "no date": "ubuntu-v1"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

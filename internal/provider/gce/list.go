@@ -58,7 +58,7 @@ func (c *Client) page(ctx context.Context, kind Kind, filter, token string) (*pa
 	switch kind {
 	case Instances:
 		var answer computepb.InstanceAggregatedList
-		err := c.list(ctx, "aggregated/instances", filter, token, &answer)
+		err := c.list(ctx, c.project, "aggregated/instances", filter, token, &answer)
 		p := &page{next: answer.GetNextPageToken(), unknown: answer.GetUnreachables()}
 		for scope, list := range answer.Items {
 			p.warned(scope, list.GetWarning())
@@ -69,7 +69,7 @@ func (c *Client) page(ctx context.Context, kind Kind, filter, token string) (*pa
 		return p, err
 	case Disks:
 		var answer computepb.DiskAggregatedList
-		err := c.list(ctx, "aggregated/disks", filter, token, &answer)
+		err := c.list(ctx, c.project, "aggregated/disks", filter, token, &answer)
 		p := &page{next: answer.GetNextPageToken(), unknown: answer.GetUnreachables()}
 		for scope, list := range answer.Items {
 			p.warned(scope, list.GetWarning())
@@ -80,7 +80,7 @@ func (c *Client) page(ctx context.Context, kind Kind, filter, token string) (*pa
 		return p, err
 	}
 	var answer computepb.ImageList
-	err := c.list(ctx, "global/images", filter, token, &answer)
+	err := c.list(ctx, c.project, "global/images", filter, token, &answer)
 	p := &page{next: answer.GetNextPageToken()}
 	for _, i := range answer.Items {
 		p.found = append(p.found, resource(Images, "", i.GetName(), i.Labels))
@@ -95,11 +95,11 @@ func (p *page) warned(scope string, warning *computepb.Warning) {
 	}
 }
 
-// list reads one page of a collection of the project.
-func (c *Client) list(ctx context.Context, collection, filter, token string, into proto.Message) error {
+// list reads one page of a collection of a project.
+func (c *Client) list(ctx context.Context, project, collection, filter, token string, into proto.Message) error {
 	query := url.Values{"filter": {filter}, "pageToken": {token}}
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet,
-		"https://compute.googleapis.com/compute/v1/projects/"+c.project+"/"+collection+"?"+query.Encode(), nil)
+		"https://compute.googleapis.com/compute/v1/projects/"+project+"/"+collection+"?"+query.Encode(), nil)
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package gce
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"net/http"
 	"os"
 	"slices"
@@ -138,6 +139,9 @@ func (s *Server) fill(ctx context.Context, disk *computepb.Disk) error {
 		s.mu.Unlock()
 		if err != nil { // deleted meanwhile
 			return s.failure("RESOURCE_NOT_FOUND", disk.GetSourceImage())
+		}
+		if s.namedOnly(image) {
+			return fmt.Errorf("the rehearsal knows image %s by name only", image.GetName())
 		}
 		if err := s.options.Host.Unpack(ctx, s.file(image, ".tar"), folder); err != nil {
 			return err

@@ -234,8 +234,9 @@ func (s *Server) dropImage(image *computepb.Image) error {
 	return errors.Join(remove(s.file(image, ".tar")), s.drop(image))
 }
 
-// Import puts an image into a project as one that was always there, such as a
-// public base image. One that is there already stays as it is.
+// Import puts an image into a project as one that was always there. One that is
+// there already stays as it is; but one of a public project that is known by name
+// only gets what tar holds, and the description that says so.
 func (s *Server) Import(project string, image *computepb.Image, tar string) error {
 	if !projectForm.MatchString(project) || !nameForm.MatchString(image.GetName()) {
 		return errors.New("an image is imported under a project's and an image's name")
@@ -243,19 +244,29 @@ func (s *Server) Import(project string, image *computepb.Image, tar string) erro
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	path := imagePath(project, image.GetName())
-	if s.resources[path] != nil {
-		return nil
+	known, _ := s.resources[path].(*computepb.Image)
+	if known != nil {
+		if !s.namedOnly(known) {
+			return nil
+		}
+		known.Description = image.Description
+		return s.hold(known, tar)
 	}
 	in := &computepb.Image{CreationTimestamp: new(s.stamp()), Architecture: new("X86_64"), DiskSizeGb: new(int64(10))}
 	proto.Merge(in, image)
 	in.Kind, in.Id, in.Status, in.SelfLink = new("compute#image"), new(newID()), new("READY"), new(root+path)
 	in.LabelFingerprint = fingerprint(in.Labels)
-	size, err := place(tar, s.file(in, ".tar"))
+	return s.hold(in, tar)
+}
+
+// hold keeps an image with its file. Call it with mu held.
+func (s *Server) hold(image *computepb.Image, tar string) error {
+	size, err := place(tar, s.file(image, ".tar"))
 	if err != nil {
 		return err
 	}
-	in.ArchiveSizeBytes = &size
-	return s.add(in)
+	image.ArchiveSizeBytes = &size
+	return s.add(image)
 }
 
 // place gives a file a second name, or copies it where a link cannot reach.

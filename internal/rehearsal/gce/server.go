@@ -38,6 +38,7 @@ type Options struct {
 	Project string
 	Zone    string
 	Role    []string // the permissions of the project's account, such as compute.disks.create
+	Public  bool     // the images of Google's public projects are there, by name
 	Host    Host
 	SSHPort int                    // where each instance's sshd listens, on the instance's own address
 	Now     func() time.Time       // nil: time.Now; near the clients' time, for tokens
@@ -98,7 +99,11 @@ func New(o Options) (*Server, error) {
 		resources: map[string]resource{}, operations: map[string]*operation{}, requests: map[string]*operation{}}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.mux = s.routes()
-	if err := s.restore(); err != nil {
+	err = s.restore()
+	if err == nil && o.Public {
+		err = s.addPublic()
+	}
+	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil

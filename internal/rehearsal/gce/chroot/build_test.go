@@ -57,7 +57,8 @@ func TestTheBase(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, fmt.Sprintf("%x", h.Sum(nil)), b.ID)
 	for _, want := range []string{"./usr/sbin/sshd", "./usr/bin/sudo", "./usr/bin/python3", "./usr/bin/systemctl",
-		"./etc/default/grub", "./usr/sbin/update-initramfs"} {
+		"./etc/default/grub", "./usr/sbin/update-initramfs", "./boot/config-7.0.0-1012-gcp",
+		"./usr/lib/modules/7.0.0-1012-gcp" + guestModule} {
 		require.Contains(t, names, want)
 	}
 	require.NotContains(t, names, "./etc/ssh/ssh_host_ed25519_key")

@@ -22,7 +22,7 @@ func (m *Machine) bootConfidential() error {
 	if err != nil {
 		return err
 	}
-	if err := m.serveTSM(td); err != nil {
+	if err := m.serveTSM(td, folder); err != nil {
 		return err
 	}
 	if err := m.mount(folder, mode); err != nil {

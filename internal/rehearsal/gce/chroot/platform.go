@@ -58,8 +58,14 @@ func (m *Machine) hosts() string {
 }
 
 // serveTSM puts the TD behind the machine's socket, until the machine has
-// ended. A service that is not root's may ask for a quote.
-func (m *Machine) serveTSM(td *tdxsim.TD) error {
+// ended. A service that is not root's may ask for a quote. Registers are shown
+// where the image's own kernel would show them.
+func (m *Machine) serveTSM(td *tdxsim.TD, rootFolder string) error {
+	client := tdxsim.TSM(td, 4)
+	if err := inDisk(rootFolder, showsRegisters); err != nil {
+		m.say("tdx_guest: %v", err)
+		client = unregistered{client}
+	}
 	folder, err := os.Open(filepath.Join(m.dir, "run"))
 	if err != nil {
 		return err
@@ -70,7 +76,7 @@ func (m *Machine) serveTSM(td *tdxsim.TD) error {
 		return err
 	}
 	served := make(chan error, 1)
-	go func() { served <- tsm.Serve(l, tdxsim.TSM(td, 4)) }()
+	go func() { served <- tsm.Serve(l, client) }()
 	m.afterwards(func() error { return errors.Join(l.Close(), <-served) })
 	return nil
 }

@@ -92,7 +92,7 @@ func newDisk(t *testing.T, units map[string]string) string {
 	t.Helper()
 	disk := filepath.Join(t.TempDir(), "disk")
 	for _, dir := range []string{"proc", "sys", "dev", "run", "tmp", "var", "usr/lib/mero", "boot/mero",
-		"etc/default/grub.d",
+		"etc/default/grub.d", "etc/modules-load.d", "usr/lib/modules/7.0.0-1012-gcp/kernel/drivers/virt/coco/tdx-guest",
 		"etc/systemd/system/multi-user.target.wants"} {
 		require.NoError(t, os.MkdirAll(filepath.Join(disk, dir), 0o755))
 	}
@@ -106,6 +106,8 @@ func newDisk(t *testing.T, units map[string]string) string {
 	write(t, disk, "etc/passwd", "root:x:0:0::/root:/bin/sh\nmero:x:1000:1001::/home/mero:/bin/sh\n")
 	write(t, disk, "etc/group", "root:x:0:\nmero:x:1001:\nmore:x:1002:root,mero\n")
 	write(t, disk, "etc/hosts", "")
+	write(t, disk, "usr/lib/modules/7.0.0-1012-gcp"+guestModule, "")
+	write(t, disk, "etc/modules-load.d/mero.conf", "tdx_guest\n")
 	write(t, disk, "etc/fstab", "# what where type options\nLABEL=x / ext4 defaults 0 1\n")
 	write(t, disk, "etc/default/grub", "GRUB_CMDLINE_LINUX=''\nGRUB_CMDLINE_LINUX_DEFAULT=quiet\n")
 	write(t, disk, "etc/default/grub.d/50-mero.cfg", `GRUB_CMDLINE_LINUX="$GRUB_CMDLINE_LINUX mero.profile=debug"`)

@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/google/go-configfs-tsm/configfs/configfsi"
 	_ "golang.org/x/crypto/x509roots/fallback" // an image may hold no certificates
 
 	"github.com/calimero-network/mero-tee/internal/attestation/tsm"
@@ -61,7 +62,11 @@ func work(ctx context.Context, args []string, getenv func(string) string, stdout
 		return err
 	}
 	o.metadataHost = getenv(guestattr.HostVariable)
-	if o.node.TSM, err = tsm.Open(getenv(socketVariable)); err != nil {
+	open := tsm.Open
+	if o.measure { // early in the boot: the kernel's module may still be loading
+		open = func(socket string) (configfsi.Client, error) { return tsm.Await(ctx, socket) }
+	}
+	if o.node.TSM, err = open(getenv(socketVariable)); err != nil {
 		return err
 	}
 	if o.measure {
