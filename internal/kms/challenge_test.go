@@ -1,7 +1,8 @@
 package kms
 
 import (
-	"fmt"
+	"encoding/hex"
+	"strings"
 	"testing"
 	"time"
 
@@ -10,72 +11,102 @@ import (
 	"github.com/calimero-network/mero-tee/internal/kms/wire"
 )
 
-func TestChallengesAreLimitedInAll(t *testing.T) {
+// clocked are challenges of one instance alone, whose clock the test moves.
+func clocked(now *time.Time) *challenges {
+	return newChallenges(Config{ChallengeTTL: time.Minute}, nil, func() time.Time { return *now })
+}
+
+func TestAChallengeIsSpentOnceByItsPeer(t *testing.T) {
 	t.Parallel()
-	now := time.Unix(1_000, 0)
-	s := newChallenges(time.Minute, func() time.Time { return now })
-	first, err := s.issue(t.Context(), "first")
+	s := newChallenges(Config{ChallengeTTL: time.Minute}, nil, time.Now)
+	c, err := s.issue(t.Context(), "owner")
 	require.NoError(t, err)
-	now = now.Add(10 * time.Second)
-	for i := range maxPending - 1 {
-		_, err := s.issue(t.Context(), wire.PeerID(fmt.Sprint(i)))
-		require.NoError(t, err)
+	require.True(t, wire.IsChallengeID(c.name()))
+	_, err = s.open(t.Context(), c.name(), "thief")
+	require.ErrorIs(t, err, errChallenge)
+	for range 2 {
+		again, err := s.open(t.Context(), c.name(), "owner")
+		require.NoError(t, err, "looking at it does not use it up, nor did the thief")
+		require.Equal(t, c, again)
 	}
-	_, err = s.issue(t.Context(), "one more")
-	var full *tooMany
-	require.ErrorAs(t, err, &full)
-	require.Equal(t, 50*time.Second, full.retry, "when the oldest expires")
-
-	_, err = s.consume(t.Context(), first.id, "first")
-	require.NoError(t, err)
-	_, err = s.issue(t.Context(), "one more")
-	require.NoError(t, err, "a used challenge makes room")
-
-	now = now.Add(time.Minute)
-	_, err = s.issue(t.Context(), "last")
-	require.NoError(t, err)
-	require.Len(t, s.byID, 1, "expired challenges are forgotten")
-	require.Len(t, s.perPeer, 1)
-	require.Equal(t, 1, s.queue.Len())
+	require.NoError(t, s.spend(t.Context(), c))
+	require.ErrorIs(t, s.spend(t.Context(), c), errChallenge)
 }
 
 func TestChallengesDiffer(t *testing.T) {
 	t.Parallel()
-	s := newChallenges(time.Minute, time.Now)
-	a, err := s.issue(t.Context(), "p")
-	require.NoError(t, err)
-	b, err := s.issue(t.Context(), "p")
-	require.NoError(t, err)
-	require.NotEqual(t, a.id, b.id)
-	require.NotEqual(t, a.nonce, b.nonce)
-	require.NotEqual(t, [32]byte{}, a.nonce)
+	s := newChallenges(Config{ChallengeTTL: time.Minute}, nil, time.Now)
+	names, nonces := map[string]bool{}, map[[32]byte]bool{{}: true}
+	for _, peer := range []wire.PeerID{"p", "p", "q", "p"} {
+		c, err := s.issue(t.Context(), peer)
+		require.NoError(t, err)
+		require.False(t, names[c.name()] || nonces[c.nonce])
+		names[c.name()], nonces[c.nonce] = true, true
+	}
+	other := newChallenges(Config{ChallengeTTL: time.Minute}, nil, time.Now)
+	for name := range names {
+		_, err := other.open(t.Context(), name, "p")
+		require.ErrorIs(t, err, errChallenge, "another instance alone has another key")
+	}
 }
 
-func TestAWrongPeerAlsoConsumes(t *testing.T) {
+// Every byte of an ID is held by its MAC: who changes the expiry does not live longer.
+func TestAChallengeThatWasChangedIsNone(t *testing.T) {
 	t.Parallel()
-	s := newChallenges(time.Minute, time.Now)
-	c, err := s.issue(t.Context(), "owner")
+	s := newChallenges(Config{ChallengeTTL: time.Minute}, nil, time.Now)
+	c, err := s.issue(t.Context(), "p")
 	require.NoError(t, err)
-	_, err = s.consume(t.Context(), c.id, "thief")
-	require.ErrorIs(t, err, errChallenge)
-	_, err = s.consume(t.Context(), c.id, "owner")
-	require.ErrorIs(t, err, errChallenge)
-	require.Empty(t, s.perPeer)
+	for i := range c.id {
+		changed := c.id
+		changed[i] ^= 1
+		_, err := s.open(t.Context(), hex.EncodeToString(changed[:]), "p")
+		require.ErrorIs(t, err, errChallenge, "byte %d", i)
+	}
+	for _, name := range []string{"", c.name()[1:], c.name() + "00", strings.Repeat("0", 32), strings.Repeat("z", 32)} {
+		_, err := s.open(t.Context(), name, "p")
+		require.ErrorIs(t, err, errChallenge, name)
+	}
 }
 
 func TestAChallengeExpiresAtItsTime(t *testing.T) {
 	t.Parallel()
-	now := time.Unix(1_000, 0)
-	s := newChallenges(time.Minute, func() time.Time { return now })
-	early, err := s.issue(t.Context(), "p")
+	now := time.Unix(1_000, 500)
+	s := clocked(&now)
+	c, err := s.issue(t.Context(), "p")
 	require.NoError(t, err)
-	late, err := s.issue(t.Context(), "p")
+	require.Equal(t, time.Unix(1_061, 0), c.expires, "the second is lived to its end")
+	now = c.expires.Add(-1)
+	_, err = s.open(t.Context(), c.name(), "p")
 	require.NoError(t, err)
-	now = now.Add(time.Minute - 1)
-	nonce, err := s.consume(t.Context(), early.id, "p")
-	require.NoError(t, err)
-	require.Equal(t, early.nonce, nonce)
-	now = now.Add(1)
-	_, err = s.consume(t.Context(), late.id, "p")
+	now = c.expires
+	_, err = s.open(t.Context(), c.name(), "p")
 	require.ErrorIs(t, err, errChallenge)
+}
+
+func TestUsedChallengesAreForgottenWhenTheyExpire(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1_000, 0)
+	s := clocked(&now)
+	u := newUsed()
+	s.used, u.room = u, 3
+	spend := func() (*challenge, error) {
+		c, err := s.issue(t.Context(), "p")
+		require.NoError(t, err)
+		return c, s.spend(t.Context(), c)
+	}
+	for range 3 {
+		_, err := spend()
+		require.NoError(t, err)
+	}
+	c, err := spend()
+	var full *tooMany
+	require.ErrorAs(t, err, &full)
+	require.Equal(t, time.Second, full.retry)
+	now = now.Add(time.Minute)
+	require.NoError(t, s.spend(t.Context(), c), "there is room again, and this one was not used")
+	_, err = spend()
+	require.NoError(t, err)
+	n, err := u.count(t.Context(), now)
+	require.NoError(t, err)
+	require.Equal(t, 1, n)
 }

@@ -7,31 +7,32 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/calimero-network/mero-tee/internal/kms"
 	"github.com/calimero-network/mero-tee/internal/kms/wire"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
-func TestChallengesAreLimitedPerPeer(t *testing.T) {
+// Strangers who ask for challenges in a peer's name, and use them, keep neither the peer nor others from their keys.
+func TestStrangersTakeNoRoom(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
-	id := `{"peerId":"` + string(w.node(t, "1.0.0", release.Debug).PeerID()) + `"}`
-	for range kms.MaxPendingPerPeer {
-		status, _ := post(t, w.url+"/challenge", []byte(id))
-		require.Equal(t, http.StatusOK, status)
+	owner := begin(t, w, w.node(t, "1.0.0", release.Debug))
+	for range 200 {
+		theirs := begin(t, w, owner.node)
+		theirs.request.SignatureB64 = b64(make([]byte, 64))
+		status, _ := post(t, w.url+"/get-key", theirs.request)
+		require.Equal(t, http.StatusUnauthorized, status)
 	}
-	resp, err := http.Post(w.url+"/challenge", "application/json", strings.NewReader(id))
-	require.NoError(t, err)
-	defer resp.Body.Close()
-	require.Equal(t, http.StatusTooManyRequests, resp.StatusCode)
-	require.Equal(t, "60", resp.Header.Get("Retry-After"))
-	w.ahead.Store(int64(time.Minute))
-	status, _ := post(t, w.url+"/challenge", []byte(id))
-	require.Equal(t, http.StatusOK, status, "expired challenges make room")
+	stolen := owner.request
+	stolen.SignatureB64 = b64(make([]byte, 64))
+	status, _ := post(t, w.url+"/get-key", stolen)
+	require.Equal(t, http.StatusUnauthorized, status)
+	require.Contains(t, scrape(t, w.service), "\nmero_kms_challenges_used 0\n")
+	status, said := post(t, w.url+"/get-key", owner.request)
+	require.Equal(t, http.StatusOK, status, said.Details)
+	require.Contains(t, scrape(t, w.service), "\nmero_kms_challenges_used 1\n")
 }
 
 func TestBodies(t *testing.T) {

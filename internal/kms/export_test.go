@@ -15,9 +15,6 @@ func (s *Service) TryPolicy(ctx context.Context) error {
 	return err
 }
 
-// MaxPendingPerPeer is the limit whose refusal the tests provoke.
-const MaxPendingPerPeer = maxPendingPerPeer
-
 // FillQueues leaves room for no further decision or quote, until empty is called.
 func (s *Service) FillQueues() (empty func()) {
 	for _, l := range []limiter{s.decisions, s.quotes} {
@@ -33,6 +30,3 @@ func (s *Service) FillQueues() (empty func()) {
 		}
 	}
 }
-
-// MaxPending is the limit of challenges in all.
-const MaxPending = maxPending

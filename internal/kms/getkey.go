@@ -39,7 +39,7 @@ func (s *Service) challenge(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, refuseChallenge(err)
 	}
-	return wire.ChallengeResponse{ChallengeID: c.id, NonceB64: base64.StdEncoding.EncodeToString(c.nonce[:]),
+	return wire.ChallengeResponse{ChallengeID: c.name(), NonceB64: base64.StdEncoding.EncodeToString(c.nonce[:]),
 		ExpiresAt: c.expires.Unix()}, nil
 }
 
@@ -84,20 +84,26 @@ func (s *Service) decide(ctx context.Context, log *slog.Logger, policy *policies
 	if err != nil {
 		return nil, err
 	}
-	// Before the challenge is taken: a request that finds no room can be made again.
 	if err := s.decisions.enter(ctx); err != nil {
 		return nil, err
 	}
 	defer s.decisions.leave()
-	if c.nonce, err = s.challenges.consume(ctx, c.challenge, id); err != nil {
+	challenge, err := s.challenges.open(ctx, c.challenge, id)
+	if err != nil {
 		return nil, refuseChallenge(err)
 	}
+	c.nonce = challenge.nonce
 	if err := c.checkSignature(); err != nil {
 		return nil, err
 	}
 	verdict, err := s.verify(ctx, c)
 	if err != nil {
 		return nil, err
+	}
+	// Used up by a genuine quote alone, whatever the policy says of it: what anybody can send takes nobody's challenge
+	// and no room where used ones are remembered.
+	if err := s.challenges.spend(ctx, challenge); err != nil {
+		return nil, refuseChallenge(err)
 	}
 	log.Info("quote verified", "tcb", verdict.TCB, "registers", fingerprints(verdict.Registers))
 	if err := policy.Admits(verdict.Registers, string(verdict.TCB)); err != nil {
@@ -168,7 +174,7 @@ type claim struct {
 	id               wire.PeerID
 	key              ed25519.PublicKey
 	quote, signature []byte
-	nonce            [32]byte // of the challenge, once consumed
+	nonce            [32]byte // of the challenge, once it is known to be ours
 }
 
 func parseClaim(id wire.PeerID, req wire.KeyRequest) (*claim, error) {

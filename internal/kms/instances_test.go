@@ -59,9 +59,6 @@ func TestRedisGoneAndBack(t *testing.T) {
 		status, said := post(t, w[1].url+"/get-key", a.request)
 		require.Equal(t, http.StatusServiceUnavailable, status)
 		require.Equal(t, wire.ChallengesUnavailable, said.Error)
-		status, said = post(t, w[1].url+"/challenge", wire.ChallengeRequest{PeerID: string(a.id)})
-		require.Equal(t, http.StatusServiceUnavailable, status)
-		require.Equal(t, wire.ChallengesUnavailable, said.Error)
 	}
 	require.True(t, health(t, w[1]).PolicyReady, "the service itself is alive")
 	require.NotContains(t, w[1].logs.String(), "key released")

@@ -47,7 +47,7 @@ func TestMetrics(t *testing.T) {
 		`mero_kms_decision_seconds_count{result="released"} 1`,
 		`mero_kms_requests_total{endpoint="/challenge",status="200"} 3`,
 		`mero_kms_requests_total{endpoint="other",status="404"} 1`,
-		`mero_kms_challenges_pending 1`, `mero_kms_policy_ready 1`,
+		`mero_kms_challenges_used 2`, `mero_kms_policy_ready 1`,
 		`mero_kms_info{profile="debug",version="1.2.0"} 1`,
 	} {
 		require.Contains(t, said, "\n"+line+"\n")
@@ -87,9 +87,9 @@ func TestAMetricOfALostStoreIsNotANumber(t *testing.T) {
 	t.Parallel()
 	server := kms.StartRedis(t)
 	w := newWorld(t, nil, "REDIS_URL="+server.URL)
-	require.Contains(t, scrape(t, w.service), "\nmero_kms_challenges_pending 0\n")
+	require.Contains(t, scrape(t, w.service), "\nmero_kms_challenges_used 0\n")
 	server.Kill(t)
-	require.Contains(t, scrape(t, w.service), "\nmero_kms_challenges_pending NaN\n")
+	require.Contains(t, scrape(t, w.service), "\nmero_kms_challenges_used NaN\n")
 	server.Start(t)
 }
 

@@ -2,9 +2,11 @@ package kms
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/url"
 	"os/exec"
 	"sync"
@@ -15,7 +17,6 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
-	"github.com/calimero-network/mero-tee/internal/kms/wire"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
@@ -70,143 +71,27 @@ func (r *Redis) Kill(t testing.TB) {
 	require.ErrorAs(t, r.cmd.Wait(), &killed)
 }
 
-func redisStore(t testing.TB, server *Redis, ttl time.Duration) *redisChallenges {
+// sameKey is a platform on which all instances of an application derive one key.
+type sameKey struct{ Guest }
+
+func (sameKey) Key(_ context.Context, path, _ string) ([]byte, error) { return []byte(path), nil }
+
+func shared(t testing.TB, server *Redis, profile release.Profile) *challenges {
 	t.Helper()
 	o, err := redis.ParseURL(server.URL)
 	require.NoError(t, err)
-	s := newRedisChallenges(Config{Redis: o, ChallengeTTL: ttl, Profile: release.Debug})
-	t.Cleanup(func() { _ = s.close() })
+	s := newChallenges(Config{Redis: o, ChallengeTTL: time.Minute, Profile: profile}, sameKey{}, time.Now)
+	t.Cleanup(func() { _ = s.used.close() })
 	return s
 }
 
-func TestRedisChallengesAreUsedOnceByTheirPeer(t *testing.T) {
-	t.Parallel()
-	s := redisStore(t, StartRedis(t), time.Minute)
-	c, err := s.issue(t.Context(), "owner")
-	require.NoError(t, err)
-	require.WithinDuration(t, time.Now().Add(time.Minute), c.expires, 5*time.Second)
-	nonce, err := s.consume(t.Context(), c.id, "owner")
-	require.NoError(t, err)
-	require.Equal(t, c.nonce, nonce)
-	_, err = s.consume(t.Context(), c.id, "owner")
-	require.ErrorIs(t, err, errChallenge, "once")
-
-	stolen, err := s.issue(t.Context(), "owner")
-	require.NoError(t, err)
-	require.NotEqual(t, c.id, stolen.id)
-	require.NotEqual(t, c.nonce, stolen.nonce)
-	_, err = s.consume(t.Context(), stolen.id, "thief")
-	require.ErrorIs(t, err, errChallenge)
-	_, err = s.consume(t.Context(), stolen.id, "owner")
-	require.ErrorIs(t, err, errChallenge, "a wrong peer also consumes")
-
-	n, err := s.pending(t.Context())
-	require.NoError(t, err)
-	require.Zero(t, n)
-	keys, err := s.client.Keys(t.Context(), "*").Result()
-	require.NoError(t, err)
-	require.Empty(t, keys, "nothing is left of a used challenge")
-}
-
-func TestRedisChallengesExpire(t *testing.T) {
-	t.Parallel()
-	s := redisStore(t, StartRedis(t), 50*time.Millisecond)
-	c, err := s.issue(t.Context(), "p")
-	require.NoError(t, err)
-	require.Eventually(t, func() bool { n, err := s.pending(t.Context()); return err == nil && n == 0 }, 5*time.Second,
-		5*time.Millisecond)
-	_, err = s.consume(t.Context(), c.id, "p")
-	require.ErrorIs(t, err, errChallenge)
-	require.Eventually(t, func() bool {
-		keys, err := s.client.Keys(t.Context(), "*").Result()
-		return err == nil && len(keys) == 0
-	}, 5*time.Second, 5*time.Millisecond, "expired challenges leave nothing")
-}
-
-// A value may outlive its place in the sets by a millisecond, as Redis rounds
-// the two moments differently: the sets decide.
-func TestRedisChallengeEndsWithItsPlaceInTheSets(t *testing.T) {
-	t.Parallel()
-	s := redisStore(t, StartRedis(t), time.Minute)
-	for name, end := range map[string]func(id string) error{
-		"expired": func(id string) error {
-			return s.client.ZAdd(t.Context(), s.all(),
-				redis.Z{Score: float64(time.Now().Add(-time.Second).UnixMilli()), Member: id}).Err()
-		},
-		"forgotten": func(id string) error { return s.client.ZRem(t.Context(), s.all(), id).Err() },
-	} {
-		c, err := s.issue(t.Context(), "p")
-		require.NoError(t, err)
-		require.NoError(t, end(c.id), name)
-		_, err = s.consume(t.Context(), c.id, "p")
-		require.ErrorIs(t, err, errChallenge, name)
-	}
-}
-
-func TestRedisChallengesAreLimited(t *testing.T) {
-	t.Parallel()
-	s := redisStore(t, StartRedis(t), time.Minute)
-	s.inAll = 25
-	var first *challenge
-	for i := range 10 {
-		c, err := s.issue(t.Context(), "greedy")
-		require.NoError(t, err, i)
-		first = c
-	}
-	_, err := s.issue(t.Context(), "greedy")
-	var full *tooMany
-	require.ErrorAs(t, err, &full)
-	require.Equal(t, &tooMany{"for this peer", time.Minute}, full)
-	for i := range 15 {
-		_, err := s.issue(t.Context(), wire.PeerID(fmt.Sprint(i)))
-		require.NoError(t, err)
-	}
-	_, err = s.issue(t.Context(), "one more")
-	require.ErrorAs(t, err, &full)
-	require.Equal(t, "in all", full.whose)
-	require.Positive(t, full.retry)
-	require.LessOrEqual(t, full.retry, time.Minute, "when the oldest expires")
-
-	_, err = s.consume(t.Context(), first.id, "thief")
-	require.ErrorIs(t, err, errChallenge)
-	_, err = s.issue(t.Context(), "greedy")
-	require.NoError(t, err, "a used challenge makes room, in all and for its peer")
-}
-
-func TestRedisProfilesDoNotMeet(t *testing.T) {
-	t.Parallel()
-	server := StartRedis(t)
-	debug := redisStore(t, server, time.Minute)
-	locked := newRedisChallenges(Config{Redis: debug.client.Options(), ChallengeTTL: time.Minute,
-		Profile: release.LockedReadOnly})
-	t.Cleanup(func() { _ = locked.close() })
-	c, err := debug.issue(t.Context(), "p")
-	require.NoError(t, err)
-	_, err = locked.consume(t.Context(), c.id, "p")
-	require.ErrorIs(t, err, errChallenge)
-	_, err = debug.consume(t.Context(), c.id, "p")
-	require.NoError(t, err)
-}
-
-func TestARecordThatIsNoneIsNoChallenge(t *testing.T) {
-	t.Parallel()
-	s := redisStore(t, StartRedis(t), time.Minute)
-	for _, record := range []string{"p", "p 00", "p " + fmt.Sprintf("%064d", 0) + "0", " "} {
-		require.NoError(t, s.client.Set(t.Context(), s.one("x"), record, 0).Err())
-		pending := redis.Z{Score: float64(time.Now().Add(time.Minute).UnixMilli()), Member: "x"}
-		require.NoError(t, s.client.ZAdd(t.Context(), s.all(), pending).Err())
-		_, err := s.consume(t.Context(), "x", "p")
-		require.ErrorContains(t, err, "malformed", record)
-	}
-}
-
-// Stores of two instances, 64 clients: each challenge is accepted exactly once.
+// Two instances, 64 clients: each challenge is spent exactly once.
 func TestTwoInstancesNeverAcceptOneChallengeTwice(t *testing.T) {
 	t.Parallel()
 	server := StartRedis(t)
-	stores := []*redisChallenges{redisStore(t, server, time.Minute), redisStore(t, server, time.Minute)}
+	instances := []*challenges{shared(t, server, release.Debug), shared(t, server, release.Debug)}
 	for round := range 10 {
-		c, err := stores[round%2].issue(t.Context(), "p")
+		c, err := instances[round%2].issue(t.Context(), "p")
 		require.NoError(t, err)
 		var accepted, refused atomic.Int32
 		var start, done sync.WaitGroup
@@ -214,7 +99,11 @@ func TestTwoInstancesNeverAcceptOneChallengeTwice(t *testing.T) {
 		for i := range 64 {
 			done.Go(func() {
 				start.Wait()
-				switch _, err := stores[i%2].consume(t.Context(), c.id, "p"); {
+				opened, err := instances[i%2].open(t.Context(), c.name(), "p")
+				if err == nil {
+					err = instances[i%2].spend(t.Context(), opened)
+				}
+				switch {
 				case err == nil:
 					accepted.Add(1)
 				case errors.Is(err, errChallenge):
@@ -227,6 +116,58 @@ func TestTwoInstancesNeverAcceptOneChallengeTwice(t *testing.T) {
 		require.EqualValues(t, 1, accepted.Load())
 		require.EqualValues(t, 63, refused.Load())
 	}
+	n, err := instances[0].used.count(t.Context(), time.Now())
+	require.NoError(t, err)
+	require.Equal(t, 10, n)
+}
+
+// Redis remembers for longer than the challenge lives, for an instance whose clock is behind, and not for ever.
+func TestRedisForgetsWhatExpired(t *testing.T) {
+	t.Parallel()
+	s := shared(t, StartRedis(t), release.Debug)
+	c, err := s.issue(t.Context(), "p")
+	require.NoError(t, err)
+	require.NoError(t, s.spend(t.Context(), c))
+	store := s.used.(*redisUsed)
+	left, err := store.client.TTL(t.Context(), store.prefix+c.name()).Result()
+	require.NoError(t, err)
+	require.Greater(t, left, clockSkew)
+	require.LessOrEqual(t, left, time.Minute+time.Second+clockSkew)
+}
+
+// "No challenge is ever accepted twice" does not rest on Redis' defaults, which forget in a crash.
+func TestARedisThatMayForgetIsRefused(t *testing.T) {
+	t.Parallel()
+	server := StartRedis(t)
+	o, err := redis.ParseURL(server.URL)
+	require.NoError(t, err)
+	operator := redis.NewClient(o)
+	t.Cleanup(func() { _ = operator.Close() })
+	for name, c := range map[string]struct{ setting, bad, good string }{
+		"no log":              {"appendonly", "no", "yes"},
+		"a log of the second": {"appendfsync", "everysec", "always"},
+		"an evicting cache":   {"maxmemory-policy", "allkeys-lru", "noeviction"},
+	} {
+		require.NoError(t, operator.ConfigSet(t.Context(), c.setting, c.bad).Err(), name)
+		s := shared(t, server, release.Debug)
+		challenge, err := s.issue(t.Context(), "p")
+		require.NoError(t, err)
+		err = s.spend(t.Context(), challenge)
+		require.ErrorContains(t, err, `its `+c.setting+` is "`+c.bad+`"`, name)
+		var no *refusal
+		require.ErrorAs(t, refuseChallenge(err), &no)
+		require.Equal(t, http.StatusServiceUnavailable, no.status)
+		require.Contains(t, no.details, "this Redis may forget")
+		require.NoError(t, operator.ConfigSet(t.Context(), c.setting, c.good).Err())
+		require.NoError(t, s.spend(t.Context(), challenge), "it was not used up")
+	}
+	require.NoError(t, operator.Do(t.Context(), "ACL", "SETUSER", "blind", "on", ">pw", "~*", "+@all", "-config").Err())
+	o.Username, o.Password = "blind", "pw"
+	s := newChallenges(Config{Redis: o, ChallengeTTL: time.Minute, Profile: release.Debug}, sameKey{}, time.Now)
+	t.Cleanup(func() { _ = s.used.close() })
+	challenge, err := s.issue(t.Context(), "p")
+	require.NoError(t, err)
+	require.ErrorContains(t, s.spend(t.Context(), challenge), "it does not say")
 }
 
 func TestAPasswordIsNotRepeated(t *testing.T) {

@@ -55,7 +55,7 @@ func TestKeyRequestRefused(t *testing.T) {
 			a.quoteOver(t, wire.NodeReportData(a.nonce, a.id))
 		}},
 		"challenge expired": {401, wire.InvalidChallenge,
-			func(_ *testing.T, a *attempt) { a.w.ahead.Store(int64(time.Minute)) }},
+			func(_ *testing.T, a *attempt) { a.w.ahead.Store(int64(time.Minute + time.Second)) }},
 		"nonce of another challenge": {401, wire.InvalidChallenge, func(t *testing.T, a *attempt) {
 			a.quoteOver(t, wire.NodeReportData([32]byte{1}, a.id))
 		}},
@@ -157,7 +157,20 @@ func TestRegistersOfTwoReleasesDoNotMix(t *testing.T) {
 	requireRefused(t, err, http.StatusForbidden, wire.PolicyViolation)
 }
 
-func TestAChallengeIsUsedOnceAlsoWhenALaterStepFails(t *testing.T) {
+func TestAChallengeIsUsedOnceAlsoWhenThePolicyRefuses(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	a := begin(t, w, w.node(t, "1.0.0", release.LockedReadOnly))
+	status, said := post(t, w.url+"/get-key", a.request)
+	require.Equal(t, http.StatusForbidden, status)
+	require.Equal(t, wire.PolicyViolation, said.Error)
+	status, said = post(t, w.url+"/get-key", a.request)
+	require.Equal(t, http.StatusUnauthorized, status)
+	require.Equal(t, wire.InvalidChallenge, said.Error)
+}
+
+// What anybody could have sent in the peer's name does not use up its challenge.
+func TestAChallengeOutlivesARequestThatProvesNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
 	a := begin(t, w, w.node(t, "1.0.0", release.Debug))
@@ -166,6 +179,8 @@ func TestAChallengeIsUsedOnceAlsoWhenALaterStepFails(t *testing.T) {
 	status, _ := post(t, w.url+"/get-key", a.request)
 	require.Equal(t, http.StatusUnauthorized, status)
 	status, said := post(t, w.url+"/get-key", good)
+	require.Equal(t, http.StatusOK, status, said.Details)
+	status, said = post(t, w.url+"/get-key", good)
 	require.Equal(t, http.StatusUnauthorized, status)
 	require.Equal(t, wire.InvalidChallenge, said.Error)
 }

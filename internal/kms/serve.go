@@ -42,8 +42,8 @@ func (s *Service) Serve(ctx context.Context, l net.Listener) error {
 	if down := server.Shutdown(grace); down != nil && err == nil {
 		err = fmt.Errorf("shut down: %w", down)
 	}
-	if lost := s.challenges.close(); lost != nil && err == nil {
-		err = fmt.Errorf("close the store of challenges: %w", lost)
+	if lost := s.challenges.used.close(); lost != nil && err == nil {
+		err = fmt.Errorf("close the store of used challenges: %w", lost)
 	}
 	s.log.Info("key service stopped")
 	return err

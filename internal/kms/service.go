@@ -58,7 +58,7 @@ type Service struct {
 	parts      Parts
 	log        *slog.Logger
 	policy     *policySource
-	challenges challengeStore
+	challenges *challenges
 	metrics    *metrics
 	decisions  limiter
 	quotes     limiter
@@ -72,7 +72,7 @@ func New(c Config, p Parts) *Service {
 		log = log.With("warning", foreignRoot, "tdx_root_sha256", c.TDXRoot)
 	}
 	s := &Service{config: c, parts: p, log: log, decisions: newLimiter(maxDecisions), quotes: newLimiter(maxQuotes),
-		policy: newPolicySource(c, p, log), challenges: newChallengeStore(c, p.Now)}
+		policy: newPolicySource(c, p, log), challenges: newChallenges(c, p.Guest, p.Now)}
 	s.metrics = newMetrics(s)
 	return s
 }
