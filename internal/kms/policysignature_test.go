@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sigstore/sigstore-go/pkg/root"
 	"github.com/stretchr/testify/require"
 
 	"github.com/calimero-network/mero-tee/internal/artifact/sign"
@@ -35,7 +36,7 @@ func startSigstore(t *testing.T) *sigstore.Instance {
 // bundleOver is the signature of data by the identity.
 func bundleOver(t *testing.T, i *sigstore.Instance, id signature.Identity, data []byte) []byte {
 	t.Helper()
-	sc, err := sign.SigningConfig(i.SigningConfigPath)
+	sc, err := root.NewSigningConfigFromPath(i.SigningConfigPath)
 	require.NoError(t, err)
 	url := i.TokenURL(id.Repository, id.Workflow, id.Ref(), strings.Repeat("0123", 10))
 	s, err := sign.NewSigner(t.Context(),

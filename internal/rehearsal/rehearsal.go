@@ -86,7 +86,8 @@ func Open(ctx context.Context, root, dist string, cfg *config.Config, c *console
 
 func (w *World) start(ctx context.Context) error {
 	w.closing(w.Network.Close)
-	for _, f := range []func() error{w.lock, w.startTDX, w.startITA, w.startGitHub, w.startRegistry, w.startDstack,
+	for _, f := range []func() error{w.lock, w.startTDX, w.startITA, w.startGitHub, w.startRegistry,
+		w.announceSigstore, w.startDstack,
 		func() error { return w.startCloud(ctx) }, func() error { return w.startImages(ctx) }} {
 		if err := f(); err != nil {
 			return err
@@ -180,7 +181,8 @@ func (w *World) handle(h http.Handler, hosts ...string) error {
 
 // Hosts are the production names that are answered here.
 func (w *World) Hosts() []string {
-	return slices.Concat(github.Hosts(), []string{registryHost(w.Env.Config), dstackHost}, tdxsim.Hosts(), ita.Hosts())
+	return slices.Concat(github.Hosts(), []string{registryHost(w.Env.Config), dstackHost}, tdxsim.Hosts(), ita.Hosts(),
+		sigstoreHosts, []string{sigstore.TUFHost})
 }
 
 // secret reads 32 bytes kept under name, making them at first. It refuses what

@@ -2,9 +2,7 @@ package rehearsal
 
 import (
 	"context"
-	"errors"
-	"io/fs"
-	"os"
+	"net/http"
 	"path/filepath"
 	"strings"
 	"time"
@@ -15,8 +13,10 @@ import (
 
 	"github.com/calimero-network/mero-tee/internal/artifact/sign"
 	"github.com/calimero-network/mero-tee/internal/artifact/signature"
+	"github.com/calimero-network/mero-tee/internal/artifact/trust"
 	"github.com/calimero-network/mero-tee/internal/attestation/ita"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/file"
 	"github.com/calimero-network/mero-tee/internal/kms/image"
 	"github.com/calimero-network/mero-tee/internal/pipeline/environment"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/dstack"
@@ -73,6 +73,56 @@ func (w *World) unpack(ctx context.Context, ref, dir string) (v1.Config, error) 
 
 func (w *World) sigstoreDir() string { return filepath.Join(w.State, "sigstore") }
 
+func (w *World) trustedRoot() string { return filepath.Join(w.sigstoreDir(), "trusted_root.json") }
+
+// announceSigstore puts the names at sigstore.dev into the network. The TUF
+// repository is answered here; what stands behind the others starts when it is asked.
+func (w *World) announceSigstore() error {
+	tuf, err := sigstore.OpenTUF(filepath.Join(w.sigstoreDir(), "tuf"), time.Now)
+	if err != nil {
+		return err
+	}
+	first, err := tuf.InitialRoot()
+	if err != nil {
+		return err
+	}
+	w.Env.Sigstore = trust.New(trust.Options{Root: first, Cache: filepath.Join(w.sigstoreDir(), "seen"),
+		Transport: w.Env.Transport})
+	err = w.Network.HandleLazy(sigstore.TUFHost, func() (http.Handler, error) { return tuf, w.publish(tuf) })
+	if err != nil {
+		return err
+	}
+	for _, host := range sigstoreHosts {
+		err := w.Network.HandleLazy(host, func() (http.Handler, error) {
+			s, err := w.sigstore()
+			if err != nil {
+				return nil, err
+			}
+			return s.Handler(host)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var sigstoreHosts = []string{sigstore.FulcioHost, sigstore.RekorHost, sigstore.TimestampHost}
+
+// publish starts Sigstore if it never ran: then it has no keys yet.
+func (w *World) publish(tuf *sigstore.TUF) error {
+	if !there(w.trustedRoot()) {
+		if _, err := w.sigstore(); err != nil {
+			return err
+		}
+	}
+	root, err := file.Read(w.trustedRoot(), signature.MaxTrust)
+	if err != nil {
+		return err
+	}
+	return tuf.Publish(map[string][]byte{trust.RootTarget: root, trust.SigningTarget: sigstore.SigningConfig})
+}
+
 func (w *World) startSigstore(ctx context.Context) (*sigstore.Instance, error) {
 	s, err := sigstore.Start(ctx, sigstore.Options{Dir: w.sigstoreDir(), ToolsDir: filepath.Join(w.Env.Root, "tools"),
 		Log: func(line string) { w.console.Infof("%s", line) }})
@@ -84,12 +134,12 @@ func (w *World) startSigstore(ctx context.Context) (*sigstore.Instance, error) {
 }
 
 // signing is what the Actions runner gives to a job of the tag's workflow.
-func (w *World) signing(_ context.Context, tag release.Tag, c *environment.Checkout) (sign.Config, error) {
+func (w *World) signing(ctx context.Context, tag release.Tag, c *environment.Checkout) (sign.Config, error) {
 	s, err := w.sigstore()
 	if err != nil {
 		return sign.Config{}, err
 	}
-	sc, err := sign.SigningConfig(s.SigningConfigPath)
+	sc, err := w.Env.Sigstore.SigningConfig(ctx)
 	if err != nil {
 		return sign.Config{}, err
 	}
@@ -99,14 +149,13 @@ func (w *World) signing(_ context.Context, tag release.Tag, c *environment.Check
 		Transport: w.Env.Transport}, nil
 }
 
-// trust is the rehearsal's own trusted root; verifying starts no process.
-func (w *World) trust(context.Context) (root.TrustedMaterial, error) {
-	path := filepath.Join(w.sigstoreDir(), "trusted_root.json")
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+// trust is the rehearsal's own trusted root, over TUF as in production; verifying starts no process.
+func (w *World) trust(ctx context.Context) (root.TrustedMaterial, error) {
+	if path := w.trustedRoot(); !there(path) {
 		return nil, &fault.Error{Code: fault.General, Message: "nothing was released in this rehearsal yet",
 			Expected: path, Got: "no such file", Hint: "run `go tool mage release:kms` first"}
 	}
-	return signature.TrustedRoot(path)
+	return w.Env.Sigstore.TrustedRoot(ctx)
 }
 
 // startITA starts the appraiser of quotes; it believes the same simulated hardware as everybody here.

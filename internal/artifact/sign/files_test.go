@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/sigstore/sigstore-go/pkg/root"
 	"github.com/stretchr/testify/require"
 
 	"github.com/calimero-network/mero-tee/internal/artifact/sign"
@@ -45,7 +46,7 @@ func (c *counting) RoundTrip(r *http.Request) (*http.Response, error) {
 // signerOver makes a signer of the shared instance whose requests go through transport.
 func signerOver(t testing.TB, transport http.RoundTripper, config string) sign.SignerFunc {
 	t.Helper()
-	sc, err := sign.SigningConfig(config)
+	sc, err := root.NewSigningConfigFromPath(config)
 	require.NoError(t, err)
 	return func(ctx context.Context) (*sign.Signer, error) {
 		return sign.NewSigner(ctx, sign.Config{SigningConfig: sc, Token: tokenOf(instance, identity), Transport: transport})
@@ -139,7 +140,7 @@ func TestFilesFailures(t *testing.T) {
 }
 
 func answer(r *http.Request, status int) *http.Response {
-	return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(bytes.NewReader(nil)), Request: r}
+	return &http.Response{StatusCode: status, Status: fmt.Sprint(status), Header: http.Header{}, Body: io.NopCloser(bytes.NewReader(nil)), Request: r}
 }
 
 // Each server stumbles once, in each of the ways that may pass: the release is signed all the same.

@@ -38,11 +38,11 @@ func (p persistent) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 		return retry.Refused(response)
 	}, func(err error) (*retry.Class, time.Duration) { return judge(r, err) })
-	var answer *retry.Answer
-	if errors.As(err, &answer) {
-		return response, nil // sigstore-go says what it was
+	if err != nil {
+		discard(response) // a page that is no Rekor's answer makes its client complain of the page's type
+		return nil, err
 	}
-	return response, err
+	return response, nil
 }
 
 func (p persistent) once(r *http.Request) (*http.Response, error) {

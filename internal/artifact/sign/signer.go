@@ -3,8 +3,7 @@
 //
 // Its promise: one token, one key and one certificate sign a whole release, and
 // no bundle is written that package signature's one verifier does not accept.
-// It links cosign, for the root that TUF starts from; who only verifies imports
-// package signature.
+// Where to sign, package trust learns; who only verifies imports package signature.
 package sign
 
 import (

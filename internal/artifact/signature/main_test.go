@@ -80,7 +80,7 @@ func tokenOf(i *sigstore.Instance, id signature.Identity) sign.TokenSource {
 
 func newSigner(t testing.TB, config string, token sign.TokenSource) *sign.Signer {
 	t.Helper()
-	sc, err := sign.SigningConfig(config)
+	sc, err := root.NewSigningConfigFromPath(config)
 	require.NoError(t, err)
 	s, err := sign.NewSigner(t.Context(), sign.Config{SigningConfig: sc, Token: token})
 	require.NoError(t, err)

@@ -32,6 +32,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/rehearsal"
 	cloud "github.com/calimero-network/mero-tee/internal/rehearsal/gce"
 	appraiser "github.com/calimero-network/mero-tee/internal/rehearsal/ita"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/sigstore"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/release/config"
 )
@@ -51,6 +52,7 @@ func TestWhatProductionPrints(t *testing.T) {
 		"[PASS] Intel Trust Authority: https://api.trustauthority.intel.com takes the key\n",
 		"[PASS] dstack provider: https://cloud-api.phala.com/api/v1 takes the key\n",
 		"[PASS] signing identity: the job may ask for one\n",
+		"[PASS] Sigstore's TUF repository: root version 1, until 2027-05-17; its word of today holds until 2026-11-08\n",
 		"[PASS] trusted root: valid now are 1 of 1 certificate authorities, 1 of 2 signature logs, 1 of 1 certificate " +
 			"logs, 0 of 0 timestamp authorities; the newest since 2025-03-01\n",
 		"[PASS] go 1.",
@@ -147,13 +149,20 @@ func TestEachProbeFires(t *testing.T) {
 		"no job": {"signing identity", func(w *world) { w.env.Config.TokenRequestURL = "" },
 			[]string{"[WARN] signing identity: skipped: GitHub Actions gives it to the release workflow's job alone\n"}},
 		"a root that has ended": {"trusted root",
-			func(w *world) { w.trusting(&trust{ends: time.Now().Add(-time.Hour)}, nil) },
+			func(w *world) { w.trusting(&believed{ends: time.Now().Add(-time.Hour)}, nil) },
 			[]string{"[FAIL] trusted root: it believes in no certificate authorities now\n",
 				"Got:      0 of 1 certificate authorities, "}},
-		"a root that ends": {"trusted root", func(w *world) { w.trusting(&trust{ends: time.Now().Add(time.Hour)}, nil) },
+		"a root that ends": {"trusted root", func(w *world) { w.trusting(&believed{ends: time.Now().Add(time.Hour)}, nil) },
 			[]string{"; the newest since 2025-03-01: all certificate authorities end within 30 days\n"}},
+		"a TUF repository that is down": {"trusted root", func(w *world) { w.answering(sigstore.TUFHost, 503) },
+			[]string{"[FAIL] Sigstore's TUF repository: Sigstore's TUF repository could not be asked: https://tuf-repo-cdn.",
+				"Got:      no copy of an earlier one\n", "Hint:     check the network and ask again"}},
+		"a TUF repository that nobody signs any more": {"trusted root",
+			func(w *world) { w.now = today.Add(8 * 24 * time.Hour) },
+			[]string{"[FAIL] Sigstore's TUF repository: Sigstore's TUF repository is not to be believed\n",
+				"timestamp.json is expired\n", "Hint:     compare this machine's clock"}},
 		"no root": {"trusted root", func(w *world) {
-			w.trusting(&trust{}, &fault.Error{Message: "sigstore's public trusted root", Hint: "check the network"})
+			w.trusting(&believed{}, &fault.Error{Message: "sigstore's public trusted root", Hint: "check the network"})
 		}, []string{"[FAIL] trusted root: sigstore's public trusted root\n       Hint:     check the network\n"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -183,7 +192,7 @@ func (w *world) scoped(scopes string, push bool) {
 	})
 }
 
-func (w *world) trusting(m *trust, err error) {
+func (w *world) trusting(m *believed, err error) {
 	w.env.Trust = func(context.Context) (root.TrustedMaterial, error) { return m, err }
 }
 

@@ -15,6 +15,7 @@ import (
 const (
 	identityName = "signing identity"
 	rootName     = "trusted root"
+	tufName      = "Sigstore's TUF repository"
 	soon         = 30 * 24 * time.Hour // that something ends
 )
 
@@ -43,7 +44,21 @@ func trustedRoot(ctx context.Context, t *target) check.Results {
 	case err != nil:
 		return one(failed(rootName, err, "check the network"))
 	}
-	return one(judgeRoot(material, time.Now()))
+	return check.Results{repository(ctx, t), judgeRoot(material, time.Now())}
+}
+
+// repository says which metadata the trusted root comes from, and for how long that can be believed.
+func repository(ctx context.Context, t *target) check.Result {
+	status, err := t.env.Sigstore.Status(ctx)
+	if err != nil {
+		return failed(tufName, err, "check the network")
+	}
+	title := fmt.Sprintf("%s: root version %d, until %s; its word of today holds until %s", tufName, status.Root,
+		status.RootEnds.UTC().Format(time.DateOnly), status.Ends.UTC().Format(time.DateOnly))
+	if status.Unasked != nil {
+		return remark(title, "it could not be asked, and a copy was taken: %v", status.Unasked)
+	}
+	return check.Pass(title)
 }
 
 // period is how long one key or authority is believed; a zero end is open.

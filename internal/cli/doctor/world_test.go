@@ -19,6 +19,7 @@ import (
 	"github.com/sigstore/sigstore-go/pkg/root"
 	"github.com/stretchr/testify/require"
 
+	"github.com/calimero-network/mero-tee/internal/artifact/trust"
 	"github.com/calimero-network/mero-tee/internal/attestation/ita"
 	"github.com/calimero-network/mero-tee/internal/base/check"
 	"github.com/calimero-network/mero-tee/internal/base/console"
@@ -34,6 +35,7 @@ import (
 	appraiser "github.com/calimero-network/mero-tee/internal/rehearsal/ita"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/network"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/registry"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/sigstore"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/release/config"
@@ -56,6 +58,9 @@ type world struct {
 	key   []byte // of the cloud's account
 
 	registry string // folder of what is stored
+
+	tuf *sigstore.TUF
+	now time.Time // by which Sigstore's metadata is judged
 }
 
 // around stands between the clients and a host.
@@ -113,10 +118,12 @@ func newWorld(t *testing.T, base *computepb.Image) *world {
 	handle(images, "ghcr.io")
 	authority, err := theAuthority()
 	require.NoError(t, err)
-	w := &world{registry: stored,
+	w := &world{registry: stored, now: today,
 		ita: appraiser.New(appraiser.Options{Authority: authority, APIKey: itaKey, Now: time.Now})}
 	handle(w.ita, appraiser.Hosts()...)
 	handle(newProvider(t), "cloud-api.phala.com")
+	w.tuf = newTUF(t)
+	handle(w.tuf, sigstore.TUFHost)
 	w.cloud = newCloud(t, base)
 	handle(w.cloud, cloud.Hosts()...)
 	w.key = w.cloud.Key()
@@ -146,7 +153,23 @@ func (w *world) open(t *testing.T, transport http.RoundTripper, itaRoot [32]byte
 			Wait: func(context.Context, time.Duration) error { return nil }})
 	}
 	e.Images = build.New(t.Context(), build.Options{Root: e.Root, Project: project, Zone: cfg.GCPZone, Cloud: e.Cloud})
+	first, err := w.tuf.InitialRoot()
+	require.NoError(t, err)
+	e.Sigstore = trust.New(trust.Options{Root: first, Cache: t.TempDir(), Now: func() time.Time { return w.now },
+		Transport: roundTripper(func(r *http.Request) (*http.Response, error) { return e.Transport.RoundTrip(r) }),
+		Wait:      func(context.Context, time.Duration) error { return nil }})
 	w.env = e
+}
+
+// today is when the TUF repository was signed.
+var today = time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+
+func newTUF(t *testing.T) *sigstore.TUF {
+	t.Helper()
+	tuf, err := sigstore.OpenTUF(t.TempDir(), func() time.Time { return today })
+	require.NoError(t, err)
+	require.NoError(t, tuf.Publish(map[string][]byte{trust.SigningTarget: sigstore.SigningConfig}))
+	return tuf
 }
 
 func variables(m map[string]string) config.Lookup {
@@ -200,23 +223,23 @@ func newCloud(t *testing.T, base *computepb.Image) *cloud.Server {
 	return s
 }
 
-// trust is a trusted root of one authority and two logs.
-type trust struct {
+// believed is a trusted root of one authority and two logs.
+type believed struct {
 	root.BaseTrustedMaterial
 	ends time.Time
 }
 
-func material() *trust { return &trust{ends: time.Now().AddDate(1, 0, 0)} }
+func material() *believed { return &believed{ends: time.Now().AddDate(1, 0, 0)} }
 
-func (m *trust) FulcioCertificateAuthorities() []root.CertificateAuthority {
+func (m *believed) FulcioCertificateAuthorities() []root.CertificateAuthority {
 	return []root.CertificateAuthority{&root.FulcioCertificateAuthority{ValidityPeriodStart: began,
 		ValidityPeriodEnd: m.ends}}
 }
-func (m *trust) RekorLogs() map[string]*root.TransparencyLog {
+func (m *believed) RekorLogs() map[string]*root.TransparencyLog {
 	return map[string]*root.TransparencyLog{"a": {ValidityPeriodStart: began},
 		"old": {ValidityPeriodStart: began, ValidityPeriodEnd: began}}
 }
-func (m *trust) CTLogs() map[string]*root.TransparencyLog {
+func (m *believed) CTLogs() map[string]*root.TransparencyLog {
 	return map[string]*root.TransparencyLog{"b": {ValidityPeriodStart: began}}
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/sigstore/sigstore-go/pkg/root"
 
 	"github.com/calimero-network/mero-tee/internal/artifact/sign"
+	"github.com/calimero-network/mero-tee/internal/artifact/trust"
 	"github.com/calimero-network/mero-tee/internal/attestation/ita"
 	"github.com/calimero-network/mero-tee/internal/base/journal"
 	"github.com/calimero-network/mero-tee/internal/node/agent"
@@ -56,6 +57,8 @@ type Settings struct {
 	Checkout func(context.Context, release.Tag) (*Checkout, error)
 	// Signing returns what a signer of this tag needs. It may start what it returns.
 	Signing func(context.Context, release.Tag, *Checkout) (sign.Config, error)
+	// Sigstore is where Signing and Trust learn whom to believe.
+	Sigstore *trust.Repository
 	// Trust returns whom a verifier believes.
 	Trust func(context.Context) (root.TrustedMaterial, error)
 	// Nodes boots nodes from the images of node releases, for a purpose ("measure",

@@ -4,15 +4,15 @@ import (
 	"cmp"
 	"context"
 	"net/http"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
-	"github.com/sigstore/sigstore-go/pkg/root"
-
 	"github.com/calimero-network/mero-tee/catalog"
 	"github.com/calimero-network/mero-tee/docs/releases"
 	"github.com/calimero-network/mero-tee/internal/artifact/sign"
+	"github.com/calimero-network/mero-tee/internal/artifact/trust"
 	"github.com/calimero-network/mero-tee/internal/attestation/ita"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
@@ -44,9 +44,11 @@ func Production(dir, dist string, cfg *config.Config, log func(string)) (*Enviro
 		GitHubToken: cfg.GitHubToken, RegistryAuth: registryAuth(cfg),
 		DstackURL: cfg.DstackURL, DstackKey: cfg.DstackKey,
 		TDXRoot: intel, PlatformFile: filepath.Join(dir, "docker/mero-kms/dstack-platform.json"),
-		ITA:   ita.Config{URL: cmp.Or(cfg.ITAURL, ita.APIURL), Key: cfg.ITAKey, Root: authority},
-		Trust: func(context.Context) (root.TrustedMaterial, error) { return sign.PublicTrustedRoot() },
+		ITA: ita.Config{URL: cmp.Or(cfg.ITAURL, ita.APIURL), Key: cfg.ITAKey, Root: authority},
 	}}
+	if err := e.publicSigstore(); err != nil {
+		return nil, err
+	}
 	e.Checkout, e.Signing, e.Cloud = e.taggedCheckout, e.actionsSigning, e.cloud
 	e.Images = build.New(context.Background(), build.Options{
 		Root: dir, Project: cfg.GCPProject, Zone: cfg.GCPZone, Family: cfg.GCPFamily, Log: log,
@@ -58,6 +60,19 @@ func Production(dir, dist string, cfg *config.Config, log func(string)) (*Enviro
 	}
 	_, err = e.Appraiser() // refuses a bad address now and not in the last step
 	return e, err
+}
+
+// publicSigstore is the public instance, as its TUF repository describes it.
+func (e *Environment) publicSigstore() error {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return &fault.Error{Code: fault.Usage, Message: "no folder for what Sigstore publishes", Err: err,
+			Hint: "set XDG_CACHE_HOME or HOME"}
+	}
+	e.Sigstore = trust.New(trust.Options{Root: trust.PublicRoot(), Cache: filepath.Join(cache, "mero-tee", "sigstore"),
+		Transport: e.Transport})
+	e.Trust = e.Sigstore.TrustedRoot
+	return nil
 }
 
 // taggedCheckout: "in production a dirty tree, or a tag that is not at HEAD, stops the release".
@@ -99,13 +114,13 @@ func tagAtHead(ctx context.Context, dir string, tag release.Tag, head string) er
 }
 
 // actionsSigning is the identity that GitHub Actions gives to this job.
-func (e *Environment) actionsSigning(context.Context, release.Tag, *Checkout) (sign.Config, error) {
+func (e *Environment) actionsSigning(ctx context.Context, _ release.Tag, _ *Checkout) (sign.Config, error) {
 	if e.Config.TokenRequestURL == "" || e.Config.TokenRequestToken == "" {
 		return sign.Config{}, &fault.Error{Code: fault.Usage, Message: "no identity to sign with",
 			Expected: "ACTIONS_ID_TOKEN_REQUEST_URL and ACTIONS_ID_TOKEN_REQUEST_TOKEN", Got: "not set",
 			Hint: "keyless signing runs in the release workflow, with permission id-token: write"}
 	}
-	sc, err := sign.SigningConfig("")
+	sc, err := e.Sigstore.SigningConfig(ctx)
 	if err != nil {
 		return sign.Config{}, err
 	}

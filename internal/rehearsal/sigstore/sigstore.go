@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
@@ -46,6 +47,7 @@ type Instance struct {
 	SigningConfigRekorV2Path string // Rekor v2 before v1; empty unless it was asked for
 
 	services         map[string]*url.URL // by their names at sigstore.dev
+	front            *http.Transport
 	tokenURL, bearer string
 	cmd              *exec.Cmd
 	stdin            io.Closer
@@ -95,7 +97,7 @@ func start(ctx context.Context, o Options) (*Instance, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	i := &Instance{cmd: cmd, stdin: stdin}
+	i := &Instance{cmd: cmd, stdin: stdin, front: newFront()}
 	if err := i.await(ctx, stdout); err != nil {
 		_ = i.Close()
 		said, _ := os.ReadFile(filepath.Join(o.Dir, logName))
@@ -181,6 +183,7 @@ func (i *Instance) Bearer() string { return i.bearer }
 // Close ends the instance and returns when nothing of it runs any more. Calling it again changes nothing.
 func (i *Instance) Close() error {
 	i.closeOnce.Do(func() {
+		i.front.CloseIdleConnections()
 		_ = i.stdin.Close() // the program ends when its standard input does
 		timer := time.AfterFunc(endsWithin, func() { _ = i.cmd.Process.Signal(syscall.SIGKILL) })
 		defer timer.Stop()

@@ -4,12 +4,14 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/sigstore/sigstore-go/pkg/root"
 	"github.com/stretchr/testify/require"
 
 	"github.com/calimero-network/mero-tee/internal/artifact/sign"
@@ -35,7 +37,7 @@ func start(t *testing.T, dir string) *sigstore.Instance {
 
 func signOne(t *testing.T, i *sigstore.Instance, config string) []byte {
 	t.Helper()
-	sc, err := sign.SigningConfig(config)
+	sc, err := root.NewSigningConfigFromPath(config)
 	require.NoError(t, err)
 	url := i.TokenURL(identity.Repository, identity.Workflow, identity.Ref(), identity.Commit)
 	s, err := sign.NewSigner(t.Context(), sign.Config{SigningConfig: sc,
@@ -149,4 +151,23 @@ func TestFailures(t *testing.T) {
 		_, err := sigstore.Start(ctx, sigstore.Options{Dir: t.TempDir(), ToolsDir: toolsDir})
 		require.ErrorIs(t, err, context.Canceled)
 	})
+}
+
+// Each service is reached under the name that it has at the public instance.
+func TestPublicNames(t *testing.T) {
+	t.Parallel()
+	i, err := sigstore.Start(t.Context(), sigstore.Options{Dir: t.TempDir(), ToolsDir: toolsDir})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, i.Close()) }()
+	require.Empty(t, i.SigningConfigRekorV2Path)
+	for host, path := range map[string]string{sigstore.FulcioHost: "/api/v2/trustBundle",
+		sigstore.RekorHost: "/api/v1/log", sigstore.TimestampHost: "/api/v1/timestamp/certchain"} {
+		h, err := i.Handler(host)
+		require.NoError(t, err)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "https://"+host+path, nil))
+		require.Equal(t, http.StatusOK, w.Code, "%s: %s", host, w.Body)
+	}
+	_, err = i.Handler(sigstore.RekorV2Host)
+	require.ErrorContains(t, err, "has no log2025-1.rekor.sigstore.dev")
 }

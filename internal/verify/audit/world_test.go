@@ -148,7 +148,7 @@ func seal(dir string, id signature.Identity) error {
 
 func signer(id signature.Identity) sign.SignerFunc {
 	return func(ctx context.Context) (*sign.Signer, error) {
-		sc, err := sign.SigningConfig(local.SigningConfigPath)
+		sc, err := root.NewSigningConfigFromPath(local.SigningConfigPath)
 		if err != nil {
 			return nil, err
 		}
