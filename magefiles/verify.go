@@ -25,6 +25,11 @@ func (Verify) Recent(ctx context.Context, n int) error {
 	return cli.Exit("verify:recent", cli.VerifyRecent(ctx, n))
 }
 
+// Quote explains a TDX quote and its event log, and says whether it is genuine. FILE [-eventLog=FILE]
+func (Verify) Quote(ctx context.Context, file string, eventLog *string) error {
+	return cli.Exit("verify:quote", cli.ExplainQuote(ctx, os.Stdout, file, cli.Value(eventLog)))
+}
+
 // Measurement explains what machines measure.
 type Measurement mg.Namespace
 

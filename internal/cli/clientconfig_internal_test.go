@@ -24,9 +24,10 @@ import (
 
 // running is a deployed key service and the collateral of its platform, as the operator reaches them.
 type running struct {
-	pcs http.Handler
-	td  *tdxsim.TD
-	log *tdxsim.EventLog
+	pcs  http.Handler
+	td   *tdxsim.TD
+	log  *tdxsim.EventLog
+	root [32]byte // of the platform's certificates
 }
 
 func (s running) RoundTrip(r *http.Request) (*http.Response, error) {

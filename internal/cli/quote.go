@@ -1,0 +1,128 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+
+	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/file"
+)
+
+// maxEvidence bounds a file with a quote or an event log, in bytes.
+const maxEvidence = 2 << 20
+
+// ExplainQuote writes what a quote and its event log say, for people, and then
+// verifies the quote. The file has the quote itself, or the JSON with which
+// dstack's guest agent or a key service gave it, event log included.
+func ExplainQuote(ctx context.Context, w io.Writer, name, eventLog string) error {
+	raw, log, err := readQuote(name, eventLog)
+	if err != nil {
+		return err
+	}
+	q, err := tdx.ParseQuote(raw)
+	if err != nil {
+		return &fault.Error{Code: fault.Verification, Message: "the quote cannot be read", Err: err}
+	}
+	events, err := readEvents(log)
+	if err != nil {
+		return &fault.Error{Code: fault.Verification, Message: "the event log cannot be read", Err: err}
+	}
+	if err := tdx.Explain(w, q, events); err != nil {
+		return &fault.Error{Code: fault.Verification, Message: "the quote is not explained", Err: err}
+	}
+	return operate(ctx, func(o *operator) error { return o.genuine(ctx, raw, q) })
+}
+
+// genuine says whether the quote is of TDX hardware, and with which TCB status.
+func (o *operator) genuine(ctx context.Context, raw []byte, q *tdx.Quote) error {
+	v, err := o.env.Verifier()
+	if err != nil {
+		return err
+	}
+	verdict, err := v.Verify(ctx, raw, q.ReportData)
+	switch {
+	case errors.Is(err, tdx.ErrCollateral):
+		return &fault.Error{Code: fault.General, Message: "the quote cannot be judged", Err: err}
+	case err != nil:
+		return &fault.Error{Code: fault.Verification, Message: "the quote is not believed", Err: err}
+	}
+	o.console.Infof("a genuine quote, TCB status %s; nothing here says when it was made, or for whom%s", verdict.TCB,
+		o.banner())
+	return nil
+}
+
+// readQuote finds quote and event log, which may be in a file of its own.
+func readQuote(name, eventLog string) (raw, log []byte, err error) {
+	data, err := readEvidence(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	if raw, log, err = unwrap(data); err != nil {
+		return nil, nil, &fault.Error{Code: fault.Usage, Message: name + " has no quote", Err: err,
+			Expected: "a quote, or JSON with quote or quoteB64", Got: "JSON without"}
+	}
+	if eventLog != "" {
+		log, err = readEvidence(eventLog)
+	}
+	return raw, log, err
+}
+
+func readEvidence(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, &fault.Error{Code: fault.Usage, Message: "cannot read the evidence", Err: err}
+	}
+	defer f.Close()
+	return file.ReadAll(f, maxEvidence)
+}
+
+// unwrap takes quote and event log out of an answer of dstack's guest agent
+// (hex, and JSON in a string) or of a key service (base64, and JSON).
+func unwrap(data []byte) (raw, log []byte, err error) {
+	if !bytes.HasPrefix(bytes.TrimSpace(data), []byte("{")) {
+		return data, nil, nil
+	}
+	var answer struct {
+		Quote    string `json:"quote"`
+		EventLog string `json:"event_log"`
+	}
+	if err := json.Unmarshal(data, &answer); err != nil {
+		return nil, nil, err
+	}
+	if answer.Quote != "" {
+		raw, err = hex.DecodeString(answer.Quote)
+		return raw, []byte(answer.EventLog), err
+	}
+	return unwrapService(data)
+}
+
+func unwrapService(data []byte) (raw, log []byte, err error) {
+	var answer struct {
+		Quote    []byte          `json:"quoteB64"`
+		EventLog json.RawMessage `json:"eventLog"`
+	}
+	if err := json.Unmarshal(data, &answer); err != nil {
+		return nil, nil, err
+	}
+	if len(answer.Quote) == 0 {
+		return nil, nil, &fault.Error{Code: fault.Usage, Message: "no member quote or quoteB64"}
+	}
+	return answer.Quote, answer.EventLog, nil
+}
+
+// readEvents reads a log of either kind; none is nil.
+func readEvents(log []byte) ([]tdx.Event, error) {
+	if len(log) == 0 {
+		return nil, nil
+	}
+	if bytes.HasPrefix(bytes.TrimSpace(log), []byte("[")) {
+		return tdx.ParseDstackLog(log)
+	}
+	return tdx.ParseCCEL(log)
+}

@@ -1,0 +1,126 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/hex"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
+	"github.com/calimero-network/mero-tee/internal/base/console"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/kms/wire"
+	"github.com/calimero-network/mero-tee/internal/pipeline/environment"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
+)
+
+// evidenceFiles are one quote with its event log, in the forms that people have them.
+func evidenceFiles(t *testing.T) (w running, raw []byte, write func(name string, content []byte) string) {
+	t.Helper()
+	pki, err := tdxsim.NewPKI([]byte("quote"))
+	require.NoError(t, err)
+	platform, err := pki.NewPlatform(1)
+	require.NoError(t, err)
+	w = running{pcs: tdxsim.NewPCS(pki, time.Now, platform), td: platform.NewTD(tdx.Register{1}), root: pki.RootSHA256()}
+	w.log = tdxsim.NewEventLog(w.td)
+	for i := range 3 {
+		require.NoError(t, w.log.Measure(i, 6, []byte{byte(i)}))
+	}
+	require.NoError(t, w.log.Start(tdxsim.System{ComposeHash: make([]byte, 32)}))
+	raw, err = w.td.Quote(4, [64]byte{})
+	require.NoError(t, err)
+	dir := t.TempDir()
+	return w, raw, func(name string, content []byte) string {
+		name = filepath.Join(dir, name)
+		require.NoError(t, os.WriteFile(name, content, 0o600))
+		return name
+	}
+}
+
+func TestReadQuote(t *testing.T) {
+	t.Parallel()
+	w, quote, write := evidenceFiles(t)
+	log, err := w.log.Dstack()
+	require.NoError(t, err)
+	agent, err := json.Marshal(map[string]string{"quote": hex.EncodeToString(quote), "event_log": string(log)})
+	require.NoError(t, err)
+	service, err := json.Marshal(map[string]any{"quoteB64": quote, "eventLog": json.RawMessage(log)})
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(service, &wire.AttestResponse{}))
+	apart := write("log", log)
+	for name, tc := range map[string]struct{ file, log string }{
+		"the quote and its log":       {write("quote", quote), apart},
+		"the guest agent's answer":    {write("agent", agent), ""},
+		"the key service's answer":    {write("service", service), ""},
+		"an answer, and another file": {write("both", agent), apart},
+	} {
+		raw, got, err := readQuote(tc.file, tc.log)
+		require.NoError(t, err, name)
+		require.Equal(t, quote, raw, name)
+		require.JSONEq(t, string(log), string(got), name)
+		events, err := readEvents(got)
+		require.NoError(t, err, name)
+		require.Len(t, events, 14, name)
+	}
+	raw, got, err := readQuote(write("alone", quote), "")
+	require.NoError(t, err)
+	require.Equal(t, quote, raw)
+	events, err := readEvents(got)
+	require.NoError(t, err)
+	require.Nil(t, events)
+	events, err = readEvents(w.log.CCEL())
+	require.NoError(t, err)
+	require.Len(t, events, 14, "firmware's form")
+
+	for _, content := range []string{"{", "{}", `{"quote":"xx"}`, `{"quoteB64":"?"}`} {
+		_, _, err := readQuote(write("bad", []byte(content)), "")
+		require.Equal(t, fault.Usage, fault.CodeOf(err), content)
+	}
+	_, _, err = readQuote(write("quote", quote), filepath.Join(t.TempDir(), "none"))
+	require.Equal(t, fault.Usage, fault.CodeOf(err))
+	_, _, err = readQuote(write("huge", make([]byte, maxEvidence+1)), "")
+	require.ErrorContains(t, err, "larger than")
+}
+
+func TestExplainQuoteRefuses(t *testing.T) {
+	t.Parallel()
+	w, quote, write := evidenceFiles(t)
+	require.NoError(t, w.log.Emit("later", nil))
+	log, err := w.log.Dstack()
+	require.NoError(t, err)
+	for want, tc := range map[string]struct{ quote, log []byte }{
+		"the quote cannot be read":     {[]byte("no quote"), log},
+		"the event log cannot be read": {quote, []byte("[]")},
+		"the quote is not explained":   {quote, log},
+	} {
+		var out bytes.Buffer
+		err := ExplainQuote(t.Context(), &out, write("quote", tc.quote), write("log", tc.log))
+		require.ErrorContains(t, err, want)
+		require.Equal(t, fault.Verification, fault.CodeOf(err))
+	}
+}
+
+func TestGenuine(t *testing.T) {
+	t.Parallel()
+	w, raw, _ := evidenceFiles(t)
+	q, err := tdx.ParseQuote(raw)
+	require.NoError(t, err)
+	var out bytes.Buffer
+	judge := func(root [32]byte) error {
+		o := &operator{console: console.New(&out, false),
+			env: &environment.Environment{Settings: environment.Settings{Transport: w, TDXRoot: root}}}
+		return o.genuine(t.Context(), raw, q)
+	}
+	require.NoError(t, judge(w.root))
+	require.Contains(t, out.String(), "a genuine quote, TCB status UpToDate")
+	require.Equal(t, fault.Verification, fault.CodeOf(judge([32]byte{1})))
+	w.pcs.(*tdxsim.PCS).Change(func(f *tdxsim.Faults) { f.Unavailable = true })
+	err = judge(w.root)
+	require.ErrorContains(t, err, "cannot be judged")
+	require.Equal(t, fault.General, fault.CodeOf(err))
+}
