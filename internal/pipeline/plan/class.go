@@ -21,14 +21,16 @@ type Subject struct {
 	Tag    release.Tag
 	Commit string            // that it is made of
 	Tags   map[string]string // every tag of the repository and its commit, of both families and of none
+	// Public says that the tag's release is public already. It was judged before; since then main may have merged it.
+	Public bool
 }
 
 // History is what a class is judged by besides the tags. Commits are hashes.
 type History interface {
 	// Descends says whether commit is from or comes after it.
 	Descends(ctx context.Context, commit, from string) (bool, error)
-	// MainWork lists the commits that to has beyond from and that are on the
-	// first-parent line of the branch main, the newest first.
+	// MainWork lists the commits that to has beyond from and that the branch
+	// main has too, the newest first.
 	MainWork(ctx context.Context, from, to string) ([]string, error)
 	// Changes lists what differs between two commits.
 	Changes(ctx context.Context, from, to string) ([]git.Change, error)
@@ -43,9 +45,10 @@ type Decision struct {
 }
 
 // Decide finds the class of a release. A candidate is known by its tag. A final
-// version whose X.Y has a stable tag with a lower Z patches the highest such:
+// version whose X.Y has a stable tag with a lower Z patches the highest such,
+// which must be the very one before it:
 // it is a hotfix when its commit descends from that tag and has, beyond it, no
-// commit of main's first-parent line, and is refused otherwise. Everything else
+// commit that main has too, and is refused otherwise. Everything else
 // is stable.
 func Decide(ctx context.Context, s Subject, h History) (Decision, error) {
 	if at, there := s.Tags[s.Tag.String()]; there && at != s.Commit {
@@ -62,6 +65,13 @@ func Decide(ctx context.Context, s Subject, h History) (Decision, error) {
 		return d, nil
 	}
 	d.Class, d.Patched = release.Hotfix, patched
+	if s.Tag.Version.Patch != patched.Version.Patch+1 {
+		next := patched
+		next.Version.Patch++
+		return Decision{}, &fault.Error{Code: fault.Verification,
+			Message:  fmt.Sprintf("%s leaves out a number after %s", s.Tag, patched),
+			Expected: next.String(), Got: s.Tag.String(), Hint: "a hotfix is exactly the next patch of a stable release"}
+	}
 	commit := s.Tags[patched.String()]
 	if commit == s.Commit {
 		return d, nil
@@ -84,6 +94,9 @@ func (s Subject) branched(ctx context.Context, patched release.Tag, commit strin
 		return s.refused(patched, fmt.Sprintf("%s is a patch of %s and does not descend from it", s.Tag, patched),
 			"a commit that does not")
 	}
+	if s.Public {
+		return nil
+	}
 	work, err := h.MainWork(ctx, commit, s.Commit)
 	if err != nil {
 		return err
@@ -99,7 +112,8 @@ func (s Subject) refused(patched release.Tag, message, got string) error {
 	next := release.Tag{Family: s.Tag.Family, Version: s.highest().NextMinor()}
 	return &fault.Error{Code: fault.Verification, Message: message, Got: got,
 		Expected: fmt.Sprintf("a commit that branches from %s, without what main has gained since", patched),
-		Hint: fmt.Sprintf("release main's work as %s; for a hotfix, git switch -c hotfix/%s %s, and cherry-pick the fix",
+		Hint: fmt.Sprintf("release main's work as %s; for a hotfix, git switch -c hotfix/%s %s, and cherry-pick the fix; "+
+			"merge the branch into main after its release, not before",
 			next, s.Tag.Version, patched)}
 }
 

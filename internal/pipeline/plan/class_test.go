@@ -31,29 +31,14 @@ func TestHotfix(t *testing.T) {
 			r.git("switch", "-q", "-c", "hotfix", "mero-kms-v1.2.0")
 			r.git("cherry-pick", "main")
 		}, "mero-kms-v1.2.1", "mero-kms-v1.2.0"},
-		"whose branch main has merged": {func(r *repository) {
-			r.hotfix("mero-kms-v1.2.0")
-			r.git("switch", "-q", "main")
-			r.git("merge", "-q", "--no-ff", "-m", "merge", "hotfix")
-			r.git("switch", "-q", "hotfix")
-		}, "mero-kms-v1.2.1", "mero-kms-v1.2.0"},
 		"of a hotfix": {func(r *repository) {
 			r.hotfix("mero-kms-v1.2.0")
 			r.git("tag", "mero-kms-v1.2.1")
 			r.commit("F2", "internal/x.go", "1\n2\n3\n")
 		}, "mero-kms-v1.2.2", "mero-kms-v1.2.1"},
-		"with a number left out": {func(r *repository) { r.hotfix("mero-kms-v1.2.0") }, "mero-kms-v1.2.7", "mero-kms-v1.2.0"},
 		"of an older line, when main went on": {func(r *repository) {
 			r.git("tag", "mero-kms-v1.3.0")
 			r.hotfix("mero-kms-v1.2.0")
-		}, "mero-kms-v1.2.1", "mero-kms-v1.2.0"},
-		"merging a topic branch that was cut from the tag": {func(r *repository) {
-			r.git("switch", "-q", "-c", "topic", "mero-kms-v1.2.0")
-			r.commit("P", "topic.go", "1\n")
-			r.git("switch", "-q", "main")
-			r.git("merge", "-q", "--no-ff", "-m", "merge", "topic")
-			r.hotfix("mero-kms-v1.2.0")
-			r.git("merge", "-q", "--no-ff", "-m", "merge", "topic")
 		}, "mero-kms-v1.2.1", "mero-kms-v1.2.0"},
 		"when only the origin's main is here": {func(r *repository) {
 			r.git("update-ref", "refs/remotes/origin/main", "main")
@@ -83,6 +68,20 @@ func paths(diff []git.Change) []string {
 	return out
 }
 
+// "Release, then merge": a second run of a release that is public is not refused for the merge.
+func TestAPublicHotfixThatMainHasMerged(t *testing.T) {
+	t.Parallel()
+	r := newRepository(t)
+	r.hotfix("mero-kms-v1.2.0")
+	r.git("branch", "-f", "main", "hotfix")
+	_, err := r.of("mero-kms-v1.2.1")
+	require.ErrorContains(t, err, "carries newer work of main")
+	r.public = true
+	d, err := r.of("mero-kms-v1.2.1")
+	require.NoError(t, err)
+	require.Equal(t, release.Hotfix, d.Class)
+}
+
 // The histories in which a patch bump is refused.
 func TestPatchBumpIsRefused(t *testing.T) {
 	t.Parallel()
@@ -97,7 +96,29 @@ func TestPatchBumpIsRefused(t *testing.T) {
 			"as mero-tee-v1.1.0"},
 		"from main, detached": {func(r *repository) { r.git("checkout", "-q", "--detach", "main~1") }, "mero-kms-v1.2.1",
 			"carries newer work of main", ""},
-		"a number left out": {func(r *repository) {}, "mero-kms-v1.2.5", "carries newer work of main", ""},
+		"a number left out": {func(r *repository) { r.hotfix("mero-kms-v1.2.0") }, "mero-kms-v1.2.5",
+			"mero-kms-v1.2.5 leaves out a number after mero-kms-v1.2.0", "exactly the next patch"},
+		"merged into main before its release": {func(r *repository) {
+			r.hotfix("mero-kms-v1.2.0")
+			r.git("switch", "-q", "main")
+			r.git("merge", "-q", "--no-ff", "-m", "merge", "hotfix")
+			r.git("switch", "-q", "hotfix")
+		}, "mero-kms-v1.2.1", "carries newer work of main", "after its release, not before"},
+		"merging a topic branch that main has merged": {func(r *repository) {
+			r.git("switch", "-q", "-c", "topic", "mero-kms-v1.2.0")
+			r.commit("P", "topic.go", "1\n")
+			r.git("switch", "-q", "main")
+			r.git("merge", "-q", "--no-ff", "-m", "merge", "topic")
+			r.hotfix("mero-kms-v1.2.0")
+			r.git("merge", "-q", "--no-ff", "-m", "merge", "topic")
+		}, "mero-kms-v1.2.1", "carries newer work of main", ""},
+		"on a branch that merged main and became it": {func(r *repository) {
+			r.git("switch", "-q", "-c", "topic", "mero-kms-v1.2.0")
+			r.commit("P", "topic.go", "1\n")
+			r.git("merge", "-q", "-m", "merge", "main")
+			r.git("branch", "-f", "main", "topic")
+			r.commit("F", "internal/x.go", "1\n2\n")
+		}, "mero-kms-v1.2.1", "carries newer work of main", ""},
 		"cut from newer main": {func(r *repository) { r.hotfix("main~1") }, "mero-kms-v1.2.1",
 			"carries newer work of main", ""},
 		"main merged into it": {func(r *repository) {
@@ -185,7 +206,7 @@ func TestStableAndCandidate(t *testing.T) {
 // The first release of a family needs no history at all, nor does building the same commit again.
 func TestFirstReleaseAndRebuild(t *testing.T) {
 	t.Parallel()
-	r := &repository{t, t.TempDir()}
+	r := &repository{t: t, dir: t.TempDir()}
 	r.git("init", "-q", "-b", "trunk") // there is no branch main
 	r.commit("first", "a", "1\n")
 	for _, tag := range []string{"mero-kms-v0.1.0", "mero-tee-v0.0.1", "mero-kms-v0.1.1"} {

@@ -15,14 +15,15 @@ import (
 
 // repository is a git work tree that a test builds.
 type repository struct {
-	t   *testing.T
-	dir string
+	t      *testing.T
+	dir    string
+	public bool // the release that is judged
 }
 
 // newRepository is: T, tagged mero-kms-v1.2.0 and mero-tee-v1.0.0, then M1 and M2 on main.
 func newRepository(t *testing.T) *repository {
 	t.Helper()
-	r := &repository{t, t.TempDir()}
+	r := &repository{t: t, dir: t.TempDir()}
 	r.git("init", "-q", "-b", "main")
 	r.commit("T", "internal/x.go", "1\n", "policies/debug.json", "{}\n")
 	r.git("tag", "mero-kms-v1.2.0")
@@ -75,7 +76,7 @@ func (r *repository) subject(tag string) plan.Subject {
 	require.NoError(r.t, err)
 	tags, err := git.TagCommits(r.t.Context(), r.dir)
 	require.NoError(r.t, err)
-	return plan.Subject{Tag: parsed, Commit: head.Hash, Tags: tags}
+	return plan.Subject{Tag: parsed, Commit: head.Hash, Tags: tags, Public: r.public}
 }
 
 func classOf(t *testing.T, s plan.Subject, r *repository) (plan.Decision, error) {

@@ -13,6 +13,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/pipeline/notes"
 	"github.com/calimero-network/mero-tee/internal/pipeline/plan"
 	"github.com/calimero-network/mero-tee/internal/provider/git"
+	"github.com/calimero-network/mero-tee/internal/provider/github"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
@@ -45,7 +46,11 @@ func (r *Release) Plan(ctx context.Context) (*plan.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	subject := plan.Subject{Tag: r.Tag, Commit: r.Checkout.Commit, Tags: tags}
+	_, err = r.GitHub.ReleaseByTag(ctx, r.Tag.String())
+	if err != nil && !errors.Is(err, github.ErrNotFound) {
+		return nil, err
+	}
+	subject := plan.Subject{Tag: r.Tag, Commit: r.Checkout.Commit, Tags: tags, Public: err == nil}
 	file, err := r.written()
 	if err != nil {
 		return nil, err

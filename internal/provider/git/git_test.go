@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -49,6 +50,25 @@ func write(t *testing.T, dir, name, content string) {
 	path := filepath.Join(dir, name)
 	require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
 	require.NoError(t, os.WriteFile(path, []byte(content), 0o644))
+}
+
+// Not parallel: it changes the process environment, as a hook of git's does for its children.
+func TestTheFolderAloneSaysWhichRepositoryIsAsked(t *testing.T) {
+	ours, other := repository(t), t.TempDir()
+	at(t, other, 1_700_000_000, "init", "-q", "-b", "main")
+	head, err := git.Head(t.Context(), ours)
+	require.NoError(t, err)
+	listed, err := exec.CommandContext(t.Context(), "git", "rev-parse", "--local-env-vars").Output()
+	require.NoError(t, err)
+	for _, name := range append(strings.Fields(string(listed)), "GIT_CEILING_DIRECTORIES") {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv(name, map[string]string{"GIT_CONFIG_COUNT": "x", "GIT_CONFIG_PARAMETERS": "x"}[name]+
+				filepath.Join(other, ".git"))
+			got, err := git.Head(t.Context(), ours)
+			require.NoError(t, err)
+			require.Equal(t, head, got)
+		})
+	}
 }
 
 func TestHead(t *testing.T) {

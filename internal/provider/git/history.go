@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os/exec"
+	"slices"
 	"strings"
 
 	"github.com/calimero-network/mero-tee/internal/base/fault"
@@ -23,9 +24,9 @@ func Descends(ctx context.Context, dir, commit, from string) (bool, error) {
 	return err == nil, err
 }
 
-// MainWork lists the commits that to has and from has not, and that the branch
-// main made its own: those on its first-parent line. What came into main with the
-// merge of another branch, such as a hotfix, is not on it. The newest come first.
+// MainWork lists the commits that to has and from has not, and that the branch main has too, however they came there:
+// a first-parent line tells nothing, since merging main into a branch and moving main to the result turns it. The newest
+// come first.
 func MainWork(ctx context.Context, dir, from, to string) ([]string, error) {
 	base, tip, err := lineage(ctx, dir, from, to)
 	if err != nil {
@@ -35,22 +36,20 @@ func MainWork(ctx context.Context, dir, from, to string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	line, err := run(ctx, dir, append([]string{"rev-list", "--first-parent", "^" + base}, mains...)...)
+	args := []string{"rev-list", "--topo-order", tip, "^" + base}
+	all, err := run(ctx, dir, args...)
 	if err != nil {
 		return nil, err
 	}
-	onMain := map[string]bool{}
-	for _, hash := range strings.Fields(line) {
-		onMain[hash] = true
+	for _, main := range mains {
+		args = append(args, "^"+main)
 	}
-	out, err := run(ctx, dir, "rev-list", "--topo-order", tip, "^"+base)
-	var work []string
-	for _, hash := range strings.Fields(out) {
-		if onMain[hash] {
-			work = append(work, hash)
-		}
+	out, err := run(ctx, dir, args...)
+	if err != nil {
+		return nil, err
 	}
-	return work, err
+	own := strings.Fields(out)
+	return slices.DeleteFunc(strings.Fields(all), func(hash string) bool { return slices.Contains(own, hash) }), nil
 }
 
 // mainTips is main as the origin has it and as it is here; the one may be ahead of the other.

@@ -58,18 +58,25 @@ func TestMainWork(t *testing.T) {
 		require.NoError(t, err)
 		return got
 	}
-	require.Equal(t, []string{commit("M2"), commit("M1")}, work("v1", "main"))
-	require.Empty(t, work("v1", "hotfix"), "a branch that main merged is not main's own work")
+	require.Equal(t, []string{commit("M2"), commit("F"), commit("M1")}, work("v1", "main"))
+	require.Equal(t, []string{commit("F")}, work("v1", "hotfix"), "main merged the branch before it was released")
 	require.Equal(t, []string{commit("M2"), commit("M1")}, work("hotfix", "main"))
+	at(t, dir, 1_700_000_350, "switch", "-q", "hotfix")
+	at(t, dir, 1_700_000_350, "commit", "-q", "--allow-empty", "-m", "G")
+	require.Equal(t, []string{commit("F")}, work("v1", "hotfix"))
+	at(t, dir, 1_700_000_350, "switch", "-q", "-c", "another", "v1")
+	at(t, dir, 1_700_000_350, "commit", "-q", "--allow-empty", "-m", "own")
+	require.Empty(t, work("v1", "another"), "a branch of its own")
+	at(t, dir, 1_700_000_350, "switch", "-q", "main")
 	require.Empty(t, work("v1", "v1"))
 
 	// The remote's main counts too, and alone.
 	at(t, dir, 1_700_000_400, "update-ref", "refs/remotes/origin/main", "main")
 	at(t, dir, 1_700_000_400, "checkout", "-q", "--detach", "main")
 	at(t, dir, 1_700_000_400, "branch", "-f", "main", "v1^{commit}")
-	require.Len(t, work("v1", "HEAD"), 2, "main here is behind the origin's")
+	require.Len(t, work("v1", "HEAD"), 3, "main here is behind the origin's")
 	at(t, dir, 1_700_000_400, "branch", "-q", "-D", "main")
-	require.Len(t, work("v1", "HEAD"), 2)
+	require.Len(t, work("v1", "HEAD"), 3)
 	at(t, dir, 1_700_000_400, "update-ref", "-d", "refs/remotes/origin/main")
 	_, err := git.MainWork(t.Context(), dir, "v1", "HEAD")
 	require.Equal(t, fault.General, fault.CodeOf(err))
@@ -78,6 +85,45 @@ func TestMainWork(t *testing.T) {
 	require.ErrorContains(t, err, "no such commit here")
 	_, err = git.MainWork(t.Context(), dir, "v1", "none")
 	require.ErrorContains(t, err, "no such commit here")
+}
+
+// However main came to have a commit, a hotfix that carries it carries main's work.
+func TestMainWorkWhicheverWayMainWasTurned(t *testing.T) {
+	t.Parallel()
+	for name, turn := range map[string]func(git func(args ...string)){
+		"merged by a button": func(git func(args ...string)) {
+			git("switch", "-q", "main")
+			git("merge", "-q", "--no-ff", "-m", "Merge pull request #1", "feature")
+		},
+		"main merged into the branch, then moved to it": func(git func(args ...string)) {
+			git("switch", "-q", "feature")
+			git("merge", "-q", "--no-ff", "-m", "Merge branch main", "main")
+			git("branch", "-f", "main", "feature")
+		},
+		"fast-forwarded": func(git func(args ...string)) {
+			git("branch", "-f", "main", "feature")
+		},
+		"merged twice": func(git func(args ...string)) {
+			git("switch", "-q", "-c", "bundle", "main")
+			git("merge", "-q", "--no-ff", "-m", "bundle", "feature")
+			git("switch", "-q", "main")
+			git("merge", "-q", "--no-ff", "-m", "Merge pull request #2", "bundle")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir, _ := history(t)
+			run := func(args ...string) { at(t, dir, 1_700_000_500, args...) }
+			run("switch", "-q", "-c", "feature", "v1")
+			run("commit", "-q", "--allow-empty", "-m", "feature")
+			turn(run)
+			run("switch", "-q", "-c", "fix", "feature")
+			run("commit", "-q", "--allow-empty", "-m", "fix")
+			work, err := git.MainWork(t.Context(), dir, "v1", "fix")
+			require.NoError(t, err)
+			require.NotEmpty(t, work)
+		})
+	}
 }
 
 func TestShallowClonesAreNotJudged(t *testing.T) {
@@ -89,6 +135,8 @@ func TestShallowClonesAreNotJudged(t *testing.T) {
 	require.ErrorContains(t, err, "shallow clone")
 	_, err = git.Descends(t.Context(), clone, "HEAD", "HEAD")
 	require.ErrorContains(t, err, "shallow clone")
+	_, err = git.Log(t.Context(), clone, "", "HEAD")
+	require.ErrorContains(t, err, "shallow clone", "its log would end early")
 }
 
 func TestTagCommits(t *testing.T) {

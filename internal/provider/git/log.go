@@ -20,6 +20,9 @@ type Entry struct {
 // Log lists the commits that are reachable from to and not from from, children
 // before parents; an empty from means all.
 func Log(ctx context.Context, dir, from, to string) ([]Entry, error) {
+	if err := whole(ctx, dir); err != nil {
+		return nil, err
+	}
 	scope, err := resolve(ctx, dir, to)
 	if err != nil {
 		return nil, err
