@@ -47,6 +47,7 @@ type Options struct {
 // Builder is an nodeimage.Images.
 type Builder struct {
 	o        Options
+	sources  func() (*sources, error)
 	programs func() (*programs, error)
 	packer   func() (*packer.Packer, error)
 }
@@ -56,18 +57,20 @@ var _ image.Images = (*Builder)(nil)
 // New prepares nothing yet: programs are fetched and compiled when they are first asked for.
 func New(ctx context.Context, o Options) *Builder {
 	b := &Builder{o: o}
+	b.sources = sync.OnceValues(func() (*sources, error) { return b.compile(ctx) })
 	b.programs = sync.OnceValues(func() (*programs, error) { return b.prepare(ctx) })
 	b.packer = sync.OnceValues(func() (*packer.Packer, error) { return packer.Prepare(ctx, o.Root, o.Log) })
 	return b
 }
 
-// Content is the content id of a profile's image.
+// Content is the content id of a profile's image. Its companions count by their pins, so that nothing is fetched: a
+// promotion, which looks whether a build would still be the same, needs nobody else's server.
 func (b *Builder) Content(_ context.Context, p release.Profile) (string, error) {
-	s, err := b.programs()
+	s, err := b.sources()
 	if err != nil {
 		return "", err
 	}
-	return packer.Inputs{Root: b.o.Root, Profile: p, Agent: s.agent.SHA256, Companions: s.companions,
+	return packer.Inputs{Root: b.o.Root, Profile: p, Agent: s.agent.SHA256, Companions: s.pins,
 		TDXRoot: b.o.TDXRoot}.ContentID()
 }
 

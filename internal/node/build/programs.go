@@ -29,17 +29,23 @@ const (
 	architecture = "amd64" // of every machine with Intel TDX
 )
 
+// sources is what decides the programs in images: the agent, compiled, and the companions' pins.
+type sources struct {
+	dir   string
+	agent packer.Companion
+	pins  []packer.Pin
+}
+
 // programs is the programs that go into images, in one folder.
 type programs struct {
-	dir        string
-	agent      packer.Companion
+	*sources
 	companions []packer.Companion
 }
 
-func (s *programs) path(name string) string { return filepath.Join(s.dir, name) }
+func (s *sources) path(name string) string { return filepath.Join(s.dir, name) }
 
-// prepare compiles the agent and fetches every companion that a profile has.
-func (b *Builder) prepare(ctx context.Context) (*programs, error) {
+// compile reads the pins and compiles the agent.
+func (b *Builder) compile(ctx context.Context) (*sources, error) {
 	if _, err := packer.ReadBase(b.o.Root); err != nil { // before anything is fetched, or built on it
 		return nil, err
 	}
@@ -47,22 +53,31 @@ func (b *Builder) prepare(ctx context.Context) (*programs, error) {
 	if err != nil {
 		return nil, err
 	}
-	pins, err := b.o.Pins(names)
+	s := &sources{}
+	if s.pins, err = b.o.Pins(names); err != nil {
+		return nil, err
+	}
+	if s.dir, err = folder(s.pins); err != nil {
+		return nil, err
+	}
+	return s, b.compileAgent(ctx, s)
+}
+
+// prepare fetches every companion that a profile has.
+func (b *Builder) prepare(ctx context.Context) (*programs, error) {
+	s, err := b.sources()
 	if err != nil {
 		return nil, err
 	}
-	s := &programs{}
-	if s.dir, err = folder(pins); err != nil {
-		return nil, err
-	}
-	for _, pin := range pins {
-		c, err := b.companion(ctx, s, pin)
+	out := &programs{sources: s}
+	for _, pin := range s.pins {
+		c, err := b.companion(ctx, out, pin)
 		if err != nil {
 			return nil, err
 		}
-		s.companions = append(s.companions, c)
+		out.companions = append(out.companions, c)
 	}
-	return s, b.compileAgent(ctx, s)
+	return out, nil
 }
 
 // companionNames are those of all profiles, each once.
@@ -110,7 +125,7 @@ func (b *Builder) companion(ctx context.Context, s *programs, pin packer.Pin) (p
 }
 
 // compileAgent compiles into a folder of this process and then gives the result its name.
-func (b *Builder) compileAgent(ctx context.Context, s *programs) error {
+func (b *Builder) compileAgent(ctx context.Context, s *sources) error {
 	scratch, err := os.MkdirTemp("", "mero-agent-")
 	if err != nil {
 		return err

@@ -193,9 +193,9 @@ func contents(t *testing.T, root string) map[release.Profile]string {
 	for _, p := range release.Profiles() {
 		profile, err := packer.ReadProfile(root, p)
 		require.NoError(t, err)
-		var companions []packer.Companion
+		var companions []packer.Pin
 		for _, name := range profile.Companions {
-			companions = append(companions, packer.Companion{Name: name})
+			companions = append(companions, packer.Pin{Name: name})
 		}
 		out[p], err = packer.Inputs{Root: root, Profile: p, Companions: companions}.ContentID()
 		require.NoError(t, err)

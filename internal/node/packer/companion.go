@@ -79,11 +79,11 @@ func (c Companion) binary() image.Binary {
 	return image.Binary{Name: c.Name, Version: c.Version, SHA256: c.SHA256, Source: c.Source}
 }
 
-// choose returns the companions of the profile, in its order.
-func (p *Profile) choose(all []Companion) ([]Companion, error) {
-	out := make([]Companion, 0, len(p.Companions))
+// choose returns the companions of the profile, or their pins, in its order.
+func choose[T any](p *Profile, all []T, nameOf func(T) string) ([]T, error) {
+	out := make([]T, 0, len(p.Companions))
 	for _, name := range p.Companions {
-		i := slices.IndexFunc(all, func(c Companion) bool { return c.Name == name })
+		i := slices.IndexFunc(all, func(c T) bool { return nameOf(c) == name })
 		if i < 0 {
 			return nil, &fault.Error{Code: fault.MissingAsset,
 				Message: fmt.Sprintf("profile %s: companion %s was not prepared", p.Name, name)}

@@ -19,8 +19,8 @@ type Inputs struct {
 	Root       string // of the repository
 	Profile    release.Profile
 	Agent      digest.Digest
-	Companions []Companion // those of the profile must be among them
-	TDXRoot    string      // digest of the TDX root that the agent believes; empty means Intel's
+	Companions []Pin  // those of the profile must be among them
+	TDXRoot    string // digest of the TDX root that the agent believes; empty means Intel's
 }
 
 // ContentID is SHA-256 over everything that decides the image, as 64 hex
@@ -32,7 +32,7 @@ func (i Inputs) ContentID() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	companions, err := profile.choose(i.Companions)
+	companions, err := choose(profile, i.Companions, func(p Pin) string { return p.Name })
 	if err != nil {
 		return "", err
 	}
@@ -48,7 +48,7 @@ func (i Inputs) ContentID() (string, error) {
 	}
 	fmt.Fprintf(h, "agent %s\ntdx root %q\n", i.Agent, i.TDXRoot)
 	for _, c := range companions {
-		fmt.Fprintf(h, "companion %q %q %s\n", c.Name, c.Version, c.SHA256)
+		fmt.Fprintf(h, "companion %q %q %s %q\n", c.Name, c.Version, c.SHA256, c.Member)
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
 }

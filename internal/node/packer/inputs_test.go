@@ -16,7 +16,7 @@ import (
 func inputs(root string, p release.Profile) packer.Inputs {
 	in := packer.Inputs{Root: root, Profile: p, Agent: digest.Of([]byte("agent"))}
 	for _, name := range []string{"vector", "vmagent", "node_exporter", "traefik", "merod"} {
-		in.Companions = append(in.Companions, packer.Companion{Name: name, Version: "1", SHA256: digest.Of([]byte(name))})
+		in.Companions = append(in.Companions, packer.Pin{Name: name, Version: "1", SHA256: digest.Of([]byte(name))})
 	}
 	return in
 }
@@ -98,12 +98,13 @@ func TestContentIDFollowsWhatIsHandedOver(t *testing.T) {
 		spoil func(*packer.Inputs)
 		moves int
 	}{
-		"the agent":           {func(in *packer.Inputs) { in.Agent = digest.Of(nil) }, 3},
-		"the TDX root":        {func(in *packer.Inputs) { in.TDXRoot = "00" }, 3},
-		"a telemetry program": {func(in *packer.Inputs) { in.Companions[0].SHA256 = digest.Of(nil) }, 2},
-		"a program of all":    {func(in *packer.Inputs) { in.Companions[4].SHA256 = digest.Of(nil) }, 3},
+		"the agent":                  {func(in *packer.Inputs) { in.Agent = digest.Of(nil) }, 3},
+		"the TDX root":               {func(in *packer.Inputs) { in.TDXRoot = "00" }, 3},
+		"a telemetry program":        {func(in *packer.Inputs) { in.Companions[0].SHA256 = digest.Of(nil) }, 2},
+		"a program of all":           {func(in *packer.Inputs) { in.Companions[4].SHA256 = digest.Of(nil) }, 3},
+		"another file of an archive": {func(in *packer.Inputs) { in.Companions[4].Member = "other" }, 3},
 		"a program of none": {func(in *packer.Inputs) {
-			in.Companions = append(in.Companions, packer.Companion{Name: "other"})
+			in.Companions = append(in.Companions, packer.Pin{Name: "other"})
 		}, 0},
 		"the order of the companions": {func(in *packer.Inputs) {
 			in.Companions[0], in.Companions[1] = in.Companions[1], in.Companions[0]

@@ -75,7 +75,7 @@ func (p *Packer) prepare(o BuildRequest) (variablesFile string, err error) {
 	if err != nil {
 		return "", err
 	}
-	companions, err := profile.choose(o.Companions)
+	companions, err := choose(profile, o.Companions, func(c Companion) string { return c.Name })
 	if err != nil {
 		return "", err
 	}
