@@ -16,23 +16,35 @@ import (
 )
 
 // App is dstack's app-compose.json. Fields are in alphabetical order, as in
-// its normalized form; all are written out, so that a default of the platform
-// that changes does not change what runs.
+// its normalized form; all seventeen that the provider's API would add are
+// written out, so that it stores the file as it is and what it adds by default
+// does not run. key_provider is absent: the API adds none.
 type App struct {
 	AllowedEnvs             []string `json:"allowed_envs"`
 	DockerComposeFile       string   `json:"docker_compose_file"`
+	Features                []string `json:"features"`
 	GatewayEnabled          bool     `json:"gateway_enabled"`
 	KMSEnabled              bool     `json:"kms_enabled"`
 	LocalKeyProviderEnabled bool     `json:"local_key_provider_enabled"`
 	ManifestVersion         int      `json:"manifest_version"`
 	Name                    string   `json:"name"`
 	NoInstanceID            bool     `json:"no_instance_id"`
+	PreLaunchScript         string   `json:"pre_launch_script"`
 	PublicLogs              bool     `json:"public_logs"`
 	PublicSysinfo           bool     `json:"public_sysinfo"`
 	PublicTCBInfo           bool     `json:"public_tcbinfo"`
 	Runner                  string   `json:"runner"`
 	SecureTime              bool     `json:"secure_time"`
+	StorageFS               string   `json:"storage_fs"`
+	TproxyEnabled           bool     `json:"tproxy_enabled"` // gateway_enabled by its older name
 }
+
+// preLaunchScript takes the place of the provider's own, which would set a root
+// password and SSH keys that somebody hands in from outside the measurement. The
+// shell that starts the containers sources it: it must not exit.
+const preLaunchScript = "#!/bin/bash\n" +
+	"# Nothing is prepared: no password is set, no SSH key is installed, no registry is logged in to.\n" +
+	"echo \"mero-kms: nothing to prepare\"\n"
 
 // AppCompose is app-compose-{profile}.json for a canonical compose file.
 func AppCompose(profile release.Profile, composeFile []byte) ([]byte, error) {
@@ -42,14 +54,18 @@ func AppCompose(profile release.Profile, composeFile []byte) ([]byte, error) {
 	return normalized(App{
 		AllowedEnvs:       []string{}, // nothing is handed in from outside the measurement
 		DockerComposeFile: string(composeFile),
+		Features:          []string{"kms", "tproxy-net"},
 		GatewayEnabled:    true, // nodes reach the service through the gateway
 		KMSEnabled:        true, // keys come from the platform's key management
 		ManifestVersion:   2,
 		Name:              "mero-kms-" + string(profile),
+		PreLaunchScript:   preLaunchScript,
 		PublicLogs:        profile != release.LockedReadOnly,
 		PublicTCBInfo:     true, // anyone may read the event log and check it
 		Runner:            "docker-compose",
 		SecureTime:        true, // challenges and collateral expire: the clock must be right before the service starts
+		StorageFS:         "zfs",
+		TproxyEnabled:     true,
 	})
 }
 
@@ -66,6 +82,9 @@ func ParseApp(data []byte) (App, error) {
 	if err == nil && (app.ManifestVersion != 2 || app.Runner != "docker-compose" || len(app.AllowedEnvs) > 0) {
 		err = fmt.Errorf("manifest %d for %q with %d open variables is not ours", app.ManifestVersion, app.Runner,
 			len(app.AllowedEnvs))
+	}
+	if err == nil && app.PreLaunchScript != preLaunchScript {
+		err = fmt.Errorf("the pre-launch script is not ours: %.80q", app.PreLaunchScript)
 	}
 	if err != nil {
 		return App{}, &fault.Error{Code: fault.Verification, Message: "app-compose", Err: err}

@@ -30,6 +30,11 @@ func TestAppCompose(t *testing.T) {
 	got, err := compose.ParseApp(data)
 	require.NoError(t, err)
 	require.Equal(t, "mero-kms-locked-read-only", got.Name)
+	var fields map[string]any
+	require.NoError(t, json.Unmarshal(data, &fields))
+	require.Len(t, fields, 17, "what is left out, the provider adds before it hashes")
+	require.NotContains(t, fields, "key_provider")
+	require.NotRegexp(t, `(?m)^\s*(exit|exec)\b`, got.PreLaunchScript, "it is sourced")
 	require.False(t, got.PublicLogs, "a locked service shows nothing but its port")
 
 	services, err := got.Services()
@@ -75,9 +80,10 @@ func TestParseAppRefuses(t *testing.T) {
 		"newline":       {good + "\n", "normalized form"},
 		"white space":   {strings.Replace(good, ",", ", ", 1), "normalized form"},
 		"missing field": {strings.Replace(good, `"secure_time":true`, `"secure_time":false`, 1) + " ", "normalized form"},
-		"unknown field": {strings.Replace(good, "{", `{"pre_launch_script":"x",`, 1), "unknown field"},
+		"unknown field": {strings.Replace(good, "{", `{"key_provider":"kms",`, 1), "unknown field"},
 		"open environment": {strings.Replace(good, `"allowed_envs":[]`, `"allowed_envs":["ALLOWED_MRTD"]`, 1),
 			"1 open variables"},
+		"another script":   {strings.Replace(good, `nothing to prepare`, `something`, 1), "script is not ours"},
 		"another runner":   {strings.Replace(good, `"runner":"docker-compose"`, `"runner":"bash"`, 1), `"bash"`},
 		"another manifest": {strings.Replace(good, `"manifest_version":2`, `"manifest_version":3`, 1), "manifest 3"},
 		"empty":            {"", "EOF"},

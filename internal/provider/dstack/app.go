@@ -78,7 +78,7 @@ func (a App) agrees(p *Provisioned) error {
 	want := digest.Of(a.Compose).Hex()
 	if got := bare(p.ComposeHash); got != want {
 		return &fault.Error{Code: fault.Verification,
-			Message:  "the provider would run another app-compose than the released one",
+			Message:  "the provider would run another app-compose than the one handed in",
 			Expected: "compose hash " + want, Got: "compose hash " + got,
 			Hint: "the provider hashes app-compose as JSON with sorted keys and no white space: compare with what it reports " +
 				"as app_compose"}

@@ -251,7 +251,7 @@ func (c *Client) read(req *http.Request) ([]byte, error) {
 		return nil, fmt.Errorf("%s %s: %w", req.Method, req.URL.Path, err)
 	}
 	if resp.StatusCode/100 != 2 {
-		return nil, refused(resp, data)
+		return nil, refused(req, resp, data)
 	}
 	return data, nil
 }

@@ -220,19 +220,56 @@ func deployable() map[string]string {
 	return map[string]string{
 		"POST /api/cvms/provision": `{"app_id":"aa",` +
 			`"compose_hash":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"}`,
-		"POST /api/cvms":             `{"vm_uuid":null,"status":"creating","name":"mero-app"}`,
-		"GET /api/cvms/app_aa/state": `{"name":"mero-app","status":"starting"}`,
-		"DELETE /api/cvms/app_aa":    "204 ",
+		"POST /api/cvms":                    `{"vm_uuid":null,"status":"creating","name":"mero-app"}`,
+		"GET /api/cvms/app_aa/state":        `{"name":"mero-app","status":"starting"}`,
+		"GET /api/cvms/app_aa/compose_file": `{}`,
+		"DELETE /api/cvms/app_aa":           "204 ",
 	}
 }
 
-// The compose hash above is that of "{}", by sha256sum; here it is another file's.
-func TestDeployRefusesAnotherComposeHash(t *testing.T) {
+const emptyHash = "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a" // of "{}", by sha256sum
+
+// A provider that runs another file is told by all the hashes and by what it did to the fields.
+func TestDeployShowsWhatTheProviderAltered(t *testing.T) {
 	t.Parallel()
-	p := &provider{answers: deployable()}
-	_, err := serve(t, p).Deploy(t.Context(), dstack.App{Name: "hash-test", Compose: json.RawMessage("{} ")})
-	require.Equal(t, fault.Verification, fault.CodeOf(err))
-	require.NotContains(t, p.requests(), "POST /api/cvms", "nothing is created")
+	const measured = `{"tcb_info":{"event_log":[{"event":"app-id","event_payload":"aa"},` +
+		`{"event":"compose-hash","event_payload":"cafe"}]}}`
+	for name, tc := range map[string]struct {
+		ours, provisioned, stored string
+		attestation               string
+		got                       []string
+	}{
+		"a field is added": {`{"a":1}`, "bb", `{"a":1,"z":true}`, measured, []string{"bb (the provider's)", "cafe (measured)",
+			"(of what is stored: added z)"}},
+		"only its word differs": {`{}`, "bb", `{}`, measured, []string{"bb (the provider's)", emptyHash + " (of what is stored"}},
+		"only what is stored differs": {`{"a":1}`, "015abd7f5cc57a2dd94b7590f04ad8084273905ee33ec5cebeae62276a97f862",
+			`{"a":2}`, measured, []string{"changed a"}},
+		"a field is gone, and nothing was measured": {`{"a":1,"b":2}`, "bb", `{"b":2}`, `{"tcb_info":null}`,
+			[]string{"not known (measured)", "lost a"}},
+		"it is no object": {`{"a":1}`, "bb", `[]`, `500 {}`, []string{"not known (measured)", "lost a"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := &provider{answers: deployable()}
+			p.answers["POST /api/cvms/provision"] = `{"app_id":"aa","compose_hash":"` + tc.provisioned + `"}`
+			p.answers["GET /api/cvms/app_aa"] = `{"app_id":"aa","name":"mero-app","gateway":{"base_domain":"gw.example"}}`
+			p.answers["GET /api/cvms/app_aa/compose_file"] = tc.stored
+			p.answers["GET /api/cvms/app_aa/attestation"] = tc.attestation
+			s := httptest.NewServer(p)
+			t.Cleanup(s.Close)
+			c := dstack.New(s.URL+"/api", "k", healthy{})
+			c.Wait = func(ctx context.Context, _ time.Duration) error { return ctx.Err() }
+			_, err := c.Deploy(t.Context(), dstack.App{Name: "mero-app", Compose: json.RawMessage(tc.ours)})
+			require.Equal(t, fault.Verification, fault.CodeOf(err))
+			var f *fault.Error
+			require.ErrorAs(t, err, &f)
+			require.Contains(t, f.Expected, "(ours)")
+			for _, want := range tc.got {
+				require.Contains(t, f.Got, want)
+			}
+			require.Equal(t, "DELETE /api/cvms/app_aa", p.requests()[len(p.requests())-1])
+		})
+	}
 }
 
 func TestDeployGivesUpAndDeletes(t *testing.T) {
@@ -307,8 +344,7 @@ func TestAddressComesFromTheProvider(t *testing.T) {
 			d, err := dstack.New(s.URL+"/api", "k", healthy{}).Deploy(t.Context(),
 				dstack.App{Name: "mero-app", Compose: json.RawMessage("{}")})
 			require.NoError(t, err)
-			require.Equal(t, &dstack.Deployment{ID: "app_aa", AppID: "aa", URL: tc.want,
-				ComposeHash: "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"}, d)
+			require.Equal(t, &dstack.Deployment{ID: "app_aa", AppID: "aa", URL: tc.want, ComposeHash: emptyHash}, d)
 		})
 	}
 }

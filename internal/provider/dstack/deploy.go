@@ -30,19 +30,26 @@ type Deployment struct {
 
 // Deploy runs the application and returns when its /health answers 200.
 //
-// When the provider's compose hash is not the SHA-256 of app.Compose, nothing
-// is created and the error has code 10. When anything else fails, what was made
-// is deleted and the error ends with its last log lines. A CVM of the same name
-// that is there already is not ours: it stays, and Deploy fails.
+// What the provider stored is read back: when it is not app.Compose, or has
+// another compose hash, the error has code 10, all the hashes, and the fields
+// that were added. After any error what was made is deleted, and the error ends
+// with its last log lines. A CVM of the same name that is there already is not
+// ours: it stays, and Deploy fails.
 func (c *Client) Deploy(ctx context.Context, app App) (*Deployment, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	app = app.withDefaults()
-	d, err := c.launch(ctx, app)
+	d, provisioned, err := c.launch(ctx, app)
 	if err != nil {
 		return nil, err
 	}
 	if err := c.bringUp(ctx, app, d); err != nil {
+		if altered := c.unchanged(ctx, app, d, provisioned); fault.CodeOf(altered) == fault.Verification {
+			err = errors.Join(altered, err)
+		}
+		return nil, c.abandon(ctx, app, d, err)
+	}
+	if err := c.unchanged(ctx, app, d, provisioned); err != nil {
 		return nil, c.abandon(ctx, app, d, err)
 	}
 	return d, nil
@@ -51,28 +58,25 @@ func (c *Client) Deploy(ctx context.Context, app App) (*Deployment, error) {
 // launches bounds how often another deployment may take the id that we were given.
 const launches = 8
 
-// launch has the provider make the CVM.
-func (c *Client) launch(ctx context.Context, app App) (*Deployment, error) {
+// launch has the provider make the CVM, and returns the compose hash that the provider says it has.
+func (c *Client) launch(ctx context.Context, app App) (*Deployment, string, error) {
 	for attempt := 1; ; attempt++ {
 		p, err := c.Provision(ctx, app)
 		if err != nil {
-			return nil, err
-		}
-		if err := app.agrees(p); err != nil {
-			return nil, err
+			return nil, "", err
 		}
 		d := deployment(p.AppID, app)
 		if err := app.announce(d.AppID); err != nil {
-			return nil, err
+			return nil, "", err
 		}
 		cvm, err := c.Create(ctx, p)
 		switch {
 		case err == nil && cvm.Name == app.Name:
-			return d, nil
+			return d, bare(p.ComposeHash), nil
 		case err != nil && !isCode(err, appIDConflict):
-			return nil, c.disown(ctx, app, d, err)
+			return nil, "", c.disown(ctx, app, d, err)
 		case attempt == launches:
-			return nil, &fault.Error{Code: fault.General, Message: "another deployment took each app id that " + app.Name + " was given",
+			return nil, "", &fault.Error{Code: fault.General, Message: "another deployment took each app id that " + app.Name + " was given",
 				Hint: "run again when fewer deployments begin at once"}
 		}
 	}

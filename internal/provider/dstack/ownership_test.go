@@ -52,7 +52,7 @@ func (s *sequence) RoundTrip(r *http.Request) (*http.Response, error) {
 	switch {
 	case r.URL.Path == "/cvms/provision":
 		status, answer = 200, `{"app_id":"`+s.ids[0]+
-			`","compose_hash":"44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"}`
+			`","compose_hash":"`+emptyHash+`"}`
 		s.ids = s.ids[1:]
 	case r.URL.Path == "/cvms":
 		var q struct {
@@ -68,6 +68,8 @@ func (s *sequence) RoundTrip(r *http.Request) (*http.Response, error) {
 		if answer == "" {
 			return nil, errors.New("connection reset by peer")
 		}
+	case strings.HasSuffix(r.URL.Path, "/compose_file"):
+		status = 200
 	case isCVM && r.Method == http.MethodDelete:
 		status = 204
 	case isCVM && s.there[id] != "":
@@ -168,10 +170,11 @@ func TestRunsHaveNamesOfTheirOwn(t *testing.T) {
 // updatable answers an update of aa to "{}", which is shown at the second question.
 func updatable(t *testing.T, change map[string]string) (*dstack.Client, *provider) {
 	t.Helper()
-	const hash = "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
+	const hash = emptyHash
 	p := &provider{answers: map[string]string{
 		"GET /api/cvms/app_aa/state":                   `{"status":"running","boot_error":"of last week"}`,
 		"POST /api/cvms/app_aa/compose_file/provision": `{"app_id":"aa","device_id":null,"compose_hash":"` + hash + `"}`,
+		"GET /api/cvms/app_aa/compose_file":            `{}`,
 		"PATCH /api/cvms/app_aa/compose_file":          `202 `,
 		"GET /api/cvms/app_aa": `{"app_id":"aa","compose_hash":"` + hash +
 			`","progress":null,"gateway":{"base_domain":"gw.example"}}`,
@@ -209,7 +212,7 @@ func TestUpdate(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 3, seen)
 	require.Equal(t, &dstack.Deployment{ID: "app_aa", AppID: "aa", URL: "https://aa-8080.gw.example",
-		ComposeHash: "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"}, d)
+		ComposeHash: emptyHash}, d)
 }
 
 func TestUpdateFails(t *testing.T) {

@@ -46,9 +46,9 @@ var advice = map[string]string{
 }
 
 // refused turns the answers that a person can do something about into advice.
-func refused(resp *http.Response, body []byte) error {
+func refused(req *http.Request, resp *http.Response, body []byte) error {
 	said, code := words(body)
-	out := &fault.Error{Code: fault.General, Message: fmt.Sprintf("%s %s", resp.Request.Method, resp.Request.URL.Path),
+	out := &fault.Error{Code: fault.General, Message: fmt.Sprintf("%s %s", req.Method, req.URL.Path),
 		Err:  &Refusal{Status: resp.StatusCode, Code: code, Message: said, after: retry.After(resp.Header)},
 		Hint: advice[code]}
 	switch status := resp.StatusCode; {

@@ -39,6 +39,9 @@ func (c *Client) Update(ctx context.Context, appID string, app App) (*Deployment
 	if err := c.settle(ctx, app, d, before.BootError); err != nil {
 		return nil, fmt.Errorf("application %s was updated and did not come back: %w", d.ID, err)
 	}
+	if err := c.unchanged(ctx, app, d, d.ComposeHash); err != nil {
+		return nil, err
+	}
 	return d, nil
 }
 

@@ -1,9 +1,7 @@
 package dstack
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -23,28 +21,24 @@ type application struct {
 	compose    []byte   // app-compose.json as dstack keeps it
 	hash       [32]byte // its SHA-256
 	publicLogs bool
-	service    types.ServiceConfig
-	port       string // the one published port
-	socket     string // where the container sees the guest agent; empty: not at all
+
+	preLaunchScript string
+	service         types.ServiceConfig
+	port            string // the one published port
+	socket          string // where the container sees the guest agent; empty: not at all
 }
 
 // composeHash is 64 hex digits.
 func (a application) composeHash() string { return hex.EncodeToString(a.hash[:]) }
 
-// read understands an app-compose file.
-func read(ctx context.Context, composeFile json.RawMessage) (a application, err error) {
-	if a.compose, a.hash, err = deterministic(composeFile); err != nil {
+// read understands an app-compose file; more is what this API adds besides.
+func read(ctx context.Context, composeFile json.RawMessage, more map[string]any) (a application, err error) {
+	var m manifest
+	if a.compose, a.hash, m, err = stored(composeFile, more); err != nil {
 		return application{}, err
 	}
-	var file struct {
-		DockerCompose string `json:"docker_compose_file"`
-		PublicLogs    bool   `json:"public_logs"`
-	}
-	if err := json.Unmarshal(a.compose, &file); err != nil {
-		return application{}, err
-	}
-	a.publicLogs = file.PublicLogs
-	return a, a.readCompose(ctx, []byte(file.DockerCompose))
+	a.publicLogs, a.preLaunchScript = m.PublicLogs, m.PreLaunchScript
+	return a, a.readCompose(ctx, []byte(*m.DockerCompose))
 }
 
 // readCompose reads what docker compose would run: nothing of the host's environment is substituted.
@@ -100,23 +94,4 @@ func (a *application) environment() []string {
 	}
 	slices.Sort(out)
 	return out
-}
-
-// deterministic is dstack's form of app-compose.json: keys sorted, no white
-// space, nothing escaped that need not be (get_compose_hash of dstack's SDKs).
-func deterministic(raw json.RawMessage) ([]byte, [32]byte, error) {
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.UseNumber()
-	var v map[string]any
-	if err := dec.Decode(&v); err != nil {
-		return nil, [32]byte{}, err
-	}
-	var out bytes.Buffer
-	enc := json.NewEncoder(&out)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
-		return nil, [32]byte{}, err
-	}
-	b := bytes.TrimSuffix(out.Bytes(), []byte("\n"))
-	return b, sha256.Sum256(b), nil
 }

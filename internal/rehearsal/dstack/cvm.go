@@ -174,6 +174,9 @@ func (c *cvm) runApplication(ctx context.Context, log *os.File, started func(add
 	if err := c.boot(c.options.TDX, c.keys.provider()); err != nil {
 		return err
 	}
+	if err := c.app.prelaunch(); err != nil {
+		return err
+	}
 	root, err := os.OpenRoot(files)
 	if err != nil {
 		return err

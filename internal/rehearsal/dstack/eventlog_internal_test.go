@@ -1,6 +1,7 @@
 package dstack
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -22,8 +23,11 @@ func booted(t *testing.T, compose string, options ...tdxsim.LogOption) (*cvm, er
 	require.NoError(t, err)
 	c := &cvm{id: strings.Repeat("a1", 20), instanceID: strings.Repeat("1d", 20), instanceType: shape,
 		options: &Options{EventLog: options}}
-	c.app.compose, c.app.hash, err = deterministic(json.RawMessage(compose))
+	file, err := object(json.RawMessage(compose))
 	require.NoError(t, err)
+	c.app.compose, err = deterministic(file)
+	require.NoError(t, err)
+	c.app.hash = sha256.Sum256(c.app.compose)
 	return c, c.boot(machine, strings.Repeat("ab", 32))
 }
 

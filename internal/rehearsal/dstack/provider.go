@@ -49,12 +49,13 @@ type Options struct {
 
 // Faults are the provider's quirks that can be turned on.
 type Faults struct {
-	Hidden      int    // this many GETs of a new CVM answer 404
-	Lag         int    // this many GETs after an update show the old application, which still runs
-	NotStarted  bool   // a created CVM waits for POST …/start
-	Quota       int    // CVMs at a time; 0 means no limit
-	Cold        int    // this many requests through the gateway answer 502 first
-	ComposeHash string // what provisioning claims instead of the truth
+	Hidden     int  // this many GETs of a new CVM answer 404
+	Lag        int  // this many GETs after an update show the old application, which still runs
+	NotStarted bool // a created CVM waits for POST …/start
+	Quota      int  // CVMs at a time; 0 means no limit
+	Cold       int  // this many requests through the gateway answer 502 first
+	// Added are fields that the API adds to every app-compose file, besides those that it is known to add.
+	Added map[string]any
 }
 
 // Provider serves the API. Close it.
@@ -175,6 +176,7 @@ func (p *Provider) routes() http.Handler {
 	mux.HandleFunc("POST /cvms", p.create)
 	mux.HandleFunc("GET /cvms/{id}", p.existing(p.get))
 	mux.HandleFunc("GET /cvms/{id}/state", p.existing(p.state))
+	mux.HandleFunc("GET /cvms/{id}/attestation", p.existing(p.attestation))
 	mux.HandleFunc("GET /cvms/{id}/compose_file", p.existing(p.composeFile))
 	mux.HandleFunc("POST /cvms/{id}/compose_file/provision", p.existing(p.provisionUpdate))
 	mux.HandleFunc("PATCH /cvms/{id}/compose_file", p.existing(p.commitUpdate))
@@ -209,6 +211,29 @@ func (p *Provider) get(w http.ResponseWriter, _ *http.Request, c *cvm) {
 }
 
 func (p *Provider) state(w http.ResponseWriter, _ *http.Request, c *cvm) { reply(w, c.state()) }
+
+// attestation is what the machine says of itself, as the API hands it on.
+func (p *Provider) attestation(w http.ResponseWriter, _ *http.Request, c *cvm) {
+	c.quoting.Lock()
+	defer c.quoting.Unlock()
+	c.mu.Lock()
+	up, app := c.status == running, c.app
+	c.mu.Unlock()
+	answer := map[string]any{"name": c.name, "is_online": up, "is_public": true, "error": nil, "app_certificates": nil,
+		"tcb_info": nil, "compose_file": string(app.compose)}
+	if up {
+		log, err := c.log.Dstack()
+		if err != nil {
+			fail(w, http.StatusInternalServerError, "%v", err)
+			return
+		}
+		r := c.td.Registers()
+		answer["tcb_info"] = map[string]any{"mrtd": r.MRTD.String(), "rtmr0": r.RTMR0.String(), "rtmr1": r.RTMR1.String(),
+			"rtmr2": r.RTMR2.String(), "rtmr3": r.RTMR3.String(), "event_log": json.RawMessage(log),
+			"app_compose": string(app.compose)}
+	}
+	reply(w, answer)
+}
 
 func (p *Provider) start(w http.ResponseWriter, _ *http.Request, c *cvm) {
 	if !c.start(p.ctx) {

@@ -3,9 +3,11 @@ package dstack_test
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -284,8 +286,6 @@ func TestDeployFails(t *testing.T) {
 		code   fault.Code
 		want   string // in the error's words or in what was found
 	}{
-		"another compose hash": {faults: dstack.Faults{ComposeHash: strings.Repeat("ab", 32)}, code: fault.Verification,
-			want: "another app-compose"},
 		"dot in the name": {app: "mero-kms-1.2.0", code: fault.Usage, want: "refuse the name"},
 		"process ends": {edit: func(s map[string]any) { s["command"] = []string{"--bad"} }, code: fault.General,
 			want: "asked to fail: [--bad]"},
@@ -320,6 +320,58 @@ func TestDeployFails(t *testing.T) {
 			require.ErrorContains(t, err, "404", "nothing stays behind")
 		})
 	}
+}
+
+// What the API adds to an app-compose file is shown, field by field, with all the hashes.
+func TestWhatTheAPIAddsIsShown(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		faults dstack.Faults
+		lacks  []string
+		want   string
+	}{
+		"a field of a later API": {dstack.Faults{Added: map[string]any{"later_field": true}}, nil, "added later_field"},
+		"four fields that were left out": {dstack.Faults{},
+			[]string{"features", "pre_launch_script", "storage_fs", "tproxy_enabled"},
+			"added features, pre_launch_script, storage_fs, tproxy_enabled"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, t.TempDir(), tc.faults)
+			app := w.app(t, "altered", nil)
+			var fields map[string]any
+			require.NoError(t, json.Unmarshal(app.Compose, &fields))
+			for _, field := range tc.lacks {
+				delete(fields, field)
+			}
+			app.Compose = marshal(t, fields)
+			sum := sha256.Sum256(app.Compose)
+			_, err := w.client.Deploy(t.Context(), app)
+			require.Equal(t, fault.Verification, fault.CodeOf(err))
+			var f *fault.Error
+			require.ErrorAs(t, err, &f)
+			require.Contains(t, f.Expected, hex.EncodeToString(sum[:]))
+			require.Contains(t, f.Got, tc.want)
+			hashes := regexp.MustCompile("[0-9a-f]{64}").FindAllString(f.Got, -1)
+			require.Len(t, hashes, 3, "the provider's, the measured one, and that of the stored file")
+			require.Equal(t, []string{hashes[0], hashes[0]}, hashes[1:])
+			_, err = w.client.Get(t.Context(), "altered")
+			require.ErrorContains(t, err, "404", "nothing stays behind")
+		})
+	}
+}
+
+// The shell that starts the containers sources the script, so they never start.
+func TestPreLaunchScriptThatLeavesNeverBoots(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, t.TempDir(), dstack.Faults{})
+	app := w.app(t, "leaving", nil)
+	var fields map[string]any
+	require.NoError(t, json.Unmarshal(app.Compose, &fields))
+	fields["pre_launch_script"] = "#!/bin/bash\nexit 0\n"
+	app.Compose = marshal(t, fields)
+	_, err := w.client.Deploy(t.Context(), app)
+	require.ErrorContains(t, err, "ended the shell that starts the containers")
 }
 
 func TestAPIRefuses(t *testing.T) {

@@ -42,7 +42,7 @@ func (p *Provider) provision(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var err error
-	if q.app, err = read(r.Context(), q.ComposeFile); err != nil {
+	if q.app, err = read(r.Context(), q.ComposeFile, p.options.Faults.Added); err != nil {
 		failField(w, "compose_file", "%v", err)
 		return
 	}
@@ -54,16 +54,8 @@ func (p *Provider) provision(w http.ResponseWriter, r *http.Request) {
 	}
 	key := reservation{p.nextID(), q.app.composeHash()}
 	p.provisioned[key] = &q
-	reply(w, map[string]any{"app_id": key.appID, "compose_hash": p.claimed(q.app),
+	reply(w, map[string]any{"app_id": key.appID, "compose_hash": key.composeHash,
 		"instance_type": q.InstanceType, "kms_info": nil})
-}
-
-// claimed is the compose hash that the API answers.
-func (p *Provider) claimed(a application) string {
-	if other := p.options.Faults.ComposeHash; other != "" {
-		return other
-	}
-	return a.composeHash()
 }
 
 // nextID is the app id of the next free nonce: of the key management PHALA, it

@@ -21,7 +21,7 @@ func (p *Provider) provisionUpdate(w http.ResponseWriter, r *http.Request, c *cv
 		failField(w, "body", "%v", err)
 		return
 	}
-	app, err := read(r.Context(), body)
+	app, err := read(r.Context(), body, p.options.Faults.Added)
 	if err != nil {
 		failField(w, "docker_compose_file", "%v", err)
 		return
@@ -30,7 +30,7 @@ func (p *Provider) provisionUpdate(w http.ResponseWriter, r *http.Request, c *cv
 	c.mu.Lock()
 	c.offered[app.composeHash()] = app
 	c.mu.Unlock()
-	reply(w, map[string]any{"app_id": c.id, "device_id": nil, "compose_hash": p.claimed(app), "kms_info": nil,
+	reply(w, map[string]any{"app_id": c.id, "device_id": nil, "compose_hash": app.composeHash(), "kms_info": nil,
 		"compose_hash_registered": false, "compose_unchanged": unchanged})
 }
 

@@ -172,10 +172,17 @@ func (w *world) app(t *testing.T, name string, edit func(service map[string]any)
 		edit(service)
 	}
 	file := marshal(t, map[string]any{"services": map[string]any{"mero-kms": service}})
-	compose := marshal(t, map[string]any{"allowed_envs": []string{}, "docker_compose_file": string(file),
-		"manifest_version": 2,
-		"name":             "", "public_logs": true, "runner": "docker-compose"})
+	compose := marshal(t, spelledOut(string(file)))
 	return client.App{Name: name, Compose: compose}
+}
+
+// spelledOut is an app-compose file that the API has nothing to add to.
+func spelledOut(dockerCompose string) map[string]any {
+	return map[string]any{"allowed_envs": []string{}, "docker_compose_file": dockerCompose,
+		"features": []string{"kms", "tproxy-net"}, "gateway_enabled": true, "kms_enabled": true,
+		"local_key_provider_enabled": false, "manifest_version": 2, "name": "", "no_instance_id": false,
+		"pre_launch_script": "#!/bin/bash\n", "public_logs": true, "public_sysinfo": false, "public_tcbinfo": true,
+		"runner": "docker-compose", "secure_time": true, "storage_fs": "zfs", "tproxy_enabled": true}
 }
 
 // marshal is dstack's deterministic JSON, for maps.
