@@ -72,9 +72,8 @@ func Open(ctx context.Context, root, dist string, cfg *config.Config, c *console
 	w.sigstore = sync.OnceValues(func() (*sigstore.Instance, error) { return w.startSigstore(ctx) })
 	w.Env = &environment.Environment{Settings: environment.Settings{
 		Config: cfg, Root: root, Dist: dist, Banner: Banner,
-		Transport:    w.Network.Transport(),
-		RegistryAuth: &authn.Basic{Username: "rehearsal", Password: token},
-		DstackURL:    "https://" + dstackHost + "/api/v1", DstackKey: token,
+		Transport: w.Network.Transport(),
+		DstackURL: "https://" + dstackHost + "/api/v1", DstackKey: token,
 		PlatformFile: filepath.Join(root, "internal/rehearsal/dstack/platform.json"),
 		Checkout:     w.checkout, Signing: w.signing, Trust: w.trust, Nodes: w.bootNodes, Cloud: w.cloudClient,
 	}}
@@ -157,13 +156,18 @@ func (w *World) JobToken(permissions map[string]string) (string, error) {
 	return w.github.JobToken(permissions)
 }
 
-// askAs lets the environment ask GitHub with the configured token, if it is one
-// that the local GitHub knows, else with this one.
+// askAs lets the environment ask GitHub and its registry with the configured
+// tokens, if they are some that the local GitHub knows, else with this one.
 func (w *World) askAs(token string) {
 	w.Env.GitHubToken = config.Secret(token)
 	if given := w.Env.Config.GitHubToken; w.github.Knows(given.Reveal()) {
 		w.Env.GitHubToken = given
 	}
+	password := w.Env.GitHubToken
+	if given := w.Env.Config.RegistryToken; w.github.Knows(given.Reveal()) {
+		password = given
+	}
+	w.Env.RegistryAuth = &authn.Basic{Username: "rehearsal", Password: password.Reveal()}
 }
 
 // AskAsOwner lets the environment ask GitHub as the repository's owner, for what

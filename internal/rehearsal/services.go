@@ -28,11 +28,24 @@ import (
 )
 
 func (w *World) startRegistry() error {
-	r, err := registry.Open(registry.Options{Dir: filepath.Join(w.State, "registry"), Token: token, Now: time.Now})
+	var r *registry.Registry
+	r, err := registry.Open(registry.Options{Dir: filepath.Join(w.State, "registry"), Token: token, Now: time.Now,
+		Rights: w.packageRights,
+		Created: func(repository string) { // docs/releasing.md: "set it to public"
+			if err := r.MakePublic(repository); err != nil {
+				w.console.Warnf("%v", err)
+			}
+		}})
 	if err != nil {
 		return err
 	}
 	return w.handle(r, registryHost(w.Env.Config))
+}
+
+// packageRights are those of a token of the local GitHub.
+func (w *World) packageRights(password string) (registry.Rights, bool) {
+	level, known := w.github.Packages(password)
+	return registry.Rights{Read: level != "none", Write: level == "write"}, known
 }
 
 // registryHost is the host of GHCR_REGISTRY ("ghcr.io" of "ghcr.io/owner").

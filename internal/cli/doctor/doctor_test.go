@@ -101,7 +101,7 @@ func TestEachProbeFires(t *testing.T) {
 			[]string{"[FAIL] GitHub token: it does not reach someone/else\n"}},
 		"no permission to push": {"registry", func(w *world) { w.env.RegistryAuth = authn.Anonymous },
 			[]string{"[FAIL] registry push: the token may not push to ghcr.io/calimero-network/mero-kms\n",
-				"Got:      status 401", "Hint:     set GHCR_TOKEN to a token with write:packages"}},
+				"Got:      status 403", "Hint:     set GHCR_TOKEN to a token with write:packages"}},
 		"no registry": {"registry", func(w *world) { w.answering("ghcr.io", http.StatusNotFound) },
 			[]string{"[FAIL] registry push: ghcr.io/calimero-network/mero-kms: ", "Hint:     check GHCR_REGISTRY"}},
 		"a missing permission": {"Google Cloud", func(w *world) {

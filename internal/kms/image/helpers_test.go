@@ -70,7 +70,20 @@ type world struct {
 
 func newWorld(t testing.TB) world {
 	t.Helper()
-	r, err := registry.Open(registry.Options{Dir: t.TempDir(), Token: token, Now: time.Now})
+	return newWorldWith(t, registry.Options{})
+}
+
+// pkg is where the images go; reader is a token that may not push there.
+const (
+	pkg    = "calimero-network/mero-kms"
+	reader = "a-token-that-reads"
+)
+
+func newWorldWith(t testing.TB, o registry.Options) world {
+	t.Helper()
+	o.Dir, o.Token, o.Now = t.TempDir(), token, time.Now
+	o.Rights = func(password string) (registry.Rights, bool) { return registry.Rights{Read: true}, password == reader }
+	r, err := registry.Open(o)
 	require.NoError(t, err)
 	server := httptest.NewServer(r)
 	t.Cleanup(server.Close)

@@ -25,6 +25,7 @@ func TestInspect(t *testing.T) {
 	w, built := newWorld(t), build(t)
 	for _, p := range release.Profiles() {
 		digest := w.push(t.Context(), t, built[p], p)
+		require.NoError(t, w.registry.MakePublic(pkg))
 		require.NoError(t, image.Inspect(t.Context(), digest, expected(p), image.Remote{Transport: w.remote.Transport}))
 	}
 }

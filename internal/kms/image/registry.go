@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
@@ -32,13 +35,19 @@ func backoff() remote.Backoff {
 	return remote.Backoff{Duration: usual.First, Factor: 2, Jitter: 0.1, Steps: usual.Attempts}
 }
 
+// temporary are the library's own, and GHCR's limit of requests a minute.
+func temporary() []int {
+	return []int{http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusInternalServerError,
+		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout}
+}
+
 func (r Remote) options(ctx context.Context) []remote.Option {
 	auth := r.Auth
 	if auth == nil {
 		auth = authn.Anonymous
 	}
 	return []remote.Option{remote.WithContext(ctx), remote.WithTransport(r.Transport), remote.WithAuth(auth),
-		remote.WithRetryBackoff(backoff()), remote.WithUserAgent("mero-tee")}
+		remote.WithRetryBackoff(backoff()), remote.WithRetryStatusCodes(temporary()...), remote.WithUserAgent("mero-tee")}
 }
 
 // Pushed is what a push ended in.
@@ -50,6 +59,10 @@ type Pushed struct {
 // Push uploads image by digest and then names it tag. A tag that already
 // points to the same digest is left alone; one that points elsewhere is an
 // error with code 10, because a published tag never moves.
+//
+// GHCR may refuse to say anything of a package that there is not, as it does of
+// one that the token may not see. The right to push tells the two apart: after
+// the upload the package is there and ours, and only then is the tag believed to be free.
 func Push(ctx context.Context, tag name.Tag, image v1.Image, r Remote) (Pushed, error) {
 	ctx, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
@@ -58,11 +71,17 @@ func Push(ctx context.Context, tag name.Tag, image v1.Image, r Remote) (Pushed, 
 		return Pushed{}, err
 	}
 	taken, err := pointsTo(tag, digest, r.options(ctx))
-	if err != nil || taken {
+	hidden := denied(err)
+	if taken || err != nil && !hidden {
 		return Pushed{Digest: digest, Skipped: taken}, err
 	}
 	if err := remote.Write(tag.Context().Digest(digest.String()), image, r.options(ctx)...); err != nil {
-		return Pushed{}, remoteFault("push "+tag.Context().Name()+"@"+digest.String(), err)
+		return Pushed{}, pushFault(tag, digest, err)
+	}
+	if hidden {
+		if taken, err := pointsTo(tag, digest, r.options(ctx)); err != nil || taken {
+			return Pushed{Digest: digest, Skipped: taken}, err
+		}
 	}
 	if err := remote.Tag(tag, image, r.options(ctx)...); err != nil {
 		return Pushed{}, remoteFault("tag "+tag.Name(), err)
@@ -105,9 +124,51 @@ func (r Remote) pull(ctx context.Context, digest name.Digest) (v1.Image, error) 
 	return found.Image()
 }
 
-func absent(err error) bool {
+func absent(err error) bool { return answered(err, http.StatusNotFound) }
+
+// denied is an answer from which it does not follow whether something is there.
+func denied(err error) bool { return answered(err, http.StatusUnauthorized, http.StatusForbidden) }
+
+func answered(err error, statuses ...int) bool {
 	var answer *transport.Error
-	return errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound
+	return errors.As(err, &answer) && slices.Contains(statuses, answer.StatusCode)
+}
+
+// Public says whether anybody can read the manifest that digest names: what
+// deploys the release pulls it without a token. A package that is not public is
+// an error with code 10; that the registry could not be asked is one with code 1.
+func Public(ctx context.Context, digest name.Digest, through http.RoundTripper) error {
+	ctx, cancel := context.WithTimeout(ctx, deadline)
+	defer cancel()
+	_, err := remote.Head(digest, Remote{Transport: through}.options(ctx)...)
+	switch {
+	case err == nil:
+		return nil
+	case absent(err), denied(err):
+		return &fault.Error{Code: fault.Verification, Message: "nobody but its owner can pull " + digest.Name(),
+			Expected: "a public package", Got: strings.TrimSpace(err.Error()),
+			Hint: "a first package is private: make it public at " + SettingsURL(digest.Context()) +
+				" (Danger Zone, Change visibility), and run the same command again"}
+	}
+	return remoteFault("ask for "+digest.Name()+" as a stranger", err)
+}
+
+// SettingsURL is the page on which the owner of a package on GHCR says who may
+// read and write it. It is an organisation's; a person's has users for orgs.
+func SettingsURL(r name.Repository) string {
+	owner, pkg, _ := strings.Cut(r.RepositoryStr(), "/")
+	return "https://github.com/orgs/" + owner + "/packages/container/" + url.PathEscape(pkg) + "/settings"
+}
+
+func pushFault(tag name.Tag, digest v1.Hash, err error) error {
+	what := "push " + tag.Context().Name() + "@" + digest.String()
+	if !denied(err) {
+		return remoteFault(what, err)
+	}
+	return &fault.Error{Code: fault.General, Message: what, Err: err,
+		Expected: "the right to write the package", Got: "a token without it",
+		Hint: "give the job packages: write, or GHCR_TOKEN the scope write:packages; and let this repository write the " +
+			"package at " + SettingsURL(tag.Context()) + " (Manage Actions access)"}
 }
 
 func remoteFault(what string, err error) error {

@@ -232,11 +232,12 @@ func TestKilledWhileSigning(t *testing.T) {
 	t.Parallel()
 	releasetest.Long(t, "a command that is killed")
 	s := fixture.Stages(t)
-	a := accident{Root: s.Root, Dist: releasetest.From(t, s.After("kms:sign")), Host: "127.0.0.1", N: 4, When: "after"}
+	a := accident{Root: s.Root, Dist: releasetest.From(t, s.After("kms:sign")), Host: "rekor.sigstore.dev", N: 4,
+		When: "after"}
 	for _, name := range release.KMS.SignedAssets()[3:] {
 		require.NoError(t, os.Remove(filepath.Join(releasetest.Staged(a.Dist, stable), name+release.BundleSuffix)))
 	}
-	require.Regexp(t, `beside it: \[.*rekor-server`, a.happens(t), "the local Sigstore was running")
+	require.Regexp(t, `beside it: \[.*/sigstore `, a.happens(t), "the local Sigstore was running")
 	p := fixture.Opened(t, a.Root, a.Dist, stable)
 	require.NoError(t, p.Perform(t.Context(), "kms:audit"), "%s", p.Log)
 	releasetest.RequirePublished(t, a.Dist, stable)

@@ -1,6 +1,7 @@
 package github
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -174,6 +175,24 @@ func (s *Server) saveTokens() error {
 		return err
 	}
 	return file.Write(s.tokensFile(), data, 0o600)
+}
+
+// Packages is what a token allows at the package registry: "write", "read" or
+// "none". A fine-grained one allows nothing there.
+func (s *Server) Packages(token string) (level string, known bool) {
+	a := s.identify(token)
+	scope := func(name string) bool { return a.Kind == classic && slices.Contains(a.Scopes, name) }
+	switch {
+	case a.Kind == impostor:
+		return "none", false
+	case a.Kind == job:
+		return cmp.Or(a.Permissions["packages"], "none"), true
+	case scope("write:packages"):
+		return "write", true
+	case scope("read:packages"):
+		return "read", true
+	}
+	return "none", true
 }
 
 // Knows says whether a token was made here.

@@ -180,3 +180,30 @@ func TestPermissionsThatNoWorkflowKnows(t *testing.T) {
 		require.Error(t, err, "%v", p)
 	}
 }
+
+// What a token allows at the package registry; "GitHub Packages only supports authentication using a personal access
+// token (classic)", and a job's own.
+func TestPackagesOfAToken(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, t.TempDir())
+	made := func(token string, err error) string {
+		require.NoError(t, err)
+		return token
+	}
+	for token, want := range map[string]string{
+		w.job(permissions{"packages": "write"}):                                 "write",
+		w.job(permissions{"packages": "read"}):                                  "read",
+		w.job(permissions{"contents": "write"}):                                 "none",
+		made(w.server.ClassicToken("repo", "write:packages")):                   "write",
+		made(w.server.ClassicToken("read:packages")):                            "read",
+		made(w.server.ClassicToken("repo")):                                     "none",
+		made(w.server.FineGrainedToken(map[string]string{"packages": "write"})): "none",
+	} {
+		level, known := w.server.Packages(token)
+		require.True(t, known)
+		require.Equal(t, want, level, token)
+	}
+	level, known := w.server.Packages("ghs_x")
+	require.False(t, known)
+	require.Equal(t, "none", level)
+}

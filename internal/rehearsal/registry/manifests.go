@@ -79,6 +79,9 @@ func (r *Registry) put(w http.ResponseWriter, req *http.Request, m manifest) {
 			refuse(w, http.StatusInternalServerError, "UNKNOWN", err.Error())
 			return
 		}
+		if r.packages.create(m.repository) && r.options.Created != nil {
+			r.options.Created(m.repository)
+		}
 	}
 	maps.Copy(w.Header(), answer.Header())
 	w.WriteHeader(answer.Code)
@@ -104,6 +107,7 @@ func (r *Registry) replay() error {
 		if answer.Code != http.StatusCreated {
 			return fmt.Errorf("registry: stored manifest %s: %s", e.path(), strings.TrimSpace(answer.Body.String()))
 		}
+		r.packages.create(e.repository)
 	}
 	return nil
 }

@@ -2,9 +2,10 @@
 // disk and asks for a token as GHCR does.
 //
 // Its promise: what a client was told is stored is there after a restart, the
-// same bytes under the same names; anyone may pull, nobody pushes without the
-// token. The protocol is go-containerregistry's registry; this package adds
-// what that keeps in memory, who may do what, and faults for tests.
+// same bytes under the same names; nobody pushes without the right to, and
+// nobody sees a package that its owner did not make public. The protocol is
+// go-containerregistry's registry; this package adds what that keeps in memory,
+// who may do what, and faults for tests.
 package registry
 
 import (
@@ -26,14 +27,24 @@ import (
 // Options says where the registry is kept and who may push.
 type Options struct {
 	Dir   string           // made if it is missing
-	Token string           // the password that allows pushing, with any user name
+	Token string           // the password that allows everything, with any user name
 	Now   func() time.Time // for the expiry of bearer tokens
+
+	// Rights are what other passwords allow; false is for one that nobody has. May be nil.
+	Rights func(password string) (Rights, bool)
+	// Created hears that a package was made. It is private then. May be nil.
+	Created func(repository string)
+	// Honest answers 404 about a package that there is not to whoever may make it,
+	// which was seen too, and not 403.
+	Honest bool
 }
 
 // Registry is an http.Handler for the host root: /v2/ and /token.
 type Registry struct {
+	options  Options
 	protocol http.Handler
 	store    store
+	packages packages
 	tokens   tokens
 
 	mu     sync.Mutex // one manifest is stored at a time
@@ -53,11 +64,13 @@ func Open(o Options) (*Registry, error) {
 		return nil, err
 	}
 	r := &Registry{
+		options: o,
 		protocol: ggcr.New(ggcr.WithBlobHandler(ggcr.NewDiskBlobHandler(blobs)),
-			ggcr.WithReferrersSupport(true), ggcr.Logger(log.New(io.Discard, "", 0))),
-		store:  store{dir: filepath.Join(o.Dir, "manifests")},
-		tokens: newTokens(o.Token, o.Now),
+			ggcr.WithReferrersSupport(false), ggcr.Logger(log.New(io.Discard, "", 0))),
+		store:    store{dir: filepath.Join(o.Dir, "manifests")},
+		packages: packages{dir: filepath.Join(o.Dir, "public"), made: map[string]bool{}},
 	}
+	r.tokens = newTokens(o, r.packages.public)
 	return r, r.replay()
 }
 
@@ -88,7 +101,8 @@ func (r *Registry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		refuse(w, http.StatusNotFound, "NAME_UNKNOWN", "not a registry path")
 		return
 	}
-	if !r.tokens.admit(w, req) {
+	g, ok := r.tokens.admit(w, req)
+	if !ok || !r.permit(w, req, g) {
 		return
 	}
 	if req.Method == http.MethodDelete { // GHCR deletes through GitHub's API only
@@ -135,7 +149,10 @@ func (f *faults) strike(w http.ResponseWriter, req *http.Request) bool {
 	if delay > 0 && retry.For(req.Context(), delay) != nil {
 		return true
 	}
-	if fail {
+	switch {
+	case fail && status == http.StatusTooManyRequests:
+		refuse(w, status, "TOOMANYREQUESTS", "retry-after: 10.305464ms, allowed: 2000/minute")
+	case fail:
 		refuse(w, status, "UNAVAILABLE", "try again later")
 	}
 	return fail

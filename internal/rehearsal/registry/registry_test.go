@@ -19,16 +19,25 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/random"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"github.com/stretchr/testify/require"
 
 	"github.com/calimero-network/mero-tee/internal/rehearsal/registry"
 )
 
-const password = "push-token"
+const (
+	password = "push-token"
+	pkg      = "calimero-network/mero-kms"
+)
 
 func open(t testing.TB, dir string, now func() time.Time) (*registry.Registry, string) {
 	t.Helper()
-	r, err := registry.Open(registry.Options{Dir: dir, Token: password, Now: now})
+	return openWith(t, registry.Options{Dir: dir, Token: password, Now: now})
+}
+
+func openWith(t testing.TB, o registry.Options) (*registry.Registry, string) {
+	t.Helper()
+	r, err := registry.Open(o)
 	require.NoError(t, err)
 	server := httptest.NewServer(r)
 	t.Cleanup(server.Close)
@@ -59,8 +68,9 @@ func TestSurvivesARestart(t *testing.T) {
 	dir, pushed := t.TempDir(), index(t)
 	digest, err := pushed.Digest()
 	require.NoError(t, err)
-	_, host := open(t, dir, time.Now)
+	r, host := open(t, dir, time.Now)
 	require.NoError(t, remote.WriteIndex(tag(t, host), pushed, as(password)))
+	require.NoError(t, r.MakePublic(pkg))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "blobs", "upload-cut-off"), []byte("half"), 0o600))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "manifests", ".cut.off.tmp"), []byte("half"), 0o600))
 
@@ -104,11 +114,97 @@ func readAll(t *testing.T, index v1.ImageIndex) {
 func TestOnlyTheTokenPushes(t *testing.T) {
 	t.Parallel()
 	_, host := open(t, t.TempDir(), time.Now)
-	require.ErrorContains(t, remote.WriteIndex(tag(t, host), index(t)), "UNAUTHORIZED")
-	require.ErrorContains(t, remote.WriteIndex(tag(t, host), index(t), as("wrong")), "UNAUTHORIZED")
+	require.ErrorContains(t, remote.WriteIndex(tag(t, host), index(t)), "DENIED")
+	require.ErrorContains(t, remote.WriteIndex(tag(t, host), index(t), as("wrong")), "DENIED: denied")
 	require.NoError(t, remote.WriteIndex(tag(t, host), index(t), as(password)))
-	_, err := remote.Index(tag(t, host)) // anonymous
+}
+
+// A first package is private: until a person makes it public, to strangers it is as if there were none.
+func TestAPackageIsPrivateAtFirst(t *testing.T) {
+	t.Parallel()
+	dir, made := t.TempDir(), []string{}
+	r, host := openWith(t, registry.Options{Dir: dir, Token: password, Now: time.Now, Rights: rights,
+		Created: func(repository string) { made = append(made, repository) }})
+	require.ErrorContains(t, r.MakePublic(pkg), "there is no package")
+	_, nothing := remote.Index(tag(t, host))
+	for range 2 {
+		require.NoError(t, remote.WriteIndex(tag(t, host), index(t), as(password)))
+	}
+	require.Equal(t, []string{pkg}, made, "once")
+	_, err := remote.Index(tag(t, host))
+	require.ErrorContains(t, err, "DENIED: requested access to the resource is denied")
+	require.Equal(t, nothing.Error(), err.Error())
+	_, err = remote.Head(tag(t, host), as("stranger"))
+	requireStatus(t, err, http.StatusForbidden)
+	_, err = remote.Index(tag(t, host), as("reader"))
 	require.NoError(t, err)
+
+	require.NoError(t, r.MakePublic(pkg))
+	for _, again := range []string{"", "stranger"} {
+		_, err = remote.Index(tag(t, host), as(again))
+		require.NoError(t, err)
+	}
+	_, err = remote.Index(tag(t, host))
+	require.NoError(t, err, "anonymous")
+	_, host = open(t, dir, time.Now)
+	_, err = remote.Index(tag(t, host))
+	require.NoError(t, err, "after a restart")
+}
+
+// rights are those of a job's tokens with packages: read and write, and of somebody else.
+func rights(password string) (registry.Rights, bool) {
+	r, known := map[string]registry.Rights{"": {}, "stranger": {}, "reader": {Read: true},
+		"writer": {Read: true, Write: true}}[password]
+	return r, known
+}
+
+func requireStatus(t *testing.T, err error, status int) {
+	t.Helper()
+	var answer *transport.Error
+	require.ErrorAs(t, err, &answer)
+	require.Equal(t, status, answer.StatusCode, "%v", err)
+}
+
+// Whoever may read gets a token for pushing, too: only its use is refused.
+func TestPushingNeedsTheRightToWrite(t *testing.T) {
+	t.Parallel()
+	_, host := openWith(t, registry.Options{Dir: t.TempDir(), Token: password, Now: time.Now, Rights: rights})
+	for _, who := range []string{"reader", "stranger"} {
+		requireStatus(t, remote.WriteIndex(tag(t, host), index(t), as(who)), http.StatusForbidden)
+	}
+	require.NoError(t, remote.WriteIndex(tag(t, host), index(t), as("writer")))
+	err := remote.WriteIndex(tag(t, host), index(t), as("reader"))
+	requireStatus(t, err, http.StatusForbidden)
+}
+
+// Of a package that there is not, GHCR may say no more than of one that is hidden; once it is there, a missing tag is a 404.
+func TestAHeadOfNoPackageIsDenied(t *testing.T) {
+	t.Parallel()
+	for honest, want := range map[bool]int{false: http.StatusForbidden, true: http.StatusNotFound} {
+		_, host := openWith(t, registry.Options{Dir: t.TempDir(), Token: password, Now: time.Now, Rights: rights,
+			Honest: honest})
+		_, err := remote.Head(tag(t, host), as("writer"))
+		requireStatus(t, err, want)
+		_, err = remote.Head(tag(t, host), as("reader"))
+		requireStatus(t, err, http.StatusForbidden)
+		require.NoError(t, remote.WriteIndex(tag(t, host), index(t), as("writer")))
+		_, err = remote.Head(tag(t, host).Context().Tag("other"), as("writer"))
+		requireStatus(t, err, http.StatusNotFound)
+	}
+}
+
+// There is no referrers API: clients fall back to a tag.
+func TestNoReferrers(t *testing.T) {
+	t.Parallel()
+	r, host := open(t, t.TempDir(), time.Now)
+	pushed := index(t)
+	require.NoError(t, remote.WriteIndex(tag(t, host), pushed, as(password)))
+	require.NoError(t, r.MakePublic(pkg))
+	digest, err := pushed.Digest()
+	require.NoError(t, err)
+	status, _ := call(t, http.MethodGet, "http://"+host+"/v2/"+pkg+"/referrers/"+digest.String(),
+		bearer(t, host, "repository:"+pkg+":pull"), nil)
+	require.Equal(t, http.StatusNotFound, status)
 }
 
 // bearer asks the token endpoint the way a client does.
@@ -265,6 +361,19 @@ func TestFaults(t *testing.T) {
 	_, err := remote.Index(tag(t, host), remote.WithContext(ctx))
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	r.Slow(0)
-	_, err = remote.Index(tag(t, host))
+	_, err = remote.Index(tag(t, host), as(password))
 	require.NoError(t, err)
+}
+
+// "TOOMANYREQUESTS: retry-after: 10.305464ms, allowed: 2000/minute": the pause is in the message, not in a header.
+func TestLimit(t *testing.T) {
+	t.Parallel()
+	r, host := open(t, t.TempDir(), time.Now)
+	r.Fail(1, http.StatusTooManyRequests)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+host+"/v2/", http.NoBody)
+	require.NoError(t, err)
+	status, body, header := do(t, req)
+	require.Equal(t, http.StatusTooManyRequests, status)
+	require.Contains(t, string(body), `"code":"TOOMANYREQUESTS","message":"retry-after: `)
+	require.Empty(t, header.Get("Retry-After"))
 }

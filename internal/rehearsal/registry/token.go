@@ -19,81 +19,127 @@ import (
 // lifetime of a bearer token, GHCR's five minutes.
 const lifetime = 5 * time.Minute
 
-// tokens hands out bearer tokens and honours them: {expiry}.{scope}.{mac}, under
+// Rights are what a password allows with packages; reading is of private ones.
+type Rights struct{ Read, Write bool }
+
+// tokens hands out bearer tokens and honours them: {expiry}.{granted}.{mac}, under
 // a key that lives as long as the process.
 type tokens struct {
-	password string
-	key      []byte
-	now      func() time.Time
+	rights func(password string) (Rights, bool)
+	public func(repository string) bool
+	key    []byte
+	now    func() time.Time
 }
 
-func newTokens(password string, now func() time.Time) tokens {
+func newTokens(o Options, public func(string) bool) tokens {
 	key := make([]byte, 32)
 	_, _ = rand.Read(key) // crypto/rand never fails since Go 1.24
-	return tokens{password: password, key: key, now: now}
+	return tokens{public: public, key: key, now: o.Now, rights: func(password string) (Rights, bool) {
+		if subtle.ConstantTimeCompare([]byte(password), []byte(o.Token)) == 1 {
+			return Rights{Read: true, Write: true}, true
+		}
+		if o.Rights == nil {
+			return Rights{}, false
+		}
+		return o.Rights(password)
+	}}
 }
 
-// issue answers GET /token?scope=repository:NAME:pull,push. Without a password
-// the token only allows pulling; with a wrong one there is none.
+// grant is what a bearer token is good for.
+type grant struct {
+	Rights
+	pushes []string // repositories for which pushing was asked for
+}
+
+// issue answers GET /token?scope=repository:NAME:pull,push. Whoever has a
+// password gets a token for what was asked: only its use shows what it is good
+// for. Nobody gets one for a package that not everybody may see.
 func (t tokens) issue(w http.ResponseWriter, req *http.Request) {
 	_, password, given := req.BasicAuth()
-	if given && subtle.ConstantTimeCompare([]byte(password), []byte(t.password)) != 1 {
-		refuse(w, http.StatusUnauthorized, "UNAUTHORIZED", "authentication required")
-		return
-	}
-	scope := "pull"
-	for _, asked := range req.URL.Query()["scope"] {
-		parts := strings.Split(asked, ":")
-		if given && len(parts) == 3 && parts[0] == "repository" && slices.Contains(strings.Split(parts[2], ","), "push") {
-			scope += " push:" + parts[1]
+	var g grant
+	if given {
+		var known bool
+		if g.Rights, known = t.rights(password); !known {
+			refuse(w, http.StatusForbidden, "DENIED", "denied")
+			return
 		}
 	}
-	token := t.sign(strconv.FormatInt(t.now().Add(lifetime).Unix(), 10) + "." +
-		base64.RawURLEncoding.EncodeToString([]byte(scope)))
+	for _, asked := range req.URL.Query()["scope"] {
+		parts := strings.Split(asked, ":")
+		if len(parts) != 3 || parts[0] != "repository" {
+			continue
+		}
+		if !given && !t.public(parts[1]) {
+			refuse(w, http.StatusForbidden, "DENIED", "requested access to the resource is denied")
+			return
+		}
+		if given && slices.Contains(strings.Split(parts[2], ","), "push") {
+			g.pushes = append(g.pushes, parts[1])
+		}
+	}
 	w.Header().Set("Content-Type", "application/json")
-	answer := map[string]any{"token": token, "expires_in": int(lifetime.Seconds())}
+	answer := map[string]any{"token": t.sign(g), "expires_in": int(lifetime.Seconds())}
 	_ = json.NewEncoder(w).Encode(answer) // the client went away
 }
 
-func (t tokens) sign(payload string) string {
+func (t tokens) sign(g grant) string {
+	what, _ := json.Marshal(map[string]any{"read": g.Read, "write": g.Write, "push": g.pushes}) // cannot fail
+	return t.seal(strconv.FormatInt(t.now().Add(lifetime).Unix(), 10) + "." + base64.RawURLEncoding.EncodeToString(what))
+}
+
+func (t tokens) seal(payload string) string {
 	mac := hmac.New(sha256.New, t.key)
 	mac.Write([]byte(payload))
 	return payload + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// allows says whether the token is ours, still valid, and good for the scope.
-func (t tokens) allows(token, scope string) bool {
+// open returns what a token of ours that is still valid is good for.
+func (t tokens) open(token string) (g grant, ok bool) {
 	end := strings.LastIndexByte(token, '.')
-	if end < 0 || subtle.ConstantTimeCompare([]byte(t.sign(token[:end])), []byte(token)) != 1 {
-		return false
+	if end < 0 || subtle.ConstantTimeCompare([]byte(t.seal(token[:end])), []byte(token)) != 1 {
+		return g, false
 	}
 	expiry, encoded, _ := strings.Cut(token[:end], ".")
 	unix, err := strconv.ParseInt(expiry, 10, 64)
 	if err != nil || !t.now().Before(time.Unix(unix, 0)) {
-		return false
+		return g, false
 	}
-	granted, err := base64.RawURLEncoding.DecodeString(encoded)
-	return err == nil && slices.Contains(strings.Fields(string(granted)), scope)
+	what, err := base64.RawURLEncoding.DecodeString(encoded)
+	if err != nil {
+		return g, false
+	}
+	var said struct {
+		Read, Write bool
+		Push        []string
+	}
+	err = json.Unmarshal(what, &said)
+	return grant{Rights{said.Read, said.Write}, said.Push}, err == nil
 }
 
 // admit answers 401 with the challenge that leads to a token, as GHCR does
 // even for public images.
-func (t tokens) admit(w http.ResponseWriter, req *http.Request) bool {
-	repository, ok := repositoryOf(req.URL.Path)
-	scope, actions := "pull", "pull"
-	if req.Method != http.MethodGet && req.Method != http.MethodHead {
-		scope, actions = "push:"+repository, "pull,push"
+func (t tokens) admit(w http.ResponseWriter, req *http.Request) (g grant, ok bool) {
+	repository, named := repositoryOf(req.URL.Path)
+	actions := "pull"
+	if !reads(req) {
+		actions = "pull,push"
 	}
-	if token, bearer := strings.CutPrefix(req.Header.Get("Authorization"), "Bearer "); bearer && t.allows(token, scope) {
-		return true
+	if token, bearer := strings.CutPrefix(req.Header.Get("Authorization"), "Bearer "); bearer {
+		if g, ok = t.open(token); ok && (reads(req) || slices.Contains(g.pushes, repository)) {
+			return g, true
+		}
 	}
 	challenge := fmt.Sprintf(`Bearer realm="%s/token",service=%q`, base(req), req.Host)
-	if ok {
+	if named {
 		challenge += fmt.Sprintf(`,scope="repository:%s:%s"`, repository, actions)
 	}
 	w.Header().Set("WWW-Authenticate", challenge)
 	refuse(w, http.StatusUnauthorized, "UNAUTHORIZED", "authentication required")
-	return false
+	return g, false
+}
+
+func reads(req *http.Request) bool {
+	return req.Method == http.MethodGet || req.Method == http.MethodHead
 }
 
 func repositoryOf(path string) (string, bool) {
