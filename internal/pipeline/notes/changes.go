@@ -38,10 +38,25 @@ func breaking(in Input) string {
 	if in.Breaking != "" {
 		return strings.TrimSpace(in.Breaking) + "\n"
 	}
+	reverted := reverts(in.Commits)
 	marked := slices.DeleteFunc(slices.Clone(in.Commits), func(c git.Entry) bool {
-		return !breakingSubject.MatchString(c.Subject) && !breakingFooter.MatchString(c.Body)
+		return reverted[c.Hash] || !breakingSubject.MatchString(c.Subject) && !breakingFooter.MatchString(c.Body)
 	})
 	return list(in.Repository, marked, breakingSize, "None.\n")
+}
+
+// What `git revert` writes into the body, of a revert that was reverted too.
+var revertFooter = regexp.MustCompile(`(?m)^This reverts commit ([0-9a-f]{40})(?:[.,]|$)`)
+
+// reverts are the commits that a later one among them took back, and that nothing brought back. The newest come first.
+func reverts(commits []git.Entry) map[string]bool {
+	gone := map[string]bool{}
+	for _, c := range commits {
+		if m := revertFooter.FindStringSubmatch(c.Body); m != nil && !gone[c.Hash] {
+			gone[m[1]] = true
+		}
+	}
+	return gone
 }
 
 // list is one line for each commit, as many as fit.

@@ -1,7 +1,6 @@
 package notes
 
 import (
-	"html"
 	"net/url"
 	"regexp"
 	"strings"
@@ -13,21 +12,16 @@ import (
 
 var (
 	todo = regexp.MustCompile(`\b(TODO|TBD|FIXME)\b`)
-	// A link's definition shows nothing, and is often used as a comment.
-	invisible = regexp.MustCompile(`^ {0,3}\[[^\]]*\]:`)
-	heading   = regexp.MustCompile(`^ {0,3}#{1,6}([ \t]|$)`)
+	// What stands for words that are still to come, in any spelling, at the beginning of a line.
+	later = regexp.MustCompile(`(?i)^(?:to ?do|t ?b ?d|fix ?me|to be (?:done|defined|determined|written)|n a|xxx)\b`)
+	none  = regexp.MustCompile(`(?i)^(?:none|nothing|no|n a)$`)
 )
 
-// says tells whether the text shows a word of its own, not only headings and marks.
-func says(text string) bool {
-	for line := range strings.SplitSeq(text, "\n") {
-		shown := html.UnescapeString(line)
-		if !invisible.MatchString(line) && !heading.MatchString(line) && strings.ContainsFunc(shown, alphanumeric) {
-			return true
-		}
-	}
-	return false
-}
+// says tells whether the text shows a word of its own, not only headings, images and marks.
+func says(text string) bool { return strings.ContainsFunc(shown(text), alphanumeric) }
+
+// denies tells whether the text says no more than that there is nothing.
+func denies(text string) bool { return none.MatchString(essence(shown(text))) }
 
 func alphanumeric(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
 
@@ -35,7 +29,7 @@ func alphanumeric(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r
 func unwritten(text string, c release.Class) string {
 	stock := stock(c)
 	for line := range strings.SplitSeq(text, "\n") {
-		if todo.MatchString(line) || stock[essence(line)] {
+		if todo.MatchString(line) || later.MatchString(essence(line)) || stock[essence(line)] {
 			return strings.TrimSpace(line)
 		}
 	}
@@ -63,20 +57,16 @@ func essence(line string) string {
 var (
 	cve      = regexp.MustCompile(`\bCVE-(?:1999|20[0-9]{2})-[0-9]{4,19}\b`)
 	advisory = regexp.MustCompile(`\bGHSA(?:-[23456789cfghjmpqrvwx]{4}){3}\b`)
-	incident = regexp.MustCompile(`(?:^|[^A-Za-z0-9-])([A-Z][A-Z0-9]{1,15}-[0-9]{1,12})(?:$|[^A-Za-z0-9-])`)
-	address  = regexp.MustCompile(`https://[^\s<>()\[\]"'` + "`" + `]+`)
+	// An incident's id says that it is one: UTF-8, SHA-256 and RFC-2119 have the same form.
+	incident = regexp.MustCompile(
+		`(?:^|[^A-Za-z0-9-])(?:INC|INCIDENT|SEC|SECURITY|REHEARSAL)[A-Z0-9]{0,8}-[0-9]{1,12}(?:$|[^A-Za-z0-9-])`)
+	address = regexp.MustCompile(`https://[^\s<>()\[\]"'` + "`" + `]+`)
 )
 
-// refers says whether the text names a CVE, an advisory, an incident's id or
-// its address. A CVE of the wrong form is not taken for an incident's id.
+// refers says whether the text names a CVE, an advisory, an incident's id or its address.
 func refers(text string) bool {
-	if cve.MatchString(text) || advisory.MatchString(text) {
+	if cve.MatchString(text) || advisory.MatchString(text) || incident.MatchString(text) {
 		return true
-	}
-	for _, id := range incident.FindAllStringSubmatch(text, -1) {
-		if !strings.HasPrefix(id[1], "CVE-") {
-			return true
-		}
 	}
 	for _, a := range address.FindAllString(text, -1) {
 		if u, err := url.Parse(a); err == nil && strings.Contains(u.Hostname(), ".") && len(u.Path) > 1 {

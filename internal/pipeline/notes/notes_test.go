@@ -142,6 +142,32 @@ func TestLongHistoriesFitGitHub(t *testing.T) {
 	require.Regexp(t, `and 4\d\d\d more\n`, got)
 }
 
+// What was taken back before the release breaks nothing; what was brought back does.
+func TestRevertedChanges(t *testing.T) {
+	t.Parallel()
+	hash := func(c string) string { return strings.Repeat(c, 40) }
+	change := git.Entry{Hash: hash("a"), Subject: "feat!: another form"}
+	revert := git.Entry{Hash: hash("b"), Subject: `Revert "feat!: another form"`,
+		Body: "This reverts commit " + hash("a") + "."}
+	again := git.Entry{Hash: hash("c"), Subject: `Reapply "feat!: another form"`,
+		Body: "This reverts commit " + hash("b") + "."}
+	for name, tc := range map[string]struct {
+		commits []git.Entry // the newest first
+		breaks  bool
+	}{
+		"kept":         {[]git.Entry{change}, true},
+		"reverted":     {[]git.Entry{revert, change}, false},
+		"brought back": {[]git.Entry{again, revert, change}, true},
+		"another's":    {[]git.Entry{{Hash: hash("d"), Body: "This reverts commit " + hash("e") + "."}, change}, true},
+	} {
+		in := stable(t)
+		in.Breaking, in.Commits = "", tc.commits
+		_, after, _ := strings.Cut(notes.Generate(in), "## Breaking changes\n")
+		section, _, _ := strings.Cut(after, "\n## ")
+		require.Equal(t, tc.breaks, strings.Contains(section, "another form"), name)
+	}
+}
+
 func TestPrevious(t *testing.T) {
 	t.Parallel()
 	tags := []string{"mero-kms-v1.0.0", "mero-kms-v1.2.0-rc.1", "mero-kms-v1.2.0-rc.10", "mero-kms-v1.2.0-rc.9",

@@ -76,6 +76,8 @@ func judge(s Section, text string, there bool, c release.Class) check.Result {
 		return fail("the section still holds the template's text", "text of this release", line)
 	case !says(text):
 		return fail("the section is empty", "at least a word, such as \"None.\"", "nothing")
+	case denies(text) && slices.Contains([]Section{PatchReason, ExactChange, Rollback}, s):
+		return fail("the section says that there is none", "words: "+string(s), cut(text))
 	case s == Reference && !refers(text):
 		return fail("the section names no CVE and no incident",
 			"CVE-YYYY-NNNN, GHSA-xxxx-xxxx-xxxx, an id such as INC-42, or an https address", cut(text))
@@ -184,7 +186,7 @@ var reasonItem = regexp.MustCompile("^ {0,3}[-*+][ \t]+`?([A-Za-z0-9._/-]+?)/?`?
 func (w Written) Reasons() map[string]string {
 	reasons := map[string]string{}
 	for line := range strings.SplitSeq(w.Sections[GuardedPaths], "\n") {
-		if m := reasonItem.FindStringSubmatch(line); m != nil && says(m[2]) {
+		if m := reasonItem.FindStringSubmatch(line); m != nil && says(m[2]) && !denies(m[2]) {
 			reasons[m[1]] = strings.TrimSpace(m[2])
 		}
 	}

@@ -68,10 +68,11 @@ func TestTemplatesAloneAreUnwritten(t *testing.T) {
 }
 
 const hotfixFile = "# mero-kms-v1.2.1\n\n## Why a patch release\n\nIt burns.\n\n## Reference\n\nINC-42\n\n" +
-	"## Exact change\n\nWater.\n\n## Rollback\n\nNone.\n"
+	"## Exact change\n\nWater.\n\n## Rollback\n\nBy hand.\n"
 
 func TestReadRefuses(t *testing.T) {
 	t.Parallel()
+	const whole = "notes: docs/releases/mero-kms-v1.2.1.md"
 	replace := func(old, with string) string { return strings.Replace(hotfixFile, old, with, 1) }
 	for name, tc := range map[string]struct{ text, check, reason string }{
 		"no title": {replace("# mero-kms-v1.2.1\n", ""), "notes: docs/releases/mero-kms-v1.2.1.md",
@@ -79,32 +80,53 @@ func TestReadRefuses(t *testing.T) {
 		"another release's title": {replace("v1.2.1", "v1.2.0"), "notes: docs/releases/mero-kms-v1.2.1.md", "not the tag"},
 		"placeholder for the tag": {replace("mero-kms-v1.2.1", "{tag}"), "notes: docs/releases/mero-kms-v1.2.1.md",
 			"not the tag"},
-		"section missing": {replace("## Rollback\n\nNone.\n", ""), "notes: Rollback", "missing"},
+		"section missing": {replace("## Rollback\n\nBy hand.\n", ""), "notes: Rollback", "missing"},
 		"section misspelt": {replace("## Rollback", "## Roll back"), "notes: docs/releases/mero-kms-v1.2.1.md",
 			"no such section"},
-		"section twice": {hotfixFile + "## Rollback\n\nNone.\n", "notes: docs/releases/mero-kms-v1.2.1.md",
+		"section twice": {hotfixFile + "## Rollback\n\nBy hand.\n", "notes: docs/releases/mero-kms-v1.2.1.md",
 			"twice"},
 		"section of another kind": {hotfixFile + "## Changes\n\nx\n", "notes: docs/releases/mero-kms-v1.2.1.md",
 			"no such section"},
-		"section in a comment": {replace("## Rollback\n\nNone.\n", "<!-- ## Rollback\n\nNone.\n-->"), "notes: Rollback",
+		"section in a comment": {replace("## Rollback\n\nBy hand.\n", "<!-- ## Rollback\n\nBy hand.\n-->"), "notes: Rollback",
 			"missing"},
-		"section in a code block": {replace("## Rollback\n\nNone.\n", "```\n## Rollback\n\nNone.\n```\n"), "notes: Rollback",
-			"missing"},
-		"empty":                  {replace("None.", ""), "notes: Rollback", "empty"},
-		"only a comment":         {replace("None.", "<!-- None. -->"), "notes: Rollback", "empty"},
-		"only marks":             {replace("None.", "- … ---"), "notes: Rollback", "empty"},
-		"only a space entity":    {replace("None.", "&nbsp;"), "notes: Rollback", "empty"},
-		"only a heading":         {replace("None.", "### Details"), "notes: Rollback", "empty"},
-		"only a link definition": {replace("None.", "[//]: # (None.)"), "notes: Rollback", "empty"},
-		"to be done":             {replace("None.", "Some text.\nTBD"), "notes: Rollback", "template"},
-		"placeholder kept":       {replace("None.", "None.\n\nTODO: how to go back"), "notes: Rollback", "template"},
-		"placeholder's text": {replace("None.", "> how to go back to the version before, and what is lost by it"),
+		"section in a code block": {replace("## Rollback\n\nBy hand.\n", "```\n## Rollback\n\nBy hand.\n```\n"),
+			"notes: Rollback", "missing"},
+		"empty":                  {replace("By hand.", ""), "notes: Rollback", "empty"},
+		"only a comment":         {replace("By hand.", "<!-- By hand. -->"), "notes: Rollback", "empty"},
+		"only marks":             {replace("By hand.", "- … ---"), "notes: Rollback", "empty"},
+		"only a space entity":    {replace("By hand.", "&nbsp;"), "notes: Rollback", "empty"},
+		"only a heading":         {replace("By hand.", "### Details"), "notes: Rollback", "empty"},
+		"only a link definition": {replace("By hand.", "[//]: # (None.)"), "notes: Rollback", "empty"},
+		"to be done":             {replace("By hand.", "Some text.\nTBD"), "notes: Rollback", "template"},
+		"placeholder kept":       {replace("By hand.", "By hand.\n\nTODO: how to go back"), "notes: Rollback", "template"},
+		"placeholder's text": {replace("By hand.", "> how to go back to the version before, and what is lost by it"),
 			"notes: Rollback", "template"},
 		"placeholder in intro": {replace("\n\n## Why", "\n\nTODO\n\n## Why"), "notes: docs/releases/mero-kms-v1.2.1.md",
 			"template"},
 		"optional one not filled": {hotfixFile + "\n## Guarded paths\n\n- policies/debug.json: TODO: why\n",
 			"notes: Guarded paths", "template"},
-		"comment not closed": {hotfixFile + "<!-- ", "notes: docs/releases/mero-kms-v1.2.1.md", "comment is not closed"},
+		"no way back":          {replace("By hand.", "None."), "notes: Rollback", "says that there is none"},
+		"no reason":            {replace("It burns.", "**n/a**"), "notes: Why a patch release", "template"},
+		"to be done, quietly":  {replace("By hand.", "- t.b.d."), "notes: Rollback", "template"},
+		"to do, in small":      {replace("By hand.", "todo: write"), "notes: Rollback", "template"},
+		"only an image":        {replace("By hand.", "![By hand](x.png)"), "notes: Rollback", "empty"},
+		"HTML":                 {replace("By hand.", "<p hidden>x</p>"), whole, "hold HTML"},
+		"HTML in a line":       {replace("By hand.", "By <br> hand."), whole, "hold HTML"},
+		"HTML after a comment": {replace("By hand.", "<!-- --> <b>x</b>"), whole, "hold HTML"},
+		"a hidden rest":        {replace("By hand.", "By hand.\n\n<details><summary>x</summary>\n"), whole, "hold HTML"},
+		"an open block":        {replace("By hand.", "By hand.\n\n<pre>\n"), whole, "hold HTML"},
+		"an open script":       {replace("By hand.", "By hand.\n\n<script>\n"), whole, "hold HTML"},
+		"CDATA":                {replace("By hand.", "By hand.\n\n<![CDATA[\n"), whole, "hold HTML"},
+		"an instruction":       {replace("By hand.", "By hand.\n\n<?php\n"), whole, "hold HTML"},
+		"a declaration":        {replace("By hand.", "By hand.\n\n<!X\n"), whole, "hold HTML"},
+		"an imitated part":     {hotfixFile + "\n<h2>Measurements</h2>\n", whole, "hold HTML"},
+		"a part in a title":    {hotfixFile + "\n# Measurements\n", whole, "no section's"},
+		"an underlined part":   {hotfixFile + "\nMeasurements\n---\n", whole, "no section's"},
+		"an underlined title":  {hotfixFile + "\nMeasurements\n===\n", whole, "no section's"},
+		"a part in a list":     {hotfixFile + "\n- ## Measurements\n", whole, "no section's"},
+		"a part in a quote":    {hotfixFile + "\n> ## Measurements\n", whole, "no section's"},
+		"a nameless part":      {hotfixFile + "\n##\n", whole, "has no text"},
+		"comment not closed":   {hotfixFile + "<!-- ", "notes: docs/releases/mero-kms-v1.2.1.md", "comment is not closed"},
 		"code block not closed": {hotfixFile + "````sh\nx\n```\n", "notes: docs/releases/mero-kms-v1.2.1.md",
 			"code block is not closed"},
 		"not UTF-8":           {hotfixFile + "\xff", "notes: docs/releases/mero-kms-v1.2.1.md", "not UTF-8"},
@@ -143,13 +165,38 @@ func TestReference(t *testing.T) {
 		"SEC2-17, still open":                     true,
 		"https://status.example.org/incidents/42": true, "[report](https://a.example/x)": true,
 		"CVE-2026-123": false, "CVE-26-1234": false, "CVE-YYYY-NNNN": false, "CVE-1998-1234": false, "CVE-20261-1234": false,
-		"XCVE-2026-1234x": false,
-		"GHSA-aaaa-bbbb":  false, "#42": false, "inc-42": false, "http://a.example/x": false, "https://localhost/x": false,
+		"XCVE-2026-1234x": false, "INCIDENT-3": true, "UTF-8": false, "SHA-256": false, "RFC-2119": false,
+		"ISO-8601": false, "P-256": false, "AINC-1": false,
+		"GHSA-aaaa-bbbb": false, "#42": false, "inc-42": false, "http://a.example/x": false, "https://localhost/x": false,
 		"https://a.example/": false, "https://": false,
 	} {
 		file := strings.Replace(hotfixFile, "INC-42", text, 1)
 		_, results := notes.Read(tag(t, "mero-kms-v1.2.1"), release.Hotfix, []byte(file))
 		require.Equal(t, want, results.Err() == nil, text)
+	}
+}
+
+// What looks like HTML and is none, and what is never shown, is nobody's loss.
+func TestInnocentNotes(t *testing.T) {
+	t.Parallel()
+	for name, text := range map[string]string{
+		"a comment's mark in code":  "`<!--` begins a comment, `<b>` a bold text.",
+		"HTML in a code block":      "```html\n<details>\n## x\n```",
+		"HTML in an indented block": "As here:\n\n    <pre>\n",
+		"less than":                 "a < b, and 1 <2",
+		"an address":                "<https://example.org/x>",
+		"a fence in a list":         "- ```\n  x",
+		"the todo list":             "The todo list is gone.",
+		"a table":                   "| a | b |\n|---|---|\n| 1 | 2 |",
+		"a smaller heading":         "By hand.\n\n### Details\n\nx",
+		"comments":                  "By <!-- one --> hand.\n\n<!-- two\n\n## three -->\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, results := notes.Read(tag(t, "mero-kms-v1.2.1"), release.Hotfix,
+				[]byte(strings.Replace(hotfixFile, "By hand.", text, 1)))
+			require.NoError(t, results.Err())
+		})
 	}
 }
 
