@@ -36,10 +36,10 @@ func TestNothingLeavesTheMachine(t *testing.T) {
 		require.NoError(t, err, host)
 		require.NoError(t, resp.Body.Close())
 	}
-	resp, err := w.Env.Client().Get("https://api.github.com/repos/" + config.DefaultRepository + "/releases")
+	resp, err := w.Env.Client().Get("https://raw.githubusercontent.com/" + config.DefaultRepository + "/main/none")
 	require.NoError(t, err)
 	require.NoError(t, resp.Body.Close())
-	require.Equal(t, http.StatusOK, resp.StatusCode)
+	require.Equal(t, http.StatusNotFound, resp.StatusCode)
 }
 
 func TestTheWorldHasOneUser(t *testing.T) {

@@ -99,7 +99,10 @@ type pull struct {
 
 func (w *world) pulls() (out []pull) {
 	w.t.Helper()
-	resp, err := w.http.Get(api + "pulls?state=all")
+	req, err := http.NewRequestWithContext(w.t.Context(), http.MethodGet, api+"pulls?state=all", nil)
+	require.NoError(w.t, err)
+	req.Header.Set("X-GitHub-Api-Version", "2022-11-28")
+	resp, err := w.http.Do(req)
 	require.NoError(w.t, err)
 	defer resp.Body.Close()
 	var all bytes.Buffer

@@ -2,7 +2,9 @@ package publish
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/calimero-network/mero-tee/internal/base/fault"
@@ -11,34 +13,76 @@ import (
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
-// MakePublic turns the draft into a public pre-release that is never the latest.
-// rel is the draft as it was audited: before and after, GitHub's digests must be
-// the ones in rel. A release that is public already is only compared.
+// MakePublic turns the draft into a public pre-release that is never the latest,
+// and waits until it is seen. rel is the draft as it was audited: before and
+// after, GitHub's digests must be the ones in rel. A release that is public
+// already is only compared.
 func (p *Publisher) MakePublic(ctx context.Context, rel *github.Release) (*github.Release, error) {
 	audited := Digests(rel)
 	now, err := p.unchanged(ctx, rel.ID, audited)
-	if err != nil || !now.Draft {
-		return now, err
-	}
-	commit := madeFor(now)
-	if commit == "" {
-		return nil, otherDraft(now, "a commit")
-	}
-	if err := p.tagAt(ctx, now.TagName, commit); err != nil {
-		return nil, err
-	}
-	no, yes := false, true
-	err = p.Journal.Do(journal.Publication, now.TagName, func() error {
-		_, err := p.GitHub.Update(ctx, rel.ID, github.Patch{Draft: &no, Prerelease: &yes, MakeLatest: "false"})
-		return err
-	})
 	if err != nil {
 		return nil, err
 	}
-	if err := p.tagAt(ctx, now.TagName, commit); err != nil {
+	if now.Draft {
+		if err := p.publish(ctx, now); err != nil {
+			return nil, err
+		}
+	}
+	if err := p.seen(ctx, now); err != nil {
 		return nil, err
 	}
 	return p.unchanged(ctx, rel.ID, audited)
+}
+
+// publish lets the tag lead to the draft's commit before and after.
+func (p *Publisher) publish(ctx context.Context, now *github.Release) error {
+	commit := madeFor(now)
+	if commit == "" {
+		return otherDraft(now, "a commit")
+	}
+	if err := p.tagAt(ctx, now.TagName, commit); err != nil {
+		return err
+	}
+	no, yes := false, true
+	err := p.Journal.Do(journal.Publication, now.TagName, func() error {
+		_, err := p.GitHub.Update(ctx, now.ID, github.Patch{Draft: &no, Prerelease: &yes, MakeLatest: "false"})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return p.tagAt(ctx, now.TagName, commit)
+}
+
+// seen waits until everybody sees a release that was just published: by its id
+// and by its tag, and in the list.
+func (p *Publisher) seen(ctx context.Context, rel *github.Release) error {
+	public := func(r github.Release) bool { return r.ID == rel.ID && !r.Draft }
+	ways := []func() (bool, error){
+		func() (bool, error) {
+			there, err := p.GitHub.Release(ctx, rel.ID)
+			return err == nil && public(*there), err
+		},
+		func() (bool, error) {
+			there, err := p.GitHub.ReleaseByTag(ctx, rel.TagName)
+			return err == nil && public(*there), err
+		},
+		func() (bool, error) {
+			all, err := p.GitHub.Releases(ctx)
+			return slices.ContainsFunc(all, public), err
+		},
+	}
+	return p.GitHub.Await(ctx, "the publication of "+rel.TagName, func() (bool, error) {
+		everywhere := true
+		for _, way := range ways { // each is late for itself
+			ok, err := way()
+			if err != nil && !errors.Is(err, github.ErrNotFound) {
+				return false, err
+			}
+			everywhere = everywhere && ok
+		}
+		return everywhere, nil
+	})
 }
 
 // Promote ends a stable release's time as a pre-release and makes it the latest,
@@ -60,8 +104,10 @@ func (p *Publisher) Promote(ctx context.Context, rel *github.Release,
 	if err != nil {
 		return nil, err
 	}
-	if now.Draft {
-		return nil, fault.Mismatch("promotion of "+rel.TagName, "a public pre-release", "a draft")
+	if now.Draft { // GitHub may know it late
+		if now, err = p.GitHub.ReleaseByTag(ctx, rel.TagName); err != nil || now.ID != rel.ID {
+			return nil, fault.Mismatch("promotion of "+rel.TagName, "a public pre-release", "a draft")
+		}
 	}
 	if !now.Prerelease {
 		return now, nil

@@ -138,9 +138,14 @@ func otherDraft(rel *github.Release, commit string) error {
 		Hint: "delete the draft if it is not wanted: " + rel.HTMLURL}
 }
 
-// tagAt is nil when the tag leads to the commit.
+// tagAt is nil when the tag leads to the commit. A tag may have been pushed a
+// moment ago.
 func (p *Publisher) tagAt(ctx context.Context, tag, commit string) error {
-	there, err := p.GitHub.TagCommit(ctx, tag)
+	var there string
+	err := p.GitHub.Await(ctx, "tag "+tag, func() (ok bool, err error) {
+		there, err = p.GitHub.TagCommit(ctx, tag)
+		return err == nil, err
+	})
 	if errors.Is(err, github.ErrNotFound) {
 		return &fault.Error{Code: fault.Verification, Message: fmt.Sprintf("tag %s is not on GitHub", tag),
 			Expected: commit, Got: "no such tag", Err: err, Hint: "push it first: git push origin " + tag}

@@ -140,20 +140,31 @@ func TestKilledAnywhereAndRunAgain(t *testing.T) {
 	t.Parallel()
 	every := func(*http.Request) bool { return true }
 	for _, after := range []bool{false, true} {
-		killed := 0
-		for n := int64(0); ; n++ {
-			w, p := newWorld(t), plan(t)
-			_, err := w.run(func(h http.Handler) http.Handler { return rehearsal.KillAfter(h, every, n, after) }).
-				all(t.Context(), p)
-			if err == nil {
-				break
-			}
-			killed++
-			rel, err := w.run(nil).all(t.Context(), p)
-			require.NoError(t, err, "killed after %d requests", n)
-			w.requireFinal(p, rel)
+		require.Greater(t, killedAndRunAgain(t, every, after, prompt), 15, "the matrix covers every request")
+	}
+}
+
+// Where reads are late, the next run finds what the killed one wrote all the same.
+func TestKilledAtAWriteAndRunAgainBeforeItIsSeen(t *testing.T) {
+	t.Parallel()
+	for _, after := range []bool{false, true} {
+		require.Equal(t, 5, killedAndRunAgain(t, rehearsal.Writes, after), "draft, two uploads, publication, promotion")
+	}
+}
+
+// killedAndRunAgain says how many runs were killed until one was not.
+func killedAndRunAgain(t *testing.T, match rehearsal.Match, after bool, change ...func(*rehearsal.Options)) int {
+	t.Helper()
+	for n := int64(0); ; n++ {
+		w, p := newWorld(t, change...), plan(t)
+		_, err := w.run(func(h http.Handler) http.Handler { return rehearsal.KillAfter(h, match, n, after) }).
+			all(t.Context(), p)
+		if err == nil {
+			return int(n)
 		}
-		require.Greater(t, killed, 15, "the matrix covers every request")
+		rel, err := w.run(nil).all(t.Context(), p)
+		require.NoError(t, err, "killed after %d requests", n)
+		w.requireFinal(p, rel)
 	}
 }
 

@@ -39,10 +39,14 @@ type world struct {
 	token  string
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t *testing.T, change ...func(*rehearsal.Options)) *world {
 	t.Helper()
 	w := &world{t: t, dir: t.TempDir()}
-	s, err := rehearsal.New(rehearsal.Options{Dir: w.dir, Repository: repository, Token: owner})
+	o := rehearsal.Options{Dir: w.dir, Repository: repository, Token: owner}
+	for _, f := range change {
+		f(&o)
+	}
+	s, err := rehearsal.New(o)
 	require.NoError(t, err)
 	w.server = s
 	require.NoError(t, s.Push("refs/heads/main", commit, map[string][]byte{}))
@@ -53,6 +57,9 @@ func newWorld(t *testing.T) *world {
 	require.NoError(t, err)
 	return w
 }
+
+// prompt is a GitHub whose reads are never late.
+func prompt(o *rehearsal.Options) { o.Prompt = true }
 
 // push makes a tag at the commit.
 func (w *world) push(tag release.Tag) {
@@ -66,6 +73,8 @@ func (w *world) untag(tag release.Tag) {
 	r := httptest.NewRequest(http.MethodDelete,
 		"https://api.github.com/repos/"+repository+"/git/refs/tags/"+tag.String(), nil)
 	r.Header.Set("Authorization", "token "+owner)
+	r.Header.Set("User-Agent", "a person's")
+	r.Header.Set("X-GitHub-Api-Version", "2022-11-28")
 	answer := httptest.NewRecorder()
 	w.server.ServeHTTP(answer, r)
 	require.Equal(w.t, http.StatusNoContent, answer.Code, answer.Body.String())

@@ -44,7 +44,11 @@ func Changes(r *http.Request) bool { return r.Method != http.MethodGet && r.Meth
 // Pulls lists the titles of all pull requests.
 func (p *Process) Pulls(t testing.TB) []string {
 	t.Helper()
-	resp, err := p.Env.Client().Get("https://api.github.com/repos/" + config.DefaultRepository + "/pulls?state=all")
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet,
+		"https://api.github.com/repos/"+config.DefaultRepository+"/pulls?state=all", nil)
+	require.NoError(t, err)
+	req.Header.Set("X-GitHub-Api-Version", "2022-11-28")
+	resp, err := p.Env.Client().Do(req)
 	require.NoError(t, err)
 	defer resp.Body.Close()
 	require.Equal(t, http.StatusOK, resp.StatusCode)

@@ -24,7 +24,11 @@ type auditRecord struct {
 // Audit reads the public release as a stranger, and makes sure that it is what
 // the draft was.
 func (r *Release) Audit(ctx context.Context, w *pipeline.Work) error {
-	report, err := r.audited(ctx, 0, "public")
+	rel, err := r.public(ctx)
+	if err != nil {
+		return err
+	}
+	report, err := r.audited(ctx, rel.ID, "public")
 	if err != nil {
 		return err
 	}
@@ -42,8 +46,7 @@ func (r *Release) Audit(ctx context.Context, w *pipeline.Work) error {
 // Public is the folder into which the auditor downloaded the public release.
 func (r *Release) Public() string { return r.Work("public") }
 
-// audited downloads the release with this id (0: the public one) and judges it
-// under the rule of its class.
+// audited downloads the release with this id and judges it under the rule of its class.
 func (r *Release) audited(ctx context.Context, id int64, dir string) (*audit.Report, error) {
 	report, err := r.examine(ctx, &audit.GitHub{Client: r.GitHub, ID: id, Tag: r.Tag.String()}, r.Work(dir),
 		audit.Subject{Tag: r.Tag, Commit: r.Checkout.Commit})

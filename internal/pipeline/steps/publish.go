@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/calimero-network/mero-tee/internal/base/check"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
 	"github.com/calimero-network/mero-tee/internal/pipeline/publish"
 	"github.com/calimero-network/mero-tee/internal/provider/github"
@@ -67,16 +68,29 @@ func (r *Release) measured(ctx context.Context, w *pipeline.Work) (string, error
 	return r.notes(ctx, before, after)
 }
 
-// PublicAssets is what GitHub now says of the public release.
+// PublicAssets is what GitHub now says of the public release. It is asked after
+// the publication alone, so that "absent" is no answer: recorded, it would be a
+// difference that no later run can mend.
 func (r *Release) PublicAssets(ctx context.Context) (pipeline.Digests, error) {
-	rel, err := r.GitHub.ReleaseByTag(ctx, r.Tag.String())
-	if errors.Is(err, github.ErrNotFound) {
-		return pipeline.Digests{"release": "absent"}, nil
-	}
+	rel, err := r.public(ctx)
 	if err != nil {
 		return nil, err
 	}
 	return publish.Digests(rel), nil
+}
+
+// public is this tag's release, which we published. GitHub may show it late.
+func (r *Release) public(ctx context.Context) (rel *github.Release, err error) {
+	err = r.GitHub.Await(ctx, "the public release of "+r.Tag.String(), func() (bool, error) {
+		rel, err = r.GitHub.ReleaseByTag(ctx, r.Tag.String())
+		return err == nil, err
+	})
+	if errors.Is(err, github.ErrNotFound) {
+		return nil, &fault.Error{Code: fault.MissingAsset, Message: "the public release of " + r.Tag.String() + " is gone", Err: err,
+			Expected: "the release that the ledger has as published", Got: "none within a minute",
+			Hint: "run the same command again; if somebody deleted it, release under the next version"}
+	}
+	return rel, err
 }
 
 // Promote ends the release: a stable one is no pre-release any longer. "RCs end
@@ -90,7 +104,7 @@ func (r *Release) Promote(ctx context.Context, w *pipeline.Work) error {
 	if err := ReadJSON(r.Work(AuditFile), &audited); err != nil {
 		return err
 	}
-	rel, err := r.GitHub.ReleaseByTag(ctx, r.Tag.String())
+	rel, err := r.public(ctx)
 	if err != nil {
 		return err
 	}

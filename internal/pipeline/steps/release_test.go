@@ -14,6 +14,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/pipeline"
 	"github.com/calimero-network/mero-tee/internal/pipeline/publish"
 	"github.com/calimero-network/mero-tee/internal/pipeline/steps"
+	"github.com/calimero-network/mero-tee/internal/provider/github"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
@@ -98,9 +99,26 @@ func TestPublicAssetsOfNoRelease(t *testing.T) {
 	t.Parallel()
 	w := open(t, "mero-tee-v2.0.0")
 	w.draft(t, map[string]string{"sbom.spdx.json": "{}"})
+	w.impatient(t)
+	_, err := w.PublicAssets(t.Context())
+	require.Equal(t, fault.MissingAsset, fault.CodeOf(err), "a draft is not public")
+	require.ErrorContains(t, err, "is gone")
+}
+
+// What was published a moment ago is never recorded as absent.
+func TestPublicAssetsThatAreSeenLate(t *testing.T) {
+	t.Parallel()
+	w := open(t, "mero-tee-v2.0.0")
+	draft := w.draft(t, map[string]string{"sbom.spdx.json": "{}"})
+	no := false
+	_, err := w.GitHub.Update(t.Context(), draft.ID, github.Patch{Draft: &no, MakeLatest: "false"})
+	require.NoError(t, err)
+	_, err = w.GitHub.ReleaseByTag(t.Context(), w.Tag.String())
+	require.ErrorIs(t, err, github.ErrNotFound)
 	got, err := w.PublicAssets(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, pipeline.Digests{"release": "absent"}, got, "a draft is not public")
+	require.Len(t, got, 1)
+	require.Contains(t, got, "sbom.spdx.json")
 }
 
 func TestDigestsOfFiles(t *testing.T) {

@@ -66,6 +66,15 @@ func open(t *testing.T, tag string) *world {
 	return w
 }
 
+// impatient lets the release's client wait for nothing.
+func (w *world) impatient(t *testing.T) {
+	t.Helper()
+	var err error
+	w.GitHub, err = github.New(github.Options{Repository: config.DefaultRepository, Token: token,
+		Transport: w.Env.Transport, Wait: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }})
+	require.NoError(t, err)
+}
+
 // draft makes a draft of the release's tag with the files.
 func (w *world) draft(t *testing.T, files map[string]string) *github.Release {
 	t.Helper()

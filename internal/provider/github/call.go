@@ -47,13 +47,18 @@ func (c *Client) path(path string) string { return "repos/" + c.repository + "/"
 var nextLink = regexp.MustCompile(`<([^<>]+)>;\s*rel="next"`)
 
 // pageSizes are tried one after the other: GitHub may not answer in time for a
-// long page of releases with many assets (502, 504), and then does for a short one.
-var pageSizes = []int{100, 30, 10}
+// long page (502, 504), and then does for a short one.
+func pageSizes(path string) []int {
+	if path == "releases" { // with all of their assets
+		return []int{30, 10, 3}
+	}
+	return []int{100, 30, 10}
+}
 
 // pages reads every page of a list. When GitHub fails at one, the list is read
 // from its beginning in shorter pages, whose numbers mean something else.
 func pages[T any](ctx context.Context, c *Client, path string, query url.Values) ([]T, error) {
-	l := &list[T]{client: c, address: c.path(path), query: query}
+	l := &list[T]{client: c, address: c.path(path), query: query, sizes: pageSizes(path)}
 	for l.begin(); l.next != ""; {
 		if l.pages == maxPages {
 			return nil, fmt.Errorf("more than %d pages", maxPages)
@@ -70,7 +75,7 @@ type list[T any] struct {
 	client  *Client
 	address string
 	query   url.Values
-	size    int // index of pageSizes
+	sizes   []int // of pages, the one in use first
 	all     []T
 	pages   int
 	next    string // address of the next page; empty after the last
@@ -78,7 +83,7 @@ type list[T any] struct {
 
 func (l *list[T]) begin() {
 	query := maps.Clone(l.query)
-	query.Set("per_page", strconv.Itoa(pageSizes[l.size]))
+	query.Set("per_page", strconv.Itoa(l.sizes[0]))
 	l.all, l.pages, l.next = []T{}, 0, l.address+"?"+query.Encode()
 }
 
@@ -86,8 +91,8 @@ func (l *list[T]) page(ctx context.Context) error {
 	resp, err := l.client.rest.RequestWithContext(ctx, http.MethodGet, l.next, nil)
 	if err != nil {
 		answer, ok := statusOf(err)
-		if ok && answer.StatusCode >= http.StatusInternalServerError && l.size+1 < len(pageSizes) {
-			l.size++
+		if ok && answer.StatusCode >= http.StatusInternalServerError && len(l.sizes) > 1 {
+			l.sizes = l.sizes[1:]
 			l.begin()
 		}
 		return err

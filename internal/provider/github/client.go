@@ -27,6 +27,8 @@ const (
 	apiHost    = "api.github.com"
 	uploadHost = "uploads.github.com"
 
+	apiVersion = "2022-11-28"
+
 	callTimeout = time.Minute // one JSON exchange; go-gh itself has no limit
 	maxAnswer   = 32 << 20    // bytes of one JSON answer: 100 releases of 40 assets are about 8 MB
 )
@@ -89,7 +91,7 @@ func clientOptions(token string, transport http.RoundTripper) api.ClientOptions 
 		Host: webHost, APIHost: apiHost, AuthToken: token, Transport: transport, LogIgnoreEnv: true,
 		SkipDefaultHeaders: true, Headers: map[string]string{
 			"Accept": "application/vnd.github+json", "Content-Type": "application/json",
-			"User-Agent": "mero-tee", "X-GitHub-Api-Version": "2022-11-28",
+			"User-Agent": "mero-tee", "X-GitHub-Api-Version": apiVersion,
 		},
 		// Following a 301 of a renamed repository would turn a POST into a GET that "succeeds".
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },

@@ -194,6 +194,7 @@ func TestTagCommitPeelsAnnotatedTags(t *testing.T) {
 			"https://api.github.com/repos/"+repository+"/git/"+path, strings.NewReader(body))
 		require.NoError(t, err)
 		req.Header.Set("Authorization", "token "+token)
+		req.Header.Set("X-GitHub-Api-Version", "2022-11-28")
 		resp, err := w.transport.RoundTrip(req)
 		require.NoError(t, err)
 		defer resp.Body.Close()

@@ -18,16 +18,18 @@ import (
 
 const maxRedirects = 5
 
-// Download writes the asset's bytes, exactly, and checks their number and
-// GitHub's digest. It opens with retries; once bytes were written, a failure is
-// final and w holds a part.
+// Download writes the bytes of an asset that GitHub listed, exactly, and checks
+// their number and GitHub's digest. It opens with retries; once bytes were
+// written, a failure is final and w holds a part.
 func (c *Client) Download(ctx context.Context, a Asset, w io.Writer) error {
 	doing := fmt.Sprintf("download %q", a.Name)
 	var body io.ReadCloser
 	var p *progress
-	err := c.retry(ctx, func(int) (err error) {
-		body, p, err = c.open(ctx, a)
-		return err
+	err := c.retry(ctx, func(int) error {
+		return c.late(ctx, func() (err error) {
+			body, p, err = c.open(ctx, a)
+			return err
+		})
 	})
 	if err != nil {
 		return explain(doing, err)
@@ -67,6 +69,9 @@ func (c *Client) fetch(ctx context.Context, a Asset) (*http.Response, error) {
 	req.Header.Set("Accept", "application/octet-stream")
 	req.Header.Set("Accept-Encoding", "identity") // else net/http may unpack a .gz on the way
 	req.Header.Set("User-Agent", "mero-tee")
+	if req.URL.Host == apiHost {
+		req.Header.Set("X-GitHub-Api-Version", apiVersion)
+	}
 	if c.token != "" {
 		req.Header.Set("Authorization", "token "+c.token)
 	}

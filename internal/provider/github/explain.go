@@ -2,8 +2,11 @@ package github
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/cli/go-gh/v2/pkg/api"
 
@@ -25,13 +28,26 @@ func explain(doing string, err error) error {
 	case answer.StatusCode == http.StatusNotFound:
 		out.Err = ErrNotFound
 	case limited(answer):
-		out.Hint = "GitHub's rate limit is used up; wait, or set a token"
+		explainLimit(out, answer)
 	case answer.StatusCode == http.StatusUnauthorized:
 		out.Hint = "the token is missing, expired, or of somewhere else: see GITHUB_TOKEN"
 	case answer.StatusCode == http.StatusForbidden:
 		out.Expected, out.Got, out.Hint = wanted(answer), answer.Message, refusalHint(answer)
 	}
 	return out
+}
+
+// explainLimit says when a used-up hour ends. GitHub names no end of its secondary limit.
+func explainLimit(out *fault.Error, answer *api.HTTPError) {
+	out.Hint = "GitHub's rate limit is used up; wait some minutes and run the same command again, or set a token"
+	reset, err := strconv.ParseInt(answer.Headers.Get("X-RateLimit-Reset"), 10, 64)
+	if err != nil || answer.Headers.Get("X-RateLimit-Remaining") != "0" {
+		return
+	}
+	out.Expected = fmt.Sprintf("requests left of the %s that this token has in an hour",
+		answer.Headers.Get("X-RateLimit-Limit"))
+	out.Got = "none until " + time.Unix(reset, 0).UTC().Format(time.RFC3339)
+	out.Hint = "run the same command again after that: what is done is kept. The rate limit is one for all jobs of a repository"
 }
 
 // wanted is the permission that GitHub asks for ("contents=write"), as a workflow's file spells it.

@@ -20,6 +20,7 @@ func (w *world) foreign(body string) int64 {
 		strings.NewReader(body))
 	require.NoError(w.t, err)
 	req.Header.Set("Authorization", "token "+token)
+	req.Header.Set("X-GitHub-Api-Version", "2022-11-28")
 	resp, err := w.transport.RoundTrip(req)
 	require.NoError(w.t, err)
 	defer resp.Body.Close()

@@ -20,6 +20,8 @@ var (
 	// "If … the retry-after header is not present … wait for at least one minute
 	// before retrying", then longer each time (docs.github.com, "Best practices for using the REST API").
 	untold = &retry.Class{Least: time.Minute}
+	// listed is a 404 for what GitHub itself has just named.
+	listed = &retry.Class{Attempts: 8}
 )
 
 // ErrNotFound says that GitHub answered 404: there is no such thing, or it is
@@ -39,7 +41,7 @@ func judge(err error) (*retry.Class, time.Duration) {
 	case errors.As(err, &answer):
 		asked := askedPause(answer.Headers)
 		switch {
-		case limited(answer) && asked == 0 && (speaksOfLimit(answer) || !isJSON(answer.Headers)):
+		case limited(answer) && asked == 0:
 			return untold, 0
 		case limited(answer), answer.StatusCode >= http.StatusInternalServerError:
 			return overloaded, asked
@@ -52,9 +54,6 @@ func judge(err error) (*retry.Class, time.Duration) {
 }
 
 func speaksOfLimit(e *api.HTTPError) bool { return strings.Contains(e.Message, "rate limit") }
-
-// isJSON is not said of the page with which GitHub's edge refuses for tens of seconds.
-func isJSON(h http.Header) bool { return strings.Contains(h.Get("Content-Type"), "json") }
 
 // limited recognises GitHub's primary and secondary rate limits.
 func limited(e *api.HTTPError) bool {

@@ -22,7 +22,7 @@ func posts(r *http.Request) bool { return r.Method == http.MethodPost }
 
 func TestReadsAreRepeated(t *testing.T) {
 	t.Parallel()
-	for _, status := range []int{500, 502, 503, 429} {
+	for _, status := range []int{500, 502, 503, 504} {
 		w := newWorld(t, func(h http.Handler) http.Handler { return rehearsal.Unavailable(h, any, 3, status, false) })
 		_, err := w.client(token).Releases(t.Context())
 		require.NoError(t, err, status)
@@ -85,6 +85,58 @@ func TestTheResetTimeOfAUsedUpQuotaIsHonoured(t *testing.T) {
 	_, err := w.client("").Releases(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, []time.Duration{42 * time.Second}, w.waits)
+}
+
+// A limit that names no time is waited out for at least a minute, and longer each
+// time; then it is an error that says so.
+func TestALimitWithoutATimeIsWaitedOut(t *testing.T) {
+	t.Parallel()
+	minutes := []time.Duration{time.Minute, 2 * time.Minute, 4 * time.Minute}
+	for name, limit := range map[string]func(h http.Handler, n int64) http.Handler{
+		"403 and 429 that speak of it": func(h http.Handler, n int64) http.Handler {
+			return rehearsal.RateLimited(h, any, n, 0)
+		},
+		"429 that says nothing": func(h http.Handler, n int64) http.Handler {
+			return rehearsal.Unavailable(h, any, n, 429, false)
+		},
+	} {
+		w := newWorld(t, func(h http.Handler) http.Handler { return limit(h, 3) })
+		_, err := w.client(token).Releases(t.Context())
+		require.NoError(t, err, name)
+		require.Equal(t, minutes, w.waits, name)
+		w = newWorld(t, func(h http.Handler) http.Handler { return limit(h, 9) })
+		_, err = w.client(token).Releases(t.Context())
+		var told *fault.Error
+		require.ErrorAs(t, err, &told, name)
+		require.Contains(t, told.Hint, "rate limit", name)
+		require.Equal(t, minutes, w.waits, name)
+	}
+}
+
+// What is left of an hour is waited for when that is short, and named when it is long.
+func TestAnHoursRequestsAreUsedUp(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
+	w := newWorld(t, nil, func(o *rehearsal.Options) {
+		o.PerHour, o.Now = 2, func() time.Time { return now }
+	})
+	c := w.client(token)
+	for range 2 {
+		_, err := c.Tags(t.Context())
+		require.NoError(t, err)
+	}
+	_, err := c.Tags(t.Context())
+	var told *fault.Error
+	require.ErrorAs(t, err, &told)
+	require.Equal(t, fault.General, told.Code)
+	require.Equal(t, "requests left of the 2 that this token has in an hour", told.Expected)
+	require.Equal(t, "none until 2026-11-23T11:00:00Z", told.Got)
+	require.Contains(t, told.Hint, "run the same command again")
+	require.Empty(t, w.waits)
+	now = now.Add(59 * time.Minute)
+	_, err = c.Tags(t.Context())
+	require.ErrorContains(t, err, "rate limit", "the clock of this test stands still")
+	require.Equal(t, []time.Duration{time.Minute, time.Minute, time.Minute}, w.waits)
 }
 
 // The edge refuses with a page of its own, for tens of seconds.

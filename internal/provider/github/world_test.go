@@ -34,9 +34,13 @@ type world struct {
 }
 
 // newWorld puts wrap, a fault, between the network and the server.
-func newWorld(t *testing.T, wrap func(http.Handler) http.Handler) *world {
+func newWorld(t *testing.T, wrap func(http.Handler) http.Handler, change ...func(*rehearsal.Options)) *world {
 	t.Helper()
-	s, err := rehearsal.New(rehearsal.Options{Dir: t.TempDir(), Repository: repository, Token: token})
+	o := rehearsal.Options{Dir: t.TempDir(), Repository: repository, Token: token, Prompt: true}
+	for _, f := range change {
+		f(&o)
+	}
+	s, err := rehearsal.New(o)
 	require.NoError(t, err)
 	require.NoError(t, s.Push("refs/heads/main", commit, map[string][]byte{"catalog/c.json": []byte("{}\n")}))
 	w := &world{t: t, server: s}

@@ -44,7 +44,7 @@ func (s *Server) getAsset(r *http.Request, st *state) *answer {
 		return missing
 	}
 	shown := s.showAsset(rel, a)
-	if shown == nil {
+	if shown == nil || s.isLate(rel, readAsset) {
 		return missing
 	}
 	if strings.Contains(r.Header.Get("Accept"), "application/octet-stream") && a.State == "uploaded" {
@@ -87,7 +87,7 @@ func (s *Server) upload(w http.ResponseWriter, r *http.Request) {
 		write(w, fail(http.StatusBadGateway, "Error saving asset"))
 		return
 	}
-	write(w, s.transact(func(st *state) *answer { return s.land(st, id, part) }, true))
+	s.reply(w, r, s.transact(func(st *state) *answer { return s.land(st, id, part) }, true))
 }
 
 func (s *Server) reserve(r *http.Request, st *state) (int64, *answer) {
@@ -163,7 +163,7 @@ func (s *Server) browserDownload(w http.ResponseWriter, r *http.Request) {
 	}
 	write(w, s.transact(func(st *state) *answer {
 		rel := st.public(r.PathValue("tag"))
-		if rel == nil {
+		if rel == nil || s.isLate(rel, publicDownload) {
 			return missing
 		}
 		for _, a := range rel.Assets {

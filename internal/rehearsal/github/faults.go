@@ -26,13 +26,19 @@ func Unavailable(next http.Handler, match Match, n int64, status int, after bool
 }
 
 // RateLimited answers the first n matching requests with GitHub's secondary
-// rate limit and a Retry-After of so many seconds; 0 leaves it out, as GitHub often does.
+// rate limit, 403 and 429 in turn, and a Retry-After of so many seconds; 0 leaves
+// it out, as GitHub often does.
 func RateLimited(next http.Handler, match Match, n int64, retryAfter int) http.Handler {
+	var refused atomic.Int64
 	return first(next, match, n, func(w http.ResponseWriter, _ *http.Request) {
 		if retryAfter > 0 {
 			w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
 		}
-		write(w, fail(http.StatusForbidden,
+		status := http.StatusForbidden
+		if refused.Add(1)%2 == 0 {
+			status = http.StatusTooManyRequests
+		}
+		write(w, fail(status,
 			"You have exceeded a secondary rate limit. Please wait a few minutes before you try again."))
 	})
 }

@@ -112,6 +112,11 @@ func (s *Server) getRef(r *http.Request, st *state) *answer {
 	if !there {
 		return missing
 	}
+	if tag, isTag := strings.CutPrefix(name, "refs/tags/"); isTag {
+		if rel := st.public(tag); rel != nil && s.isLate(rel, readRef) {
+			return missing
+		}
+	}
 	return ok(s.showRef(name, at))
 }
 
@@ -341,7 +346,9 @@ func (s *Server) putContent(r *http.Request, st *state) *answer {
 	sha := id("commit", head.SHA, in.Message, path, blobID(content))
 	st.Commits[sha] = made
 	st.Refs["refs/heads/"+in.Branch] = object{"commit", sha}
-	a := created(map[string]any{"content": s.showContent(path, in.Branch, content), "commit": s.showCommit(sha, made)})
+	shown := s.showContent(path, in.Branch, content)
+	maps.DeleteFunc(shown, func(name string, _ any) bool { return name == "content" || name == "encoding" })
+	a := created(fields{"content": shown, "commit": s.showGitCommit(sha, made)})
 	if replaces {
 		a.status = http.StatusOK
 	}

@@ -16,13 +16,35 @@ const (
 )
 
 func (s *Server) listReleases(r *http.Request, st *state) *answer {
-	list := []any{}
+	list := []*release{}
 	for _, rel := range slices.Backward(st.Releases) { // the newest first
+		if s.isLate(rel, readList) {
+			rel = asBefore(rel)
+		}
 		if !rel.Draft || who(r).pushes() {
-			list = append(list, s.showRelease(rel))
+			list = append(list, rel)
 		}
 	}
-	return page(r, list)
+	return s.releasesPage(r, list)
+}
+
+// maxListed is how many assets a page of releases has at most. GitHub names no
+// number; long pages of releases with many assets end in 502 or 504.
+const maxListed = 1000
+
+func (s *Server) releasesPage(r *http.Request, list []*release) *answer {
+	shown, assets := make([]any, len(list)), 0
+	for i, rel := range list {
+		shown[i] = s.showRelease(rel)
+	}
+	a := page(r, shown)
+	for _, rel := range a.body.([]any) {
+		assets += len(rel.(fields)["assets"].([]any))
+	}
+	if assets > s.pageAssets {
+		return fail(http.StatusBadGateway, "Server Error")
+	}
+	return a
 }
 
 func (s *Server) getRelease(r *http.Request, st *state) *answer {
@@ -30,12 +52,17 @@ func (s *Server) getRelease(r *http.Request, st *state) *answer {
 	if rel == nil {
 		return missing
 	}
+	if s.isLate(rel, readByID) {
+		if rel = asBefore(rel); !who(r).pushes() {
+			return missing
+		}
+	}
 	return ok(s.showRelease(rel))
 }
 
 // releaseByTag hides drafts from everyone, as GitHub does.
 func (s *Server) releaseByTag(tag string, st *state) *answer {
-	if rel := st.public(tag); rel != nil {
+	if rel := st.public(tag); rel != nil && !s.isLate(rel, readByTag) {
 		return ok(s.showRelease(rel))
 	}
 	return missing
@@ -179,6 +206,7 @@ func (s *Server) publish(st *state, rel *release) *answer {
 		st.Refs["refs/tags/"+rel.Tag] = at
 	}
 	rel.PublishedAt = s.stamp()
+	s.published(rel)
 	return nil
 }
 

@@ -3,17 +3,20 @@
 // policy change, and pull requests with their labels.
 //
 // Its promise: a client written for GitHub cannot tell it apart for the requests
-// it serves (their answers hold every top-level field that GitHub's OpenAPI
-// description requires), each asset is a plain file in
+// it serves (requests and answers are held to GitHub's OpenAPI description, field
+// by field), each asset is a plain file in
 // Dir/releases/<tag>/<asset> that is served as it is now, and a kill at any
 // instant leaves a state that the next start continues.
 package github
 
 import (
+	"bytes"
+	"cmp"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"os"
@@ -22,6 +25,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/calimero-network/mero-tee/internal/rehearsal/github/openapi"
 )
 
 // Production's host names; the handler tells them apart by the Host header.
@@ -32,6 +37,9 @@ const (
 	storageHost = "release-assets.githubusercontent.com"
 	rawHost     = "raw.githubusercontent.com"
 )
+
+// apiVersion is the one whose description the answers are held to.
+const apiVersion = "2022-11-28"
 
 // Hosts lists the production host names that a Server answers for.
 func Hosts() []string { return []string{apiHost, uploadHost, webHost, storageHost, rawHost} }
@@ -44,6 +52,9 @@ type Options struct {
 	Now        func() time.Time // nil: time.Now
 	// ActionsOpenPulls is the repository's setting "Allow GitHub Actions to create and approve pull requests".
 	ActionsOpenPulls bool
+	Prompt           bool // what was published is read at once, which GitHub does not promise
+	PerHour          int  // requests of each kind of token; 0: as many as GitHub's
+	PageAssets       int  // assets that a page of releases may list before it times out; 0: 1000
 }
 
 // Server is an http.Handler for the five hosts. One process at a time may write
@@ -53,10 +64,16 @@ type Server struct {
 	owner            string // the owner's token
 	now              func() time.Time
 	mux              *http.ServeMux
+	description      *openapi.Description
 	actionsOpenPulls bool
 	key              []byte           // signs the object store's addresses, as long as the process lives
 	mu               sync.Mutex       // guards the folder and what follows
 	tokens           map[string]asker // by the token's digest
+	prompt           bool
+	perHour          int
+	pageAssets       int
+	late             map[int64]map[string]int // late reads that are left, by release and kind
+	quotas           map[kind]*quota
 }
 
 // New opens or creates the folder and discards uploads that broke off.
@@ -69,7 +86,9 @@ func New(o Options) (*Server, error) {
 		o.Now = time.Now
 	}
 	s := &Server{dir: o.Dir, repository: o.Repository, owner: o.Token, now: o.Now, key: make([]byte, 32),
-		actionsOpenPulls: o.ActionsOpenPulls}
+		actionsOpenPulls: o.ActionsOpenPulls, prompt: o.Prompt, perHour: o.PerHour,
+		pageAssets: cmp.Or(o.PageAssets, maxListed),
+		late:       map[int64]map[string]int{}, quotas: map[kind]*quota{}}
 	if _, err := rand.Read(s.key); err != nil {
 		return nil, err
 	}
@@ -88,6 +107,10 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	s.tokens[hashed(o.Token)] = asker{Kind: classic, Scopes: []string{"repo", "workflow"}}
+	var err error
+	if s.description, err = openapi.Read(); err != nil {
+		return nil, err
+	}
 	s.mux = s.routes()
 	return s, nil
 }
@@ -177,9 +200,32 @@ func (s *Server) api(n need, h handler) http.Handler {
 		if r = s.admit(w, r, n); r == nil {
 			return
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, maxRequest)
-		write(w, s.transact(func(st *state) *answer { return h(r, st) }, r.Method != http.MethodGet))
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequest))
+		if err != nil {
+			write(w, fail(http.StatusRequestEntityTooLarge, err.Error()))
+			return
+		}
+		if wrong := s.description.Request(r, body); len(wrong) > 0 {
+			write(w, fail(http.StatusUnprocessableEntity, "Invalid request.\n\n"+strings.Join(wrong, "; ")))
+			return
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		s.reply(w, r, s.transact(func(st *state) *answer { return h(r, st) }, r.Method != http.MethodGet))
 	})
+}
+
+// reply is write for an answer of the API, which has to be as GitHub describes it.
+func (s *Server) reply(w http.ResponseWriter, r *http.Request, a *answer) {
+	data, err := json.Marshal(a.body)
+	if err != nil {
+		write(w, fail(http.StatusInternalServerError, err.Error()))
+		return
+	}
+	if wrong := s.description.Answer(r, a.status, data); len(wrong) > 0 {
+		a = fail(http.StatusInternalServerError, "the local GitHub's answer is not as GitHub describes it: "+
+			strings.Join(wrong, "; "))
+	}
+	write(w, a)
 }
 
 // transact runs h between reading and writing state.json.
@@ -289,9 +335,16 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request, n need) *http.Req
 	if a.Kind == classic {
 		w.Header().Set("X-OAuth-Scopes", strings.Join(a.Scopes, ", "))
 	}
+	api := r.Host == apiHost || r.Host == uploadHost
 	switch {
+	case r.UserAgent() == "":
+		write(w, fail(http.StatusForbidden,
+			"Request forbidden by administrative rules. Please make sure your request has a User-Agent header."))
+	case api && r.Header.Get("X-GitHub-Api-Version") != apiVersion:
+		write(w, fail(http.StatusBadRequest, "X-GitHub-Api-Version: this server knows "+apiVersion))
 	case a.Kind == impostor:
 		write(w, fail(http.StatusUnauthorized, "Bad credentials"))
+	case api && !s.spend(w, a):
 	case r.PathValue("owner")+"/"+r.PathValue("repo") != s.repository:
 		write(w, missing)
 	case !a.may(n):

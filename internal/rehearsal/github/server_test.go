@@ -54,6 +54,9 @@ func newWorld(t *testing.T, dir string, change ...func(*rehearsal.Options)) *wor
 	return &world{t, dir, s, &http.Client{Transport: n.Transport(), CheckRedirect: keepRedirects}}
 }
 
+// prompt is a GitHub whose reads are never late.
+func prompt(o *rehearsal.Options) { o.Prompt = true }
+
 type reply struct {
 	status int
 	header http.Header
@@ -72,6 +75,7 @@ func (w *world) do(method, url, body string, headers ...string) reply {
 	w.t.Helper()
 	req, err := http.NewRequestWithContext(w.t.Context(), method, url, strings.NewReader(body))
 	require.NoError(w.t, err)
+	req.Header.Set("X-GitHub-Api-Version", "2022-11-28")
 	for i := 0; i < len(headers); i += 2 {
 		req.Header.Set(headers[i], headers[i+1])
 	}
@@ -103,7 +107,7 @@ func (w *world) draft(tag string) (release, asset int64) {
 
 func TestDraftsAreHiddenFromStrangers(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, t.TempDir())
+	w := newWorld(t, t.TempDir(), prompt)
 	rel, asset := w.draft("v1")
 	hidden := []string{fmt.Sprintf("%sreleases/%d", api, rel), fmt.Sprintf("%sreleases/assets/%d", api, asset),
 		fmt.Sprintf("%sreleases/%d/assets", api, rel)}
@@ -135,7 +139,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 
 func TestTheObjectStoreTakesNoToken(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, t.TempDir())
+	w := newWorld(t, t.TempDir(), prompt)
 	rel, asset := w.draft("v1")
 	r := w.owner("GET", fmt.Sprintf("%sreleases/assets/%d", api, asset), "", "Accept", "application/octet-stream")
 	require.Equal(t, http.StatusFound, r.status)
@@ -254,6 +258,7 @@ func TestRefusals(t *testing.T) {
 		io.MultiReader(bytes.NewReader([]byte("x"))))
 	require.NoError(t, err)
 	req.Header.Set("Authorization", "token "+token)
+	req.Header.Set("X-GitHub-Api-Version", "2022-11-28")
 	resp, err := w.http.Do(req)
 	require.NoError(t, err)
 	require.NoError(t, resp.Body.Close())
@@ -262,9 +267,33 @@ func TestRefusals(t *testing.T) {
 	require.Error(t, w.server.Push("refs/tags/../x", sha, nil))
 }
 
-func TestPublicationMakesTheTagAndLatestMoves(t *testing.T) {
+// What does not fit GitHub's description has no effect.
+func TestRequestsThatAreNotAsGitHubDescribesThem(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, t.TempDir())
+	for name, tc := range map[string]struct {
+		reply  reply
+		status int
+		text   string
+	}{
+		"no version":        {w.owner("GET", api+"tags", "", "X-GitHub-Api-Version", ""), 400, "X-GitHub-Api-Version"},
+		"another version":   {w.owner("GET", api+"tags", "", "X-GitHub-Api-Version", "2026-03-10"), 400, "2022-11-28"},
+		"nobody":            {w.owner("GET", api+"tags", "", "User-Agent", ""), 403, "User-Agent header"},
+		"an unknown query":  {w.owner("GET", api+"tags?per-page=1", ""), 422, "query per-page is not known"},
+		"an unknown field":  {w.owner("POST", api+"releases", `{"tag_name":"v1","tag":"v1"}`), 422, "tag is not known"},
+		"deep in the body":  {w.owner("POST", api+"git/trees", `{"tree":[{"path":1}]}`), 422, "tree[0].path: 1"},
+		"a body too large":  {w.owner("POST", api+"releases", strings.Repeat(" ", 5<<20)), 413, "too large"},
+		"without its field": {w.owner("POST", api+"releases", `{"draft":true}`), 422, "tag_name is missing"},
+	} {
+		require.Equal(t, tc.status, tc.reply.status, "%s: %s", name, tc.reply.body)
+		require.Contains(t, string(tc.reply.body), tc.text, name)
+	}
+	require.JSONEq(t, "[]", string(w.owner("GET", api+"releases", "").body))
+}
+
+func TestPublicationMakesTheTagAndLatestMoves(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, t.TempDir(), prompt)
 	require.Equal(t, http.StatusNotFound, w.do("GET", api+"releases/latest", "").status)
 	first, _ := w.draft("v2")
 	require.Equal(t, http.StatusNotFound, w.do("GET", api+"git/ref/tags/v2", "").status, "a draft has no tag yet")

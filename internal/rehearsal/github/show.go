@@ -126,22 +126,21 @@ func (s *Server) showContent(file, ref string, content []byte) fields {
 	self, html, sha := s.apiURL("contents/%s?ref=%s", file, ref), s.webURL("blob/%s/%s", ref, file), blobID(content)
 	blob := s.apiURL("git/blobs/%s", sha)
 	return fields{"type": "file", "encoding": "base64", "size": len(content), "name": path.Base(file), "path": file,
-		"sha": sha, "content": base64.StdEncoding.EncodeToString(content), "download_url": nil,
-		"url": self, "html_url": html, "git_url": blob, "_links": fields{"self": self, "git": blob, "html": html}}
-}
-
-func (s *Server) showCommit(sha string, c commit) fields {
-	return fields{"sha": sha, "node_id": node("Commit", sha), "message": c.Message,
-		"url": s.apiURL("git/commits/%s", sha), "html_url": s.webURL("commit/%s", sha),
-		"parents": []any{fields{"sha": c.Parent, "url": s.apiURL("git/commits/%s", c.Parent)}}}
+		"sha": sha, "content": base64.StdEncoding.EncodeToString(content),
+		"download_url": fmt.Sprintf("https://%s/%s/%s/%s", rawHost, s.repository, ref, file),
+		"url":          self, "html_url": html, "git_url": blob, "_links": fields{"self": self, "git": blob, "html": html}}
 }
 
 // showGitCommit is the commit as the Git database shows it.
 func (s *Server) showGitCommit(sha string, c commit) fields {
-	f, tree := s.showCommit(sha, c), treeID(c.Files)
-	f["tree"] = fields{"sha": tree, "url": s.apiURL("git/trees/%s", tree)}
-	f["verification"] = fields{"verified": false, "reason": "unsigned"}.set(nil, "signature", "payload", "verified_at")
-	return f.set(s.showAuthor(s.stamp()), "author", "committer")
+	tree := treeID(c.Files)
+	return fields{"sha": sha, "node_id": node("Commit", sha), "message": c.Message,
+		"url": s.apiURL("git/commits/%s", sha), "html_url": s.webURL("commit/%s", sha),
+		"tree":         fields{"sha": tree, "url": s.apiURL("git/trees/%s", tree)},
+		"verification": fields{"verified": false, "reason": "unsigned"}.set(nil, "signature", "payload", "verified_at"),
+		"parents": []any{fields{"sha": c.Parent, "url": s.apiURL("git/commits/%s", c.Parent),
+			"html_url": s.webURL("commit/%s", c.Parent)}},
+	}.set(s.showAuthor(s.stamp()), "author", "committer")
 }
 
 // showTree lists files flat, where GitHub nests folders.
@@ -159,7 +158,7 @@ func (s *Server) showPull(st *state, p *pull) fields {
 	api, issue, web := s.apiURL("pulls/%d", p.Number), s.apiURL("issues/%d", p.Number), s.webURL("pull/%d", p.Number)
 	return fields{"id": p.Number, "node_id": node("PullRequest", p.Number), "number": p.Number, "state": p.State,
 		"title": p.Title, "body": p.Body, "user": s.user(), "labels": s.showLabels(st, p), "author_association": "OWNER",
-		"head": s.showBranch(st, p.Head), "base": s.showBranch(st, p.Base), "_links": fields{},
+		"head": s.showBranch(st, p.Head), "base": s.showBranch(st, p.Base), "_links": s.showLinks(st, p),
 		"url": api, "html_url": web, "diff_url": web + ".diff", "patch_url": web + ".patch", "issue_url": issue,
 		"commits_url": api + "/commits", "comments_url": issue + "/comments", "review_comments_url": api + "/comments",
 		"review_comment_url": s.apiURL("pulls/comments{/number}"),
@@ -170,14 +169,33 @@ func (s *Server) showPull(st *state, p *pull) fields {
 
 func (s *Server) showBranch(st *state, branch string) fields {
 	return fields{"label": s.ownerName() + ":" + branch, "ref": branch, "sha": st.Refs["refs/heads/"+branch].SHA,
-		"user": s.user(), "repo": fields{"full_name": s.repository}}
+		"user": s.user(), "repo": s.showRepositoryBriefly()}
+}
+
+// showLinks are a pull request's addresses once more.
+func (s *Server) showLinks(st *state, p *pull) fields {
+	api, issue, links := s.apiURL("pulls/%d", p.Number), s.apiURL("issues/%d", p.Number), fields{}
+	for name, at := range map[string]string{"self": api, "html": s.webURL("pull/%d", p.Number), "issue": issue,
+		"comments": issue + "/comments", "review_comments": api + "/comments", "commits": api + "/commits",
+		"review_comment": s.apiURL("pulls/comments{/number}"),
+		"statuses":       s.apiURL("statuses/%s", st.Refs["refs/heads/"+p.Head].SHA)} {
+		links[name] = fields{"href": at}
+	}
+	return links
+}
+
+// showRepositoryBriefly is the repository as other things show it.
+func (s *Server) showRepositoryBriefly() fields {
+	f := s.showRepository(asker{})
+	maps.DeleteFunc(f, func(name string, _ any) bool { return name == "network_count" || name == "subscribers_count" })
+	return f
 }
 
 func (s *Server) showLabels(st *state, p *pull) []any {
 	out := []any{}
 	for _, name := range p.Labels {
 		out = append(out, fields{"id": st.Labels[name], "node_id": node("Label", st.Labels[name]), "name": name,
-			"url": s.apiURL("labels/%s", name), "description": nil, "color": "ededed", "default": false})
+			"url": s.apiURL("labels/%s", name), "description": "", "color": "ededed", "default": false})
 	}
 	return out
 }
@@ -185,7 +203,7 @@ func (s *Server) showLabels(st *state, p *pull) []any {
 // showRepositoryTo answers with the repository as the asker sees it.
 func (s *Server) showRepositoryTo(w http.ResponseWriter, r *http.Request) {
 	if r = s.admit(w, r, none); r != nil {
-		write(w, ok(s.showRepository(who(r))))
+		s.reply(w, r, ok(s.showRepository(who(r))))
 	}
 }
 

@@ -1,0 +1,48 @@
+package github
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/retry"
+)
+
+// settling bounds the time in which not every one of GitHub's machines knows
+// what was just written: 404 for a release that is public, a list without it.
+const settling = time.Minute
+
+func (c *Client) settles() retry.Policy {
+	return retry.Policy{First: 100 * time.Millisecond, Most: 8 * time.Second, Total: settling, Wait: c.policy.Wait}
+}
+
+// Await asks until done says yes, for what is known to be on GitHub because it
+// was written there a moment ago. ErrNotFound means not yet; the last one is in
+// the error when the time is over.
+func (c *Client) Await(ctx context.Context, what string, done func() (bool, error)) error {
+	var last error
+	err := c.settles().Until(ctx, what, func() (bool, error) {
+		ok, err := done()
+		if errors.Is(err, ErrNotFound) {
+			ok, last, err = false, err, nil
+		}
+		return ok, err
+	})
+	if !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil {
+		return err
+	}
+	return &fault.Error{Code: fault.General, Message: "GitHub does not show " + what, Err: last,
+		Expected: "that it does within " + settling.String(), Got: "it does not",
+		Hint: "run the same command again: nothing is written twice; see https://www.githubstatus.com"}
+}
+
+// late repeats a read of what GitHub has just listed while it answers 404.
+func (c *Client) late(ctx context.Context, read func() error) error {
+	return c.settles().Do(ctx, func(int) error { return read() }, func(err error) (*retry.Class, time.Duration) {
+		if notFound(err) {
+			return listed, 0
+		}
+		return nil, 0
+	})
+}
