@@ -1,10 +1,13 @@
 package noderelease_test
 
 import (
+	"bytes"
 	"context"
+	"io"
 	"net/http"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -16,6 +19,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/pipeline"
 	"github.com/calimero-network/mero-tee/internal/pipeline/releasetest"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/gce"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/discovery"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/inprocess"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
@@ -76,6 +80,58 @@ func requireClean(t testing.TB, p *process, profiles ...release.Profile) {
 	require.Equal(t, want, p.cloud.Server.Resources())
 }
 
+// described holds every call, and its answer, against Google's own description of the API.
+type described struct {
+	t    testing.TB
+	mu   sync.Mutex
+	seen map[string]int // calls by method
+	next http.RoundTripper
+}
+
+func (d *described) around(next http.RoundTripper) http.RoundTripper {
+	d.next = next
+	return d
+}
+
+func (d *described) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.Host != "compute.googleapis.com" {
+		return d.next.RoundTrip(r)
+	}
+	var sent []byte
+	if r.Body != nil {
+		sent, _ = io.ReadAll(r.Body)
+		r.Body = io.NopCloser(bytes.NewReader(sent))
+	}
+	resp, err := d.next.RoundTrip(r)
+	if err != nil {
+		return resp, err
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	resp.Body = io.NopCloser(bytes.NewReader(answer))
+	d.judge(r, sent, resp.StatusCode, answer)
+	return resp, err
+}
+
+func (d *described) judge(r *http.Request, sent []byte, status int, answer []byte) {
+	document, err := discovery.Compute()
+	name := ""
+	if err == nil {
+		name, err = document.CheckRequest(r, sent)
+	}
+	if err == nil && status == http.StatusOK {
+		err = document.CheckAnswer(name, answer)
+	} else if err == nil {
+		err = discovery.CheckError(status, answer)
+	}
+	if err != nil {
+		d.t.Error(err)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.seen[name]++
+}
+
 // The whole release over production's own client of Compute Engine: VMs that
 // report through guest attributes, of which none is left.
 func TestReleaseInTheCloud(t *testing.T) {
@@ -83,8 +139,11 @@ func TestReleaseInTheCloud(t *testing.T) {
 	t.Parallel()
 	s := fixture.Stages(t)
 	dist := releasetest.From(t, s.After(""))
-	p := opened(t, s.Root, dist, stable, inCloud(gce.Faults{}, nil))
+	calls := &described{t: t, seen: map[string]int{}}
+	p := opened(t, s.Root, dist, stable, inCloud(gce.Faults{}, calls.around))
 	require.NoError(t, p.Run.All(t.Context()), "%s", p.Log)
+	require.GreaterOrEqual(t, calls.seen["instances.insert"], 9, calls.seen)
+	require.Positive(t, calls.seen["instances.getGuestAttributes"], calls.seen)
 	requireReleased(t, p, dist)
 	requireClean(t, p, release.Profiles()...)
 	begun, ended := 0, 0

@@ -1,7 +1,9 @@
 package gce_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -15,6 +17,8 @@ import (
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/api/googleapi"
+	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/calimero-network/mero-tee/internal/base/journal"
 	provider "github.com/calimero-network/mero-tee/internal/provider/gce"
@@ -122,42 +126,42 @@ func (w *world) finish(op *computepb.Operation, err error) error {
 	return err
 }
 
-// packer makes an image as the googlecompute builder does: these are its calls, in its order.
+// conversation is what Packer 1.9.4 with googlecompute 1.2.5 asked for in a rehearsed
+// build of 2026-11-26, without its questions after operations. NAME stands for the
+// VM and its disk, IMAGE for the image.
+const conversation = "testdata/packer.jsonl"
+
+// packer makes an image as Packer does.
 func (w *world) packer(name string) error {
-	source, err := w.publicImage("ubuntu-os-cloud", "ubuntu-1")
-	if err != nil {
-		return err
-	}
-	keys := "packer:ssh-ed25519 AAAA packer"
-	in := &computepb.Instance{Name: new(name), MachineType: new("zones/" + zone + "/machineTypes/c3-standard-4"),
-		Labels: map[string]string{"owner": "mero-tee"},
-		Disks: []*computepb.AttachedDisk{{Type: new("PERSISTENT"), Mode: new("READ_WRITE"), Boot: new(true),
-			InitializeParams: &computepb.AttachedDiskInitializeParams{SourceImage: source.SelfLink, DiskName: new(name),
-				DiskSizeGb: new(int64(20)), DiskType: new("zones/" + zone + "/diskTypes/pd-balanced")}}},
-		Metadata: &computepb.Metadata{Items: []*computepb.Items{{Key: new("ssh-keys"), Value: &keys}}},
-		NetworkInterfaces: []*computepb.NetworkInterface{{Network: new("global/networks/default"),
-			AccessConfigs: []*computepb.AccessConfig{{Type: new("ONE_TO_ONE_NAT")}}}},
-		Scheduling:      &computepb.Scheduling{OnHostMaintenance: new("TERMINATE")},
-		ServiceAccounts: []*computepb.ServiceAccount{{}}, Tags: &computepb.Tags{}}
-	image := &computepb.Image{Name: new(name), Labels: in.Labels, SourceDisk: new("/compute/v1/" + path("disks", name))}
-	for _, step := range []func() error{
-		func() error { return found(w.image("built")) }, // the check that no image has the name
-		func() error { return found(get(w, "projects/"+ours, &computepb.Project{})) },
-		w.zone,
-		func() error { return found(get(w, path("machineTypes", "c3-standard-4"), &computepb.MachineType{})) },
-		func() error { return w.finish(w.insert(in)) },
-		func() error { return found(w.instance(name)) },
-		func() error { return found(w.serial(name)) },
-		func() error { return w.finish(w.delete(path("instances", name))) },
-		func() error { return w.finish(w.insertImage(image)) },
-		func() error { return w.finish(w.deprecate(name, &computepb.DeprecationStatus{})) },
-		func() error { return w.finish(w.delete(path("disks", name))) },
-	} {
-		if err := step(); err != nil {
+	text, err := os.ReadFile(conversation)
+	require.NoError(w, err)
+	text = []byte(strings.NewReplacer("NAME", name, "IMAGE", "image-"+name).Replace(string(text)))
+	for dec := json.NewDecoder(bytes.NewReader(text)); dec.More(); {
+		var asked struct {
+			Method, Path string
+			Body         json.RawMessage
+		}
+		require.NoError(w, dec.Decode(&asked))
+		if err := w.ask(asked.Method, asked.Path, string(asked.Body)); err != nil {
 			return err
 		}
 	}
-	return nil
+	return found(w.image("image-" + name))
+}
+
+// ask sends one request of the conversation, and waits for the end of its operation.
+func (w *world) ask(method, path, body string) error {
+	if method == http.MethodGet {
+		var answer structpb.Struct
+		err := w.do(method, path, nil, &answer)
+		var refused *googleapi.Error
+		if errors.As(err, &refused) && refused.Code == http.StatusNotFound {
+			err = nil // the image is not there yet
+		}
+		return err
+	}
+	op := &computepb.Operation{}
+	return w.finish(op, w.do(method, path, body, op))
 }
 
 func found(_ any, err error) error { return err }
