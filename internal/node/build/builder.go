@@ -137,8 +137,8 @@ func logged(ctx context.Context, p *packer.Packer, order *packer.BuildRequest) (
 	order.Log = log.line
 	path, err := p.Build(ctx, *order)
 	var f *fault.Error
-	if errors.As(err, &f) && f.Hint == "" {
-		f.Hint = "the whole log is in " + console.Path(name)
+	if errors.As(err, &f) {
+		f.Hint = strings.TrimPrefix(f.Hint+"; the whole log is in "+console.Path(name), "; ")
 	}
 	return path, err
 }

@@ -3,6 +3,7 @@ package build_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -177,8 +178,9 @@ func TestDrift(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, gce.Faults{})
-			for _, name := range tc.there {
-				w.public(t, base.Project, &computepb.Image{Name: new(name), Family: new(base.Family)})
+			for i, name := range tc.there {
+				w.public(t, base.Project, &computepb.Image{Name: new(name), Family: new(base.Family),
+					CreationTimestamp: new(fmt.Sprintf("2026-01-%02dT00:00:00Z", i+1))})
 			}
 			drift, err := build.New(t.Context(), w.options).Drift(t.Context())
 			require.NoError(t, err)
@@ -187,7 +189,7 @@ func TestDrift(t *testing.T) {
 	}
 }
 
-// public puts an image into somebody else's project. What is imported first is older.
+// public puts an image into somebody else's project.
 func (w *world) public(t *testing.T, project string, image *computepb.Image) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "image.tar")

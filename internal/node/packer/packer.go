@@ -22,6 +22,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/base/file"
 	"github.com/calimero-network/mero-tee/internal/base/gobuild"
+	"github.com/calimero-network/mero-tee/internal/provider/gce"
 )
 
 // Versions of the plugins that node.pkr.hcl requires; Packer refuses any other.
@@ -149,7 +150,8 @@ func (p *Packer) Build(ctx context.Context, o BuildRequest) (record string, err 
 	defer cancel()
 	args := append([]string{"build", "-color=false", "-timestamp-ui=false"}, p.varFiles(o.Profile, file)...)
 	if err := p.run(ctx, command{args: append(args, p.template()), env: o.Env, log: o.Log, name: o.Output}); err != nil {
-		return "", &fault.Error{Code: fault.General, Message: "packer build of " + string(o.Profile), Err: err}
+		return "", &fault.Error{Code: fault.General, Message: "packer build of " + string(o.Profile), Err: err,
+			Hint: gce.Advice(err.Error())}
 	}
 	if _, err := os.Stat(record); err != nil {
 		return "", &fault.Error{Code: fault.MissingAsset, Message: "packer build of " + string(o.Profile) + " left no record",

@@ -106,7 +106,12 @@ func stream(r *io.PipeReader, log func(string)) (last []string) {
 	return last[max(0, len(last)-5):]
 }
 
+// mentionsError says so of each line of Packer's lists of errors too.
 func mentionsError(line string) bool {
+	if _, said, _ := strings.Cut(line, ": "); strings.HasPrefix(strings.TrimSpace(said), "* ") ||
+		strings.HasPrefix(strings.TrimSpace(line), "* ") {
+		return true
+	}
 	lower := strings.ToLower(line)
 	return slices.ContainsFunc([]string{"error", "fatal:", "failed"},
 		func(word string) bool { return strings.Contains(lower, word) })

@@ -13,6 +13,7 @@ import (
 
 	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/provider/gce"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
@@ -85,6 +86,27 @@ func TestBuildSaysWhatPackerSaid(t *testing.T) {
 	_, err = pretend(t, "exit 0").Build(t.Context(), order(t))
 	require.ErrorContains(t, err, "left no record")
 	require.Equal(t, fault.MissingAsset, fault.CodeOf(err))
+}
+
+// What stopped a build at Google stands in a list below the line that says "error".
+func TestBuildSaysWhatGoogleSaid(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct{ said, hint string }{
+		{"The zone 'projects/p/zones/z' does not have enough resources available to fulfill the request.  Try a different " +
+			"zone, or try again later.", "set GCP_ZONE to another zone with TDX"},
+		{"Quota 'C3_CPUS' exceeded.  Limit: 24.0 in region us-central1.", "mage sweep"},
+		{"googleapi: Error 403: Required 'compute.images.create' permission for 'projects/p/global/images/i', forbidden",
+			"grant compute.images.create to the service account"},
+	} {
+		script := "cat <<'END'\n==> googlecompute.node: Error creating instance: 1 error(s) occurred:\n" +
+			"==> googlecompute.node:\n==> googlecompute.node: * " + tc.said + "\nEND\nexit 1"
+		_, err := pretend(t, script).Build(t.Context(), order(t))
+		require.ErrorContains(t, err, tc.said)
+		var f *fault.Error
+		require.ErrorAs(t, err, &f)
+		require.Contains(t, f.Hint, tc.hint)
+	}
+	require.Empty(t, gce.Advice("Build 'googlecompute.node' errored after 3 seconds"))
 }
 
 func TestBuildRefusesOtherPrograms(t *testing.T) {

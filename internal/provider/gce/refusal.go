@@ -159,6 +159,22 @@ func (r *Refusal) overQuota() bool {
 	return r.Reason == "quotaExceeded" || r.Reason == "QUOTA_EXCEEDED"
 }
 
+// Advice is the hint for what the API said to somebody else, such as Packer; "" when there is none.
+func Advice(said string) string {
+	r := &Refusal{}
+	switch permission := required.FindStringSubmatch(said); {
+	case strings.Contains(said, "does not have enough resources available"):
+		r.Reason = "ZONE_RESOURCE_POOL_EXHAUSTED"
+	case overQuota.MatchString(said):
+		r.Reason = "QUOTA_EXCEEDED"
+	case permission != nil:
+		r.Permission = permission[1]
+	}
+	return r.hint()
+}
+
+var overQuota = regexp.MustCompile(`Quota '[A-Z0-9_]+' exceeded`)
+
 func (r *Refusal) hint() string {
 	switch {
 	case r.overQuota():
@@ -172,7 +188,7 @@ func (r *Refusal) hint() string {
 		return "enable the API in the project: `gcloud services enable compute.googleapis.com " +
 			"cloudresourcemanager.googleapis.com`"
 	case r.Permission != "":
-		return "grant " + r.Permission + " to the service account, for example with the role Compute Instance Admin (v1)"
+		return "grant " + r.Permission + " to the service account: docs/releasing.md has the role"
 	case r.denied():
 		return "check GCP_SERVICE_ACCOUNT_KEY: the key may be deleted or disabled, belong to another project, or this " +
 			"machine's clock be wrong"

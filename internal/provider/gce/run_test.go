@@ -153,6 +153,12 @@ func TestRunsThatFail(t *testing.T) {
 		"no machine": {rehearsal.Faults{Failures: []rehearsal.Failure{{Call: "instances.insert", Times: 1,
 			Code: "ZONE_RESOURCE_POOL_EXHAUSTED"}}},
 			fault.General, "ZONE_RESOURCE_POOL_EXHAUSTED", "GCP_ZONE"},
+		"no machine, in other words": {rehearsal.Faults{Failures: []rehearsal.Failure{{Call: "instances.insert", Times: 1,
+			Code: "ZONE_RESOURCE_POOL_EXHAUSTED_WITH_DETAILS"}}},
+			fault.General, "ZONE_RESOURCE_POOL_EXHAUSTED_WITH_DETAILS", "set GCP_ZONE to another zone with TDX"},
+		"quota, at once": {rehearsal.Faults{Refusals: []rehearsal.Refusal{{Call: "instances.insert", Times: 1, Status: 403,
+			Reason: "quotaExceeded"}}},
+			fault.General, "quotaExceeded", "mage sweep"},
 		"an internal error": {rehearsal.Faults{
 			Failures: []rehearsal.Failure{{Call: "instances.insert", Times: 1, Code: "INTERNAL_ERROR"}}},
 			fault.General, "INTERNAL_ERROR", ""},
@@ -179,7 +185,7 @@ func TestRunsThatFail(t *testing.T) {
 			require.Contains(t, f.Hint, c.hint)
 			require.Equal(t, wholeLife, w.events())
 			deleted := strings.Contains(strings.Join(w.said(&w.requests), "\n"), "DELETE ")
-			require.Equal(t, name != "denied", deleted, "only what was refused for good needs no deletion")
+			require.Equal(t, name != "denied" && name != "quota, at once", deleted, "only what was refused for good needs no deletion")
 			w.requireClean()
 		})
 	}

@@ -46,7 +46,7 @@ func (s *Server) insertDisk(q request) (any, error) {
 	if err := s.demandDisk(disk.GetName(), disk.GetSourceImage(), disk.Labels); err != nil {
 		return nil, err
 	}
-	if err := s.describeDisk(disk); err != nil {
+	if err := s.describeDisk(disk, "resource.sourceImage"); err != nil {
 		return nil, err
 	}
 	if err := s.add(disk); err != nil {
@@ -59,7 +59,8 @@ func (s *Server) insertDisk(q request) (any, error) {
 }
 
 // describeDisk checks a new disk and fills in what the service says of it.
-func (s *Server) describeDisk(disk *computepb.Disk) error {
+// In an instance, its image is named by the field of that.
+func (s *Server) describeDisk(disk *computepb.Disk, imageField string) error {
 	if err := checkName("resource.name", disk.GetName()); err != nil {
 		return err
 	}
@@ -82,7 +83,7 @@ func (s *Server) describeDisk(disk *computepb.Disk) error {
 		disk.SizeGb = new(max(disk.GetSizeGb(), 10))
 		return nil
 	}
-	return s.inherit(disk)
+	return s.inherit(disk, imageField)
 }
 
 // defaultDisk is what a disk is when nobody says what it is to be.
@@ -109,10 +110,10 @@ func checkBootDisk(in *computepb.Instance, disk *computepb.Disk) error {
 }
 
 // inherit gives a disk what its image has.
-func (s *Server) inherit(disk *computepb.Disk) error {
+func (s *Server) inherit(disk *computepb.Disk, field string) error {
 	image, err := s.imageOf(disk.GetSourceImage())
 	if err != nil || image.GetStatus() != "READY" {
-		return invalid("resource.sourceImage", disk.GetSourceImage(), "The referenced image resource cannot be found.")
+		return invalid(field, disk.GetSourceImage(), "The referenced image resource cannot be found.")
 	}
 	if disk.GetSizeGb() == 0 {
 		disk.SizeGb = new(image.GetDiskSizeGb())

@@ -1,6 +1,7 @@
 package gce
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"strings"
@@ -26,7 +27,8 @@ type Refusal struct {
 	Times      int
 	Status     int
 	RetryAfter time.Duration
-	After      bool // the call is carried out, only its answer is lost
+	After      bool   // the call is carried out, only its answer is lost
+	Reason     string // such as quotaExceeded; "" is the one that the status usually has
 }
 
 // Failure ends the operations of the first Times calls with a code such as
@@ -75,10 +77,7 @@ func (f *faults) refusal(call string) (fault error, after bool) {
 			continue
 		}
 		f.refused[i]++
-		reason := reasons[r.Status]
-		if reason == "" {
-			reason = "backendError"
-		}
+		reason := cmp.Or(r.Reason, reasons[r.Status], "backendError")
 		return &refusal{r.Status, reason, http.StatusText(r.Status), r.RetryAfter}, r.After
 	}
 	return nil, false

@@ -94,13 +94,13 @@ func (s *Server) planDisk(in *computepb.Instance) (*computepb.Disk, error) {
 		return disk, s.busy(disk)
 	}
 	p := in.Disks[0].InitializeParams
+	const field = "resource.disks[0].initializeParams.sourceImage"
 	if p.GetSourceImage() == "" {
-		const field = "resource.disks[0].initializeParams.sourceImage"
 		return nil, invalid(field, "", "Boot disk must have a source specified")
 	}
 	disk := &computepb.Disk{Name: new(diskName(in, in.Disks[0])), SizeGb: p.DiskSizeGb, Type: p.DiskType,
 		SourceImage: p.SourceImage, Labels: p.Labels}
-	return disk, s.describeDisk(disk)
+	return disk, s.describeDisk(disk, field)
 }
 
 // diskName is what a disk that is made with an instance is called.

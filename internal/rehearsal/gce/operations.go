@@ -171,6 +171,10 @@ func (s *Server) failure(code, target string) *failure {
 		f.status = http.StatusServiceUnavailable
 		f.message = fmt.Sprintf("The zone '%s' does not have enough resources available to fulfill the request.  "+
 			"Try a different zone, or try again later.", s.scope())
+	case "ZONE_RESOURCE_POOL_EXHAUSTED_WITH_DETAILS":
+		f.status = http.StatusServiceUnavailable
+		f.message = fmt.Sprintf("The zone '%s' does not have enough resources available to fulfill the request.  "+
+			"'(resource type:compute)'.", s.scope())
 	case "RESOURCE_NOT_FOUND":
 		f.status, f.message = http.StatusNotFound, fmt.Sprintf("The resource '%s' was not found", pathOf(target))
 	case "RESOURCE_NOT_READY":

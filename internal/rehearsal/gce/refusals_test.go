@@ -40,12 +40,13 @@ func TestInstancesThatAreRefused(t *testing.T) {
 			"resource.name"},
 		"label": {func(in *computepb.Instance) { in.Labels["owner"] = "Mero TEE" }, 400, "resource.labels"},
 		"machine type": {func(in *computepb.Instance) { in.MachineType = new("zones/z/machineTypes/c3-standard-5") }, 400,
-			"machine type"},
+			"Machine type with name 'c3-standard-5' does not exist in zone 'us-central1-a'."},
 		"no disk": {func(in *computepb.Instance) { in.Disks = nil }, 400, "boot disk"},
 		"no image": {func(in *computepb.Instance) { in.Disks[0].InitializeParams.SourceImage = new("") }, 400,
 			"Boot disk must have a source"},
 		"unknown image": {func(in *computepb.Instance) { in.Disks[0].InitializeParams.SourceImage = new(base + "0") }, 400,
-			"image resource cannot be found"},
+			"Invalid value for field 'resource.disks[0].initializeParams.sourceImage': '" + base +
+				"0'. The referenced image resource cannot be found."},
 		"small disk": {func(in *computepb.Instance) { in.Disks[0].InitializeParams.DiskSizeGb = new(int64(5)) }, 400,
 			"smaller than the image size"},
 		"unknown disk": {func(in *computepb.Instance) {

@@ -36,8 +36,10 @@ func (s *Server) checkInstance(in *computepb.Instance) error {
 	if err := checkLabels(in.Labels); err != nil {
 		return err
 	}
-	if _, _, ok := machineType(last(in.GetMachineType())); !ok {
-		return invalid("resource.machineType", in.GetMachineType(), "The referenced machine type cannot be found.")
+	name := last(in.GetMachineType())
+	if _, _, ok := machineType(name); !ok {
+		return invalid("resource.machineType", in.GetMachineType(), "Machine type with name '%s' does not exist in zone '%s'.",
+			name, s.options.Zone)
 	}
 	if len(in.Disks) != 1 || !in.Disks[0].GetBoot() {
 		return invalid("resource.disks", "", "One boot disk is required; the rehearsal attaches no others.")
