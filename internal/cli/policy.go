@@ -152,6 +152,12 @@ func (o *operator) propose(ctx context.Context, p *propose.Proposal, dryRun bool
 	if err != nil {
 		return err
 	}
-	o.console.Infof("proposed in pull request #%d, labelled %s: %s%s", pr.Number, p.Label, pr.HTMLURL, o.banner())
+	labelled := "labelled " + p.Label
+	if len(pr.Unlabelled) > 0 {
+		labelled = "without a label"
+		o.console.Warnf("the repository has no label %s, and the token may not make one (issues: write): "+
+			"make it by hand, and run the command again", p.Label)
+	}
+	o.console.Infof("proposed in pull request #%d, %s: %s%s", pr.Number, labelled, pr.HTMLURL, o.banner())
 	return nil
 }

@@ -24,11 +24,11 @@ func (p *Publisher) MakePublic(ctx context.Context, rel *github.Release) (*githu
 		return nil, err
 	}
 	if now.Draft {
-		if err := p.publish(ctx, now); err != nil {
-			return nil, err
-		}
+		err = p.publish(ctx, now)
+	} else {
+		err = p.seen(ctx, now)
 	}
-	if err := p.seen(ctx, now); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	return p.unchanged(ctx, rel.ID, audited)
@@ -51,11 +51,14 @@ func (p *Publisher) publish(ctx context.Context, now *github.Release) error {
 	if err != nil {
 		return err
 	}
+	if err := p.seen(ctx, now); err != nil {
+		return err
+	}
 	return p.tagAt(ctx, now.TagName, commit)
 }
 
 // seen waits until everybody sees a release that was just published: by its id
-// and by its tag, and in the list.
+// and by its tag, in the list, and its tag.
 func (p *Publisher) seen(ctx context.Context, rel *github.Release) error {
 	public := func(r github.Release) bool { return r.ID == rel.ID && !r.Draft }
 	ways := []func() (bool, error){
@@ -66,6 +69,10 @@ func (p *Publisher) seen(ctx context.Context, rel *github.Release) error {
 		func() (bool, error) {
 			there, err := p.GitHub.ReleaseByTag(ctx, rel.TagName)
 			return err == nil && public(*there), err
+		},
+		func() (bool, error) {
+			_, err := p.GitHub.TagCommit(ctx, rel.TagName)
+			return err == nil, err
 		},
 		func() (bool, error) {
 			all, err := p.GitHub.Releases(ctx)

@@ -60,13 +60,14 @@ func wanted(answer *api.HTTPError) string {
 }
 
 func refusalHint(answer *api.HTTPError) string {
-	switch {
-	case strings.Contains(answer.Message, "not permitted to create or approve pull requests"):
+	if strings.Contains(answer.Message, "not permitted to create or approve pull requests") {
 		return "Settings, Actions, General: allow GitHub Actions to create and approve pull requests"
-	case strings.Contains(answer.Message, "permission to create labels"):
-		return "make the label by hand once, or give the token issues: write"
 	}
 	return "a job gets what its workflow's file has under permissions:, a token of yours what you chose at its making"
+}
+
+func mayNotMakeLabels(answer *api.HTTPError) bool {
+	return answer.StatusCode == http.StatusForbidden && strings.Contains(answer.Message, "permission to create labels")
 }
 
 // explainWrite is explain for a release that is made or changed, where what

@@ -14,7 +14,7 @@ import (
 const settling = time.Minute
 
 func (c *Client) settles() retry.Policy {
-	return retry.Policy{First: 100 * time.Millisecond, Most: 8 * time.Second, Total: settling, Wait: c.policy.Wait}
+	return retry.Policy{First: 50 * time.Millisecond, Most: 8 * time.Second, Total: settling, Wait: c.policy.Wait}
 }
 
 // Await asks until done says yes, for what is known to be on GitHub because it

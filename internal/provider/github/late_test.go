@@ -31,7 +31,7 @@ func TestADownloadOfWhatIsListedIsWaitedFor(t *testing.T) {
 		w.waits = nil
 		require.NoError(t, c.Download(t.Context(), rel.Assets[0], &got))
 		require.Equal(t, "{}\n", got.String())
-		require.Equal(t, []time.Duration{100 * time.Millisecond, 200 * time.Millisecond}, w.waits)
+		require.Equal(t, []time.Duration{50 * time.Millisecond, 100 * time.Millisecond}, w.waits)
 	}
 }
 

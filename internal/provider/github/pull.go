@@ -23,13 +23,16 @@ type Change struct {
 	Message string            // of the commit
 	Title   string            // of the pull request
 	Body    string            // Markdown
-	Labels  []string          // of the pull request; GitHub makes those that it does not know
+	Labels  []string          // of the pull request; GitHub makes those that it does not know for who may write issues
 }
 
 // PullRequest is one that is open.
 type PullRequest struct {
 	Number  int    `json:"number"`
 	HTMLURL string `json:"html_url"`
+	// Unlabelled are labels that it lacks, because the repository does not know
+	// one of them and the token may not make any (issues: write).
+	Unlabelled []string `json:"-"`
 }
 
 // Propose opens a pull request with the change, or adopts the open one of the
@@ -52,7 +55,7 @@ func (c *Client) propose(ctx context.Context, ch Change) (PullRequest, error) {
 	if err != nil {
 		return PullRequest{}, err
 	}
-	return pr.PullRequest, c.label(ctx, pr, ch.Labels)
+	return c.label(ctx, pr, ch.Labels)
 }
 
 // bring puts the change on its branch: one file with one request, several with
@@ -166,14 +169,19 @@ func (c *Client) openPull(ctx context.Context, ch Change) (pull, error) {
 	return open[0], nil
 }
 
-// label adds the labels that the pull request lacks; adding one twice changes nothing.
-func (c *Client) label(ctx context.Context, pr pull, labels []string) error {
+// label adds the labels that the pull request lacks; adding one twice changes
+// nothing. A pull request does not fail because of its labels alone.
+func (c *Client) label(ctx context.Context, pr pull, labels []string) (PullRequest, error) {
 	missing := slices.DeleteFunc(slices.Clone(labels), func(name string) bool {
 		return slices.ContainsFunc(pr.Labels, func(l struct{ Name string }) bool { return l.Name == name })
 	})
 	if len(missing) == 0 {
-		return nil
+		return pr.PullRequest, nil
 	}
-	return c.idempotent(ctx, http.MethodPost, fmt.Sprintf("issues/%d/labels", pr.Number),
+	err := c.idempotent(ctx, http.MethodPost, fmt.Sprintf("issues/%d/labels", pr.Number),
 		map[string][]string{"labels": missing}, nil)
+	if answer, answered := statusOf(err); answered && mayNotMakeLabels(answer) {
+		pr.Unlabelled, err = missing, nil
+	}
+	return pr.PullRequest, err
 }

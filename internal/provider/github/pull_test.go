@@ -121,6 +121,37 @@ func TestProposeSurvivesLostAnswers(t *testing.T) {
 	}
 }
 
+// A label that may not be made does not spoil the pull request.
+func TestALabelThatMayNotBeMade(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil, func(o *rehearsal.Options) { o.ActionsOpenPulls = true })
+	job, err := w.server.JobToken(map[string]string{"contents": "write", "pull-requests": "write"})
+	require.NoError(t, err)
+	pr, err := w.client(job).Propose(t.Context(), several())
+	require.NoError(t, err)
+	require.Equal(t, several().Labels, pr.Unlabelled)
+	theirs, err := w.client(token).Propose(t.Context(), several())
+	require.NoError(t, err)
+	require.Equal(t, pr.Number, theirs.Number)
+	require.Empty(t, theirs.Unlabelled, "who may write issues makes it")
+	pr, err = w.client(job).Propose(t.Context(), several())
+	require.NoError(t, err)
+	require.Equal(t, theirs, pr)
+}
+
+// The setting that forbids pull requests of workflows is named.
+func TestPullRequestsThatActionsMayNotOpen(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	job, err := w.server.JobToken(map[string]string{"contents": "write", "pull-requests": "write"})
+	require.NoError(t, err)
+	_, err = w.client(job).Propose(t.Context(), change())
+	var told *fault.Error
+	require.ErrorAs(t, err, &told)
+	require.Equal(t, "GitHub Actions is not permitted to create or approve pull requests.", told.Got)
+	require.Contains(t, told.Hint, "Settings, Actions, General")
+}
+
 func TestProposeRefusesPathsOutside(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
