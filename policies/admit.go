@@ -2,9 +2,10 @@ package policies
 
 import (
 	"fmt"
-	"slices"
 	"strings"
+	"time"
 
+	"github.com/calimero-network/mero-tee/internal/attestation/tcb"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
@@ -16,6 +17,9 @@ type Violation struct {
 	Nearest  string      // its value in the tuple with the fewest differences; for tcb_status the allowed list
 	Release  release.Tag // the node release of that tuple; zero for tcb_status and for a policy without tuples
 	Others   []string    // every further register that differs from that tuple
+
+	File  string      // for tcb_status: the working policy whose list refuses
+	Ended *tcb.Waiver // for tcb_status: the waiver that covered it until its end
 }
 
 // Error names every register that differs, so that one difference never hides another.
@@ -24,6 +28,12 @@ func (v *Violation) Error() string {
 	fmt.Fprintf(&b, "%s %s is not allowed", v.Register, v.Got)
 	if v.Nearest != "" {
 		fmt.Fprintf(&b, "; nearest %s", v.Nearest)
+	}
+	if v.File != "" {
+		fmt.Fprintf(&b, ", by policies/%s, where tcb_waivers (status, reason, until) can accept it for a while", v.File)
+	}
+	if v.Ended != nil {
+		fmt.Fprintf(&b, "; its waiver has ended: %s", v.Ended.What())
 	}
 	if !v.Release.IsZero() {
 		fmt.Fprintf(&b, " of %s", v.Release)
@@ -34,12 +44,13 @@ func (v *Violation) Error() string {
 	return b.String()
 }
 
-// Admits returns nil or a *Violation. The TCB status must be listed, always;
+// Admits returns nil or a *Violation. The TCB status must be listed or waived at the time, always;
 // the registers must equal one whole tuple unless the policy is not ready:
 // then "all MRTD/RTMR values are accepted".
-func (p *Policy) Admits(got tdx.Registers, tcb string) error {
-	if !slices.Contains(p.AllowedTCBStatus, tcb) {
-		return &Violation{Register: "tcb_status", Got: tcb, Nearest: strings.Join(p.AllowedTCBStatus, ", ")}
+func (p *Policy) Admits(got tdx.Registers, platform tcb.Platform, at time.Time) error {
+	if ok, ended := p.TCB().Accepts(platform, at); !ok {
+		return &Violation{Register: "tcb_status", Got: string(platform.Status),
+			Nearest: strings.Join(p.AllowedTCBStatus, ", "), Ended: ended, File: File(p.Profile)}
 	}
 	if p.NotReady() {
 		return nil

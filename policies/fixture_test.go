@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/calimero-network/mero-tee/internal/attestation/tcb"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/policies"
@@ -41,6 +43,11 @@ func evidence(t *testing.T, v string, seed byte) policies.Evidence {
 	}
 	return ev
 }
+
+var (
+	upToDate = tcb.Platform{Status: tdx.UpToDate}
+	today    = time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
+)
 
 // working is the shipped form of a profile's file with the evidence promoted.
 func working(t *testing.T, p release.Profile, promoted ...policies.Evidence) *policies.Working {

@@ -95,7 +95,7 @@ func TestRevokedTuplesLeaveThePolicy(t *testing.T) {
 	p, err := policies.Generate(w, version(t, "1.2.0"), counterpart)
 	require.NoError(t, err)
 	require.Len(t, p.Measurements, 1)
-	require.Error(t, p.Admits(old.Registers[release.Debug], "UpToDate"))
+	require.Error(t, p.Admits(old.Registers[release.Debug], upToDate, today))
 
 	for _, v := range []string{"1.1.0", "1.1.0-rc.1"} {
 		_, err = policies.Generate(w, version(t, v), old)

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/calimero-network/mero-tee/internal/attestation/tcb"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/canonical"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
@@ -41,6 +42,11 @@ var Schema []byte
 //go:embed working-policy.schema.json
 var WorkingSchema []byte
 
+// HostSchema is the JSON schema of a tcb.Host (draft 2020-12).
+//
+//go:embed host-tcb.schema.json
+var HostSchema []byte
+
 // Policy is attestation-policy-{profile}.json. The flat lists are what a
 // reader of the file sees first; the measurements decide.
 type Policy struct {
@@ -54,7 +60,7 @@ type Policy struct {
 	AllowedRTMR2     []tdx.Register  `json:"allowed_rtmr2"`
 	AllowedRTMR3     []tdx.Register  `json:"allowed_rtmr3"`
 	AllowedTCBStatus []string        `json:"allowed_tcb_status"`
-	TCBWaivers       []Waiver        `json:"tcb_waivers,omitempty"` // why a status that needs a reason is in the list
+	TCBWaivers       []tcb.Waiver    `json:"tcb_waivers,omitempty"` // what is accepted besides, why, and until when
 	Measurements     []Measurement   `json:"measurements"`
 }
 
@@ -141,7 +147,7 @@ func (p *Policy) checks() []namedCheck {
 	return []namedCheck{
 		{"version and profile are known", func() error { return checkHead(p.SchemaVersion, p.Profile) }},
 		{"status is that of its release", p.checkStatus},
-		{"TCB list is sane", func() error { return checkTCB(p.AllowedTCBStatus, p.TCBWaivers) }},
+		{"TCB list is sane", p.TCB().Check},
 		{"measurements are whole tuples", func() error { return checkTuples(p.Measurements) }},
 		{"flat lists equal the tuples", p.checkLists},
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/calimero-network/mero-tee/internal/attestation/tcb"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/release"
@@ -140,7 +141,7 @@ func FuzzDecode(f *testing.F) {
 			return
 		}
 		for _, m := range p.Measurements {
-			require.NoError(t, p.Admits(m.Registers, p.AllowedTCBStatus[0]))
+			require.NoError(t, p.Admits(m.Registers, tcb.Platform{Status: tdx.Status(p.AllowedTCBStatus[0])}, today))
 		}
 		out, err := p.Encode()
 		require.NoError(t, err)

@@ -47,7 +47,7 @@ func TestRefreshAddsPlatformRegistersBesideTheOldOnes(t *testing.T) {
 
 	p, err := policies.Generate(got, version(t, "1.2.0"), released)
 	require.NoError(t, err)
-	require.NoError(t, p.Admits(seen.Registers[release.Debug], "UpToDate"))
+	require.NoError(t, p.Admits(seen.Registers[release.Debug], upToDate, today))
 	b, err := p.Encode()
 	require.NoError(t, err)
 	require.Contains(t, string(b), `"first_seen": "2026-05-01"`)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/calimero-network/mero-tee/internal/attestation/tcb"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/canonical"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
@@ -18,7 +19,7 @@ type Working struct {
 	SchemaVersion    string          `json:"schema_version"`
 	Profile          release.Profile `json:"profile"`
 	AllowedTCBStatus []string        `json:"allowed_tcb_status"`
-	TCBWaivers       []Waiver        `json:"tcb_waivers,omitempty"`
+	TCBWaivers       []tcb.Waiver    `json:"tcb_waivers,omitempty"`
 	Measurements     []Measurement   `json:"measurements"` // promoted, oldest first
 	Revoked          []Revocation    `json:"revoked"`
 }
@@ -60,7 +61,7 @@ func (w *Working) Findings() []Finding { return findings(w.checks()) }
 func (w *Working) checks() []namedCheck {
 	return []namedCheck{
 		{"version and profile are known", func() error { return checkHead(w.SchemaVersion, w.Profile) }},
-		{"TCB list is sane", func() error { return checkTCB(w.AllowedTCBStatus, w.TCBWaivers) }},
+		{"TCB list is sane", w.TCB().Check},
 		{"measurements are whole tuples", func() error { return checkTuples(w.Measurements) }},
 		{"refreshed measurements are of the released image", func() error { return checkRefreshed(w.Measurements) }},
 		{"revocations give a reason", func() error { return checkRevoked(w.Revoked) }},
@@ -100,15 +101,16 @@ func (w *Working) Revocation(r tdx.Registers) *Revocation {
 // File is the name of a profile's working policy in policies/.
 func File(p release.Profile) string { return string(p) + ".json" }
 
-// The JSON schemas that lie beside the working policies: of a released policy, and of a working one.
+// The JSON schemas that lie beside the working policies.
 const (
 	SchemaFile        = "attestation-policy.schema.json"
+	HostSchemaFile    = "host-tcb.schema.json" // of the list of the key service's host
 	WorkingSchemaFile = "working-policy.schema.json"
 )
 
 // Files are the JSON files that lie in policies/; any other is a stranger.
 func Files() []string {
-	out := []string{SchemaFile, WorkingSchemaFile}
+	out := []string{SchemaFile, WorkingSchemaFile, HostSchemaFile}
 	for _, p := range release.Profiles() {
 		out = append(out, File(p))
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/node/agent"
@@ -40,15 +41,19 @@ func ClientConfig(ctx context.Context, w io.Writer, r ClientRequest) error {
 		if err != nil {
 			return err
 		}
-		c, err := clientconfig.New(r.URL, kms.Published, kms.Policy.AllowedTCBStatus)
+		c, err := clientconfig.New(r.URL, kms.Published, kms.HostTCB.Today(time.Now()))
 		if err != nil {
 			return err
 		}
 		if err := o.pin(ctx, c, r.Attest); err != nil {
 			return err
 		}
-		data := c.TOML(fmt.Sprintf("Key service %s, profile %s.%s Do not follow latest: pin a reviewed release.",
-			tag, profile, o.banner()))
+		about := []string{fmt.Sprintf("Key service %s, profile %s.%s Do not follow latest: pin a reviewed release.",
+			tag, profile, o.banner())}
+		for _, waiver := range kms.HostTCB.TCBWaivers {
+			about = append(about, "TCB waiver of the key service's host: "+waiver.What()+": "+waiver.Reason)
+		}
+		data := c.TOML(about...)
 		if r.Format == "json" {
 			data, err = c.JSON()
 		}

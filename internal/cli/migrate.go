@@ -62,7 +62,7 @@ func (o *operator) keyService(ctx context.Context, tag release.Tag, p release.Pr
 		if err != nil {
 			return err
 		}
-		out.Published = published.Profiles[p]
+		out.Published, out.HostTCB = published.Profiles[p], *published.HostTCB
 		if out.Policy, err = steps.ReadPolicy(dir, p); err != nil {
 			return err
 		}

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/calimero-network/mero-tee/internal/attestation/tcb"
 	"github.com/calimero-network/mero-tee/internal/base/check"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/release"
@@ -16,14 +17,14 @@ import (
 )
 
 // PolicyCheck judges the policy file or folder at path, by default the working
-// policies: one line per check.
+// policies and the TCB list of the key service's host: one line per check.
 func PolicyCheck(path string) error {
 	if path == "" {
 		w, err := locate()
 		if err != nil {
 			return err
 		}
-		path = filepath.Join(w.root, "policies")
+		return governed(w.root)
 	}
 	results, err := inspected(path)
 	if err != nil {
@@ -32,12 +33,25 @@ func PolicyCheck(path string) error {
 	return results.Report(newConsole())
 }
 
+// governed judges all that people govern of what machines are accepted.
+func governed(root string) error {
+	results, err := inspected(filepath.Join(root, "policies"))
+	if err != nil {
+		return err
+	}
+	data, err := readJSON(filepath.Join(root, tcb.HostFile))
+	if err != nil {
+		return err
+	}
+	return append(results, inspection.Host(tcb.HostFile, data, time.Now())...).Report(newConsole())
+}
+
 func inspected(path string) (check.Results, error) {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		return inspection.Folder(os.DirFS(path)), nil
+		return inspection.Folder(os.DirFS(path), time.Now()), nil
 	}
 	data, err := readJSON(path)
-	return inspection.File(filepath.Base(path), data), err
+	return inspection.File(filepath.Base(path), data, time.Now()), err
 }
 
 // PolicyPromote proposes a node release's measurements for all profiles.

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 
 	"github.com/calimero-network/mero-tee/docs/releases"
+	"github.com/calimero-network/mero-tee/internal/attestation/tcb"
 	"github.com/calimero-network/mero-tee/internal/base/console"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/cli/doctor"
@@ -101,7 +102,11 @@ func (w *workspace) plan(ctx context.Context, tag release.Tag) (*plan.Plan, erro
 	if err != nil {
 		return nil, err
 	}
-	return plan.Prepare(ctx, subject, notes, plan.Repository(w.root))
+	p, err := plan.Prepare(ctx, subject, notes, plan.Repository(w.root))
+	if err != nil {
+		return nil, err
+	}
+	return p, steps.Waive(p, filepath.Join(w.root, "policies"), filepath.Join(w.root, tcb.HostFile))
 }
 
 // tags are those of the work tree and, where something was rehearsed, those of the rehearsal.

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/calimero-network/mero-tee/internal/attestation/tcb"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/kms/wire"
 	"github.com/calimero-network/mero-tee/policies"
@@ -106,7 +107,7 @@ func (s *Service) decide(ctx context.Context, log *slog.Logger, policy *policies
 		return nil, refuseChallenge(err)
 	}
 	log.Info("quote verified", "tcb", verdict.TCB, "registers", fingerprints(verdict.Registers))
-	if err := policy.Admits(verdict.Registers, string(verdict.TCB)); err != nil {
+	if err := policy.Admits(verdict.Registers, tcb.Of(verdict), s.parts.Now()); err != nil {
 		return nil, refuse(http.StatusForbidden, wire.PolicyViolation, "%v", err)
 	}
 	key, err := s.parts.Guest.Key(ctx, s.config.KeyPrefix+"/"+string(s.config.Profile)+"/"+string(id), keyPurpose)

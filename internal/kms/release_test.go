@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/calimero-network/mero-tee/internal/attestation/tcb"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/kms/wire"
 	"github.com/calimero-network/mero-tee/internal/node/agent"
@@ -36,7 +37,7 @@ func TestVerifyThenKeyTwice(t *testing.T) {
 	a := w.node(t, "1.0.0", release.Debug)
 	report, err := a.VerifyKMS(t.Context(), w.url,
 		agent.Expectation{Verifier: w.verifier, Registers: w.guest.td.Registers(),
-			ComposeHash: composeHash, AllowedTCB: []string{"UpToDate"}})
+			ComposeHash: composeHash, TCB: tcb.List{AllowedTCBStatus: []string{"UpToDate"}}})
 	require.NoError(t, err)
 	require.Len(t, report.Events, 10)
 

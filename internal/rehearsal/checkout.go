@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"github.com/calimero-network/mero-tee/catalog"
+	"github.com/calimero-network/mero-tee/internal/attestation/tcb"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/pipeline/environment"
 	"github.com/calimero-network/mero-tee/internal/provider/git"
@@ -80,6 +81,7 @@ func (w *World) head(ctx context.Context) (*environment.Checkout, error) {
 	}
 	return &environment.Checkout{Commit: head.Hash, Time: head.Time,
 		Policies: filepath.Join(w.State, "repository", "policies"),
+		HostTCB:  filepath.Join(w.Env.Root, tcb.HostFile),
 		Catalog:  filepath.Join(w.State, "repository", catalog.File),
 		Notes:    filepath.Join(w.State, "repository", "releases")}, nil
 }

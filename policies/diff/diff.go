@@ -8,9 +8,11 @@ package diff
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
+	"github.com/calimero-network/mero-tee/internal/attestation/tcb"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/policies"
@@ -22,7 +24,7 @@ type Side struct {
 	Release      string // the KMS version, empty for a working policy
 	Status       string
 	TCB          []string
-	Waivers      []policies.Waiver
+	Waivers      []tcb.Waiver
 	Measurements []policies.Measurement
 	Revoked      []policies.Revocation // of a working policy
 }
@@ -114,17 +116,23 @@ func (d *differ) statuses(change Change, list, other []string) {
 }
 
 func (d *differ) waivers() {
-	of := func(list []policies.Waiver, status string) string {
+	said := func(list []tcb.Waiver) map[string]string {
+		out := map[string]string{}
 		for _, w := range list {
-			if w.Status == status {
-				return w.Reason
-			}
+			out["waiver of "+w.Scope()] = "until " + w.Until + ": " + w.Reason
 		}
-		return ""
+		return out
 	}
-	for _, s := range policies.WaivedStatuses() {
-		d.field("waiver of "+s, of(d.from.Waivers, s), of(d.to.Waivers, s))
+	before, after := said(d.from.Waivers), said(d.to.Waivers)
+	for _, subject := range slices.Sorted(maps.Keys(merged(before, after))) {
+		d.field(subject, before[subject], after[subject])
 	}
+}
+
+func merged(a, b map[string]string) map[string]string {
+	out := maps.Clone(a)
+	maps.Copy(out, b)
+	return out
 }
 
 // missing are the tuples of list that other lacks.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/calimero-network/mero-tee/internal/attestation/tcb"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/policies"
@@ -47,7 +48,7 @@ func everything(t *testing.T) (from, to diff.Side) {
 	refreshed.FirstSeen, refreshed.MRTD = "2026-05-01", register(0xc0)
 	before, after := working(old, kept), working(kept, refreshed, tuple(t, "1.2.0", 0x12))
 	after.AllowedTCBStatus = []string{"SWHardeningNeeded", "OutOfDate"}
-	after.TCBWaivers = []policies.Waiver{{Status: "OutOfDate", Reason: "until June"}}
+	after.TCBWaivers = []tcb.Waiver{{Status: "OutOfDate", Reason: "the fleet", Until: "2026-06-30"}}
 	after.Revoked = []policies.Revocation{{NodeRelease: old.NodeRelease, Registers: old.Registers,
 		Reason: "CVE-2026-1 | <b>@all\x1b[2J\n# x"}}
 	return diff.Working(before), diff.Working(after)

@@ -14,7 +14,9 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/calimero-network/mero-tee/internal/attestation/tcb"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/canonical"
 	"github.com/calimero-network/mero-tee/internal/base/check"
@@ -24,16 +26,30 @@ import (
 	"github.com/calimero-network/mero-tee/policies/schema"
 )
 
-// File judges one policy, a released or a working one.
-func File(name string, data []byte) check.Results {
-	out, _ := file(name, data)
-	return out
+// File judges one policy, a released or a working one, or the TCB list of the key
+// service's host; its waivers by the day of at.
+func File(name string, data []byte, at time.Time) check.Results {
+	if isHost(data) {
+		return Host(name, data, at)
+	}
+	out, s := file(name, data)
+	return append(out, s.waivers(name, at)...)
 }
 
 // subject is what a file turned out to be; both are nil when it could not be read.
 type subject struct {
 	released *policies.Policy
 	working  *policies.Working
+}
+
+func (s subject) waivers(name string, at time.Time) check.Results {
+	switch {
+	case s.released != nil:
+		return Waivers(name, s.released.TCB(), at)
+	case s.working != nil:
+		return Waivers(name, s.working.TCB(), at)
+	}
+	return nil
 }
 
 func file(name string, data []byte) (check.Results, subject) {
@@ -103,18 +119,54 @@ func refused(message string, err error) error {
 			"policy:refresh and policy:revoke write it so"}
 }
 
+// Waivers says of each waiver whether its last day has passed: a list in which
+// one has ended is well-formed, and refuses whom it covered.
+func Waivers(file string, list tcb.List, at time.Time) check.Results {
+	var out check.Results
+	for _, w := range list.TCBWaivers {
+		name := fmt.Sprintf("%s: TCB waiver of %s", file, w.What())
+		if w.Holds(at) {
+			out = append(out, check.Pass(name).Noting(w.Reason))
+			continue
+		}
+		out = append(out, check.Fail(name, fault.Verification, "it has ended", "a day that has not passed", w.Until).
+			WithHint("patch the hosts and remove it, or give it a new end and say why, by a pull request"))
+	}
+	return out
+}
+
+// Host judges the TCB list of the key service's host.
+func Host(name string, data []byte, at time.Time) check.Results {
+	out := check.Results{check.Of(name+": conforms to its schema", schema.ValidateHost(data))}
+	h, err := tcb.DecodeHost(data)
+	out = append(out, check.Of(name+": TCB list is sane", err))
+	if err != nil {
+		return out
+	}
+	return append(out, Waivers(name, h.List, at)...)
+}
+
+// isHost tells the list of the key service's host from policies, which are of a profile.
+func isHost(data []byte) bool {
+	var head struct {
+		Profile *json.RawMessage `json:"profile"`
+		List    *json.RawMessage `json:"allowed_tcb_status"`
+	}
+	return json.Unmarshal(data, &head) == nil && head.Profile == nil && head.List != nil
+}
+
 // Folder judges the policies in the root of fsys: the working policies, or
-// those of a KMS release, file by file and as a set.
-func Folder(fsys fs.FS) check.Results {
+// those of a KMS release, file by file and as a set; waivers by the day of at.
+func Folder(fsys fs.FS, at time.Time) check.Results {
 	names, err := fs.Glob(fsys, "*.json")
 	if err != nil {
 		return check.Results{check.Of("folder", err)}
 	}
 	if slices.ContainsFunc(names, func(n string) bool { return strings.HasPrefix(n, assetPrefix) }) {
-		return folder(fsys, release.PolicyAsset, releasedSet)
+		return folder(fsys, release.PolicyAsset, releasedSet, at)
 	}
 	out := check.Results{strangers(names)}
-	return append(out, folder(fsys, policies.File, workingSet)...)
+	return append(out, folder(fsys, policies.File, workingSet, at)...)
 }
 
 const assetPrefix = "attestation-policy-"
@@ -129,7 +181,8 @@ func strangers(names []string) check.Result {
 	return check.Pass(name)
 }
 
-func folder(fsys fs.FS, name func(release.Profile) string, set func(map[release.Profile]subject) error) check.Results {
+func folder(fsys fs.FS, name func(release.Profile) string, set func(map[release.Profile]subject) error,
+	at time.Time) check.Results {
 	var out check.Results
 	all := map[release.Profile]subject{}
 	for _, p := range release.Profiles() {
@@ -140,7 +193,7 @@ func folder(fsys fs.FS, name func(release.Profile) string, set func(map[release.
 			continue
 		}
 		results, s := file(name(p), data)
-		out = append(out, results...)
+		out = append(append(out, results...), s.waivers(name(p), at)...)
 		if s != (subject{}) {
 			all[p] = s
 		}

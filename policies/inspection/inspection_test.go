@@ -3,12 +3,15 @@ package inspection_test
 import (
 	"bytes"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/calimero-network/mero-tee/internal/attestation/tcb"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/check"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
@@ -67,12 +70,12 @@ func TestSoundFolders(t *testing.T) {
 	t.Parallel()
 	working, released := folders(t)
 	for name, fsys := range map[string]fstest.MapFS{"working": working, "released": released} {
-		results := inspection.Folder(fsys)
+		results := inspection.Folder(fsys, today)
 		require.NoError(t, results.Err(), name)
 		require.Equal(t, len(results), results.Count(check.Passed), name)
 		require.GreaterOrEqual(t, len(results), 25, "%s: one line per check of each file", name)
 	}
-	shipped := inspection.Folder(os.DirFS(".."))
+	shipped := inspection.Folder(os.DirFS(".."), today)
 	require.NoError(t, shipped.Err())
 }
 
@@ -130,11 +133,11 @@ func TestEveryCheckFires(t *testing.T) {
 			changed := strings.Replace(whole, tc.from, tc.to, n)
 			require.NotEqual(t, whole, changed)
 			fsys[tc.file] = &fstest.MapFile{Data: []byte(changed)}
-			results := inspection.Folder(fsys)
+			results := inspection.Folder(fsys, today)
 			require.Contains(t, failed(results), tc.want)
 			require.Equal(t, fault.Verification, fault.CodeOf(results.Err()))
 			if !strings.HasPrefix(tc.want, "RTMR2") {
-				require.Contains(t, failed(inspection.File(tc.file, []byte(changed))), tc.want)
+				require.Contains(t, failed(inspection.File(tc.file, []byte(changed), today)), tc.want)
 			}
 		})
 	}
@@ -144,16 +147,62 @@ func TestFolderMissesAndRefusesFiles(t *testing.T) {
 	t.Parallel()
 	working, released := folders(t)
 	working["locked.json"] = working["debug.json"]
-	require.Contains(t, failed(inspection.Folder(working)), "folder holds one policy per profile and nothing unknown")
+	require.Contains(t, failed(inspection.Folder(working, today)), "folder holds one policy per profile and nothing unknown")
 	delete(working, "locked.json")
 	delete(working, "debug.json")
-	require.Equal(t, fault.MissingAsset, fault.CodeOf(inspection.Folder(working).Err()))
+	require.Equal(t, fault.MissingAsset, fault.CodeOf(inspection.Folder(working, today).Err()))
 	working["debug.json"] = released["attestation-policy-debug.json"]
-	require.Error(t, inspection.Folder(working).Err(), "a released policy in the place of a working one")
-	require.Error(t, inspection.Folder(fstest.MapFS{}).Err())
+	require.Error(t, inspection.Folder(working, today).Err(), "a released policy in the place of a working one")
+	require.Error(t, inspection.Folder(fstest.MapFS{}, today).Err())
+}
+
+// Each waiver has a line with its reason; one that has ended fails by its name.
+func TestWaiversAreShownAndEnd(t *testing.T) {
+	t.Parallel()
+	w := &policies.Working{SchemaVersion: "1", Profile: release.Debug, AllowedTCBStatus: []string{"UpToDate"},
+		TCBWaivers: []tcb.Waiver{
+			{Status: "OutOfDate", FMSPC: "b0c06f000000", Reason: "the provider updates in December", Until: "2026-12-31"},
+			{Status: "OutOfDate", Reason: "one week more", Until: "2026-11-25"}},
+		Measurements: []policies.Measurement{}, Revoked: []policies.Revocation{}}
+	data, err := w.Encode()
+	require.NoError(t, err)
+	results := inspection.File("debug.json", data, today)
+	require.Equal(t, []string{"debug.json: TCB waiver of OutOfDate until 2026-11-25"}, failed(results))
+	shown := results[len(results)-2]
+	require.Equal(t, "debug.json: TCB waiver of OutOfDate of FMSPC b0c06f000000 until 2026-12-31", shown.Name)
+	require.Equal(t, "the provider updates in December", shown.Reason)
+	require.NoError(t, inspection.File("debug.json", data, today.AddDate(0, 0, -1)).Err())
+}
+
+func TestHost(t *testing.T) {
+	t.Parallel()
+	shipped, err := os.ReadFile(filepath.Join("..", "..", tcb.HostFile))
+	require.NoError(t, err)
+	require.NoError(t, inspection.Host(tcb.HostFile, shipped, today).Err())
+	require.Len(t, inspection.File("host-tcb.json", shipped, today), 2, "File knows it by its content")
+	for name, edit := range map[string][2]string{
+		"revoked":        {`"UpToDate"`, `"Revoked"`},
+		"no waiver":      {`"UpToDate"`, `"OutOfDate"`},
+		"another key":    {`"schema_version"`, `"version"`},
+		"another schema": {`"1"`, `"2"`},
+	} {
+		changed := strings.Replace(string(shipped), edit[0], edit[1], 1)
+		require.NotEqual(t, string(shipped), changed)
+		results := inspection.Host("host-tcb.json", []byte(changed), today)
+		require.Contains(t, failed(results), "host-tcb.json: TCB list is sane", name)
+		if name != "no waiver" {
+			require.Contains(t, failed(results), "host-tcb.json: conforms to its schema", name)
+		}
+	}
+	ended := strings.Replace(string(shipped), "  ]\n", "  ],\n  \"tcb_waivers\": [\n    {\n      \"status\": \"OutOfDate\",\n"+
+		"      \"reason\": \"r\",\n      \"until\": \"2026-11-25\"\n    }\n  ]\n", 1)
+	require.Equal(t, []string{"host-tcb.json: TCB waiver of OutOfDate until 2026-11-25"},
+		failed(inspection.Host("host-tcb.json", []byte(ended), today)))
 }
 
 // The two readings agree: what the tools take for a policy has no failing line.
+var today = time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
+
 func FuzzFile(f *testing.F) {
 	for _, p := range []string{"../debug.json", "../testdata/attestation-policy-debug.json"} {
 		data, err := os.ReadFile(p)
@@ -161,7 +210,11 @@ func FuzzFile(f *testing.F) {
 		f.Add(data)
 	}
 	f.Fuzz(func(t *testing.T, in []byte) {
-		ok := inspection.File("f", in).Err() == nil
+		ok := inspection.File("f", in, time.Time{}).Err() == nil // on a day on which no waiver has ended
+		if host, err := tcb.DecodeHost(in); err == nil {
+			require.NotNil(t, host)
+			return
+		}
 		p, err := policies.Decode(in)
 		if err == nil {
 			canonical, err := p.Encode()
@@ -171,7 +224,7 @@ func FuzzFile(f *testing.F) {
 		}
 		if ok {
 			_, err := policies.DecodeWorking(in)
-			require.NoError(t, err)
+			require.NoError(t, err, "no host list either")
 		}
 	})
 }

@@ -28,6 +28,9 @@ func Validate(policy []byte) error { return validate(policies.SchemaFile, policy
 // ValidateWorking is Validate for a working policy and working-policy.schema.json.
 func ValidateWorking(policy []byte) error { return validate(policies.WorkingSchemaFile, policy) }
 
+// ValidateHost is Validate for the TCB list of the key service's host and host-tcb.schema.json.
+func ValidateHost(list []byte) error { return validate(policies.HostSchemaFile, list) }
+
 func validate(location string, policy []byte) error {
 	if len(policy) > canonical.MaxSize {
 		return refused(location, fmt.Errorf("%d bytes, more than the %d allowed", len(policy), canonical.MaxSize))
@@ -51,7 +54,7 @@ func compile(location string) (*jsonschema.Schema, error) {
 	c := jsonschema.NewCompiler()
 	c.UseLoader(jsonschema.SchemeURLLoader{})
 	for name, schema := range map[string][]byte{policies.SchemaFile: policies.Schema,
-		policies.WorkingSchemaFile: policies.WorkingSchema} {
+		policies.WorkingSchemaFile: policies.WorkingSchema, policies.HostSchemaFile: policies.HostSchema} {
 		doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(schema))
 		if err != nil {
 			return nil, err

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/calimero-network/mero-tee/internal/attestation/tcb"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/canonical"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
@@ -27,9 +28,10 @@ func TestValidateAcceptsWhatIsGenerated(t *testing.T) {
 	t.Parallel()
 	require.NoError(t, schema.Validate([]byte(golden(t))))
 
-	w := &policies.Working{SchemaVersion: "1", Profile: release.Debug, AllowedTCBStatus: policies.TCBStatuses(),
-		TCBWaivers: []policies.Waiver{{Status: "OutOfDate", Reason: "r"},
-			{Status: "OutOfDateConfigurationNeeded", Reason: "r"}},
+	w := &policies.Working{SchemaVersion: "1", Profile: release.Debug, AllowedTCBStatus: tcb.Statuses(),
+		TCBWaivers: []tcb.Waiver{{Status: "OutOfDate", Advisories: []string{"INTEL-SA-01192", "INTEL-DOC-00001"},
+			FMSPC: "b0c06f000000", Reason: "r", Until: "2026-12-31"},
+			{Status: "OutOfDateConfigurationNeeded", Reason: "r", Until: "2026-12-31"}},
 		Measurements: []policies.Measurement{}, Revoked: []policies.Revocation{}}
 	p, err := policies.Generate(w, release.Version{Major: 1, Candidate: 1}, policies.Evidence{})
 	require.NoError(t, err)
@@ -81,7 +83,7 @@ func TestValidateWorking(t *testing.T) {
 		r[0] = 1
 	}
 	w := &policies.Working{SchemaVersion: "1", Profile: release.Debug, AllowedTCBStatus: []string{"OutOfDate"},
-		TCBWaivers: []policies.Waiver{{Status: "OutOfDate", Reason: "r"}},
+		TCBWaivers: []tcb.Waiver{{Status: "OutOfDate", Reason: "r", Until: "2026-12-31"}},
 		Measurements: []policies.Measurement{{NodeRelease: tag, Evidence: "sha256:" + strings.Repeat("a", 64),
 			FirstSeen: "2026-05-01", Registers: regs}},
 		Revoked: []policies.Revocation{{NodeRelease: tag, Registers: regs, Reason: "CVE-2026-1"}}}
@@ -92,11 +94,15 @@ func TestValidateWorking(t *testing.T) {
 	for name, tc := range map[string]struct{ from, to string }{
 		"no waiver": {`"tcb_waivers"`, `"waivers"`},
 		"waiver missing": {
-			"\"tcb_waivers\": [\n    {\n      \"status\": \"OutOfDate\",\n      \"reason\": \"r\"\n    }\n  ],\n", ""},
-		"first_seen":    {"2026-05-01", "May"},
-		"no reason":     {"CVE-2026-1", " "},
-		"zero register": {regs.MRTD.String(), strings.Repeat("0", 96)},
-		"flat list":     {`"revoked"`, `"allowed_mrtd"`},
+			"\"tcb_waivers\": [\n    {\n      \"status\": \"OutOfDate\",\n      \"reason\": \"r\",\n" +
+				"      \"until\": \"2026-12-31\"\n    }\n  ],\n", ""},
+		"waiver without an end": {",\n      \"until\": \"2026-12-31\"", ""},
+		"waiver until some day": {"2026-12-31", "2026-13-31"},
+		"waiver of Revoked":     {"\"status\": \"OutOfDate\"", "\"status\": \"Revoked\""},
+		"first_seen":            {"2026-05-01", "May"},
+		"no reason":             {"CVE-2026-1", " "},
+		"zero register":         {regs.MRTD.String(), strings.Repeat("0", 96)},
+		"flat list":             {`"revoked"`, `"allowed_mrtd"`},
 	} {
 		changed := strings.Replace(string(data), tc.from, tc.to, 1)
 		require.NotEqual(t, string(data), changed, name)

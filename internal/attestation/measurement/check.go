@@ -44,11 +44,27 @@ func (p *Published) Check() error {
 		}
 	}
 	p.checkDistinct(&f)
+	p.checkHost(&f)
 	if len(f) == 0 {
 		return nil
 	}
 	return fault.Mismatch(release.MeasurementsAsset+" says what cannot be",
 		"three complete profiles of one release", strings.Join(f, "; "))
+}
+
+// checkHost: who owns the nodes' machines is in the policies, and who owns the key service's here.
+func (p *Published) checkHost(f *findings) {
+	if p.Family != release.KMS {
+		f.say(p.HostTCB == nil, "host_tcb is for key services")
+		return
+	}
+	if p.HostTCB == nil {
+		f.say(false, "host_tcb is missing")
+		return
+	}
+	if err := p.HostTCB.Check(); err != nil {
+		f.say(false, "host_tcb: %v", err)
+	}
 }
 
 func (p Profile) check(family release.Family, name release.Profile) findings {

@@ -3,6 +3,7 @@ package measurement
 import (
 	"fmt"
 
+	"github.com/calimero-network/mero-tee/internal/attestation/tcb"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/canonical"
 	"github.com/calimero-network/mero-tee/internal/base/digest"
@@ -60,14 +61,15 @@ func (p Platform) check() error {
 // PredictKMS is the measurement of a KMS release before anything runs: the
 // platform's registers, and for each profile the event chain that follows from
 // its compose hash. images holds each image's name and digest,
-// composeHashes the SHA-256 of each app-compose file.
-func PredictKMS(tag release.Tag, commit string, platform Platform,
+// composeHashes the SHA-256 of each app-compose file; host is what is accepted of
+// the machine under the service.
+func PredictKMS(tag release.Tag, commit string, platform Platform, host tcb.List,
 	images map[release.Profile]Image, composeHashes map[release.Profile]digest.Digest) (*Published, error) {
 	if err := platform.check(); err != nil {
 		return nil, platformFault(err)
 	}
 	out := &Published{SchemaVersion: SchemaVersion, Family: release.KMS, Tag: tag, Commit: commit,
-		Profiles: map[release.Profile]Profile{}}
+		Profiles: map[release.Profile]Profile{}, HostTCB: &host}
 	for _, name := range release.Profiles() {
 		image := images[name]
 		image.ComposeHash = composeHashes[name]

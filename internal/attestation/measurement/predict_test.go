@@ -50,7 +50,7 @@ func TestPlatformRefused(t *testing.T) {
 		_, err = measurement.DecodePlatform(data)
 		require.ErrorContains(t, err, want)
 		require.Equal(t, fault.Usage, fault.CodeOf(err))
-		_, err = measurement.PredictKMS(tag(t, "mero-kms-v1.2.0"), commit, p, nil, nil)
+		_, err = measurement.PredictKMS(tag(t, "mero-kms-v1.2.0"), commit, p, host, nil, nil)
 		require.ErrorContains(t, err, want)
 	}
 	_, err := measurement.DecodePlatform([]byte("{}"))
@@ -87,19 +87,19 @@ func TestPredictKMSNeedsEveryInput(t *testing.T) {
 	delete(fewerHashes, release.Debug)
 	for name, predict := range map[string]func() error{
 		"image": func() error {
-			_, err := measurement.PredictKMS(kmsTag, commit, platformFile(t), fewerImages, hashes)
+			_, err := measurement.PredictKMS(kmsTag, commit, platformFile(t), host, fewerImages, hashes)
 			return err
 		},
 		"compose hash": func() error {
-			_, err := measurement.PredictKMS(kmsTag, commit, platformFile(t), images, fewerHashes)
+			_, err := measurement.PredictKMS(kmsTag, commit, platformFile(t), host, images, fewerHashes)
 			return err
 		},
 		"commit": func() error {
-			_, err := measurement.PredictKMS(kmsTag, "", platformFile(t), images, hashes)
+			_, err := measurement.PredictKMS(kmsTag, "", platformFile(t), host, images, hashes)
 			return err
 		},
 		"family": func() error {
-			_, err := measurement.PredictKMS(tag(t, "mero-tee-v1.2.0"), commit, platformFile(t), images, hashes)
+			_, err := measurement.PredictKMS(tag(t, "mero-tee-v1.2.0"), commit, platformFile(t), host, images, hashes)
 			return err
 		},
 	} {

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/calimero-network/mero-tee/internal/attestation/tcb"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/canonical"
 	"github.com/calimero-network/mero-tee/internal/base/digest"
@@ -30,6 +31,7 @@ type Published struct {
 	Tag           release.Tag                 `json:"tag"`
 	Commit        string                      `json:"commit"` // 40 hex digits
 	Profiles      map[release.Profile]Profile `json:"profiles"`
+	HostTCB       *tcb.List                   `json:"host_tcb,omitempty"` // KMS only: of the machine under the key service
 }
 
 // Profile is what machines of one profile show.

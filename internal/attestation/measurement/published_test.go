@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/attestation/tcb"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
@@ -36,6 +37,9 @@ func register(b byte) tdx.Register {
 }
 
 func sum(s string) digest.Digest { return digest.Of([]byte(s)) }
+
+var host = tcb.List{AllowedTCBStatus: []string{"UpToDate"}, TCBWaivers: []tcb.Waiver{{Status: "OutOfDate",
+	FMSPC: "b0c06f000000", Reason: "the provider updates its hosts in December", Until: "2026-12-31"}}}
 
 // node is a complete node release.
 func node(t testing.TB) *measurement.Published {
@@ -72,7 +76,7 @@ func kms(t testing.TB) *measurement.Published {
 			Digest: sum("image " + string(p))}
 		hashes[p] = sum("app-compose " + string(p))
 	}
-	out, err := measurement.PredictKMS(tag(t, "mero-kms-v1.2.0"), commit, platformFile(t), images, hashes)
+	out, err := measurement.PredictKMS(tag(t, "mero-kms-v1.2.0"), commit, platformFile(t), host, images, hashes)
 	require.NoError(t, err)
 	return out
 }

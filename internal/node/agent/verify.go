@@ -9,7 +9,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/calimero-network/mero-tee/internal/attestation/tcb"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/kms/wire"
@@ -22,7 +24,8 @@ type Expectation struct {
 	Registers   tdx.Registers  // RTMR3 is not compared: dstack measures an instance ID into it
 	RTMR3       []tdx.Register // of known instances; empty: any instance of the compose hash
 	ComposeHash [32]byte       // SHA-256 of the released app-compose file
-	AllowedTCB  []string       // at least one status
+	TCB         tcb.List       // what is accepted of the machine under it
+	TCBFile     string         // where people change that list
 }
 
 // KMSReport is what a verified key service proved.
@@ -65,8 +68,8 @@ func (a *Agent) VerifyKMS(ctx context.Context, url string, want Expectation) (*K
 }
 
 func (e Expectation) check(v *tdx.Verdict) error {
-	if !slices.Contains(e.AllowedTCB, string(v.TCB)) {
-		return fault.Mismatch("the key service's TCB status", strings.Join(e.AllowedTCB, ", "), string(v.TCB))
+	if err := e.TCB.Judge("the key service's host", e.TCBFile, tcb.Of(v), time.Now()); err != nil {
+		return err
 	}
 	want := e.Registers
 	want.RTMR3 = v.Registers.RTMR3

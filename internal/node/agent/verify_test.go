@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/calimero-network/mero-tee/internal/attestation/tcb"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/kms/wire"
@@ -68,7 +69,7 @@ func attest(t *testing.T, events []event, options ...tdxsim.TDOption) (*attested
 	a := newAgent(t, nil)
 	a.HTTP = &http.Client{Transport: local{s}}
 	return s, a, agent.Expectation{Verifier: v, Registers: s.td.Registers(), ComposeHash: composeHash,
-		AllowedTCB: []string{"UpToDate"}}
+		TCB: tcb.List{AllowedTCBStatus: []string{"UpToDate"}}}
 }
 
 func (s *attested) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -117,7 +118,7 @@ func TestVerifyKMSRefuses(t *testing.T) {
 		}, "TCB status"},
 		"RTMR3 of no known instance": {nil, func(_ *attested, e *agent.Expectation) { e.RTMR3 = []tdx.Register{{1}, {2}} },
 			"registers"},
-		"no TCB allowed":        {nil, func(_ *attested, e *agent.Expectation) { e.AllowedTCB = nil }, "TCB status"},
+		"no TCB allowed":        {nil, func(_ *attested, e *agent.Expectation) { e.TCB = tcb.List{} }, "TCB status"},
 		"another compose file":  {[]event{{"compose-hash", other[:]}, {"system-ready", nil}}, nil, "compose hash"},
 		"no compose hash":       {[]event{{"system-ready", nil}}, nil, "event log"},
 		"compose hash too late": {[]event{{"system-ready", nil}, {"compose-hash", composeHash[:]}}, nil, "event log"},

@@ -16,6 +16,7 @@ import (
 	"github.com/BurntSushi/toml"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/attestation/tcb"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/canonical"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
@@ -187,7 +188,8 @@ func (c *Config) Expectation(v *tdx.Verifier) (agent.Expectation, error) {
 	}
 	a := c.Attestation
 	hash, err := a.composeHash()
-	return agent.Expectation{Verifier: v, AllowedTCB: a.AllowedTCBStatuses, ComposeHash: hash, RTMR3: a.AllowedRTMR3,
+	return agent.Expectation{Verifier: v, TCB: tcb.Since(a.AllowedTCBStatuses),
+		TCBFile: "allowed_tcb_statuses of this node's configuration", ComposeHash: hash, RTMR3: a.AllowedRTMR3,
 		Registers: tdx.Registers{MRTD: a.AllowedMRTD[0], RTMR0: a.AllowedRTMR0[0], RTMR1: a.AllowedRTMR1[0],
 			RTMR2: a.AllowedRTMR2[0]}}, err
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/attestation/tcb"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
@@ -66,7 +67,8 @@ func TestBothFormatsSayTheSame(t *testing.T) {
 		require.Equal(t, c, again)
 		want, err := again.Expectation(nil)
 		require.NoError(t, err)
-		require.Equal(t, agent.Expectation{AllowedTCB: []string{"UpToDate", "SWHardeningNeeded"}, ComposeHash: [32]byte{1},
+		require.Equal(t, agent.Expectation{TCB: tcb.List{AllowedTCBStatus: []string{"UpToDate", "SWHardeningNeeded"}},
+			TCBFile: "allowed_tcb_statuses of this node's configuration", ComposeHash: [32]byte{1},
 			RTMR3:     []tdx.Register{register(3)},
 			Registers: tdx.Registers{MRTD: register(0xa0), RTMR0: register(0xa1), RTMR1: register(0xa2), RTMR2: register(0xa3)}},
 			want)

@@ -76,6 +76,7 @@ type Checkout struct {
 	Commit   string    // 40 hex digits
 	Time     time.Time // the commit's: SOURCE_DATE_EPOCH of everything that is made
 	Policies string    // folder of the working policies
+	HostTCB  string    // path of the TCB list of the key service's host
 	Catalog  string    // path of the compatibility catalog
 	Notes    string    // folder of what people wrote for each release
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/artifact/sign"
 	"github.com/calimero-network/mero-tee/internal/artifact/trust"
 	"github.com/calimero-network/mero-tee/internal/attestation/ita"
+	"github.com/calimero-network/mero-tee/internal/attestation/tcb"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/base/journal"
@@ -94,6 +95,7 @@ func (e *Environment) taggedCheckout(ctx context.Context, tag release.Tag) (*Che
 		return nil, err
 	}
 	c := &Checkout{Commit: head.Hash, Time: head.Time, Policies: filepath.Join(e.Root, "policies"),
+		HostTCB: filepath.Join(e.Root, tcb.HostFile),
 		Catalog: filepath.Join(e.Root, catalog.Path), Notes: filepath.Join(e.Root, releases.Dir)}
 	if e.Config.CatalogPath != "" {
 		c.Catalog = filepath.Join(e.Root, e.Config.CatalogPath)

@@ -81,6 +81,50 @@ func TestCounterpartIsForged(t *testing.T) {
 	}
 }
 
+// hostTCB is a list of the key service's host with a waiver until the day.
+func hostTCB(t *testing.T, until string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "host-tcb.json")
+	require.NoError(t, os.WriteFile(path, []byte(`{
+  "schema_version": "1",
+  "allowed_tcb_status": [
+    "UpToDate"
+  ],
+  "tcb_waivers": [
+    {
+      "status": "OutOfDate",
+      "reason": "the provider updates in December",
+      "until": "`+until+`"
+    }
+  ]
+}
+`), 0o600))
+	return path
+}
+
+// "Expired waivers fail by name", before anything is built.
+func TestAWaiverHasEnded(t *testing.T) {
+	t.Parallel()
+	s := fixture.Stages(t)
+	dist := releasetest.From(t, s.After(""))
+	p := fixture.Opened(t, s.Root, dist, stable)
+	p.Release.Checkout.HostTCB = hostTCB(t, "2026-01-31")
+	refused(t, p, dist, fault.Verification,
+		"docker/mero-kms/host-tcb.json: TCB waiver of OutOfDate until 2026-01-31: it has ended")
+}
+
+// A waiver that holds is said where people look.
+func TestAWaiverIsShown(t *testing.T) {
+	t.Parallel()
+	s := fixture.Stages(t)
+	p := fixture.Opened(t, s.Root, releasetest.From(t, s.After("")), stable)
+	p.Release.Checkout.HostTCB = hostTCB(t, "9999-12-31")
+	require.NoError(t, p.Run.Perform(t.Context(), "kms:version"))
+	const waiver = "docker/mero-kms/host-tcb.json: OutOfDate until 9999-12-31: the provider updates in December"
+	require.Contains(t, p.Log.String(), "[WARN] kms:version: TCB waiver in "+waiver)
+	require.Contains(t, p.Log.String(), "TCB waivers")
+}
+
 func TestPairIsNotDeclared(t *testing.T) {
 	t.Parallel()
 	s := fixture.Stages(t)

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/attestation/tcb"
 	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/kms/compose"
 	"github.com/calimero-network/mero-tee/internal/kms/image"
@@ -30,8 +31,13 @@ func (p *Pipeline) measureInputs(context.Context) (pipeline.Digests, error) {
 	if err != nil {
 		return nil, err
 	}
+	host, err := steps.FileDigest(p.Checkout.HostTCB)
+	if err != nil {
+		return nil, err
+	}
 	file, err := steps.FileDigest(p.composeFile())
-	return pipeline.Digests{"platform": platform, "compose": file, "tdx-root": hex.EncodeToString(p.Env.TDXRoot[:])}, err
+	return pipeline.Digests{"platform": platform, "compose": file, "host-tcb": host,
+		"tdx-root": hex.EncodeToString(p.Env.TDXRoot[:])}, err
 }
 
 func (p *Pipeline) composeFile() string {
@@ -137,7 +143,11 @@ func (p *Pipeline) predict(pushed images, hashes map[release.Profile]digest.Dige
 		}
 		named[profile] = measurement.Image{Name: tag.String(), Digest: pushed[profile]}
 	}
-	published, err := measurement.PredictKMS(p.Tag, p.Checkout.Commit, platform, named, hashes)
+	host, err := tcb.ReadHost(p.Checkout.HostTCB)
+	if err != nil {
+		return err
+	}
+	published, err := measurement.PredictKMS(p.Tag, p.Checkout.Commit, platform, host.List, named, hashes)
 	if err != nil {
 		return err
 	}

@@ -34,6 +34,7 @@ type Input struct {
 	Summary     string        // Markdown: what a hotfix must explain (incident, exact change, rollback); may be empty
 	Breaking    string        // Markdown; empty: what the commits say
 	Upgrade     string        // Markdown; empty: the standard path
+	Waivers     []string      // of TCB statuses: where, what, until when, why
 
 	Measurements []Measurement
 	Before       []Measurement // of Previous, to tell what changed
@@ -75,6 +76,9 @@ func Generate(in Input) string {
 	section(&b, "Compatible with", counterpart(in))
 	section(&b, "Measurements", measurements(in))
 	section(&b, "Images", images(in))
+	if len(in.Waivers) > 0 { // also in brief notes: it is a risk that somebody takes
+		section(&b, "TCB waivers", waivers(in))
+	}
 	section(&b, "Verify", fmt.Sprintf("```\ngo tool mage verify:release %s\n```\n", in.Tag))
 	if !brief {
 		section(&b, "Contributors", contributors(in.Commits))
@@ -128,6 +132,15 @@ func counterpart(in Input) string {
 		return fmt.Sprintf("No release of %s yet.\n", in.Tag.Family.Counterpart())
 	}
 	return fmt.Sprintf("[%s](https://github.com/%s/releases/tag/%s)\n", in.Counterpart, in.Repository, in.Counterpart)
+}
+
+func waivers(in Input) string {
+	var b strings.Builder
+	b.WriteString("Machines in these states are accepted for a while, although Intel has newer firmware for them:\n\n")
+	for _, w := range in.Waivers {
+		fmt.Fprintf(&b, "- %s\n", escape(w))
+	}
+	return b.String()
 }
 
 func images(in Input) string {

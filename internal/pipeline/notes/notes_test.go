@@ -56,6 +56,7 @@ func TestGenerate(t *testing.T) {
 	t.Parallel()
 	first := notes.Input{Repository: "calimero-network/mero-tee", Tag: tag(t, "mero-tee-v0.1.0-rc.1"),
 		Banner: "Rehearsal: simulated platforms; production roots refuse this release."}
+	first.Waivers = []string{"docker/mero-kms/host-tcb.json: OutOfDate until 2026-12-31: @all <b>wait</b>"}
 	hotfix := stable(t)
 	hotfix.Tag, hotfix.Class, hotfix.Commits = tag(t, "mero-kms-v1.2.1"), release.Hotfix, hotfix.Commits[:1]
 	written(t, "mero-kms-v1.2.1").Fill(&hotfix)

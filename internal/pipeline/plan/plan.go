@@ -14,6 +14,7 @@ type Plan struct {
 	Decision
 	Rules   Rules
 	Written notes.Written
+	Waivers []string      // of TCB statuses, one a line: where, what, until when, why; from the caller
 	Checks  check.Results // what was looked at so far; a caller may add to it
 }
 

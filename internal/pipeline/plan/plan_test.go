@@ -127,6 +127,11 @@ func TestPlanTakesFurtherChecks(t *testing.T) {
 		p, err := plan.Prepare(t.Context(), tc.subject, tc.file, branch{})
 		require.NoError(t, err)
 		p.Checks = append(p.Checks, tc.extra)
+		p.Waivers = []string{"policies/debug.json: OutOfDate until 2026-12-31: the \x1bfleet"}
+		var shown bytes.Buffer
+		require.NoError(t, p.Write(&shown))
+		require.Contains(t, shown.String(), "\nTCB waivers\n  policies/debug.json: OutOfDate until 2026-12-31: the ")
+		require.NotContains(t, shown.String(), "\x1b")
 		require.Equal(t, tc.code, fault.CodeOf(p.Err()))
 		var b bytes.Buffer
 		require.NoError(t, p.Write(&b))

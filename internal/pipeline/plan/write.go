@@ -24,7 +24,7 @@ func (p *Plan) Write(w io.Writer) error {
 	return err
 }
 
-// WriteRules shows the class, its rules and a hotfix's diff.
+// WriteRules shows the class, its rules, what is waived, and a hotfix's diff.
 func (p *Plan) WriteRules(w io.Writer) error {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%s at %.12s: %s", p.Tag, p.Commit, p.Class)
@@ -38,6 +38,12 @@ func (p *Plan) WriteRules(w io.Writer) error {
 	}
 	if err := table.Flush(); err != nil {
 		return err
+	}
+	if len(p.Waivers) > 0 {
+		b.WriteString("\nTCB waivers\n")
+	}
+	for _, w := range p.Waivers {
+		fmt.Fprintf(&b, "  %s\n", console.Safe(w))
 	}
 	if p.Rules.MinimalDiff {
 		p.writeDiff(&b)

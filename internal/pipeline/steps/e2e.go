@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/calimero-network/mero-tee/internal/attestation/tcb"
 	"github.com/calimero-network/mero-tee/internal/base/journal"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
 	"github.com/calimero-network/mero-tee/internal/provider/dstack"
@@ -101,7 +102,7 @@ func (r *Release) prepareE2E(ctx context.Context) (*e2e.Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	policy, err := ReadPolicy(r.kmsDir(), r.Env.Config.Profile)
+	host, err := tcb.ReadHost(r.Checkout.HostTCB)
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +117,7 @@ func (r *Release) prepareE2E(ctx context.Context) (*e2e.Run, error) {
 	}
 	return &e2e.Run{ID: dstack.NewRun(), Release: *released, Appraiser: appraiser, Profiles: release.Profiles(),
 		Provider: env.Dstack(),
-		Verifier: verifier, AllowedTCB: policy.AllowedTCBStatus, HTTP: env.Client()}, nil
+		Verifier: verifier, HostTCB: host.List, HTTP: env.Client()}, nil
 }
 
 // appraiser is Intel Trust Authority; nil without a key for it.

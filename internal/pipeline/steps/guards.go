@@ -30,6 +30,9 @@ func (r *Release) GuardInputs(context.Context) (pipeline.Digests, error) {
 		return nil, err
 	}
 	in["workflows"] = digest.Of(fmt.Appendf(nil, "%q", workflows)).String()
+	if in["host-tcb"], err = FileDigest(r.Checkout.HostTCB); err != nil {
+		return nil, err
+	}
 	if in["notes"], err = FileDigest(r.notesFile()); err != nil {
 		return nil, err
 	}
@@ -55,8 +58,12 @@ func (r *Release) GuardOutputs(context.Context) (pipeline.Digests, error) {
 	if err != nil {
 		return nil, err
 	}
+	host, err := FileDigest(r.Checkout.HostTCB)
+	if err != nil {
+		return nil, err
+	}
 	plan, err := FileDigest(r.Work(PlanFile))
-	return pipeline.Digests{"counterpart": counterpart, "policies": policies, "plan": plan}, err
+	return pipeline.Digests{"counterpart": counterpart, "policies": policies, "host-tcb": host, "plan": plan}, err
 }
 
 // RunGuards decides the class, says which rules follow from it, and runs guards
@@ -66,6 +73,9 @@ func (r *Release) RunGuards(ctx context.Context, w *pipeline.Work) error {
 	if err != nil {
 		return err
 	}
+	if err := Waive(plan, r.Checkout.Policies, r.Checkout.HostTCB); err != nil {
+		return err
+	}
 	results, err := r.Guards(ctx)
 	if err != nil {
 		return err
@@ -73,6 +83,9 @@ func (r *Release) RunGuards(ctx context.Context, w *pipeline.Work) error {
 	plan.Checks = append(plan.Checks, results...)
 	if !plan.Rules.SkippedChecks {
 		plan.Checks = plan.Checks.Strict()
+	}
+	for _, waiver := range plan.Waivers {
+		w.Warnf("TCB waiver in %s", waiver)
 	}
 	if err := w.Lines(plan.WriteRules); err != nil {
 		return err

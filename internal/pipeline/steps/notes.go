@@ -42,7 +42,7 @@ func (r *Release) notes(ctx context.Context, before, published *measurement.Publ
 	return notes.Generate(in), nil
 }
 
-// fill puts in what people wrote, under the class that was decided.
+// fill puts in what people wrote, under the class that was decided, and what they waived.
 func (r *Release) fill(in *notes.Input) error {
 	plan, err := r.planned()
 	if err != nil {
@@ -54,7 +54,7 @@ func (r *Release) fill(in *notes.Input) error {
 	}
 	written, _ := notes.Read(r.Tag, plan.Class, file) // judged before anything was built
 	written.Fill(in)
-	in.Class = plan.Class
+	in.Class, in.Waivers = plan.Class, plan.Waivers
 	return nil
 }
 

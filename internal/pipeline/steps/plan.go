@@ -27,6 +27,7 @@ type planRecord struct {
 	Class   release.Class `json:"class"`
 	Patched string        `json:"patched,omitempty"` // the release that a hotfix patches
 	Diff    []git.Change  `json:"diff,omitempty"`    // since that one
+	Waivers []string      `json:"waivers,omitempty"` // of TCB statuses, for the notes
 }
 
 // decision is what the plan rests on, for the checks that come later.
@@ -90,7 +91,7 @@ func (r *Release) written() ([]byte, error) {
 }
 
 func (r *Release) recordPlan(p *plan.Plan) error {
-	out := planRecord{Tag: r.Tag, Class: p.Class, Diff: p.Diff}
+	out := planRecord{Tag: r.Tag, Class: p.Class, Diff: p.Diff, Waivers: p.Waivers}
 	if !p.Patched.IsZero() {
 		out.Patched = p.Patched.String()
 	}

@@ -46,6 +46,13 @@ func (r *Release) facts() ([][2]string, error) {
 		}
 		out = append(out, [2]string{"image", reference + " (" + string(profile) + ")"})
 	}
+	plan, err := r.planned()
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range plan.Waivers {
+		out = append(out, [2]string{"waiver", w})
+	}
 	return append(out, [2]string{"assets", console.Path(r.Assets())},
 		[2]string{"ledger", console.Path(filepath.Join(Dir(r.Env.Dist, r.Tag), pipeline.LedgerName))},
 		[2]string{"verify", "go tool mage verify:release " + r.Tag.String()}), nil

@@ -12,6 +12,7 @@ import (
 	"github.com/sigstore/sigstore-go/pkg/root"
 	"github.com/stretchr/testify/require"
 
+	"github.com/calimero-network/mero-tee/internal/attestation/tcb"
 	"github.com/calimero-network/mero-tee/internal/base/console"
 	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/pipeline/environment"
@@ -57,6 +58,7 @@ func open(t *testing.T, tag string) *world {
 		Dist: dist, Transport: n.Transport(), GitHubToken: token,
 		Checkout: func(context.Context, release.Tag) (*environment.Checkout, error) {
 			return &environment.Checkout{Commit: commit, Time: time.Unix(0, 0), Policies: filepath.Join(dist, "policies"),
+				HostTCB: filepath.Join("..", "..", "..", tcb.HostFile),
 				Catalog: filepath.Join(dist, "catalog.json"), Notes: filepath.Join(dist, "notes")}, nil
 		},
 		Trust: func(context.Context) (root.TrustedMaterial, error) { return nil, os.ErrNotExist }}}

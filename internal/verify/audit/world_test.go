@@ -22,6 +22,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/artifact/sign"
 	"github.com/calimero-network/mero-tee/internal/artifact/signature"
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/attestation/tcb"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/check"
 	"github.com/calimero-network/mero-tee/internal/base/digest"
@@ -283,7 +284,7 @@ func (s *stager) rest() error {
 	if err != nil {
 		return err
 	}
-	published, err := measurement.PredictKMS(s.tag, commit, p, s.images, s.hashes)
+	published, err := measurement.PredictKMS(s.tag, commit, p, tcb.List{AllowedTCBStatus: []string{"UpToDate"}}, s.images, s.hashes)
 	if err != nil {
 		return err
 	}

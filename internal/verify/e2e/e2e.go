@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/attestation/tcb"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/check"
 	"github.com/calimero-network/mero-tee/internal/base/digest"
@@ -45,17 +46,17 @@ type Release struct {
 // Run is one run of the end-to-end test. All fields are required, but Others,
 // Stale and Appraiser.
 type Run struct {
-	ID         string // of this run: part of its deployments' names, so that two runs do not meet
-	Release    Release
-	Others     []Pair            // guardrail A: what the catalog lists besides the release and its counterpart
-	Stale      *Stale            // guardrail C: nil when there is no older policy
-	Profiles   []release.Profile // whose key release is judged: the production profile, or more
-	Provider   Provider
-	Nodes      agent.Nodes
-	Verifier   *tdx.Verifier
-	AllowedTCB []string     // of the machine under the key service
-	HTTP       *http.Client // reaches the key service
-	Appraiser  Appraiser    // of every quote; nil when there is no key for one, and its checks are skipped
+	ID        string // of this run: part of its deployments' names, so that two runs do not meet
+	Release   Release
+	Others    []Pair            // guardrail A: what the catalog lists besides the release and its counterpart
+	Stale     *Stale            // guardrail C: nil when there is no older policy
+	Profiles  []release.Profile // whose key release is judged: the production profile, or more
+	Provider  Provider
+	Nodes     agent.Nodes
+	Verifier  *tdx.Verifier
+	HostTCB   tcb.List     // what is accepted of the machine under the key service
+	HTTP      *http.Client // reaches the key service
+	Appraiser Appraiser    // of every quote; nil when there is no key for one, and its checks are skipped
 }
 
 // Report is what a Run found.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/attestation/tcb"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/node/agent"
 	"github.com/calimero-network/mero-tee/internal/node/clientconfig"
@@ -125,7 +126,7 @@ func (t *Run) service(r *Release, p release.Profile) *service {
 
 // expectation is what the published measurements demand of a profile's key service.
 func (t *Run) expectation(r *Release, p release.Profile) agent.Expectation {
-	return agent.Expectation{Verifier: t.Verifier, AllowedTCB: t.AllowedTCB,
+	return agent.Expectation{Verifier: t.Verifier, TCB: t.HostTCB, TCBFile: tcb.HostFile,
 		Registers: r.KMS.Profiles[p].Registers(), ComposeHash: r.ComposeHash[p]}
 }
 
@@ -153,10 +154,11 @@ func (s *stage) start(ctx context.Context, out *service) (err error) {
 }
 
 // Configure is the client configuration of a node that visits the service at url.
+// A waiver becomes its status: a client's configuration has neither scope nor end.
 func Configure(url string, want agent.Expectation) ([]byte, error) {
 	r := want.Registers
 	c, err := clientconfig.New(url, measurement.Profile{MRTD: r.MRTD, RTMR0: r.RTMR0, RTMR1: r.RTMR1, RTMR2: r.RTMR2,
-		Image: measurement.Image{ComposeHash: want.ComposeHash}}, want.AllowedTCB)
+		Image: measurement.Image{ComposeHash: want.ComposeHash}}, want.TCB.Today(time.Now()))
 	if err != nil {
 		return nil, err
 	}

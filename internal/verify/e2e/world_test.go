@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/attestation/tcb"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/kms"
@@ -51,7 +52,9 @@ type world struct {
 	run      *e2e.Run
 	ita      *local.Service
 	older    *measurement.Published // the node release before
-	machine  *tdxsim.Platform
+	machine  *tdxsim.Platform       // under the nodes
+	under    *tdxsim.Platform       // under the services
+	pcs      *tdxsim.PCS
 	root     [32]byte
 	ctx      context.Context
 	policies map[string]*policies.Policy // by policyName
@@ -84,11 +87,14 @@ func newWorld(t *testing.T) *world {
 		deploy: func(d *dstack.Deployment, err error) (*dstack.Deployment, error) { return d, err }}
 	w.machine, err = pki.NewPlatform(1)
 	require.NoError(t, err)
-	pcs := inProcess{tdxsim.NewPCS(pki, time.Now, w.machine)}
+	w.under, err = pki.NewPlatform(2)
+	require.NoError(t, err)
+	w.pcs = tdxsim.NewPCS(pki, time.Now, w.machine, w.under)
+	pcs := inProcess{w.pcs}
 	verifier, err := tdx.NewVerifier(tdx.Config{Root: w.root, Collateral: tdx.NewCollateral(&http.Client{Transport: pcs})})
 	require.NoError(t, err)
 	w.run = &e2e.Run{ID: "run1", Profiles: []release.Profile{release.LockedReadOnly}, Provider: w, Verifier: verifier,
-		AllowedTCB: []string{"UpToDate"}, HTTP: &http.Client{Timeout: time.Minute},
+		HostTCB: tcb.List{AllowedTCBStatus: []string{"UpToDate"}}, HTTP: &http.Client{Timeout: time.Minute},
 		Nodes: w}
 	w.host = &inprocess.Host{Platform: w.machine, TDXRoot: w.root,
 		HTTP: &http.Client{Transport: split{pcs}, Timeout: time.Minute}}
@@ -187,7 +193,7 @@ func policyFor(t *testing.T, v release.Version, p release.Profile, nodes ...*mea
 
 // platform boots the machine under a key service.
 func (w *world) platform(ctx context.Context, events []measurement.Event) (*tdxsim.TD, *tdxsim.EventLog) {
-	td := w.machine.NewTD(sha512.Sum384([]byte(w.firmware)))
+	td := w.under.NewTD(sha512.Sum384([]byte(w.firmware)))
 	log := tdxsim.NewEventLog(td)
 	for i := range 3 {
 		_ = log.Measure(i, 6, []byte{byte(i)})

@@ -26,6 +26,7 @@ func subjects() []subject {
 	return []subject{
 		{named("attestation-policy-*.json"), "docs/policies.md", true},
 		{within("policies", "*.json"), "docs/policies.md", true},
+		{named("host-tcb.json"), "docs/policies.md", true},
 		{named("published-mrtds.json"), "docs/measurements.md", true},
 		{named("dstack-platform.json"), "docs/measurements.md", true},
 		{moves("packer"), "docs/measurements.md", true},

@@ -51,8 +51,8 @@ func TestDocsFiresForEveryReleaseRelatedPath(t *testing.T) {
 	for file, page := range map[string]string{
 		"attestation-policy-debug.json": policies, "dist/x/attestation-policy-locked-read-only.json": policies,
 		"policies/debug.json": policies, "policies/attestation-policy.schema.json": policies,
-		"docs/examples/attestation-policy-debug.json": policies,
-		"published-mrtds.json":                        measurements, "docker/mero-kms/published-mrtds.json": measurements,
+		"docs/examples/attestation-policy-debug.json": policies, "docker/mero-kms/host-tcb.json": policies,
+		"published-mrtds.json": measurements, "docker/mero-kms/published-mrtds.json": measurements,
 		"docker/mero-kms/dstack-platform.json": measurements,
 		"packer/node.pkr.hcl":                  measurements, "packer/packer-plugin-nodeimage/verity.go": measurements,
 		"ansible/playbook.yml":                                measurements,
@@ -104,6 +104,6 @@ func TestSelfTest(t *testing.T) {
 	t.Parallel()
 	results := guard.SelfTest()
 	require.NoError(t, results.Err())
-	require.Len(t, results, 52)
+	require.Len(t, results, 53)
 	require.Equal(t, len(results), results.Count(check.Passed))
 }

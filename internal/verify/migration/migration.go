@@ -14,6 +14,7 @@ import (
 
 	"github.com/calimero-network/mero-tee/catalog"
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/attestation/tcb"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/check"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
@@ -26,6 +27,7 @@ import (
 type Release struct {
 	Tag        release.Tag
 	Published  measurement.Profile
+	HostTCB    tcb.List // what is accepted of the machine under the service
 	Policy     *policies.Policy
 	AppCompose []byte
 }

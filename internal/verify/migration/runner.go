@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/attestation/tcb"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/check"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
@@ -115,7 +116,7 @@ type place struct {
 func (p place) expectation(v *tdx.Verifier) agent.Expectation {
 	r := p.release
 	return agent.Expectation{Verifier: v, Registers: r.Published.Registers(), ComposeHash: compose.Hash(r.AppCompose),
-		AllowedTCB: r.Policy.AllowedTCBStatus}
+		TCB: r.HostTCB, TCBFile: tcb.HostFile + ", as " + r.Tag.String() + " published it"}
 }
 
 // attest has the service prove to us that it is the release.

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/attestation/tcb"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/check"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
@@ -59,6 +60,7 @@ func newWorld(t *testing.T, from, to keyservice.Keys) *world {
 		w.urls[dstack.Name(string(release.KMS), r.Tag.Version.String(), "debug", "run1")] = h.URL
 		n := s.TD.Registers()
 		r.Published = measurement.Profile{MRTD: n.MRTD, RTMR0: n.RTMR0, RTMR1: n.RTMR1, RTMR2: n.RTMR2}
+		r.HostTCB = tcb.List{AllowedTCBStatus: []string{"UpToDate"}}
 	}
 	return w
 }
