@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -140,7 +139,8 @@ func TestFilesFailures(t *testing.T) {
 }
 
 func answer(r *http.Request, status int) *http.Response {
-	return &http.Response{StatusCode: status, Status: fmt.Sprint(status), Header: http.Header{}, Body: io.NopCloser(bytes.NewReader(nil)), Request: r}
+	return &http.Response{StatusCode: status, Status: fmt.Sprint(status), Header: http.Header{}, Body: http.NoBody,
+		Request: r}
 }
 
 // Each server stumbles once, in each of the ways that may pass: the release is signed all the same.

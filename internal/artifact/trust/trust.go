@@ -237,15 +237,21 @@ func (r *Repository) newestRoot() ([]byte, error) {
 		return nil, &fault.Error{Code: fault.Usage, Message: "the TUF root to begin with", Err: err}
 	}
 	for {
-		next, err := file.Read(r.rootFile(rootName(trusted.Root.Signed.Version+1)), maxCopy)
-		if err != nil {
-			return newest, nil // the last that was seen, or one to be fetched again
-		}
-		if _, err := trusted.UpdateRoot(next); err != nil {
+		next, ok := r.successor(trusted)
+		if !ok {
 			return newest, nil
 		}
 		newest = next
 	}
+}
+
+// successor makes the next root that was seen the trusted one, if that vouches for it.
+func (r *Repository) successor(trusted *trustedmetadata.TrustedMetadata) (raw []byte, ok bool) {
+	raw, err := file.Read(r.rootFile(rootName(trusted.Root.Signed.Version+1)), maxCopy)
+	if err == nil {
+		_, err = trusted.UpdateRoot(raw)
+	}
+	return raw, err == nil // what is missing or damaged is fetched again
 }
 
 func rootName(version int64) string { return fmt.Sprintf("%d.root.json", version) }

@@ -22,7 +22,7 @@ func TestImagesThatNobodyCanPull(t *testing.T) {
 	p := fixture.Opened(t, s.Root, dist, stable)
 	err := p.Perform(t.Context(), "kms:audit")
 	require.Equal(t, fault.Verification, fault.CodeOf(err), "%v", err)
-	require.Contains(t, p.Log.String(), "[FAIL] kms:audit: anybody can pull the image of debug: nobody but its owner can pull")
+	require.Contains(t, p.Log.String(), "[FAIL] kms:audit: anybody can pull the image of debug: nobody but its owner")
 	require.Contains(t, p.Log.String(), "https://github.com/orgs/calimero-network/packages/container/mero-kms/settings")
 	require.Error(t, p.Run.Perform(t.Context(), "kms:e2e"), "the ledger lets nothing past the audit")
 

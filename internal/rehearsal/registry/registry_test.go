@@ -146,6 +146,8 @@ func TestAPackageIsPrivateAtFirst(t *testing.T) {
 	}
 	_, err = remote.Index(tag(t, host))
 	require.NoError(t, err, "anonymous")
+	status, _ := call(t, http.MethodGet, "http://"+host+"/v2/"+pkg+"/manifests/1.2.0-debug", "", nil)
+	require.Equal(t, http.StatusUnauthorized, status, "but with a token")
 	_, host = open(t, dir, time.Now)
 	_, err = remote.Index(tag(t, host))
 	require.NoError(t, err, "after a restart")
@@ -177,7 +179,8 @@ func TestPushingNeedsTheRightToWrite(t *testing.T) {
 	requireStatus(t, err, http.StatusForbidden)
 }
 
-// Of a package that there is not, GHCR may say no more than of one that is hidden; once it is there, a missing tag is a 404.
+// Of a package that there is not, GHCR may say no more than of one that is
+// hidden; once it is there, a missing tag is a 404.
 func TestAHeadOfNoPackageIsDenied(t *testing.T) {
 	t.Parallel()
 	for honest, want := range map[bool]int{false: http.StatusForbidden, true: http.StatusNotFound} {
