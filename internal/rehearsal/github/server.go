@@ -144,6 +144,7 @@ func (s *Server) routes() *http.ServeMux {
 	api("POST", "git/tags", writeContents, s.createTagObject)
 	api("GET", "contents/{path...}", none, s.getContent)
 	api("PUT", "contents/{path...}", writeContents, s.putContent)
+	api("GET", "commits/{ref}/check-runs", none, s.listChecks)
 	api("GET", "pulls", none, s.listPulls)
 	api("POST", "pulls", writePullRequests, s.createPull)
 	api("POST", "issues/{number}/labels", none, s.addLabels)

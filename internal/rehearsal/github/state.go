@@ -79,7 +79,8 @@ type pull struct {
 	State     string `json:"state"`
 	CreatedAt string `json:"created_at"`
 
-	Labels []string `json:"labels,omitempty"`
+	Labels  []string `json:"labels,omitempty"`
+	Checked bool     `json:"checked,omitempty"` // it started the checks
 }
 
 func (s *Server) load() (*state, error) {

@@ -159,6 +159,27 @@ func TestActionsOpenPullRequestsOnlyWhereTheRepositoryLetsThem(t *testing.T) {
 	require.Equal(t, http.StatusUnprocessableEntity, w.owner("POST", api+"pulls", body).status, "people are")
 }
 
+// "Events triggered by the GITHUB_TOKEN will not create a new workflow run."
+func TestAPullRequestOfAJobStartsNoChecks(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, t.TempDir(), func(o *rehearsal.Options) { o.ActionsOpenPulls = true })
+	job := w.job(permissions{"contents": "write", "pull-requests": "write"})
+	for token, checks := range map[string]float64{job: 0, token: 2} {
+		branch := fmt.Sprintf("b%.0f", checks)
+		require.Equal(t, http.StatusCreated,
+			w.as(token, "POST", api+"git/refs", `{"ref":"refs/heads/`+branch+`","sha":"`+sha+`"}`).status)
+		made := w.as(token, "PUT", api+"contents/"+branch, `{"message":"m","content":"e30=","branch":"`+branch+`"}`)
+		require.Equal(t, http.StatusCreated, made.status, "%s", made.body)
+		opened := w.as(token, "POST", api+"pulls", `{"title":"t","head":"`+branch+`","base":"main"}`)
+		require.Equal(t, http.StatusCreated, opened.status, "%s", opened.body)
+		head := made.json(t)["commit"].(map[string]any)["sha"].(string)
+		got := w.do("GET", api+"commits/"+head+"/check-runs", "")
+		require.Equal(t, http.StatusOK, got.status, "%s", got.body)
+		require.Equal(t, checks, got.json(t)["total_count"])
+	}
+	require.Equal(t, http.StatusUnprocessableEntity, w.do("GET", api+"commits/ff/check-runs", "").status)
+}
+
 func TestTokensOutliveTheServer(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
