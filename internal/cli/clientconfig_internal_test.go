@@ -16,6 +16,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/console"
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/kms/wire"
 	"github.com/calimero-network/mero-tee/internal/node/clientconfig"
 	"github.com/calimero-network/mero-tee/internal/pipeline/environment"
@@ -61,7 +62,7 @@ func TestPinTakesTheRTMR3OfAVerifiedService(t *testing.T) {
 	for i := range 3 {
 		require.NoError(t, s.log.Measure(i, 6, []byte{byte(i)}))
 	}
-	for _, e := range measurement.PredictEvents(hash) {
+	for _, e := range measurement.PredictEvents(hash, digest.Digest{1}) {
 		require.NoError(t, s.log.Emit(e.Name, e.Payload))
 	}
 	r := s.td.Registers()

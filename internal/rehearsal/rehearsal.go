@@ -76,7 +76,7 @@ func Open(ctx context.Context, root, dist string, cfg *config.Config, c *console
 		Config: cfg, Root: root, Dist: dist, Banner: Banner,
 		Transport: w.Network.Transport(),
 		DstackURL: "https://" + dstackHost + "/api/v1", DstackKey: token,
-		PlatformFile: filepath.Join(root, "internal/rehearsal/dstack/platform.json"),
+		PlatformFile: filepath.Join(root, "internal/rehearsal/dstack/platforms.json"),
 		Checkout:     w.checkout, Signing: w.signing, Trust: w.trust, Nodes: w.bootNodes, Cloud: w.cloudClient,
 	}}
 	if err := w.start(ctx); err != nil {

@@ -89,8 +89,10 @@ func (p Profile) check(family release.Family, name release.Profile) findings {
 func (p Profile) checkKMS(f *findings) {
 	f.say(p.RTMR3 == nil, "rtmr3 is published although it belongs to the instance")
 	f.say(!p.Image.ComposeHash.IsZero(), "compose hash is missing")
-	f.say(slices.EqualFunc(p.Events, PredictEvents(p.Image.ComposeHash), equalEvents),
-		"events are not those that the compose hash predicts")
+	f.say(imageForm.MatchString(p.Image.OSImage), "OS image is not named")
+	f.say(!p.Image.OSImageHash.IsZero(), "OS image hash is missing")
+	f.say(slices.EqualFunc(p.Events, PredictEvents(p.Image.ComposeHash, p.Image.OSImageHash), equalEvents),
+		"events are not those that compose hash and OS image predict")
 	f.say(p.Evidence.Source != "", "evidence names no source of the platform's registers")
 	f.say(p.Evidence == Evidence{Source: p.Evidence.Source}, "evidence speaks of boots, which a prediction has none of")
 }
@@ -99,6 +101,7 @@ func (p Profile) checkNode(f *findings, name release.Profile) {
 	want := tdx.ProfileRTMR3(string(name))
 	f.say(p.RTMR3 != nil && *p.RTMR3 == want, "rtmr3 is not the profile's %s", want)
 	f.say(p.Image.ComposeHash.IsZero(), "a node has no compose hash")
+	f.say(p.Image.OSImage == "" && p.Image.OSImageHash.IsZero(), "a node has no OS image besides its own")
 	f.say(len(p.Events) == 0, "a node publishes no events")
 	e := p.Evidence
 	f.say(!e.Quote.IsZero() && !e.EventLog.IsZero() && !e.Collateral.IsZero(),

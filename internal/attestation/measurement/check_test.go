@@ -87,8 +87,9 @@ func TestCheckNode(t *testing.T) {
 			p.RTMR3 = &other
 		},
 		"a node has no compose hash": func(p *measurement.Profile) { p.Image.ComposeHash = sum("x") },
+		"a node has no OS image":     func(p *measurement.Profile) { p.Image.OSImage = "dstack-0.5.9" },
 		"a node publishes no events": func(p *measurement.Profile) {
-			p.Events = measurement.PredictEvents(sum("x"))
+			p.Events = measurement.PredictEvents(sum("x"), sum("y"))
 		},
 		"evidence lacks quote": func(p *measurement.Profile) { p.Evidence.Quote = digest.Digest{} },
 		"evidence lacks quote, event log": func(p *measurement.Profile) {
@@ -118,13 +119,15 @@ func TestEqualPlatformRegistersAreFine(t *testing.T) {
 func TestCheckKMS(t *testing.T) {
 	t.Parallel()
 	for want, change := range map[string]func(*measurement.Profile){
-		"rtmr3 is published":      func(p *measurement.Profile) { r := register(3); p.RTMR3 = &r },
-		"compose hash is missing": func(p *measurement.Profile) { p.Image.ComposeHash = digest.Digest{} },
+		"rtmr3 is published":       func(p *measurement.Profile) { r := register(3); p.RTMR3 = &r },
+		"OS image is not named":    func(p *measurement.Profile) { p.Image.OSImage = "" },
+		"OS image hash is missing": func(p *measurement.Profile) { p.Image.OSImageHash = digest.Digest{} },
+		"compose hash is missing":  func(p *measurement.Profile) { p.Image.ComposeHash = digest.Digest{} },
 		"have the same compose hash": func(p *measurement.Profile) {
 			p.Image.ComposeHash = sum("app-compose locked-read-only")
 		},
 		"events are not those": func(p *measurement.Profile) { p.Events = p.Events[:4] },
-		"the compose hash predicts": func(p *measurement.Profile) {
+		"compose hash and OS image predict": func(p *measurement.Profile) {
 			p.Events = append([]measurement.Event{}, p.Events...)
 			p.Events[1].Payload = p.Events[1].Payload[:20]
 		},
@@ -140,7 +143,7 @@ func TestCheckKMS(t *testing.T) {
 // An instance id whose payload is known, or a known payload that is left out, is another statement.
 func TestAbsentPayloadIsNotAnEmptyOne(t *testing.T) {
 	t.Parallel()
-	for i := range measurement.PredictEvents(sum("x")) {
+	for i := range measurement.PredictEvents(sum("x"), sum("y")) {
 		p := kms(t)
 		edit(p, release.Debug, func(p *measurement.Profile) {
 			p.Events = append([]measurement.Event{}, p.Events...)

@@ -53,6 +53,9 @@ type Image struct {
 	Name        string        `json:"name"`
 	Digest      digest.Digest `json:"digest,omitzero"`       // KMS: of the image manifest; node: of the disk image
 	ComposeHash digest.Digest `json:"compose_hash,omitzero"` // KMS only
+	// KMS only: the provider's operating system image, by name and hash. A deployment names it.
+	OSImage     string        `json:"os_image,omitempty"`
+	OSImageHash digest.Digest `json:"os_image_hash,omitzero"`
 }
 
 // Evidence is what the values rest on: for a node the artifacts of the boots
@@ -102,7 +105,7 @@ func (i Image) Reference(f release.Family) (string, error) {
 // the events that follow from its hash change, and nothing else.
 func (p Profile) Rehashed(composeHash digest.Digest) Profile {
 	p.Image.ComposeHash = composeHash
-	p.Events = PredictEvents(composeHash)
+	p.Events = PredictEvents(composeHash, p.Image.OSImageHash)
 	return p
 }
 
@@ -174,18 +177,20 @@ const (
 	AppIDEvent       = "app-id"
 	ComposeHashEvent = "compose-hash"
 	InstanceIDEvent  = "instance-id"
+	OSImageHashEvent = "os-image-hash"
 	KeyProviderEvent = "key-provider"
 	SystemReadyEvent = "system-ready"
 )
 
-// PredictEvents is the chain that follows from a compose hash. The app id does
+// PredictEvents is the chain that follows from a compose hash and an OS image. The app id does
 // not: the provider gives each deployment another, which stays when the
 // application is updated in place.
-func PredictEvents(composeHash digest.Digest) []Event {
+func PredictEvents(composeHash, osImageHash digest.Digest) []Event {
 	return []Event{
 		{Name: AppIDEvent, Owner: OwnerPlatform},
 		{Name: ComposeHashEvent, Owner: OwnerImage, Payload: composeHash[:]},
 		{Name: InstanceIDEvent, Owner: OwnerInstance},
+		{Name: OSImageHashEvent, Owner: OwnerPlatform, Payload: osImageHash[:]},
 		{Name: KeyProviderEvent, Owner: OwnerPlatform},
 		{Name: SystemReadyEvent, Owner: OwnerPlatform, Payload: Hex{}},
 	}

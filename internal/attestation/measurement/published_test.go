@@ -58,11 +58,18 @@ func node(t testing.TB) *measurement.Published {
 	return out
 }
 
+func platformsFile(t testing.TB) *measurement.Platforms {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("..", "..", "..", "docker", "mero-kms", "dstack-platforms.json"))
+	require.NoError(t, err)
+	out, err := measurement.DecodePlatforms(data)
+	require.NoError(t, err)
+	return out
+}
+
 func platformFile(t testing.TB) measurement.Platform {
 	t.Helper()
-	data, err := os.ReadFile(filepath.Join("..", "..", "..", "docker", "mero-kms", "dstack-platform.json"))
-	require.NoError(t, err)
-	out, err := measurement.DecodePlatform(data)
+	out, err := platformsFile(t).Chosen()
 	require.NoError(t, err)
 	return out
 }

@@ -47,7 +47,7 @@ type Settings struct {
 	DstackKey    config.Secret
 
 	TDXRoot      [32]byte // SHA-256 of the one TDX root certificate that is believed
-	PlatformFile string   // registers of the dstack OS, see measurement.Platform
+	PlatformFile string   // registers of the dstack OS images, see measurement.Platforms
 
 	// ITA is whom to ask about quotes besides: nobody without a key, and through
 	// Transport unless it has a transport of its own.

@@ -44,7 +44,7 @@ func Production(dir, dist string, cfg *config.Config, log func(string)) (*Enviro
 		Config: cfg, Root: dir, Dist: dist, Transport: http.DefaultTransport,
 		GitHubToken: cfg.GitHubToken, RegistryAuth: registryAuth(cfg),
 		DstackURL: cfg.DstackURL, DstackKey: cfg.DstackKey,
-		TDXRoot: intel, PlatformFile: filepath.Join(dir, "docker/mero-kms/dstack-platform.json"),
+		TDXRoot: intel, PlatformFile: filepath.Join(dir, "docker/mero-kms/dstack-platforms.json"),
 		ITA: ita.Config{URL: cmp.Or(cfg.ITAURL, ita.APIURL), Key: cfg.ITAKey, Root: authority},
 	}}
 	if err := e.publicSigstore(); err != nil {

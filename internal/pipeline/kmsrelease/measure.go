@@ -131,7 +131,11 @@ func (p *Pipeline) predict(pushed images, hashes map[release.Profile]digest.Dige
 	if err != nil {
 		return err
 	}
-	platform, err := measurement.DecodePlatform(data)
+	platforms, err := measurement.DecodePlatforms(data)
+	if err != nil {
+		return err
+	}
+	platform, err := platforms.Chosen()
 	if err != nil {
 		return err
 	}

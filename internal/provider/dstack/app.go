@@ -20,6 +20,8 @@ type App struct {
 	Compose      json.RawMessage // the bytes of app-compose.json, whose SHA-256 is the compose hash
 	InstanceType string          // DefaultInstanceType when empty
 	Region       string          // empty: the provider chooses
+	Image        string          // the OS image, "dstack-0.5.9"; empty: the provider takes its newest stable one
+	OSImageHash  digest.Digest   // of Image; zero: whatever the provider says
 	Service      string          // the compose service whose log explains a failure; "mero-kms" when empty
 	Port         int             // the published port that answers GET /health; 8080 when 0
 
@@ -84,6 +86,17 @@ func (a App) agrees(p *Provisioned) error {
 				"as app_compose"}
 	}
 	return nil
+}
+
+// boots refuses a provider that would boot another OS image than the one of that name.
+func (a App) boots(p *Provisioned) error {
+	got := strings.TrimPrefix(bare(p.OSImageHash), "0x")
+	if a.OSImageHash.IsZero() || got == a.OSImageHash.Hex() {
+		return nil
+	}
+	return &fault.Error{Code: fault.Verification, Message: "the provider would boot another OS image than " + a.Image,
+		Expected: "os_image_hash " + a.OSImageHash.Hex(), Got: fmt.Sprintf("os_image_hash %q", got),
+		Hint: "if the provider replaced its image, observe it and release for it: go tool mage kms:observe " + a.Image}
 }
 
 // bare is a hash without the name of its algorithm.

@@ -48,6 +48,7 @@ func New(base, key string, transport http.RoundTripper) *Client {
 type Provisioned struct {
 	AppID       string `json:"app_id"`       // 40 hex digits: the next free one, not reserved by this
 	ComposeHash string `json:"compose_hash"` // 64 hex digits, with or without "sha256:"
+	OSImageHash string `json:"os_image_hash,omitempty"`
 }
 
 // CVM is what the provider says about one confidential VM.
@@ -92,16 +93,46 @@ func (c *Client) Provision(ctx context.Context, app App) (*Provisioned, error) {
 	}
 	var out Provisioned
 	err := c.call(ctx, http.MethodPost, "/cvms/provision", provision{
-		Name: app.Name, InstanceType: app.InstanceType, Region: app.Region,
+		Name: app.Name, InstanceType: app.InstanceType, Region: app.Region, Image: app.Image,
 		KMS: "PHALA", ComposeFile: app.Compose,
 	}, &out)
+	if isCode(err, imageNotFound) || isCode(err, imageNotCompatible) {
+		return nil, c.listImages(ctx, app.Image, err)
+	}
+	if err == nil {
+		err = app.boots(&out)
+	}
 	return &out, err
+}
+
+// The codes of an OS image that does not exist, and of one that no node offers.
+const imageNotFound, imageNotCompatible = "ERR-02-010", "ERR-02-013"
+
+// listImages adds the OS images that there are.
+func (c *Client) listImages(ctx context.Context, image string, cause error) error {
+	var out struct {
+		Items []struct {
+			Name string `json:"name"`
+		} `json:"items"`
+	}
+	known := "those that the provider's console lists"
+	if c.call(ctx, http.MethodGet, "/os-images?page_size=100&is_dev=false", nil, &out) == nil {
+		var names []string
+		for _, i := range out.Items {
+			names = append(names, i.Name)
+		}
+		known = strings.Join(names, ", ")
+	}
+	return &fault.Error{Code: fault.Usage, Message: "the provider cannot boot the OS image " + image, Err: cause,
+		Expected: "one of " + known, Got: image,
+		Hint: "name another image in docker/mero-kms/dstack-platforms.json; go tool mage kms:observe adds one"}
 }
 
 type provision struct {
 	Name         string          `json:"name"`
 	InstanceType string          `json:"instance_type"`
 	Region       string          `json:"region,omitempty"`
+	Image        string          `json:"image,omitempty"`
 	KMS          string          `json:"kms"`
 	PreferDev    bool            `json:"prefer_dev"` // false: the dev cluster has other RTMR2 and RTMR3
 	Listed       bool            `json:"listed"`
@@ -112,7 +143,7 @@ type provision struct {
 // answers the one there is, and the one of somebody who took the id first.
 func (c *Client) Create(ctx context.Context, p *Provisioned) (*CVM, error) {
 	var out CVM
-	err := c.call(ctx, http.MethodPost, "/cvms", p, &out)
+	err := c.call(ctx, http.MethodPost, "/cvms", map[string]string{"app_id": p.AppID, "compose_hash": p.ComposeHash}, &out)
 	return &out, err
 }
 

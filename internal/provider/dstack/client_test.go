@@ -15,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/base/retry"
 	"github.com/calimero-network/mero-tee/internal/provider/dstack"
@@ -163,14 +164,49 @@ func TestRequestShape(t *testing.T) {
 	}))
 	t.Cleanup(s.Close)
 	got, err := dstack.New(s.URL, "secret-key", http.DefaultTransport).Provision(t.Context(),
-		dstack.App{Name: "shape", Compose: json.RawMessage(`{"name":"<&>"}`), InstanceType: "tdx.large", Region: "eu"})
+		dstack.App{Name: "shape", Compose: json.RawMessage(`{"name":"<&>"}`), InstanceType: "tdx.large", Region: "eu",
+			Image: "dstack-0.5.9"})
 	require.NoError(t, err)
 	require.Equal(t, &dstack.Provisioned{AppID: "aa", ComposeHash: "bb"}, got)
 	require.Equal(t, "secret-key", header.Get("X-API-Key"))
 	require.Equal(t, "2026-01-21", header.Get("X-Phala-Version"))
 	require.Regexp(t, "^mero-tee ", header.Get("User-Agent"))
 	require.Equal(t, map[string]any{"name": "shape", "instance_type": "tdx.large", "region": "eu", "kms": "PHALA",
+		"image":      "dstack-0.5.9",
 		"prefer_dev": false, "listed": false, "compose_file": map[string]any{"name": "<&>"}}, body)
+}
+
+// The OS image is the one of that name and hash, or nothing is created.
+func TestOSImage(t *testing.T) {
+	t.Parallel()
+	app := dstack.App{Name: "mero-app", Compose: json.RawMessage("{}"), Image: "dstack-0.5.9", OSImageHash: digest.Digest{1}}
+	for name, tc := range map[string]struct {
+		answer, images string
+		code           fault.Code
+		expected       string
+	}{
+		"the one":              {`{"app_id":"aa","os_image_hash":"` + app.OSImageHash.Hex() + `"}`, "", 0, ""},
+		"as a chain writes it": {`{"app_id":"aa","os_image_hash":"0x` + app.OSImageHash.Hex() + `"}`, "", 0, ""},
+		"another":              {`{"app_id":"aa","os_image_hash":"cafe"}`, "", fault.Verification, app.OSImageHash.Hex()},
+		"no word":              {`{"app_id":"aa","os_image_hash":null}`, "", fault.Verification, app.OSImageHash.Hex()},
+		"unknown": {`400 {"detail":{"error_code":"ERR-02-010","message":"no image"}}`,
+			`{"items":[{"name":"dstack-0.5.8"},{"name":"dstack-0.5.11"}]}`, fault.Usage, "one of dstack-0.5.8, dstack-0.5.11"},
+		"on no node": {`400 {"detail":{"error_code":"ERR-02-013","message":"no node"}}`, `500 {}`, fault.Usage, "console"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := &provider{answers: map[string]string{"POST /api/cvms/provision": tc.answer, "GET /api/os-images": tc.images}}
+			_, err := serve(t, p).Provision(t.Context(), app)
+			if tc.expected == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.Equal(t, tc.code, fault.CodeOf(err))
+			var f *fault.Error
+			require.ErrorAs(t, err, &f)
+			require.Contains(t, f.Expected, tc.expected)
+		})
+	}
 }
 
 func TestRefusals(t *testing.T) {

@@ -109,7 +109,7 @@ func (c *cvm) info(w http.ResponseWriter, _ *http.Request) {
 		return
 	}
 	reply(w, map[string]string{"app_id": c.id, "instance_id": c.instanceID, "app_name": c.name,
-		"compose_hash": app.composeHash(), "os_image_hash": osImageHash(),
+		"compose_hash": app.composeHash(), "os_image_hash": osImageHash(c.image).Hex(),
 		"tcb_info": string(tcb), "vm_config": c.vmConfig()})
 }
 

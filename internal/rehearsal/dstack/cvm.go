@@ -32,7 +32,7 @@ const (
 
 // cvm is one confidential VM: a simulated TD, a guest agent and one process.
 type cvm struct {
-	id, name, instanceID, instanceType string // id is the app id
+	id, name, instanceID, instanceType, image string // id is the app id, image the operating system
 
 	options *Options
 	keys    *keys
@@ -63,7 +63,7 @@ func (p *Provider) newCVM(appID string, q *request) *cvm {
 	instance := make([]byte, 20)
 	_, _ = rand.Read(instance) // never fails
 	return &cvm{
-		id: appID, name: q.Name, instanceID: hex.EncodeToString(instance), instanceType: q.InstanceType,
+		id: appID, name: q.Name, instanceID: hex.EncodeToString(instance), instanceType: q.InstanceType, image: q.Image,
 		app: q.app, offered: map[string]application{}, options: &p.options, keys: p.keys,
 		dir:     filepath.Join(p.run, appID),
 		logPath: filepath.Join(p.options.State, "logs", q.Name+".log"),
@@ -224,8 +224,10 @@ func (c *cvm) describe() map[string]any {
 		"id": "cvm_" + c.id[:8], "vm_uuid": nil, "app_id": c.id, "name": c.name, "status": c.status,
 		"instance_id": c.instanceID, "resource": map[string]any{"instance_type": c.instanceType},
 		"compose_hash": c.app.composeHash(),
-		"endpoints":    []map[string]string{{"app": base, "instance": base}},
-		"gateway":      map[string]string{"base_domain": Domain},
+		"os": map[string]any{"name": c.image, "version": strings.TrimPrefix(c.image, "dstack-"), "is_dev": false,
+			"os_image_hash": osImageHash(c.image).Hex()},
+		"endpoints": []map[string]string{{"app": base, "instance": base}},
+		"gateway":   map[string]string{"base_domain": Domain},
 	}
 }
 

@@ -20,7 +20,7 @@ func (c *cvm) system(keyProvider string) (tdxsim.System, error) {
 		return b
 	}
 	s := tdxsim.System{AppID: fromHex(c.id), ComposeHash: c.app.hash[:], InstanceID: fromHex(c.instanceID),
-		OSImageHash: fromHex(osImageHash()), KeyProvider: provider}
+		OSImageHash: fromHex(osImageHash(c.image).Hex()), KeyProvider: provider}
 	return s, errors.Join(errs...)
 }
 

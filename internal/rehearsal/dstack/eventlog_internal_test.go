@@ -21,7 +21,7 @@ func booted(t *testing.T, compose string, options ...tdxsim.LogOption) (*cvm, er
 	require.NoError(t, err)
 	machine, err := pki.NewPlatform(0)
 	require.NoError(t, err)
-	c := &cvm{id: strings.Repeat("a1", 20), instanceID: strings.Repeat("1d", 20), instanceType: shape,
+	c := &cvm{id: strings.Repeat("a1", 20), instanceID: strings.Repeat("1d", 20), instanceType: shape, image: images()[0],
 		options: &Options{EventLog: options}}
 	file, err := object(json.RawMessage(compose))
 	require.NoError(t, err)

@@ -174,6 +174,7 @@ func (p *Provider) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /cvms/provision", p.provision)
 	mux.HandleFunc("POST /cvms", p.create)
+	mux.HandleFunc("GET /os-images", p.osImages)
 	mux.HandleFunc("GET /cvms/{id}", p.existing(p.get))
 	mux.HandleFunc("GET /cvms/{id}/state", p.existing(p.state))
 	mux.HandleFunc("GET /cvms/{id}/attestation", p.existing(p.attestation))
@@ -184,11 +185,24 @@ func (p *Provider) routes() http.Handler {
 	mux.HandleFunc("DELETE /cvms/{id}", p.existing(p.remove))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-		if i := strings.Index(r.URL.Path, "/cvms"); i > 0 {
-			r.URL.Path, r.URL.RawPath = r.URL.Path[i:], ""
+		for _, resource := range []string{"/cvms", "/os-images"} {
+			if i := strings.Index(r.URL.Path, resource); i > 0 {
+				r.URL.Path, r.URL.RawPath = r.URL.Path[i:], ""
+			}
 		}
 		mux.ServeHTTP(w, r)
 	})
+}
+
+// osImages lists the operating systems, as far as one page goes.
+func (p *Provider) osImages(w http.ResponseWriter, _ *http.Request) {
+	items := []map[string]any{}
+	for _, image := range images() {
+		items = append(items, map[string]any{"name": image, "slug": image + "-" + osImageHash(image).Hex()[:8],
+			"version": strings.TrimPrefix(image, "dstack-"), "os_image_hash": osImageHash(image).Hex(), "is_dev": false,
+			"requires_gpu": false})
+	}
+	reply(w, map[string]any{"items": items, "total": len(items), "page": 1, "page_size": 100, "pages": 1})
 }
 
 // existing hands the CVM that the address names to h.

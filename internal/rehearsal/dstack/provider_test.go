@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	client "github.com/calimero-network/mero-tee/internal/provider/dstack"
 	"github.com/calimero-network/mero-tee/internal/provider/dstack/guest"
@@ -84,7 +85,9 @@ func TestQuoteIsOfTheCVMsOwnTD(t *testing.T) {
 		w.ask(t, d.URL+"/quote", &q)
 		verdict, err := verifier.Verify(t.Context(), q.Raw, [64]byte{1, 2, 3})
 		require.NoError(t, err)
-		p := dstack.Platform()
+		platforms := dstack.Platforms()
+		p, err := platforms.Chosen()
+		require.NoError(t, err)
 		want := tdx.Registers{MRTD: p.MRTD, RTMR0: p.RTMR0, RTMR1: p.RTMR1, RTMR2: p.RTMR2, RTMR3: verdict.Registers.RTMR3}
 		require.Empty(t, want.Compare(verdict.Registers))
 		log, err := tdx.ParseDstackLog(q.EventLog)
@@ -262,6 +265,48 @@ func TestQuirksOfTheProvider(t *testing.T) {
 			require.Equal(t, http.StatusOK, status, body)
 		})
 	}
+}
+
+// The newest image boots when none is named, and shows other registers than any that is known.
+func TestOSImageIsNamed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, t.TempDir(), dstack.Faults{})
+	ctx := t.Context()
+	known := dstack.Platforms()
+	seen := map[tdx.Register]bool{}
+	for image, name := range map[string]string{"": "newest", "dstack-0.5.9": "named-nine", "dstack-0.5.8": "named-eight"} {
+		app := w.app(t, name, nil)
+		app.Image = image
+		d, err := w.client.Deploy(ctx, app)
+		require.NoError(t, err)
+		var q guest.Quote
+		w.ask(t, d.URL+"/quote", &q)
+		parsed, err := tdx.ParseQuote(q.Raw)
+		require.NoError(t, err)
+		r := parsed.Registers
+		seen[r.RTMR1], seen[r.RTMR2] = true, true
+		p, err := known.Named(image)
+		if image == "" {
+			require.ErrorContains(t, err, "no measurements of the OS image")
+			continue
+		}
+		require.NoError(t, err)
+		require.Equal(t, []tdx.Register{p.MRTD, p.RTMR0, p.RTMR1, p.RTMR2}, []tdx.Register{r.MRTD, r.RTMR0, r.RTMR1, r.RTMR2})
+	}
+	require.Len(t, seen, 6)
+
+	app := w.app(t, "unknown", nil)
+	app.Image = "dstack-9.9.9"
+	_, err := w.client.Deploy(ctx, app)
+	require.Equal(t, fault.Usage, fault.CodeOf(err))
+	var f *fault.Error
+	require.ErrorAs(t, err, &f)
+	require.Equal(t, "one of dstack-0.5.11, dstack-0.5.9, dstack-0.5.8", f.Expected)
+
+	app.Image, app.OSImageHash = "dstack-0.5.8", digest.Digest{1}
+	_, err = w.client.Deploy(ctx, app)
+	require.ErrorContains(t, err, "another OS image than dstack-0.5.8")
+	require.Equal(t, fault.Verification, fault.CodeOf(err))
 }
 
 // Whatever bears our name already is somebody's, and stays as it was.

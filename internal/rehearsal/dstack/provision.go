@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -15,6 +16,7 @@ type request struct {
 	Name         string          `json:"name"`
 	InstanceType string          `json:"instance_type"`
 	KMS          string          `json:"kms"`
+	Image        string          `json:"image"`
 	ComposeFile  json.RawMessage `json:"compose_file"`
 
 	app application
@@ -41,6 +43,13 @@ func (p *Provider) provision(w http.ResponseWriter, r *http.Request) {
 		failCode(w, http.StatusBadRequest, "ERR-02-011", "this rehearsal has only the KMS PHALA, not %q", q.KMS)
 		return
 	}
+	if q.Image == "" {
+		q.Image = images()[0]
+	}
+	if !slices.Contains(images(), q.Image) {
+		failCode(w, http.StatusBadRequest, "ERR-02-010", "OS image %q is not found", q.Image)
+		return
+	}
 	var err error
 	if q.app, err = read(r.Context(), q.ComposeFile, p.options.Faults.Added); err != nil {
 		failField(w, "compose_file", "%v", err)
@@ -55,7 +64,7 @@ func (p *Provider) provision(w http.ResponseWriter, r *http.Request) {
 	key := reservation{p.nextID(), q.app.composeHash()}
 	p.provisioned[key] = &q
 	reply(w, map[string]any{"app_id": key.appID, "compose_hash": key.composeHash,
-		"instance_type": q.InstanceType, "kms_info": nil})
+		"instance_type": q.InstanceType, "os_image_hash": osImageHash(q.Image).Hex(), "kms_info": nil})
 }
 
 // nextID is the app id of the next free nonce: of the key management PHALA, it

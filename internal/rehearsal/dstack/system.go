@@ -2,7 +2,6 @@ package dstack
 
 import (
 	"crypto/sha512"
-	"encoding/hex"
 	"errors"
 	"fmt"
 
@@ -25,29 +24,43 @@ type measured struct {
 	data string
 }
 
-// bootEvents are constant but for the VM's shape, as RTMR0 is on real machines.
-func bootEvents(instanceType string) []measured {
+// images are the operating systems that the provider offers, newest first. The
+// newest is the one that it takes when a deployment names none.
+func images() []string { return []string{"dstack-0.5.11", "dstack-0.5.9", "dstack-0.5.8"} }
+
+// bootEvents depend on the VM's shape in RTMR0, and on the OS image in RTMR1 and
+// RTMR2, as on real machines.
+func bootEvents(instanceType, image string) []measured {
 	const separator, hob, acpi, loader, kernel = 0x4, 0x8000000b, 0xa, 0x80000003, 0x6
 	return []measured{
 		{0, hob, "mero-tee rehearsal: VM of shape " + instanceType},
 		{0, acpi, "mero-tee rehearsal: ACPI tables"},
 		{0, separator, "\x00\x00\x00\x00"},
-		{1, loader, "mero-tee rehearsal: dstack kernel"},
+		{1, loader, "mero-tee rehearsal: kernel of " + image},
 		{1, separator, "\x00\x00\x00\x00"},
-		{2, kernel, "mero-tee rehearsal: dstack kernel command line"},
-		{2, kernel, "mero-tee rehearsal: dstack initrd"},
+		{2, kernel, "mero-tee rehearsal: kernel command line of " + image},
+		{2, kernel, "mero-tee rehearsal: initrd of " + image},
 	}
 }
 
-// Platform is what the simulated operating system measures, in the shape of
-// dstack-platform.json: the rehearsal's counterpart of that file.
-func Platform() measurement.Platform {
+// Platforms are what the simulated operating systems measure, in the shape of
+// dstack-platforms.json: the rehearsal's counterpart of that file. The newest
+// image is not in it: nobody has observed it yet.
+func Platforms() measurement.Platforms {
+	out := measurement.Platforms{SchemaVersion: measurement.SchemaVersion, Platform: "dstack", Image: images()[1]}
+	for _, image := range images()[1:] {
+		out.Images = append(out.Images, platform(image))
+	}
+	return out
+}
+
+func platform(image string) measurement.Platform {
 	var rtmr [3]tdx.Register
-	for _, e := range bootEvents(shape) {
+	for _, e := range bootEvents(shape, image) {
 		rtmr[e.rtmr] = rtmr[e.rtmr].Extend(sha512.Sum384([]byte(e.data)))
 	}
 	return measurement.Platform{
-		SchemaVersion: measurement.SchemaVersion, Platform: "dstack", Cluster: "rehearsal", VMShape: shape,
+		Image: image, OSImageHash: osImageHash(image), Cluster: "rehearsal", VMShape: shape,
 		MRTD: sha512.Sum384([]byte(firmware)), RTMR0: rtmr[0], RTMR1: rtmr[1], RTMR2: rtmr[2],
 		Source: "internal/rehearsal/dstack: a simulated operating system, not real hardware",
 	}
@@ -62,7 +75,7 @@ func (c *cvm) boot(machine *tdxsim.Platform, keyProvider string) error {
 	}
 	c.log = tdxsim.NewEventLog(c.td, options...)
 	var errs []error
-	for _, e := range bootEvents(c.instanceType) {
+	for _, e := range bootEvents(c.instanceType, c.image) {
 		errs = append(errs, c.log.Measure(e.rtmr, e.kind, []byte(e.data)))
 	}
 	system, err := c.system(keyProvider)
@@ -71,12 +84,11 @@ func (c *cvm) boot(machine *tdxsim.Platform, keyProvider string) error {
 
 // vmConfig is dstack's JSON about the machine.
 func (c *cvm) vmConfig() string {
-	return fmt.Sprintf(`{"spec_version":1,"instance_type":%q,"os_image_hash":%q}`, c.instanceType, osImageHash())
+	return fmt.Sprintf(`{"spec_version":1,"instance_type":%q,"os_image_hash":%q,"image":%q}`, c.instanceType,
+		osImageHash(c.image).Hex(), c.image)
 }
 
-// osImageHash names the simulated operating system: MRTD and RTMR1 and RTMR2, hashed.
-func osImageHash() string {
-	p := Platform()
-	sum := digest.Of([]byte(p.MRTD.String() + p.RTMR1.String() + p.RTMR2.String()))
-	return hex.EncodeToString(sum[:])
+// osImageHash names a simulated operating system; the real one hashes the list of its files.
+func osImageHash(image string) digest.Digest {
+	return digest.Of([]byte("mero-tee rehearsal: files of " + image))
 }

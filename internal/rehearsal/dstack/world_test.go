@@ -173,7 +173,7 @@ func (w *world) app(t *testing.T, name string, edit func(service map[string]any)
 	}
 	file := marshal(t, map[string]any{"services": map[string]any{"mero-kms": service}})
 	compose := marshal(t, spelledOut(string(file)))
-	return client.App{Name: name, Compose: compose}
+	return client.App{Name: name, Compose: compose, Image: "dstack-0.5.9"}
 }
 
 // spelledOut is an app-compose file that the API has nothing to add to.

@@ -276,11 +276,15 @@ func (s *stager) rest() error {
 	if err != nil {
 		return err
 	}
-	platform, err := os.ReadFile("../../../docker/mero-kms/dstack-platform.json")
+	file, err := os.ReadFile("../../../docker/mero-kms/dstack-platforms.json")
 	if err != nil {
 		return err
 	}
-	p, err := measurement.DecodePlatform(platform)
+	platforms, err := measurement.DecodePlatforms(file)
+	if err != nil {
+		return err
+	}
+	p, err := platforms.Chosen()
 	if err != nil {
 		return err
 	}

@@ -110,7 +110,7 @@ func TestReleasesThatDoNotWork(t *testing.T) {
 			map[string]string{attestCheck: "TCB status", eventsCheck: "TCB", attestationCheck: "TCB", keyCheck: "TCB",
 				isolationCheck: "TCB"}, fault.Verification},
 		"an event is missing": {func(w *world) {
-			w.events = func(e []measurement.Event) []measurement.Event { return slices.Delete(e, 3, 4) }
+			w.events = func(e []measurement.Event) []measurement.Event { return slices.Delete(e, 4, 5) }
 		}, map[string]string{eventsCheck: "key-provider"}, fault.Verification},
 		"events are out of order": {func(w *world) {
 			w.events = func(e []measurement.Event) []measurement.Event { e[0], e[1] = e[1], e[0]; return e }
@@ -121,6 +121,9 @@ func TestReleasesThatDoNotWork(t *testing.T) {
 		"an app id that the provider did not assign was measured": {func(w *world) {
 			w.deploy = func(d *dstack.Deployment, err error) (*dstack.Deployment, error) { d.AppID = "00"; return d, err }
 		}, map[string]string{eventsCheck: "not what the provider assigned"}, fault.Verification},
+		"another OS image was measured": {func(w *world) {
+			w.events = func(e []measurement.Event) []measurement.Event { e[3].Payload = make(measurement.Hex, 32); return e }
+		}, map[string]string{eventsCheck: "event os-image-hash"}, fault.Verification},
 		"another compose file was measured": {func(w *world) {
 			w.events = func(e []measurement.Event) []measurement.Event { e[1].Payload = make(measurement.Hex, 32); return e }
 		}, map[string]string{attestCheck: "compose hash", eventsCheck: "compose hash", attestationCheck: "compose hash",

@@ -121,7 +121,7 @@ func (t *Run) service(r *Release, p release.Profile) *service {
 	return &service{machine: machine{r.KMS.Tag, p}, want: t.expectation(r, p), err: errNotDeployed,
 		attested: errNotDeployed,
 		app: dstack.App{Name: dstack.Name(string(release.KMS), r.KMS.Tag.Version.String(), string(p), t.ID),
-			Compose: r.AppCompose[p]}}
+			Compose: r.AppCompose[p], Image: r.KMS.Profiles[p].Image.OSImage, OSImageHash: r.KMS.Profiles[p].Image.OSImageHash}}
 }
 
 // expectation is what the published measurements demand of a profile's key service.

@@ -165,7 +165,8 @@ func (w *world) publishKMS(t *testing.T, v release.Version, nodes ...*measuremen
 		require.NoError(t, err)
 		r.AppCompose[p], r.ComposeHash[p] = file, compose.Hash(file)
 		r.KMS.Profiles[p] = measurement.Profile{MRTD: os.MRTD, RTMR0: os.RTMR0, RTMR1: os.RTMR1, RTMR2: os.RTMR2,
-			Image: measurement.Image{ComposeHash: r.ComposeHash[p]}, Events: measurement.PredictEvents(r.ComposeHash[p])}
+			Image:  measurement.Image{ComposeHash: r.ComposeHash[p], OSImage: "dstack-0.5.9", OSImageHash: digest.Digest{9}},
+			Events: measurement.PredictEvents(r.ComposeHash[p], digest.Digest{9})}
 		w.policies[policyName(v, p)] = policyFor(t, v, p, nodes...)
 	}
 	return r
@@ -247,11 +248,11 @@ func (w *world) service(app dstack.App, hash [32]byte, appID string) (*kms.Servi
 	if err != nil {
 		return nil, err
 	}
-	events := measurement.PredictEvents(hash)
+	events := measurement.PredictEvents(hash, digest.Digest{9})
 	if events[0].Payload, err = hex.DecodeString(appID); err != nil {
 		return nil, err
 	}
-	events[2].Payload, events[3].Payload = measurement.Hex("instance"), measurement.Hex("{}")
+	events[2].Payload, events[4].Payload = measurement.Hex("instance"), measurement.Hex("{}")
 	td, log := w.platform(w.ctx, w.events(events))
 	return kms.New(config, kms.Parts{Guest: &guestAgent{w, appID, td, log}, Verifier: w.run.Verifier,
 		Transport: inProcess{http.HandlerFunc(w.servePolicy)},

@@ -28,7 +28,7 @@ func subjects() []subject {
 		{within("policies", "*.json"), "docs/policies.md", true},
 		{named("host-tcb.json"), "docs/policies.md", true},
 		{named("published-mrtds.json"), "docs/measurements.md", true},
-		{named("dstack-platform.json"), "docs/measurements.md", true},
+		{named("dstack-platforms.json"), "docs/measurements.md", true},
 		{moves("packer"), "docs/measurements.md", true},
 		{moves("ansible"), "docs/measurements.md", true},
 		{named("compatibility-catalog.json"), "docs/catalog.md", true},

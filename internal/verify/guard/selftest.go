@@ -57,7 +57,7 @@ func docsDrills() []drill {
 	for _, d := range [][2]string{
 		{"attestation-policy-debug.json", "docs/policies.md"}, {"policies/debug.json", "docs/policies.md"},
 		{"docker/mero-kms/host-tcb.json", "docs/policies.md"},
-		{"published-mrtds.json", "docs/measurements.md"}, {"docker/mero-kms/dstack-platform.json", "docs/measurements.md"},
+		{"published-mrtds.json", "docs/measurements.md"}, {"docker/mero-kms/dstack-platforms.json", "docs/measurements.md"},
 		{"packer/node.pkr.hcl", "docs/measurements.md"}, {"ansible/playbook.yml", "docs/measurements.md"},
 		{catalog.Path, "docs/catalog.md"}, {"scripts/release-kms.sh", "docs/commands.md"},
 	} {

@@ -40,7 +40,8 @@ func (r Runner) Restart(ctx context.Context, m Migration, session, node *measure
 	defer func() { out = append(out, r.clear(ctx, deployed)) }()
 	deploy := func(to Release) (place, error) {
 		d, err := r.Provider.Deploy(ctx, dstack.App{Name: dstack.Name(string(release.KMS), to.Tag.Version.String(),
-			string(m.Profile), r.ID), Compose: to.AppCompose})
+			string(m.Profile), r.ID), Compose: to.AppCompose,
+			Image: to.Published.Image.OSImage, OSImageHash: to.Published.Image.OSImageHash})
 		if err != nil {
 			return place{}, err
 		}

@@ -61,7 +61,7 @@ func (m *machine) service(t *testing.T, admitted tdx.Registers) *clientconfig.Co
 	for i := range 3 {
 		require.NoError(t, g.log.Measure(i, 6, []byte{byte(i)}))
 	}
-	events := measurement.PredictEvents(composeHash)
+	events := measurement.PredictEvents(composeHash, composeHash)
 	events[2].Payload, events[3].Payload = measurement.Hex("instance"), measurement.Hex("{}")
 	for _, e := range events {
 		require.NoError(t, g.log.Emit(e.Name, e.Payload))
