@@ -13,6 +13,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/pipeline/steps"
 	"github.com/calimero-network/mero-tee/internal/provider/dstack"
 	"github.com/calimero-network/mero-tee/internal/release"
+	"github.com/calimero-network/mero-tee/internal/verify/e2e"
 	"github.com/calimero-network/mero-tee/internal/verify/migration"
 )
 
@@ -113,7 +114,7 @@ func (o *operator) move(ctx context.Context, m migration.Migration, tag release.
 	if err != nil {
 		return err
 	}
-	f := migration.Runner{ID: dstack.NewRun(), Provider: o.env.Dstack(), Verifier: v, HTTP: o.env.Client(),
+	f := migration.Runner{ID: dstack.NewRun(), Verifier: v, HTTP: o.env.Client(),
 		Nodes: o.env.Nodes("migrate", fmt.Sprintf("%s-migrate-%s", m.To.Tag, m.Profile), nil)}
 	var results check.Results
 	if url != "" {
@@ -141,7 +142,13 @@ func (o *operator) restart(ctx context.Context, f migration.Runner, m migration.
 			return nil, err
 		}
 	}
-	return f.Restart(ctx, m, session, node), nil
+	var results check.Results
+	err := o.journalled(ctx, "migrate", m.To.Tag, func(p e2e.Provider) error {
+		f.Provider = p
+		results = f.Restart(ctx, m, session, node)
+		return nil
+	})
+	return results, err
 }
 
 // measurements audits a node release, whose nodes are to be booted.

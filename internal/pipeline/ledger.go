@@ -193,8 +193,8 @@ func (l *Ledger) append(r Record) error {
 	return nil
 }
 
-// journal writes the entries of a step's effects.
-func (l *Ledger) journal(step string) journal.Journal {
+// Journal writes the entries of a step's effects, or of a command's that is no step.
+func (l *Ledger) Journal(step string) journal.Journal {
 	return func(e journal.Entry) error {
 		r := Record{Step: step, Event: Intent, Kind: e.Kind, Subject: e.Subject}
 		switch {

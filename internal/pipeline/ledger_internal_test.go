@@ -80,7 +80,7 @@ func TestOpenEffects(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	l := openLedger(t, dir)
-	j := l.journal("kms:e2e")
+	j := l.Journal("kms:e2e")
 	for _, name := range []string{"a", "b", "c"} {
 		require.NoError(t, j.Begin(journal.Deployment, name))
 	}

@@ -202,7 +202,7 @@ func (r *Run) do(ctx context.Context, step Step, inputs Digests) (err error) {
 	}
 	start := r.Ledger.now()
 	outcome := Record{Step: step.Name, Event: Passed, Inputs: inputs}
-	err = step.Do(ctx, &Work{Console: log, Journal: r.Ledger.journal(step.Name)})
+	err = step.Do(ctx, &Work{Console: log, Journal: r.Ledger.Journal(step.Name)})
 	if err == nil && step.Outputs != nil {
 		outcome.Outputs, err = step.Outputs(ctx)
 	}

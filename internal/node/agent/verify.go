@@ -42,6 +42,19 @@ type KMSReport struct {
 // checks it against what is expected. A failed check is an error of code
 // Verification; an unreachable or refusing service, or absent collateral, is not.
 func (a *Agent) VerifyKMS(ctx context.Context, url string, want Expectation) (*KMSReport, error) {
+	return a.attested(ctx, url, want, want.check)
+}
+
+// ObserveKMS asks as VerifyKMS does, and takes whatever registers and TCB status
+// the genuine quote of a service with that compose hash proves: for who wants to
+// learn what a platform measures, and trusts it with nothing.
+func (a *Agent) ObserveKMS(ctx context.Context, url string, v *tdx.Verifier, composeHash [32]byte) (*KMSReport, error) {
+	anything := func(*tdx.Verdict) error { return nil }
+	return a.attested(ctx, url, Expectation{Verifier: v, ComposeHash: composeHash}, anything)
+}
+
+func (a *Agent) attested(ctx context.Context, url string, want Expectation,
+	judge func(*tdx.Verdict) error) (*KMSReport, error) {
 	nonce := NewNonce()
 	var answer wire.AttestResponse
 	err := a.post(ctx, url, "/attest", wire.AttestRequest{NonceB64: base64.StdEncoding.EncodeToString(nonce[:])}, &answer)
@@ -56,7 +69,7 @@ func (a *Agent) VerifyKMS(ctx context.Context, url string, want Expectation) (*K
 	if err := undecided("the key service's quote", err); err != nil {
 		return nil, err
 	}
-	if err := want.check(verdict); err != nil {
+	if err := judge(verdict); err != nil {
 		return nil, err
 	}
 	events, err := want.checkEvents(answer.EventLog, verdict.Registers)

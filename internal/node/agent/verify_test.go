@@ -104,6 +104,21 @@ func TestVerifyKMS(t *testing.T) {
 	require.JSONEq(t, "{}", report.VMConfig)
 }
 
+// Who observes takes any registers and TCB status, and still nothing but a genuine quote of the compose hash.
+func TestObserveKMS(t *testing.T) {
+	t.Parallel()
+	s, a, want := attest(t, boot())
+	s.pcs.Change(func(k *tdxsim.Faults) { k.QE = tdx.OutOfDate })
+	report, err := a.ObserveKMS(t.Context(), "http://kms", want.Verifier, composeHash)
+	require.NoError(t, err)
+	require.Equal(t, s.td.Registers(), report.Verdict.Registers)
+	_, err = a.ObserveKMS(t.Context(), "http://kms", want.Verifier, sha256.Sum256([]byte("other")))
+	require.ErrorContains(t, err, "compose hash")
+	s.stale = true
+	_, err = a.ObserveKMS(t.Context(), "http://kms", want.Verifier, composeHash)
+	require.Equal(t, fault.Verification, fault.CodeOf(err))
+}
+
 func TestVerifyKMSRefuses(t *testing.T) {
 	t.Parallel()
 	other := sha256.Sum256([]byte("other"))
