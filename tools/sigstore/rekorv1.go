@@ -26,6 +26,10 @@ import (
 const (
 	rekorV1Origin = "rekor-v1.rehearsal.test"
 	rekorV1TreeID = 1
+
+	// earlier is how many entries the public log's first tree has, which was closed
+	// in 2022: since then an entry's index is not its index in its tree.
+	earlier = 4163431
 )
 
 // rekorV1 is the log that Sigstore's public instance names by default: Rekor's
@@ -105,15 +109,16 @@ func (l *rekorV1) find(id string) (index int64, ok bool) {
 // entryID is the tree's number and the leaf's hash, 80 hex digits.
 func entryID(body []byte) string { return fmt.Sprintf("%016x%s", rekorV1TreeID, leafHash(body)) }
 
-// entry is what the log says of the entry with this index, proven in the tree of now; ok is false when there is none.
+// entry is what the log says of the entry with this index in its tree, proven in
+// the tree of now; ok is false when there is none.
 func (l *rekorV1) entry(ctx context.Context, index int64) (_ models.LogEntry, ok bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if index < 0 || index >= int64(len(l.entries)) {
 		return nil, false, nil
 	}
-	kept, id := l.entries[index], hex.EncodeToString(l.id[:])
-	e := models.LogEntryAnon{Body: kept.body, IntegratedTime: &kept.seconds, LogID: &id, LogIndex: &index}
+	kept, id, inLog := l.entries[index], hex.EncodeToString(l.id[:]), earlier+index
+	e := models.LogEntryAnon{Body: kept.body, IntegratedTime: &kept.seconds, LogID: &id, LogIndex: &inLog}
 	promise, err := l.promise(&e)
 	if err != nil {
 		return nil, false, err

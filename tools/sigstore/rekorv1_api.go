@@ -87,7 +87,7 @@ func (l *rekorV1) getLogEntryByIndex(w http.ResponseWriter, r *http.Request) {
 		apiError(w, http.StatusUnprocessableEntity, "logIndex in query must be of type int64 and at least 0")
 		return
 	}
-	l.answer(r.Context(), w, http.StatusOK, index)
+	l.answer(r.Context(), w, http.StatusOK, index-earlier)
 }
 
 func (l *rekorV1) getLogEntryByUUID(w http.ResponseWriter, r *http.Request) {

@@ -97,7 +97,8 @@ func TestRekorV1Entry(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "/api/v1/log/entries/"+made.ETag, made.Location.String())
 	e := w.verified(t, made.Payload)
-	require.Zero(t, *e.LogIndex)
+	require.EqualValues(t, earlier, *e.LogIndex)
+	require.Zero(t, *e.Verification.InclusionProof.LogIndex)
 	require.WithinDuration(t, time.Now(), time.Unix(*e.IntegratedTime, 0), time.Minute)
 	require.Equal(t, hex.EncodeToString(w.log.id[:]), *e.LogID)
 	require.Contains(t, *e.Verification.InclusionProof.Checkpoint, rekorV1Origin+" - 1\n1\n")
@@ -118,7 +119,7 @@ func TestRekorV1FindsAnEntryAgain(t *testing.T) {
 		require.EqualValues(t, 2, *w.verified(t, found.Payload).Verification.InclusionProof.TreeSize)
 	}
 	found, err := w.client.Entries.GetLogEntryByIndex(
-		entries.NewGetLogEntryByIndexParamsWithContext(t.Context()).WithLogIndex(0))
+		entries.NewGetLogEntryByIndexParamsWithContext(t.Context()).WithLogIndex(earlier))
 	require.NoError(t, err)
 	require.Contains(t, found.Payload, first.ETag)
 	w.verified(t, found.Payload)

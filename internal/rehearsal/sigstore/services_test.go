@@ -3,6 +3,7 @@ package sigstore_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -109,6 +110,7 @@ func TestBundleOfTheDefaultLog(t *testing.T) {
 	require.Equal(t, "0.0.1", e.GetKindVersion().GetVersion())
 	require.WithinDuration(t, time.Now(), time.Unix(e.GetIntegratedTime(), 0), time.Minute)
 	require.NotEmpty(t, e.GetInclusionPromise().GetSignedEntryTimestamp())
+	require.NotEqual(t, e.GetLogIndex(), e.GetInclusionProof().GetLogIndex(), "an earlier tree was closed")
 	require.Contains(t, e.GetInclusionProof().GetCheckpoint().GetEnvelope(), "rekor-v1.rehearsal.test - 1\n")
 	require.Len(t, b.GetVerificationMaterial().GetTimestampVerificationData().GetRfc3161Timestamps(), 1)
 }
@@ -135,7 +137,8 @@ func TestRekorRefusesAnEquivalentEntry(t *testing.T) {
 	require.Contains(t, again.Body.String(), `"code":409,"message":"an equivalent entry already exists`)
 	found := s.ask(t, sigstore.RekorHost, http.MethodGet, again.Header().Get("Location"), "", nil)
 	require.Equal(t, http.StatusOK, found.Code)
-	byIndex := s.ask(t, sigstore.RekorHost, http.MethodGet, "/api/v1/log/entries?logIndex=0", "", nil)
+	byIndex := s.ask(t, sigstore.RekorHost, http.MethodGet,
+		fmt.Sprintf("/api/v1/log/entries?logIndex=%d", e.GetLogIndex()), "", nil)
 	for _, answer := range []*httptest.ResponseRecorder{found, byIndex} {
 		var entries map[string]struct {
 			Body           []byte `json:"body"`
