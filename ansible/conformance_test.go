@@ -85,8 +85,9 @@ var everywhere = map[string]spoilt{
 		i.remove("/lib/modules")
 		i.remove("/boot/vmlinuz-7.0.0-1012-gcp")
 	}, "no kernel is installed"},
-	"a module that nothing loads": {func(i *image) { i.edit("/etc/modules-load.d/mero.conf", "\ntdx_guest", "\n#tdx_guest") },
-		"tdx_guest is not loaded early"},
+	"a module that nothing loads": {func(i *image) {
+		i.edit("/etc/modules-load.d/mero.conf", "\ntdx_guest", "\n#tdx_guest")
+	}, "tdx_guest is not loaded early"},
 	"no manifest": {func(i *image) { i.remove("/usr/share/mero/manifest") }, "the manifest is missing"},
 	"another manifest": {func(i *image) { appendTo(i, "/usr/share/mero/manifest", "package\tb\t1\tall\n") },
 		"mero.content is not the manifest's digest"},

@@ -114,7 +114,8 @@ func (i *image) template(unit string) {
 // kernel installs what is judged of one.
 func (i *image) kernel(version string) {
 	i.write("/boot/vmlinuz-"+version, "kernel", 0o600)
-	i.write("/boot/config-"+version, "CONFIG_INTEL_TDX_GUEST=y\nCONFIG_TDX_GUEST_DRIVER=m\nCONFIG_TSM_MEASUREMENTS=y\n", 0o644)
+	i.write("/boot/config-"+version,
+		"CONFIG_INTEL_TDX_GUEST=y\nCONFIG_TDX_GUEST_DRIVER=m\nCONFIG_TSM_MEASUREMENTS=y\n", 0o644)
 	i.write(guestModule(version), "module", 0o644)
 }
 

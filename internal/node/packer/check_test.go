@@ -26,10 +26,11 @@ func TestRealPackerJudgesTheTemplate(t *testing.T) {
 	require.NoError(t, p.Validate(t.Context()))
 
 	for name, tc := range map[string]struct{ file, from, to, want string }{
-		"profile":       {"profiles/debug.pkrvars.hcl", `profile = "debug"`, `profile = "open"`, "debug.pkrvars.hcl"},
-		"unpinned base": {"base.pkrvars.hcl", `"ubuntu-2604-resolute-amd64-v20260918"`, `"ubuntu-2604-resolute-amd64"`, "must be pinned"},
-		"plugin":        {"node.pkr.hcl", `"= 1.2.5"`, `"= 1.2.4"`, "1.2.4"},
-		"variable":      {"node.pkr.hcl", "var.instance_name", "var.nothing", "nothing"},
+		"profile": {"profiles/debug.pkrvars.hcl", `profile = "debug"`, `profile = "open"`, "debug.pkrvars.hcl"},
+		"unpinned base": {"base.pkrvars.hcl", `"ubuntu-2604-resolute-amd64-v20260918"`, `"ubuntu-2604-resolute-amd64"`,
+			"must be pinned"},
+		"plugin":   {"node.pkr.hcl", `"= 1.2.5"`, `"= 1.2.4"`, "1.2.4"},
+		"variable": {"node.pkr.hcl", "var.instance_name", "var.nothing", "nothing"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -185,7 +185,8 @@ func TestRunsThatFail(t *testing.T) {
 			require.Contains(t, f.Hint, c.hint)
 			require.Equal(t, wholeLife, w.events())
 			deleted := strings.Contains(strings.Join(w.said(&w.requests), "\n"), "DELETE ")
-			require.Equal(t, name != "denied" && name != "quota, at once", deleted, "only what was refused for good needs no deletion")
+			require.Equal(t, name != "denied" && name != "quota, at once", deleted,
+				"only what was refused for good needs no deletion")
 			w.requireClean()
 		})
 	}

@@ -90,8 +90,8 @@ func TestTheRoleIsExact(t *testing.T) {
 	require.Equal(t, slices.Sorted(maps.Keys(needed)), role)
 	require.Equal(t, provider.ReleasePermissions(), role)
 	w := openWorldAs(t, t.TempDir(), role)
-	require.NoError(t, w.server.Import(ours, &computepb.Image{Name: new("built"), GuestOsFeatures: features("TDX_CAPABLE")},
-		w.base()))
+	built := &computepb.Image{Name: new("built"), GuestOsFeatures: features("TDX_CAPABLE")}
+	require.NoError(t, w.server.Import(ours, built, w.base()))
 	w.machines.guest = func(ctx context.Context, spec gce.Spec) {
 		m := &guestattr.Metadata{Host: spec.Metadata, HTTP: http.DefaultClient, Wait: noWait}
 		_ = m.Publish(ctx, guestattr.Namespace, guestattr.ReportName, []byte("{}")) // who waits for it says so
@@ -179,8 +179,8 @@ func (w *world) measure(c *provider.Client, _ int) error {
 	if _, err := c.Run(ctx, spec); err != nil {
 		return err
 	}
-	i, err := c.Boot(ctx, provider.VM{Name: provider.Name("measure", release.Debug), Image: spec.Image, MaxRun: spec.MaxRun,
-		Labels: map[string]string{provider.LabelRun: spec.Run}})
+	i, err := c.Boot(ctx, provider.VM{Name: provider.Name("measure", release.Debug), Image: spec.Image,
+		MaxRun: spec.MaxRun, Labels: map[string]string{provider.LabelRun: spec.Run}})
 	if err != nil {
 		return err
 	}

@@ -38,8 +38,8 @@ func (s *Server) checkInstance(in *computepb.Instance) error {
 	}
 	name := last(in.GetMachineType())
 	if _, _, ok := machineType(name); !ok {
-		return invalid("resource.machineType", in.GetMachineType(), "Machine type with name '%s' does not exist in zone '%s'.",
-			name, s.options.Zone)
+		return invalid("resource.machineType", in.GetMachineType(),
+			"Machine type with name '%s' does not exist in zone '%s'.", name, s.options.Zone)
 	}
 	if len(in.Disks) != 1 || !in.Disks[0].GetBoot() {
 		return invalid("resource.disks", "", "One boot disk is required; the rehearsal attaches no others.")

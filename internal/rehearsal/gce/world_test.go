@@ -57,8 +57,8 @@ func openWorld(t *testing.T, state string, faults ...gce.Faults) *world {
 func openWorldAs(t *testing.T, state string, role []string, faults ...gce.Faults) *world {
 	t.Helper()
 	w := &world{T: t, state: state, machines: newMachines(), seen: map[string]bool{}}
-	w.server = newServer(t, gce.Options{State: state, Host: w.machines, Role: role, Faults: append(faults, gce.Faults{})[0],
-		Now: func() time.Time { return time.Now().Add(time.Duration(w.ahead.Load())) }})
+	w.server = newServer(t, gce.Options{State: state, Host: w.machines, Role: role,
+		Faults: append(faults, gce.Faults{})[0], Now: func() time.Time { return time.Now().Add(time.Duration(w.ahead.Load())) }})
 	w.connect(w.spy(w.server))
 	w.base = func() string {
 		file := filepath.Join(t.TempDir(), "base.tar")

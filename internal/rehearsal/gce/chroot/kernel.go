@@ -34,11 +34,11 @@ func showsRegisters(root *os.Root) error {
 		return err
 	}
 	if major, minor := version(kernel); major < oldestMajor || major == oldestMajor && minor < oldestMinor {
-		return fmt.Errorf("Linux %s has no RTMRs in sysfs, which %d.%d was the first to have", kernel, oldestMajor,
+		return fmt.Errorf("kernel %s has no RTMRs in sysfs, which Linux %d.%d was the first to have", kernel, oldestMajor,
 			oldestMinor)
 	}
 	if found, err := fs.Glob(root.FS(), path.Join(folder, kernel, module)); err != nil || len(found) == 0 {
-		return fmt.Errorf("Linux %s is without the module tdx_guest", kernel)
+		return fmt.Errorf("kernel %s is without the module tdx_guest", kernel)
 	}
 	return loaded(root, "tdx_guest")
 }

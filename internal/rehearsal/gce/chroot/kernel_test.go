@@ -38,14 +38,14 @@ func TestKernelsThatShowNoRegisters(t *testing.T) {
 			load: "# why\ntdx_guest\n"}, ""},
 		"the first": {map[string]string{"lib/modules/6.16.0" + guestModule: "", load: "tdx_guest"}, ""},
 		"Ubuntu 24.04's": {map[string]string{"usr/lib/modules/6.8.0-1012-gcp" + guestModule: "", load: "tdx_guest"},
-			"Linux 6.8.0-1012-gcp has no RTMRs in sysfs, which 6.16 was the first to have"},
+			"kernel 6.8.0-1012-gcp has no RTMRs in sysfs, which Linux 6.16 was the first to have"},
 		"the newest of two": {map[string]string{"usr/lib/modules/6.8.0-1012-gcp" + guestModule: "",
 			"usr/lib/modules/6.17.0-1003-gcp" + guestModule: "", load: "tdx_guest"}, ""},
 		"no kernel": {map[string]string{load: "tdx_guest"}, "no kernel is installed in /lib/modules"},
 		"no version": {map[string]string{"usr/lib/modules/linux" + guestModule: "", load: "tdx_guest"},
-			"Linux linux has no RTMRs"},
+			"kernel linux has no RTMRs"},
 		"without the module": {map[string]string{"usr/lib/modules/7.0.0/modules.dep": "", load: "tdx_guest"},
-			"Linux 7.0.0 is without the module tdx_guest"},
+			"kernel 7.0.0 is without the module tdx_guest"},
 		"a module that nothing loads": {map[string]string{"usr/lib/modules/7.0.0" + guestModule: "", load: "# tdx_guest\n"},
 			"no file in /etc/modules-load.d names tdx_guest"},
 	} {
@@ -71,6 +71,6 @@ func TestAnOldKernelMeasuresNothing(t *testing.T) {
 	require.NoError(t, os.Rename(filepath.Join(modules, "7.0.0-1012-gcp"), filepath.Join(modules, "6.8.0-1012-gcp")))
 	_, s, _ := boot(t, h, disk)
 	s.wait(t, "Failed to start mero-agent.service: it requires mero-measure.service")
-	require.Contains(t, s.String(), "tdx_guest: Linux 6.8.0-1012-gcp has no RTMRs in sysfs")
+	require.Contains(t, s.String(), "tdx_guest: kernel 6.8.0-1012-gcp has no RTMRs in sysfs")
 	require.Contains(t, s.String(), "Failed to start mero-measure.service")
 }
