@@ -77,8 +77,8 @@ func TestAdmitsWhatIsWaivedUntilItsEnd(t *testing.T) {
 	host := tcb.Platform{Status: tdx.OutOfDate, FMSPC: "b0c06f000000"}
 	require.NoError(t, p.Admits(p.Measurements[0].Registers, host, today))
 	require.EqualError(t, p.Admits(p.Measurements[0].Registers, host, today.Add(24*time.Hour)), "tcb_status OutOfDate is "+
-		"not allowed; nearest UpToDate, by policies/debug.json, where tcb_waivers (status, reason, until) can accept it for a "+
-		"while; its waiver has ended: OutOfDate of FMSPC b0c06f000000 until 2026-11-26")
+		"not allowed; nearest UpToDate, by policies/debug.json, where tcb_waivers (status, reason, until) can accept it "+
+		"for a while; its waiver has ended: OutOfDate of FMSPC b0c06f000000 until 2026-11-26")
 	host.FMSPC = "000000000000"
 	require.ErrorContains(t, p.Admits(p.Measurements[0].Registers, host, today), "by policies/debug.json")
 }

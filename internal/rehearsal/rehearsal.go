@@ -50,12 +50,12 @@ type World struct {
 	Env     *environment.Environment
 	State   string // folder of everything that is kept
 	Network *network.Network
-	PCS     *tdxsim.PCS // what Intel's service says of the machines here
 
 	console  *console.Console
 	github   *github.Server
 	pki      *tdxsim.PKI
 	platform *tdxsim.Platform // of the cloud's machines
+	pcs      *tdxsim.PCS      // what Intel's service says of both
 	under    *tdxsim.Platform // of the key services' host, which is another provider's
 	cloud    func() (*gce.Server, error)
 	chroots  func() (*chroot.Host, error) // that run what is built
@@ -131,8 +131,8 @@ func (w *World) startTDX() error {
 	if w.under, err = w.pki.NewPlatform(1); err != nil {
 		return err
 	}
-	w.PCS = tdxsim.NewPCS(w.pki, time.Now, w.platform, w.under)
-	return w.handle(w.PCS, tdxsim.Hosts()...)
+	w.pcs = tdxsim.NewPCS(w.pki, time.Now, w.platform, w.under)
+	return w.handle(w.pcs, tdxsim.Hosts()...)
 }
 
 // startGitHub starts GitHub with the settings that docs/releasing.md asks for.

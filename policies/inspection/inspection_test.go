@@ -147,7 +147,8 @@ func TestFolderMissesAndRefusesFiles(t *testing.T) {
 	t.Parallel()
 	working, released := folders(t)
 	working["locked.json"] = working["debug.json"]
-	require.Contains(t, failed(inspection.Folder(working, today)), "folder holds one policy per profile and nothing unknown")
+	require.Contains(t, failed(inspection.Folder(working, today)),
+		"folder holds one policy per profile and nothing unknown")
 	delete(working, "locked.json")
 	delete(working, "debug.json")
 	require.Equal(t, fault.MissingAsset, fault.CodeOf(inspection.Folder(working, today).Err()))
@@ -194,7 +195,8 @@ func TestHost(t *testing.T) {
 			require.Contains(t, failed(results), "host-tcb.json: conforms to its schema", name)
 		}
 	}
-	ended := strings.Replace(string(shipped), "  ]\n", "  ],\n  \"tcb_waivers\": [\n    {\n      \"status\": \"OutOfDate\",\n"+
+	ended := strings.Replace(string(shipped), "  ]\n", "  ],\n  \"tcb_waivers\": [\n    {\n"+
+		"      \"status\": \"OutOfDate\",\n"+
 		"      \"reason\": \"r\",\n      \"until\": \"2026-11-25\"\n    }\n  ]\n", 1)
 	require.Equal(t, []string{"host-tcb.json: TCB waiver of OutOfDate until 2026-11-25"},
 		failed(inspection.Host("host-tcb.json", []byte(ended), today)))

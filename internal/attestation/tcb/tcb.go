@@ -224,6 +224,6 @@ func (l List) Judge(what, file string, p Platform, at time.Time) error {
 	}
 	return &fault.Error{Code: fault.Verification, Message: message,
 		Expected: strings.Join(l.AllowedTCBStatus, ", ") + ", by " + file, Got: got,
-		Hint: fmt.Sprintf(`patch the host or use another one; or waive it in %s by a pull request: "tcb_waivers": [{"status": %q, `+
-			`"fmspc": %q, "reason": "…", "until": "YYYY-MM-DD"}] (docs/policies.md)`, file, p.Status, p.FMSPC)}
+		Hint: fmt.Sprintf(`patch the host or use another one; or waive it in %s by a pull request: "tcb_waivers": `+
+			`[{"status": %q, "fmspc": %q, "reason": "…", "until": "YYYY-MM-DD"}] (docs/policies.md)`, file, p.Status, p.FMSPC)}
 }

@@ -172,8 +172,9 @@ func TestDecodeHost(t *testing.T) {
 	data, err := os.ReadFile(path)
 	require.NoError(t, err)
 	for name, bad := range map[string]string{
-		"another form":   `{"schema_version":"1","allowed_tcb_status":["UpToDate"]}`,
-		"an unknown key": "{\n  \"schema_version\": \"1\",\n  \"allowed_tcb_status\": [\n    \"UpToDate\"\n  ],\n  \"x\": 1\n}\n",
+		"another form": `{"schema_version":"1","allowed_tcb_status":["UpToDate"]}`,
+		"an unknown key": "{\n  \"schema_version\": \"1\",\n  \"allowed_tcb_status\": [\n    \"UpToDate\"\n  ],\n" +
+			"  \"x\": 1\n}\n",
 		"another schema": "{\n  \"schema_version\": \"2\",\n  \"allowed_tcb_status\": [\n    \"UpToDate\"\n  ]\n}\n",
 		"an empty list":  "{\n  \"schema_version\": \"1\",\n  \"allowed_tcb_status\": []\n}\n",
 		"no list":        "{\n  \"schema_version\": \"1\"\n}\n",

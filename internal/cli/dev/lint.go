@@ -158,6 +158,7 @@ var onlyForTests = []string{
 	"internal/pipeline/releasetest/",      // what the tests of whole releases share
 	"internal/rehearsal/gce/inprocess/",   // a Compute Engine without machines
 	"internal/rehearsal/github/faults.go", // a GitHub that fails
+	"internal/rehearsal/hosts.go",         // a host that falls behind
 	"internal/rehearsal/keyservice/",      // a key service that lies
 	"internal/rehearsal/sigstore/events",  // a Sigstore that refuses, and one that rotates its root
 	"internal/rehearsal/tdxsim/",          // platforms that no release runs on

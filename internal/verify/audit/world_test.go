@@ -288,7 +288,8 @@ func (s *stager) rest() error {
 	if err != nil {
 		return err
 	}
-	published, err := measurement.PredictKMS(s.tag, commit, p, tcb.List{AllowedTCBStatus: []string{"UpToDate"}}, s.images, s.hashes)
+	host := tcb.List{AllowedTCBStatus: []string{"UpToDate"}}
+	published, err := measurement.PredictKMS(s.tag, commit, p, host, s.images, s.hashes)
 	if err != nil {
 		return err
 	}

@@ -106,7 +106,9 @@ func TestReleasesThatDoNotWork(t *testing.T) {
 		"the service runs on other firmware": {func(w *world) { w.firmware = "dev cluster" },
 			map[string]string{attestCheck: "the key service's registers", eventsCheck: "registers",
 				attestationCheck: "registers", keyCheck: "registers", isolationCheck: "registers"}, fault.Verification},
-		"the service's machine is out of date": {func(w *world) { w.run.HostTCB.AllowedTCBStatus = []string{"SWHardeningNeeded"} },
+		"the service's machine is of no listed status": {func(w *world) {
+			w.run.HostTCB.AllowedTCBStatus = []string{"SWHardeningNeeded"}
+		},
 			map[string]string{attestCheck: "TCB status", eventsCheck: "TCB", attestationCheck: "TCB", keyCheck: "TCB",
 				isolationCheck: "TCB"}, fault.Verification},
 		"an event is missing": {func(w *world) {
