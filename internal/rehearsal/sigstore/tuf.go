@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -259,11 +260,35 @@ func write[T metadata.Roles](t *TUF, m *metadata.Metadata[T], path string, signe
 			return err
 		}
 	}
+	if len(signers) >= threshold {
+		if err := unsigned(t, m, signers); err != nil {
+			return err
+		}
+	}
 	raw, err := m.ToBytes(true)
 	if err != nil {
 		return err
 	}
 	return file.Write(path, raw, 0o644)
+}
+
+// unsigned adds empty signatures of the people who did not sign, as the public metadata has them.
+func unsigned[T metadata.Roles](t *TUF, m *metadata.Metadata[T], signers []string) error {
+	for i := 1; i <= people; i++ {
+		if slices.Contains(signers, person(i)) {
+			continue
+		}
+		key, err := t.public(person(i))
+		if err != nil {
+			return err
+		}
+		id, err := key.ID()
+		if err != nil {
+			return err
+		}
+		m.Signatures = append(m.Signatures, metadata.Signature{KeyID: id, Signature: metadata.HexBytes{}})
+	}
+	return nil
 }
 
 var served = regexp.MustCompile(

@@ -5,6 +5,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -80,6 +81,17 @@ func TestTUFRoles(t *testing.T) {
 	}
 	require.Equal(t, b.now.AddDate(0, 0, 7), parsed(t, b, metadata.Timestamp(), "/timestamp.json").Expires)
 	require.Equal(t, b.now.AddDate(0, 0, 197), root.Expires)
+}
+
+// People who did not sign are named all the same, with nothing for a signature.
+func TestTUFNamesWhoDidNotSign(t *testing.T) {
+	t.Parallel()
+	b := newBucket(t)
+	for _, path := range []string{"/1.root.json", "/1.targets.json"} {
+		body := b.get(http.MethodGet, path).Body.String()
+		require.Equal(t, 5, strings.Count(body, `"keyid": "`), path)
+		require.Equal(t, 2, strings.Count(body, `"sig": ""`), path)
+	}
 }
 
 // A publication signs a new timestamp; targets get a new version when one of them changed.
