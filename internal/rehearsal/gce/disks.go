@@ -102,6 +102,9 @@ var bootDisks = map[string][]string{
 
 // checkBootDisk refuses a disk that the instance's machine type has no use for.
 func checkBootDisk(in *computepb.Instance, disk *computepb.Disk) error {
+	if kind := in.Disks[0].GetInterface(); series(in) == "c3" && kind != "" && kind != "NVME" {
+		return invalid("resource.disks[0].interface", kind, "C3 machines attach disks by NVMe alone.")
+	}
 	if kind := last(disk.GetType()); !slices.Contains(bootDisks[series(in)], kind) {
 		return refuse(http.StatusBadRequest, "badRequest", "%s disk type cannot be used by %s machine type.", kind,
 			last(in.GetMachineType()))

@@ -81,6 +81,16 @@ func TestInstancesThatAreRefused(t *testing.T) {
 				tdx("t", base))
 			in.Scheduling = nil
 		}, 400, "onHostMaintenance"},
+		"C3 with another network interface": {func(in *computepb.Instance) {
+			proto.Reset(in)
+			proto.Merge(in, tdx("t", base))
+			in.NetworkInterfaces[0].NicType = new("VIRTIO_NET")
+		}, 400, "resource.networkInterfaces[0].nicType"},
+		"C3 with a SCSI disk": {func(in *computepb.Instance) {
+			proto.Reset(in)
+			proto.Merge(in, tdx("t", base))
+			in.Disks[0].Interface = new("SCSI")
+		}, 400, "resource.disks[0].interface"},
 		"TDX on e2": {func(in *computepb.Instance) {
 			proto.Reset(in)
 			proto.Merge(in, tdx("t", base))

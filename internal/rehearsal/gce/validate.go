@@ -61,6 +61,9 @@ func checkNetwork(in *computepb.Instance) error {
 		return invalid("resource.networkInterfaces", "", "At least one network interface is required.")
 	}
 	for _, nic := range in.NetworkInterfaces {
+		if kind := nic.GetNicType(); series(in) == "c3" && kind != "" && kind != "GVNIC" {
+			return invalid("resource.networkInterfaces[0].nicType", kind, "C3 machines have gVNIC interfaces alone.")
+		}
 		for _, link := range []string{nic.GetNetwork(), nic.GetSubnetwork()} {
 			if link != "" && last(link) != "default" {
 				return invalid("resource.networkInterfaces[0].network", nic.GetNetwork(),
