@@ -19,7 +19,8 @@ import (
 
 // Migrate walks the five migration steps of a profile from one KMS release to
 // another. With the address of a service that was restarted already it verifies
-// that one; without, it performs the restart at the provider, and cleans up.
+// that one; without, it rehearses the restart at the provider with an
+// application of its own, and cleans up. No other application is touched.
 func Migrate(ctx context.Context, w io.Writer, from, to, profile, url string) error {
 	p, err := release.ParseProfile(profile)
 	if err != nil {
@@ -126,29 +127,44 @@ func (o *operator) move(ctx context.Context, m migration.Migration, tag release.
 	return results.Report(o.console)
 }
 
-// restart performs it, with a session of a node release that both policies admit.
+// inPlace is the provider whose deployments are journalled, and which updates them.
+type inPlace struct {
+	e2e.Provider
+	updater
+}
+
+type updater interface {
+	Update(ctx context.Context, appID string, app dstack.App) (*dstack.Deployment, error)
+}
+
+// restart rehearses it, with a session of a node release that both policies
+// admit. What it makes is in a ledger, so that nothing else is deleted, and
+// `sweep` finds what an interrupted run left.
 func (o *operator) restart(ctx context.Context, f migration.Runner, m migration.Migration,
-	node *measurement.Published) (
-	check.Results, error,
-) {
-	tag, both := m.Session()
-	var session *measurement.Published
-	switch {
-	case both && tag == node.Tag:
-		session = node
-	case both:
-		var err error
-		if session, err = o.measurements(ctx, tag); err != nil {
-			return nil, err
-		}
+	node *measurement.Published) (results check.Results, err error) {
+	session, err := o.session(ctx, m, node)
+	if err != nil {
+		return nil, err
 	}
-	var results check.Results
-	err := o.journalled(ctx, "migrate", m.To.Tag, func(p e2e.Provider) error {
-		f.Provider = p
+	err = o.journalled(ctx, "migrate", m.To.Tag, func(p e2e.Provider) error {
+		f.Provider = inPlace{p, o.env.Dstack()}
 		results = f.Restart(ctx, m, session, node)
 		return nil
 	})
 	return results, err
+}
+
+// session is the newest node release that both policies admit; nil when there is none.
+func (o *operator) session(ctx context.Context, m migration.Migration,
+	node *measurement.Published) (*measurement.Published, error) {
+	tag, both := m.Session()
+	switch {
+	case !both:
+		return nil, nil
+	case tag == node.Tag:
+		return node, nil
+	}
+	return o.measurements(ctx, tag)
 }
 
 // measurements audits a node release, whose nodes are to be booted.

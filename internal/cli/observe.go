@@ -60,6 +60,10 @@ func (o *operator) journalled(ctx context.Context, command string, tag release.T
 	if err != nil {
 		return err
 	}
+	return o.journalledAt(command, tag, commit, do)
+}
+
+func (o *operator) journalledAt(command string, tag release.Tag, commit string, do func(e2e.Provider) error) error {
 	dir := filepath.Join(o.env.Dist, command+"-"+dstack.NewRun())
 	ledger, err := pipeline.OpenLedger(dir, tag.String(), commit, time.Now)
 	if err != nil {

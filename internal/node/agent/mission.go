@@ -18,6 +18,10 @@ type Mission struct {
 	Nonce  [32]byte // the node's quote holds it
 	Visits []Visit  // of a test: keys are asked for and compared
 	Config []byte   // of an operator: one key is asked for; nil when there is none
+
+	// Identity is the seed of the node's peer key, of a test that boots one node
+	// twice; nil: the node makes a key that nobody else knows. Never with Config.
+	Identity *[32]byte
 }
 
 // Visit leads a node to one key service.
@@ -42,6 +46,8 @@ const (
 	NonceAttribute  = "mero-nonce"
 	ConfigAttribute = "mero-client-config"
 	VisitsAttribute = "mero-visits"
+
+	IdentityAttribute = "mero-test-identity"
 )
 
 // NewNonce is 32 random bytes.
@@ -56,6 +62,9 @@ func (m Mission) Attributes() (map[string]string, error) {
 	if len(m.Config) > 0 {
 		out[ConfigAttribute] = string(m.Config)
 	}
+	if m.Identity != nil {
+		out[IdentityAttribute] = hex.EncodeToString(m.Identity[:])
+	}
 	if len(m.Visits) == 0 {
 		return out, nil
 	}
@@ -68,7 +77,7 @@ func (m Mission) Attributes() (map[string]string, error) {
 func ReadMission(ctx context.Context,
 	attribute func(ctx context.Context, name string) (string, error)) (Mission, error) {
 	attributes := map[string]string{}
-	for _, name := range []string{NonceAttribute, ConfigAttribute, VisitsAttribute} {
+	for _, name := range []string{NonceAttribute, ConfigAttribute, VisitsAttribute, IdentityAttribute} {
 		var err error
 		if attributes[name], err = attribute(ctx, name); err != nil {
 			return Mission{}, err
@@ -89,6 +98,9 @@ func ParseMission(attributes map[string]string) (m Mission, err error) {
 	if config := attributes[ConfigAttribute]; config != "" {
 		m.Config = []byte(config)
 	}
+	if err := m.identify(attributes[IdentityAttribute]); err != nil {
+		return Mission{}, err
+	}
 	if visits := attributes[VisitsAttribute]; visits != "" {
 		m.Visits, err = decodeVisits([]byte(visits))
 	}
@@ -96,6 +108,21 @@ func ParseMission(attributes map[string]string) (m Mission, err error) {
 		return Mission{}, &fault.Error{Code: fault.Usage, Message: "instance attribute " + VisitsAttribute, Err: err}
 	}
 	return m, nil
+}
+
+// identify reads a test's identity. An operator's node has one that only it
+// knows: who could choose it would hold the peer's own key.
+func (m *Mission) identify(seed string) error {
+	if seed == "" {
+		return nil
+	}
+	b, err := hex.DecodeString(seed)
+	if err != nil || len(b) != len(m.Identity) || m.Config != nil {
+		return &fault.Error{Code: fault.Usage, Message: "instance attribute " + IdentityAttribute,
+			Expected: "32 bytes in hex, without " + ConfigAttribute, Got: fmt.Sprintf("%d characters", len(seed))}
+	}
+	m.Identity = (*[32]byte)(b)
+	return nil
 }
 
 // ParseNonce reads 64 hex digits.

@@ -20,6 +20,8 @@ func TestMissionThroughMetadata(t *testing.T) {
 		"an operator's":       {Nonce: agent.NewNonce(), Config: []byte("[tee]\n")},
 		"a test's": {Nonce: agent.NewNonce(), Visits: []agent.Visit{
 			{Name: "one & only", Config: []byte("[tee]\nurl = \"<x>\"\n")}, {Name: "two", Config: []byte("x")}}},
+		"a test's, that boots again": {Nonce: agent.NewNonce(), Visits: []agent.Visit{{Name: "one", Config: []byte("x")}},
+			Identity: &[32]byte{31: 7}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -59,6 +61,8 @@ func TestParseMissionRefuses(t *testing.T) {
 	for name, tc := range map[string]struct{ attribute, value, want string }{
 		"a short nonce":       {agent.NonceAttribute, "00ff", "nonce"},
 		"a nonce not hex":     {agent.NonceAttribute, strings.Repeat("zz", 32), "nonce"},
+		"a short identity":    {agent.IdentityAttribute, "00ff", "mero-test-identity"},
+		"identity, not hex":   {agent.IdentityAttribute, strings.Repeat("zz", 32), "mero-test-identity"},
 		"not JSON":            {agent.VisitsAttribute, "x", "invalid character"},
 		"an unknown field":    {agent.VisitsAttribute, `[{"name":"a","config":"","key":"x"}]`, "unknown"},
 		"trailing data":       {agent.VisitsAttribute, `[{"name":"a","config":""}] []`, "after the end"},
@@ -89,6 +93,17 @@ func visits(n int) (out []map[string]string) {
 		out = append(out, map[string]string{"name": fmt.Sprint(i), "config": "x"})
 	}
 	return out
+}
+
+func TestAnOperatorsNodeChoosesItsIdentity(t *testing.T) {
+	t.Parallel()
+	_, err := agent.ParseMission(map[string]string{agent.ConfigAttribute: "[tee]",
+		agent.IdentityAttribute: strings.Repeat("07", 32)})
+	var f *fault.Error
+	require.ErrorAs(t, err, &f)
+	require.Equal(t, fault.Usage, f.Code)
+	require.Contains(t, f.Expected, "without mero-client-config")
+	require.NotContains(t, f.Got, "07", "a seed is not repeated")
 }
 
 func FuzzParseMission(f *testing.F) {

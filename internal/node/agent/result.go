@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"strings"
@@ -10,7 +11,8 @@ import (
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 )
 
-// VisitResult is how a visit went. No key is in it: the node compared them.
+// VisitResult is how a visit went. No key is in it: the node compared them, and
+// of a test's key says a digest.
 type VisitResult struct {
 	Name        string         `json:"name"` // "mero-client-config" for the operator's
 	URL         string         `json:"url"`
@@ -20,11 +22,19 @@ type VisitResult struct {
 	Nonce       []byte         `json:"nonce,omitempty"` // that the service's quote answers
 	Quote       []byte         `json:"quote,omitempty"` // of the service
 	KeyReleased bool           `json:"key_released"`
-	KeySame     bool           `json:"key_same"` // asked again: the same key; false when not asked
-	KeyOwn      bool           `json:"key_own"`  // another peer got another key; false when not asked
+	KeySame     bool           `json:"key_same"`             // asked again: the same key; false when not asked
+	KeyOwn      bool           `json:"key_own"`              // another peer got another key; false when not asked
+	KeyDigest   []byte         `json:"key_digest,omitempty"` // see DigestKey; of a node with a test's identity
 	Refusal     *Refused       `json:"refusal,omitempty"`
 	Error       string         `json:"error,omitempty"`
 	ExitCode    fault.Code     `json:"exit_code"`
+}
+
+// DigestKey is what a test compares instead of keys that a node got in two boots:
+// of 32 random bytes, it tells nothing but whether they are the same.
+func DigestKey(key []byte) []byte {
+	sum := sha256.Sum256(append([]byte("mero-agent key digest v1\x00"), key...))
+	return sum[:]
 }
 
 // Fail says in the result why the visit did not get to its end.

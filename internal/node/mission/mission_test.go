@@ -153,6 +153,30 @@ func TestVisits(t *testing.T) {
 }
 
 // An operator's configuration: one request, and its failure is the node's.
+// A test's node that boots again has the peer ID and the key that it had.
+func TestATestsNodeBootsAgain(t *testing.T) {
+	t.Parallel()
+	boot := func(keys keyservice.Keys, identity *[32]byte) *agent.Report {
+		w := newWorld(t)
+		_, visit := w.open(t, "kms", keys)
+		r, err := w.accomplish(t, agent.Mission{Visits: []agent.Visit{visit}, Identity: identity})
+		require.NoError(t, err)
+		require.NoError(t, r.Visits[0].Err())
+		return r
+	}
+	first, again := boot(keyservice.Own, &[32]byte{7}), boot(keyservice.Own, &[32]byte{7})
+	require.Equal(t, first.PeerID, again.PeerID)
+	require.Len(t, first.Visits[0].KeyDigest, 32)
+	require.Equal(t, first.Visits[0].KeyDigest, again.Visits[0].KeyDigest)
+	key, err := hex.DecodeString(keyservice.Key(string(first.PeerID)))
+	require.NoError(t, err)
+	require.NotEqual(t, key, first.Visits[0].KeyDigest)
+	require.NotEqual(t, first.Visits[0].KeyDigest, boot(keyservice.Shared, &[32]byte{7}).Visits[0].KeyDigest)
+	stranger := boot(keyservice.Own, nil)
+	require.NotEqual(t, first.PeerID, stranger.PeerID)
+	require.Empty(t, stranger.Visits[0].KeyDigest)
+}
+
 func TestTheOperatorsVisit(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -23,17 +24,28 @@ import (
 // provider deploys an impostor: it is healthy and has its policy, and proves nothing.
 type provider struct {
 	url     string
-	fails   string // the name of the deployment that fails
+	deploys error
+	updates error
+	moved   bool // an update gives the application another id
+	named   []string
 	living  []string
 	deletes error
 }
 
 func (p *provider) Deploy(_ context.Context, app dstack.App) (*dstack.Deployment, error) {
-	if app.Name == p.fails {
-		return nil, errors.New("no capacity")
+	p.named = append(p.named, app.Name)
+	if p.deploys != nil {
+		return nil, p.deploys
 	}
 	p.living = append(p.living, app.Name)
-	return &dstack.Deployment{ID: app.Name, URL: p.url}, nil
+	return &dstack.Deployment{ID: app.Name, AppID: "a1", URL: p.url}, nil
+}
+
+func (p *provider) Update(_ context.Context, appID string, app dstack.App) (*dstack.Deployment, error) {
+	if p.moved {
+		appID = "b2"
+	}
+	return &dstack.Deployment{ID: app.Name, AppID: appID, URL: p.url}, p.updates
 }
 
 func (p *provider) Delete(_ context.Context, id string) error {
@@ -64,12 +76,15 @@ func field(t *testing.T) (migration.Runner, *provider, *[]string) {
 	}))
 	t.Cleanup(s.Close)
 	p := &provider{url: s.URL}
-	return migration.Runner{ID: "run1", Provider: p, Nodes: noNodes{}, HTTP: s.Client()}, p, asked
+	return migration.Runner{ID: "run1", Provider: p, Nodes: noNodes{}, HTTP: s.Client(), Patience: time.Millisecond}, p, asked
 }
 
 const (
-	lasting  = "step 4: a session with the old service still gets its key"
-	renewing = "step 4: the session re-attests to the restarted service"
+	serving   = "step 4: the service of mero-kms-v1.2.0 is up"
+	lasting   = "step 4: a node gets its key from the old service"
+	restarted = "step 4: rolling restart, mero-kms-v1.3.0 runs in place of mero-kms-v1.2.0, under its id and address"
+	renewing  = "step 4: the node re-attests and gets the key that it had; a node that does not re-attest notices nothing"
+	clean     = "nothing is left behind"
 )
 
 func failures(results check.Results) (out []string) {
@@ -85,9 +100,12 @@ func TestAnImpostorIsNotAskedForAKey(t *testing.T) {
 	t.Parallel()
 	f, p, asked := field(t)
 	results := f.Restart(t.Context(), example(t), node("1.2.0"), node("1.3.0"))
-	require.Equal(t, []string{lasting, renewing, "step 5: " + p.url + " attests as mero-kms-v1.3.0",
-		"step 5: a node of mero-tee-v1.3.0 gets its key"}, failures(results))
-	require.Equal(t, []string{"/attest", "/attest"}, *asked)
+	require.Equal(t, []string{lasting, restarted}, failures(results))
+	require.NotEmpty(t, *asked)
+	for _, path := range *asked {
+		require.Equal(t, "/attest", path)
+	}
+	require.Equal(t, []string{"mero-kms-migrate-debug-run1"}, p.named, "a name that no other run has")
 	require.Empty(t, p.living)
 	require.Equal(t, check.Passed, results[len(results)-1].Status)
 }
@@ -96,32 +114,27 @@ func TestAnImpostorIsNotAskedForAKey(t *testing.T) {
 func TestRestartCleansUp(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
-		fails   string
-		deletes error
-		want    []string
+		world provider
+		want  []string
+		code  fault.Code
 	}{
-		"the old service does not come up": {"mero-kms-1-2-0-debug-run1", nil, []string{"step 4: the service of mero-kms-v1.2.0"}},
-		"the new service does not come up": {"mero-kms-1-3-0-debug-run1", errors.New("provider is down"),
-			[]string{"step 4: rolling restart, mero-kms-v1.3.0 is up", "nothing is left behind"}},
+		"the old service does not come up": {provider{deploys: errors.New("no capacity")}, []string{serving}, fault.General},
+		"the new service does not come up": {provider{updates: errors.New("did not boot"), deletes: errors.New("provider is down")},
+			[]string{lasting, restarted, clean}, fault.General},
+		"the update makes another application": {provider{moved: true}, []string{lasting, restarted}, fault.General},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f, p, _ := field(t)
-			p.fails, p.deletes = tc.fails, tc.deletes
+			tc.world.url = p.url
+			*p = tc.world
 			results := f.Restart(t.Context(), example(t), node("1.2.0"), node("1.3.0"))
 			require.Equal(t, tc.want, failures(results))
 			require.Empty(t, p.living)
-			require.Equal(t, fault.General, fault.CodeOf(results.Err()))
+			require.Equal(t, tc.code, fault.CodeOf(results.Err()))
+			if p.moved {
+				require.ErrorContains(t, results[2].Err(), "another one now, and so are its keys")
+			}
 		})
-	}
-}
-
-func TestNoCommonNodeRelease(t *testing.T) {
-	t.Parallel()
-	f, _, _ := field(t)
-	results := f.Restart(t.Context(), example(t), nil, node("1.3.0"))
-	for _, name := range []string{lasting, renewing} {
-		i := slices.IndexFunc(results, func(r check.Result) bool { return r.Name == name })
-		require.Equal(t, check.Inapplicable, results[i].Status)
 	}
 }

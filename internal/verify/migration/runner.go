@@ -1,8 +1,8 @@
 package migration
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -12,6 +12,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/check"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/retry"
 	"github.com/calimero-network/mero-tee/internal/kms/compose"
 	"github.com/calimero-network/mero-tee/internal/node/agent"
 	"github.com/calimero-network/mero-tee/internal/provider/dstack"
@@ -21,62 +22,92 @@ import (
 
 const cleanupPatience = 2 * time.Minute
 
-// Runner is where services run and nodes boot. All fields are required.
+// Provider runs applications and updates one in place; *dstack.Client is one.
+type Provider interface {
+	e2e.Provider
+	// Update has the application with this id run app.Compose, under the id, so
+	// that its keys stay.
+	Update(ctx context.Context, appID string, app dstack.App) (*dstack.Deployment, error)
+}
+
+var _ Provider = (*dstack.Client)(nil)
+
+// Runner is where services run and nodes boot. All fields but Patience are required.
 type Runner struct {
-	ID       string // of this run: part of its deployments' names
-	Provider e2e.Provider
+	ID       string // of this run: part of its deployment's name
+	Provider Provider
 	Nodes    agent.Nodes
 	Verifier *tdx.Verifier
 	HTTP     *http.Client
+	Patience time.Duration // with an old application that answers behind its update; 0: three minutes
 }
 
-// Restart is steps 4 and 5 from beginning to end: the old release is deployed;
-// the new one is deployed beside it and takes over; a node whose session is
-// with the old one still gets its key there, and re-attests to the new one.
-// session is of a node release that both policies admit, nil when there is
-// none. What it deployed is deleted when it returns.
+// Restart is steps 4 and 5 from beginning to end, with an application of its
+// own: it runs the old release, serves a node, and is updated in place to the
+// new one. The node, booted again, must get the key that it had. session is of a
+// node release that both policies admit, nil when there is none. What was
+// deployed is deleted when Restart returns.
 func (r Runner) Restart(ctx context.Context, m Migration, session, node *measurement.Published) (out check.Results) {
-	var deployed []string
-	defer func() { out = append(out, r.clear(ctx, deployed)) }()
-	deploy := func(to Release) (place, error) {
-		d, err := r.Provider.Deploy(ctx, dstack.App{Name: dstack.Name(string(release.KMS), to.Tag.Version.String(),
-			string(m.Profile), r.ID), Compose: to.AppCompose,
-			Image: to.Published.Image.OSImage, OSImageHash: to.Published.Image.OSImageHash})
-		if err != nil {
-			return place{}, err
-		}
-		deployed = append(deployed, d.ID)
-		return place{to, d.URL}, e2e.Ready(ctx, r.HTTP, d.URL)
+	app := dstack.App{Name: dstack.Name(string(release.KMS), "migrate", string(m.Profile), r.ID), Compose: m.From.AppCompose,
+		Image: m.From.Published.Image.OSImage, OSImageHash: m.From.Published.Image.OSImageHash}
+	old, err := r.Provider.Deploy(ctx, app)
+	if err == nil {
+		defer func() { out = append(out, r.clear(ctx, old.ID)) }()
+		err = e2e.Ready(ctx, r.HTTP, old.URL)
 	}
-	from, err := deploy(m.From)
-	if err != nil {
-		return append(out, check.Of("step 4: the service of "+m.From.Tag.String(), err))
-	}
-	to, err := deploy(m.To)
-	out = append(out, check.Of("step 4: rolling restart, "+m.To.Tag.String()+" is up", err))
+	out = check.Results{check.Of(fmt.Sprintf("step 4: the service of %s is up", m.From.Tag), err)}
 	if err != nil {
 		return out
 	}
-	out = append(out, r.session(ctx, m, session, from, to)...)
-	return append(out, r.Verify(ctx, m, node, to.url)...)
+	s := r.session(m, session)
+	out = append(out, s.before(ctx, old.URL))
+	app.Compose = m.To.AppCompose
+	updated := r.update(ctx, m, old, app)
+	if out = append(out, updated); !updated.OK() {
+		return out
+	}
+	out = append(out, s.after(ctx, old.URL))
+	return append(out, r.Verify(ctx, m, node, old.URL)...)
 }
 
-// session: "Existing node connections are unaffected until they re-attest." The
-// node of the session is one machine, which asks both services.
-func (r Runner) session(ctx context.Context, m Migration, node *measurement.Published, from, to place) check.Results {
-	const (
-		lasting  = "step 4: a session with the old service still gets its key"
-		renewing = "step 4: the session re-attests to the restarted service"
-	)
-	if node == nil {
-		const why = "no node release is in both policies: every node must be upgraded before it re-attests"
-		return check.Results{check.NotApplicable(lasting, why), check.NotApplicable(renewing, why)}
+// update is the rolling restart. "Existing node connections are unaffected until
+// they re-attest": what nodes know of the service, its id and its address, stays.
+func (r Runner) update(ctx context.Context, m Migration, old *dstack.Deployment, app dstack.App) check.Result {
+	name := fmt.Sprintf("step 4: rolling restart, %s runs in place of %s, under its id and address", m.To.Tag, m.From.Tag)
+	if from, to := m.From.Published.Image.OSImage, m.To.Published.Image.OSImage; from != to {
+		return check.Fail(name, fault.Verification, "an update in place does not change the OS image", to, from).
+			WithHint("the provider changes it by a call of its own, under the same app id, which this trial does not make: do " +
+				"both with an application of yours, then run the command with its address")
 	}
-	failed, err := r.visit(ctx, m, node, from, to)
+	updated, err := r.Provider.Update(ctx, old.AppID, app)
 	if err != nil {
-		failed = []error{err, err}
+		return check.Of(name, err)
 	}
-	return check.Results{check.Of(lasting, failed[0]), check.Of(renewing, failed[1])}
+	if updated.AppID != old.AppID || updated.URL != old.URL {
+		return check.Fail(name, fault.Verification, "the application is another one now, and so are its keys",
+			old.AppID+" at "+old.URL, updated.AppID+" at "+updated.URL)
+	}
+	if err := e2e.Ready(ctx, r.HTTP, old.URL); err != nil {
+		return check.Of(name, err)
+	}
+	return check.Of(name, r.await(ctx, place{m.To, old.URL}))
+}
+
+// await returns when the service proved to be the release, or with the reason
+// why it did not in time: the old application may still answer behind an update
+// that the provider calls done.
+func (r Runner) await(ctx context.Context, p place) (failed error) {
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(r.Patience, 3*time.Minute))
+	defer cancel()
+	schedule := retry.Policy{First: 100 * time.Millisecond, Most: 5 * time.Second}
+	err := schedule.Until(ctx, p.url+" to attest as "+p.release.Tag.String(), func() (bool, error) {
+		_, failed = r.attest(ctx, p)
+		return failed == nil, nil
+	})
+	if err != nil && failed == nil {
+		return err
+	}
+	return failed
 }
 
 // Verify is step 5: "Run POST /attest against the restarted KMS and verify it
@@ -90,22 +121,15 @@ func (r Runner) Verify(ctx context.Context, m Migration, node *measurement.Publi
 	if err != nil {
 		return append(out, check.Fail(name, check.Of("", err).Code, "not asked: the service did not prove itself", "", ""))
 	}
-	failed, err := r.visit(ctx, m, node, to)
-	if err == nil {
-		err = failed[0]
-	}
+	_, err = r.visit(ctx, m, node, to, nil)
 	return append(out, check.Of(name, err))
 }
 
 // clear deletes what was deployed, also when ctx has ended.
-func (r Runner) clear(ctx context.Context, deployed []string) check.Result {
+func (r Runner) clear(ctx context.Context, id string) check.Result {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupPatience)
 	defer cancel()
-	var errs []error
-	for _, id := range deployed {
-		errs = append(errs, r.Provider.Delete(ctx, id))
-	}
-	return check.Of("nothing is left behind", errors.Join(errs...))
+	return check.Of("nothing is left behind", r.Provider.Delete(ctx, id))
 }
 
 // place is where a release's service is said to run.
@@ -125,23 +149,21 @@ func (r Runner) attest(ctx context.Context, p place) (*agent.KMSReport, error) {
 	return (&agent.Agent{HTTP: r.HTTP}).VerifyKMS(ctx, p.url, p.expectation(r.Verifier))
 }
 
-// visit boots a node that asks each place for its key, after the place proved
-// itself to us too. The errors say, for each place, why the node has no key from
-// it; the last one why nothing is known.
-func (r Runner) visit(ctx context.Context, m Migration, node *measurement.Published, places ...place) ([]error, error) {
-	mission := agent.Mission{Nonce: agent.NewNonce()}
-	proved := make([]*agent.KMSReport, len(places))
-	for i, p := range places {
-		var err error
-		if proved[i], err = r.attest(ctx, p); err != nil {
-			return nil, err
-		}
-		config, err := e2e.Configure(p.url, p.expectation(r.Verifier))
-		if err != nil {
-			return nil, err
-		}
-		mission.Visits = append(mission.Visits, agent.Visit{Name: p.release.Tag.String(), Config: config})
+// visit boots a node that asks the place for its key, after the place proved
+// itself to us too. The result is what the node says of the key that it got.
+func (r Runner) visit(ctx context.Context, m Migration, node *measurement.Published, p place,
+	identity *[32]byte) (*agent.VisitResult, error) {
+	proved, err := r.attest(ctx, p)
+	if err != nil {
+		return nil, err
 	}
+	config, err := e2e.Configure(p.url, p.expectation(r.Verifier))
+	if err != nil {
+		return nil, err
+	}
+	name := p.release.Tag.String()
+	mission := agent.Mission{Nonce: agent.NewNonce(), Identity: identity,
+		Visits: []agent.Visit{{Name: name, Config: config}}}
 	report, err := r.boot(ctx, node, m.Profile, mission)
 	if err != nil {
 		return nil, err
@@ -149,11 +171,7 @@ func (r Runner) visit(ctx context.Context, m Migration, node *measurement.Publis
 	if _, err := report.Verify(ctx, r.Verifier, m.Profile, mission.Nonce); err != nil {
 		return nil, err
 	}
-	failed := make([]error, len(places))
-	for i, visit := range mission.Visits {
-		failed[i] = r.released(ctx, report, visit.Name, proved[i].Verdict.Registers)
-	}
-	return failed, nil
+	return r.released(ctx, report, name, proved.Verdict.Registers)
 }
 
 func (r Runner) boot(ctx context.Context, node *measurement.Published, p release.Profile,
@@ -163,22 +181,23 @@ func (r Runner) boot(ctx context.Context, node *measurement.Published, p release
 	return r.Nodes.Boot(ctx, node, p, m)
 }
 
-// released says why a node did not get its key from the service with these registers.
-func (r Runner) released(ctx context.Context, report *agent.Report, visit string, service tdx.Registers) error {
+// released is a node's visit to the service with these registers, which gave it its key.
+func (r Runner) released(ctx context.Context, report *agent.Report, visit string,
+	service tdx.Registers) (*agent.VisitResult, error) {
 	v, err := report.Visit(visit)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if _, err := v.Verify(ctx, r.Verifier, service); err != nil {
-		return err
+		return nil, err
 	}
 	if err := v.Err(); err != nil {
-		return err
+		return nil, err
 	}
 	if !v.KeyReleased || !v.KeySame || !v.KeyOwn {
-		return fault.Mismatch("the node's key from "+visit,
+		return nil, fault.Mismatch("the node's key from "+visit,
 			"a key, the same again, another than another peer's",
 			fmt.Sprintf("a key: %t, the same: %t, its own: %t", v.KeyReleased, v.KeySame, v.KeyOwn))
 	}
-	return nil
+	return v, nil
 }
