@@ -53,6 +53,7 @@ type cvm struct {
 	cold    int
 	address string // of the application's listener; set when running
 
+	createdAt time.Time
 	bootError string
 	exitedAt  time.Time
 	cancel    context.CancelFunc
@@ -67,7 +68,7 @@ func (p *Provider) newCVM(appID string, q *request) *cvm {
 		app: q.app, offered: map[string]application{}, options: &p.options, keys: p.keys,
 		dir:     filepath.Join(p.run, appID),
 		logPath: filepath.Join(p.options.State, "logs", q.Name+".log"),
-		status:  created, hidden: p.options.Faults.Hidden, cold: p.options.Faults.Cold,
+		status:  created, createdAt: time.Now(), hidden: p.options.Faults.Hidden, cold: p.options.Faults.Cold,
 	}
 }
 
@@ -231,11 +232,14 @@ func (c *cvm) describe() map[string]any {
 	}
 }
 
-// created is the CVM as POST /cvms answers.
+// created is the CVM as POST /cvms and POST /cvms/{id}/start answer.
 func (c *cvm) created() map[string]any {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return map[string]any{"id": 1, "name": c.name, "status": c.status, "app_id": c.id, "vm_uuid": nil, "instance_id": nil}
+	return map[string]any{"id": 1, "name": c.name, "status": c.status, "teepod_id": 1,
+		"teepod": map[string]any{"id": 1, "name": "rehearsal"}, "user_id": nil, "app_id": c.id, "vm_uuid": nil,
+		"instance_id": nil, "base_image": c.image, "vcpu": 1, "memory": 2048, "disk_size": 20, "docker_compose_file": nil,
+		"created_at": c.createdAt.UTC().Format(time.RFC3339), "encrypted_env_pubkey": nil}
 }
 
 // entryPoint is an application's program, ready to run.

@@ -50,6 +50,8 @@ type Options struct {
 // Faults are the provider's quirks that can be turned on.
 type Faults struct {
 	Hidden     int  // this many GETs of a new CVM answer 404
+	Busy       int  // this many requests are answered 429, without a Retry-After
+	Resets     int  // this many requests have their connection reset
 	Lag        int  // this many GETs after an update show the old application, which still runs
 	NotStarted bool // a created CVM waits for POST …/start
 	Quota      int  // CVMs at a time; 0 means no limit
@@ -72,6 +74,8 @@ type Provider struct {
 	cancel context.CancelFunc
 
 	mu          sync.Mutex
+	busy        int                      // see Faults
+	resets      int                      // see Faults
 	nonce       uint64                   // that the next application's id comes from
 	provisioned map[reservation]*request // not created yet
 	cvms        map[string]*cvm          // by app id
@@ -102,7 +106,7 @@ func New(o Options) (*Provider, error) {
 		return nil, err
 	}
 	p := &Provider{options: o, keys: &keys{o.Seed}, run: run, provisioned: map[reservation]*request{},
-		cvms: map[string]*cvm{}, nonce: first.Uint64(), applications: &http.Transport{DisableKeepAlives: true}}
+		cvms: map[string]*cvm{}, nonce: first.Uint64(), busy: o.Faults.Busy, resets: o.Faults.Resets, applications: &http.Transport{DisableKeepAlives: true}}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.api = p.routes()
 	return p, nil
@@ -119,7 +123,25 @@ func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusUnauthorized, "invalid API key")
 		return
 	}
+	if p.disturbed(w) {
+		return
+	}
 	p.api.ServeHTTP(w, r)
+}
+
+// disturbed counts down the requests that the network or a limit takes.
+func (p *Provider) disturbed(w http.ResponseWriter) bool {
+	p.mu.Lock()
+	busy, reset := p.busy > 0, p.resets > 0
+	p.busy, p.resets = max(0, p.busy-1), max(0, p.resets-1)
+	p.mu.Unlock()
+	if reset {
+		panic(http.ErrAbortHandler)
+	}
+	if busy {
+		fail(w, http.StatusTooManyRequests, "too many requests")
+	}
+	return busy
 }
 
 // Close kills every CVM, waits until all are gone, and removes their files; logs and seed stay.
@@ -254,7 +276,7 @@ func (p *Provider) start(w http.ResponseWriter, _ *http.Request, c *cvm) {
 		fail(w, http.StatusConflict, "CVM is already running")
 		return
 	}
-	reply(w, c.describe())
+	reply(w, c.created())
 }
 
 func (p *Provider) remove(w http.ResponseWriter, _ *http.Request, c *cvm) {

@@ -1,6 +1,7 @@
 package dstack_test
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/stretchr/testify/require"
@@ -18,6 +20,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/retry"
 	client "github.com/calimero-network/mero-tee/internal/provider/dstack"
 	"github.com/calimero-network/mero-tee/internal/provider/dstack/guest"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/dstack"
@@ -254,11 +257,13 @@ func TestQuirksOfTheProvider(t *testing.T) {
 	t.Parallel()
 	for name, faults := range map[string]dstack.Faults{
 		"not visible at first": {Hidden: 3}, "created but not started": {NotStarted: true}, "slow health": {Cold: 3},
+		"asked too often": {Busy: 2}, "connections that are reset": {Resets: 3},
 		"all at once": {Hidden: 2, NotStarted: true, Cold: 2, Quota: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, t.TempDir(), faults)
+			w.client.Wait = func(ctx context.Context, d time.Duration) error { return retry.For(ctx, min(d, 10*time.Millisecond)) }
 			d, err := w.client.Deploy(t.Context(), w.app(t, "quirks", nil))
 			require.NoError(t, err)
 			status, body := w.get(t, d.URL+"/health")

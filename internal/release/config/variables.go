@@ -58,7 +58,7 @@ func services() []Variable {
 			Uses: []string{"kms:build"}, validate: form(registryForm, "not a registry path"),
 			set: func(c *Config, v string) { c.Registry = v }},
 		{Name: "PHALA_DSTACK_URL", Kind: KindVariable, Purpose: "the dstack provider's API, where E2E runs the key service",
-			Valid: anAddress + ", for example https://cloud-api.phala.com/api/v1", Needs: []string{"kms:e2e", "node:e2e"},
+			Valid: anAddress + ", for example https://cloud-api.phala.com/api/v1 (cloud-api.phala.network is the same)", Needs: []string{"kms:e2e", "node:e2e"},
 			validate: address,
 			set:      func(c *Config, v string) { c.DstackURL = v }},
 		{Name: "ITA_API_URL", Kind: KindVariable,
