@@ -107,14 +107,26 @@ func (s *Service) decide(ctx context.Context, log *slog.Logger, policy *policies
 		return nil, refuseChallenge(err)
 	}
 	log.Info("quote verified", "tcb", verdict.TCB, "registers", fingerprints(verdict.Registers))
-	if err := policy.Admits(verdict.Registers, tcb.Of(verdict), s.parts.Now()); err != nil {
-		return nil, refuse(http.StatusForbidden, wire.PolicyViolation, "%v", err)
+	if err := s.admit(log, policy, verdict); err != nil {
+		return nil, err
 	}
 	key, err := s.parts.Guest.Key(ctx, s.config.KeyPrefix+"/"+string(s.config.Profile)+"/"+string(id), keyPurpose)
 	if err != nil {
 		return nil, refuse(http.StatusInternalServerError, wire.KeyDerivationFailed, "the platform gave no key").because(err)
 	}
 	return key, nil
+}
+
+// admit is the policy's verdict of today; a machine that only a waiver accepts is logged with it.
+func (s *Service) admit(log *slog.Logger, policy *policies.Policy, verdict *tdx.Verdict) error {
+	machine, now := tcb.Of(verdict), s.parts.Now()
+	if err := policy.Admits(verdict.Registers, machine, now); err != nil {
+		return refuse(http.StatusForbidden, wire.PolicyViolation, "%v", err)
+	}
+	if _, waiver := policy.TCB().Accepts(machine, now); waiver != nil {
+		log.Warn("TCB status accepted by a waiver", "waiver", waiver.What())
+	}
+	return nil
 }
 
 func (s *Service) usablePolicy() (*policyState, error) {
