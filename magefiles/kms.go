@@ -61,7 +61,8 @@ func (KMS) Catalog(ctx context.Context) error {
 // E2e runs the released image and lets a node get its key from it, and be refused where it must (step 11).
 func (KMS) E2e(ctx context.Context) error { return cli.Step(ctx, release.KMS, "e2e", KMS.Catalog) }
 
-// Observe runs a released key service on another OS image of dstack, and proposes what its quote proves. IMAGE TAG [-dryRun]
+// Observe runs a released key service on another OS image of dstack, and proposes what its quote proves. IMAGE TAG
+// [-dryRun]
 func (KMS) Observe(ctx context.Context, image, tag string, dryRun *bool) error {
 	return cli.Exit("kms:observe", cli.Observe(ctx, os.Stdout, image, tag, cli.Value(dryRun)))
 }

@@ -107,7 +107,8 @@ func observed(image string, d *dstack.Deployment, report *agent.KMSReport) (meas
 			Expected: "an event " + measurement.OSImageHashEvent + " of 32 bytes", Got: fmt.Sprintf("%x", event.Payload)}
 	}
 	r := report.Verdict.Registers
-	return measurement.Platform{Image: image, OSImageHash: digest.Digest(event.Payload), VMShape: dstack.DefaultInstanceType,
+	return measurement.Platform{Image: image, OSImageHash: digest.Digest(event.Payload),
+		VMShape: dstack.DefaultInstanceType,
 		Cluster: cluster(d.URL), MRTD: r.MRTD, RTMR0: r.RTMR0, RTMR1: r.RTMR1, RTMR2: r.RTMR2,
 		Source: fmt.Sprintf("a verified quote of application %s, TCB status %s; the quote's SHA-256 is %s", d.AppID,
 			report.Verdict.TCB, digest.Of(report.Quote).Hex())}, nil
@@ -122,7 +123,10 @@ func cluster(url string) string {
 }
 
 // platformsPage documents the platforms file; its table has a row for each image.
-const platformsPage, platformsTable = "docs/measurements.md", "| OS image | VM shape | observed at | source |\n|---|---|---|---|\n"
+const (
+	platformsPage  = "docs/measurements.md"
+	platformsTable = "| OS image | VM shape | observed at | source |\n|---|---|---|---|\n"
+)
 
 // proposePlatform shows an entry, and opens the pull request that adds it to the file on main.
 func (o *operator) proposePlatform(ctx context.Context, w io.Writer, seen measurement.Platform, dryRun bool) error {
@@ -177,8 +181,8 @@ func (o *operator) openPlatform(ctx context.Context, path string, file *measurem
 	title := "Add the measurements of OS image " + seen.Image
 	pr, err := o.github.Propose(ctx, github.Change{Base: "main", Branch: "platforms/" + seen.Image, Message: title,
 		Title: title, Files: map[string][]byte{path: content, platformsPage: page},
-		Body: o.env.Banner + "\n\nObserved by `kms:observe`: " + seen.Source + ".\n\nThe image that deployments name stays; " +
-			"change `image` in " + path + " to release for this one."})
+		Body: o.env.Banner + "\n\nObserved by `kms:observe`: " + seen.Source + ".\n\nThe image that deployments name " +
+			"stays; change `image` in " + path + " to release for this one."})
 	if err != nil {
 		return err
 	}

@@ -88,7 +88,8 @@ func TestAnObservedImageIsProposed(t *testing.T) {
 	require.Equal(t, "dstack-0.5.9", file.Image)
 	page, err := o.github.ReadFile(t.Context(), platformsPage, branch)
 	require.NoError(t, err)
-	require.Contains(t, string(page), platformsTable+"| `dstack-0.5.11` | tdx.small | prod | a quote |\n| `dstack-0.5.9` |")
+	require.Contains(t, string(page),
+		platformsTable+"| `dstack-0.5.11` | tdx.small | prod | a quote |\n| `dstack-0.5.9` |")
 }
 
 // What is listed as it was observed needs no proposal; other values are said aloud.

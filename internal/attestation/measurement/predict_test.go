@@ -23,7 +23,8 @@ func TestPredictKMS(t *testing.T) {
 	for _, e := range p.Events {
 		names = append(names, e.Name)
 	}
-	require.Equal(t, []string{"app-id", "compose-hash", "instance-id", "os-image-hash", "key-provider", "system-ready"}, names)
+	require.Equal(t, []string{"app-id", "compose-hash", "instance-id", "os-image-hash", "key-provider",
+		"system-ready"}, names)
 	require.Nil(t, p.Events[0].Payload, "the provider gives the app id")
 	require.Equal(t, measurement.Hex(hash[:]), p.Events[1].Payload)
 	require.Equal(t, measurement.OwnerInstance, p.Events[2].Owner)

@@ -54,8 +54,9 @@ func TestDeploymentsLeftOpen(t *testing.T) {
 		ids     []string
 		open    []string
 	}{
-		"killed while testing":       {0, []func(context.Context, *journalled) error{deploy}, []string{"7"}, []string{"a/7"}},
-		"deleted":                    {0, []func(context.Context, *journalled) error{deploy, remove}, []string{"7"}, []string{}},
+		"killed while testing": {0, []func(context.Context, *journalled) error{deploy}, []string{"7"}, []string{"a/7"}},
+		"deleted": {0, []func(context.Context, *journalled) error{deploy, remove}, []string{"7"},
+			[]string{}},
 		"failed to deploy":           {1, []func(context.Context, *journalled) error{deploy}, []string{"7"}, []string{"a/7"}},
 		"failed before it had an id": {1, []func(context.Context, *journalled) error{deploy}, nil, []string{}},
 		"failed to delete": {2, []func(context.Context, *journalled) error{deploy, remove}, []string{"7"},
@@ -150,7 +151,8 @@ func TestSweepDeletesOnlyWhenTold(t *testing.T) {
 func TestSweepLeavesAnOperatorsApplicationAlone(t *testing.T) {
 	t.Parallel()
 	p := &workspace{names: map[string]string{"1": "mero-kms-1-2-0-debug-run1", "2": "an-operators", "3": "ours"}}
-	records := []pipeline.Record{begun("mero-kms-1-2-0-debug-run1/9"), begun("mero-kms-1-2-0-debug-run1/2"), begun("ours/3"),
+	records := []pipeline.Record{begun("mero-kms-1-2-0-debug-run1/9"), begun("mero-kms-1-2-0-debug-run1/2"),
+		begun("ours/3"),
 		begun("of-an-older-form")}
 	found, err := SweepDeployments(t.Context(), p.client(t), records, true)
 	require.ErrorContains(t, err, "a ledger's deployment")

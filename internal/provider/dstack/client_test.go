@@ -179,7 +179,8 @@ func TestRequestShape(t *testing.T) {
 // The OS image is the one of that name and hash, or nothing is created.
 func TestOSImage(t *testing.T) {
 	t.Parallel()
-	app := dstack.App{Name: "mero-app", Compose: json.RawMessage("{}"), Image: "dstack-0.5.9", OSImageHash: digest.Digest{1}}
+	app := dstack.App{Name: "mero-app", Compose: json.RawMessage("{}"), Image: "dstack-0.5.9",
+		OSImageHash: digest.Digest{1}}
 	for name, tc := range map[string]struct {
 		answer, images string
 		code           fault.Code
@@ -277,7 +278,8 @@ func TestDeployShowsWhatTheProviderAltered(t *testing.T) {
 	}{
 		"a field is added": {`{"a":1}`, "bb", `{"a":1,"z":true}`, measured, []string{"bb (the provider's)", "cafe (measured)",
 			"(of what is stored: added z)"}},
-		"only its word differs": {`{}`, "bb", `{}`, measured, []string{"bb (the provider's)", emptyHash + " (of what is stored"}},
+		"only its word differs": {`{}`, "bb", `{}`, measured,
+			[]string{"bb (the provider's)", emptyHash + " (of what is stored"}},
 		"only what is stored differs": {`{"a":1}`, "015abd7f5cc57a2dd94b7590f04ad8084273905ee33ec5cebeae62276a97f862",
 			`{"a":2}`, measured, []string{"changed a"}},
 		"a field is gone, and nothing was measured": {`{"a":1,"b":2}`, "bb", `{"b":2}`, `{"tcb_info":null}`,

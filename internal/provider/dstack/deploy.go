@@ -76,8 +76,9 @@ func (c *Client) launch(ctx context.Context, app App) (*Deployment, string, erro
 		case err != nil && !isCode(err, appIDConflict):
 			return nil, "", c.disown(ctx, app, d, err)
 		case attempt == launches:
-			return nil, "", &fault.Error{Code: fault.General, Message: "another deployment took each app id that " + app.Name + " was given",
-				Hint: "run again when fewer deployments begin at once"}
+			return nil, "", &fault.Error{Code: fault.General,
+				Message: "another deployment took each app id that " + app.Name + " was given",
+				Hint:    "run again when fewer deployments begin at once"}
 		}
 	}
 }

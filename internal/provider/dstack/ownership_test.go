@@ -227,8 +227,9 @@ func TestUpdateFails(t *testing.T) {
 		"another hash": {offer, `{"app_id":"aa","compose_hash":"bb"}`, "another app-compose", fault.Verification, false},
 		"another application": {offer, `{"app_id":"bb","compose_hash":"bb"}`, "another application", fault.Verification,
 			false},
-		"nobody":    {"GET /api/cvms/app_aa/state", `404 {"detail":"no such CVM"}`, "no such CVM", fault.General, false},
-		"expired":   {commit, `400 {"detail":{"error_code":"ERR-01-006","message":"expired"}}`, "expired", fault.General, true},
+		"nobody": {"GET /api/cvms/app_aa/state", `404 {"detail":"no such CVM"}`, "no such CVM", fault.General, false},
+		"expired": {commit, `400 {"detail":{"error_code":"ERR-01-006","message":"expired"}}`, "expired", fault.General,
+			true},
 		"withdrawn": {"GET /api/cvms/app_aa", `401 {"detail":"no key"}`, "did not come back", fault.Usage, true},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -41,7 +41,8 @@ func isCode(err error, code string) bool {
 
 // The codes that a person can do something about (ErrorCodes of npm @phala/cloud 0.2.9).
 var advice = map[string]string{
-	"ERR-01-004": "a CVM of that name is not this run's, and is left alone: delete it yourself if nobody needs it, or run again",
+	"ERR-01-004": "a CVM of that name is not this run's, and is left alone: delete it yourself if nobody needs it, " +
+		"or run again",
 	"ERR-04-001": "the workspace has no balance left: top it up at the provider",
 }
 
@@ -98,7 +99,8 @@ func detailed(detail json.RawMessage) (said, code string) {
 	case json.Unmarshal(detail, &said) == nil:
 		return said, ""
 	case json.Unmarshal(detail, &object) == nil && object.Message != "":
-		return strings.Join(append([]string{object.Message + " (" + object.Code + ")"}, object.Suggestions...), "; "), object.Code
+		all := append([]string{object.Message + " (" + object.Code + ")"}, object.Suggestions...)
+		return strings.Join(all, "; "), object.Code
 	case json.Unmarshal(detail, &fields) == nil:
 		var all []string
 		for _, f := range fields {

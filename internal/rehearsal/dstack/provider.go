@@ -106,7 +106,8 @@ func New(o Options) (*Provider, error) {
 		return nil, err
 	}
 	p := &Provider{options: o, keys: &keys{o.Seed}, run: run, provisioned: map[reservation]*request{},
-		cvms: map[string]*cvm{}, nonce: first.Uint64(), busy: o.Faults.Busy, resets: o.Faults.Resets, applications: &http.Transport{DisableKeepAlives: true}}
+		cvms: map[string]*cvm{}, nonce: first.Uint64(), busy: o.Faults.Busy, resets: o.Faults.Resets,
+		applications: &http.Transport{DisableKeepAlives: true}}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.api = p.routes()
 	return p, nil

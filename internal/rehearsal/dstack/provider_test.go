@@ -263,7 +263,9 @@ func TestQuirksOfTheProvider(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, t.TempDir(), faults)
-			w.client.Wait = func(ctx context.Context, d time.Duration) error { return retry.For(ctx, min(d, 10*time.Millisecond)) }
+			w.client.Wait = func(ctx context.Context, d time.Duration) error {
+				return retry.For(ctx, min(d, 10*time.Millisecond))
+			}
 			d, err := w.client.Deploy(t.Context(), w.app(t, "quirks", nil))
 			require.NoError(t, err)
 			status, body := w.get(t, d.URL+"/health")

@@ -103,7 +103,8 @@ func (t *Run) staleService() *service {
 	want.ComposeHash = compose.Hash(t.Stale.AppCompose)
 	return &service{machine: machine{r.KMS.Tag, p}, want: want, err: errNotDeployed, attested: errNotDeployed,
 		app: dstack.App{Name: dstack.Name(string(release.KMS), r.KMS.Tag.Version.String(), "older-policy", t.ID),
-			Compose: t.Stale.AppCompose, Image: r.KMS.Profiles[p].Image.OSImage, OSImageHash: r.KMS.Profiles[p].Image.OSImageHash}}
+			Compose: t.Stale.AppCompose, Image: r.KMS.Profiles[p].Image.OSImage,
+			OSImageHash: r.KMS.Profiles[p].Image.OSImageHash}}
 }
 
 // stalePolicy is guardrail C: "Deploy the new node-image with an old KMS

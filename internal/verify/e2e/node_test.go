@@ -302,7 +302,8 @@ func TestEachNodeIsBootedOnce(t *testing.T) {
 	slices.Sort(booted)
 	require.Equal(t, []string{
 		"debug: mero-kms-1-2-0-locked-read-only-run1",
-		"locked-read-only: mero-kms-1-1-0-locked-read-only-run1, mero-kms-1-2-0-locked-read-only-run1, mero-kms-1-2-0-older-policy-run1",
+		"locked-read-only: mero-kms-1-1-0-locked-read-only-run1, mero-kms-1-2-0-locked-read-only-run1, " +
+			"mero-kms-1-2-0-older-policy-run1",
 		"locked-read-only: mero-kms-1-2-0-locked-read-only-run1, mero-kms-1-2-0-older-policy-run1",
 	}, booted)
 }
