@@ -39,8 +39,10 @@ func atProvider(t *testing.T) *operator {
 	require.NoError(t, err)
 	proxy, err := net.Proxy()
 	require.NoError(t, err)
-	provider, err := dstack.New(dstack.Options{State: t.TempDir(), Seed: make([]byte, 32), APIKey: "key", TDX: machine, Proxy: proxy,
-		Unpack: func(context.Context, string, string) (v1.Config, error) { return v1.Config{}, errors.New("no image") }})
+	provider, err := dstack.New(dstack.Options{State: t.TempDir(), Seed: make([]byte, 32), APIKey: "key", TDX: machine,
+		Proxy: proxy, Unpack: func(context.Context, string, string) (v1.Config, error) {
+			return v1.Config{}, errors.New("no image")
+		}})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, provider.Close()) })
 	require.NoError(t, net.Handle("cloud-api.phala.com", provider))
@@ -60,7 +62,8 @@ func appCompose(t *testing.T) json.RawMessage {
 // there makes a CVM of that name and says its app id.
 func there(t *testing.T, o *operator, name string) string {
 	t.Helper()
-	p, err := o.env.Dstack().Provision(t.Context(), client.App{Name: name, Compose: appCompose(t), InstanceType: "tdx.small"})
+	app := client.App{Name: name, Compose: appCompose(t), InstanceType: client.DefaultInstanceType}
+	p, err := o.env.Dstack().Provision(t.Context(), app)
 	require.NoError(t, err)
 	cvm, err := o.env.Dstack().Create(t.Context(), p)
 	require.NoError(t, err)
@@ -81,7 +84,8 @@ func TestMigrationDeletesOnlyItsOwn(t *testing.T) {
 	)
 	left := there(t, o, interrupted)
 	untouched := map[string]string{}
-	for _, name := range []string{"mero-kms", "mero-kms-migrate-debug", "mero-kms-migrate-debug-theirs", interrupted + "b"} {
+	for _, name := range []string{"mero-kms", "mero-kms-migrate-debug", "mero-kms-migrate-debug-theirs",
+		interrupted + "b"} {
 		untouched[there(t, o, name)] = name
 	}
 	ledger, err := pipeline.OpenLedger(filepath.Join(o.env.Dist, "migrate-run0"), kms.String(), commit, time.Now)
@@ -116,7 +120,7 @@ func TestMigrationDeletesOnlyItsOwn(t *testing.T) {
 		return nil
 	}))
 	require.Len(t, begun, 1)
-	require.Regexp(t, "^mero-kms-migrate-debug-run1/[0-9a-f]{40}$", begun[0], "its name has the run, and it was written down")
+	require.Regexp(t, "^mero-kms-migrate-debug-run1/[0-9a-f]{40}$", begun[0], "a name with the run, written down")
 	require.False(t, owned(strings.TrimPrefix(begun[0], "mero-kms-migrate-debug-run1/"), "mero-kms-migrate-debug-run1"))
 	require.True(t, owned(left, interrupted), "sweep's, not this run's")
 

@@ -142,7 +142,8 @@ func TestNamed(t *testing.T) {
 	e, err := tdx.Named(trusted, "compose-hash")
 	require.NoError(t, err)
 	require.Equal(t, "compose-hash", e.Name)
-	for name, want := range map[string]string{"mr-kms": "2 events", "application": "0 events", "system-ready": "0 events"} {
+	for name, want := range map[string]string{"mr-kms": "2 events", "application": "0 events",
+		"system-ready": "0 events"} {
 		_, err := tdx.Named(trusted, name)
 		require.ErrorContains(t, err, want, name)
 	}
@@ -171,7 +172,7 @@ func TestParseDstackLogRefuses(t *testing.T) {
 		"imr":                   {change(good, `"imr":3`, `"imr":4`), "imr 4"},
 		"negative imr":          {change(good, `"imr":3`, `"imr":-1`), "imr -1"},
 		"short digest":          {change(good, digest[:2], ""), "94 hex digits"},
-		"another's digest":      {change(good, `"event":"a"`, `"event":"b"`), `event 0, "b" of RTMR3: its digest is not that`},
+		"another's digest":      {change(good, `"event":"a"`, `"event":"b"`), `"b" of RTMR3: its digest is not that`},
 		"boot event, no digest": {change(boot, digest, ""), "it has no digest: of type 0x4"},
 		"boot event, version 2": {change(boot, `"event":""`, `"event":"","version":2`), "only a runtime event"},
 		"boot event, preimage":  {change(boot, `"event":""`, `"event":"","preimage":""`), "only a runtime event"},

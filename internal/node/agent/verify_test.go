@@ -144,7 +144,7 @@ func TestVerifyKMSRefuses(t *testing.T) {
 				return json.RawMessage(`[{"imr":3,"event_type":134217729,"digest":"","event":"system-ready","event_payload":""}]`)
 			}
 		}, "replays to RTMR0"},
-		"a boot event less":           {nil, edited(`{"imr":1,"event_type":6`, `{"imr":2,"event_type":6`), "replays to RTMR1"},
+		"a boot event less":           {nil, edited(`"imr":1,"event_type":6`, `"imr":2,"event_type":6`), "replays to RTMR1"},
 		"a boot event without digest": {nil, edited(sha384(1), ""), `event 1, "" of RTMR1: it has no digest`},
 		"a claimed digest": {nil, edited(`"digest":"","event":"compose-hash"`,
 			`"digest":"`+sha384(1)+`","event":"compose-hash"`), "its digest is not that of its payload"},

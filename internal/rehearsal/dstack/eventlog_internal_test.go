@@ -35,7 +35,8 @@ func booted(t *testing.T, compose string, options ...tdxsim.LogOption) (*cvm, er
 func ask(t *testing.T, c *cvm, method, body string) map[string]string {
 	t.Helper()
 	w := httptest.NewRecorder()
-	c.agent().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/"+method, strings.NewReader(body)))
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/"+method, strings.NewReader(body))
+	c.agent().ServeHTTP(w, r)
 	require.Equal(t, http.StatusOK, w.Code, w.Body)
 	answer := map[string]string{}
 	if w.Body.Len() > 0 {
@@ -130,8 +131,8 @@ func TestTenSystemEvents(t *testing.T) {
 			payloads[l.Name] = *l.Payload
 		}
 	}
-	require.Equal(t, []string{"system-preparing", "app-id", "compose-hash", "instance-id", "boot-mr-done", "mr-kms", "mr-kms",
-		"os-image-hash", "key-provider", "storage-fs", "system-ready"}, names)
+	require.Equal(t, []string{"system-preparing", "app-id", "compose-hash", "instance-id", "boot-mr-done", "mr-kms",
+		"mr-kms", "os-image-hash", "key-provider", "storage-fs", "system-ready"}, names)
 	for _, empty := range []string{"system-preparing", "boot-mr-done", "system-ready"} {
 		require.Empty(t, payloads[empty])
 	}

@@ -2,18 +2,22 @@
 // those who talk to one.
 //
 // Its promise: its /attest is as true as the real one's, over a simulated TD;
-// what /get-key answers is the test's choice, and never checked.
+// /get-key refuses what the real one would before it looks at a policy, and then
+// answers what the test chose. It does not verify the node's quote, only what
+// the quote is over.
 package keyservice
 
 import (
+	"crypto/ed25519"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"io"
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
@@ -30,13 +34,20 @@ type Service struct {
 	keys Keys
 	log  *tdxsim.EventLog
 
-	mu    sync.Mutex
-	asked []string
+	mu         sync.Mutex
+	asked      []string
+	challenges map[string]challenge // that were not used yet
+}
+
+// challenge is one that a peer was given.
+type challenge struct {
+	nonce [32]byte
+	peer  string
 }
 
 // New boots an instance whose compose hash is measured as dstack does.
 func New(platform *tdxsim.Platform, composeHash [32]byte, keys Keys) (*Service, error) {
-	s := &Service{TD: platform.NewTD(tdx.Register{3}), keys: keys}
+	s := &Service{TD: platform.NewTD(tdx.Register{3}), keys: keys, challenges: map[string]challenge{}}
 	s.log = tdxsim.NewEventLog(s.TD)
 	for i := range 3 {
 		if err := s.log.Measure(i, 6, []byte{byte(i)}); err != nil {
@@ -56,53 +67,137 @@ func (s *Service) Asked() []string {
 
 // ServeHTTP is the key service's interface, as far as a node uses it.
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	answer := map[string]func(*http.Request) (int, any){
-		"/health": func(*http.Request) (int, any) { return http.StatusOK, wire.Health{PolicyReady: true} },
-		"/attest": s.attest, "/challenge": challenge, "/get-key": s.getKey}[r.URL.Path]
-	if answer == nil {
-		http.NotFound(w, r)
-		return
+	post := map[string]func([]byte) (int, any){"/attest": s.attest, "/challenge": s.challenge,
+		"/get-key": s.getKey}[r.URL.Path]
+	status, body := 0, any(nil)
+	switch {
+	case r.URL.Path == "/health":
+		status, body = http.StatusOK, wire.Health{Status: "alive", Service: wire.Service, PolicyReady: true}
+	case post == nil:
+		status, body = refuse(http.StatusNotFound, wire.NotFound, "no such path")
+	case r.Method != http.MethodPost:
+		status, body = refuse(http.StatusMethodNotAllowed, wire.MethodNotAllowed, r.Method)
+	case r.Header.Get("Content-Type") != "application/json":
+		status, body = refuse(http.StatusUnsupportedMediaType, wire.UnsupportedMediaType, "not application/json")
+	default:
+		data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, wire.MaxBody))
+		if err != nil {
+			status, body = refuse(http.StatusRequestEntityTooLarge, wire.InvalidRequest, err.Error())
+			break
+		}
+		status, body = post(data)
 	}
-	status, body := answer(r)
+	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(body)
 }
 
-func (s *Service) attest(r *http.Request) (int, any) {
-	var q wire.AttestRequest
-	_ = json.NewDecoder(r.Body).Decode(&q)
-	nonce, err := base64.StdEncoding.DecodeString(q.NonceB64)
-	if err != nil || len(nonce) != 32 {
-		return http.StatusBadRequest, wire.Error{Details: "nonce"}
+func refuse(status int, tag, details string) (int, any) {
+	return status, wire.Error{Error: tag, Details: details}
+}
+
+// bytes32 decodes 32 bytes of base64.
+func bytes32(text string) (out [32]byte, ok bool) {
+	b, err := wire.Bytes(text)
+	if err != nil || len(b) != len(out) {
+		return out, false
 	}
-	quote, err := s.TD.Quote(4, wire.AttestReportData([32]byte(nonce), wire.DefaultBinding()))
+	return [32]byte(b), true
+}
+
+func (s *Service) attest(data []byte) (int, any) {
+	var q wire.AttestRequest
+	if err := wire.Decode(data, &q); err != nil {
+		return refuse(http.StatusBadRequest, wire.InvalidAttestation, err.Error())
+	}
+	binding, bound := wire.DefaultBinding(), true
+	if q.BindingB64 != "" {
+		binding, bound = bytes32(q.BindingB64)
+	}
+	nonce, fresh := bytes32(q.NonceB64)
+	if !fresh || !bound {
+		return refuse(http.StatusBadRequest, wire.InvalidAttestation, "nonceB64 and bindingB64 are 32 bytes")
+	}
+	reportData := wire.AttestReportData(nonce, binding)
+	quote, err := s.TD.Quote(4, reportData)
 	if err != nil {
-		return http.StatusInternalServerError, wire.Error{Details: err.Error()}
+		return refuse(http.StatusInternalServerError, wire.InternalError, err.Error())
 	}
 	log, err := s.log.Dstack()
 	if err != nil {
-		return http.StatusInternalServerError, wire.Error{Details: err.Error()}
+		return refuse(http.StatusInternalServerError, wire.InternalError, err.Error())
 	}
-	return http.StatusOK, wire.AttestResponse{QuoteB64: base64.StdEncoding.EncodeToString(quote), EventLog: log,
-		VMConfig: "{}"}
+	return http.StatusOK, wire.AttestResponse{QuoteB64: base64.StdEncoding.EncodeToString(quote),
+		ReportDataHex: hex.EncodeToString(reportData[:]), EventLog: log, VMConfig: "{}"}
 }
 
-func challenge(*http.Request) (int, any) {
-	return http.StatusOK, wire.ChallengeResponse{ChallengeID: strings.Repeat("0f", 16),
-		NonceB64: base64.StdEncoding.EncodeToString(make([]byte, 32))}
-}
-
-func (s *Service) getKey(r *http.Request) (int, any) {
-	var q wire.KeyRequest
-	_ = json.NewDecoder(r.Body).Decode(&q)
+func (s *Service) challenge(data []byte) (int, any) {
+	var q wire.ChallengeRequest
+	if err := wire.Decode(data, &q); err != nil {
+		return refuse(http.StatusBadRequest, wire.InvalidRequest, err.Error())
+	}
+	if _, err := wire.ParsePeerID(q.PeerID); err != nil {
+		return refuse(http.StatusBadRequest, wire.InvalidPeerID, err.Error())
+	}
+	var id [16]byte
+	c := challenge{peer: q.PeerID}
+	_, _ = rand.Read(id[:]) // never fails (Go 1.24)
+	_, _ = rand.Read(c.nonce[:])
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.challenges[hex.EncodeToString(id[:])] = c
+	return http.StatusOK, wire.ChallengeResponse{ChallengeID: hex.EncodeToString(id[:]),
+		NonceB64: base64.StdEncoding.EncodeToString(c.nonce[:])}
+}
+
+func (s *Service) getKey(data []byte) (int, any) {
+	var q wire.KeyRequest
+	if err := wire.Decode(data, &q); err != nil {
+		return refuse(http.StatusBadRequest, wire.InvalidRequest, err.Error())
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, given := s.challenges[q.ChallengeID]
+	delete(s.challenges, q.ChallengeID)
+	if !given || c.peer != q.PeerID {
+		return refuse(http.StatusUnauthorized, wire.InvalidChallenge, "unknown, used, or another's")
+	}
+	if status, refused := unproven(q, c.nonce); refused != nil {
+		return status, refused
+	}
 	s.asked = append(s.asked, q.PeerID)
 	key, refused := s.keys(len(s.asked), q.PeerID)
 	if refused != nil {
 		return http.StatusForbidden, *refused
 	}
 	return http.StatusOK, wire.KeyResponse{Key: key}
+}
+
+// unproven refuses a request that the peer did not sign, or whose quote is over
+// something else than the challenge and the peer ID.
+func unproven(q wire.KeyRequest, nonce [32]byte) (int, any) {
+	id, err := wire.ParsePeerID(q.PeerID)
+	if err != nil {
+		return refuse(http.StatusBadRequest, wire.InvalidPeerID, err.Error())
+	}
+	encoded, _ := wire.Bytes(q.PeerPublicKeyB64)
+	key, err := wire.ParsePublicKey(encoded)
+	if err != nil {
+		return refuse(http.StatusBadRequest, wire.InvalidPeerPublicKey, err.Error())
+	}
+	if wire.PeerIDOf(key) != id {
+		return refuse(http.StatusUnauthorized, wire.PeerIdentityMismatch, "the key is not the peer's")
+	}
+	quote, _ := wire.Bytes(q.QuoteB64)
+	signature, _ := wire.Bytes(q.SignatureB64)
+	if !ed25519.Verify(key, wire.SignedPayload(q.ChallengeID, nonce, id, quote), signature) {
+		return refuse(http.StatusUnauthorized, wire.InvalidSignature, "the signature is not the peer's")
+	}
+	parsed, err := tdx.ParseQuote(quote)
+	if err != nil || parsed.ReportData != wire.NodeReportData(nonce, id) {
+		return refuse(http.StatusUnauthorized, wire.AttestationFailed, "the quote is not over this challenge and this peer")
+	}
+	return 0, nil
 }
 
 // Own gives each peer its own key, always the same: what a key service should do.

@@ -76,7 +76,8 @@ func field(t *testing.T) (migration.Runner, *provider, *[]string) {
 	}))
 	t.Cleanup(s.Close)
 	p := &provider{url: s.URL}
-	return migration.Runner{ID: "run1", Provider: p, Nodes: noNodes{}, HTTP: s.Client(), Patience: time.Millisecond}, p, asked
+	return migration.Runner{ID: "run1", Provider: p, Nodes: noNodes{}, HTTP: s.Client(),
+		Patience: time.Millisecond}, p, asked
 }
 
 const (
@@ -119,7 +120,8 @@ func TestRestartCleansUp(t *testing.T) {
 		code  fault.Code
 	}{
 		"the old service does not come up": {provider{deploys: errors.New("no capacity")}, []string{serving}, fault.General},
-		"the new service does not come up": {provider{updates: errors.New("did not boot"), deletes: errors.New("provider is down")},
+		"the new service does not come up": {
+			provider{updates: errors.New("did not boot"), deletes: errors.New("provider is down")},
 			[]string{lasting, restarted, clean}, fault.General},
 		"the update makes another application": {provider{moved: true}, []string{lasting, restarted}, fault.General},
 	} {

@@ -48,8 +48,8 @@ type Runner struct {
 // node release that both policies admit, nil when there is none. What was
 // deployed is deleted when Restart returns.
 func (r Runner) Restart(ctx context.Context, m Migration, session, node *measurement.Published) (out check.Results) {
-	app := dstack.App{Name: dstack.Name(string(release.KMS), "migrate", string(m.Profile), r.ID), Compose: m.From.AppCompose,
-		Image: m.From.Published.Image.OSImage, OSImageHash: m.From.Published.Image.OSImageHash}
+	app := dstack.App{Name: dstack.Name(string(release.KMS), "migrate", string(m.Profile), r.ID),
+		Compose: m.From.AppCompose, Image: m.From.Published.Image.OSImage, OSImageHash: m.From.Published.Image.OSImageHash}
 	old, err := r.Provider.Deploy(ctx, app)
 	if err == nil {
 		defer func() { out = append(out, r.clear(ctx, old.ID)) }()

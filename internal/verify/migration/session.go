@@ -53,7 +53,8 @@ func (s *session) after(ctx context.Context, url string) check.Result {
 	key, err := s.ask(ctx, place{s.migration.To, url})
 	if err == nil && !bytes.Equal(key, s.key) {
 		err = &fault.Error{Code: fault.Verification, Message: "the restarted service gives the node another key than it had",
-			Hint: "keys belong to the dstack application: update it in place, under its app id, with the same KEY_NAMESPACE_PREFIX"}
+			Hint: "keys belong to the dstack application: update it in place, under its app id, and leave " +
+				"KEY_NAMESPACE_PREFIX as it is"}
 	}
 	return check.Of(name, err)
 }

@@ -78,7 +78,8 @@ func newWorld(t *testing.T, from, to keyservice.Keys) *world {
 	return w
 }
 
-func (w *world) service(t *testing.T, p *tdxsim.Platform, r *migration.Release, keys keyservice.Keys) *keyservice.Service {
+func (w *world) service(t *testing.T, p *tdxsim.Platform, r *migration.Release,
+	keys keyservice.Keys) *keyservice.Service {
 	t.Helper()
 	s, err := keyservice.New(p, compose.Hash(r.AppCompose), keys)
 	require.NoError(t, err)
@@ -110,7 +111,8 @@ func (w *world) Deploy(_ context.Context, app dstack.App) (*dstack.Deployment, e
 }
 
 func (w *world) Update(_ context.Context, appID string, app dstack.App) (*dstack.Deployment, error) {
-	if appID != "a1" || !slices.Equal(w.living, []string{app.Name}) || !bytes.Equal(app.Compose, w.migration.To.AppCompose) {
+	ours := appID == "a1" && slices.Equal(w.living, []string{app.Name})
+	if !ours || !bytes.Equal(app.Compose, w.migration.To.AppCompose) {
 		return nil, errors.New("this is not the application that was deployed")
 	}
 	w.updated.Store(true)
@@ -210,7 +212,8 @@ func TestMigrationsThatDoNotWork(t *testing.T) {
 		damage   func(*world)
 		fails    []string
 	}{
-		"the old service refuses":           {from: keyservice.Refusing, to: keyservice.Own, fails: []string{lasting, renewing}},
+		"the old service refuses": {from: keyservice.Refusing, to: keyservice.Own,
+			fails: []string{lasting, renewing}},
 		"the new service has other keys":    {from: keyservice.Own, to: otherApplication, fails: []string{renewing}},
 		"the new service refuses":           {from: keyservice.Own, to: keyservice.Refusing, fails: []string{renewing, key}},
 		"the new service's keys change":     {from: keyservice.Own, to: keyservice.Changing, fails: []string{renewing, key}},
