@@ -6,6 +6,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/calimero-network/mero-tee/internal/attestation/tcb"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/node/agent"
 	"github.com/calimero-network/mero-tee/internal/node/clientconfig"
@@ -48,12 +49,9 @@ func ClientConfig(ctx context.Context, w io.Writer, r ClientRequest) error {
 		if err := o.pin(ctx, c, r.Attest); err != nil {
 			return err
 		}
-		about := []string{fmt.Sprintf("Key service %s, profile %s.%s Do not follow latest: pin a reviewed release.",
-			tag, profile, o.banner())}
-		for _, waiver := range kms.HostTCB.TCBWaivers {
-			about = append(about, "TCB waiver of the key service's host: "+waiver.What()+": "+waiver.Reason)
-		}
-		data := c.TOML(about...)
+		data := c.TOML(append([]string{fmt.Sprintf(
+			"Key service %s, profile %s.%s Do not follow latest: pin a reviewed release.", tag, profile, o.banner())},
+			waived(kms.HostTCB, time.Now())...)...)
 		if r.Format == "json" {
 			data, err = c.JSON()
 		}
@@ -62,6 +60,18 @@ func ClientConfig(ctx context.Context, w io.Writer, r ClientRequest) error {
 		}
 		return err
 	})
+}
+
+// waived names the waivers behind the TCB statuses of a client's configuration,
+// which itself can say neither their scope nor their end.
+func waived(host tcb.List, at time.Time) []string {
+	var out []string
+	for _, w := range host.TCBWaivers {
+		if w.Holds(at) {
+			out = append(out, "TCB waiver of the key service's host: "+w.What()+": "+w.Reason)
+		}
+	}
+	return out
 }
 
 // pin asks the running service to prove itself and adds its RTMR3.

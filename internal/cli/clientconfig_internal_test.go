@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/attestation/tcb"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/console"
 	"github.com/calimero-network/mero-tee/internal/base/digest"
@@ -85,6 +86,19 @@ func TestPinTakesTheRTMR3OfAVerifiedService(t *testing.T) {
 	c = config([32]byte{1})
 	require.ErrorContains(t, o.pin(t.Context(), c, true), "compose hash", "a service of another release pins nothing")
 	require.Empty(t, c.Attestation.AllowedRTMR3)
+}
+
+// A client is told of the waivers that hold, and accepts nothing by one that has ended.
+func TestWaiversOfAClientsConfiguration(t *testing.T) {
+	t.Parallel()
+	host := tcb.List{AllowedTCBStatus: []string{"UpToDate"}, TCBWaivers: []tcb.Waiver{
+		{Status: "OutOfDate", FMSPC: "b0c06f000000", Reason: "December", Until: "2026-12-31"},
+		{Status: "OutOfDateConfigurationNeeded", Reason: "over", Until: "2026-11-25"}}}
+	today := time.Date(2026, 11, 26, 0, 0, 0, 0, time.UTC)
+	require.Equal(t, []string{
+		"TCB waiver of the key service's host: OutOfDate of FMSPC b0c06f000000 until 2026-12-31: December"}, waived(host, today))
+	require.Equal(t, []string{"UpToDate", "OutOfDate"}, host.Today(today))
+	require.Empty(t, waived(host, today.AddDate(1, 0, 0)))
 }
 
 func TestClientConfigRefusesBadInputFirst(t *testing.T) {

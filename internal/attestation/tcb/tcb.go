@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
@@ -116,6 +117,8 @@ func (l List) checkWaiver(w Waiver) error {
 			"one of "+strings.Join(Statuses(), ", ")+" that the list does not accept", fmt.Sprintf("%.60q", w.Status))
 	case strings.TrimSpace(w.Reason) == "":
 		return fault.Mismatch("a TCB waiver gives no reason", "why, for those who come later", fmt.Sprintf("%q", w.Reason))
+	case strings.ContainsFunc(w.Reason, func(r rune) bool { return !unicode.IsPrint(r) }):
+		return fault.Mismatch("the reason of a TCB waiver", "one line of visible text", fmt.Sprintf("%.60q", w.Reason))
 	case w.FMSPC != "" && !fmspcForm.MatchString(w.FMSPC):
 		return fault.Mismatch("fmspc of a TCB waiver", "12 lower-case hex digits", fmt.Sprintf("%.60q", w.FMSPC))
 	}

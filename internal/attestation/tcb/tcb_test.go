@@ -41,6 +41,8 @@ func TestCheck(t *testing.T) {
 			"OutOfDateConfigurationNeeded without a waiver"},
 		"no reason": {[]string{"UpToDate"}, []tcb.Waiver{waiver(func(w *tcb.Waiver) { w.Reason = " \t" })},
 			"gives no reason"},
+		"a reason of two lines": {[]string{"UpToDate"}, []tcb.Waiver{waiver(func(w *tcb.Waiver) { w.Reason = "a\nb" })},
+			"one line of visible text"},
 		"no end": {[]string{"UpToDate"}, []tcb.Waiver{waiver(func(w *tcb.Waiver) { w.Until = "" })}, "has no end"},
 		"no day": {[]string{"UpToDate"}, []tcb.Waiver{waiver(func(w *tcb.Waiver) { w.Until = "2026-02-30" })},
 			"has no end"},
@@ -72,8 +74,10 @@ func TestCheck(t *testing.T) {
 				require.NoError(t, err)
 				return
 			}
-			require.ErrorContains(t, err, tc.want)
-			require.Equal(t, fault.Verification, fault.CodeOf(err))
+			var f *fault.Error
+			require.ErrorAs(t, err, &f)
+			require.Contains(t, f.Message+": "+f.Expected, tc.want)
+			require.Equal(t, fault.Verification, f.Code)
 		})
 	}
 }
