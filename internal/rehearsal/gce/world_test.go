@@ -58,7 +58,8 @@ func openWorldAs(t *testing.T, state string, role []string, faults ...gce.Faults
 	t.Helper()
 	w := &world{T: t, state: state, machines: newMachines(), seen: map[string]bool{}}
 	w.server = newServer(t, gce.Options{State: state, Host: w.machines, Role: role,
-		Faults: append(faults, gce.Faults{})[0], Now: func() time.Time { return time.Now().Add(time.Duration(w.ahead.Load())) }})
+		Faults: append(faults, gce.Faults{})[0],
+		Now:    func() time.Time { return time.Now().Add(time.Duration(w.ahead.Load())) }})
 	w.connect(w.spy(w.server))
 	w.base = func() string {
 		file := filepath.Join(t.TempDir(), "base.tar")
