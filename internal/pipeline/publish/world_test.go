@@ -24,7 +24,7 @@ import (
 
 const (
 	repository = "calimero-network/mero-tee"
-	owner      = "ghp_owner"
+	token      = "ghs_very_secret_token" // of the repository's owner
 )
 
 var commit = strings.Repeat("a", 40)
@@ -42,7 +42,7 @@ type world struct {
 func newWorld(t *testing.T, change ...func(*rehearsal.Options)) *world {
 	t.Helper()
 	w := &world{t: t, dir: t.TempDir()}
-	o := rehearsal.Options{Dir: w.dir, Repository: repository, Token: owner}
+	o := rehearsal.Options{Dir: w.dir, Repository: repository, Token: token}
 	for _, f := range change {
 		f(&o)
 	}
@@ -72,7 +72,7 @@ func (w *world) untag(tag release.Tag) {
 	w.t.Helper()
 	r := httptest.NewRequest(http.MethodDelete,
 		"https://api.github.com/repos/"+repository+"/git/refs/tags/"+tag.String(), nil)
-	r.Header.Set("Authorization", "token "+owner)
+	r.Header.Set("Authorization", "token "+token)
 	r.Header.Set("User-Agent", "a person's")
 	r.Header.Set("X-GitHub-Api-Version", "2022-11-28")
 	answer := httptest.NewRecorder()

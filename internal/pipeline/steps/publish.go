@@ -86,7 +86,8 @@ func (r *Release) public(ctx context.Context) (rel *github.Release, err error) {
 		return err == nil, err
 	})
 	if errors.Is(err, github.ErrNotFound) {
-		return nil, &fault.Error{Code: fault.MissingAsset, Message: "the public release of " + r.Tag.String() + " is gone", Err: err,
+		return nil, &fault.Error{Code: fault.MissingAsset, Message: "the public release of " + r.Tag.String() + " is gone",
+			Err:      err,
 			Expected: "the release that the ledger has as published", Got: "none within a minute",
 			Hint: "run the same command again; if somebody deleted it, release under the next version"}
 	}

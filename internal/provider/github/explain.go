@@ -47,7 +47,8 @@ func explainLimit(out *fault.Error, answer *api.HTTPError) {
 	out.Expected = fmt.Sprintf("requests left of the %s that this token has in an hour",
 		answer.Headers.Get("X-RateLimit-Limit"))
 	out.Got = "none until " + time.Unix(reset, 0).UTC().Format(time.RFC3339)
-	out.Hint = "run the same command again after that: what is done is kept. The rate limit is one for all jobs of a repository"
+	out.Hint = "run the same command again after that: what is done is kept. " +
+		"The rate limit is one for all jobs of a repository"
 }
 
 // wanted is the permission that GitHub asks for ("contents=write"), as a workflow's file spells it.

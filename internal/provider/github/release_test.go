@@ -16,7 +16,8 @@ import (
 // foreign makes a draft as somebody else does, with a target, and returns its id.
 func (w *world) foreign(body string) int64 {
 	w.t.Helper()
-	req, err := http.NewRequestWithContext(w.t.Context(), http.MethodPost, "https://api.github.com/repos/"+repository+"/releases",
+	req, err := http.NewRequestWithContext(w.t.Context(), http.MethodPost,
+		"https://api.github.com/repos/"+repository+"/releases",
 		strings.NewReader(body))
 	require.NoError(w.t, err)
 	req.Header.Set("Authorization", "token "+token)

@@ -64,7 +64,8 @@ func TestALongPageOfReleasesWithManyAssetsFails(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, t.TempDir(), func(o *rehearsal.Options) { o.PageAssets = 1 })
 	rel, _ := w.draft("v1")
-	require.Equal(t, http.StatusCreated, w.owner("POST", fmt.Sprintf("%sreleases/%d/assets?name=b", uploads, rel), "x").status)
+	require.Equal(t, http.StatusCreated,
+		w.owner("POST", fmt.Sprintf("%sreleases/%d/assets?name=b", uploads, rel), "x").status)
 	require.Equal(t, http.StatusBadGateway, w.owner("GET", api+"releases?per_page=100", "").status)
 	w.draft("v2")
 	require.Equal(t, http.StatusOK, w.owner("GET", api+"releases?per_page=1", "").status, "the newest alone")

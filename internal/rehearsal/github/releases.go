@@ -112,7 +112,8 @@ func (s *Server) createRelease(r *http.Request, st *state) *answer {
 	if in.Tag == nil || !plainName(*in.Tag) {
 		return invalid("Release", "tag_name", "custom", "tag_name is not well-formed")
 	}
-	rel := &release{ID: st.next(), Tag: *in.Tag, Target: defaultBranch, CreatedAt: s.stamp(), Draft: true, Assets: []*asset{}}
+	rel := &release{ID: st.next(), Tag: *in.Tag, Target: defaultBranch, CreatedAt: s.stamp(),
+		Draft: true, Assets: []*asset{}}
 	rel.Folder = rel.Tag
 	if slices.ContainsFunc(st.Releases, func(o *release) bool { return o.Folder == rel.Folder }) {
 		rel.Folder = fmt.Sprintf("%s~%d", rel.Tag, rel.ID) // GitHub allows several drafts of a tag; git forbids ~ in tags

@@ -95,15 +95,17 @@ func TestAPersonsTokenGoesAsFarAsItsScopesOrPermissions(t *testing.T) {
 		message string
 		scopes  string
 	}{
-		"fine-grained":                 {fine(permissions{"contents": "write"}), 201, "", ""},
-		"fine-grained, reads":          {fine(permissions{"contents": "read"}), 403, "Resource not accessible by personal access token", ""},
-		"classic":                      {classic("repo"), 201, "", "repo"},
-		"classic, of public ones":      {classic("public_repo", "read:org"), 201, "", "public_repo, read:org"},
-		"classic without a scope":      {classic(), 404, "Not Found", ""},
-		"classic, for packages":        {classic("write:packages"), 404, "Not Found", "write:packages"},
-		"one that nobody made":         {"ghp_x", 401, "Bad credentials", ""},
-		"one of another installation":  {"ghs_x", 401, "Bad credentials", ""},
-		"the repository's own, read":   {w.job(permissions{"contents": "read"}), 403, "Resource not accessible by integration", ""},
+		"fine-grained": {fine(permissions{"contents": "write"}), 201, "", ""},
+		"fine-grained, reads": {fine(permissions{"contents": "read"}), 403,
+			"Resource not accessible by personal access token", ""},
+		"classic":                     {classic("repo"), 201, "", "repo"},
+		"classic, of public ones":     {classic("public_repo", "read:org"), 201, "", "public_repo, read:org"},
+		"classic without a scope":     {classic(), 404, "Not Found", ""},
+		"classic, for packages":       {classic("write:packages"), 404, "Not Found", "write:packages"},
+		"one that nobody made":        {"ghp_x", 401, "Bad credentials", ""},
+		"one of another installation": {"ghs_x", 401, "Bad credentials", ""},
+		"the repository's own, read": {w.job(permissions{"contents": "read"}), 403,
+			"Resource not accessible by integration", ""},
 		"the repository's own, writes": {w.job(permissions{"contents": "write"}), 201, "", ""},
 	} {
 		got := w.as(tc.token, "POST", api+"releases", `{"tag_name":"v1","draft":true}`)
@@ -196,7 +198,8 @@ func TestPermissionsThatNoWorkflowKnows(t *testing.T) {
 	t.Parallel()
 	s, err := rehearsal.New(rehearsal.Options{Dir: t.TempDir(), Repository: repository, Token: token})
 	require.NoError(t, err)
-	for _, p := range []permissions{{"workflows": "write"}, {"administration": "read"}, {"contents": "admin"}, {"": "read"}} {
+	for _, p := range []permissions{{"workflows": "write"}, {"administration": "read"}, {"contents": "admin"},
+		{"": "read"}} {
 		_, err := s.JobToken(p)
 		require.Error(t, err, "%v", p)
 	}

@@ -45,7 +45,8 @@ func TestTargetWithOtherWorkflows(t *testing.T) {
 		for what, r := range map[string]reply{
 			"create": w.as(tc.token, "POST", api+"releases", `{`+target+`"tag_name":"v1","draft":true}`),
 			"edit":   w.as(tc.token, "PATCH", at, `{"body":"other notes"}`),
-			"ref":    w.as(tc.token, "POST", api+"git/refs", `{"ref":"refs/heads/`+strings.ReplaceAll(name, " ", "-")+`","sha":"`+sha+`"}`),
+			"ref": w.as(tc.token, "POST", api+"git/refs",
+				`{"ref":"refs/heads/`+strings.ReplaceAll(name, " ", "-")+`","sha":"`+sha+`"}`),
 		} {
 			if tc.refused == 0 {
 				require.Less(t, r.status, 300, "%s, %s: %s", name, what, r.body)
