@@ -51,6 +51,7 @@ func TestWhatProductionPrints(t *testing.T) {
 		"[PASS] base image: ubuntu-2604-resolute-amd64-v20260918, the newest of its family\n",
 		"[PASS] Intel Trust Authority: https://api.trustauthority.intel.com takes the key\n",
 		"[PASS] dstack provider: https://cloud-api.phala.com/api/v1 takes the key\n",
+		"[PASS] OS image of dstack: dstack-0.5.9 is offered\n",
 		"[PASS] signing identity: the job may ask for one\n",
 		"[PASS] Sigstore's TUF repository: root version 1, until 2027-05-17; its word of today holds until 2026-11-08\n",
 		"[PASS] trusted root: valid now are 1 of 1 certificate authorities, 1 of 2 signature logs, 1 of 1 certificate " +
@@ -129,6 +130,11 @@ func TestEachProbeFires(t *testing.T) {
 		"a key that dstack does not know": {"dstack", func(w *world) { w.env.DstackKey = "phak_another-secret" },
 			[]string{"[FAIL] dstack provider: GET /api/v1/cvms/mero-doctor-asks: the provider answered 401: invalid API key\n",
 				"Hint:     check PHALA_CLOUD_API_KEY"}},
+		"an OS image that dstack does not offer": {"dstack", func(w *world) { w.env.PlatformFile = "testdata/platforms.json" },
+			[]string{"[FAIL] OS image of dstack: the provider does not offer it\n       Expected: dstack-0.5.7\n" +
+				"       Got:      dstack-0.5.11, dstack-0.5.9, dstack-0.5.8\n", "kms:observe"}},
+		"no platforms file": {"dstack", func(w *world) { w.env.PlatformFile = "testdata/none.json" },
+			[]string{"[FAIL] OS image of dstack", "no such file"}},
 		"no dstack": {"dstack", func(w *world) { w.env.DstackURL = "" },
 			[]string{"[FAIL] dstack provider: not known\n       Expected: PHALA_DSTACK_URL and PHALA_CLOUD_API_KEY\n"}},
 		"another server at dstack's address": {"dstack",

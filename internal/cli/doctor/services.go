@@ -5,7 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
+	"slices"
+	"strings"
 
+	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/base/check"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/provider/dstack"
@@ -70,7 +74,29 @@ func provider(ctx context.Context, t *target) check.Results {
 		return one(fail(providerName, "the address is not its API's", "a refusal without a key", answered(strangers, err),
 			"check PHALA_DSTACK_URL, for example https://cloud-api.phala.com/api/v1"))
 	}
-	return one(check.Pass(providerName + ": " + env.DstackURL + " takes the key"))
+	return check.Results{check.Pass(providerName + ": " + env.DstackURL + " takes the key"), osImage(ctx, t)}
+}
+
+// osImage asks whether the provider offers the OS image that a release names.
+func osImage(ctx context.Context, t *target) check.Result {
+	const name = "OS image of dstack"
+	data, err := os.ReadFile(t.env.PlatformFile)
+	if err != nil {
+		return failed(name, err, "check out the whole repository")
+	}
+	platforms, err := measurement.DecodePlatforms(data)
+	if err != nil {
+		return failed(name, err, "correct "+t.env.PlatformFile)
+	}
+	offered, err := t.env.Dstack().Images(ctx)
+	switch {
+	case err != nil:
+		return failed(name, err, "check that the provider is up")
+	case !slices.Contains(offered, platforms.Image):
+		return fail(name, "the provider does not offer it", platforms.Image, strings.Join(offered, ", "),
+			"run `go tool mage kms:observe IMAGE TAG` for one that it offers, and name that in "+t.env.PlatformFile)
+	}
+	return check.Pass(name + ": " + platforms.Image + " is offered")
 }
 
 func answered(status int, err error) string {

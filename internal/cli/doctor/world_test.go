@@ -142,6 +142,7 @@ func (w *world) open(t *testing.T, transport http.RoundTripper, itaRoot [32]byte
 		"ACTIONS_ID_TOKEN_REQUEST_URL": "https://actions.example", "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "job-0123456789secret"}))
 	require.NoError(t, err)
 	e := &environment.Environment{Settings: environment.Settings{Config: cfg, Root: "../../..", Transport: transport,
+		PlatformFile: "../../../docker/mero-kms/dstack-platforms.json",
 		GitHubToken:  cfg.GitHubToken,
 		RegistryAuth: &authn.Basic{Username: "calimero-network", Password: registryToken},
 		TDXRoot:      [32]byte{1},

@@ -108,19 +108,25 @@ func (c *Client) Provision(ctx context.Context, app App) (*Provisioned, error) {
 // The codes of an OS image that does not exist, and of one that no node offers.
 const imageNotFound, imageNotCompatible = "ERR-02-010", "ERR-02-013"
 
-// listImages adds the OS images that there are.
-func (c *Client) listImages(ctx context.Context, image string, cause error) error {
+// Images are the names of the OS images that the provider offers, without those for development.
+func (c *Client) Images(ctx context.Context) ([]string, error) {
 	var out struct {
 		Items []struct {
 			Name string `json:"name"`
 		} `json:"items"`
 	}
+	err := c.call(ctx, http.MethodGet, "/os-images?page_size=100&is_dev=false", nil, &out)
+	var names []string
+	for _, i := range out.Items {
+		names = append(names, i.Name)
+	}
+	return names, err
+}
+
+// listImages adds the OS images that there are.
+func (c *Client) listImages(ctx context.Context, image string, cause error) error {
 	known := "those that the provider's console lists"
-	if c.call(ctx, http.MethodGet, "/os-images?page_size=100&is_dev=false", nil, &out) == nil {
-		var names []string
-		for _, i := range out.Items {
-			names = append(names, i.Name)
-		}
+	if names, err := c.Images(ctx); err == nil {
 		known = strings.Join(names, ", ")
 	}
 	return &fault.Error{Code: fault.Usage, Message: "the provider cannot boot the OS image " + image, Err: cause,
