@@ -75,6 +75,15 @@ func (e Event) preimage() ([]byte, error) {
 	return nil, fmt.Errorf("version %d %w", e.Version, ErrUnknownVersion)
 }
 
+// runtimeDigest is what dstack extends RTMR3 with for a runtime event.
+func (e Event) runtimeDigest() (Register, error) {
+	if e.Version == 0 || e.Version == 1 {
+		return RuntimeDigest(e.Name, e.Payload), nil
+	}
+	preimage, err := e.preimage()
+	return sha512.Sum384(preimage), err
+}
+
 // dstackEvent is cc-eventlog's TdxEvent. get_quote of dstack 0.5.6 and later
 // leaves out the digest of a runtime event and the payload of any other.
 type dstackEvent struct {
@@ -220,7 +229,7 @@ func asksAgain(before []Event, e Event) bool {
 // checkRuntime also refuses a colon in a name, which would let the log's
 // carrier move the border between name and payload under the same digest.
 func checkRuntime(e Event) error {
-	preimage, err := e.preimage()
+	digest, err := e.runtimeDigest()
 	switch {
 	case e.Type != RuntimeEvent:
 		return fmt.Errorf("event %.40q in RTMR3 has type %#x, not %#x", e.Name, e.Type, RuntimeEvent)
@@ -228,7 +237,7 @@ func checkRuntime(e Event) error {
 		return fmt.Errorf("event name %.40q in RTMR3 is empty or has a colon", e.Name)
 	case err != nil:
 		return fmt.Errorf("event %.40q in RTMR3: %w", e.Name, err)
-	case e.Digest != sha512.Sum384(preimage):
+	case e.Digest != digest:
 		return fmt.Errorf("event %.40q in RTMR3: its digest is not that of its payload", e.Name)
 	case e.Name == mrKMS && len(e.Payload) != sha256.Size:
 		return fmt.Errorf("event %s in RTMR3 has %d bytes, not a SHA-256", e.Name, len(e.Payload))
