@@ -96,7 +96,8 @@ func TestWaiversOfAClientsConfiguration(t *testing.T) {
 		{Status: "OutOfDateConfigurationNeeded", Reason: "over", Until: "2026-11-25"}}}
 	today := time.Date(2026, 11, 26, 0, 0, 0, 0, time.UTC)
 	require.Equal(t, []string{
-		"TCB waiver of the key service's host: OutOfDate of FMSPC b0c06f000000 until 2026-12-31: December"}, waived(host, today))
+		"TCB waiver of the key service's host: OutOfDate of FMSPC b0c06f000000 until 2026-12-31: December",
+	}, waived(host, today))
 	require.Equal(t, []string{"UpToDate", "OutOfDate"}, host.Today(today))
 	require.Empty(t, waived(host, today.AddDate(1, 0, 0)))
 }

@@ -29,7 +29,6 @@ import (
 	"github.com/calimero-network/mero-tee/internal/rehearsal/network"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
 	"github.com/calimero-network/mero-tee/internal/release/config"
-	"github.com/calimero-network/mero-tee/internal/verify/e2e"
 	"github.com/calimero-network/mero-tee/internal/verify/migration"
 )
 
@@ -206,7 +205,7 @@ func TestACommandsDeploymentsHaveALedger(t *testing.T) {
 			if left {
 				m.err = errors.New("provider is down")
 			}
-			var p e2e.Provider = steps.Journalled(m, ledger.Journal("observe"))
+			p := steps.Journalled(m, ledger.Journal("observe"))
 			d, err := p.Deploy(t.Context(), dstack.App{Name: "mero-observe-run1"})
 			require.NoError(t, err)
 			require.Equal(t, left, p.Delete(t.Context(), d.ID) != nil)

@@ -171,8 +171,8 @@ func refuseChallenge(err error) error {
 	return no
 }
 
-// maxUsed bounds what one instance remembers. Only a genuine quote uses a challenge up, so it takes that many keys within
-// one lifetime of a challenge, not that many strangers.
+// maxUsed bounds what one instance remembers. Only a genuine quote uses a challenge up, so it takes that many keys
+// within one lifetime of a challenge, not that many strangers.
 const maxUsed = 100_000
 
 // used remembers answered challenges in memory. Those that expired are looked for when there is no room, at most once

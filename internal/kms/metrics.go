@@ -36,8 +36,8 @@ func newMetrics(s *Service) *metrics {
 			Buckets: prometheus.ExponentialBuckets(0.00025, 2, 16)}, []string{"result"}),
 	}
 	m.registry.MustRegister(m.requests, m.decisions, m.duration,
-		gauge("mero_kms_challenges_used", "Used challenges that are remembered (with Redis: its keys); NaN when it does not answer.",
-			s.usedChallenges),
+		gauge("mero_kms_challenges_used",
+			"Used challenges that are remembered (with Redis: its keys); NaN when it does not answer.", s.usedChallenges),
 		gauge("mero_kms_policy_ready", "1 when keys may be released.", s.policyReady),
 		gauge("mero_kms_collateral_age_seconds", "Age of the oldest collateral in memory; NaN when there is none.",
 			s.collateralAge),

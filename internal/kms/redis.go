@@ -46,7 +46,9 @@ func (e *mayForget) Error() string { return forgets + "; " + e.why }
 // remembers looks at each new connection whether Redis keeps what it acknowledges: "no challenge is ever accepted
 // twice" would end with its first crash otherwise.
 func remembers(ctx context.Context, conn *redis.Conn) error {
-	for _, want := range [][2]string{{"appendonly", "yes"}, {"appendfsync", "always"}, {"maxmemory-policy", "noeviction"}} {
+	for _, want := range [][2]string{
+		{"appendonly", "yes"}, {"appendfsync", "always"}, {"maxmemory-policy", "noeviction"},
+	} {
 		said, err := conn.ConfigGet(ctx, want[0]).Result()
 		var refused redis.Error
 		switch {
@@ -71,7 +73,8 @@ func storeTrouble(err error) string {
 }
 
 func (s *redisUsed) add(ctx context.Context, c *challenge, now time.Time) error {
-	err := s.client.SetArgs(ctx, s.prefix+c.name(), "", redis.SetArgs{Mode: "NX", TTL: c.expires.Sub(now) + clockSkew}).Err()
+	once := redis.SetArgs{Mode: "NX", TTL: c.expires.Sub(now) + clockSkew}
+	err := s.client.SetArgs(ctx, s.prefix+c.name(), "", once).Err()
 	switch {
 	case errors.Is(err, redis.Nil):
 		return errChallenge

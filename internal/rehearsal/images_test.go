@@ -51,7 +51,8 @@ func TestABaseImageThatDoesNotExist(t *testing.T) {
 	if _, err := w.Env.Cloud(t.Context(), nil); err != nil {
 		t.Skipf("%v", err) // no root and no namespaces
 	}
-	_, err := w.Env.Images.Build(t.Context(), image.BuildRequest{Profile: release.Debug, Name: "mero-tee-debug-0-1-0-0a1b2c3d"})
+	_, err := w.Env.Images.Build(t.Context(),
+		image.BuildRequest{Profile: release.Debug, Name: "mero-tee-debug-0-1-0-0a1b2c3d"})
 	var f *fault.Error
 	require.ErrorAs(t, err, &f)
 	require.Equal(t, fault.Usage, f.Code)

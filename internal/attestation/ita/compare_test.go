@@ -54,10 +54,6 @@ func TestHostsThroughARecovery(t *testing.T) {
 	}
 }
 
-func outOfDate(f *tdxsim.Family) {
-	f.Standard.Platform, f.Early.Platform = tdx.OutOfDate, tdx.OutOfDate
-}
-
 // newRecovered is a world whose host's family went through a TCB recovery.
 func newRecovered(t testing.TB, change func(standard, early *tdxsim.Set)) *world {
 	t.Helper()

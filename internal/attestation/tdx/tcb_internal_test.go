@@ -35,7 +35,8 @@ func TestModuleLevelRefuses(t *testing.T) {
 		"an attribute":   {func(v *Verdict, _ *pcs.TdxModuleIdentity) { v.SEAMAttributes[0] = 1 }, "not Intel's TDX_01"},
 		"a short mask": {func(_ *Verdict, m *pcs.TdxModuleIdentity) { m.AttributesMask = hexBytes(0xff) },
 			"not Intel's TDX_01"},
-		"too old": {func(v *Verdict, _ *pcs.TdxModuleIdentity) { v.TEETCBSVN[0] = 4 }, "no TCB level that this TDX module reaches"},
+		"too old": {func(v *Verdict, _ *pcs.TdxModuleIdentity) { v.TEETCBSVN[0] = 4 },
+			"no TCB level that this TDX module reaches"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -120,7 +121,8 @@ func (n never) GetContext(context.Context, string) (map[string][]string, []byte,
 // The QE identity's answer names the root CRL's address: only the pinned root's own is asked.
 func TestRecorderRefusesForeignAddresses(t *testing.T) {
 	t.Parallel()
-	r := newRecorder(never{t}, Standard, &x509.Certificate{CRLDistributionPoints: []string{"https://certificates.example/root.der"}})
+	root := &x509.Certificate{CRLDistributionPoints: []string{"https://certificates.example/root.der"}}
+	r := newRecorder(never{t}, Standard, root)
 	for _, url := range []string{
 		"http://169.254.169.254/", "https://certificates.example/root.der/..",
 		"https://api.trustedservices.intel.com.example/",

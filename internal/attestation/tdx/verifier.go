@@ -223,7 +223,8 @@ type Unrated struct {
 }
 
 func (e *Unrated) Error() string {
-	return fmt.Sprintf("the TCB cannot be judged: Intel's collateral of %s (evaluation number %d, FMSPC %s) has no TCB level "+
+	return fmt.Sprintf("the TCB cannot be judged: "+
+		"Intel's collateral of %s (evaluation number %d, FMSPC %s) has no TCB level "+
 		"that this %s reaches", e.Issued.UTC().Format(time.DateOnly), e.EvaluationNumber, e.FMSPC, e.Part)
 }
 

@@ -130,7 +130,8 @@ func TestEachProbeFires(t *testing.T) {
 		"a key that dstack does not know": {"dstack", func(w *world) { w.env.DstackKey = "phak_another-secret" },
 			[]string{"[FAIL] dstack provider: GET /api/v1/cvms/mero-doctor-asks: the provider answered 401: invalid API key\n",
 				"Hint:     check PHALA_CLOUD_API_KEY"}},
-		"an OS image that dstack does not offer": {"dstack", func(w *world) { w.env.PlatformFile = "testdata/platforms.json" },
+		"an OS image that dstack does not offer": {"dstack",
+			func(w *world) { w.env.PlatformFile = "testdata/platforms.json" },
 			[]string{"[FAIL] OS image of dstack: the provider does not offer it\n       Expected: dstack-0.5.7\n" +
 				"       Got:      dstack-0.5.11, dstack-0.5.9, dstack-0.5.8\n", "kms:observe"}},
 		"no platforms file": {"dstack", func(w *world) { w.env.PlatformFile = "testdata/none.json" },

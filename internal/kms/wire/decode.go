@@ -14,8 +14,9 @@ import (
 
 // Decode reads a request's body: one JSON object of v's fields, each a string
 // and at most once, spelled exactly so, and nothing after it; an optional field
-// is not written empty. One that is missing is the caller's to judge. It goes over the body once: on the way to a key, reading
-// it by canonical.Unmarshal cost as much as all cryptography (2026-11-23).
+// is not written empty. One that is missing is the caller's to judge. It goes
+// over the body once: on the way to a key, reading it by canonical.Unmarshal
+// cost as much as all cryptography (2026-11-23).
 // V points to one of the request types, which have string fields alone.
 func Decode(data []byte, v any) error {
 	if err := canonical.Unicode(data); err != nil {

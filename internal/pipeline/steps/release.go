@@ -48,7 +48,8 @@ func Open(ctx context.Context, env *environment.Environment, tag release.Tag, c 
 	}
 	r.Ledger, err = pipeline.OpenLedger(Dir(env.Dist, tag), tag.String(), checkout.Commit, time.Now)
 	if err == nil && r.Ledger.Torn() > 0 {
-		c.Warnf("the ledger of %s ended in the middle of a line: %d bytes that a crash left were dropped", tag, r.Ledger.Torn())
+		c.Warnf("the ledger of %s ended in the middle of a line: %d bytes that a crash left were dropped",
+			tag, r.Ledger.Torn())
 	}
 	return r, err
 }

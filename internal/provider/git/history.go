@@ -25,8 +25,8 @@ func Descends(ctx context.Context, dir, commit, from string) (bool, error) {
 }
 
 // MainWork lists the commits that to has and from has not, and that the branch main has too, however they came there:
-// a first-parent line tells nothing, since merging main into a branch and moving main to the result turns it. The newest
-// come first.
+// a first-parent line tells nothing, since merging main into a branch and moving main to the result turns it. The
+// newest come first.
 func MainWork(ctx context.Context, dir, from, to string) ([]string, error) {
 	base, tip, err := lineage(ctx, dir, from, to)
 	if err != nil {

@@ -29,8 +29,9 @@ func TestBootedFrom(t *testing.T) {
 		want   string
 	}{
 		"words that were not measured": {[]tdx.Event{event("/vmlinuz init=/bin/sh", line)}, "nothing proves"},
-		"one parameter more":           {[]tdx.Event{event(line+" init=/bin/sh", line+" init=/bin/sh")}, "another kernel command line"},
-		"no event":                     {nil, "nothing proves"},
+		"one parameter more": {[]tdx.Event{event(line+" init=/bin/sh", line+" init=/bin/sh")},
+			"another kernel command line"},
+		"no event": {nil, "nothing proves"},
 	} {
 		err := booted(tc.events...)
 		require.ErrorContains(t, err, tc.want, name)

@@ -111,7 +111,8 @@ func unjudged(r check.Result, err error) check.Result {
 	if !errors.As(err, new(*tdx.Unrated)) {
 		return r
 	}
-	return r.WithHint("no byte of the release changed and its quotes are signed as they were; what moved is Intel's collateral. " +
+	return r.WithHint("no byte of the release changed and its quotes are signed as they were; " +
+		"what moved is Intel's collateral. " +
 		"Images are proven again by a release that is measured on hosts with current firmware")
 }
 
@@ -146,7 +147,8 @@ func bootedFrom(o *evidence.Observation, record *image.Record) error {
 	}
 	line, err := tdx.KernelCommandLine(o.Events)
 	if err != nil {
-		return &fault.Error{Code: fault.Verification, Message: "nothing proves which kernel command line was booted", Err: err}
+		return &fault.Error{Code: fault.Verification, Err: err,
+			Message: "nothing proves which kernel command line was booted"}
 	}
 	if !tdx.BootedWith(line, record.KernelCommandLine) {
 		return fault.Mismatch("RTMR2 measures another kernel command line than the record's",

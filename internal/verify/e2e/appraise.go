@@ -118,5 +118,6 @@ func (s *stage) appraiseMachine(ctx context.Context, machine string, missing err
 // incomparable: nobody disagreed, and nobody agreed.
 func incomparable(name string, err error) check.Result {
 	as := check.Of(name, err)
-	return check.Skip(name, fmt.Sprintf("%s: the Trust Authority has %s; Intel's PCS has %s", as.Reason, as.Expected, as.Got))
+	return check.Skip(name,
+		fmt.Sprintf("%s: the Trust Authority has %s; Intel's PCS has %s", as.Reason, as.Expected, as.Got))
 }

@@ -30,7 +30,8 @@ func TestBoot(t *testing.T) {
 	want := tdx.Registers{
 		MRTD:  sha512.Sum384([]byte("rehearsal GCP firmware")),
 		RTMR0: register("rehearsal VM shape c3-standard-4, secure boot off"),
-		RTMR1: register("loader"), RTMR2: register("kernel", "/vmlinuz root=UUID=6d65726f-7465-6500-0000-72656865617273 ro one two"),
+		RTMR1: register("loader"),
+		RTMR2: register("kernel", "/vmlinuz root=UUID=6d65726f-7465-6500-0000-72656865617273 ro one two"),
 	}
 	require.Equal(t, want, td.Registers())
 	events, err := tdx.ParseCCEL(log.CCEL())
