@@ -27,9 +27,9 @@ var Aliases = map[string]any{
 }
 
 // Doctor shows every variable and secret and asks for what a release will need, changing nothing; exit 10 when one
-// would stop it. [-family=kms|node]
-func Doctor(ctx context.Context, family *string) error {
-	return cli.Exit("doctor", cli.Doctor(ctx, os.Stdout, cli.Value(family)))
+// would stop it. [-family=kms|node] [-steps=kms:version,kms:build: only what a job needs that performs them]
+func Doctor(ctx context.Context, family, steps *string) error {
+	return cli.Exit("doctor", cli.Doctor(ctx, os.Stdout, cli.Value(family), cli.Value(steps)))
 }
 
 // Sweep lists what interrupted runs left at the cloud providers; with -apply it deletes that, with -unexpired also what

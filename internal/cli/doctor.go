@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/calimero-network/mero-tee/internal/base/check"
 	"github.com/calimero-network/mero-tee/internal/base/console"
@@ -16,19 +17,26 @@ import (
 
 // Doctor writes the table of variables and secrets, and judges what a release
 // of the family, "kms" or "node", or of both, will need: one line per check,
-// code 10 when one fails.
-func Doctor(ctx context.Context, w io.Writer, family string) error {
+// code 10 when one fails. steps ("kms:version,kms:build") are those of a job, if
+// it is one that asks.
+func Doctor(ctx context.Context, w io.Writer, family, steps string) error {
 	families, err := parseFamilies(family)
 	if err != nil {
 		return err
+	}
+	scope := doctor.Whole(families...)
+	if steps != "" {
+		if scope, err = parseSteps(steps); err != nil {
+			return err
+		}
 	}
 	cfg, entries := config.Inspect(os.LookupEnv)
 	if err := doctor.WriteTable(w, entries, families...); err != nil {
 		return err
 	}
-	c, results := newConsole(), doctor.Configured(cfg, entries, families...)
+	c, results := newConsole(), doctor.Configured(cfg, entries, scope)
 	doctor.Print(c, results)
-	found, err := examine(ctx, c, families)
+	found, err := examine(ctx, c, families[0], scope)
 	if err != nil {
 		return err
 	}
@@ -37,7 +45,7 @@ func Doctor(ctx context.Context, w io.Writer, family string) error {
 }
 
 // examine asks in the environment that the configuration names, if it is valid.
-func examine(ctx context.Context, c *console.Console, families []release.Family) (check.Results, error) {
+func examine(ctx context.Context, c *console.Console, f release.Family, s doctor.Scope) (check.Results, error) {
 	w, err := locate()
 	if err != nil {
 		return nil, err
@@ -45,14 +53,14 @@ func examine(ctx context.Context, c *console.Console, families []release.Family)
 	if w.cfg, err = config.Load(os.LookupEnv); err != nil {
 		return check.Results{check.Skip("everything else", "the configuration comes first")}, nil
 	}
-	w.rehearse(release.Tag{Family: families[0]})
+	w.rehearse(release.Tag{Family: f})
 	w.person = true
 	env, world, err := w.environment(ctx, c)
 	if err != nil {
 		return nil, err
 	}
 	defer closeWorld(world, c)
-	return doctor.Examine(ctx, env, families...), nil
+	return doctor.Examine(ctx, env, s), nil
 }
 
 func diagnosis(results check.Results) error {
@@ -62,6 +70,18 @@ func diagnosis(results check.Results) error {
 	}
 	return &fault.Error{Code: fault.Verification,
 		Message: fmt.Sprintf("a release would stop: %d of %d checks failed", failed, len(results))}
+}
+
+// parseSteps reads names of steps with commas between them.
+func parseSteps(list string) (doctor.Scope, error) {
+	steps := strings.Split(list, ",")
+	for _, step := range steps {
+		if len(planOf(release.KMS).Target(step)) == 0 && len(planOf(release.Node).Target(step)) == 0 {
+			return doctor.Scope{}, &fault.Error{Code: fault.Usage, Message: "unknown step",
+				Expected: "steps that release:plan lists, with commas between them", Got: fmt.Sprintf("%q", step)}
+		}
+	}
+	return doctor.Job(steps...), nil
 }
 
 // parseFamilies reads a family's short name; empty means both.

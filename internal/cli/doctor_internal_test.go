@@ -22,6 +22,16 @@ func TestDoctorsFamilies(t *testing.T) {
 	require.Equal(t, fault.Usage, fault.CodeOf(err))
 }
 
+func TestDoctorsSteps(t *testing.T) {
+	t.Parallel()
+	for list, ok := range map[string]bool{"kms:build": true, "node:version,node:measure": true, "kms:bild": false,
+		"node:build/debug": false, "kms:build, kms:sbom": false, ",": false} {
+		_, err := parseSteps(list)
+		require.Equal(t, ok, err == nil, list)
+		require.True(t, ok || fault.CodeOf(err) == fault.Usage, list)
+	}
+}
+
 func TestDiagnosis(t *testing.T) {
 	t.Parallel()
 	require.NoError(t, diagnosis(check.Results{check.Pass("a"), check.Skip("b", "why")}),

@@ -156,11 +156,14 @@ func golangciLint(root, dir, name string, out io.Writer) linter {
 // onlyForTests names, by folder or file, what tests alone may call.
 var onlyForTests = []string{
 	"internal/pipeline/releasetest/",      // what the tests of whole releases share
+	"internal/rehearsal/actions/",         // GitHub Actions, which run the release workflows in a test
 	"internal/rehearsal/gce/discovery/",   // what Google says of its API
 	"internal/rehearsal/gce/inprocess/",   // a Compute Engine without machines
 	"internal/rehearsal/github/faults.go", // a GitHub that fails
+	"internal/rehearsal/github/people.go", // somebody who merges a pull request
 	"internal/rehearsal/hosts.go",         // a host that falls behind
 	"internal/rehearsal/keyservice/",      // a key service that lies
+	"internal/rehearsal/outside.go",       // what a test does that stands outside of a release
 	"internal/rehearsal/sigstore/events",  // a Sigstore that refuses, and one that rotates its root
 	"internal/rehearsal/tdxsim/",          // platforms that no release runs on
 }

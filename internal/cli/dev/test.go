@@ -22,10 +22,11 @@ import (
 func modules() []string { return []string{".", "tools/sigstore"} }
 
 // withoutRace are the packages that are tested without the race detector, with what it cost on two cores (2026-11-26).
-// The first four make whole releases: they start programs of this repository, which are built without it. What runs at
+// The first five make whole releases: they start programs of this repository, which are built without it. What runs at
 // once in a release is tested with it in packages of its own: pipeline, steps, publish, sign, audit.
 var withoutRace = []string{
 	"internal/cli",
+	"internal/cli/workflow/walk",
 	"internal/pipeline/kmsrelease",
 	"internal/pipeline/noderelease",
 	"internal/rehearsal",

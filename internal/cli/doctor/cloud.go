@@ -87,7 +87,7 @@ func (t *target) grant() string {
 func BaseImage(ctx context.Context, env *environment.Environment) check.Result {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	return redact(baseImage(ctx, &target{env, []release.Family{release.Node}}), env.Secrets())[0]
+	return redact(baseImage(ctx, &target{Whole(release.Node), env}), env.Secrets())[0]
 }
 
 // baseImage looks whether the pinned base is there, and what its family has now.

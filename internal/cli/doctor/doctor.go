@@ -18,7 +18,6 @@ import (
 	"github.com/calimero-network/mero-tee/internal/base/console"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/pipeline/environment"
-	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/release/config"
 )
 
@@ -30,11 +29,9 @@ const patience = 45 * time.Second
 
 // target is what the probes look into.
 type target struct {
-	env      *environment.Environment
-	families []release.Family // that are to be released
+	Scope
+	env *environment.Environment
 }
-
-func (t *target) releases(f release.Family) bool { return slices.Contains(t.families, f) }
 
 // rehearsed says that what is asked for will only be rehearsed. The probes are
 // the same; what a release would not fail by may differ.
@@ -43,28 +40,30 @@ func (t *target) rehearsed() bool { return t.env.Config.Environment == config.Re
 // probe is one question.
 type probe struct {
 	name  string
+	of    string        // the variable whose readers need an answer; empty: everybody
 	limit time.Duration // 0: patience
 	run   func(context.Context, *target) check.Results
 }
 
 func probes() []probe {
 	return []probe{
-		{name: "GitHub", run: gitHub},
-		{name: "registry", run: registry},
-		{name: "Google Cloud", run: cloud},
-		{name: "base image", run: baseImage},
-		{name: "Intel Trust Authority", run: appraiser},
-		{name: "dstack", run: provider},
-		{name: "signing identity", run: identity},
+		{name: "GitHub", of: "GITHUB_TOKEN", run: gitHub},
+		{name: "registry", of: "GHCR_TOKEN", run: registry},
+		{name: "Google Cloud", of: "GCP_SERVICE_ACCOUNT_KEY", run: cloud},
+		{name: "base image", of: "GCP_IMAGE_FAMILY", run: baseImage},
+		{name: "Intel Trust Authority", of: "ITA_API_KEY", run: appraiser},
+		{name: "dstack", of: "PHALA_CLOUD_API_KEY", run: provider},
+		{name: "signing identity", of: "ACTIONS_ID_TOKEN_REQUEST_TOKEN", run: identity},
 		{name: "trusted root", run: trustedRoot},
 		{name: "tools", run: tools},
 	}
 }
 
-// Examine asks everything that a release of the families depends on, side by
-// side. A failure has code 10; a pass with a reason is a warning.
-func Examine(ctx context.Context, env *environment.Environment, families ...release.Family) check.Results {
-	return redact(examine(ctx, &target{env, families}, probes()), env.Secrets())
+// Examine asks everything that what is in the scope depends on, side by side. A
+// failure has code 10; a pass with a reason is a warning.
+func Examine(ctx context.Context, env *environment.Environment, s Scope) check.Results {
+	all := slices.DeleteFunc(probes(), func(p probe) bool { return !s.reads(p.of) })
+	return redact(examine(ctx, &target{s, env}, all), env.Secrets())
 }
 
 func examine(ctx context.Context, t *target, all []probe) check.Results {

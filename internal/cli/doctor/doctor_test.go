@@ -40,7 +40,7 @@ import (
 func TestWhatProductionPrints(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
-	results := doctor.Examine(t.Context(), w.env, release.Families()...)
+	results := doctor.Examine(t.Context(), w.env, doctor.Whole(release.Families()...))
 	said := w.printed(t, results)
 	require.Zero(t, failures(results, "go", "git", "ansible-playbook", "ssh"), said)
 	for _, line := range []string{
@@ -278,7 +278,7 @@ func TestTheRehearsal(t *testing.T) {
 	require.NoError(t, err)
 	defer w.Close()
 	w.AskAsOwner()
-	results := doctor.Examine(t.Context(), w.Env, release.KMS)
+	results := doctor.Examine(t.Context(), w.Env, doctor.Whole(release.KMS))
 	require.NoError(t, results.Err())
 	var b bytes.Buffer
 	doctor.Print(console.New(&b, false), results)
@@ -342,7 +342,7 @@ func TestTheTable(t *testing.T) {
 	} {
 		require.Regexp(t, line, table.String())
 	}
-	results := doctor.Configured(cfg, entries, release.KMS)
+	results := doctor.Configured(cfg, entries, doctor.Whole(release.KMS))
 	doctor.Print(console.New(&lines, false), results)
 	require.NotContains(t, table.String()+lines.String(), secret)
 	for _, line := range []string{
@@ -380,7 +380,8 @@ func TestWhatMayBeMissing(t *testing.T) {
 			}
 		}
 		cfg, entries := config.Inspect(variables(vars))
-		require.Equal(t, tc.failed, doctor.Configured(cfg, entries, release.Families()...).Count(check.Failed), name)
+		results := doctor.Configured(cfg, entries, doctor.Whole(release.Families()...))
+		require.Equal(t, tc.failed, results.Count(check.Failed), name)
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 func Ask(ctx context.Context, env *environment.Environment, name string, families ...release.Family) check.Results {
 	for _, one := range probes() {
 		if one.name == name {
-			return redact(examine(ctx, &target{env: env, families: families}, []probe{one}), env.Secrets())
+			return redact(examine(ctx, &target{Whole(families...), env}, []probe{one}), env.Secrets())
 		}
 	}
 	panic("no probe " + name)
@@ -34,7 +34,7 @@ func Hang(ctx context.Context, limit time.Duration, until <-chan struct{}) check
 // Installed looks for the programs in the given folders only.
 func Installed(ctx context.Context, env *environment.Environment, path []string,
 	families ...release.Family) check.Results {
-	return inspect(ctx, &target{env: env, families: families}, path)
+	return inspect(ctx, &target{Whole(families...), env}, path)
 }
 
 // Programs are the names and packages of all that is looked for.

@@ -50,7 +50,7 @@ func steps(e config.Entry, families []release.Family) []string {
 
 // Configured judges the configuration: what is not valid, and what production
 // needs and has not. A rehearsal brings what is missing along.
-func Configured(c *config.Config, entries []config.Entry, families ...release.Family) check.Results {
+func Configured(c *config.Config, entries []config.Entry, s Scope) check.Results {
 	var out check.Results
 	for _, e := range entries {
 		switch {
@@ -60,7 +60,7 @@ func Configured(c *config.Config, entries []config.Entry, families ...release.Fa
 			out = append(out, r)
 		case c.Environment == config.Production && e.Kind != config.KindRuntime && e.Default == "" &&
 			!e.Set && !isSet(entries, e.Alternative):
-			out = append(out, missing(e, families)...)
+			out = append(out, missing(e, s)...)
 		}
 	}
 	if len(out) > 0 {
@@ -86,10 +86,13 @@ func isSet(entries []config.Entry, name string) bool {
 	return slices.ContainsFunc(entries, func(e config.Entry) bool { return e.Name == name && e.Set })
 }
 
-func missing(e config.Entry, families []release.Family) check.Results {
+func missing(e config.Entry, s Scope) check.Results {
 	var stop []string
-	for _, f := range families {
+	for _, f := range s.families {
 		stop = append(stop, e.NeededBy(f)...)
+	}
+	if e.Kind == config.KindSecret {
+		stop = slices.DeleteFunc(stop, func(step string) bool { return !s.performs(step) })
 	}
 	if len(stop) == 0 {
 		return nil

@@ -24,7 +24,7 @@ type program struct {
 
 func programs() []program {
 	always := func(*target) bool { return true }
-	builds := func(t *target) bool { return t.releases(release.Node) }
+	builds := func(t *target) bool { return t.releases(release.Node) && t.performs("node:build") }
 	boots := func(t *target) bool { return builds(t) && t.rehearsed() } // VMs, on this machine
 	isolates := func(t *target) bool { return boots(t) && os.Geteuid() != 0 }
 	return []program{

@@ -53,7 +53,8 @@ func judge(t *testing.T, name, source string) []string {
 	flow, errs := actionlint.Parse([]byte(source))
 	require.Empty(t, errs, name)
 	f := &file{name: name, lines: strings.Split(source, "\n"), flow: flow, targets: targets(t)}
-	for _, rule := range []func(*file){triggers, concurrency, permissions, actions, runs, calls, given, handed, approval} {
+	for _, rule := range []func(*file){triggers, concurrency, permissions, actions, runs, calls, given, handed, approval,
+		diagnosed} {
 		rule(f)
 	}
 	return f.findings

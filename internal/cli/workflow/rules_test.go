@@ -325,6 +325,31 @@ func runs(f *file) {
 	}
 }
 
+// diagnosed: the doctor asks, before anything else is done, for what the steps of its job use.
+func diagnosed(f *file) {
+	if _, releases := f.family(); !releases {
+		return
+	}
+	for _, job := range f.jobs() {
+		own := f.own(job)
+		if has(own, ":promote") {
+			continue // it asks nobody but GitHub, which it asks at once
+		}
+		asked := false
+		each(job, func(s *actionlint.Step, run *actionlint.ExecRun) {
+			words := called(run.Run.Value)
+			if words == nil || asked {
+				return
+			}
+			asked = true
+			if steps := environ(s.Env)["STEPS"]; words[0] != "doctor" || words[1] != `-steps="$STEPS"` ||
+				strings.Join(own, ",") != steps {
+				f.find(run.RunPos, "the doctor does not ask for %s first", strings.Join(own, ","))
+			}
+		})
+	}
+}
+
 // approval: what promotes a stable release waits for the auditor's environment, and candidates do not come there.
 func approval(f *file) {
 	for _, job := range f.jobs() {

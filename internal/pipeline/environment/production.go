@@ -15,7 +15,6 @@ import (
 	"github.com/calimero-network/mero-tee/internal/artifact/trust"
 	"github.com/calimero-network/mero-tee/internal/attestation/ita"
 	"github.com/calimero-network/mero-tee/internal/attestation/tcb"
-	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/base/journal"
 	"github.com/calimero-network/mero-tee/internal/node/agent"
@@ -32,29 +31,25 @@ import (
 // Sigstore, Intel's root, and a clean checkout of the pushed tag. log hears what
 // takes minutes, such as the first compilation of Packer.
 func Production(dir, dist string, cfg *config.Config, log func(string)) (*Environment, error) {
-	intel, err := tdx.ParseRoot(tdx.IntelRootSHA256)
-	if err != nil {
-		return nil, err
-	}
-	authority, err := tdx.ParseRoot(ita.IntelRootSHA256)
+	believed, err := productionRoots(dir)
 	if err != nil {
 		return nil, err
 	}
 	e := &Environment{Settings: Settings{
-		Config: cfg, Root: dir, Dist: dist, Transport: http.DefaultTransport,
+		Config: cfg, Root: dir, Dist: dist, Transport: http.DefaultTransport, Banner: believed.banner,
 		GitHubToken: cfg.GitHubToken, RegistryAuth: registryAuth(cfg),
 		DstackURL: cfg.DstackURL, DstackKey: cfg.DstackKey,
-		TDXRoot: intel, PlatformFile: filepath.Join(dir, "docker/mero-kms/dstack-platforms.json"),
-		ITA: ita.Config{URL: cmp.Or(cfg.ITAURL, ita.APIURL), Key: cfg.ITAKey, Root: authority},
+		TDXRoot: believed.tdx, PlatformFile: believed.platform,
+		ITA: ita.Config{URL: cmp.Or(cfg.ITAURL, ita.APIURL), Key: cfg.ITAKey, Root: believed.ita},
 	}}
-	if err := e.publicSigstore(); err != nil {
+	if err := e.publicSigstore(believed.sigstore); err != nil {
 		return nil, err
 	}
 	e.Checkout, e.Signing, e.Cloud = e.taggedCheckout, e.actionsSigning, e.cloud
-	e.Images = build.New(context.Background(), build.Options{
+	e.Images = believed.images(build.New(context.Background(), build.Options{
 		Root: dir, Project: cfg.GCPProject, Zone: cfg.GCPZone, Family: cfg.GCPFamily, Log: log,
 		Cloud: e.Cloud, Fetch: build.Fetcher{Transport: e.Transport}, Env: e.packerEnvironment,
-		Pins: func(names []string) ([]packer.Pin, error) { return packer.ReadPins(dir, names) }})
+		Pins: func(names []string) ([]packer.Pin, error) { return packer.ReadPins(dir, names) }}))
 	e.Nodes = func(purpose, run string, j journal.Journal) agent.Nodes {
 		return &vm.VMs{Project: cfg.GCPProject, Purpose: purpose, Run: gce.RunLabel(run),
 			Client: func(ctx context.Context) (*gce.Client, error) { return e.Cloud(ctx, j) }}
@@ -63,14 +58,14 @@ func Production(dir, dist string, cfg *config.Config, log func(string)) (*Enviro
 	return e, err
 }
 
-// publicSigstore is the public instance, as its TUF repository describes it.
-func (e *Environment) publicSigstore() error {
+// publicSigstore is the public instance, as its TUF repository describes it, which begins with a root.
+func (e *Environment) publicSigstore(root []byte) error {
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		return &fault.Error{Code: fault.Usage, Message: "no folder for what Sigstore publishes", Err: err,
 			Hint: "set XDG_CACHE_HOME or HOME"}
 	}
-	e.Sigstore = trust.New(trust.Options{Root: trust.PublicRoot(), Cache: filepath.Join(cache, "mero-tee", "sigstore"),
+	e.Sigstore = trust.New(trust.Options{Root: root, Cache: filepath.Join(cache, "mero-tee", "sigstore"),
 		Transport: e.Transport})
 	e.Trust = e.Sigstore.TrustedRoot
 	return nil

@@ -29,6 +29,9 @@ func (p *Pipeline) build(ctx context.Context, w *pipeline.Work, profile release.
 	if err != nil {
 		return err
 	}
+	if profile == release.Profiles()[0] {
+		p.drift(ctx, w)
+	}
 	if adopted, err := p.adoptRecord(ctx, w, profile, order); adopted || err != nil {
 		return err
 	}
@@ -46,6 +49,17 @@ func (p *Pipeline) build(ctx context.Context, w *pipeline.Work, profile release.
 	}
 	w.Infof("%s: %d packages, %d files of its own", record.Image.Name, len(record.Packages), len(record.Files))
 	return w.End(journal.Image, order.Name, nil)
+}
+
+// drift says how the pinned base image compares with the newest of its family, here, where the cloud's credentials are:
+// it is news, and no reason to stop.
+func (p *Pipeline) drift(ctx context.Context, w *pipeline.Work) {
+	drift, err := p.Env.Images.Drift(ctx)
+	if err != nil {
+		w.Warnf("the base image's family could not be asked: %v", err)
+		return
+	}
+	w.Infof("%s", drift)
 }
 
 func (p *Pipeline) order(ctx context.Context, w *pipeline.Work, profile release.Profile) (image.BuildRequest, error) {

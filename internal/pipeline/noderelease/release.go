@@ -39,7 +39,7 @@ func Plan() pipeline.Graph {
 func (p *Pipeline) Graph() pipeline.Graph {
 	return slices.Concat(pipeline.Graph{
 		// 1. Version Sync: tag == MERO_TEE_VERSION, and with it guards 3 and 4, before anything is built.
-		{Name: "node:version", Title: "running the guards", Inputs: p.GuardInputs, Outputs: p.GuardOutputs, Do: p.version},
+		{Name: "node:version", Title: "running the guards", Inputs: p.GuardInputs, Outputs: p.GuardOutputs, Do: p.RunGuards},
 	},
 		// 2. Packer Build: per-profile GCP image.
 		p.eachProfile("node:build", "building the image with Packer and Ansible", p.builder),
@@ -70,21 +70,6 @@ func (p *Pipeline) Graph() pipeline.Graph {
 			// Only then a stable release becomes the latest.
 			{Name: "node:promote", Title: "promoting the release", Needs: []string{"node:catalog"}, Do: p.promote},
 		})
-}
-
-// version runs the guards, and then says how the pinned base image compares
-// with the newest of its family: drift is news, and no reason to stop.
-func (p *Pipeline) version(ctx context.Context, w *pipeline.Work) error {
-	if err := p.RunGuards(ctx, w); err != nil {
-		return err
-	}
-	drift, err := p.Env.Images.Drift(ctx)
-	if err != nil {
-		w.Warnf("the base image's family could not be asked: %v", err)
-		return nil
-	}
-	w.Infof("%s", drift)
-	return nil
 }
 
 // perProfile are the names of a per-profile step.

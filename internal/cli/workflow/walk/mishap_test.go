@@ -1,0 +1,65 @@
+package walk_test
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/calimero-network/mero-tee/internal/rehearsal/actions"
+)
+
+// mishap is something that makes one job of one attempt fail.
+type mishap struct {
+	job, says string // says: what its log holds then
+	happen    func(*walk, *actions.Run)
+}
+
+// lost takes a job's machine away before its work.
+func lost(job string) mishap {
+	const says = "the hosted runner lost communication with the server"
+	return mishap{job, says, func(_ *walk, r *actions.Run) {
+		r.Before = func(j *actions.Job, script string, _ map[string]string) error {
+			if j.Name == job && strings.Contains(script, "node:build") {
+				return errors.New(says)
+			}
+			return nil
+		}
+	}}
+}
+
+// unreachable takes a host away from a job.
+func unreachable(job, host string) mishap {
+	return mishap{job, host, func(_ *walk, r *actions.Run) {
+		r.Refuse = func(j *actions.Job, asked string) bool { return j.Name == job && asked == host }
+	}}
+}
+
+// contradicting hands the merging job a ledger of another beginning.
+func contradicting(artifact string) mishap {
+	return mishap{"release", "the ledgers do not share their beginning", func(w *walk, r *actions.Run) {
+		r.Before = func(j *actions.Job, script string, env map[string]string) error {
+			if !strings.Contains(script, "release:merge") {
+				return nil
+			}
+			file := filepath.Join(env["RUNNER_TEMP"], "jobs", artifact, "ledger.jsonl")
+			data, err := os.ReadFile(file)
+			require.NoError(w.t, err)
+			at := bytes.Index(data, []byte(`"time":"`)) + len(`"time":"`)
+			data = slices.Concat(data[:at], []byte("2000"), data[at+4:])
+			return os.WriteFile(file, data, 0o600)
+		}
+	}}
+}
+
+// rejected is a reviewer who says no.
+func rejected(job string) mishap {
+	return mishap{job, "was rejected", func(w *walk, _ *actions.Run) { w.decide("") }}
+}
+
+// decide says who approves from now on.
+func (w *walk) decide(who string) { w.decision = who }
