@@ -20,7 +20,7 @@ func TestWhatAJobIsAsked(t *testing.T) {
 		"node:build,node:measure": "VMs on this machine, Google Cloud permissions, base image, Intel Trust Authority, " +
 			"Sigstore's TUF repository, trusted root, go",
 		"kms:sign,kms:publish,kms:e2e": "GitHub token, VMs on this machine, Google Cloud permissions, " +
-			"Intel Trust Authority, dstack provider, " +
+			"Intel Trust Authority, dstack provider, OS image of dstack, " +
 			"signing identity, Sigstore's TUF repository, trusted root, go",
 		"node:promote":                  "GitHub token, Sigstore's TUF repository, trusted root, go",
 		"node:checksums,node:mrtds,x:y": "Sigstore's TUF repository, trusted root, go",
