@@ -11,8 +11,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"syscall"
 )
 
@@ -103,6 +105,23 @@ func Stream(path string, mode os.FileMode, produce func(io.Writer) error) (err e
 		return err
 	}
 	return syncDir(dir)
+}
+
+// unfinished is what Stream leaves when the process is killed in the middle.
+var unfinished = regexp.MustCompile(`^\..+\.[0-9]+\.tmp$`)
+
+// Sweep removes what killed processes left unfinished in dir and below it, where nobody else writes meanwhile. It goes on
+// after an error and returns all of them.
+func Sweep(dir string) error {
+	var failed []error
+	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.Type().IsRegular() && unfinished.MatchString(entry.Name()) {
+			err = os.Remove(path)
+		}
+		failed = append(failed, err)
+		return nil
+	})
+	return errors.Join(append(failed, err)...)
 }
 
 func syncDir(dir string) error {

@@ -85,3 +85,27 @@ func TestReadTakesRegularFilesOnly(t *testing.T) {
 		require.ErrorContains(t, err, path+" is not a regular file")
 	}
 }
+
+// What a kill left in the middle of a file goes; what merely looks like it stays.
+func TestSweep(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	var left string
+	require.ErrorIs(t, file.Stream(filepath.Join(dir, "assets", "sbom.json"), 0o600, func(w io.Writer) error {
+		left = w.(*os.File).Name()
+		return os.Link(left, left+"x") // as if the process had ended here
+	}), nil)
+	require.NoError(t, os.Rename(left+"x", left))
+	kept := []string{".tmp", ".a.tmp", "a.1.tmp", ".a.b.tmp", ".a.1.tmp.txt"}
+	for _, name := range kept {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), nil, 0o600))
+	}
+	require.NoError(t, os.Mkdir(filepath.Join(dir, ".folder.1.tmp"), 0o755))
+	require.NoError(t, file.Sweep(dir))
+	require.NoFileExists(t, left)
+	for _, name := range append(kept, "assets/sbom.json", ".folder.1.tmp") {
+		_, err := os.Stat(filepath.Join(dir, name))
+		require.NoError(t, err, name)
+	}
+	require.ErrorIs(t, file.Sweep(filepath.Join(dir, "absent")), os.ErrNotExist)
+}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/calimero-network/mero-tee/internal/base/console"
+	"github.com/calimero-network/mero-tee/internal/base/file"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
 	"github.com/calimero-network/mero-tee/internal/pipeline/environment"
 	"github.com/calimero-network/mero-tee/internal/provider/github"
@@ -47,11 +48,18 @@ func Open(ctx context.Context, env *environment.Environment, tag release.Tag, c 
 		return nil, err
 	}
 	r.Ledger, err = pipeline.OpenLedger(Dir(env.Dist, tag), tag.String(), checkout.Commit, time.Now)
-	if err == nil && r.Ledger.Torn() > 0 {
+	if err != nil {
+		return nil, err
+	}
+	// The ledger's lock is ours, so nobody writes here; an asset that a kill left half written would be a stranger.
+	if err := file.Sweep(Dir(env.Dist, tag)); err != nil {
+		return nil, errors.Join(err, r.Ledger.Close())
+	}
+	if r.Ledger.Torn() > 0 {
 		c.Warnf("the ledger of %s ended in the middle of a line: %d bytes that a crash left were dropped",
 			tag, r.Ledger.Torn())
 	}
-	return r, err
+	return r, nil
 }
 
 // Close releases the ledger.

@@ -30,6 +30,21 @@ func TestTheReleaseIsLocked(t *testing.T) {
 	w.Release = again // closed at the end
 }
 
+// A kill in the middle of a file leaves it under another name, which would be uploaded as an asset that nobody knows.
+func TestAReleaseOpensWithoutWhatAKillLeft(t *testing.T) {
+	t.Parallel()
+	w := open(t, "mero-tee-v2.0.0")
+	w.stage(t, "sbom.spdx.json", "{}")
+	left := filepath.Join(w.Assets(), ".sbom.spdx.json.sigstore.json.402134821.tmp")
+	require.NoError(t, os.WriteFile(left, nil, 0o600))
+	require.NoError(t, w.Close())
+	again, err := steps.Open(t.Context(), w.Env, w.Tag, w.Console)
+	require.NoError(t, err)
+	w.Release = again // closed at the end
+	require.NoFileExists(t, left)
+	require.FileExists(t, filepath.Join(w.Assets(), "sbom.spdx.json"))
+}
+
 func TestCounterpart(t *testing.T) {
 	t.Parallel()
 	for tag, want := range map[string]string{"mero-tee-v2.0.0": "mero-kms-v1.0.0", "mero-kms-v1.0.0": "mero-tee-v2.0.0"} {
