@@ -110,8 +110,8 @@ func Stream(path string, mode os.FileMode, produce func(io.Writer) error) (err e
 // unfinished is what Stream leaves when the process is killed in the middle.
 var unfinished = regexp.MustCompile(`^\..+\.[0-9]+\.tmp$`)
 
-// Sweep removes what killed processes left unfinished in dir and below it, where nobody else writes meanwhile. It goes on
-// after an error and returns all of them.
+// Sweep removes what killed processes left unfinished in dir and below it, where nobody else writes meanwhile. It goes
+// on after an error and returns all of them.
 func Sweep(dir string) error {
 	var failed []error
 	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {

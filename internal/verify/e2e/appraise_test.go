@@ -110,7 +110,8 @@ func TestTheAppraiserCannotBeCompared(t *testing.T) {
 		require.True(t, isAppraisal(name, r))
 		require.Equal(t, check.Skipped, r.Status)
 		require.Equal(t, "Intel Trust Authority: the two TCB statuses cannot be compared: "+
-			"the Trust Authority has evaluation number 30; Intel's PCS has evaluation number 17 (standard), 18 (early)", r.Reason)
+			"the Trust Authority has evaluation number 30; "+
+			"Intel's PCS has evaluation number 17 (standard), 18 (early)", r.Reason)
 	}
 	require.Empty(t, report.Appraisals)
 	require.Error(t, report.Results.Strict().Err())
