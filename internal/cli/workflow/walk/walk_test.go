@@ -24,6 +24,7 @@ import (
 
 // docs/releasing.md, section 5, line by line, on days on which things go wrong.
 func TestTheFirstReleases(t *testing.T) {
+	t.Parallel()
 	releasetest.Long(t, "the release workflows, walked")
 	w := begin(t)
 	w.set("MERO_TEE_VERSION", "1.0.0-rc.1")
