@@ -144,8 +144,10 @@ func before(v release.Version) release.Version {
 	switch {
 	case v.Patch > 0:
 		return release.Version{Major: v.Major, Minor: v.Minor, Patch: v.Patch - 1}
-	case v.Minor > 0:
-		return release.Version{Major: v.Major, Minor: v.Minor - 1, Patch: 9}
+	case v.Minor == 1 && v.Major == 0: // 0.0.0 is none
+		return release.Version{Patch: 9}
+	case v.Minor > 0: // and not a patch of it, which would be a hotfix
+		return release.Version{Major: v.Major, Minor: v.Minor - 1}
 	case v.Major > 0:
 		return release.Version{Major: v.Major - 1, Minor: 9}
 	}
