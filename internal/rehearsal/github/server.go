@@ -69,6 +69,7 @@ type Server struct {
 	key              []byte           // signs the object store's addresses, as long as the process lives
 	mu               sync.Mutex       // guards the folder and what follows
 	tokens           map[string]asker // by the token's digest
+	known            []byte           // state.json as it was judged or written last
 	prompt           bool
 	perHour          int
 	pageAssets       int
