@@ -25,7 +25,7 @@ func (r *Release) GuardInputs(context.Context) (pipeline.Digests, error) {
 	if in["policies"], err = DirDigest(r.Checkout.Policies); err != nil {
 		return nil, err
 	}
-	workflows, err := guard.Workflows(os.DirFS(r.Env.Root))
+	workflows, err := r.workflows.Workflows(os.DirFS(r.Env.Root))
 	if err != nil {
 		return nil, err
 	}

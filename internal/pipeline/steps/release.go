@@ -20,6 +20,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/pipeline/environment"
 	"github.com/calimero-network/mero-tee/internal/provider/github"
 	"github.com/calimero-network/mero-tee/internal/release"
+	"github.com/calimero-network/mero-tee/internal/verify/guard"
 )
 
 // Release is one release under way.
@@ -30,6 +31,8 @@ type Release struct {
 	Ledger   *pipeline.Ledger
 	Console  *console.Console
 	GitHub   *github.Client
+
+	workflows guard.Reader // what guard 4 looks at, for the inputs of each step
 }
 
 // Open prepares the release of a tag: the repository's state, GitHub, and the

@@ -8,8 +8,10 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/calimero-network/mero-tee/internal/base/check"
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/base/file"
 )
@@ -35,10 +37,27 @@ const maxFile = 1 << 20
 // inert is what sets no variable: prose, sums, and what only a test compiles.
 var inert = regexp.MustCompile(`(?:\.(?:md|sum|mod)|_test\.go)$`)
 
+// Workflows is Reader.Workflows, once.
+func Workflows(repository fs.FS) ([]File, error) { return new(Reader).Workflows(repository) }
+
+// Reader reads a repository again and again, as each step of a release does for its inputs, and follows a file whose
+// bytes it has seen without judging them anew. Its zero value is ready for use, also by several at a time.
+type Reader struct{ uses sync.Map } // of what a File uses, by its path and its bytes
+
+func (r *Reader) usesOf(f File) []use {
+	key := f.Path + "\x00" + digest.Of(f.Data).Hex()
+	if known, ok := r.uses.Load(key); ok {
+		return known.([]use)
+	}
+	uses := judge(f).uses
+	r.uses.Store(key, uses)
+	return uses
+}
+
 // Workflows reads what guard 4 looks at in a repository, in path order: what
 // builds and releases, the files at the top that programs read by themselves
 // (Makefile, .env), and whatever those use.
-func Workflows(repository fs.FS) ([]File, error) {
+func (r *Reader) Workflows(repository fs.FS) ([]File, error) {
 	names, err := regularFiles(repository, ".", ".github", "scripts", "docker", "packer", "ansible", "magefiles")
 	if err != nil {
 		return nil, err
@@ -57,7 +76,7 @@ func Workflows(repository fs.FS) ([]File, error) {
 		if imagePath.MatchString(f.Path) {
 			continue
 		}
-		for _, u := range judge(f).uses {
+		for _, u := range r.usesOf(f) {
 			for _, name := range u.candidates() {
 				if info, err := fs.Stat(repository, name); err == nil && info.Mode().IsRegular() {
 					names = append(names, name)
