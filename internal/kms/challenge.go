@@ -119,9 +119,14 @@ func (s *challenges) open(ctx context.Context, name string, peer wire.PeerID) (*
 	return c, nil
 }
 
-// spend uses the challenge up; a second time it is errChallenge.
+// spend uses the challenge up; a second time it is errChallenge. It may have expired since it was opened, and who
+// answered it in time is remembered only until then.
 func (s *challenges) spend(ctx context.Context, c *challenge) error {
-	return s.used.add(ctx, c, s.now())
+	now := s.now()
+	if !now.Before(c.expires) {
+		return errChallenge
+	}
+	return s.used.add(ctx, c, now)
 }
 
 // derive says what follows from the ID.
@@ -175,8 +180,7 @@ func refuseChallenge(err error) error {
 // within one lifetime of a challenge, not that many strangers.
 const maxUsed = 100_000
 
-// used remembers answered challenges in memory. Those that expired are looked for when there is no room, at most once
-// a second.
+// used remembers answered challenges in memory. Those that expired are looked for at most once a second.
 type used struct {
 	mu    sync.Mutex
 	until map[[16]byte]time.Time

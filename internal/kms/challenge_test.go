@@ -83,6 +83,24 @@ func TestAChallengeExpiresAtItsTime(t *testing.T) {
 	require.ErrorIs(t, err, errChallenge)
 }
 
+// Two requests open a challenge in time, and the second one's quote is verified only after it has expired and the
+// first was forgotten.
+func TestAChallengeIsNotSpentAfterItsTime(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1_000, 0)
+	s := clocked(&now)
+	c, err := s.issue(t.Context(), "p")
+	require.NoError(t, err)
+	again, err := s.open(t.Context(), c.name(), "p")
+	require.NoError(t, err)
+	require.NoError(t, s.spend(t.Context(), c))
+	now = c.expires
+	n, err := s.used.count(t.Context(), now)
+	require.NoError(t, err)
+	require.Zero(t, n, "the first is forgotten")
+	require.ErrorIs(t, s.spend(t.Context(), again), errChallenge)
+}
+
 func TestUsedChallengesAreForgottenWhenTheyExpire(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1_000, 0)
@@ -98,12 +116,14 @@ func TestUsedChallengesAreForgottenWhenTheyExpire(t *testing.T) {
 		_, err := spend()
 		require.NoError(t, err)
 	}
+	now = now.Add(30 * time.Second)
 	c, err := spend()
 	var full *tooMany
 	require.ErrorAs(t, err, &full)
 	require.Equal(t, time.Second, full.retry)
-	now = now.Add(time.Minute)
+	now = now.Add(30 * time.Second)
 	require.NoError(t, s.spend(t.Context(), c), "there is room again, and this one was not used")
+	now = now.Add(30 * time.Second)
 	_, err = spend()
 	require.NoError(t, err)
 	n, err := u.count(t.Context(), now)
