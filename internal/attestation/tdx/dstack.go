@@ -25,12 +25,7 @@ const (
 // understood, which is not forged.
 var ErrUnknownVersion = errors.New("is not one that this program knows (1, 2)")
 
-// RuntimeDigest is SHA384(le32(0x08000001) ":" name ":" payload), what dstack
-// extends RTMR3 with for an event of version 1.
-func RuntimeDigest(name string, payload []byte) Register {
-	return sha512.Sum384(preimage1(name, payload))
-}
-
+// preimage1 is le32(0x08000001) ":" name ":" payload.
 func preimage1(name string, payload []byte) []byte {
 	b := binary.LittleEndian.AppendUint32(nil, RuntimeEvent)
 	b = append(append(append(b, ':'), name...), ':')
@@ -64,7 +59,7 @@ func canonicalString(s string) string {
 	return b.String()
 }
 
-// preimage is what the digest of a runtime event is of.
+// preimage is what dstack hashes (SHA-384) to extend RTMR3 for a runtime event.
 func (e Event) preimage() ([]byte, error) {
 	switch e.Version {
 	case 0, 1:
@@ -73,15 +68,6 @@ func (e Event) preimage() ([]byte, error) {
 		return preimage2(e.Name, e.Payload), nil
 	}
 	return nil, fmt.Errorf("version %d %w", e.Version, ErrUnknownVersion)
-}
-
-// runtimeDigest is what dstack extends RTMR3 with for a runtime event.
-func (e Event) runtimeDigest() (Register, error) {
-	if e.Version == 0 || e.Version == 1 {
-		return RuntimeDigest(e.Name, e.Payload), nil
-	}
-	preimage, err := e.preimage()
-	return sha512.Sum384(preimage), err
 }
 
 // dstackEvent is cc-eventlog's TdxEvent. get_quote of dstack 0.5.6 and later
@@ -229,7 +215,7 @@ func asksAgain(before []Event, e Event) bool {
 // checkRuntime also refuses a colon in a name, which would let the log's
 // carrier move the border between name and payload under the same digest.
 func checkRuntime(e Event) error {
-	digest, err := e.runtimeDigest()
+	preimage, err := e.preimage()
 	switch {
 	case e.Type != RuntimeEvent:
 		return fmt.Errorf("event %.40q in RTMR3 has type %#x, not %#x", e.Name, e.Type, RuntimeEvent)
@@ -237,7 +223,7 @@ func checkRuntime(e Event) error {
 		return fmt.Errorf("event name %.40q in RTMR3 is empty or has a colon", e.Name)
 	case err != nil:
 		return fmt.Errorf("event %.40q in RTMR3: %w", e.Name, err)
-	case e.Digest != digest:
+	case e.Digest != sha512.Sum384(preimage):
 		return fmt.Errorf("event %.40q in RTMR3: its digest is not that of its payload", e.Name)
 	case e.Name == mrKMS && len(e.Payload) != sha256.Size:
 		return fmt.Errorf("event %s in RTMR3 has %d bytes, not a SHA-256", e.Name, len(e.Payload))

@@ -16,6 +16,12 @@ import (
 	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
 )
 
+// runtimeDigest is SHA384(le32(0x08000001) ":" name ":" payload), what dstack
+// extends RTMR3 with for an event of version 1.
+func runtimeDigest(name string, payload []byte) tdx.Register {
+	return sha512.Sum384(slices.Concat([]byte{1, 0, 0, 8}, []byte(":"+name+":"), payload))
+}
+
 func dstackEvents(t testing.TB, log *tdxsim.EventLog) []tdx.Event {
 	t.Helper()
 	raw, err := log.Dstack()
@@ -26,7 +32,7 @@ func dstackEvents(t testing.TB, log *tdxsim.EventLog) []tdx.Event {
 }
 
 // The three forms that dstack has: stripped since 0.5.6, whole before, and with
-// "event_linesversion": 2, stripped or whole.
+// "event_log_version": 2, stripped or whole.
 func TestEveryFormOfADstackLogReplays(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -74,10 +80,10 @@ func TestRuntimeEventsRefuses(t *testing.T) {
 	_, log := bootLog(t, newWorld(t))
 	honest := dstackEvents(t, log)
 	event := func(name string) tdx.Event {
-		return tdx.Event{RTMR: 3, Type: tdx.RuntimeEvent, Name: name, Digest: tdx.RuntimeDigest(name, nil)}
+		return tdx.Event{RTMR: 3, Type: tdx.RuntimeEvent, Name: name, Digest: runtimeDigest(name, nil)}
 	}
 	kms := tdx.Event{RTMR: 3, Type: tdx.RuntimeEvent, Name: "mr-kms", Payload: make([]byte, 32),
-		Digest: tdx.RuntimeDigest("mr-kms", make([]byte, 32))}
+		Digest: runtimeDigest("mr-kms", make([]byte, 32))}
 	const first = 3 // of RTMR3
 	type lines = []tdx.Event
 	for name, tc := range map[string]struct {
@@ -115,7 +121,7 @@ func TestRuntimeEventsRefuses(t *testing.T) {
 // moved is the same digest read as another name and payload.
 func moved(e tdx.Event) tdx.Event {
 	e.Name, e.Payload = e.Name+":pay", []byte("load")
-	e.Digest = tdx.RuntimeDigest(e.Name, e.Payload)
+	e.Digest = runtimeDigest(e.Name, e.Payload)
 	return e
 }
 
@@ -151,7 +157,7 @@ func TestNamed(t *testing.T) {
 
 func TestParseDstackLogRefuses(t *testing.T) {
 	t.Parallel()
-	digest := tdx.RuntimeDigest("a", []byte{0}).String()
+	digest := runtimeDigest("a", []byte{0}).String()
 	good := `{"imr":3,"event_type":134217729,"digest":"` + digest + `","event":"a","event_payload":"00"}`
 	boot := `{"imr":0,"event_type":4,"digest":"` + digest + `","event":"","event_payload":""}`
 	change := func(event, old, new string) string {

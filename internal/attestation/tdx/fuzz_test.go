@@ -50,7 +50,7 @@ func FuzzParseDstackLog(f *testing.F) {
 		for _, e := range trusted {
 			require.NoError(t, err)
 			require.Contains(t, []int{1, 2}, e.Version)
-			require.Equal(t, e.Version == 1, tdx.RuntimeDigest(e.Name, e.Payload) == e.Digest)
+			require.Equal(t, e.Version == 1, runtimeDigest(e.Name, e.Payload) == e.Digest)
 		}
 	})
 }
