@@ -47,7 +47,7 @@ func (o *operator) genuine(ctx context.Context, raw []byte, q *tdx.Quote) error 
 	}
 	verdict, err := v.Verify(ctx, raw, q.ReportData)
 	switch {
-	case errors.Is(err, tdx.ErrCollateral):
+	case errors.Is(err, tdx.ErrCollateral), errors.As(err, new(*tdx.Unrated)):
 		return &fault.Error{Code: fault.General, Message: "the quote cannot be judged", Err: err}
 	case err != nil:
 		return &fault.Error{Code: fault.Verification, Message: "the quote is not believed", Err: err}
