@@ -48,7 +48,7 @@ func newTokens(o Options, public func(string) bool) tokens {
 // grant is what a bearer token is good for.
 type grant struct {
 	Rights
-	pushes []string // repositories for which pushing was asked for
+	Pushes []string // repositories for which pushing was asked for
 }
 
 // issue answers GET /token?scope=repository:NAME:pull,push. Whoever has a
@@ -74,7 +74,7 @@ func (t tokens) issue(w http.ResponseWriter, req *http.Request) {
 			return
 		}
 		if given && slices.Contains(strings.Split(parts[2], ","), "push") {
-			g.pushes = append(g.pushes, parts[1])
+			g.Pushes = append(g.Pushes, parts[1])
 		}
 	}
 	w.Header().Set("Content-Type", "application/json")
@@ -83,7 +83,7 @@ func (t tokens) issue(w http.ResponseWriter, req *http.Request) {
 }
 
 func (t tokens) sign(g grant) string {
-	what, _ := json.Marshal(map[string]any{"read": g.Read, "write": g.Write, "push": g.pushes}) // cannot fail
+	what, _ := json.Marshal(g) // cannot fail
 	return t.seal(strconv.FormatInt(t.now().Add(lifetime).Unix(), 10) + "." + base64.RawURLEncoding.EncodeToString(what))
 }
 
@@ -108,12 +108,8 @@ func (t tokens) open(token string) (g grant, ok bool) {
 	if err != nil {
 		return g, false
 	}
-	var said struct {
-		Read, Write bool
-		Push        []string
-	}
-	err = json.Unmarshal(what, &said)
-	return grant{Rights{said.Read, said.Write}, said.Push}, err == nil
+	err = json.Unmarshal(what, &g)
+	return g, err == nil
 }
 
 // admit answers 401 with the challenge that leads to a token, as GHCR does
@@ -125,7 +121,7 @@ func (t tokens) admit(w http.ResponseWriter, req *http.Request) (g grant, ok boo
 		actions = "pull,push"
 	}
 	if token, bearer := strings.CutPrefix(req.Header.Get("Authorization"), "Bearer "); bearer {
-		if g, ok = t.open(token); ok && (reads(req) || slices.Contains(g.pushes, repository)) {
+		if g, ok = t.open(token); ok && (reads(req) || slices.Contains(g.Pushes, repository)) {
 			return g, true
 		}
 	}
