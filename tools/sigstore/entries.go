@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -30,24 +31,34 @@ func openEntries(dir string, each func(logged)) (*entryFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	var whole int64
-	for r := bufio.NewReader(f); ; {
-		line, err := r.ReadBytes('\n')
-		if err != nil {
-			break
-		}
-		e, err := parseEntry(line[:len(line)-1])
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("entry at byte %d of %s: %w", whole, f.Name(), err), f.Close())
-		}
-		each(e)
-		whole += int64(len(line))
+	whole, err := readEntries(f, each)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", f.Name(), err), f.Close())
 	}
 	if err := f.Truncate(whole); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	_, err = f.Seek(whole, 0)
 	return &entryFile{f: f}, err
+}
+
+// readEntries also says how many bytes are whole lines.
+func readEntries(from io.Reader, each func(logged)) (whole int64, err error) {
+	for r := bufio.NewReader(from); ; {
+		line, err := r.ReadBytes('\n')
+		if errors.Is(err, io.EOF) {
+			return whole, nil
+		}
+		if err != nil {
+			return whole, err
+		}
+		e, err := parseEntry(line[:len(line)-1])
+		if err != nil {
+			return whole, fmt.Errorf("entry at byte %d: %w", whole, err)
+		}
+		each(e)
+		whole += int64(len(line))
+	}
 }
 
 func parseEntry(line []byte) (e logged, err error) {

@@ -16,7 +16,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/digitorus/timestamp"
@@ -127,6 +129,16 @@ func TestEntriesSurvive(t *testing.T) {
 		_, err = openEntries(dir, func(logged) {})
 		require.ErrorContains(t, err, "entry at byte 0", damaged)
 	}
+}
+
+// What a disk does not give is not cut off from the log.
+func TestEntriesThatCannotBeReadAreKept(t *testing.T) {
+	t.Parallel()
+	failing := io.MultiReader(strings.NewReader("1 b25l\n2 dHd"), iotest.ErrReader(syscall.EIO))
+	var got []logged
+	_, err := readEntries(failing, func(e logged) { got = append(got, e) })
+	require.ErrorIs(t, err, syscall.EIO)
+	require.Equal(t, []logged{{[]byte("one"), 1}}, got)
 }
 
 func good() url.Values {
