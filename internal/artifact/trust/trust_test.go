@@ -185,21 +185,20 @@ func TestRefusesWhatIsNotSigned(t *testing.T) {
 	}
 }
 
-// changed is an answer in which one digit is another.
+// changed is an answer in which one digit is another: of a date in what is signed, or the first one of a target. A
+// digit anywhere would at times be one of a key that signed nothing, which changes nothing.
 func changed(t *testing.T, answer *http.Response) *http.Response {
 	t.Helper()
-	recorder := httptest.NewRecorder()
 	var body bytes.Buffer
 	_, err := body.ReadFrom(answer.Body)
 	require.NoError(t, err)
-	_, err = recorder.Write(bytes.Replace(body.Bytes(), []byte("203"), []byte("204"), 1))
+	raw := body.Bytes()
+	at := max(0, bytes.Index(raw, []byte(`"expires"`)))
+	at += bytes.IndexAny(raw[at:], "0123456789")
+	raw[at] = '0' + (raw[at]-'0'+1)%10
+	recorder := httptest.NewRecorder()
+	_, err = recorder.Write(raw)
 	require.NoError(t, err)
-	if bytes.Equal(body.Bytes(), recorder.Body.Bytes()) {
-		recorder = httptest.NewRecorder()
-		_, err = recorder.Write(bytes.Replace(body.Bytes(), []byte("202"), []byte("203"), 1))
-		require.NoError(t, err)
-	}
-	require.NotEqual(t, body.Bytes(), recorder.Body.Bytes())
 	return recorder.Result()
 }
 
