@@ -11,6 +11,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/base/check"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/node/evidence"
+	"github.com/calimero-network/mero-tee/internal/pipeline/plan"
 	"github.com/calimero-network/mero-tee/internal/pipeline/steps"
 	"github.com/calimero-network/mero-tee/internal/provider/git"
 	"github.com/calimero-network/mero-tee/internal/provider/github"
@@ -114,8 +115,16 @@ func (o *operator) registersOf(ctx context.Context, tag release.Tag) (out *evide
 	return out, err
 }
 
-// GuardSelfTest shows that every guard fires.
-func GuardSelfTest() error { return guard.SelfTest().Report(newConsole()) }
+// GuardSelfTest shows that every guard and every rule of a class fires.
+func GuardSelfTest() error { return check.Fire(drills()).Report(newConsole()) }
+
+// drills are those of every package that decides what may be released.
+func drills() []check.Drill {
+	return slices.Concat(
+		guard.Drills(),
+		plan.Drills(),
+	)
+}
 
 // GuardDocs is guard 1 over the files that changed since base.
 func GuardDocs(ctx context.Context, base string) error {

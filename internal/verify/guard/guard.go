@@ -3,7 +3,7 @@
 //
 // Its promise: a guard is a function of what it is given and answers with
 // results that say what was expected and what was found. What it cannot read
-// it does not clear, and SelfTest shows that each of them fires.
+// it does not clear, and Drills show that each of them fires.
 package guard
 
 import (

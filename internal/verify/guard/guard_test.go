@@ -102,7 +102,7 @@ func TestDocsIgnoresWhatReleasesNothing(t *testing.T) {
 
 func TestSelfTest(t *testing.T) {
 	t.Parallel()
-	results := guard.SelfTest()
+	results := check.Fire(guard.Drills())
 	require.NoError(t, results.Err())
 	require.Len(t, results, 53)
 	require.Equal(t, len(results), results.Count(check.Passed))

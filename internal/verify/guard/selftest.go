@@ -1,7 +1,6 @@
 package guard
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/calimero-network/mero-tee/catalog"
@@ -12,36 +11,10 @@ import (
 	"github.com/calimero-network/mero-tee/policies"
 )
 
-// drill is a guard with a case in which it must fire and one in which it must not.
-type drill struct {
-	name      string
-	bad, good check.Result
-	code      fault.Code
-}
-
-// SelfTest runs each guard against built-in cases: it passes where the guard
-// fires with the right code in the bad case and stays silent in the good one.
-// It needs no network and no repository.
-func SelfTest() check.Results {
-	var out check.Results
-	for _, d := range drills() {
-		name := "selftest: " + d.name
-		switch code := fault.CodeOf(d.bad.Err()); {
-		case code != d.code:
-			out = append(out, check.Fail(name, fault.Verification, "the guard does not fire", fmt.Sprintf("code %d", d.code),
-				fmt.Sprintf("code %d", code)))
-		case d.good.Status != check.Passed:
-			out = append(out, check.Fail(name, fault.Verification, "the guard fires without cause", "pass",
-				string(d.good.Status)+" "+d.good.Reason))
-		default:
-			out = append(out, check.Pass(name))
-		}
-	}
-	return out
-}
-
-func drills() []drill {
-	out := append(docsDrills(), []drill{
+// Drills are each guard's cases: one in which it must fire with that code, one
+// in which it must not. They need no network and no repository.
+func Drills() []check.Drill {
+	out := append(docsDrills(), []check.Drill{
 		{versionName, Version("mero-kms-v1.3.0", "1.2.0"), Version("mero-kms-v1.3.0", "1.3.0"), fault.Verification},
 		{versionName + ", malformed tag", Version("mero-kms-1.3.0", "1.3.0"), Version("mero-tee-v1.3.0", "1.3.0"),
 			fault.Usage},
@@ -52,8 +25,8 @@ func drills() []drill {
 }
 
 // docsDrills change one file of each kind: with another page than its own, and with its own.
-func docsDrills() []drill {
-	var out []drill
+func docsDrills() []check.Drill {
+	var out []check.Drill
 	for _, d := range [][2]string{
 		{"attestation-policy-debug.json", "docs/policies.md"}, {"policies/debug.json", "docs/policies.md"},
 		{"docker/mero-kms/host-tcb.json", "docs/policies.md"},
@@ -61,13 +34,13 @@ func docsDrills() []drill {
 		{"packer/node.pkr.hcl", "docs/measurements.md"}, {"ansible/playbook.yml", "docs/measurements.md"},
 		{catalog.Path, "docs/catalog.md"}, {"scripts/release-kms.sh", "docs/commands.md"},
 	} {
-		out = append(out, drill{docsName + ", " + d[0], Docs([]string{d[0], "docs/architecture.md"}),
+		out = append(out, check.Drill{docsName + ", " + d[0], Docs([]string{d[0], "docs/architecture.md"}),
 			Docs([]string{d[0], d[1]}), fault.Verification})
 	}
 	return out
 }
 
-func pairDrills() []drill {
+func pairDrills() []check.Drill {
 	kms, node := release.Tag{Family: release.KMS, Version: release.Version{Major: 1}},
 		release.Tag{Family: release.Node, Version: release.Version{Major: 1}}
 	none := &catalog.Catalog{SchemaVersion: catalog.SchemaVersion}
@@ -84,7 +57,7 @@ func pairDrills() []drill {
 	published := func(e policies.Evidence) map[release.Tag]policies.Evidence {
 		return map[release.Tag]policies.Evidence{node: e}
 	}
-	return []drill{
+	return []check.Drill{
 		{existsName, CounterpartExists(node, nil), CounterpartExists(node, []release.Tag{node}), fault.Verification},
 		{listedName, Listed(none, kms, node), Listed(listed, kms, node), fault.Verification},
 		{referencesName + " (KMS)", WorkingReferences(kms, working, other), WorkingReferences(kms, working, ev),
@@ -96,10 +69,10 @@ func pairDrills() []drill {
 
 // allowedDrills are the forms in which a variable can come out of a file. In
 // the first list the good case of each differs in the name alone.
-func allowedDrills() []drill {
-	var out []drill
+func allowedDrills() []check.Drill {
+	var out []check.Drill
 	add := func(form string, bad, good []File) {
-		out = append(out, drill{workflowsName + ", " + form, allowedWorkflows(bad), allowedWorkflows(good),
+		out = append(out, check.Drill{workflowsName + ", " + form, allowedWorkflows(bad), allowedWorkflows(good),
 			fault.Verification})
 	}
 	for _, d := range []struct{ form, file, text string }{
