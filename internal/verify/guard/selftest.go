@@ -15,10 +15,12 @@ import (
 // in which it must not. They need no network and no repository.
 func Drills() []check.Drill {
 	out := append(docsDrills(), []check.Drill{
-		{versionName, Version("mero-kms-v1.3.0", "1.2.0"), Version("mero-kms-v1.3.0", "1.3.0"), fault.Verification},
-		{versionName + ", malformed tag", Version("mero-kms-1.3.0", "1.3.0"), Version("mero-tee-v1.3.0", "1.3.0"),
-			fault.Usage},
-		{environmentName, Environment([]string{"ALLOWED_MRTD=00"}), Environment([]string{"PATH=/bin"}), fault.Verification},
+		{Name: versionName, Bad: Version("mero-kms-v1.3.0", "1.2.0"), Good: Version("mero-kms-v1.3.0", "1.3.0"),
+			Code: fault.Verification},
+		{Name: versionName + ", malformed tag", Bad: Version("mero-kms-1.3.0", "1.3.0"),
+			Good: Version("mero-tee-v1.3.0", "1.3.0"), Code: fault.Usage},
+		{Name: environmentName, Bad: Environment([]string{"ALLOWED_MRTD=00"}), Good: Environment([]string{"PATH=/bin"}),
+			Code: fault.Verification},
 	}...)
 	out = append(out, pairDrills()...)
 	return append(out, allowedDrills()...)
@@ -34,8 +36,8 @@ func docsDrills() []check.Drill {
 		{"packer/node.pkr.hcl", "docs/measurements.md"}, {"ansible/playbook.yml", "docs/measurements.md"},
 		{catalog.Path, "docs/catalog.md"}, {"scripts/release-kms.sh", "docs/commands.md"},
 	} {
-		out = append(out, check.Drill{docsName + ", " + d[0], Docs([]string{d[0], "docs/architecture.md"}),
-			Docs([]string{d[0], d[1]}), fault.Verification})
+		out = append(out, check.Drill{Name: docsName + ", " + d[0], Bad: Docs([]string{d[0], "docs/architecture.md"}),
+			Good: Docs([]string{d[0], d[1]}), Code: fault.Verification})
 	}
 	return out
 }
@@ -58,12 +60,13 @@ func pairDrills() []check.Drill {
 		return map[release.Tag]policies.Evidence{node: e}
 	}
 	return []check.Drill{
-		{existsName, CounterpartExists(node, nil), CounterpartExists(node, []release.Tag{node}), fault.Verification},
-		{listedName, Listed(none, kms, node), Listed(listed, kms, node), fault.Verification},
-		{referencesName + " (KMS)", WorkingReferences(kms, working, other), WorkingReferences(kms, working, ev),
-			fault.Verification},
-		{referencesName + " (node)", PolicyReferences(node, kms, set, published(other)),
-			PolicyReferences(node, kms, set, published(ev)), fault.Verification},
+		{Name: existsName, Bad: CounterpartExists(node, nil), Good: CounterpartExists(node, []release.Tag{node}),
+			Code: fault.Verification},
+		{Name: listedName, Bad: Listed(none, kms, node), Good: Listed(listed, kms, node), Code: fault.Verification},
+		{Name: referencesName + " (KMS)", Bad: WorkingReferences(kms, working, other),
+			Good: WorkingReferences(kms, working, ev), Code: fault.Verification},
+		{Name: referencesName + " (node)", Bad: PolicyReferences(node, kms, set, published(other)),
+			Good: PolicyReferences(node, kms, set, published(ev)), Code: fault.Verification},
 	}
 }
 
@@ -72,8 +75,8 @@ func pairDrills() []check.Drill {
 func allowedDrills() []check.Drill {
 	var out []check.Drill
 	add := func(form string, bad, good []File) {
-		out = append(out, check.Drill{workflowsName + ", " + form, allowedWorkflows(bad), allowedWorkflows(good),
-			fault.Verification})
+		out = append(out, check.Drill{Name: workflowsName + ", " + form, Bad: allowedWorkflows(bad),
+			Good: allowedWorkflows(good), Code: fault.Verification})
 	}
 	for _, d := range []struct{ form, file, text string }{
 		{"workflow env", sampleWorkflow, "env: {NAME: x}\n" + sampleJob("run: mage x")},
