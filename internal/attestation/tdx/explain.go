@@ -82,11 +82,7 @@ func (e Event) explain(ready bool) string {
 		}
 		return line
 	}
-	line := fmt.Sprintf("type 0x%08x  %s", e.Type, e.Digest)
-	if text, proven := e.Text(); proven && text != "" {
-		line += "  " + plain([]byte(text))
-	}
-	return line
+	return fmt.Sprintf("%s  %s", e.Digest, e.Describe())
 }
 
 // plain is what an event carries, as it may be shown: text when all of it is

@@ -25,7 +25,7 @@ func TestExplain(t *testing.T) {
 	t.Parallel()
 	td := newWorld(t).platform.NewTD(tdx.Register{1})
 	log := tdxsim.NewEventLog(td)
-	require.NoError(t, log.Measure(0, 4, []byte("Calling EFI")))
+	require.NoError(t, log.Measure(0, 0x80000007, []byte("Calling EFI")))
 	require.NoError(t, log.Log(2, tdx.BootLoaderEvent, []byte("set x=1"), []byte("grub_cmd: set x=1\x00")))
 	require.NoError(t, log.Log(2, tdx.BootLoaderEvent, []byte("evil"), []byte("kernel_cmdline: good\x00")))
 	require.NoError(t, log.Start(tdxsim.System{AppID: []byte(strings.Repeat("A", 20)), ComposeHash: make([]byte, 32),
@@ -38,8 +38,8 @@ func TestExplain(t *testing.T) {
 	require.NoError(t, err)
 	for _, want := range []string{
 		"TDX quote, version 4, debug: false\n  mrtd        01", "  rtmr3       " + td.Registers().RTMR3.String(),
-		"  report data 0700", "RTMR0, 1 events, which replay to the quote\n  type 0x00000004  ", "  Calling EFI\n",
-		"  grub_cmd: set x=1\n", "RTMR3, 12 events", "  app-id            " + strings.Repeat("41", 20) + "\n",
+		"  report data 0700", "RTMR0, 1 events, which replay to the quote\n", "  action: Calling EFI\n",
+		"  text: grub_cmd: set x=1\n", "RTMR3, 12 events", "  app-id            " + strings.Repeat("41", 20) + "\n",
 		`  key-provider      {"name":"kms","id":"00"}` + "\n", "  storage-fs        zfs\n", "  system-ready\n",
 		"  1b5b324a6d696e65  [PASS] all is well (the application's word)\n",
 	} {

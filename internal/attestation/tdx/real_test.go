@@ -27,8 +27,13 @@ import (
 // shared is a file of quotes by Intel's hardware beside the repository.
 func shared(t testing.TB, name string) []byte {
 	t.Helper()
+	return sharedFile(t, "quotes", name)
+}
+
+func sharedFile(t testing.TB, folder, name string) []byte {
+	t.Helper()
 	const moduleRoot = "../../.."
-	b, err := os.ReadFile(filepath.Join(moduleRoot, "../shared/testdata", "quotes", name))
+	b, err := os.ReadFile(filepath.Join(moduleRoot, "../shared/testdata", folder, name))
 	if errors.Is(err, os.ErrNotExist) {
 		t.Skip("../shared/testdata is not beside the repository")
 	}

@@ -59,41 +59,35 @@ func Moved(before, after []tdx.Event, register string) []string {
 	if _, err := fmt.Sscanf(register, "rtmr%d", &rtmr); err != nil {
 		return []string{register + " is the firmware itself: no event tells of it"}
 	}
-	a, b := of(before, rtmr), of(after, rtmr)
 	var out []string
-	for i := range max(len(a), len(b)) {
+	for _, m := range tdx.Moves(before, after, rtmr) {
+		line := ""
 		switch {
-		case i >= len(a):
-			out = append(out, "new event: "+describe(b[i]))
-		case i >= len(b):
-			out = append(out, "missing event: "+describe(a[i]))
-		case a[i].Digest != b[i].Digest:
-			out = append(out, change(describe(a[i]), describe(b[i])))
+		case m.Before == nil:
+			line = "new event: " + describe(*m.After)
+		case m.After == nil:
+			line = "missing event: " + describe(*m.Before)
+		default:
+			line = change(describe(*m.Before), describe(*m.After))
 		}
-	}
-	return out
-}
-
-func of(events []tdx.Event, rtmr int) []tdx.Event {
-	var out []tdx.Event
-	for _, e := range events {
-		if e.RTMR == rtmr && e.Type != tdx.NoActionEvent {
-			out = append(out, e)
-		}
+		out = append(out, fmt.Sprintf("%.*s", maxDescription, line))
 	}
 	return out
 }
 
 const maxDescription = 400 // characters of an event that are shown
 
-// describe is the event as a person knows it: its text, when that is what was
-// measured, else its digest.
+// describe is the event as a person knows it: its words, and its digest when they are not what was measured.
 func describe(e tdx.Event) string {
+	d := e.Describe()
 	text, proven := e.Text()
-	if !proven || text == "" || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' }) {
-		return fmt.Sprintf("event type %#x, digest %.16s…", e.Type, e.Digest)
+	switch {
+	case d.Kind == tdx.KindText && proven && !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' }):
+		return text // whole: of two command lines what differs may stand far behind
+	case d.Measured:
+		return d.String()
 	}
-	return fmt.Sprintf("%.*s", maxDescription, text)
+	return fmt.Sprintf("%s, digest %.16s…", d, e.Digest)
 }
 
 // change shows two texts; of a command line only the parameters that differ.

@@ -188,13 +188,16 @@ func TestMoved(t *testing.T) {
 		evidence.Moved(before, after, "rtmr2"))
 	require.Equal(t, []string{"missing event: more"}, evidence.Moved(after[2:], after[2:3], "rtmr2"))
 	require.Empty(t, evidence.Moved(before, after, "rtmr1"))
+	long := "kernel_cmdline: " + strings.Repeat("a", 2000)
+	require.Equal(t, []string{"kernel_cmdline: b=2, was b=1"},
+		evidence.Moved([]tdx.Event{event(2, long+" b=1")}, []tdx.Event{event(2, long+" b=2")}, "rtmr2"))
 	require.Equal(t, []string{"mrtd is the firmware itself: no event tells of it"}, evidence.Moved(before, after, "mrtd"))
 	lied := event(2, "kernel_cmdline: root=x")
 	lied.Payload = []byte("kernel_cmdline: root=y")
-	require.Equal(t, []string{fmt.Sprintf("new event: event type 0xd, digest %.16s…", lied.Digest)},
+	require.Equal(t, []string{fmt.Sprintf("new event: text (by the log's own word), digest %.16s…", lied.Digest)},
 		evidence.Moved(nil, []tdx.Event{lied}, "rtmr2"), "words that were not measured are not shown")
-	binary := tdx.Event{RTMR: 2, Type: 0x80000003, Digest: tdx.Register{9}, Payload: []byte{0, 1, 2}}
-	require.Equal(t, []string{"new event: event type 0x80000003, digest 0900000000000000…"},
+	binary := tdx.Event{RTMR: 2, Type: 0x80000099, Digest: tdx.Register{9}, Payload: []byte{0, 1, 2}}
+	require.Equal(t, []string{"new event: unknown event of type 0x80000099, digest 0900000000000000…"},
 		evidence.Moved(nil, []tdx.Event{binary}, "rtmr2"))
 }
 
