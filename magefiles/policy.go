@@ -32,10 +32,11 @@ func (Policy) Promote(ctx context.Context, tag *string, dryRun *bool) error {
 	return cli.Exit("policy:promote", cli.PolicyPromote(ctx, os.Stdout, cli.Value(tag), cli.Value(dryRun)))
 }
 
-// Refresh proposes platform registers that were newly observed, next to the old ones. -measurements=FILE or -tag=
-// [-profile=] [-dryRun]
-func (Policy) Refresh(ctx context.Context, profile, measurements, tag *string, dryRun *bool) error {
-	r := cli.RefreshRequest{Profile: cli.Value(profile), File: cli.Value(measurements), Tag: cli.Value(tag)}
+// Refresh proposes platform registers that were newly observed, next to the old ones, with the events that moved them.
+// -measurements=FILE or -tag= [-profile=] [-accept=EVENT,… -reason=: events that no platform moves] [-dryRun]
+func (Policy) Refresh(ctx context.Context, profile, measurements, tag, accept, reason *string, dryRun *bool) error {
+	r := cli.RefreshRequest{Profile: cli.Value(profile), File: cli.Value(measurements), Tag: cli.Value(tag),
+		Accept: cli.Value(accept), Reason: cli.Value(reason)}
 	return cli.Exit("policy:refresh", cli.PolicyRefresh(ctx, os.Stdout, r, cli.Value(dryRun)))
 }
 

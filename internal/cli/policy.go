@@ -2,14 +2,18 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/tcb"
 	"github.com/calimero-network/mero-tee/internal/base/check"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/node/evidence"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/policies/diff"
 	"github.com/calimero-network/mero-tee/policies/inspection"
@@ -74,18 +78,23 @@ func parseNode(tag string) (release.Tag, error) {
 	return parseTag(release.Node, tag)
 }
 
-// RefreshRequest says where registers were newly observed: in a file, or in another release of the same image.
-type RefreshRequest struct{ Profile, File, Tag string }
+// RefreshRequest says where registers were newly observed: in a file, or in another release of the same image; and
+// which events that moved are accepted, for which reason.
+type RefreshRequest struct{ Profile, File, Tag, Accept, Reason string }
 
 // PolicyRefresh proposes newly observed platform registers next to the old ones.
 func PolicyRefresh(ctx context.Context, w io.Writer, r RefreshRequest, dryRun bool) error {
-	seen := propose.Observation{Elsewhere: r.Tag != "", Day: time.Now().UTC().Format(time.DateOnly)}
-	var node release.Tag
-	var err error
 	if (r.File == "") == (r.Tag == "") {
 		return &fault.Error{Code: fault.Usage, Message: "the observed registers need one source",
 			Expected: "-measurements=FILE or -tag=mero-tee-vX.Y.Z", Got: "-measurements=" + r.File + " -tag=" + r.Tag}
 	}
+	seen := propose.Observation{Elsewhere: r.Tag != "", Day: time.Now().UTC().Format(time.DateOnly)}
+	seen.Platform.Reason = r.Reason
+	if r.Accept != "" {
+		seen.Platform.Accept = strings.Split(r.Accept, ",")
+	}
+	var node release.Tag
+	var err error
 	if r.Profile != "" {
 		if seen.Profile, err = release.ParseProfile(r.Profile); err != nil {
 			return err
@@ -100,12 +109,60 @@ func PolicyRefresh(ctx context.Context, w io.Writer, r RefreshRequest, dryRun bo
 		return err
 	}
 	return change(ctx, w, dryRun, node,
-		func(o *operator, before propose.Set, published []byte) (*propose.Proposal, error) {
+		func(o *operator, before propose.Set, published []byte) (_ *propose.Proposal, err error) {
+			seen.Platform.Promoted = func(tag release.Tag) (propose.Boots, error) { return o.releasedBoots(ctx, tag) }
 			if seen.Elsewhere {
 				seen.Published = published
+				seen.Platform.Seen, err = o.releasedBoots(ctx, node)
+			} else {
+				seen.Platform.Seen, err = o.boots(ctx, filepath.Dir(r.File))
+			}
+			if err != nil {
+				return nil, err
 			}
 			return propose.Refresh(ctx, o.github, before, seen)
 		})
+}
+
+// releasedBoots are the event logs of a node release, audited.
+func (o *operator) releasedBoots(ctx context.Context, node release.Tag) (out propose.Boots, err error) {
+	err = o.reading(ctx, node, func(dir string) error {
+		out, err = o.boots(ctx, dir)
+		return err
+	})
+	return out, err
+}
+
+// boots are the event logs of the profiles whose evidence is in dir. Every quote is verified: what a file says that
+// nobody signed is not believed.
+func (o *operator) boots(ctx context.Context, dir string) (propose.Boots, error) {
+	v, err := o.env.Verifier()
+	if err != nil {
+		return nil, err
+	}
+	out := propose.Boots{}
+	for _, p := range release.Profiles() {
+		data, err := readJSON(filepath.Join(dir, release.EvidenceAsset(p)))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		e, err := evidence.DecodeEvidence(data)
+		if err != nil {
+			return nil, err
+		}
+		if e.Profile != p {
+			return nil, fault.Mismatch("evidence of another profile", string(p), string(e.Profile))
+		}
+		boots, err := e.Observe(ctx, v)
+		if err != nil {
+			return nil, err
+		}
+		out[p] = boots[0].Events
+	}
+	return out, nil
 }
 
 // PolicyRevoke proposes to take out the measurements of a release, or those

@@ -71,10 +71,12 @@ type Observation struct {
 	// release is then the one that has the same image.
 	Elsewhere bool
 	Day       string // YYYY-MM-DD, of registers that nobody proposed yet
+	Platform  Platform
 }
 
 // Refresh proposes platform registers that were newly observed, next to the
 // old ones: "Google's firmware moved". It needs no new image, and refuses one.
+// An RTMR0 that nobody has seen needs the event logs that explain it.
 func Refresh(ctx context.Context, c *github.Client, before Set, o Observation) (*Proposal, error) {
 	p, ev, err := stable(o.Published)
 	if err != nil {
@@ -84,24 +86,48 @@ func Refresh(ctx context.Context, c *github.Client, before Set, o Observation) (
 	if o.Day, err = firstSeen(ctx, c, name, ev.Digest, o.Day); err != nil {
 		return nil, err
 	}
+	if err := o.Platform.check(); err != nil {
+		return nil, err
+	}
+	var moves []moved
 	after, err := before.each(func(profile release.Profile, w *policies.Working) (*policies.Working, error) {
 		if o.Profile != "" && o.Profile != profile {
 			return w, nil
 		}
-		node, err := o.node(w, p.Tag, ev)
-		if err != nil {
-			return nil, err
-		}
-		return policies.Refresh(w, node, ev, o.Day)
+		out, why, err := o.refresh(profile, w, p.Tag, ev)
+		moves = append(moves, why...)
+		return out, err
 	})
 	if err != nil {
+		return nil, err
+	}
+	if err := o.Platform.unused(moves); err != nil {
 		return nil, err
 	}
 	says := fmt.Sprintf("The platform moved: the image of a promoted release shows other platform registers (MRTD, "+
 		"RTMR0) since %s. RTMR1 to RTMR3 are the promoted ones; the old registers stay allowed.", o.Day)
 	return &Proposal{Name: name, Title: "Refresh the platform registers of " + o.scope() + ", first seen " + o.Day,
 		Label:  RefreshLabel,
-		Before: before, After: after, Grounds: grounds(says, p, ev)}, nil
+		Before: before, After: after, Grounds: grounds(says, p, ev) + o.Platform.page(moves)}, nil
+}
+
+// refresh is one profile's policy with what was observed, and what moved its RTMR0.
+func (o Observation) refresh(profile release.Profile, w *policies.Working, observed release.Tag,
+	ev policies.Evidence) (*policies.Working, []moved, error) {
+	node, err := o.node(w, observed, ev)
+	if err != nil {
+		return nil, nil, err
+	}
+	out, err := policies.Refresh(w, node, ev, o.Day)
+	if err != nil {
+		return nil, nil, err
+	}
+	stands, seen := policies.Naming(w.Measurements, node), ev.Registers[profile]
+	if slices.ContainsFunc(stands, func(m policies.Measurement) bool { return m.RTMR0 == seen.RTMR0 }) {
+		return out, nil, nil
+	}
+	why, err := o.Platform.explain(profile, stands, seen)
+	return out, why, err
 }
 
 func (o Observation) scope() string {

@@ -168,7 +168,7 @@ func TestARevokedTupleIsNeverPromotedAgain(t *testing.T) {
 	require.ErrorContains(t, err, "the debug measurement of mero-tee-v1.2.0 is revoked: CVE-2026-1234: key leak")
 	require.Equal(t, fault.Verification, fault.CodeOf(err))
 	_, err = propose.Refresh(t.Context(), w.client, w.main(),
-		propose.Observation{Published: published(t, "1.2.0", firmware), Day: day})
+		propose.Observation{Published: published(t, "1.2.0", firmware), Day: day, Platform: platform()})
 	require.ErrorContains(t, err, "no debug measurement of mero-tee-v1.2.0 stands", "not under another firmware either")
 
 	again, err := propose.Revoke(w.main(), propose.Target{Tag: node(t, "1.2.0")}, "another reason")
@@ -220,7 +220,7 @@ func TestRevokeRefuses(t *testing.T) {
 func TestRefreshOpensOnePullRequest(t *testing.T) {
 	t.Parallel()
 	w, data := promoted(t), published(t, "1.2.0", firmware)
-	o := propose.Observation{Profile: release.LockedReadOnly, Published: data, Day: day}
+	o := propose.Observation{Profile: release.LockedReadOnly, Published: data, Day: day, Platform: platform()}
 	p, err := propose.Refresh(t.Context(), w.client, w.main(), o)
 	require.NoError(t, err)
 	pr := w.open(p)
@@ -257,7 +257,7 @@ func TestRefreshFromAnotherRelease(t *testing.T) {
 		firmware(name, m)
 	})
 	p, err := propose.Refresh(t.Context(), w.client, w.main(),
-		propose.Observation{Published: sameImage, Elsewhere: true, Day: day})
+		propose.Observation{Published: sameImage, Elsewhere: true, Day: day, Platform: platform()})
 	require.NoError(t, err)
 	got := p.After[release.Debug].Measurements[1]
 	require.Equal(t, node(t, "1.2.0"), got.NodeRelease)

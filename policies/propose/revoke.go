@@ -112,7 +112,7 @@ func checkReason(reason string) error {
 	n := utf8.RuneCountInString(reason)
 	if strings.TrimSpace(reason) == "" || n > maxReason || !utf8.ValidString(reason) ||
 		strings.ContainsFunc(reason, unicode.IsControl) {
-		return usage("a revocation needs a reason",
+		return usage("a reason is needed",
 			fmt.Sprintf("one line of at most %d characters, such as the CVE or the incident", maxReason),
 			fmt.Sprintf("%.60q", reason))
 	}

@@ -131,6 +131,7 @@ func published(t *testing.T, version string, change func(release.Profile, *measu
 	}
 	for name, m := range p.Profiles {
 		m.RTMR1[0] ^= byte(p.Tag.Version.Patch) // each release has its own image
+		m.RTMR0 = tdx.Replay(bootLog(), 0)
 		if change != nil {
 			change(name, &m)
 		}
@@ -143,7 +144,21 @@ func published(t *testing.T, version string, change func(release.Profile, *measu
 
 // firmware is what the platform shows after Google changed it.
 func firmware(_ release.Profile, m *measurement.Profile) {
-	m.MRTD, m.RTMR0 = tdx.Register(bytes.Repeat([]byte{0xcc}, 48)), tdx.Register(bytes.Repeat([]byte{0xcd}, 48))
+	m.MRTD, m.RTMR0 = tdx.Register(bytes.Repeat([]byte{0xcc}, 48)), tdx.Replay(movedLog(), 0)
+}
+
+// platform explains such an observation.
+func platform() propose.Platform {
+	return propose.Platform{Promoted: func(release.Tag) (propose.Boots, error) { return boots(bootLog()), nil },
+		Seen: boots(movedLog())}
+}
+
+func boots(log []tdx.Event) propose.Boots {
+	out := propose.Boots{}
+	for _, p := range release.Profiles() {
+		out[p] = log
+	}
+	return out
 }
 
 func node(t *testing.T, version string) release.Tag {

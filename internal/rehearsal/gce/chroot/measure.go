@@ -34,13 +34,11 @@ func Measure(disk string) (events bootchain.Events, err error) {
 		if err != nil {
 			return err
 		}
-		events = bootchain.Events{
-			bootchain.Shape(),
-			{RTMR: 1, Text: "rehearsal shim and loader: " + loader},
-			{RTMR: 2, Text: "kernel: " + kernel},
-			{RTMR: 2, Text: "initrd: " + initrd},
-			bootchain.CommandLine(line),
-		}
+		events = append(bootchain.C3().Events(),
+			bootchain.Event{RTMR: 1, Text: "rehearsal shim and loader: " + loader},
+			bootchain.Event{RTMR: 2, Text: "kernel: " + kernel},
+			bootchain.Event{RTMR: 2, Text: "initrd: " + initrd},
+			bootchain.CommandLine(line))
 		return nil
 	})
 	return events, err

@@ -42,12 +42,11 @@ func Boot(platform *tdxsim.Platform, profile release.Profile) (*Machine, error) 
 
 // Boot starts a node from the image on the platform: firmware, loader, kernel.
 func (i Image) Boot(platform *tdxsim.Platform, options ...tdxsim.TDOption) (*Machine, error) {
-	td, log, err := bootchain.Events{
-		bootchain.Shape(),
-		{RTMR: 1, Text: fmt.Sprintf("rehearsal shim and loader of %s", i.Version)},
-		{RTMR: 2, Text: fmt.Sprintf("rehearsal kernel and initrd of %s", i.Version)},
+	td, log, err := append(bootchain.C3().Events(),
+		bootchain.Event{RTMR: 1, Text: fmt.Sprintf("rehearsal shim and loader of %s", i.Version)},
+		bootchain.Event{RTMR: 2, Text: fmt.Sprintf("rehearsal kernel and initrd of %s", i.Version)},
 		bootchain.CommandLine(i.Record("").KernelCommandLine),
-	}.Boot(platform, options...)
+	).Boot(platform, options...)
 	if err != nil {
 		return nil, err
 	}

@@ -1,11 +1,12 @@
 // Package bootchain is the measured boot of the rehearsal's cloud.
 //
-// Its promise: MRTD and the VM's shape in RTMR0 are the platform's, the same
-// for a machine that runs from a disk and for a simulated image; all else that
-// a boot measures is its caller's.
+// Its promise: MRTD and RTMR0 are the platform's, the same for a machine that
+// runs from a disk and for a simulated image, and RTMR0's events have the form
+// of real firmware's; all else that a boot measures is its caller's.
 package bootchain
 
 import (
+	"cmp"
 	"crypto/sha512"
 	"strings"
 
@@ -21,13 +22,12 @@ type Event struct {
 	RTMR   int
 	Text   string
 	Prefix string // stands before the text in the log and is not measured
+	Type   uint32 // 0 means EV_IPL
+	Words  string // in the log, where they are not Text
 }
 
 // Events are what the boot chain measures, in its order.
 type Events []Event
-
-// Shape is the first event of every boot.
-func Shape() Event { return Event{Text: "rehearsal VM shape c3-standard-4, secure boot off"} }
 
 // CommandLine is GRUB's event of the kernel's command line, with what GRUB puts
 // before the parameters of /etc/default/grub: the kernel's path and the root.
@@ -38,7 +38,10 @@ func CommandLine(parameters string) Event {
 
 // words are what the log has: GRUB's text with a NUL behind it, which it does not measure.
 func (e Event) words() []byte {
-	if e.Prefix == "" {
+	switch {
+	case e.Words != "":
+		return []byte(e.Words)
+	case e.Prefix == "":
 		return []byte(e.Text)
 	}
 	return []byte(e.Prefix + e.Text + "\x00")
@@ -52,7 +55,7 @@ func (e Events) Boot(p *tdxsim.Platform, options ...tdxsim.TDOption) (*tdxsim.TD
 	td := p.NewTD(firmware(), options...)
 	log := tdxsim.NewEventLog(td)
 	for _, event := range e {
-		if err := log.Log(event.RTMR, evIPL, []byte(event.Text), event.words()); err != nil {
+		if err := log.Log(event.RTMR, cmp.Or(event.Type, evIPL), []byte(event.Text), event.words()); err != nil {
 			return nil, nil, err
 		}
 	}
