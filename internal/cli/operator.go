@@ -9,6 +9,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/base/console"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/pipeline/environment"
+	"github.com/calimero-network/mero-tee/internal/provider/git"
 	"github.com/calimero-network/mero-tee/internal/provider/github"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/verify/audit"
@@ -64,7 +65,7 @@ func (o *operator) audited(ctx context.Context, s audit.Subject, folder string, 
 	if s.Trust, err = o.env.Trust(ctx); err != nil {
 		return err
 	}
-	s.Repository, s.TDXRoot = o.env.Config.Repository, o.env.TDXRoot
+	s.Repository, s.TDXRoot, s.Sources = o.env.Config.Repository, o.env.TDXRoot, git.Tree(o.env.Root)
 	var src audit.Source = audit.Folder{Dir: folder}
 	if folder == "" {
 		src = &audit.GitHub{Client: o.github, Tag: s.Tag.String()}

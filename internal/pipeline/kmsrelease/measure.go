@@ -41,7 +41,7 @@ func (p *Pipeline) measureInputs(context.Context) (pipeline.Digests, error) {
 }
 
 func (p *Pipeline) composeFile() string {
-	return filepath.Join(p.Env.Root, "docker/mero-kms/docker-compose.yaml")
+	return filepath.Join(p.Env.Root, filepath.FromSlash(compose.Path))
 }
 
 // measure inspects the pushed images, fills in the compose file with their
@@ -104,18 +104,9 @@ func (p *Pipeline) writeCompose(ctx context.Context, profile release.Profile,
 	if err != nil {
 		return hash, err
 	}
-	canonicalCompose, err := compose.Canonical(ctx, source, map[string]string{
-		"KMS_IMAGE":                tag.Context().Digest(imageDigest.String()).String(),
-		"MERO_KMS_VERSION":         p.Tag.Version.String(),
-		"MERO_KMS_PROFILE":         string(profile),
-		"MERO_KMS_POLICY_URL":      p.assetURL(release.PolicyAsset(profile)),
-		"MERO_KMS_POLICY_SHA256":   policy.Hex(),
-		"MERO_KMS_TDX_ROOT_SHA256": hex.EncodeToString(p.Env.TDXRoot[:]),
-	})
-	if err != nil {
-		return hash, err
-	}
-	app, err := compose.AppCompose(profile, canonicalCompose)
+	app, err := compose.Release(ctx, source, compose.Values{Image: tag.Context().Digest(imageDigest.String()).String(),
+		Version: p.Tag.Version, Profile: profile, PolicyURL: p.assetURL(release.PolicyAsset(profile)), Policy: policy,
+		TDXRoot: p.Env.TDXRoot})
 	if err != nil {
 		return hash, err
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/provider/git"
 	"github.com/calimero-network/mero-tee/internal/provider/github"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/verify/audit"
@@ -122,6 +123,7 @@ func (r *Release) examine(ctx context.Context, src audit.Source, dir string, s a
 		return nil, err
 	}
 	s.Repository, s.Trust, s.TDXRoot = r.Env.Config.Repository, trust, r.Env.TDXRoot
+	s.Sources = git.Tree(r.Env.Root)
 	return audit.Release(ctx, src, dir, s)
 }
 

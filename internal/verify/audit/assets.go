@@ -3,19 +3,24 @@ package audit
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/calimero-network/mero-tee/internal/artifact/signature"
+	"github.com/calimero-network/mero-tee/internal/base/canonical"
 	"github.com/calimero-network/mero-tee/internal/base/check"
 	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/base/file"
 	"github.com/calimero-network/mero-tee/internal/provider/github"
+	"github.com/calimero-network/mero-tee/internal/release"
 )
 
 // Folder is a release that lies in a folder: the staged assets of a
@@ -54,12 +59,25 @@ func (f Folder) Fetch(_ context.Context, name string, w io.Writer) error {
 	return err
 }
 
-// MaxAsset bounds one asset of a release, in bytes. GitHub's own limit is 2 GiB.
-const MaxAsset = 2 << 30
+// maxSBOM bounds sbom.spdx.json, by far the largest asset, in bytes.
+const maxSBOM = 64 << 20
+
+// limit is how large an asset may be, in bytes. Whatever is larger was not made
+// by a release of ours, and is not fetched.
+func limit(name string) int64 {
+	switch {
+	case strings.HasSuffix(name, release.BundleSuffix):
+		return signature.MaxBundleSize
+	case name == release.SBOMAsset:
+		return maxSBOM
+	}
+	return canonical.MaxSize
+}
 
 const downloads = 8 // at once
 
-// fetch streams the assets to disk and digests them on the way: each byte is read once.
+// fetch streams the assets to disk and digests them on the way: each byte is
+// read once. One that is too large, or is listed so, is a finding and no more.
 func (a *auditor) fetch(ctx context.Context, src Source, assets []Asset) error {
 	var mu sync.Mutex
 	g, ctx := errgroup.WithContext(ctx)
@@ -67,11 +85,15 @@ func (a *auditor) fetch(ctx context.Context, src Source, assets []Asset) error {
 	for _, asset := range assets {
 		g.Go(func() error {
 			sum, err := fetchOne(ctx, src, asset, filepath.Join(a.dir, asset.Name))
-			if err != nil {
-				return fmt.Errorf("asset %s: %w", asset.Name, err)
-			}
 			mu.Lock()
 			defer mu.Unlock()
+			switch {
+			case errors.Is(err, errOversized):
+				a.oversized[asset.Name] = true
+				return nil
+			case err != nil:
+				return fmt.Errorf("asset %s: %w", asset.Name, err)
+			}
 			a.digests[asset.Name] = sum
 			a.report.Digests[asset.Name] = sum.String()
 			return nil
@@ -81,7 +103,12 @@ func (a *auditor) fetch(ctx context.Context, src Source, assets []Asset) error {
 		return err
 	}
 	for _, asset := range assets {
-		if got := a.report.Digests[asset.Name]; asset.Digest != "" && asset.Digest != got {
+		got := a.report.Digests[asset.Name]
+		switch {
+		case a.oversized[asset.Name]:
+			a.add(check.Fail("asset "+asset.Name, fault.Verification, "larger than any that a release makes",
+				fmt.Sprintf("at most %d bytes", limit(asset.Name)), fmt.Sprintf("listed with %d bytes", asset.Size)))
+		case asset.Digest != "" && asset.Digest != got:
 			a.add(check.Fail("asset "+asset.Name, fault.Verification, "the host lists another digest than it serves",
 				asset.Digest, got))
 		}
@@ -89,44 +116,57 @@ func (a *auditor) fetch(ctx context.Context, src Source, assets []Asset) error {
 	return nil
 }
 
+var errOversized = errors.New("larger than any that a release makes")
+
 func fetchOne(ctx context.Context, src Source, asset Asset, path string) (digest.Digest, error) {
+	if asset.Size > limit(asset.Name) {
+		return digest.Digest{}, errOversized
+	}
 	h := sha256.New()
 	err := file.Stream(path, 0o644, func(w io.Writer) error {
-		return src.Fetch(ctx, asset.Name, &limited{w: io.MultiWriter(w, h), left: MaxAsset})
+		out := &limited{w: io.MultiWriter(w, h), left: limit(asset.Name)}
+		err := src.Fetch(ctx, asset.Name, out)
+		if out.over { // whatever the source made of it
+			return errOversized
+		}
+		return err
 	})
 	return digest.Digest(h.Sum(nil)), err
 }
 
-// limited refuses to write more than left bytes.
+// limited refuses to write more than left bytes, and remembers that it did.
 type limited struct {
 	w    io.Writer
 	left int64
+	over bool
 }
 
 func (l *limited) Write(p []byte) (int, error) {
 	if int64(len(p)) > l.left {
-		return 0, fmt.Errorf("larger than %d bytes", int64(MaxAsset))
+		l.over = true
+		return 0, errOversized
 	}
 	l.left -= int64(len(p))
 	return l.w.Write(p)
 }
 
-// read returns a fetched asset that is small enough to be parsed.
-func (a *auditor) read(name string, limit int64) ([]byte, error) {
-	if _, ok := a.digests[name]; !ok {
-		return nil, &fault.Error{Code: fault.MissingAsset, Message: name + " is missing from the release"}
-	}
-	f, err := os.Open(filepath.Join(a.dir, name))
-	if err != nil {
+// read returns a fetched asset, which is no larger than its limit.
+func (a *auditor) read(name string) ([]byte, error) {
+	if err := a.absent(name); err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err == nil && int64(len(data)) > limit {
-		err = &fault.Error{Code: fault.Verification, Message: name + " is too large",
-			Expected: fmt.Sprintf("at most %d bytes", limit)}
+	return file.Read(filepath.Join(a.dir, name), limit(name))
+}
+
+// absent is why an asset has no digest; nil when it has one.
+func (a *auditor) absent(name string) error {
+	switch _, ok := a.digests[name]; {
+	case ok:
+		return nil
+	case a.oversized[name]:
+		return &fault.Error{Code: fault.Verification, Message: name + " is too large to be read"}
 	}
-	return data, err
+	return &fault.Error{Code: fault.MissingAsset, Message: name + " is missing from the release"}
 }
 
 // GitHub is a release on GitHub, a draft or a public one.

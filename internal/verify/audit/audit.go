@@ -47,6 +47,15 @@ type Subject struct {
 	Quick      bool     // only checksums, signatures and measurements
 
 	Verifier *tdx.Verifier // of the quotes of a node release; without one they are not verified again, and that is said
+	Sources  Sources       // of the repository; without them nothing is compared with the commit's files, and that is said
+}
+
+// Sources are the repository's own files, where the verifier has them.
+type Sources interface {
+	// At reads a file as a commit has it; the error wraps fs.ErrNotExist where the commit is not there.
+	At(ctx context.Context, commit, path string) ([]byte, error)
+	// Here reads it as it lies in the verifier's work tree.
+	Here(path string) ([]byte, error)
 }
 
 // Report is what was found.
@@ -66,7 +75,7 @@ func Release(ctx context.Context, src Source, dir string, s Subject) (*Report, e
 		return nil, err
 	}
 	a := &auditor{Subject: s, dir: dir, report: &Report{Tag: s.Tag, Digests: map[string]string{}},
-		digests: map[string]digest.Digest{}}
+		digests: map[string]digest.Digest{}, oversized: map[string]bool{}}
 	present := a.completeness(listed)
 	if err := a.fetch(ctx, src, present); err != nil {
 		return nil, err
@@ -83,6 +92,8 @@ type auditor struct {
 	report  *Report
 	mu      sync.Mutex
 	digests map[string]digest.Digest
+
+	oversized map[string]bool // assets that were not read for their size
 }
 
 func (a *auditor) add(results ...check.Result) {

@@ -188,6 +188,8 @@ func TestHostsClaims(t *testing.T) {
 		}, []string{"asset sbom.spdx.json"}},
 		"an asset twice": {func(a []audit.Asset) []audit.Asset { return append(a, *at(a)) },
 			[]string{"asset sbom.spdx.json"}},
+		"five gigabytes": {func(a []audit.Asset) []audit.Asset { at(a).Size = 5 << 30; return a },
+			[]string{"asset sbom.spdx.json", "checksum of sbom.spdx.json", "signature of sbom.spdx.json", "SBOM"}},
 		"a path": {func(a []audit.Asset) []audit.Asset { return append(a, audit.Asset{Name: "../evil"}) },
 			[]string{"asset ../evil"}},
 	} {
@@ -198,6 +200,28 @@ func TestHostsClaims(t *testing.T) {
 			if tc.wrong != nil {
 				require.Equal(t, fault.Verification, fault.CodeOf(report.Results.Err()))
 			}
+		})
+	}
+}
+
+// What is larger than it was listed is not read to its end.
+func TestOversizedAsset(t *testing.T) {
+	t.Parallel()
+	dir := released(t)
+	at := filepath.Join(dir, release.PolicyAsset(release.Debug))
+	require.NoError(t, os.Truncate(at, 1<<40)) // takes no room
+	list := func(assets []audit.Asset) []audit.Asset {
+		assets[slices.IndexFunc(assets, func(a audit.Asset) bool { return a.Name == filepath.Base(at) })].Size = 10
+		return assets
+	}
+	for name, source := range map[string]audit.Source{"as it is": audit.Folder{Dir: dir},
+		"listed as small": host{Folder: audit.Folder{Dir: dir}, list: list}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			report := judgeSource(t, source, audit.Subject{Tag: stable})
+			require.Equal(t, fault.Verification, fault.CodeOf(report.Results.Err()))
+			require.Subset(t, failed(report.Results), []string{"asset " + filepath.Base(at), "policy of debug"})
+			require.Zero(t, report.Results.Count(check.Status("")))
 		})
 	}
 }

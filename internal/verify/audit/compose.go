@@ -1,12 +1,13 @@
 package audit
 
 import (
+	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
-	"strings"
+	"io/fs"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
-	"github.com/calimero-network/mero-tee/internal/base/canonical"
 	"github.com/calimero-network/mero-tee/internal/base/check"
 	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
@@ -19,8 +20,8 @@ const service = "mero-kms"
 
 // composeFiles recomputes every compose hash from the bytes beside it, and
 // compares what the file would run with the rest of the release.
-func (a *auditor) composeFiles(published *measurement.Published) {
-	data, err := a.read(release.ComposeHashAsset, canonical.MaxSize)
+func (a *auditor) composeFiles(ctx context.Context, published *measurement.Published) {
+	data, err := a.read(release.ComposeHashAsset)
 	if err != nil {
 		a.add(check.Of("compose hashes", err))
 		return
@@ -32,7 +33,8 @@ func (a *auditor) composeFiles(published *measurement.Published) {
 	}
 	for _, profile := range release.Profiles() {
 		a.add(check.Of("compose hash of "+string(profile), a.composeHash(profile, listed[profile], published)),
-			check.Of("compose file of "+string(profile)+" runs this release", a.composeFile(profile, published)))
+			check.Of("compose file of "+string(profile)+" runs this release", a.composeFile(profile, published)),
+			a.composeSource(ctx, profile, published))
 	}
 }
 
@@ -55,7 +57,7 @@ func (a *auditor) composeHash(profile release.Profile, listed digest.Digest, pub
 // composeFile reads what the measured file runs: the published image, this
 // version and profile, the released policy, and the one root of trust.
 func (a *auditor) composeFile(profile release.Profile, published *measurement.Published) error {
-	data, err := a.read(release.ComposeAsset(profile), canonical.MaxSize)
+	data, err := a.read(release.ComposeAsset(profile))
 	if err != nil {
 		return err
 	}
@@ -76,6 +78,7 @@ func (a *auditor) composeFile(profile release.Profile, published *measurement.Pu
 	for _, want := range [][2]string{
 		{"MERO_KMS_VERSION", a.Tag.Version.String()},
 		{"MERO_KMS_PROFILE", string(profile)},
+		{"MERO_KMS_POLICY_URL", a.policyURL(profile)},
 		{"MERO_KMS_POLICY_SHA256", policy.Hex()},
 		{"MERO_KMS_TDX_ROOT_SHA256", hex.EncodeToString(a.TDXRoot[:])},
 	} {
@@ -86,8 +89,73 @@ func (a *auditor) composeFile(profile release.Profile, published *measurement.Pu
 	if published == nil {
 		return nil
 	}
-	if want := published.Profiles[profile].Image.Digest.String(); !strings.HasSuffix(s.Image, "@"+want) {
-		return fault.Mismatch("the compose file runs another image than the published one", want, s.Image)
+	want, err := published.Profiles[profile].Image.Reference(release.KMS)
+	if err == nil && s.Image != want {
+		err = fault.Mismatch("the compose file runs another image than the published one", want, s.Image)
 	}
-	return nil
+	return err
+}
+
+func (a *auditor) policyURL(profile release.Profile) string {
+	return "https://github.com/" + a.Repository + "/releases/download/" + a.Tag.String() + "/" + release.PolicyAsset(profile)
+}
+
+// composeSource makes the measured file again, whole, from docker-compose.yaml
+// as the release's commit has it: what else stands in it is anybody's guess, and
+// it runs beside the key. A work tree with the same file is as good: a rehearsal
+// releases changes that are not committed.
+func (a *auditor) composeSource(ctx context.Context, profile release.Profile,
+	published *measurement.Published) check.Result {
+	name := "compose file of " + string(profile) + " is made of the commit's"
+	switch {
+	case a.Sources == nil:
+		return check.Skip(name, "there is no clone of the repository to read the commit's in")
+	case published == nil:
+		return check.Skip(name, "the measurements cannot be read")
+	}
+	here, err := a.Sources.Here(compose.Path)
+	if err == nil && a.madeOf(ctx, here, profile, published) == nil {
+		return check.Pass(name)
+	}
+	source, err := a.Sources.At(ctx, published.Commit, compose.Path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return check.Skip(name, fmt.Sprintf("commit %.12s is not in this clone, and this work tree's %s makes another file: "+
+			"git fetch --unshallow, and look again", published.Commit, compose.Path))
+	case err != nil:
+		return check.Of(name, err)
+	}
+	return check.Of(name, a.madeOf(ctx, source, profile, published))
+}
+
+// madeOf is nil when docker-compose.yaml and what the release publishes make the very file that was released.
+func (a *auditor) madeOf(ctx context.Context, source []byte, profile release.Profile,
+	published *measurement.Published) error {
+	reference, err := published.Profiles[profile].Image.Reference(release.KMS)
+	if err != nil {
+		return err
+	}
+	want, err := compose.Release(ctx, source, compose.Values{Image: reference, Version: a.Tag.Version, Profile: profile,
+		PolicyURL: a.policyURL(profile), Policy: a.digests[release.PolicyAsset(profile)], TDXRoot: a.TDXRoot})
+	if err != nil {
+		return &fault.Error{Code: fault.Verification, Message: "the commit's " + compose.Path + " makes no such file", Err: err}
+	}
+	got, err := a.read(release.ComposeAsset(profile))
+	if err != nil {
+		return err
+	}
+	return difference(want, got)
+}
+
+// difference names the first place at which two files differ.
+func difference(want, got []byte) error {
+	n := 0
+	for n < min(len(want), len(got)) && want[n] == got[n] {
+		n++
+	}
+	if n == len(want) && n == len(got) {
+		return nil
+	}
+	around := func(b []byte) string { return fmt.Sprintf("%.80q", b[min(max(n-20, 0), len(b)):]) }
+	return fault.Mismatch(fmt.Sprintf("it differs from what the commit makes, from byte %d on", n), around(want), around(got))
 }

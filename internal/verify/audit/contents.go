@@ -5,15 +5,12 @@ import (
 
 	"github.com/calimero-network/mero-tee/internal/artifact/sbom"
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
-	"github.com/calimero-network/mero-tee/internal/base/canonical"
 	"github.com/calimero-network/mero-tee/internal/base/check"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/policies"
 	"github.com/calimero-network/mero-tee/policies/schema"
 )
-
-const maxSBOM = 64 << 20
 
 // contents reads what the assets say and compares what they say of each other.
 func (a *auditor) contents(ctx context.Context) {
@@ -25,7 +22,7 @@ func (a *auditor) contents(ctx context.Context) {
 	}
 	if a.Tag.Family == release.KMS {
 		a.policies()
-		a.composeFiles(published)
+		a.composeFiles(ctx, published)
 	} else {
 		a.nodeImages(ctx, published)
 	}
@@ -33,7 +30,7 @@ func (a *auditor) contents(ctx context.Context) {
 }
 
 func (a *auditor) measurements() (*measurement.Published, error) {
-	data, err := a.read(release.MeasurementsAsset, canonical.MaxSize)
+	data, err := a.read(release.MeasurementsAsset)
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +64,7 @@ func (a *auditor) policies() {
 }
 
 func (a *auditor) policy(profile release.Profile) (*policies.Policy, error) {
-	data, err := a.read(release.PolicyAsset(profile), canonical.MaxSize)
+	data, err := a.read(release.PolicyAsset(profile))
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +88,7 @@ func (a *auditor) policy(profile release.Profile) (*policies.Policy, error) {
 }
 
 func (a *auditor) sbom() error {
-	data, err := a.read(release.SBOMAsset, maxSBOM)
+	data, err := a.read(release.SBOMAsset)
 	if err != nil {
 		return err
 	}

@@ -1,11 +1,16 @@
 package audit_test
 
 import (
+	"context"
+	"errors"
+	"io/fs"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/calimero-network/mero-tee/internal/base/check"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/verify/audit"
@@ -98,27 +103,39 @@ func TestCandidateMayCarryPolicyNotReady(t *testing.T) {
 	}
 }
 
-// What the measured file runs must be what the rest of the release speaks of.
+// What the measured file runs must be what the rest of the release speaks of, and
+// nothing may stand in it that the commit's own file does not make.
 func TestComposeFiles(t *testing.T) {
 	t.Parallel()
-	const runs = "compose file of debug runs this release"
+	const runs, source = "compose file of debug runs this release", "compose file of debug is made of the commit's"
 	file := release.ComposeAsset(release.Debug)
+	both, alone := []string{runs, source}, []string{source}
 	for name, tc := range map[string]struct {
 		change edit
 		wrong  []string
 	}{
-		"another image":   {in(file, "mero-kms@sha256:", "mero-kms@sha256:0"), []string{runs}},
-		"another version": {in(file, `\"MERO_KMS_VERSION\":\"1.2.0\"`, `\"MERO_KMS_VERSION\":\"1.1.0\"`), []string{runs}},
+		"another image":   {in(file, "mero-kms@sha256:", "mero-kms@sha256:0"), both},
+		"another version": {in(file, `\"MERO_KMS_VERSION\":\"1.2.0\"`, `\"MERO_KMS_VERSION\":\"1.1.0\"`), both},
 		"another profile": {in(file, `\"MERO_KMS_PROFILE\":\"debug\"`, `\"MERO_KMS_PROFILE\":\"locked-read-only\"`),
-			[]string{runs}},
-		"no pinned policy": {in(file, "MERO_KMS_POLICY_SHA256", "MERO_KMS_POLICY_SHA255"), []string{runs}},
-		"another TDX root": {in(file, `\"MERO_KMS_TDX_ROOT_SHA256\":\"`, `\"MERO_KMS_TDX_ROOT_SHA256\":\"00`),
-			[]string{runs}},
-		"a second service":   {in(file, `\"services\":{`, `\"services\":{\"helper\":{},`), []string{runs}},
-		"a renamed service":  {in(file, `\"mero-kms\":{`, `\"kms\":{`), []string{runs}},
-		"open variables":     {in(file, `"allowed_envs":[]`, `"allowed_envs":["ALLOWED_MRTD"]`), []string{runs}},
-		"another form":       {in(file, `{"allowed_envs"`, `{ "allowed_envs"`), []string{runs}},
-		"hash of other file": {in(release.ComposeHashAsset, "sha256:", "sha256:0"), []string{"compose hashes"}},
+			both},
+		"no pinned policy": {in(file, "MERO_KMS_POLICY_SHA256", "MERO_KMS_POLICY_SHA255"), both},
+		"another TDX root": {in(file, `\"MERO_KMS_TDX_ROOT_SHA256\":\"`, `\"MERO_KMS_TDX_ROOT_SHA256\":\"00`), both},
+		"a policy from elsewhere": {in(file, `https://github.com/calimero-network`, `https://github.com/calimer0-network`),
+			both},
+		"an image of another repository": {in(file, `ghcr.io/calimero-network/mero-kms@`, `ghcr.io/stranger/mero-kms@`), both},
+		"a second service":               {in(file, `\"services\":{`, `\"services\":{\"helper\":{},`), both},
+		"a renamed service":              {in(file, `\"mero-kms\":{`, `\"kms\":{`), both},
+		"open variables":                 {in(file, `"allowed_envs":[]`, `"allowed_envs":["ALLOWED_MRTD"]`), both},
+		"another form":                   {in(file, `{"allowed_envs"`, `{ "allowed_envs"`), both},
+		"a legacy override":              {in(file, `\"environment\":{`, `\"environment\":{\"ALLOWED_MRTD\":\"00\",`), alone},
+		"a stranger's store":             {in(file, `\"environment\":{`, `\"environment\":{\"A\":\"redis://stranger\",`), alone},
+		"other keys":                     {in(file, `merod/storage`, `merod/others`), alone},
+		"another entry point":            {in(file, `\"cap_drop\"`, `\"entrypoint\":[\"/bin/sh\"],\"cap_drop\"`), alone},
+		"every capability":               {in(file, `\"cap_drop\":[\"ALL\"],`, ``), alone},
+		"the host's disk":                {in(file, `\"source\":\"/var/run/dstack.sock\"`, `\"source\":\"/\"`), alone},
+		"a writable root":                {in(file, `\"read_only\":true`, `\"read_only\":false`), alone},
+		"public logs":                    {in(file, `"public_sysinfo":false`, `"public_sysinfo":true`), alone},
+		"hash of other file":             {in(release.ComposeHashAsset, "sha256:", "sha256:0"), []string{"compose hashes"}},
 		"hashes swapped": {func(name, content string) string {
 			if name != release.ComposeHashAsset {
 				return content
@@ -135,6 +152,44 @@ func TestComposeFiles(t *testing.T) {
 			require.Equal(t, tc.wrong, failed(report.Results))
 		})
 	}
+}
+
+// Where the commit is not in the clone, or there is no clone, that is said: it is neither good nor bad.
+func TestComposeFilesWithoutTheCommit(t *testing.T) {
+	t.Parallel()
+	const name = "compose file of debug is made of the commit's"
+	for what, tc := range map[string]struct {
+		sources audit.Sources
+		status  check.Status
+		says    string
+	}{
+		"the commit's":                 {elsewhere{clone(commit)}, check.Passed, ""},
+		"this work tree's":             {clone(other), check.Passed, ""},
+		"neither":                      {elsewhere{clone(other)}, check.Skipped, "is not in this clone"},
+		"no clone":                     {noClone{}, check.Skipped, "is not in this clone"},
+		"a clone that cannot be asked": {broken{}, check.Failed, "disk on fire"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			report := judge(t, released(t), audit.Subject{Tag: stable, Commit: commit, Sources: tc.sources})
+			i := slices.IndexFunc(report.Results, func(r check.Result) bool { return r.Name == name })
+			require.Equal(t, tc.status, report.Results[i].Status)
+			require.Contains(t, report.Results[i].Reason, tc.says)
+			require.NotEqual(t, fault.Verification, fault.CodeOf(report.Results.Err()), "nothing is called forged")
+		})
+	}
+}
+
+// noClone has no file at all.
+type noClone struct{}
+
+func (noClone) At(context.Context, string, string) ([]byte, error) { return nil, fs.ErrNotExist }
+func (noClone) Here(string) ([]byte, error)                        { return nil, fs.ErrNotExist }
+
+type broken struct{ noClone }
+
+func (broken) At(context.Context, string, string) ([]byte, error) {
+	return nil, errors.New("disk on fire")
 }
 
 func TestMeasurementsAndSBOM(t *testing.T) {

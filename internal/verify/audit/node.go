@@ -9,7 +9,6 @@ import (
 	"github.com/calimero-network/mero-tee/internal/artifact/sbom"
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
-	"github.com/calimero-network/mero-tee/internal/base/canonical"
 	"github.com/calimero-network/mero-tee/internal/base/check"
 	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
@@ -41,7 +40,7 @@ func (a *auditor) nodeImages(ctx context.Context, published *measurement.Publish
 }
 
 func (a *auditor) record(p release.Profile, published measurement.Profile) (*image.Record, error) {
-	data, err := a.read(release.RecordAsset(p), canonical.MaxSize)
+	data, err := a.read(release.RecordAsset(p))
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +91,7 @@ func (a *auditor) boots(ctx context.Context, p release.Profile, published measur
 }
 
 func (a *auditor) evidence(p release.Profile, published measurement.Profile) (*evidence.Evidence, error) {
-	data, err := a.read(release.EvidenceAsset(p), canonical.MaxSize)
+	data, err := a.read(release.EvidenceAsset(p))
 	if err != nil {
 		return nil, err
 	}
@@ -159,7 +158,7 @@ func bootedFrom(o *evidence.Observation, record *image.Record) error {
 
 // listed is what the SBOM says of all images.
 func (a *auditor) listed() (sbom.Packages, error) {
-	data, err := a.read(release.SBOMAsset, maxSBOM)
+	data, err := a.read(release.SBOMAsset)
 	if err != nil {
 		return sbom.Packages{}, err
 	}

@@ -13,15 +13,10 @@ import (
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
-const (
-	maxChecksums = 1 << 20
-	maxBundle    = 1 << 20
-)
-
 // checksums is the spec's "Checksum Consistency": each asset against checksums.sha256,
 // and the list against the expected set.
 func (a *auditor) checksums() {
-	data, err := a.read(release.ChecksumsAsset, maxChecksums)
+	data, err := a.read(release.ChecksumsAsset)
 	if err != nil {
 		a.add(check.Of("checksums", err))
 		return
@@ -47,11 +42,12 @@ func (a *auditor) checksums() {
 
 func (a *auditor) checksum(name string, claimed map[string]digest.Digest) check.Result {
 	title := "checksum of " + name
+	if err := a.absent(name); err != nil {
+		return check.Of(title, err)
+	}
 	want, listed := claimed[name]
-	got, present := a.digests[name]
+	got := a.digests[name]
 	switch {
-	case !present:
-		return check.Fail(title, fault.MissingAsset, "the asset is missing", name, "nothing")
 	case !listed:
 		return check.Fail(title, fault.Verification, release.ChecksumsAsset+" does not list it", name, "no such line")
 	case want != got:
@@ -89,13 +85,12 @@ func (a *auditor) signatures() {
 }
 
 func (a *auditor) signature(v *signature.Verifier, name string) (signature.Certificate, error) {
-	signed, ok := a.digests[name]
-	if !ok {
-		return signature.Certificate{}, &fault.Error{Code: fault.MissingAsset, Message: "the asset is missing"}
+	if err := a.absent(name); err != nil {
+		return signature.Certificate{}, err
 	}
-	bundle, err := a.read(name+release.BundleSuffix, maxBundle)
+	bundle, err := a.read(name + release.BundleSuffix)
 	if err != nil {
 		return signature.Certificate{}, err
 	}
-	return v.Verify(signed, bundle)
+	return v.Verify(a.digests[name], bundle)
 }

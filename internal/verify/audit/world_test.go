@@ -4,9 +4,9 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -171,6 +171,9 @@ func judgeSource(t testing.TB, src audit.Source, s audit.Subject) *audit.Report 
 		s.Trust = trust(t, local)
 	}
 	s.Repository, s.TDXRoot = repository, tdxRoot
+	if s.Sources == nil {
+		s.Sources = clone(commit)
+	}
 	if s.Tag.Family == release.Node && s.Verifier == nil {
 		h, err := nodes()
 		require.NoError(t, err)
@@ -239,7 +242,7 @@ func (s *stager) profile(profile release.Profile) error {
 	}
 	s.images[profile] = measurement.Image{Name: fmt.Sprintf("%s:%s-%s", kmsImage, s.tag.Version, profile),
 		Digest: digest.Of([]byte(profile))}
-	app, err := s.compose(profile, sha256.Sum256(policy))
+	app, err := s.compose(profile, digest.Of(policy))
 	if err != nil {
 		return err
 	}
@@ -250,24 +253,35 @@ func (s *stager) profile(profile release.Profile) error {
 	return nil
 }
 
-func (s *stager) compose(profile release.Profile, policy [32]byte) ([]byte, error) {
-	source, err := os.ReadFile("../../../docker/mero-kms/docker-compose.yaml")
+func (s *stager) compose(profile release.Profile, policy digest.Digest) ([]byte, error) {
+	source, err := clone(commit).Here(compose.Path)
 	if err != nil {
 		return nil, err
 	}
-	file, err := compose.Canonical(context.Background(), source, map[string]string{
-		"KMS_IMAGE":        kmsImage + "@" + s.images[profile].Digest.String(),
-		"MERO_KMS_VERSION": s.tag.Version.String(),
-		"MERO_KMS_PROFILE": string(profile),
-		"MERO_KMS_POLICY_URL": "https://github.com/" + repository + "/releases/download/" + s.tag.String() + "/" +
-			release.PolicyAsset(profile),
-		"MERO_KMS_POLICY_SHA256":   hex.EncodeToString(policy[:]),
-		"MERO_KMS_TDX_ROOT_SHA256": hex.EncodeToString(tdxRoot[:]),
-	})
-	if err != nil {
-		return nil, err
+	return compose.Release(context.Background(), source, compose.Values{
+		Image: kmsImage + "@" + s.images[profile].Digest.String(), Version: s.tag.Version, Profile: profile,
+		PolicyURL: "https://github.com/" + repository + "/releases/download/" + s.tag.String() + "/" +
+			release.PolicyAsset(profile), Policy: policy, TDXRoot: tdxRoot})
+}
+
+// clone is this repository, as if the one commit that it has were that one.
+type clone string
+
+func (c clone) At(_ context.Context, commit, path string) ([]byte, error) {
+	if string(c) != commit {
+		return nil, fmt.Errorf("commit %s: %w", commit, fs.ErrNotExist)
 	}
-	return compose.AppCompose(profile, file)
+	return c.Here(path)
+}
+
+func (c clone) Here(path string) ([]byte, error) { return os.ReadFile("../../../" + path) }
+
+// elsewhere is a clone whose work tree has another compose file.
+type elsewhere struct{ clone }
+
+func (e elsewhere) Here(path string) ([]byte, error) {
+	data, err := e.clone.Here(path)
+	return bytes.Replace(data, []byte("merod/storage"), []byte("merod/other"), 1), err
 }
 
 // rest writes what speaks of all profiles.

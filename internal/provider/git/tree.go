@@ -1,0 +1,37 @@
+package git
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// Tree is the work tree in a folder, as a place to read the repository's own files.
+type Tree string
+
+// At reads a file as a commit has it. The error wraps fs.ErrNotExist where the
+// commit is not in this clone, or has no such file.
+func (t Tree) At(ctx context.Context, commit, path string) ([]byte, error) {
+	hash, err := resolve(ctx, string(t), commit)
+	if err != nil {
+		return nil, errors.Join(err, fs.ErrNotExist)
+	}
+	out, err := run(ctx, string(t), "ls-tree", "-z", "--full-tree", hash, "--", path)
+	if err != nil {
+		return nil, err
+	}
+	mode, kind, object := "", "", ""
+	if _, err := fmt.Sscanf(out, "%s %s %40s", &mode, &kind, &object); err != nil || kind != "blob" {
+		return nil, fmt.Errorf("%s in %.12s: %w", path, hash, fs.ErrNotExist)
+	}
+	text, err := run(ctx, string(t), "cat-file", "blob", object)
+	return []byte(text), err
+}
+
+// Here reads a file as it lies in the work tree, committed or not.
+func (t Tree) Here(path string) ([]byte, error) {
+	return os.ReadFile(filepath.Join(string(t), filepath.FromSlash(path)))
+}
