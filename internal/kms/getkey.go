@@ -159,7 +159,7 @@ func (s *Service) verify(ctx context.Context, c *claim) (*tdx.Verdict, error) {
 		return verdict, nil
 	case errors.Is(err, tdx.ErrCollateral):
 		no := refuse(http.StatusServiceUnavailable, wire.VerificationUnavailable,
-			"collateral of the quote's platform could not be had").because(err)
+			"collateral of the quote's platform could not be had or believed").because(err)
 		no.retryAfter = firstRetry
 		return nil, no
 	case errors.Is(err, tdx.ErrReportData):

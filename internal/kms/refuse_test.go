@@ -76,6 +76,17 @@ func TestKeyRequestRefused(t *testing.T) {
 		"platform revoked": {403, wire.PolicyViolation, func(_ *testing.T, a *attempt) {
 			a.w.pcs.Change(func(k *tdxsim.Faults) { k.Platform = tdx.Revoked })
 		}},
+		"collateral that ended": {503, wire.VerificationUnavailable, func(_ *testing.T, a *attempt) {
+			a.w.pcs.Change(func(k *tdxsim.Faults) { k.Validity = -time.Minute })
+		}},
+		"collateral of the future": {503, wire.VerificationUnavailable, func(_ *testing.T, a *attempt) {
+			a.w.pcs.Change(func(k *tdxsim.Faults) { k.Age = -time.Hour })
+		}},
+		"collateral that was altered": {503, wire.VerificationUnavailable, func(_ *testing.T, a *attempt) {
+			a.w.pcs.Change(func(k *tdxsim.Faults) {
+				k.Tamper = func(_ string, body []byte) []byte { return bytes.Replace(body, []byte(`17`), []byte(`18`), 1) }
+			})
+		}},
 		"collateral unavailable": {503, wire.VerificationUnavailable, func(_ *testing.T, a *attempt) {
 			a.w.pcs.Change(func(k *tdxsim.Faults) { k.Unavailable = true })
 		}},

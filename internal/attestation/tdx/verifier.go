@@ -132,11 +132,11 @@ func (v *Verifier) genuine(ctx context.Context, e *evidence) (*Verdict, error) {
 		return nil, rec.failed
 	}
 	if err != nil && !objectsToStatus(err) {
-		return nil, err
+		return nil, blame(ctx, e, roots, now, err)
 	}
 	statements, err := rec.readStatements(now)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", ErrCollateral, err)
 	}
 	pck, err := pcs.PckCertificateExtensions(chain.PCKCertificate)
 	if err != nil {
@@ -166,6 +166,28 @@ func (v *Verifier) pinnedChain(e *evidence) (*verify.PCKCertificateChain, error)
 	return chain, nil
 }
 
+// blame says whose fault it is that a quote was not verified: collateral that
+// ended, was altered or is of another thing says nothing about the node. It is
+// the collateral's when the quote alone verifies and go-tdx-guest says so in the
+// words that open its message, where no text of the quote can stand; whatever
+// else it says, a revocation and a foreign quoting enclave among it, is the quote's.
+func blame(ctx context.Context, e *evidence, roots *x509.CertPool, now time.Time, err error) error {
+	alone := verify.TdxQuoteContext(ctx, e.proto, &verify.Options{TrustedRoots: roots,
+		Now: &verify.TimeSet{PckCertChain: now}})
+	if alone != nil {
+		return alone
+	}
+	for _, words := range []string{"unable to receive ", "could not verify collaterals obtained: ",
+		"tcbInfo response verification failed: ", "tcbInfo ID ", "tcbInfo version ",
+		"QeIdentity response verification failed: ", "QeIdentity ID ", "QeIdentity version ",
+		"root CA CRL verification failed using ", "PCK CRL verification failed using ", "issuer's name("} {
+		if strings.HasPrefix(err.Error(), words) {
+			return fmt.Errorf("%w: %w", ErrCollateral, err)
+		}
+	}
+	return err
+}
+
 // objectsToStatus says that go-tdx-guest verified every signature and stopped
 // at a TCB status other than UpToDate, which judge evaluates itself: which
 // statuses do is the policy's choice. The library wraps with %v, so only its
@@ -186,9 +208,10 @@ func objectsToStatus(err error) bool {
 // ErrReportData says that a genuine quote does not answer this challenge.
 var ErrReportData = errors.New("report data is not that of this challenge")
 
-// ErrCollateral says that Intel's service gave no answer, so nothing could be
-// decided about the quote. It is found inside a NotGenuine.
-var ErrCollateral = errors.New("collateral is unavailable")
+// ErrCollateral says that Intel's service gave no answer, or none that can be
+// believed, so nothing could be decided about the quote. It is found inside a
+// NotGenuine.
+var ErrCollateral = errors.New("collateral cannot be had or believed")
 
 // NotGenuine says that a quote is not proven to come from a TD on a platform
 // under the pinned root (a key service answers 401).

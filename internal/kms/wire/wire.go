@@ -103,7 +103,7 @@ const (
 	KeyDerivationFailed     = "key_derivation_failed"           // 500
 	InternalError           = "internal_error"                  // 500
 	PolicyNotReady          = "policy_not_ready"                // 503
-	VerificationUnavailable = "verification_unavailable"        // 503: Intel's collateral could not be had
+	VerificationUnavailable = "verification_unavailable"        // 503: Intel's collateral could not be had or believed
 	ChallengesUnavailable   = "challenges_unavailable"          // 503: the store of challenges does not answer
 )
 
