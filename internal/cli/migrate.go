@@ -124,6 +124,9 @@ func (o *operator) move(ctx context.Context, m migration.Migration, tag release.
 	} else if results, err = o.restart(ctx, f, m, node); err != nil {
 		return err
 	}
+	if m.To.Tag.Stable() {
+		results = results.Strict()
+	}
 	return results.Report(o.console)
 }
 

@@ -56,7 +56,7 @@ func Observe(ctx context.Context, w io.Writer, image, tag string, dryRun bool) e
 // journalled does what makes deployments with a ledger of its own under dist/,
 // where `sweep` finds what an interrupted command left. It goes when nothing is open.
 func (o *operator) journalled(ctx context.Context, command string, tag release.Tag, do func(e2e.Provider) error) error {
-	commit, err := o.github.TagCommit(ctx, tag.String())
+	commit, err := o.commit(ctx, tag)
 	if err != nil {
 		return err
 	}

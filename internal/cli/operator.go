@@ -69,8 +69,8 @@ func (o *operator) audited(ctx context.Context, s audit.Subject, folder string, 
 	var src audit.Source = audit.Folder{Dir: folder}
 	if folder == "" {
 		src = &audit.GitHub{Client: o.github, Tag: s.Tag.String()}
-		if s.Commit, err = o.github.TagCommit(ctx, s.Tag.String()); err != nil {
-			return &fault.Error{Code: fault.General, Message: "cannot find tag " + s.Tag.String(), Err: err}
+		if s.Commit, err = o.commit(ctx, s.Tag); err != nil {
+			return err
 		}
 	}
 	if s.Verifier, err = o.env.Verifier(); err != nil {
@@ -89,6 +89,12 @@ func (o *operator) audited(ctx context.Context, s audit.Subject, folder string, 
 		return nil
 	}
 	return read(dir)
+}
+
+// commit is that of a tag, which GitHub must have.
+func (o *operator) commit(ctx context.Context, tag release.Tag) (string, error) {
+	commit, err := o.github.TagCommit(ctx, tag.String())
+	return commit, o.github.Missing(ctx, "tag "+tag.String(), err)
 }
 
 // reading audits a release and lets read look at its assets.

@@ -56,7 +56,8 @@ func TestWhatDoesNotExistIsNotPromoted(t *testing.T) {
 	require.NoError(t, err)
 	_, err = o.published(t.Context(), node)
 	require.ErrorIs(t, err, github.ErrNotFound)
-	require.ErrorContains(t, err, "tag mero-tee-v9.9.9")
+	require.Equal(t, fault.MissingAsset, fault.CodeOf(err))
+	require.ErrorContains(t, err, "there is no tag mero-tee-v9.9.9")
 	for name, message := range map[string]string{"mero-kms-v1.0.0": "not a tag of the node images",
 		"": "no node release is named"} {
 		_, err = parseNode(name)

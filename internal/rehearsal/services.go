@@ -165,7 +165,7 @@ func (w *World) signing(ctx context.Context, tag release.Tag, c *environment.Che
 // trust is the rehearsal's own trusted root, over TUF as in production; verifying starts no process.
 func (w *World) trust(ctx context.Context) (root.TrustedMaterial, error) {
 	if path := w.trustedRoot(); !there(path) {
-		return nil, &fault.Error{Code: fault.General, Message: "nothing was released in this rehearsal yet",
+		return nil, &fault.Error{Code: fault.MissingAsset, Message: "nothing was released in this rehearsal yet",
 			Expected: path, Got: "no such file", Hint: "run `go tool mage release:kms` first"}
 	}
 	return w.Env.Sigstore.TrustedRoot(ctx)

@@ -26,7 +26,7 @@ func TestSignsByWhatTUFSays(t *testing.T) {
 	w, err := open(t, dist)
 	require.NoError(t, err)
 	_, err = w.Env.Trust(t.Context())
-	require.Equal(t, fault.General, fault.CodeOf(err))
+	require.Equal(t, fault.MissingAsset, fault.CodeOf(err))
 	require.ErrorContains(t, err, "nothing was released in this rehearsal yet")
 
 	tag, commit := release.Tag{Family: release.KMS, Version: first}, strings.Repeat("a", 40)

@@ -26,7 +26,7 @@ func (p *Pipeline) audit(ctx context.Context, w *pipeline.Work) error {
 		results = append(results, check.Of("anybody can pull the image of "+string(profile),
 			p.public(ctx, published.Profiles[profile].Image.Name, published.Profiles[profile].Image.Digest.String())))
 	}
-	return results.Report(w.Console)
+	return p.Judged(results).Report(w.Console)
 }
 
 // public is for an image's tag and its digest, as published-mrtds.json names them.

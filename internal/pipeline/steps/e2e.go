@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/tcb"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/base/journal"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
 	"github.com/calimero-network/mero-tee/internal/provider/dstack"
@@ -32,6 +33,9 @@ type e2eRecord struct {
 func (r *Release) E2E(ctx context.Context, w *pipeline.Work) error {
 	if there, err := r.HasCounterpart(); err != nil {
 		return err
+	} else if !there && r.Tag.Stable() {
+		return fault.Mismatch("a stable release has nothing to be tested with",
+			"a release of "+r.Tag.Family.Counterpart().Title(), "none")
 	} else if !there {
 		w.Warnf("no %s release yet, so there is nothing to test with", r.Tag.Family.Counterpart())
 		return WriteJSON(r.Work(E2EFile), e2eRecord{Tag: r.Tag.String(), Checks: []string{"not applicable: first release"}})

@@ -1,6 +1,7 @@
 package github
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -35,6 +36,22 @@ func explain(doing string, err error) error {
 		out.Expected, out.Got, out.Hint = wanted(answer), answer.Message, refusalHint(answer)
 	}
 	return out
+}
+
+// Missing is the error of who asked for something by its name ("release v1")
+// and got err: code MissingAsset when GitHub says 404 and shows the repository.
+// Where it does not show even that, nobody could look. Other errors stay as they are.
+func (c *Client) Missing(ctx context.Context, name string, err error) error {
+	if !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	if _, unseen := c.Access(ctx); unseen != nil {
+		return &fault.Error{Code: fault.General, Message: "cannot look for " + name, Err: unseen,
+			Hint: "GitHub answers 404 for a private repository to whom it does not know: see GITHUB_TOKEN"}
+	}
+	return &fault.Error{Code: fault.MissingAsset, Message: "there is no " + name + " in " + c.repository,
+		Err: ErrNotFound,
+		Hint: "`go tool mage verify:recent 3` names the newest releases"}
 }
 
 // explainLimit says when a used-up hour ends. GitHub names no end of its secondary limit.

@@ -201,11 +201,7 @@ func (g *GitHub) find(ctx context.Context) (*github.Release, error) {
 		return g.Client.Release(ctx, g.ID)
 	}
 	rel, err := g.Client.ReleaseByTag(ctx, g.Tag)
-	if err != nil {
-		return nil, &fault.Error{Code: fault.CodeOf(err), Message: "no public release " + g.Tag, Err: err,
-			Hint: "`go tool mage release:status` shows how far a release of this machine got"}
-	}
-	return rel, nil
+	return rel, g.Client.Missing(ctx, "public release "+g.Tag, err)
 }
 
 // Fetch downloads one asset, byte for byte. The host's own digest is compared

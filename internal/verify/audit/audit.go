@@ -69,6 +69,8 @@ type Report struct {
 // Release downloads every expected asset from src into dir and judges it. The
 // error is of the source or the disk; what is wrong with the release is in
 // Report.Results, whose Err has code 11 for a missing asset and 10 otherwise.
+// What was not looked at in a stable release is wrong with it, unless a quick
+// check was asked for: "a stable release refuses skipped".
 func Release(ctx context.Context, src Source, dir string, s Subject) (*Report, error) {
 	listed, err := src.Assets(ctx)
 	if err != nil {
@@ -83,6 +85,9 @@ func Release(ctx context.Context, src Source, dir string, s Subject) (*Report, e
 	a.checksums()
 	a.signatures()
 	a.contents(ctx)
+	if s.Tag.Stable() && !s.Quick {
+		a.report.Results = a.report.Results.Strict()
+	}
 	return a.report, nil
 }
 
