@@ -32,7 +32,12 @@ func (KMS) Measure(ctx context.Context) error {
 }
 
 // ComposeHash prints the compose hash of each profile, as compose-hash.txt has it; the canonical files lie beside it.
-func (KMS) ComposeHash(ctx context.Context) error {
+// [-file=FILE: of this compose file alone, without a release] [-env=FILE: the values of its variables] [-profile=:
+// deployed as this one]
+func (KMS) ComposeHash(ctx context.Context, file, env, profile *string) error {
+	if named := (cli.ComposeFile{Path: cli.Value(file), Env: cli.Value(env), Profile: cli.Value(profile)}); named.Any() {
+		return cli.Exit("kms:composeHash", cli.ComposeHash(ctx, os.Stdout, named))
+	}
 	return cli.PrintAsset(ctx, os.Stdout, release.KMS, "measure", release.ComposeHashAsset, KMS.Measure)
 }
 

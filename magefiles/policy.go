@@ -26,6 +26,13 @@ func (Policy) Diff(ctx context.Context, from, to string, full *bool) error {
 	return cli.Exit("policy:diff", cli.PolicyDiff(ctx, os.Stdout, from, to, cli.Value(full)))
 }
 
+// Generate makes the policies of a key service's version from published-mrtds.json files alone, without a release.
+// VERSION -measurements=FILE[,FILE…] [-out=DIR: else to standard output]
+func (Policy) Generate(version string, measurements, out *string) error {
+	return cli.Exit("policy:generate",
+		cli.PolicyGenerate(os.Stdout, version, cli.Value(measurements), cli.Value(out)))
+}
+
 // Promote proposes a node release's measurements for all profiles in a pull request. -tag= [-dryRun: only show the
 // change]
 func (Policy) Promote(ctx context.Context, tag *string, dryRun *bool) error {

@@ -67,9 +67,18 @@ var scripts = map[string]struct {
 		}, [][]string{{"1.3.0", "ghcr.io/x", "more"}}},
 	"generate-attestation-policy.sh": {
 		[]call{{[]string{"1.3.0"}, nil, "kms:policy kms=1.3.0"},
-			{nil, []string{"MERO_KMS_VERSION=1.2.0"}, "kms:policy kms=1.2.0"}}, [][]string{{"1.3.0", "debug"}}},
+			{nil, []string{"MERO_KMS_VERSION=1.2.0"}, "kms:policy kms=1.2.0"},
+			{[]string{"1.3.0", "/a.json", "/b c.json", "-out=/o"}, nil,
+				"policy:generate 1.3.0 -measurements=/a.json,/b c.json -out=/o"},
+			{[]string{"1.3.0", "/a.json"}, nil, "policy:generate 1.3.0 -measurements=/a.json"},
+		}, [][]string{{"1.3.0", "-out=/o"}, {"-out=/o"}, {"1.3.0", "/a,b.json"}, {"1.3.0", "/a.json", "-profile=debug"}}},
 	"compute-compose-hash.sh": {
-		[]call{{[]string{"1.3.0"}, nil, "kms:composeHash kms=1.3.0"}}, [][]string{{"1.3.0", "docker-compose.yaml"}}},
+		[]call{{[]string{"1.3.0"}, nil, "kms:composeHash kms=1.3.0"},
+			{nil, []string{"MERO_KMS_VERSION=1.3.0-rc.1"}, "kms:composeHash kms=1.3.0-rc.1"},
+			{[]string{"/a b/compose.yaml"}, nil, "kms:composeHash -file=/a b/compose.yaml"},
+			{[]string{"/compose.yaml", "-env=/v", "-profile=debug"}, nil,
+				"kms:composeHash -file=/compose.yaml -env=/v -profile=debug"},
+		}, [][]string{{"1.3.0", "docker-compose.yaml"}, {"/compose.yaml", "/other.yaml"}, {"-file=/compose.yaml"}}},
 	"publish-kms-release.sh": {
 		[]call{{[]string{"1.3.0"}, nil, "kms:publish kms=1.3.0"}}, [][]string{{"1.3.0", "x"}}},
 	"verify-release-assets.sh": {
@@ -122,6 +131,21 @@ func TestTheNineScripts(t *testing.T) {
 			said, code := run(t, "0", nil, script, args...)
 			require.Nil(t, said, "%s %v", script, args)
 			require.Equal(t, 2, code)
+		}
+	}
+}
+
+// A file is named as seen from where the script was called.
+func TestFilesOfTheCaller(t *testing.T) {
+	t.Parallel()
+	for script, args := range map[string][]string{
+		"compute-compose-hash.sh":        {"compose.yaml", "-env=values"},
+		"generate-attestation-policy.sh": {"1.3.0", "compose.yaml", "-out=values"},
+	} {
+		said, code := run(t, "0", nil, script, args...)
+		require.Zero(t, code)
+		for _, name := range []string{"/compose.yaml", "=/", "/values"} {
+			require.Contains(t, strings.Join(said, " "), name, script)
 		}
 	}
 }

@@ -34,7 +34,7 @@ func TestEveryCommandIsInTheTable(t *testing.T) {
 	t.Parallel()
 	all := targets(t)
 	listed, aliases, scripts := map[string]bool{}, map[string]string{}, map[string]string{}
-	table, _, _ := strings.Cut(page(t, "docs/commands.md"), "\nA single step")
+	table, _, _ := strings.Cut(page(t, "docs/commands.md"), "\nA target brings")
 	for line := range strings.Lines(table) {
 		cells := strings.Split(strings.ReplaceAll(line, `\|`, "/"), "|")
 		if len(cells) != 5 {
