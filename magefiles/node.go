@@ -24,16 +24,18 @@ func (Node) Build(ctx context.Context, profile *string) error {
 
 // Measure boots each image twice as a TDX VM, verifies the quotes and keeps the evidence (step 3). [-profile=]
 func (Node) Measure(ctx context.Context, profile *string) error {
-	return cli.ProfileStep(ctx, release.Node, "measure", profile, nodeBuild)
+	return cli.ProfileStep(ctx, release.Node, "measure", profile, mg.F(nodeBuild, cli.Value(profile)))
 }
 
 // Mrtds writes published-mrtds.json from the evidence of all profiles (step 4).
 func (Node) Mrtds(ctx context.Context) error {
-	return cli.Step(ctx, release.Node, "mrtds", nodeMeasure)
+	return cli.Step(ctx, release.Node, "mrtds", mg.F(nodeMeasure, ""))
 }
 
 // SBOM writes sbom.spdx.json with syft from the image records' packages and programs.
-func (Node) SBOM(ctx context.Context) error { return cli.Step(ctx, release.Node, "sbom", nodeBuild) }
+func (Node) SBOM(ctx context.Context) error {
+	return cli.Step(ctx, release.Node, "sbom", mg.F(nodeBuild, ""))
+}
 
 // Checksums writes checksums.sha256 over every asset.
 func (Node) Checksums(ctx context.Context) error {
@@ -68,8 +70,8 @@ func (Node) Promote(ctx context.Context) error {
 	return cli.Step(ctx, release.Node, "promote", Node.Catalog)
 }
 
-// nodeBuild is Node.Build as a dependency, which takes no flags.
-func nodeBuild(ctx context.Context) error { return Node{}.Build(ctx, nil) }
+// nodeBuild is Node.Build as a dependency: once in a command for each profile, all of them for an empty one.
+func nodeBuild(ctx context.Context, profile string) error { return Node{}.Build(ctx, &profile) }
 
-// nodeMeasure is Node.Measure as a dependency, which takes no flags.
-func nodeMeasure(ctx context.Context) error { return Node{}.Measure(ctx, nil) }
+// nodeMeasure is Node.Measure as a dependency, likewise.
+func nodeMeasure(ctx context.Context, profile string) error { return Node{}.Measure(ctx, &profile) }

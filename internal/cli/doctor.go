@@ -11,6 +11,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/base/console"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/cli/doctor"
+	"github.com/calimero-network/mero-tee/internal/pipeline/steps"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/release/config"
 )
@@ -30,13 +31,18 @@ func Doctor(ctx context.Context, w io.Writer, family, steps string) error {
 			return err
 		}
 	}
-	cfg, entries := config.Inspect(os.LookupEnv)
-	if err := doctor.WriteTable(w, entries, families...); err != nil {
+	space, err := jobSpace()
+	if err != nil {
 		return err
 	}
-	c, results := newConsole(), doctor.Configured(cfg, entries, scope)
+	c := newConsole()
+	space.tellMoved(c)
+	if err := doctor.WriteTable(w, space.entries, families...); err != nil {
+		return err
+	}
+	results := doctor.Configured(space.cfg, space.entries, scope)
 	doctor.Print(c, results)
-	found, err := examine(ctx, c, families[0], scope)
+	found, err := space.examine(ctx, c, families[0], scope)
 	if err != nil {
 		return err
 	}
@@ -44,13 +50,26 @@ func Doctor(ctx context.Context, w io.Writer, family, steps string) error {
 	return diagnosis(append(results, found...))
 }
 
-// examine asks in the environment that the configuration names, if it is valid.
-func examine(ctx context.Context, c *console.Console, f release.Family, s doctor.Scope) (check.Results, error) {
+// jobSpace is the configuration, valid or not, with what was judged already of
+// the tag that a release workflow is about: that is what its steps will take.
+func jobSpace() (*workspace, error) {
 	w, err := locate()
 	if err != nil {
 		return nil, err
 	}
-	if w.cfg, err = config.Load(os.LookupEnv); err != nil {
+	w.cfg, w.entries = config.Inspect(os.LookupEnv)
+	tag, err := release.ParseTag(w.cfg.RefName)
+	if err != nil || !w.cfg.Actions {
+		return w, nil //nolint:nilerr // it is no tag's workflow that asks
+	}
+	return w, w.recall(tag, steps.Dir(w.dist, tag))
+}
+
+// examine asks in the environment that the configuration names, if it is valid.
+func (w *workspace) examine(ctx context.Context, c *console.Console, f release.Family, s doctor.Scope) (
+	check.Results, error,
+) {
+	if config.Fault(w.entries) != nil {
 		return check.Results{check.Skip("everything else", "the configuration comes first")}, nil
 	}
 	w.rehearse(release.Tag{Family: f})

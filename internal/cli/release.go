@@ -134,7 +134,7 @@ func Merge(ctx context.Context, tag, from string) error {
 	if err != nil {
 		return err
 	}
-	return withSession(ctx, "release:merge", tag, func(s *session) error {
+	return withSession(ctx, request{target: "release:merge", tag: tag, jobs: dirs}, func(s *session) error {
 		if err := s.release.Ledger.Merge(s.run.Graph, dirs); err != nil {
 			return err
 		}

@@ -42,11 +42,11 @@ type request struct {
 	target  string         // as Mage calls it
 	tag     string         // empty: the configuration's
 	profile string         // see session
-	whole   bool           // the target stands for more than its own step
+	jobs    []string       // folders of the jobs before, whose ledgers are not merged yet
 }
 
 // Step performs a step of a family's release after the targets that it depends
-// on. Alone, it refuses unless their steps are in the ledger.
+// on: "a target brings what it needs". What the ledger holds is not done again.
 func Step(ctx context.Context, f release.Family, name string, deps ...any) error {
 	return ProfileStep(ctx, f, name, nil, deps...)
 }
@@ -66,7 +66,7 @@ func ProfileStep(ctx context.Context, f release.Family, name string, profile *st
 // Release performs what target depends on, as far as that goes, and then says
 // what was released, where it lies, how long each step took and how to verify it.
 func Release(ctx context.Context, f release.Family, target string, tag *string, deps ...any) error {
-	r := request{family: f, target: target, tag: Value(tag), whole: true}
+	r := request{family: f, target: target, tag: Value(tag)}
 	return r.perform(ctx, deps, func(_ context.Context, s *session) error { return s.release.Report(s.run) })
 }
 
@@ -77,26 +77,56 @@ func PrintAsset(ctx context.Context, w io.Writer, f release.Family, step, asset 
 }
 
 // perform joins the session in ctx, or opens one for this command, lets Mage run
-// the dependencies, and then does what the target is for.
+// the dependencies, and then does what the target is for. The target that
+// opened the session ends the command when something failed.
 func (r request) perform(ctx context.Context, deps []any, do func(context.Context, *session) error) error {
-	s, joined := ctx.Value(sessionKey{}).(*session)
-	if !joined {
-		s = &session{console: newConsole()}
-		defer s.close()
-		if err := s.open(ctx, r); err != nil {
-			return s.fail(r.target, err)
-		}
-		ctx = context.WithValue(ctx, sessionKey{}, s)
+	if s, joined := ctx.Value(sessionKey{}).(*session); joined {
+		return s.act(ctx, r, deps, do)
 	}
-	mg.CtxDeps(ctx, deps...)
+	return leave(r.alone(ctx, func(s *session) error {
+		return s.act(context.WithValue(ctx, sessionKey{}, s), r, deps, do)
+	}))
+}
+
+// alone opens a session, lets do work in it, and closes it.
+func (r request) alone(ctx context.Context, do func(*session) error) error {
+	s := &session{console: newConsole()}
+	defer s.close()
+	if err := s.open(ctx, r); err != nil {
+		return s.fail(r.target, err)
+	}
+	return do(s)
+}
+
+// act does what a target is for, after the targets that it depends on.
+func (s *session) act(ctx context.Context, r request, deps []any, do func(context.Context, *session) error) error {
+	if err := order(ctx, deps); err != nil {
+		return s.stopped(r.target, err)
+	}
 	return s.fail(r.target, do(ctx, s))
 }
 
-// withSession opens a session of a tag's family for what is no step.
-func withSession(ctx context.Context, target, tag string, do func(*session) error) error {
+// order lets Mage run the dependencies. Mage tells that one failed by a panic,
+// which would end this target without an error of its own: as one it is seen by
+// every target that waits for this one, and the session is closed in order.
+func order(ctx context.Context, deps []any) (err error) {
+	defer func() {
+		v := recover()
+		if failed, ok := v.(error); ok {
+			err = failed
+		} else if v != nil {
+			panic(v)
+		}
+	}()
+	mg.CtxDeps(ctx, deps...)
+	return nil
+}
+
+// withSession opens a session for what is no step.
+func withSession(ctx context.Context, r request, do func(*session) error) error {
 	s := &session{console: newConsole()}
 	defer s.close()
-	if err := s.open(ctx, request{target: target, tag: tag}); err != nil {
+	if err := s.open(ctx, r); err != nil {
 		return err
 	}
 	return do(s)
@@ -108,7 +138,7 @@ func (s *session) open(ctx context.Context, r request) error {
 			return err
 		}
 	}
-	w, tag, err := openWorkspace(r.family, r.tag)
+	w, tag, err := openWorkspace(r.family, r.tag, r.jobs...)
 	if err != nil {
 		return err
 	}
@@ -121,12 +151,10 @@ func (s *session) open(ctx context.Context, r request) error {
 	if err != nil {
 		return err
 	}
+	w.tellMoved(s.console)
 	s.release = opened
 	s.progress = s.console.Progress(console.IsTerminal(os.Stderr))
 	s.run = &pipeline.Run{Graph: graph, Ledger: opened.Ledger, Console: s.console, Progress: s.progress}
-	if !r.whole {
-		s.run.Only = r.target
-	}
 	return nil
 }
 
@@ -147,7 +175,8 @@ func (s *session) close() {
 }
 
 // fail prints err, unless it only follows from what was printed, and returns
-// what Mage makes the exit code of.
+// what Mage makes the exit code of. The first failure decides the code, which
+// is printed with it.
 func (s *session) fail(target string, err error) error {
 	if err == nil {
 		return nil
@@ -156,35 +185,61 @@ func (s *session) fail(target string, err error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var blocked *pipeline.BlockedError
-	if s.failure == nil || !errors.As(err, &blocked) {
-		s.console.Fault(err)
-	}
-	if s.failure == nil {
+	switch {
+	case s.failure == nil:
 		s.failure = err
+		s.console.Final(err)
+	case !errors.As(err, &blocked):
+		s.console.Fault(err)
 	}
 	return exit(s.failure)
 }
 
+// stopped ends a target of which a dependency failed. That one has printed its
+// error, unless it broke down.
+func (s *session) stopped(target string, err error) error {
+	s.mu.Lock()
+	failure := s.failure
+	s.mu.Unlock()
+	if failure == nil {
+		return s.fail(target, err)
+	}
+	return exit(failure)
+}
+
 // Exit ends a target outside of the pipelines: it prints the target's error and
-// returns what Mage makes the exit code of.
+// ends the command with its code.
 func Exit(target string, err error) error {
 	if err == nil {
 		return nil
 	}
 	err = fault.At(target, err)
-	newConsole().Fault(err)
-	return exit(err)
+	newConsole().Final(err)
+	return leave(exit(err))
 }
 
 // exit is err as Mage understands it: a message and one of the spec's exit
 // codes, on the outermost error, where alone Mage looks for one.
 func exit(err error) error {
-	step := "stopped"
+	return mg.Fatalf(int(fault.CodeOf(err)), "%s", stepOf(err))
+}
+
+func stepOf(err error) string {
 	var f *fault.Error
 	if errors.As(err, &f) && f.Step != "" {
-		step = f.Step
+		return f.Step
 	}
-	return mg.Fatalf(int(fault.CodeOf(err)), "%s (exit code %d)", step, fault.CodeOf(err))
+	return "stopped"
+}
+
+// leave ends the command when its target failed. Mage would do the same, after a
+// line "Error: …" that has none of the spec's marks and says nothing new. All
+// that the target opened is closed by now, and its error is printed.
+func leave(err error) error {
+	if err != nil {
+		os.Exit(mg.ExitStatus(err))
+	}
+	return nil
 }
 
 // newConsole writes to standard error, with annotations in GitHub Actions.

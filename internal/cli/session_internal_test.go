@@ -23,11 +23,10 @@ func TestExit(t *testing.T) {
 		code int
 		text string
 	}{
-		"a fault": {&fault.Error{Code: fault.Verification, Step: "kms:audit"}, 10, "kms:audit (exit code 10)"},
-		"wrapped": {fmt.Errorf("while: %w", &fault.Error{Code: fault.MissingAsset, Step: "kms:sign"}), 11,
-			"kms:sign (exit code 11)"},
-		"joined":           {errors.Join(errors.New("a"), &fault.Error{Code: fault.Usage}), 2, "stopped (exit code 2)"},
-		"an unknown error": {errors.New("broken pipe"), 1, "stopped (exit code 1)"},
+		"a fault":          {&fault.Error{Code: fault.Verification, Step: "kms:audit"}, 10, "kms:audit"},
+		"wrapped":          {fmt.Errorf("while: %w", &fault.Error{Code: fault.MissingAsset, Step: "kms:sign"}), 11, "kms:sign"},
+		"joined":           {errors.Join(errors.New("a"), &fault.Error{Code: fault.Usage}), 2, "stopped"},
+		"an unknown error": {errors.New("broken pipe"), 1, "stopped"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

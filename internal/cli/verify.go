@@ -142,7 +142,7 @@ func GuardDocs(ctx context.Context, base string) error {
 // Guards runs guards 2, 3 and 4 alone, for the release of a tag; empty means
 // the configuration's.
 func Guards(ctx context.Context, tag string) error {
-	return withSession(ctx, "guard:all", tag, func(s *session) error {
+	return withSession(ctx, request{target: "guard:all", tag: tag}, func(s *session) error {
 		results, err := s.release.Guards(ctx)
 		if err != nil {
 			return err

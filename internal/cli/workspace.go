@@ -27,7 +27,9 @@ type workspace struct {
 	dist string // where releases are staged; MERO_DIST moves it, for tests that run side by side
 	cfg  *config.Config
 
-	person bool // who works here is no workflow's job
+	entries []config.Entry // what became of each variable that cfg was read from
+	moved   []config.Moved // variables that are not what they were when the release was judged
+	person  bool           // who works here is no workflow's job
 }
 
 // locate finds the repository around the working directory.
@@ -52,19 +54,61 @@ func configure() (*workspace, error) {
 	if err != nil {
 		return nil, err
 	}
-	w.cfg, err = config.Load(os.LookupEnv)
-	return w, err
+	w.cfg, w.entries = config.Inspect(os.LookupEnv)
+	return w, config.Fault(w.entries)
 }
 
 // openWorkspace is configure, and the release of the family that the command
-// is about. Without a family the tag decides.
-func openWorkspace(f release.Family, flag string) (*workspace, release.Tag, error) {
-	w, err := configure()
+// is about. Without a family the tag decides. What this release's guards judged
+// counts more than what the variables hold by now: "what was judged stays judged".
+// Its ledger lies in dist, or still in the folders of the jobs before.
+func openWorkspace(f release.Family, flag string, jobs ...string) (*workspace, release.Tag, error) {
+	w, err := locate()
 	if err != nil {
 		return nil, release.Tag{}, err
 	}
+	w.cfg, w.entries = config.Inspect(os.LookupEnv)
+	if err := w.oneRelease(os.Args[1:]); err != nil {
+		return nil, release.Tag{}, err
+	}
 	tag, err := w.tag(f, flag)
-	return w, tag, err
+	if err == nil {
+		err = w.recall(tag, append([]string{steps.Dir(w.dist, tag)}, jobs...)...)
+	}
+	return w, tag, cmp.Or(config.Fault(w.entries), err)
+}
+
+// recall takes what the guards of a tag judged, as the first of the folders with
+// a ledger knows it, in the place of what the variables hold now.
+func (w *workspace) recall(tag release.Tag, dirs ...string) error {
+	var judged config.Judged
+	for _, dir := range dirs {
+		var err error
+		if judged, err = steps.Judged(dir, tag); err != nil {
+			return err
+		}
+		if judged != nil {
+			break
+		}
+	}
+	moved, err := w.cfg.Adopt(judged, w.entries)
+	for _, m := range moved {
+		if m.Set || w.cfg.Environment != config.Rehearsal { // which brings along what is not set
+			w.moved = append(w.moved, m)
+		}
+	}
+	return err
+}
+
+// tellMoved warns of the variables that are not what they were.
+func (w *workspace) tellMoved(c *console.Console) {
+	for _, m := range w.moved {
+		c.Warnf("%s", m)
+	}
+	if len(w.moved) > 0 && w.cfg.Actions {
+		c.Infof("a variable that is set in a GitHub environment reaches the jobs of that environment alone: " +
+			"set it for the repository")
+	}
 }
 
 // tag is the flag's, the release workflow's, or that of the family's version
@@ -168,6 +212,9 @@ func readJSON(path string) ([]byte, error) {
 	}
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, canonical.MaxSize+1))
+	if err != nil {
+		err = &fault.Error{Code: fault.Usage, Message: "cannot read the file", Err: err} // a folder, for example
+	}
 	if err == nil && len(data) > canonical.MaxSize {
 		err = &fault.Error{Code: fault.Usage, Message: path + " is too large to be one of our files"}
 	}

@@ -236,9 +236,10 @@ func (l *Ledger) Records() []Record {
 
 // Latest is the newest outcome of a step, if there is one. An intent without
 // outcome (a crash) leaves the older outcome void.
-func (l *Ledger) Latest(step string) (Record, bool) { return latest(l.Records(), step) }
+func (l *Ledger) Latest(step string) (Record, bool) { return Latest(l.Records(), step) }
 
-func latest(records []Record, step string) (Record, bool) {
+// Latest is the newest outcome of a step in these records, likewise.
+func Latest(records []Record, step string) (Record, bool) {
 	var found Record
 	ok := false
 	for _, r := range records {

@@ -116,7 +116,7 @@ func (g Graph) Status(dir string) ([]State, error) {
 
 func state(s Step, records []Record) State {
 	st := State{Step: s.Name, Title: s.Title, State: "not run"}
-	r, finished := latest(records, s.Name)
+	r, finished := Latest(records, s.Name)
 	switch {
 	case r.Event == "":
 		return st

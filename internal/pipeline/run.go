@@ -25,11 +25,6 @@ type Run struct {
 	Console  *console.Console
 	Progress *console.Progress // optional
 
-	// Only, when not empty, names the one target whose steps may be performed;
-	// the others must already be in the ledger. That is how a single target
-	// "refuses, naming the missing step".
-	Only string
-
 	mu      sync.Mutex
 	timings []Timing
 }
@@ -76,9 +71,6 @@ func (r *Run) perform(ctx context.Context, step Step) (kept bool, err error) {
 		}
 		return done, err
 	}
-	if r.Only != "" && r.Only != step.Target() {
-		return false, notInLedger(r.Only, step.Name)
-	}
 	if err := r.unpublished(step, inputs); err != nil {
 		return false, err
 	}
@@ -101,7 +93,7 @@ func (r *Run) satisfied(ctx context.Context, name string) error {
 	case err != nil:
 		return err
 	case !done:
-		return notInLedger("this step", name)
+		return notInLedger(name)
 	}
 	return nil
 }
@@ -115,8 +107,8 @@ func (e *BlockedError) Error() string {
 	return "the ledger does not hold " + e.Missing + " as passed"
 }
 
-func notInLedger(who, missing string) error {
-	return &fault.Error{Code: fault.General, Message: fmt.Sprintf("%s needs %s", who, missing),
+func notInLedger(missing string) error {
+	return &fault.Error{Code: fault.General, Message: "this step needs " + missing,
 		Err:  &BlockedError{missing},
 		Hint: fmt.Sprintf("run `go tool mage %s` first, or the whole release", Step{Name: missing}.Target())}
 }

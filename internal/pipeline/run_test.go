@@ -141,20 +141,6 @@ func TestPublishedMeansImmutable(t *testing.T) {
 	require.EqualValues(t, 1, w.built.Load())
 }
 
-func TestOnlyOneStepMayRun(t *testing.T) {
-	t.Parallel()
-	w := &world{source: "a"}
-	r := open(t, t.TempDir(), w.graph())
-	r.Only = "sign"
-	err := r.Perform(t.Context(), "build")
-	require.EqualError(t, err, "build: sign needs build: the ledger does not hold build as passed")
-	require.Zero(t, w.built.Load())
-	r.Only = ""
-	perform(t, r, "build")
-	r.Only = "sign"
-	perform(t, r, "build", "sign")
-}
-
 // parted is a target of three parts, the second of which fails, and one that needs them all.
 func parted(ran *sync.Map) pipeline.Graph {
 	var g pipeline.Graph
@@ -178,7 +164,6 @@ func TestPartsOfATarget(t *testing.T) {
 	t.Parallel()
 	var ran sync.Map
 	r := open(t, t.TempDir(), parted(&ran))
-	r.Only = "build"
 	require.NoError(t, r.PerformTarget(t.Context(), "build", "c"))
 	_, a := ran.Load("a")
 	require.False(t, a, "only the part that was asked for")

@@ -120,6 +120,14 @@ func (c *Console) Fault(err error) {
 	c.comparison(f.Expected, f.Got, f.Hint)
 }
 
+// Final is Fault for the error that a command ends with: its exit code is said
+// last, once.
+func (c *Console) Final(err error) {
+	c.Fault(err)
+	code := fault.CodeOf(err)
+	c.Detail("Exit:     %d, %s", code, code.Meaning())
+}
+
 func (c *Console) comparison(expected, got, hint string) {
 	for _, p := range [][2]string{{"Expected:", expected}, {"Got:     ", got}, {"Hint:    ", hint}} {
 		if p[1] != "" {

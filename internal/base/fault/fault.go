@@ -22,6 +22,22 @@ const (
 	MissingAsset Code = 11
 )
 
+// Meaning is what the spec says of the code.
+func (c Code) Meaning() string {
+	switch c {
+	case Success:
+		return "success"
+	case Usage:
+		return "usage error"
+	case Verification:
+		return "verification failure"
+	case MissingAsset:
+		return "missing required asset"
+	case General:
+	}
+	return "general error"
+}
+
 // Error is what a step, a guard or a check reports when it says no.
 type Error struct {
 	Code     Code

@@ -50,7 +50,8 @@ func TestWhatAJobMayLack(t *testing.T) {
 		"a secret of its own":     {"GHCR_TOKEN", "kms:version,kms:build", "GHCR_TOKEN is not set: kms:build will stop"},
 		"a secret of one of its own": {"PHALA_CLOUD_API_KEY", "node:e2e",
 			"PHALA_CLOUD_API_KEY is not set: node:e2e will stop"},
-		"a variable for a later step": {"PHALA_DSTACK_URL", "kms:build", "PHALA_DSTACK_URL is not set: kms:e2e will stop"},
+		"a variable for a later step": {"GCP_ZONE", "kms:build", "GCP_ZONE is not set: kms:e2e will stop"},
+		"a variable with a default":   {"PHALA_DSTACK_URL", "kms:e2e", ""},
 		"a variable of nobody here":   {"GCP_IMAGE_FAMILY", "kms:build", ""},
 	} {
 		vars := map[string]string{"MERO_ENVIRONMENT": "production", "GCP_PROJECT_ID": "mero-tests",

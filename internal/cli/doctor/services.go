@@ -13,6 +13,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/base/check"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/provider/dstack"
+	"github.com/calimero-network/mero-tee/internal/release/config"
 )
 
 const (
@@ -72,7 +73,7 @@ func provider(ctx context.Context, t *target) check.Results {
 	strangers, err := ask(dstack.New(env.DstackURL, "", env.Transport))
 	if strangers != http.StatusUnauthorized && strangers != http.StatusForbidden {
 		return one(fail(providerName, "the address is not its API's", "a refusal without a key", answered(strangers, err),
-			"check PHALA_DSTACK_URL, for example https://cloud-api.phala.com/api/v1"))
+			"check PHALA_DSTACK_URL, for example "+config.DefaultDstackURL))
 	}
 	return check.Results{check.Pass(providerName + ": " + env.DstackURL + " takes the key"), osImage(ctx, t)}
 }

@@ -98,5 +98,6 @@ func missing(e config.Entry, s Scope) check.Results {
 		return nil
 	}
 	return one(fail("configuration", e.Name+" is not set: "+strings.Join(stop, ", ")+" will stop", e.Valid, "not set",
-		fmt.Sprintf("set the %s %s in the repository's settings", e.Kind, e.Name)))
+		fmt.Sprintf("set the %s %s in the repository's settings: one of a GitHub environment does not reach this job",
+			e.Kind, e.Name)))
 }

@@ -117,8 +117,11 @@ func (t *target) call(call *ast.CallExpr) {
 	}
 }
 
-// dependency is the target that an argument names: KMS.Build, or nodeBuild, which stands for Node.Build.
+// dependency is the target that an argument names: KMS.Build, or mg.F(nodeBuild, profile), which stands for Node.Build.
 func dependency(e ast.Expr) string {
+	if call, ok := e.(*ast.CallExpr); ok {
+		e = call.Args[0]
+	}
 	if id, ok := e.(*ast.Ident); ok {
 		return "node:" + strings.ToLower(strings.TrimPrefix(id.Name, "node"))
 	}

@@ -90,6 +90,9 @@ func (f *Fixture) Begin(ctx context.Context, root, dist string, tag release.Tag,
 			return nil, errors.Join(err, p.Close())
 		}
 	}
+	if err := p.recall(dist, tag); err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
 	p.Run = &pipeline.Run{Console: c}
 	if p.Release, p.Run.Graph, err = f.Open(ctx, p.Env, tag, c); err != nil {
 		return nil, errors.Join(err, p.Close())
@@ -98,6 +101,17 @@ func (f *Fixture) Begin(ctx context.Context, root, dist string, tag release.Tag,
 	p.Writes.Store(0) // what the counterpart took does not count
 	p.Run.Ledger = p.Release.Ledger
 	return p, nil
+}
+
+// recall takes what the release's guards judged, as every command does.
+func (p *Process) recall(dist string, tag release.Tag) error {
+	judged, err := steps.Judged(steps.Dir(dist, tag), tag)
+	if err != nil {
+		return err
+	}
+	_, entries := config.Inspect(func(string) (string, bool) { return "", false })
+	_, err = p.Env.Config.Adopt(judged, entries)
+	return err
 }
 
 // Opened is Begin for a test, which closes it at its end.

@@ -3,6 +3,7 @@ package steps
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 
@@ -15,12 +16,11 @@ import (
 	"github.com/calimero-network/mero-tee/policies"
 )
 
-// GuardInputs is everything that the guards judge and that can change.
+// GuardInputs is everything that the guards judge and that can change. The
+// variables among it are what Judged gives back to the later steps.
 func (r *Release) GuardInputs(context.Context) (pipeline.Digests, error) {
 	in := pipeline.Digests{"tag": r.Tag.String()}
-	for _, f := range release.Families() {
-		in[f.VersionVariable()] = r.variable(f)
-	}
+	maps.Copy(in, pipeline.Digests(r.Env.Config.Judged()))
 	var err error
 	if in["policies"], err = DirDigest(r.Checkout.Policies); err != nil {
 		return nil, err

@@ -23,6 +23,9 @@ const (
 // DefaultRepository is the repository whose workflows sign releases.
 const DefaultRepository = "calimero-network/mero-tee"
 
+// DefaultDstackURL is Phala's API, the dstack provider that is taken unless PHALA_DSTACK_URL names another.
+const DefaultDstackURL = "https://cloud-api.phala.com/api/v1"
+
 // Secret is a value that prints as a placeholder.
 type Secret string
 
@@ -85,10 +88,8 @@ type Lookup func(name string) (string, bool)
 // variable that is not what it must be.
 func Load(lookup Lookup) (*Config, error) {
 	c, entries := Inspect(lookup)
-	for _, e := range entries {
-		if e.Err != nil {
-			return nil, e.Err
-		}
+	if err := Fault(entries); err != nil {
+		return nil, err
 	}
 	return c, nil
 }
@@ -133,7 +134,8 @@ func (c *Config) Current(f release.Family) (release.Tag, error) {
 	tag := release.Tag{Family: f, Version: c.Version(f)}
 	if tag.Version == (release.Version{}) {
 		return tag, &fault.Error{Code: fault.Usage, Message: f.VersionVariable() + " is not set",
-			Expected: aVersion, Got: "nothing"}
+			Expected: aVersion, Got: "nothing",
+			Hint: "set it for the repository: a variable that is set in one of its GitHub environments reaches no other job"}
 	}
 	return tag, nil
 }

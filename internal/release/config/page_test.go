@@ -25,6 +25,11 @@ prints which of them are set, whether they are valid, and whether what they lead
 
 A rehearsal needs none of them: it brings its own. An empty value is none. Steps under "needed by" stop without the variable;
 those under "read by" do without it, in the way that its purpose or default says.
+
+The values of ` + "`%s`" + ` are judged by step 1 (` + "`kms:version`, `node:version`" + `) and then lie in the release's ledger: every
+later step takes what was judged, and warns of a variable that differs by then. Before step 1 has passed, and for another tag, the
+variables count as they are. The others say where something is tried, and may be mended between two attempts. A variable that is
+set in one of the repository's GitHub environments reaches no other job: set them for the repository.
 `
 
 func TestThePageIsThisList(t *testing.T) {
@@ -41,7 +46,7 @@ func TestThePageIsThisList(t *testing.T) {
 // page is docs/configuration.md.
 func page() string {
 	var b strings.Builder
-	b.WriteString(intro)
+	fmt.Fprintf(&b, intro, strings.Join(judged(), "`, `"))
 	for _, part := range []struct {
 		kind  config.Kind
 		title string
@@ -57,7 +62,21 @@ func page() string {
 			}
 		}
 	}
+	b.WriteString("\n## Read elsewhere\n\nNames that no step of a release reads, or that other programs do.\n\n" +
+		"| name | for | read by | by default |\n|---|---|---|---|\n")
+	for _, e := range elsewhere {
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", e.name, e.purpose, e.reader, e.otherwise)
+	}
 	return b.String()
+}
+
+func judged() (out []string) {
+	for _, v := range config.Variables() {
+		if v.IsJudged() {
+			out = append(out, v.Name)
+		}
+	}
+	return out
 }
 
 func row(v config.Variable) string {

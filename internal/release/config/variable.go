@@ -14,7 +14,7 @@ type Kind string
 
 // The spec's two kinds, and what needs no setting up in a repository.
 const (
-	KindVariable Kind = "variable" // of the repository, or of one of its environments
+	KindVariable Kind = "variable" // of the repository, or of its organisation
 	KindSecret   Kind = "secret"   // in GitHub Secrets
 	KindRuntime  Kind = "runtime"  // set by the runner, the workflow or a person's shell
 )
@@ -33,6 +33,7 @@ type Variable struct {
 	Alternative string   // another variable that may be set in its place
 
 	set      func(*Config, string)
+	get      func(*Config) string         // only of variables that the guards judge: see Judged
 	validate func(*Config, string) string // says what is wrong with a value, without the value; "" is nothing
 }
 

@@ -24,14 +24,17 @@ func versions() []Variable {
 	return []Variable{
 		{Name: "MERO_KMS_VERSION", Kind: KindVariable, Purpose: "the key service's current version; a tag must agree with it",
 			Valid: aVersion, Needs: []string{"kms:version", "node:version", "node:e2e"}, validate: version,
-			set: func(c *Config, v string) { c.KMSVersion, _ = release.ParseVersion(v) }},
+			set: func(c *Config, v string) { c.KMSVersion, _ = release.ParseVersion(v) },
+			get: func(c *Config) string { return text(c.KMSVersion) }},
 		{Name: "MERO_KMS_PROFILE", Kind: KindVariable, Purpose: "the profile that E2E treats as the production one",
 			Valid: aProfile, Default: string(release.LockedReadOnly), Uses: []string{"kms:build", "kms:e2e", "node:e2e"},
 			validate: profile,
-			set:      func(c *Config, v string) { c.Profile = release.Profile(v) }},
+			set:      func(c *Config, v string) { c.Profile = release.Profile(v) },
+			get:      func(c *Config) string { return string(c.Profile) }},
 		{Name: "MERO_TEE_VERSION", Kind: KindVariable, Purpose: "the node images' current version; a tag must agree with it",
 			Valid: aVersion, Needs: []string{"node:version", "kms:version", "kms:policy", "kms:e2e"}, validate: version,
-			set: func(c *Config, v string) { c.TEEVersion, _ = release.ParseVersion(v) }},
+			set: func(c *Config, v string) { c.TEEVersion, _ = release.ParseVersion(v) },
+			get: func(c *Config) string { return text(c.TEEVersion) }},
 	}
 }
 
@@ -40,14 +43,16 @@ func cloud() []Variable {
 		{Name: "GCP_PROJECT_ID", Kind: KindVariable, Purpose: "the Google Cloud project of images and TDX VMs",
 			Valid: "a project's id (mero-tee-prod), not its title or number", Needs: vms(),
 			validate: form(projectForm, "not a project id"),
-			set:      func(c *Config, v string) { c.GCPProject = v }},
+			set:      func(c *Config, v string) { c.GCPProject = v },
+			get:      func(c *Config) string { return c.GCPProject }},
 		{Name: "GCP_ZONE", Kind: KindVariable, Purpose: "the zone of TDX VMs",
 			Valid: "a zone with TDX, for example us-central1-a", Needs: vms(), validate: form(zoneForm, "not a zone"),
 			set: func(c *Config, v string) { c.GCPZone = v }},
 		{Name: "GCP_IMAGE_FAMILY", Kind: KindVariable, Purpose: "the image family that node images are put into",
 			Valid:    "a family name: a letter, then letters, digits and hyphens in lower case, at most 63",
 			Uses:     []string{"node:build"},
-			validate: form(familyForm, "not a family name"), set: func(c *Config, v string) { c.GCPFamily = v }},
+			validate: form(familyForm, "not a family name"), set: func(c *Config, v string) { c.GCPFamily = v },
+			get: func(c *Config) string { return c.GCPFamily }},
 	}
 }
 
@@ -56,12 +61,11 @@ func services() []Variable {
 		{Name: "GHCR_REGISTRY", Kind: KindVariable, Purpose: "where the key service's images go",
 			Valid: "HOST/OWNER in lower case, without https:// and without a tag", Default: "ghcr.io/calimero-network",
 			Uses: []string{"kms:build"}, validate: form(registryForm, "not a registry path"),
-			set: func(c *Config, v string) { c.Registry = v }},
+			set: func(c *Config, v string) { c.Registry = v },
+			get: func(c *Config) string { return c.Registry }},
 		{Name: "PHALA_DSTACK_URL", Kind: KindVariable, Purpose: "the dstack provider's API, where E2E runs the key service",
-			Valid:    anAddress + ", for example https://cloud-api.phala.com/api/v1 (cloud-api.phala.network is the same)",
-			Needs:    []string{"kms:e2e", "node:e2e"},
-			validate: address,
-			set:      func(c *Config, v string) { c.DstackURL = v }},
+			Valid: anAddress, Default: DefaultDstackURL, Uses: []string{"kms:e2e", "node:e2e"}, validate: address,
+			set: func(c *Config, v string) { c.DstackURL = v }},
 		{Name: "ITA_API_URL", Kind: KindVariable,
 			Purpose: "Intel Trust Authority, which appraises quotes beside our own verification",
 			Valid:   "https://api.… without a path", Default: "https://api.trustauthority.intel.com", Uses: appraised(),
@@ -70,7 +74,8 @@ func services() []Variable {
 		{Name: "COMPATIBILITY_CATALOG_PATH", Kind: KindVariable, Purpose: "the compatibility catalog",
 			Valid:    "a path of a JSON file inside the repository",
 			Uses:     []string{"kms:version", "kms:catalog", "kms:promote", "node:version", "node:catalog"},
-			validate: catalogPath, set: func(c *Config, v string) { c.CatalogPath = v }},
+			validate: catalogPath, set: func(c *Config, v string) { c.CatalogPath = v },
+			get: func(c *Config) string { return c.CatalogPath }},
 	}
 }
 
@@ -92,7 +97,7 @@ func secrets() []Variable {
 			Valid:   "anything", Uses: []string{"kms:sign", "node:sign"},
 			set: func(c *Config, v string) { c.CosignPassword = Secret(v) }},
 		{Name: "PHALA_CLOUD_API_KEY", Kind: KindSecret, Secret: true,
-			Purpose: "deploying the key service at the dstack provider",
+			Purpose: "deploying the key service at the dstack provider; beyond the spec's list, which has no key for it",
 			Valid:   aToken, Needs: []string{"kms:e2e", "node:e2e"}, validate: token,
 			set: func(c *Config, v string) { c.DstackKey = Secret(v) }},
 	}

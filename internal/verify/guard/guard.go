@@ -30,9 +30,11 @@ func Version(tag, variable string) check.Result {
 		return check.Pass(versionName)
 	}
 	reason, got := name+" disagrees with the tag", fmt.Sprintf("%s=%q", name, variable)
+	hint := fmt.Sprintf("set the repository variable %s to %s, or push the tag of the version it holds", name, want)
 	if variable == "" {
 		reason, got = name+" is not set", name+" unset"
+		hint += "; a variable that is set in a GitHub environment does not reach this job"
 	}
 	return check.Fail(versionName, fault.Verification, reason, fmt.Sprintf("%s=%s for %s", name, want, t), got).
-		WithHint(fmt.Sprintf("set the repository variable %s to %s, or push the tag of the version it holds", name, want))
+		WithHint(hint)
 }
