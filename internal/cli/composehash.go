@@ -43,7 +43,8 @@ func (f ComposeFile) hash(ctx context.Context) (hash digest.Digest, err error) {
 	}
 	if _, err := compose.ParseApp(source); err == nil {
 		if f.Env != "" || f.Profile != "" {
-			return hash, &fault.Error{Code: fault.Usage, Message: f.Path + " is an app-compose file: it has its profile and values",
+			return hash, &fault.Error{Code: fault.Usage,
+				Message:  f.Path + " is an app-compose file: it has its profile and values",
 				Expected: "no -env and no -profile", Got: strings.TrimSpace(f.Env + " " + f.Profile)}
 		}
 		return compose.Hash(source), nil

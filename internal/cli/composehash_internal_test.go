@@ -38,13 +38,15 @@ func TestHashOfAComposeFile(t *testing.T) {
 	app, err := compose.AppCompose(release.Debug, canonical)
 	require.NoError(t, err)
 	released := write("app-compose-debug.json", string(app))
+	other := write("same.yaml", "# a comment\n"+strings.ReplaceAll(smallCompose, `"${NAME}"`, "${NAME}"))
+	itself := write("canonical.json", string(canonical))
 	for name, tc := range map[string]struct {
 		file ComposeFile
 		want digest.Digest
 	}{
 		"the canonical form":              {ComposeFile{Path: file, Env: env}, digest.Of(canonical)},
-		"written in another way":          {ComposeFile{Path: write("same.yaml", "# a comment\n"+strings.ReplaceAll(smallCompose, `"${NAME}"`, "${NAME}")), Env: env}, digest.Of(canonical)},
-		"the canonical form of itself":    {ComposeFile{Path: write("canonical.json", string(canonical))}, digest.Of(canonical)},
+		"written in another way":          {ComposeFile{Path: other, Env: env}, digest.Of(canonical)},
+		"the canonical form of itself":    {ComposeFile{Path: itself}, digest.Of(canonical)},
 		"as it is deployed":               {ComposeFile{Path: file, Env: env, Profile: "debug"}, compose.Hash(app)},
 		"an app-compose file's own bytes": {ComposeFile{Path: released}, compose.Hash(app)},
 	} {

@@ -69,10 +69,11 @@ func (w *workspace) agree(named wanted, all []wanted) error {
 	if err != nil || tag.Family != named.family {
 		return nil //nolint:nilerr // its target says so, in better words
 	}
-	if v := w.cfg.Version(tag.Family); v != (release.Version{}) && v != tag.Version {
-		return twoReleases(named, wanted{tag.Family.VersionVariable(), tag.Family, v.String()})
-	}
 	for _, one := range all {
+		if v := w.cfg.Version(tag.Family); one.family != tag.Family && v != (release.Version{}) && v != tag.Version {
+			return twoReleases(named, wanted{one.target, one.family, "another with " + tag.Family.VersionVariable() + "=" +
+				v.String()})
+		}
 		if one.tag != "" || one.family != tag.Family {
 			continue
 		}

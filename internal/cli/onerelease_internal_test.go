@@ -24,28 +24,40 @@ func TestOneReleaseForEachCommand(t *testing.T) {
 		cfg     config.Config
 		refused string // empty: it is about one
 	}{
-		"two tags":              {"release:kms -tag=mero-kms-v0.3.0 release:kms -tag=mero-kms-v0.4.0", config.Config{}, "mero-kms-v0.4.0"},
-		"of two families":       {"release:kms -tag=mero-kms-v1.0.0 release:node -tag=mero-tee-v1.0.0", kms, "mero-tee-v1.0.0"},
-		"in another spelling":   {"Release:KMS -TAG=mero-kms-v0.3.0 release:prerelease -tag=mero-kms-v0.4.0", config.Config{}, "mero-kms-v0.4.0"},
-		"a step with a tag":     {"release:kms -tag=mero-kms-v1.0.0 kms:publish -tag=mero-kms-v2.0.0", kms, "takes no tag"},
-		"an alias with a tag":   {"Publish -tag=mero-kms-v2.0.0", kms, "takes no tag"},
-		"a step of another":     {"release:kms -tag=mero-kms-v2.0.0 kms:publish", config.Config{Environment: config.Rehearsal}, "mero-kms-v0.1.0"},
-		"an alias of another":   {"release:kms -tag=mero-kms-v2.0.0 Audit", config.Config{Environment: config.Rehearsal}, "mero-kms-v0.1.0"},
-		"the variable's":        {"release:kms -tag=mero-kms-v2.0.0 release:node", kms, "MERO_KMS_VERSION"},
-		"the merged one's":      {"release:merge mero-tee-v1.0.0 jobs release:nodePrerelease -tag=mero-tee-v2.0.0", kms, "mero-tee-v2.0.0"},
+		"two tags": {"release:kms -tag=mero-kms-v0.3.0 release:kms -tag=mero-kms-v0.4.0",
+			config.Config{}, "mero-kms-v0.4.0"},
+		"of two families": {"release:kms -tag=mero-kms-v1.0.0 release:node -tag=mero-tee-v1.0.0",
+			kms, "mero-tee-v1.0.0"},
+		"in another spelling": {"Release:KMS -TAG=mero-kms-v0.3.0 release:prerelease -tag=mero-kms-v0.4.0",
+			config.Config{}, "mero-kms-v0.4.0"},
+		"a step with a tag": {"release:kms -tag=mero-kms-v1.0.0 kms:publish -tag=mero-kms-v2.0.0",
+			kms, "takes no tag"},
+		"an alias with a tag": {"Publish -tag=mero-kms-v2.0.0", kms, "takes no tag"},
+		"a step of another": {"release:kms -tag=mero-kms-v2.0.0 kms:publish",
+			config.Config{Environment: config.Rehearsal}, "mero-kms-v0.1.0"},
+		"an alias of another": {"release:kms -tag=mero-kms-v2.0.0 Audit",
+			config.Config{Environment: config.Rehearsal}, "mero-kms-v0.1.0"},
+		"the variable's": {"release:kms -tag=mero-kms-v2.0.0 release:node", kms, "MERO_KMS_VERSION"},
+		"the merged one's": {"release:merge mero-tee-v1.0.0 jobs release:nodePrerelease -tag=mero-tee-v2.0.0",
+			kms, "mero-tee-v2.0.0"},
 		"the merged one's step": {"release:merge mero-tee-v2.0.0 jobs node:mrtds", kms, "1.0.0"},
 
-		"one":                   {"release:kms -tag=mero-kms-v2.0.0", kms, ""}, // guard 2 judges the variable
-		"the same twice":        {"release:kms -tag=mero-kms-v1.0.0 kms:audit", kms, ""},
-		"steps":                 {"kms:version kms:build kms:policy", kms, ""},
-		"both, as configured":   {"release:kms release:node", kms, ""},
-		"a workflow's":          {"doctor -steps=kms:e2e release:merge mero-tee-v1.0.0 jobs release:nodePrerelease", kms, ""},
-		"an operator's":         {"policy:promote -tag=mero-tee-v1.0.0 policy:refresh -tag=mero-tee-v2.0.0", kms, ""},
-		"one, then a look":      {"release:kms -tag=mero-kms-v1.0.0 config:attestation -tag=mero-kms-v0.9.0", kms, ""},
-		"one, then comparisons": {"release:kms -tag=mero-kms-v1.0.0 verify:release mero-kms-v0.9.0 measurement:diff a b", kms, ""},
-		"no tag at all":         {"release:kms -tag=latest kms:audit", kms, ""}, // its target says so
-		"profiles":              {"node:build -profile=debug node:measure -profile=debug", kms, ""},
-		"nothing":               {"", kms, ""},
+		"one":                 {"release:kms -tag=mero-kms-v2.0.0", kms, ""}, // guard 2 judges the variable
+		"the same twice":      {"release:kms -tag=mero-kms-v1.0.0 kms:audit", kms, ""},
+		"steps":               {"kms:version kms:build kms:policy", kms, ""},
+		"both, as configured": {"release:kms release:node", kms, ""},
+		"a workflow's, later": {"release:merge mero-tee-v2.0.0 jobs doctor -steps=node:e2e release:nodePrerelease",
+			config.Config{Environment: config.Production, Actions: true, RefName: "mero-tee-v2.0.0",
+				TEEVersion: release.Version{Major: 9}}, ""}, // the variable moved: what was judged counts
+		"a workflow's": {"doctor -steps=kms:e2e release:merge mero-tee-v1.0.0 jobs release:nodePrerelease",
+			kms, ""},
+		"an operator's":    {"policy:promote -tag=mero-tee-v1.0.0 policy:refresh -tag=mero-tee-v2.0.0", kms, ""},
+		"one, then a look": {"release:kms -tag=mero-kms-v1.0.0 config:attestation -tag=mero-kms-v0.9.0", kms, ""},
+		"one, then comparisons": {"release:kms -tag=mero-kms-v1.0.0 verify:release mero-kms-v0.9.0 measurement:diff a b",
+			kms, ""},
+		"no tag at all": {"release:kms -tag=latest kms:audit", kms, ""}, // its target says so
+		"profiles":      {"node:build -profile=debug node:measure -profile=debug", kms, ""},
+		"nothing":       {"", kms, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -78,7 +90,8 @@ func TestAliases(t *testing.T) {
 		}
 		name, err := strconv.Unquote(pair.Key.(*ast.BasicLit).Value)
 		require.NoError(t, err)
-		found[strings.ToLower(name)] = map[string]release.Family{"KMS": release.KMS, "Node": release.Node}[pair.Value.(*ast.SelectorExpr).X.(*ast.Ident).Name]
+		namespace := pair.Value.(*ast.SelectorExpr).X.(*ast.Ident).Name
+		found[strings.ToLower(name)] = map[string]release.Family{"KMS": release.KMS, "Node": release.Node}[namespace]
 		return true
 	})
 	require.Equal(t, aliases, found)

@@ -35,7 +35,8 @@ func TestAFailedDependencyEndsTheTarget(t *testing.T) {
 		code int
 		says string
 	}{
-		"a check":     {&fault.Error{Code: fault.Verification, Message: "the guard says no"}, 10, "kms:version: the guard says no"},
+		"a check": {&fault.Error{Code: fault.Verification, Message: "the guard says no"}, 10,
+			"kms:version: the guard says no"},
 		"an asset":    {&fault.Error{Code: fault.MissingAsset, Message: "no notes"}, 11, "kms:version: no notes"},
 		"a full disk": {errors.New("no space left"), 1, "kms:version: no space left"},
 	} {

@@ -23,8 +23,9 @@ func TestExit(t *testing.T) {
 		code int
 		text string
 	}{
-		"a fault":          {&fault.Error{Code: fault.Verification, Step: "kms:audit"}, 10, "kms:audit"},
-		"wrapped":          {fmt.Errorf("while: %w", &fault.Error{Code: fault.MissingAsset, Step: "kms:sign"}), 11, "kms:sign"},
+		"a fault": {&fault.Error{Code: fault.Verification, Step: "kms:audit"}, 10, "kms:audit"},
+		"wrapped": {fmt.Errorf("while: %w", &fault.Error{Code: fault.MissingAsset, Step: "kms:sign"}), 11,
+			"kms:sign"},
 		"joined":           {errors.Join(errors.New("a"), &fault.Error{Code: fault.Usage}), 2, "stopped"},
 		"an unknown error": {errors.New("broken pipe"), 1, "stopped"},
 	} {

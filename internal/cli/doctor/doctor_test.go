@@ -350,7 +350,8 @@ func TestTheTable(t *testing.T) {
 			"       Got:      \"moon\"\n",
 		"[FAIL] configuration: GCP_SERVICE_ACCOUNT_KEY is not JSON\n",
 		"[FAIL] configuration: MERO_TEE_VERSION is not set: kms:version, kms:policy, kms:e2e will stop\n",
-		"Hint:     set the secret PHALA_CLOUD_API_KEY in the repository's settings: one of a GitHub environment does not reach this job\n",
+		"Hint:     set the secret PHALA_CLOUD_API_KEY in the repository's settings: one of a GitHub environment " +
+			"does not reach this job\n",
 	} {
 		require.Contains(t, lines.String(), line)
 	}

@@ -325,7 +325,8 @@ func runs(f *file) {
 	}
 }
 
-// diagnosed: the doctor asks, before anything else is done, for what the steps of its job use.
+// diagnosed: the doctor asks, before anything else is done, for what the steps of its job use. What was judged
+// elsewhere is merged before that, for he looks at it.
 func diagnosed(f *file) {
 	if _, releases := f.family(); !releases {
 		return
@@ -342,6 +343,9 @@ func diagnosed(f *file) {
 				return
 			}
 			asked = true
+			if words[0] == "release:merge" && len(words) > 3 {
+				words = words[3:]
+			}
 			if steps := environ(s.Env)["STEPS"]; words[0] != "doctor" || words[1] != `-steps="$STEPS"` ||
 				strings.Join(own, ",") != steps {
 				f.find(run.RunPos, "the doctor does not ask for %s first", strings.Join(own, ","))

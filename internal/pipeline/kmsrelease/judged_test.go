@@ -15,9 +15,11 @@ import (
 // moves are variables that somebody sets while the release is under way.
 func moves() map[string]func(*config.Config) {
 	return map[string]func(*config.Config){
-		"the next node release":    func(c *config.Config) { c.TEEVersion = release.Version{Major: 9} },
-		"the next key service":     func(c *config.Config) { c.KMSVersion = release.Version{Major: 9} },
-		"none":                     func(c *config.Config) { c.KMSVersion, c.TEEVersion = release.Version{}, release.Version{} },
+		"the next node release": func(c *config.Config) { c.TEEVersion = release.Version{Major: 9} },
+		"the next key service":  func(c *config.Config) { c.KMSVersion = release.Version{Major: 9} },
+		"none": func(c *config.Config) {
+			c.KMSVersion, c.TEEVersion = release.Version{}, release.Version{}
+		},
 		"another profile":          func(c *config.Config) { c.Profile = release.Debug },
 		"another registry":         func(c *config.Config) { c.Registry = "ghcr.io/somebody" },
 		"another place of catalog": func(c *config.Config) { c.CatalogPath = "docs/catalog.json" },

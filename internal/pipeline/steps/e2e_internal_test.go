@@ -132,6 +132,16 @@ func TestFirstRelease(t *testing.T) {
 	require.Nil(t, tested)
 }
 
+// A stable one has to be tested with somebody, however it got here.
+func TestFirstStableRelease(t *testing.T) {
+	t.Parallel()
+	s := staged(t, "mero-tee-v2.0.0")
+	err := s.E2E(t.Context(), &pipeline.Work{Console: s.Console})
+	require.Equal(t, fault.Verification, fault.CodeOf(err))
+	require.ErrorContains(t, err, "a stable release has nothing to be tested with")
+	require.NoFileExists(t, s.Work(E2EFile))
+}
+
 // Without a record there is no outcome.
 func TestNotTried(t *testing.T) {
 	t.Parallel()

@@ -64,7 +64,7 @@ var readers = map[string]struct {
 	"internal/rehearsal/actions/job.go":            {[]string{"PATH"}, "hands it on to a rehearsed job"},
 	"internal/cli/dev/bench.go":                    {[]string{""}, "hands it on to a rehearsal"},
 	"internal/cli/doctor/tools.go":                 {[]string{"PATH", ""}, "looks for programs, and calls them"},
-	"internal/cli/session.go":                      {[]string{"GITHUB_ACTIONS"}, "a bad configuration is said in annotations, too"},
+	"internal/cli/session.go":                      {[]string{"GITHUB_ACTIONS"}, "its errors are annotations, too"},
 	"internal/cli/workspace.go":                    {[]string{"MERO_DIST", ""}, "gives it to this package"},
 	"internal/cli/doctor.go":                       {[]string{""}, "gives it to this package"},
 }

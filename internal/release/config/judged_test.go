@@ -30,7 +30,8 @@ func TestAdopt(t *testing.T) {
 				`MERO_TEE_VERSION is not valid here, and was "1.1.0" when it was judged: "1.1.0" counts for this release`}},
 		"one was set": {map[string]string{"MERO_KMS_VERSION": "1.0.0", "MERO_TEE_VERSION": "1.1.0",
 			"MERO_KMS_PROFILE": "debug", "GHCR_REGISTRY": "ghcr.io/acme", "COMPATIBILITY_CATALOG_PATH": "mine.json"},
-			[]string{`COMPATIBILITY_CATALOG_PATH is "mine.json" here, and was "" when it was judged: "" counts for this release`}},
+			[]string{`COMPATIBILITY_CATALOG_PATH is "mine.json" here, and was "" when it was judged: ` +
+				`"" counts for this release`}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

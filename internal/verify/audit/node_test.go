@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
+	"github.com/calimero-network/mero-tee/internal/base/check"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
 	"github.com/calimero-network/mero-tee/internal/release"
@@ -107,4 +108,24 @@ func flipped(digit string) string {
 		return "1"
 	}
 	return "0"
+}
+
+// "A stable release refuses skipped", whoever calls the one verifier; a quick check is asked for.
+func TestWhatIsNotLookedAtInAStableRelease(t *testing.T) {
+	t.Parallel()
+	require.True(t, node.Stable())
+	dir := made(t, node, nil)
+	s := audit.Subject{Tag: node, Commit: commit, Repository: repository, Trust: trust(t, local), TDXRoot: tdxRoot}
+	report, err := audit.Release(t.Context(), audit.Folder{Dir: dir}, t.TempDir(), s) // without a verifier of quotes
+	require.NoError(t, err)
+	require.Equal(t, fault.Verification, fault.CodeOf(report.Results.Err()))
+	require.Contains(t, failed(report.Results), "boots of debug")
+	for _, r := range report.Results {
+		require.NotEqual(t, check.Skipped, r.Status, r.Name)
+	}
+	s.Quick = true
+	report, err = audit.Release(t.Context(), audit.Folder{Dir: dir}, t.TempDir(), s)
+	require.NoError(t, err)
+	require.NoError(t, report.Results.Err())
+	require.Positive(t, report.Results.Count(check.Skipped))
 }

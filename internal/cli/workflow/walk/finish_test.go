@@ -24,6 +24,9 @@ func (w *walk) finished(r *actions.Run) {
 		want = actions.Skipped
 	}
 	require.Equal(w.t, want, r.Job("promote").Result, r.Tag)
+	if w.moving != nil {
+		w.told(r.Job("promote"))
+	}
 	for _, j := range r.Jobs() {
 		w.quiet(j)
 		w.reached(j)
@@ -71,6 +74,7 @@ func (w *walk) quiet(j *actions.Job) {
 			continue
 		}
 		known := slices.ContainsFunc(expected, func(words string) bool { return strings.Contains(line, words) })
+		known = known || w.moving != nil && j.Name == "promote" && strings.Contains(line, "counts for this release")
 		assert.True(w.t, known, "%s %s: %s", j.Run().Tag, j.Name, line)
 	}
 }
@@ -78,6 +82,17 @@ func (w *walk) quiet(j *actions.Job) {
 // gitHubs are GitHub's own hosts.
 var gitHubs = []string{"api.github.com", "uploads.github.com", "github.com", "release-assets.githubusercontent.com",
 	"raw.githubusercontent.com"}
+
+// told: what moved during the approval is said, and that it changes nothing.
+func (w *walk) told(promote *actions.Job) {
+	w.t.Helper()
+	log := strings.Join(promote.Log, "\n")
+	for _, says := range []string{`MERO_TEE_VERSION is "9.0.0" here, and was "1.0.0" when it was judged`,
+		`MERO_KMS_VERSION is not valid here`, `GHCR_REGISTRY is "ghcr.io/other" here`,
+		"a variable that is set in a GitHub environment reaches the jobs of that environment alone"} {
+		require.Contains(w.t, log, says)
+	}
+}
 
 // reached: what promotes needs nobody but GitHub, and what makes something of sources asks nobody to sign or to run it.
 func (w *walk) reached(j *actions.Job) {

@@ -3,6 +3,7 @@ package walk_test
 import (
 	"bytes"
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -63,3 +64,14 @@ func rejected(job string) mishap {
 
 // decide says who approves from now on.
 func (w *walk) decide(who string) { w.decision = who }
+
+// whileVariablesMove does what waits for an approval, while somebody sets the
+// variables of the next releases, and one to what is no version.
+func (w *walk) whileVariablesMove(do func()) {
+	before := maps.Clone(w.vars)
+	w.moving = map[string]string{"MERO_TEE_VERSION": "9.0.0", "MERO_KMS_VERSION": "v9", "GHCR_REGISTRY": "ghcr.io/other",
+		"COMPATIBILITY_CATALOG_PATH": "elsewhere.json", "MERO_KMS_PROFILE": ""}
+	do()
+	w.moving = nil
+	maps.Copy(w.vars, before)
+}

@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -64,7 +65,8 @@ type walk struct {
 	mage    string
 	said    *bytes.Buffer
 
-	decision string // who approves deployments; "" rejects them
+	decision string            // who approves deployments; "" rejects them
+	moving   map[string]string // variables that somebody sets while an approval is pending
 	mu       sync.Mutex
 }
 
@@ -193,7 +195,7 @@ func (w *walk) setUp() {
 		Vars: w.vars, Secrets: w.secrets, Machine: w.machine,
 		Environments: map[string]actions.Environment{"release-auditor": {Tags: []string{"mero-kms-v*", "mero-tee-v*"},
 			Reviewers: []string{maintainer, reviewer},
-			Approve:   func(context.Context, *actions.Run) string { return w.decision }}},
+			Approve:   func(context.Context, *actions.Run) string { maps.Copy(w.vars, w.moving); return w.decision }}},
 		Token:    func(j *actions.Job) string { return w.token(j.Permissions()) },
 		Identity: w.identity,
 		Log:      func(line string) { fmt.Fprintln(w, line) },
