@@ -54,8 +54,8 @@ func configure() (*workspace, error) {
 	if err != nil {
 		return nil, err
 	}
-	w.cfg, w.entries = config.Inspect(os.LookupEnv)
-	return w, config.Fault(w.entries)
+	w.cfg, err = config.Load(os.LookupEnv)
+	return w, err
 }
 
 // openWorkspace is configure, and the release of the family that the command

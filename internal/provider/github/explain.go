@@ -50,7 +50,7 @@ func (c *Client) Missing(ctx context.Context, name string, err error) error {
 			Hint: "GitHub answers 404 for a private repository to whom it does not know: see GITHUB_TOKEN"}
 	}
 	return &fault.Error{Code: fault.MissingAsset, Message: "there is no " + name + " in " + c.repository,
-		Err: ErrNotFound,
+		Err:  ErrNotFound,
 		Hint: "`go tool mage verify:recent 3` names the newest releases"}
 }
 
