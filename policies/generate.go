@@ -1,6 +1,7 @@
 package policies
 
 import (
+	"crypto/sha512"
 	"fmt"
 	"slices"
 
@@ -83,6 +84,16 @@ func (p *Policy) With(node Evidence) (*Policy, error) {
 		return p, nil
 	}
 	return p.holding(append(slices.Clone(p.Measurements), m))
+}
+
+// WithOtherMRTD is the policy with another MRTD in every tuple: stale on purpose,
+// as if no node release that it names were the one that runs.
+func (p *Policy) WithOtherMRTD() (*Policy, error) {
+	tuples := slices.Clone(p.Measurements)
+	for i, m := range tuples {
+		tuples[i].MRTD = sha512.Sum384(m.MRTD[:])
+	}
+	return p.holding(tuples)
 }
 
 // Without is the policy as it was before the node release was promoted: its

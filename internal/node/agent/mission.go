@@ -36,6 +36,8 @@ type Nodes interface {
 	// report and deletes the machine, also when ctx ends. The report is as the
 	// machine gave it: see Report.Verify. An error that is ErrLeft may come with a report.
 	Boot(ctx context.Context, published *measurement.Published, profile release.Profile, m Mission) (*Report, error)
+	// Left lists what the cloud still has of the nodes that were booted for the same run.
+	Left(ctx context.Context) ([]string, error)
 }
 
 // ErrLeft says that a machine was not deleted; it costs money.

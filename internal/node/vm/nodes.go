@@ -43,9 +43,8 @@ var _ agent.Nodes = (*VMs)(nil)
 // Boot boots the image that is named in published and returns its agent's report.
 func (v *VMs) Boot(ctx context.Context, published *measurement.Published, profile release.Profile,
 	m agent.Mission) (*agent.Report, error) {
-	v.once.Do(func() { v.err = v.open(ctx) })
-	if v.err != nil {
-		return nil, v.err
+	if err := v.opened(ctx); err != nil {
+		return nil, err
 	}
 	attributes, err := m.Attributes()
 	if err != nil {
@@ -65,6 +64,24 @@ func (v *VMs) Boot(ctx context.Context, published *measurement.Published, profil
 		err = fmt.Errorf("%w: %w", agent.ErrLeft, err)
 	}
 	return report, errors.Join(bad, err)
+}
+
+// Left lists the VMs and disks that carry the run's label.
+func (v *VMs) Left(ctx context.Context) ([]string, error) {
+	if err := v.opened(ctx); err != nil {
+		return nil, err
+	}
+	resources, err := v.client.OfRun(ctx, v.Run)
+	var out []string
+	for _, r := range resources {
+		out = append(out, string(r.Kind)+" "+r.Name)
+	}
+	return out, err
+}
+
+func (v *VMs) opened(ctx context.Context) error {
+	v.once.Do(func() { v.err = v.open(ctx) })
+	return v.err
 }
 
 // open connects, and sweeps what an earlier run left.

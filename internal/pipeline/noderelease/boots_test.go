@@ -52,6 +52,8 @@ func (o odd) Boot(_ context.Context, published *measurement.Published, profile r
 	return o.boot(o.platform, inprocess.Image{Version: published.Tag.Version, Profile: profile}, m)
 }
 
+func (odd) Left(context.Context) ([]string, error) { return nil, nil }
+
 // report is what an agent of the profile says on a machine; empty: it measures nothing into RTMR3.
 func report(booted *inprocess.Machine, measured, said release.Profile, nonce [32]byte) (*agent.Report, error) {
 	_, key, err := ed25519.GenerateKey(nil)

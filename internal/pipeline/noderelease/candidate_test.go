@@ -29,6 +29,8 @@ func (down) Boot(context.Context, *measurement.Published, release.Profile, agent
 	return nil, errors.New("no node boots today")
 }
 
+func (down) Left(context.Context) ([]string, error) { return nil, nil }
+
 // bootNoneIn lets no node of a purpose boot.
 func bootNoneIn(p *process, purpose string) {
 	nodes := p.Env.Nodes

@@ -3,6 +3,7 @@ package noderelease_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"path/filepath"
@@ -67,6 +68,12 @@ func (s sorted) Boot(ctx context.Context, published *measurement.Published, p re
 		return s.ours.Boot(ctx, published, p, m)
 	}
 	return s.others.Boot(ctx, published, p, m)
+}
+
+func (s sorted) Left(ctx context.Context) ([]string, error) {
+	ours, a := s.ours.Left(ctx)
+	others, b := s.others.Left(ctx)
+	return slices.Concat(ours, others), errors.Join(a, b)
 }
 
 // requireClean: the images are left, each once, and nothing else.

@@ -48,7 +48,7 @@ func (r *Release) Public() string { return r.Work("public") }
 
 // audited downloads the release with this id and judges it under the rule of its class.
 func (r *Release) audited(ctx context.Context, id int64, dir string) (*audit.Report, error) {
-	report, err := r.examine(ctx, &audit.GitHub{Client: r.GitHub, ID: id, Tag: r.Tag.String()}, r.Work(dir),
+	report, err := examine(ctx, r.Env, &audit.GitHub{Client: r.GitHub, ID: id, Tag: r.Tag.String()}, r.Work(dir),
 		audit.Subject{Tag: r.Tag, Commit: r.Checkout.Commit})
 	if err != nil {
 		return nil, err

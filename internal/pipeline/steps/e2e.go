@@ -2,13 +2,10 @@ package steps
 
 import (
 	"context"
-	"errors"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/tcb"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
-	"github.com/calimero-network/mero-tee/internal/base/journal"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
-	"github.com/calimero-network/mero-tee/internal/provider/dstack"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/verify/e2e"
 )
@@ -21,8 +18,10 @@ type e2eRecord struct {
 	Tag         string            `json:"tag"`
 	Counterpart string            `json:"counterpart"`
 	Profiles    []release.Profile `json:"profiles"`
+	Suites      []e2e.Suite       `json:"suites"`
 	Passed      bool              `json:"passed"`
 	Matrix      e2e.Matrix        `json:"matrix"`
+	Deployed    []e2e.Deployed    `json:"deployed"` // which artifacts were unchanged, and which reconfigured and how
 	Checks      []string          `json:"checks"`
 
 	Appraisals []e2e.Appraisal `json:"appraisals,omitempty"`
@@ -48,8 +47,8 @@ func (r *Release) E2E(ctx context.Context, w *pipeline.Work) error {
 }
 
 func (r *Release) concludeE2E(w *pipeline.Work, report *e2e.Report) error {
-	report.Results = r.Judged(report.Results)
-	failed := report.Results.Report(w.Console)
+	report.Checks = report.Checks.Judged(r.Judged)
+	failed := report.Checks.Results().Report(w.Console)
 	if err := w.Lines(report.Matrix.Write); err != nil {
 		return err
 	}
@@ -64,74 +63,43 @@ func (r *Release) concludeE2E(w *pipeline.Work, report *e2e.Report) error {
 		w.Warnf("E2E is advisory for a release candidate: %v", failed)
 	}
 	out := e2eRecord{Tag: r.Tag.String(), Counterpart: counterpart.String(), Profiles: report.Profiles,
-		Passed: failed == nil,
-		Matrix: report.Matrix, Checks: Names(report.Results), Appraisals: report.Appraisals}
+		Suites: report.Suites, Passed: failed == nil, Matrix: report.Matrix, Deployed: report.Deployed,
+		Checks: Names(report.Checks.Results()), Appraisals: report.Appraisals}
 	return WriteJSON(r.Work(E2EFile), out)
 }
 
-// runE2E runs the test; the policies shared for it are gone afterwards.
-func (r *Release) runE2E(ctx context.Context, w *pipeline.Work) (report *e2e.Report, err error) {
-	if err := w.Begin(journal.Branch, r.e2eBranch()); err != nil {
-		return nil, err
-	}
-	defer func() {
-		left := r.GitHub.Unshare(context.WithoutCancel(ctx), r.e2eBranch())
-		err = errors.Join(err, left, w.End(journal.Branch, r.e2eBranch(), left))
-	}()
-	run, err := r.prepareE2E(ctx)
+// runE2E runs both suites: a release of either family is tried with the released
+// artifacts of both.
+func (r *Release) runE2E(ctx context.Context, w *pipeline.Work) (*e2e.Report, error) {
+	trial, err := r.trial(w)
 	if err != nil {
 		return nil, err
 	}
 	if err := r.clearEarlier(ctx, w.Journal); err != nil {
 		return nil, err
 	}
-	run.Provider = Journalled(run.Provider, w.Journal)
-	run.Nodes = r.Env.Nodes("e2e", r.Tag.String()+"-e2e", w.Journal)
-	others, absent, err := r.compatible(ctx, &run.Release)
-	if err != nil {
-		return nil, err
-	}
-	run.Others = others
-	if run.Stale, err = r.stale(ctx, &run.Release, others); err != nil {
-		return nil, err
-	}
-	report = run.Execute(ctx)
-	report.Results = append(report.Results, absent...)
-	return report, nil
+	return trial.Execute(ctx)
 }
 
-// prepareE2E is the test of this release with its counterpart, without guardrails A and C.
-func (r *Release) prepareE2E(ctx context.Context) (*e2e.Run, error) {
-	released, err := r.e2eRelease(ctx)
-	if err != nil {
-		return nil, err
-	}
+// trial is the test of this release with its counterpart.
+func (r *Release) trial(w *pipeline.Work) (*Trial, error) {
 	host, err := tcb.ReadHost(r.Checkout.HostTCB)
 	if err != nil {
 		return nil, err
 	}
-	env := r.Env
-	verifier, err := env.Verifier()
+	staged, err := r.Staged()
 	if err != nil {
 		return nil, err
 	}
-	appraiser, err := r.appraiser()
-	if err != nil {
-		return nil, err
-	}
-	return &e2e.Run{ID: dstack.NewRun(), Release: *released, Appraiser: appraiser, Profiles: release.Profiles(),
-		Provider: env.Dstack(),
-		Verifier: verifier, HostTCB: host.List, HTTP: env.Client()}, nil
+	return &Trial{Env: r.Env, GitHub: r.GitHub, Published: r.Published(), KMS: r.familyDir(release.KMS),
+		Node: r.familyDir(release.Node), HostTCB: host.List, Catalog: staged, Suites: e2e.Suites(), Name: r.Tag.String(),
+		Journal: w.Journal}, nil
 }
 
-// appraiser is Intel Trust Authority; nil without a key for it.
-func (r *Release) appraiser() (e2e.Appraiser, error) {
-	client, err := r.Env.Appraiser()
-	if client == nil {
-		return nil, err
+// familyDir is the folder of audited assets of one of the two releases that are tested together.
+func (r *Release) familyDir(f release.Family) string {
+	if r.Tag.Family == f {
+		return r.Public()
 	}
-	return client, err
+	return r.CounterpartDir()
 }
-
-// e2eBranch is where policies lie that the test shares with deployed services.
-func (r *Release) e2eBranch() string { return "e2e/" + r.Tag.String() }

@@ -20,23 +20,6 @@ type listed struct {
 	tested    bool // some profile of it was tested before
 }
 
-// listedPairs: "test the new KMS version against all listed compatible
-// node-image versions (and vice versa)".
-func (r *Release) listedPairs() ([]listed, error) {
-	staged, err := r.Staged()
-	if err != nil {
-		return nil, err
-	}
-	counterpart, err := r.Counterpart()
-	if err != nil {
-		return nil, err
-	}
-	if r.Tag.Family == release.KMS {
-		return otherPairs(staged, r.Tag, counterpart), nil
-	}
-	return otherPairs(staged, counterpart, r.Tag), nil
-}
-
 // otherPairs are the pairs of the catalog that hold one of the two tags, but
 // not both. A candidate stands in for the version it is a candidate for.
 func otherPairs(c *catalog.Catalog, kms, node release.Tag) []listed {
@@ -63,43 +46,41 @@ func otherPairs(c *catalog.Catalog, kms, node release.Tag) []listed {
 	return out
 }
 
-// compatible downloads and audits what guardrail A needs. A pair whose other
-// side is not released is a result instead: declared pairs may wait for their
-// release, tested ones may not.
-func (r *Release) compatible(ctx context.Context, released *e2e.Release) ([]e2e.Pair, check.Results, error) {
-	pairs, err := r.listedPairs()
-	if err != nil {
-		return nil, nil, err
+// compatible downloads and audits what guardrail A needs: "test the new KMS
+// version against all listed compatible node-image versions (and vice versa)". A
+// pair whose other side is not there, or does not pass its audit, is a result.
+func (t *Trial) compatible(ctx context.Context, released *e2e.Release) (pairs []e2e.Pair, known e2e.Checks) {
+	if t.Catalog == nil {
+		return nil, nil
 	}
-	var out []e2e.Pair
-	var absent check.Results
-	for _, l := range pairs {
+	for _, l := range otherPairs(t.Catalog, released.KMS.Tag, released.Node.Tag) {
 		other := l.node
 		if l.kms != released.KMS.Tag {
 			other = l.kms
 		}
-		there, err := r.Published().Has(ctx, other)
-		if err != nil {
-			return nil, nil, err
-		}
-		if !there {
-			absent = append(absent, l.absent(other))
+		there, err := t.Published.Has(ctx, other)
+		if err == nil && !there {
+			known = append(known, e2e.NewCheck(e2e.CrossVersion, l.absent(other), l.profiles...))
 			continue
 		}
-		pair, err := r.auditedPair(ctx, l, other, released)
-		if err != nil {
-			return nil, nil, err
+		var pair e2e.Pair
+		if err == nil {
+			pair, err = t.auditedPair(ctx, l, other, released)
 		}
-		out = append(out, pair)
+		if err != nil {
+			known = append(known, e2e.NewCheck(e2e.CrossVersion, check.Of(l.name(), err), l.profiles...))
+			continue
+		}
+		pairs = append(pairs, pair)
 	}
-	return out, absent, nil
+	return pairs, known
 }
 
 // auditedPair reads the other release, audited as this one is.
-func (r *Release) auditedPair(ctx context.Context, l listed, other release.Tag,
+func (t *Trial) auditedPair(ctx context.Context, l listed, other release.Tag,
 	released *e2e.Release) (e2e.Pair, error) {
 	out := e2e.Pair{KMS: released, Node: released.Node, Profiles: l.profiles}
-	dir, err := r.Published().Audited(ctx, other)
+	dir, err := t.Published.Audited(ctx, other)
 	if err != nil {
 		return out, err
 	}
@@ -110,15 +91,19 @@ func (r *Release) auditedPair(ctx context.Context, l listed, other release.Tag,
 	if out.KMS, err = readRelease(dir); err != nil {
 		return out, err
 	}
-	// Its policy is older than the node release; operators update it, and so does this test.
-	return out, r.promoteInto(ctx, out.KMS, dir)
+	out.KMS.Node = released.Node
+	// Its policy may be older than the node release; operators update it, and so does this test.
+	out.KMS.Updated, err = t.updated(ctx, dir, out.KMS)
+	return out, err
 }
 
+func (l listed) name() string { return fmt.Sprintf("%s works with %s", l.kms, l.node) }
+
 func (l listed) absent(other release.Tag) check.Result {
-	name := fmt.Sprintf("%s works with %s", l.kms, l.node)
 	if !l.tested {
-		return check.NotApplicable(name, other.String()+" is listed, and not released yet")
+		return check.NotApplicable(l.name(), other.String()+" is listed, and not released yet")
 	}
-	return check.Fail(name, fault.Verification, "the catalog lists the pair as tested", other.String(), "no such release").
+	return check.Fail(l.name(), fault.Verification, "the catalog lists the pair as tested", other.String(),
+		"no such release").
 		WithHint("a release that is gone cannot be tested again: take the pair out of the catalog")
 }

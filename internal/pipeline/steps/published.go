@@ -10,6 +10,7 @@ import (
 
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/pipeline/environment"
 	"github.com/calimero-network/mero-tee/internal/provider/git"
 	"github.com/calimero-network/mero-tee/internal/provider/github"
 	"github.com/calimero-network/mero-tee/internal/release"
@@ -19,10 +20,19 @@ import (
 
 // Published answers from GitHub. What it returns was audited first: an unsigned
 // measurement is no measurement.
-type Published struct{ r *Release }
+type Published struct {
+	env    *environment.Environment
+	github *github.Client
+	dir    string // has a folder for each release that was audited
+}
+
+// NewPublished keeps what it audits under dir.
+func NewPublished(env *environment.Environment, client *github.Client, dir string) Published {
+	return Published{env, client, dir}
+}
 
 // Published is what others released, as a stranger sees it.
-func (r *Release) Published() Published { return Published{r} }
+func (r *Release) Published() Published { return NewPublished(r.Env, r.GitHub, r.Work("audited")) }
 
 // CounterpartDir is the folder of the counterpart's assets as the guards
 // verified them; they are absent when the other family has no release yet.
@@ -47,7 +57,7 @@ func (r *Release) auditedDir(tag release.Tag) string { return r.Work("audited", 
 
 // Tags lists the published releases of a family.
 func (p Published) Tags(ctx context.Context, f release.Family) ([]release.Tag, error) {
-	all, err := p.r.GitHub.Releases(ctx)
+	all, err := p.github.Releases(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -98,11 +108,11 @@ func (p Published) Policies(ctx context.Context, kms release.Tag) (map[release.P
 // Audited downloads a public release into a folder of its own and refuses it
 // unless every check passes.
 func (p Published) Audited(ctx context.Context, tag release.Tag) (string, error) {
-	dir := p.r.auditedDir(tag)
+	dir := filepath.Join(p.dir, tag.String())
 	if err := errors.Join(os.RemoveAll(dir), os.MkdirAll(dir, 0o755)); err != nil {
 		return "", err
 	}
-	report, err := p.r.examine(ctx, &audit.GitHub{Client: p.r.GitHub, Tag: tag.String()}, dir, audit.Subject{Tag: tag})
+	report, err := examine(ctx, p.env, &audit.GitHub{Client: p.github, Tag: tag.String()}, dir, audit.Subject{Tag: tag})
 	if err != nil {
 		return "", err
 	}
@@ -114,16 +124,17 @@ func (p Published) Audited(ctx context.Context, tag release.Tag) (string, error)
 }
 
 // examine fills in whom this environment believes and runs the audit.
-func (r *Release) examine(ctx context.Context, src audit.Source, dir string, s audit.Subject) (*audit.Report, error) {
-	trust, err := r.Env.Trust(ctx)
+func examine(ctx context.Context, env *environment.Environment, src audit.Source, dir string,
+	s audit.Subject) (*audit.Report, error) {
+	trust, err := env.Trust(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if s.Verifier, err = r.Env.Verifier(); err != nil {
+	if s.Verifier, err = env.Verifier(); err != nil {
 		return nil, err
 	}
-	s.Repository, s.Trust, s.TDXRoot = r.Env.Config.Repository, trust, r.Env.TDXRoot
-	s.Sources = git.Tree(r.Env.Root)
+	s.Repository, s.Trust, s.TDXRoot = env.Config.Repository, trust, env.TDXRoot
+	s.Sources = git.Tree(env.Root)
 	return audit.Release(ctx, src, dir, s)
 }
 

@@ -24,7 +24,7 @@ const (
 type Deployment struct {
 	ID          string // "app_" and the app id: what Get, Logs and Delete take
 	AppID       string // 40 hex digits
-	ComposeHash string // 64 hex digits, the same by the provider's and by our reckoning
+	ComposeHash string // 64 hex digits, as the provider says; that it is ours was made sure
 	URL         string // of the application, no trailing slash
 }
 
@@ -52,6 +52,7 @@ func (c *Client) Deploy(ctx context.Context, app App) (*Deployment, error) {
 	if err := c.unchanged(ctx, app, d, provisioned); err != nil {
 		return nil, c.abandon(ctx, app, d, err)
 	}
+	d.ComposeHash = provisioned
 	return d, nil
 }
 

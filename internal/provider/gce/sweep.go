@@ -36,18 +36,10 @@ func (c *Client) Remove(ctx context.Context, r Resource) error {
 // SweepRun deletes the VMs and disks that an earlier, interrupted run with this
 // label left, and returns what it deleted.
 func (c *Client) SweepRun(ctx context.Context, run string) ([]Resource, error) {
-	if !labelText.MatchString(run) {
-		return nil, &fault.Error{Code: fault.Usage, Message: "gce: not the label of a run", Got: fmt.Sprintf("%q", run)}
-	}
-	filter := fmt.Sprintf("(labels.%s=%s) (labels.%s=%s)", LabelOwner, Owner, LabelRun, run)
-	instances, a := c.everyPage(ctx, Instances, filter)
-	disks, b := c.everyPage(ctx, Disks, filter)
-	errs := []error{a, b}
+	found, err := c.OfRun(ctx, run)
+	errs := []error{err}
 	var deleted []Resource
-	for _, r := range slices.Concat(instances, disks) {
-		if r.Run != run {
-			continue // a server that does not filter must not cost another run its VM
-		}
+	for _, r := range found {
 		err := c.Remove(ctx, r)
 		if err == nil {
 			deleted = append(deleted, r)
@@ -55,6 +47,19 @@ func (c *Client) SweepRun(ctx context.Context, run string) ([]Resource, error) {
 		errs = append(errs, err)
 	}
 	return deleted, errors.Join(errs...)
+}
+
+// OfRun lists the VMs and disks with the label of a run. With an error the list is not whole.
+func (c *Client) OfRun(ctx context.Context, run string) ([]Resource, error) {
+	if !labelText.MatchString(run) {
+		return nil, &fault.Error{Code: fault.Usage, Message: "gce: not the label of a run", Got: fmt.Sprintf("%q", run)}
+	}
+	filter := fmt.Sprintf("(labels.%s=%s) (labels.%s=%s)", LabelOwner, Owner, LabelRun, run)
+	instances, a := c.everyPage(ctx, Instances, filter)
+	disks, b := c.everyPage(ctx, Disks, filter)
+	// a server that does not filter must not cost another run its VM
+	others := func(r Resource) bool { return r.Run != run }
+	return slices.DeleteFunc(slices.Concat(instances, disks), others), errors.Join(a, b)
 }
 
 // Kind is a kind of resource.

@@ -79,6 +79,7 @@ type Provider struct {
 	nonce       uint64                   // that the next application's id comes from
 	provisioned map[reservation]*request // not created yet
 	cvms        map[string]*cvm          // by app id
+	deleting    []*fading                // that are listed for a while longer
 }
 
 // reservation is what a provisioned application is asked for by.
@@ -198,6 +199,7 @@ func (p *Provider) routes() http.Handler {
 	mux.HandleFunc("POST /cvms/provision", p.provision)
 	mux.HandleFunc("POST /cvms", p.create)
 	mux.HandleFunc("GET /os-images", p.osImages)
+	mux.HandleFunc("GET /cvms/paginated", p.list)
 	mux.HandleFunc("GET /cvms/{id}", p.existing(p.get))
 	mux.HandleFunc("GET /cvms/{id}/state", p.existing(p.state))
 	mux.HandleFunc("GET /cvms/{id}/attestation", p.existing(p.attestation))
@@ -287,6 +289,7 @@ func (p *Provider) remove(w http.ResponseWriter, _ *http.Request, c *cvm) {
 	}
 	p.mu.Lock()
 	delete(p.cvms, c.id)
+	p.deleting = append(p.deleting, &fading{c, listedOn})
 	p.mu.Unlock()
 	w.WriteHeader(http.StatusNoContent)
 }

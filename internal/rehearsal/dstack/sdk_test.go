@@ -60,7 +60,7 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	resp.Body = io.NopCloser(bytes.NewReader(answer))
 	path, _, _ = strings.Cut(path, "?")
-	if path != "/cvms/provision" {
+	if path != "/cvms/provision" && path != "/cvms/paginated" {
 		path = cvmID.ReplaceAllString(path, "/cvms/{id}$2")
 	}
 	w.mu.Lock()
@@ -114,6 +114,9 @@ func live(t *testing.T, w *world) {
 	altered.Compose = bytes.Replace(altered.Compose, []byte(`,"storage_fs":"zfs"`), nil, 1)
 	_, err = w.client.Deploy(ctx, altered)
 	require.ErrorContains(t, err, "another app-compose")
+	names, err := w.client.Names(ctx)
+	require.NoError(t, err)
+	require.Contains(t, names, "by-the-sdk")
 	require.NoError(t, w.client.Delete(ctx, d.ID))
 }
 

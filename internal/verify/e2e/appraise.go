@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"sync"
 
@@ -40,7 +39,7 @@ type sighting struct {
 }
 
 // serviceLabel and nodeLabel name a machine; those of other releases than the
-// ones under test say which.
+// ones under test, and of other policies than the released ones, say which.
 func (s *stage) serviceLabel(m machine) string {
 	return label("service", m, s.run.Release.KMS.Tag)
 }
@@ -48,10 +47,14 @@ func (s *stage) serviceLabel(m machine) string {
 func (s *stage) nodeLabel(m machine) string { return label("node", m, s.run.Release.Node.Tag) }
 
 func label(kind string, m machine, tested release.Tag) string {
-	if m.tag == tested {
-		return fmt.Sprintf("%s %s", kind, m.profile)
+	out := fmt.Sprintf("%s %s", kind, m.profile)
+	if m.tag != tested {
+		out += " of " + m.tag.String()
 	}
-	return fmt.Sprintf("%s %s of %s", kind, m.profile, m.tag)
+	if m.policy != "" {
+		out += " with " + m.policy
+	}
+	return out
 }
 
 // add keeps a verified quote for appraisal. Every quote that a run sees comes here.
@@ -64,31 +67,56 @@ func (s *sightings) add(machine string, quote []byte, verdict *tdx.Verdict) {
 	s.of[machine] = append(s.of[machine], sighting{quote, verdict})
 }
 
-// appraise has every quote appraised: a check for each machine of the explicit
-// list, then one for each other that was seen.
-func (s *stage) appraise(ctx context.Context) (check.Results, []Appraisal) {
-	var machines []string
-	missing := map[string]error{}
-	for _, service := range s.services {
-		name := s.serviceLabel(service.machine)
-		machines, missing[name] = append(machines, name), service.attested
-	}
-	for _, node := range s.nodes {
-		name := s.nodeLabel(node.machine)
-		machines, missing[name] = append(machines, name), node.unproven
-	}
-	for _, other := range slices.Sorted(maps.Keys(s.seen.of)) {
-		if !slices.Contains(machines, other) {
-			machines = append(machines, other)
+// subject is a machine whose quotes are appraised, with the part of the test that this belongs to.
+type subject struct {
+	machine string
+	profile release.Profile
+	part    Part
+	missing error // why there is no quote
+}
+
+// subjects are all machines of the run: each was to show a quote.
+func (s *stage) subjects() (out []subject) {
+	part := func(m machine, tested release.Tag, step Part) Part {
+		if s.inNodeSuite(m, tested) {
+			return step
 		}
+		return s.otherPart(step)
 	}
-	results, evidence := make(check.Results, len(machines)), make([][]Appraisal, len(machines))
+	for _, v := range s.services {
+		out = append(out, subject{s.serviceLabel(v.machine), v.profile,
+			part(v.machine, s.run.Release.KMS.Tag, KMSAttestation), v.attested})
+	}
+	for _, n := range s.nodes {
+		out = append(out, subject{s.nodeLabel(n.machine), n.profile,
+			part(n.machine, s.run.Release.Node.Tag, BootVerification), n.unproven})
+	}
+	return out
+}
+
+// otherPart is where a machine belongs that is in the run for a guardrail, or
+// that only the key release of the node suite needs.
+func (s *stage) otherPart(step Part) Part {
+	if s.run.has(GuardrailSuite) {
+		return MeasurementConsistency
+	}
+	return step
+}
+
+// appraise has every quote appraised: a check for each machine of the explicit list.
+func (s *stage) appraise(ctx context.Context) (Checks, []Appraisal) {
+	subjects := s.subjects()
+	checks, evidence := make(Checks, len(subjects)), make([][]Appraisal, len(subjects))
 	var wg sync.WaitGroup
-	for i, m := range machines {
-		wg.Go(func() { results[i], evidence[i] = s.appraiseMachine(ctx, m, missing[m]) })
+	for i, of := range subjects {
+		wg.Go(func() {
+			var r check.Result
+			r, evidence[i] = s.appraiseMachine(ctx, of.machine, of.missing)
+			checks[i] = NewCheck(of.part, r, of.profile)
+		})
 	}
 	wg.Wait()
-	return results, slices.Concat(evidence...)
+	return checks, slices.Concat(evidence...)
 }
 
 // appraiseMachine: one machine, all its quotes. missing says why there is none.

@@ -17,9 +17,10 @@ import (
 
 const (
 	appraised        = " is appraised by Intel Trust Authority as by us"
-	serviceAppraisal = "service locked-read-only" + appraised
-	debugAppraisal   = "node debug" + appraised
-	nodeAppraisal    = "node locked-read-only" + appraised
+	serviceAppraisal = "mero-tee-node E2E, step 3, KMS attestation: service locked-read-only" + appraised
+	staleAppraisal   = "guardrail D, measurement consistency: service locked-read-only with " + staleTitle + appraised
+	nodeAppraisal    = "mero-tee-node E2E, step 2, boot verification: node locked-read-only" + appraised
+	debugAppraisal   = "guardrail D, measurement consistency: node debug" + appraised
 	itaKey           = "a2V5"
 )
 
@@ -44,15 +45,16 @@ func TestEveryQuoteIsAppraised(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	report := w.run.Execute(t.Context())
-	require.NoError(t, report.Results.Strict().Err())
+	require.NoError(t, report.Checks.Results().Strict().Err())
 	machines, ids := map[string]int{}, map[string]bool{}
 	for _, a := range report.Appraisals {
 		machines[a.Machine]++
 		ids[a.ID] = true
 		require.Equal(t, 2, strings.Count(a.Token, "."))
 	}
-	require.Equal(t, map[string]int{"service locked-read-only": 3, "node debug": 1, "node locked-read-only": 1}, machines)
-	require.Len(t, ids, 5)
+	require.Equal(t, map[string]int{"service locked-read-only": 3,
+		"service locked-read-only with " + staleTitle: 2, "node debug": 1, "node locked-read-only": 1}, machines)
+	require.Len(t, ids, 7)
 }
 
 // "A candidate shows it as skipped with the reason; a stable refuses that."
@@ -61,16 +63,16 @@ func TestWithoutAnAppraiser(t *testing.T) {
 	w := newWorld(t)
 	w.run.Appraiser = nil
 	report := w.run.Execute(t.Context())
-	require.Equal(t, allChecks(), names(report.Results))
-	require.NoError(t, report.Results.Err())
-	got := notPassed(report.Results)
-	require.Len(t, got, 3)
+	require.Equal(t, allChecks(), names(report.Checks.Results()))
+	require.NoError(t, report.Checks.Results().Err())
+	got := notPassed(report.Checks.Results())
+	require.Len(t, got, 4)
 	for name, r := range got {
 		require.True(t, isAppraisal(name, r))
 		require.Equal(t, check.Skipped, r.Status)
 		require.Contains(t, r.Reason, "ITA_API_KEY is not set")
 	}
-	require.Equal(t, fault.Verification, fault.CodeOf(report.Results.Strict().Err()))
+	require.Equal(t, fault.Verification, fault.CodeOf(report.Checks.Results().Strict().Err()))
 }
 
 // A second opinion that differs fails its own checks and no others.
@@ -81,8 +83,8 @@ func TestTheAppraiserDisagrees(t *testing.T) {
 		k.Claims = func(said map[string]any) { said["tdx"].(map[string]any)["attester_tcb_status"] = "OutOfDate" }
 	})
 	report := w.run.Execute(t.Context())
-	got := notPassed(report.Results)
-	require.Len(t, got, 3)
+	got := notPassed(report.Checks.Results())
+	require.Len(t, got, 4)
 	for name, r := range got {
 		require.True(t, isAppraisal(name, r))
 		require.Equal(t, check.Failed, r.Status)
@@ -90,7 +92,7 @@ func TestTheAppraiserDisagrees(t *testing.T) {
 		require.Equal(t, "attester_tcb_status OutOfDate", r.Got)
 	}
 	require.Empty(t, report.Appraisals)
-	require.Equal(t, fault.Verification, fault.CodeOf(report.Results.Err()))
+	require.Equal(t, fault.Verification, fault.CodeOf(report.Checks.Results().Err()))
 }
 
 // The two judged by different collateral: nobody disagreed. A stable release refuses the skipped check.
@@ -103,9 +105,9 @@ func TestTheAppraiserCannotBeCompared(t *testing.T) {
 		}
 	})
 	report := w.run.Execute(t.Context())
-	require.NoError(t, report.Results.Err())
-	got := notPassed(report.Results)
-	require.Len(t, got, 3)
+	require.NoError(t, report.Checks.Results().Err())
+	got := notPassed(report.Checks.Results())
+	require.Len(t, got, 4)
 	for name, r := range got {
 		require.True(t, isAppraisal(name, r))
 		require.Equal(t, check.Skipped, r.Status)
@@ -114,7 +116,7 @@ func TestTheAppraiserCannotBeCompared(t *testing.T) {
 			"Intel's PCS has evaluation number 17 (standard), 18 (early)", r.Reason)
 	}
 	require.Empty(t, report.Appraisals)
-	require.Error(t, report.Results.Strict().Err())
+	require.Error(t, report.Checks.Results().Strict().Err())
 }
 
 // "Missing counts as failed": a machine that never came up has no appraisal.
@@ -123,7 +125,7 @@ func TestNoQuoteToAppraise(t *testing.T) {
 	w := newWorld(t)
 	w.noCapacity(release.Debug)
 	w.firmware = "dev cluster"
-	got := notPassed(w.run.Execute(t.Context()).Results)
+	got := notPassed(w.run.Execute(t.Context()).Checks.Results())
 	require.Equal(t, check.Failed, got[debugAppraisal].Status)
 	require.Contains(t, got[debugAppraisal].Reason, "no verified quote: no capacity in the zone")
 	require.Equal(t, check.Failed, got[serviceAppraisal].Status)

@@ -1,12 +1,14 @@
 // Package e2e is the judgement of step 11: the released key service, running,
 // against nodes of the counterpart release and of every other release that the
-// compatibility catalog lists.
+// compatibility catalog lists. It has the spec's two suites, which run together
+// on the same machines or each alone.
 //
 // Its promise: every check of the explicit list has a result, also when the
-// thing it looks at never came up; no key leaves a node, and what a node says
-// counts only when its quote proves the node and the service's quote proves
-// what it saw; and what was deployed is deleted when Run returns, on failure
-// and cancellation too.
+// thing it looks at never came up; a check says to which of the spec's steps and
+// guardrails it belongs, and in what a service differs from its release; no key
+// leaves a node, and what a node says counts only when its quote proves the node
+// and the service's quote proves what it saw; and what was deployed is deleted
+// when Run returns, on failure and cancellation too.
 package e2e
 
 import (
@@ -18,7 +20,6 @@ import (
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/attestation/tcb"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
-	"github.com/calimero-network/mero-tee/internal/base/check"
 	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/node/agent"
 	"github.com/calimero-network/mero-tee/internal/provider/dstack"
@@ -32,7 +33,15 @@ type Provider interface {
 	Delete(ctx context.Context, id string) error
 }
 
-var _ Provider = (*dstack.Client)(nil)
+// Inventory lists the names of every application that a provider has.
+type Inventory interface {
+	Names(ctx context.Context) ([]string, error)
+}
+
+var (
+	_ Provider  = (*dstack.Client)(nil)
+	_ Inventory = (*dstack.Client)(nil)
+)
 
 // Release is an audited KMS release, as it was downloaded, and its counterpart.
 type Release struct {
@@ -41,44 +50,35 @@ type Release struct {
 	AppCompose  map[release.Profile][]byte        // app-compose-{profile}.json
 	ComposeHash map[release.Profile]digest.Digest // compose-hash.txt
 	NotReady    bool                              // the release's policies say policy_not_ready
+
+	// Updated are app-compose files that name the policy which policy:promote
+	// would make, of the profiles whose released policy does not admit Node.
+	Updated map[release.Profile][]byte
 }
 
 // Run is one run of the end-to-end test. All fields are required, but Others,
-// Stale and Appraiser.
+// Known, Appraiser and Wait.
 type Run struct {
 	ID        string // of this run: part of its deployments' names, so that two runs do not meet
+	Suites    []Suite
 	Release   Release
 	Others    []Pair            // guardrail A: what the catalog lists besides the release and its counterpart
-	Stale     *Stale            // guardrail C: nil when there is no older policy
+	Stale     []Stale           // guardrail C
+	Known     Checks            // what was decided before anything ran
 	Profiles  []release.Profile // whose key release is judged: the production profile, or more
 	Provider  Provider
+	Inventory Inventory // where Provider's deployments would be, if they were left
 	Nodes     agent.Nodes
 	Verifier  *tdx.Verifier
 	HostTCB   tcb.List     // what is accepted of the machine under the key service
 	HTTP      *http.Client // reaches the key service
 	Appraiser Appraiser    // of every quote; nil when there is no key for one, and its checks are skipped
+
+	Wait func(ctx context.Context, d time.Duration) error // between questions after the clean-up; nil: retry.For
 }
 
-// Report is what a Run found.
-type Report struct {
-	Tag      release.Tag       // of the KMS release
-	Node     release.Tag       // of the node release it was tried with
-	Profiles []release.Profile // whose key release was judged
-	Results  check.Results
-	Matrix   Matrix // guardrail A
-	Observed []Observation
-
-	Appraisals []Appraisal
-}
-
-// Observation is one machine as its verified quote shows it.
-type Observation struct {
-	Family    release.Family
-	Version   release.Version
-	Profile   release.Profile
-	Registers tdx.Registers
-	TCB       tdx.Status
-}
+// has says whether a suite is to run.
+func (t *Run) has(s Suite) bool { return slices.Contains(t.Suites, s) }
 
 // The profiles of guardrail B: "Deploy a debug-profile node and a locked-read-only KMS policy."
 const (
@@ -86,20 +86,17 @@ const (
 	policyProfile    = release.LockedReadOnly
 )
 
-// cleanupPatience bounds the deletion of what was deployed.
-const cleanupPatience = 2 * time.Minute
-
 // Execute deploys, judges and deletes. It always returns a report; whether the
-// release passed is Report.Results.Err.
+// release passed is Report.Checks.Results().Err.
 func (t *Run) Execute(ctx context.Context) *Report {
-	r := &Report{Tag: t.Release.KMS.Tag, Node: t.Release.Node.Tag, Profiles: t.Profiles}
+	r := &Report{Tag: t.Release.KMS.Tag, Node: t.Release.Node.Tag, Profiles: t.Profiles, Suites: t.Suites}
 	s := t.stage()
-	defer func() { r.Results = append(r.Results, s.clear(ctx)) }()
+	defer func() { r.Checks = append(r.Checks, s.clear(ctx)) }()
 	s.set(ctx)
-	r.Results, r.Matrix = s.judge()
+	r.Checks, r.Matrix = s.judge()
 	appraised, evidence := s.appraise(ctx)
-	r.Results, r.Appraisals = append(r.Results, appraised...), evidence
-	r.Observed = s.observed()
+	r.Checks, r.Appraisals = append(r.Checks, appraised...), evidence
+	r.Deployed, r.Observed = s.deployments(), s.observed()
 	return r
 }
 

@@ -22,30 +22,43 @@ import (
 	"github.com/calimero-network/mero-tee/internal/kms/wire"
 	"github.com/calimero-network/mero-tee/internal/provider/dstack"
 	"github.com/calimero-network/mero-tee/internal/release"
+	"github.com/calimero-network/mero-tee/internal/verify/e2e"
 )
 
 const (
-	composeCheck     = "service locked-read-only runs the released compose file"
-	attestCheck      = "service locked-read-only attests the published registers and compose hash"
-	eventsCheck      = "service locked-read-only booted through the predicted events"
-	debugDeployed    = "node debug is deployed"
-	debugBooted      = "node debug proves its boot by its quote and event log"
-	deployedCheck    = "node locked-read-only is deployed"
-	bootedCheck      = "node locked-read-only proves its boot by its quote and event log"
-	attestationCheck = "node locked-read-only verifies its service by /attest"
-	debugNodeCheck   = "node debug shows the published registers"
-	nodeCheck        = "node locked-read-only shows the published registers"
-	keyCheck         = "node locked-read-only verifies its service and gets its own key, twice the same"
-	isolationCheck   = "service locked-read-only refuses a node debug with 403 policy_violation"
-	staleCheck       = "a new node is refused under an older policy with 403 policy_violation, and gets its key once " +
-		"the policy is updated"
-	cleanupCheck = "nothing is left behind"
+	locked      = "locked-read-only"
+	asPublished = "guardrail D, measurement consistency: "
+
+	deployedCheck = "mero-tee-node E2E, step 1, deploy node: node " + locked + " is deployed from its released image"
+	bootedCheck   = "mero-tee-node E2E, step 2, boot verification: node " + locked +
+		" proves its boot by its quote and event log"
+	attestationCheck = "mero-tee-node E2E, step 3, KMS attestation: node " + locked +
+		" verifies the released service by POST /attest"
+	keyCheck = "mero-tee-node E2E, step 4, key release: node " + locked +
+		" gets its own key, twice the same, from the service with its released policy"
+	cleanupCheck = "mero-tee-node E2E, step 5, cleanup: nothing that the run made is left at the providers"
+
+	pairCheck = "guardrail A, cross-version: service " + locked +
+		" of mero-kms-v1.2.0 with its released policy gives a node of mero-tee-v1.2.0 its key"
+	isolationCheck = "guardrail B, profile isolation: service " + locked +
+		" refuses a node debug with 403 policy_violation"
+	newNode = "guardrail C, stale policy: node " + locked +
+		" of mero-tee-v1.2.0 is refused with 403 policy_violation under "
+	onceUpdated    = ", and gets its key once the policy is updated"
+	staleCheck     = newNode + staleTitle + onceUpdated
+	composeCheck   = asPublished + "service " + locked + " is stored by the provider as the released compose file"
+	attestCheck    = asPublished + "service " + locked + " attests the published registers and compose hash"
+	eventsCheck    = asPublished + "service " + locked + " booted through the predicted events"
+	debugNodeCheck = asPublished + "node debug shows the published registers"
+	nodeCheck      = asPublished + "node " + locked + " shows the published registers"
+
+	staleTitle = "a policy made stale on purpose (another MRTD)"
 )
 
 func allChecks() []string {
-	return []string{composeCheck, attestCheck, eventsCheck, debugDeployed, debugBooted, debugNodeCheck,
-		deployedCheck, bootedCheck, nodeCheck, attestationCheck, keyCheck, isolationCheck, staleCheck,
-		serviceAppraisal, debugAppraisal, nodeAppraisal, cleanupCheck}
+	return []string{deployedCheck, bootedCheck, attestationCheck, keyCheck, pairCheck, isolationCheck, staleCheck,
+		composeCheck, attestCheck, eventsCheck, debugNodeCheck, nodeCheck,
+		serviceAppraisal, staleAppraisal, nodeAppraisal, debugAppraisal, cleanupCheck}
 }
 
 func names(rs check.Results) []string {
@@ -67,16 +80,26 @@ func notPassed(rs check.Results) map[string]check.Result {
 	return out
 }
 
+// keyless: a node that does not get its key in step 4 fails guardrail A with it, and C after the update.
+func keyless(fails map[string]string) {
+	if reason, there := fails[keyCheck]; there {
+		fails[pairCheck] = reason
+		if fails[staleCheck] == "" {
+			fails[staleCheck] = reason
+		}
+	}
+}
+
 func TestAReleaseThatWorks(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	report := w.run.Execute(t.Context())
-	require.NoError(t, report.Results.Strict().Err())
-	require.Equal(t, allChecks(), names(report.Results))
+	require.NoError(t, report.Checks.Results().Strict().Err())
+	require.Equal(t, allChecks(), names(report.Checks.Results()))
 	require.Equal(t, "mero-kms-v1.2.0", report.Tag.String())
 	require.Equal(t, "mero-tee-v1.2.0", report.Node.String())
 	require.Len(t, report.Observed, 3)
-	service, debug := report.Observed[0], report.Observed[1]
+	service, debug := report.Observed[0], report.Observed[2]
 	require.Equal(t, w.run.Release.KMS.Profiles[release.LockedReadOnly].MRTD, service.Registers.MRTD)
 	require.False(t, service.Registers.RTMR3.IsZero())
 	require.Equal(t, release.Debug, debug.Profile)
@@ -89,15 +112,14 @@ func TestEveryProfile(t *testing.T) {
 	w := newWorld(t)
 	w.run.Profiles = release.Profiles()
 	report := w.run.Execute(t.Context())
-	require.NoError(t, report.Results.Strict().Err())
-	require.Len(t, report.Results, 3*3+3*3+3+3+1+1+6+1)
+	require.NoError(t, report.Checks.Results().Strict().Err())
+	require.Len(t, report.Checks, 4*3+3+1+1+3*3+3+7+1)
 	require.Len(t, report.Observed, 6)
 }
 
 // Each fault makes exactly the checks fail that it concerns; all are reported, and everything is deleted.
 func TestReleasesThatDoNotWork(t *testing.T) {
 	t.Parallel()
-	locked := release.LockedReadOnly
 	for name, tc := range map[string]struct {
 		damage func(w *world)
 		fails  map[string]string // check to a part of its reason, Expected or Got
@@ -134,12 +156,13 @@ func TestReleasesThatDoNotWork(t *testing.T) {
 			w.deploy = func(d *dstack.Deployment, err error) (*dstack.Deployment, error) { d.ComposeHash = "00"; return d, err }
 		}, map[string]string{composeCheck: "the provider"}, fault.Verification},
 		"published-mrtds.json tells another compose hash": {func(w *world) {
-			p := w.run.Release.KMS.Profiles[locked]
+			p := w.run.Release.KMS.Profiles[release.LockedReadOnly]
 			p.Image.ComposeHash = digest.Digest{1}
-			w.run.Release.KMS.Profiles[locked] = p
+			w.run.Release.KMS.Profiles[release.LockedReadOnly] = p
 		}, map[string]string{composeCheck: release.MeasurementsAsset}, fault.Verification},
 		"the policy lets debug nodes in": {func(w *world) {
-			p, m := w.policies[policyName(version, locked)], w.policies[policyName(version, release.Debug)].Measurements
+			p := w.policies[policyName(version, release.LockedReadOnly)]
+			m := w.policies[policyName(version, release.Debug)].Measurements
 			p.Measurements = m
 			p.AllowedRTMR1, p.AllowedRTMR2, p.AllowedRTMR3 = nil, nil, nil
 			for _, m := range m {
@@ -152,14 +175,13 @@ func TestReleasesThatDoNotWork(t *testing.T) {
 		"keys are shared": {func(w *world) { w.keyOf = func(string, string) string { return "one" } },
 			map[string]string{keyCheck: "two peers got the same key"}, fault.Verification},
 		"the node shows other registers": {func(w *world) {
-			p := w.run.Release.Node.Profiles[locked]
+			p := w.run.Release.Node.Profiles[release.LockedReadOnly]
 			p.RTMR1, p.MRTD = tdx.Register{1}, tdx.Register{2}
-			w.run.Release.Node.Profiles[locked] = p
+			w.run.Release.Node.Profiles[release.LockedReadOnly] = p
 		}, map[string]string{nodeCheck: "rtmr1 0100"}, fault.Verification},
 		"the node does not boot": {func(w *world) { w.noCapacity(release.Debug) },
-			map[string]string{debugDeployed: "no capacity", debugBooted: "no capacity", debugNodeCheck: "no capacity",
-				isolationCheck: "no capacity"}, fault.General},
-		"a deployment fails": {func(w *world) { w.run.Release.AppCompose[locked] = []byte("{}") },
+			map[string]string{debugNodeCheck: "no capacity", isolationCheck: "no capacity"}, fault.General},
+		"a deployment fails": {func(w *world) { w.run.Release.AppCompose[release.LockedReadOnly] = []byte("{}") },
 			map[string]string{composeCheck: "app-compose", attestCheck: "app-compose", eventsCheck: "app-compose",
 				attestationCheck: "app-compose", keyCheck: "app-compose", isolationCheck: "app-compose"}, fault.Verification},
 		"a deployment stays": {func(w *world) { w.deleteError = errors.New("provider is down") },
@@ -170,16 +192,17 @@ func TestReleasesThatDoNotWork(t *testing.T) {
 			w := newWorld(t)
 			tc.damage(w)
 			report := w.run.Execute(t.Context())
-			require.Equal(t, allChecks(), names(report.Results), "a check that could not be made has a result too")
-			got := notPassed(report.Results)
+			require.Equal(t, allChecks(), names(report.Checks.Results()), "a check that could not be made has a result too")
+			got := notPassed(report.Checks.Results())
 			maps.DeleteFunc(got, isAppraisal) // a machine without a verified quote fails there too: see TestNoQuoteToAppraise
+			keyless(tc.fails)
 			for name, reason := range tc.fails {
 				r := got[name]
 				require.Equal(t, check.Failed, r.Status, name)
 				require.Contains(t, r.Reason+" "+r.Expected+" "+r.Got, reason, name)
 			}
 			require.Len(t, got, len(tc.fails), "%v", got)
-			require.Equal(t, tc.code, fault.CodeOf(report.Results.Err()))
+			require.Equal(t, tc.code, fault.CodeOf(report.Checks.Results().Err()))
 		})
 	}
 }
@@ -190,10 +213,12 @@ func TestPolicyNotReady(t *testing.T) {
 	w := newWorld(t)
 	w.run.Release.NotReady = true
 	report := w.run.Execute(t.Context())
-	require.NoError(t, report.Results.Err())
-	require.Equal(t, check.Skipped, notPassed(report.Results)[isolationCheck].Status)
-	require.Equal(t, check.Skipped, notPassed(report.Results)[staleCheck].Status)
-	require.Error(t, report.Results.Strict().Err())
+	require.NoError(t, report.Checks.Results().Err())
+	require.Equal(t, check.Skipped, notPassed(report.Checks.Results())[isolationCheck].Status)
+	require.Equal(t, check.Inapplicable, report.Checks[6].Result.Status)
+	require.Equal(t, e2e.StalePolicy, report.Checks[6].Part)
+	require.Contains(t, report.Checks[6].Result.Reason, "policy_not_ready")
+	require.Error(t, report.Checks.Results().Strict().Err())
 }
 
 // A refusal for another reason than the policy is no proof of isolation.
@@ -201,11 +226,12 @@ func TestRefusedForAnotherReason(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.host.HTTP = &http.Client{Transport: unsigned{w.host.HTTP.Transport}}
-	results := w.run.Execute(t.Context()).Results
+	results := w.run.Execute(t.Context()).Checks.Results()
 	got := notPassed(results)
-	require.Len(t, got, 2)
-	require.Equal(t, "401 invalid_signature", got[isolationCheck].Got)
-	require.Equal(t, "401 invalid_signature", got[keyCheck].Got)
+	require.Len(t, got, 4)
+	for _, name := range []string{isolationCheck, keyCheck, pairCheck, staleCheck} {
+		require.Equal(t, "401 invalid_signature", got[name].Got)
+	}
 	require.Equal(t, fault.Verification, fault.CodeOf(results.Err()))
 }
 
@@ -237,10 +263,10 @@ func TestCancelledRunDeletesWhatItDeployed(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	w.deploy = func(d *dstack.Deployment, err error) (*dstack.Deployment, error) { cancel(); return d, err }
 	report := w.run.Execute(ctx)
-	got := notPassed(report.Results)
+	got := notPassed(report.Checks.Results())
 	require.Contains(t, got[attestCheck].Reason+got[attestCheck].Expected, "policyReady")
 	require.NotContains(t, got, cleanupCheck)
-	require.Error(t, report.Results.Err())
+	require.Error(t, report.Checks.Results().Err())
 }
 
 // The policy comes after "alive": the run waits for it and does not take 503 for an answer.
@@ -248,6 +274,6 @@ func TestWaitsForThePolicy(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.misses.Store(1)
-	require.NoError(t, w.run.Execute(t.Context()).Results.Err())
+	require.NoError(t, w.run.Execute(t.Context()).Checks.Results().Err())
 	require.Negative(t, w.misses.Load(), "the policy was asked for again")
 }

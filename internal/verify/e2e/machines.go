@@ -9,6 +9,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/attestation/tcb"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
+	"github.com/calimero-network/mero-tee/internal/kms/compose"
 	"github.com/calimero-network/mero-tee/internal/node/agent"
 	"github.com/calimero-network/mero-tee/internal/node/clientconfig"
 	"github.com/calimero-network/mero-tee/internal/provider/dstack"
@@ -117,11 +118,27 @@ type service struct {
 	attested   error
 }
 
-func (t *Run) service(r *Release, p release.Profile) *service {
-	return &service{machine: machine{r.KMS.Tag, p}, want: t.expectation(r, p), err: errNotDeployed,
-		attested: errNotDeployed,
-		app: dstack.App{Name: dstack.Name(string(release.KMS), r.KMS.Tag.Version.String(), string(p), t.ID),
-			Compose: r.AppCompose[p], Image: r.KMS.Profiles[p].Image.OSImage, OSImageHash: r.KMS.Profiles[p].Image.OSImageHash}}
+// service plans a deployment that runs app, which is the released file of a
+// machine without a policy of its own.
+func (t *Run) service(r *Release, m machine, app []byte) *service {
+	want := t.expectation(r, m.profile)
+	name := []string{string(release.KMS), m.tag.Version.String(), string(m.profile)}
+	if m.policy != "" {
+		want.ComposeHash = compose.Hash(app)
+		name = append(name, shortened(m.policy))
+	}
+	image := r.KMS.Profiles[m.profile].Image
+	return &service{machine: m, want: want, err: errNotDeployed, attested: errNotDeployed,
+		app: dstack.App{Name: dstack.Name(append(name, t.ID)...), Compose: app, Image: image.OSImage,
+			OSImageHash: image.OSImageHash}}
+}
+
+// shortened is a policy's title in a deployment's name, which has 63 characters.
+func shortened(policy string) string {
+	if policy == PromotedPolicy {
+		return "updated"
+	}
+	return "stale"
 }
 
 // expectation is what the published measurements demand of a profile's key service.

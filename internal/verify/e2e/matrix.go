@@ -21,6 +21,7 @@ type Cell struct {
 	Node    release.Tag     `json:"node"`
 	Profile release.Profile `json:"profile"`
 	Result  check.Status    `json:"result"`
+	Policy  string          `json:"policy,omitempty"` // of a service that did not have its released one
 }
 
 // Write renders a row for each KMS version and profile, a column for each
@@ -85,7 +86,7 @@ func versions(m Matrix, of func(Cell) release.Tag) []release.Tag {
 // Guardrail A: "test the new KMS version against all listed compatible
 // node-image versions (and vice versa)".
 type Pair struct {
-	KMS      *Release // its Node is not looked at
+	KMS      *Release // whose Updated admits Node if that is its Node
 	Node     *measurement.Published
 	Profiles []release.Profile // that the catalog lists
 }
@@ -109,19 +110,15 @@ func (t *Run) others() []cell {
 	return out
 }
 
-func (c cell) name() string {
-	return fmt.Sprintf("service %s of %s gives a node of %s its key", c.profile, c.KMS.KMS.Tag, c.Node.Tag)
+// cells are the pairs of guardrail A: the release with its counterpart, and the others.
+func (t *Run) cells() []cell {
+	var out []cell
+	for _, p := range t.Profiles {
+		out = append(out, cell{Pair{KMS: &t.Release, Node: t.Release.Node}, p})
+	}
+	return append(out, t.others()...)
 }
 
-// matrix puts the results of the release's own key releases and of the other
-// cells, each in its order, into one table.
-func (s *stage) matrix(keys, others []check.Result) Matrix {
-	var out Matrix
-	for i, p := range s.run.Profiles {
-		out = append(out, Cell{s.run.Release.KMS.Tag, s.run.Release.Node.Tag, p, keys[i].Status})
-	}
-	for i, c := range s.run.others() {
-		out = append(out, Cell{c.KMS.KMS.Tag, c.Node.Tag, c.profile, others[i].Status})
-	}
-	return out
+func (c cell) name(v *service) string {
+	return fmt.Sprintf("%s gives a node of %s its key", v.title(), c.Node.Tag)
 }

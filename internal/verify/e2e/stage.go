@@ -11,9 +11,9 @@ import (
 	"time"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
-	"github.com/calimero-network/mero-tee/internal/base/check"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/base/retry"
+	"github.com/calimero-network/mero-tee/internal/kms/compose"
 	"github.com/calimero-network/mero-tee/internal/kms/wire"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
@@ -23,9 +23,8 @@ type stage struct {
 	run      *Run
 	services []*service // in the order in which they were asked for
 	nodes    []*node
-	stale    *service          // guardrail C; nil when there is none
-	order    []release.Profile // of the release's services
-	booted   []release.Profile // of the counterpart's nodes
+	order    []release.Profile // of the release's services that guardrail D looks at
+	booted   []release.Profile // of the counterpart's nodes that it looks at
 	seen     sightings
 }
 
@@ -33,6 +32,19 @@ type stage struct {
 type machine struct {
 	tag     release.Tag
 	profile release.Profile
+	policy  string // of a service that does not have its release's own: which one
+}
+
+// title is how a service is named in checks.
+func (m machine) title() string {
+	return fmt.Sprintf("service %s of %s with %s", m.profile, m.tag, m.policyTitle())
+}
+
+func (m machine) policyTitle() string {
+	if m.policy == "" {
+		return "its released policy"
+	}
+	return m.policy
 }
 
 var (
@@ -41,47 +53,53 @@ var (
 )
 
 // stage plans what runs, and which services each node visits: a node is booted
-// once and carries out one mission.
+// once and carries out one mission, for whichever suites there are.
 func (t *Run) stage() *stage {
-	s := &stage{run: t, order: including(t.Profiles, policyProfile), booted: including(t.Profiles, intrudingProfile)}
-	if t.Stale != nil {
-		s.order, s.booted = including(s.order, t.Stale.Profile), including(s.booted, t.Stale.Profile)
-		s.stale = t.staleService()
-		s.node(t.Stale.Admitted, t.Stale.Profile).visits(s.stale)
-		s.counterpart(t.Stale.Profile).visits(s.stale, s.released(t.Stale.Profile))
+	s := &stage{run: t}
+	for _, p := range t.Profiles {
+		s.counterpart(p).visits(s.released(p), s.admitting(&t.Release, t.Release.Node, p))
+	}
+	if !t.has(GuardrailSuite) {
+		return s
+	}
+	s.order, s.booted = including(t.Profiles, policyProfile), including(t.Profiles, intrudingProfile)
+	for _, c := range t.others() {
+		s.node(c.Node, c.profile).visits(s.admitting(c.KMS, c.Node, c.profile))
+	}
+	s.counterpart(intrudingProfile).visits(s.released(policyProfile))
+	for _, c := range t.Stale {
+		if c.Err != nil {
+			continue
+		}
+		s.order, s.booted = including(s.order, c.Profile), including(s.booted, c.Profile)
+		s.counterpart(c.Profile).visits(s.stale(c), s.admitting(&t.Release, t.Release.Node, c.Profile))
+		if c.Admitted != nil {
+			s.node(c.Admitted, c.Profile).visits(s.stale(c))
+		}
 	}
 	for _, p := range s.order {
 		s.released(p)
 	}
-	for _, p := range s.booted {
-		s.counterpart(p)
-	}
-	for _, p := range t.Profiles {
-		s.counterpart(p).visits(s.released(p))
-	}
-	for _, c := range t.others() {
-		s.node(c.Node, c.profile).visits(s.service(c.KMS, c.profile))
-	}
-	s.counterpart(intrudingProfile).visits(s.released(policyProfile))
 	return s
 }
 
-// service finds the key service of a release and profile, or adds it to the stage.
-func (s *stage) service(r *Release, p release.Profile) *service {
-	m := machine{r.KMS.Tag, p}
+// service finds a key service of a release, or adds it to the stage. With a
+// policy of another release's making it runs app, not the released file.
+func (s *stage) service(r *Release, p release.Profile, policy string, app []byte) *service {
+	m := machine{r.KMS.Tag, p, policy}
 	for _, there := range s.services {
 		if there.machine == m {
 			return there
 		}
 	}
-	added := s.run.service(r, p)
+	added := s.run.service(r, m, app)
 	s.services = append(s.services, added)
 	return added
 }
 
 // node finds the node of a release and profile, or adds it to the stage.
 func (s *stage) node(published *measurement.Published, p release.Profile) *node {
-	m := machine{published.Tag, p}
+	m := machine{tag: published.Tag, profile: p}
 	for _, there := range s.nodes {
 		if there.machine == m {
 			return there
@@ -92,22 +110,30 @@ func (s *stage) node(published *measurement.Published, p release.Profile) *node 
 	return added
 }
 
-// released and counterpart are the machines of the release under test.
-func (s *stage) released(p release.Profile) *service { return s.service(&s.run.Release, p) }
+// released and counterpart are the machines of the release under test, unchanged.
+func (s *stage) released(p release.Profile) *service {
+	r := &s.run.Release
+	return s.service(r, p, "", r.AppCompose[p])
+}
+
 func (s *stage) counterpart(p release.Profile) *node { return s.node(s.run.Release.Node, p) }
 
-// deployed is every service, guardrail C's too.
-func (s *stage) deployed() []*service {
-	if s.stale == nil {
-		return s.services
+// PromotedPolicy says which policy a service has that was made to admit a newer node release.
+const PromotedPolicy = "the policy that policy:promote would make"
+
+// admitting is the service of a release that admits a node: the released one,
+// unless its policy is older than its counterpart.
+func (s *stage) admitting(r *Release, node *measurement.Published, p release.Profile) *service {
+	if app := r.Updated[p]; app != nil && r.Node.Tag == node.Tag {
+		return s.service(r, p, PromotedPolicy, app)
 	}
-	return append(s.services[:len(s.services):len(s.services)], s.stale)
+	return s.service(r, p, "", r.AppCompose[p])
 }
 
 // set brings everything up: all services at once, then, because their addresses
 // are in the missions, all nodes at once. Minutes each, on real machines.
 func (s *stage) set(ctx context.Context) {
-	each(s.deployed(), func(v *service) { s.deploy(ctx, v) })
+	each(s.services, func(v *service) { s.deploy(ctx, v) })
 	each(s.nodes, func(n *node) { s.boot(ctx, n) })
 }
 
@@ -119,11 +145,23 @@ func each[T any](list []T, do func(T)) {
 	wg.Wait()
 }
 
-// observed lists the machines whose quotes were verified.
+// deployments lists the services that ran, and in what they differ from their releases.
+func (s *stage) deployments() []Deployed {
+	var out []Deployed
+	for _, v := range s.services {
+		if v.deployment != nil {
+			out = append(out, Deployed{KMS: v.tag, Profile: v.profile, Unchanged: v.policy == "", Policy: v.policy,
+				ComposeHash: compose.Hash(v.app.Compose)})
+		}
+	}
+	return out
+}
+
+// observed lists the machines whose quotes were verified, and that are as released.
 func (s *stage) observed() []Observation {
 	var out []Observation
 	for _, service := range s.services {
-		if r := service.report; r != nil {
+		if r := service.report; r != nil && service.policy == "" {
 			out = append(out, Observation{release.KMS, service.tag.Version, service.profile, r.Verdict.Registers, r.Verdict.TCB})
 		}
 	}
@@ -133,35 +171,6 @@ func (s *stage) observed() []Observation {
 		}
 	}
 	return out
-}
-
-// clear deletes every deployment, also when ctx has ended, and says which
-// machines are still there. "Cleanup: Terminate the ephemeral VM instance."
-func (s *stage) clear(ctx context.Context) check.Result {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupPatience)
-	defer cancel()
-	const name = "nothing is left behind"
-	var errs []error
-	for _, service := range s.deployed() {
-		d := service.deployment
-		if d == nil {
-			continue
-		}
-		if err := s.run.Provider.Delete(ctx, d.ID); err != nil {
-			errs = append(errs, fmt.Errorf("CVM %s: %w", d.ID, err))
-		}
-	}
-	for _, node := range s.nodes {
-		if node.left != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", s.nodeLabel(node.machine), node.left))
-		}
-	}
-	if err := errors.Join(errs...); err != nil {
-		return check.Fail(name, fault.General, err.Error(), "every deployment and every node deleted",
-			fmt.Sprintf("%d not deleted", len(errs))).
-			WithHint("delete them by hand: they cost money")
-	}
-	return check.Pass(name)
 }
 
 const (

@@ -8,9 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -61,6 +63,7 @@ type world struct {
 
 	mu       sync.Mutex
 	deployed map[string]context.CancelFunc
+	names    map[string]string // of what the provider lists
 	services sync.WaitGroup
 
 	host  *inprocess.Host
@@ -72,6 +75,8 @@ type world struct {
 	keyOf       func(appID, path string) string                                    // what the guest agent derives from
 	deploy      func(*dstack.Deployment, error) (*dstack.Deployment, error)        // changes the provider's answer
 	deleteError error
+	lists       func(context.Context) ([]string, error) // what the provider lists instead
+	leftNodes   []string
 	misses      atomic.Int64 // this many requests for a policy are answered 404
 }
 
@@ -80,6 +85,7 @@ func newWorld(t *testing.T) *world {
 	pki, err := tdxsim.NewPKI([]byte("e2e"))
 	require.NoError(t, err)
 	w := &world{root: pki.RootSHA256(), ctx: t.Context(), deployed: map[string]context.CancelFunc{},
+		names:    map[string]string{},
 		policies: map[string]*policies.Policy{}, firmware: "dstack firmware",
 		events: func(e []measurement.Event) []measurement.Event { return e },
 		edit:   func(_ release.Profile, r *agent.Report, err error) (*agent.Report, error) { return r, err },
@@ -95,7 +101,7 @@ func newWorld(t *testing.T) *world {
 	require.NoError(t, err)
 	w.run = &e2e.Run{ID: "run1", Profiles: []release.Profile{release.LockedReadOnly}, Provider: w, Verifier: verifier,
 		HostTCB: tcb.List{AllowedTCBStatus: []string{"UpToDate"}}, HTTP: &http.Client{Timeout: time.Minute},
-		Nodes: w}
+		Nodes: w, Inventory: w, Suites: e2e.Suites(), Wait: func(context.Context, time.Duration) error { return nil }}
 	w.host = &inprocess.Host{Platform: w.machine, TDXRoot: w.root,
 		HTTP: &http.Client{Transport: split{pcs}, Timeout: time.Minute}}
 	w.cloud, err = inprocess.Open(t.TempDir(), w.host, gce.Faults{})
@@ -134,7 +140,34 @@ func (w *world) publish(t *testing.T) {
 	w.older = w.publishNode(t, older)
 	w.run.Release = w.publishKMS(t, version, node, w.older)
 	w.run.Release.Node = node
+	locked := release.LockedReadOnly
+	var err error
+	w.policies[staleName], err = w.policies[policyName(version, locked)].WithOtherMRTD()
+	require.NoError(t, err)
+	w.run.Stale = []e2e.Stale{{Profile: locked, Policy: staleTitle, AppCompose: w.naming(t, staleName), Register: "mrtd"}}
 }
+
+// naming is the locked service's app-compose file with another policy.
+func (w *world) naming(t *testing.T, policy string) []byte {
+	t.Helper()
+	app, err := compose.Reconfigure(w.run.Release.AppCompose[release.LockedReadOnly],
+		map[string]string{"MERO_KMS_POLICY_URL": "https://github.com/policies/" + policy})
+	require.NoError(t, err)
+	return app
+}
+
+// Names lists what is deployed, and what the test lets the provider list.
+func (w *world) Names(ctx context.Context) ([]string, error) {
+	if w.lists != nil {
+		return w.lists(ctx)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Collect(maps.Values(w.names)), ctx.Err()
+}
+
+// Left lists no machine: a node of this world ends with its report.
+func (w *world) Left(context.Context) ([]string, error) { return w.leftNodes, nil }
 
 func (w *world) publishNode(t *testing.T, v release.Version) *measurement.Published {
 	t.Helper()
@@ -227,7 +260,7 @@ func (w *world) Deploy(ctx context.Context, app dstack.App) (*dstack.Deployment,
 	w.services.Go(func() { _ = service.Serve(serving, l) })
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.deployed[d.ID] = stop
+	w.deployed[d.ID], w.names[d.ID] = stop, app.Name
 	return w.deploy(d, nil)
 }
 
@@ -281,6 +314,9 @@ func (w *world) Delete(ctx context.Context, id string) error {
 	}
 	stop()
 	delete(w.deployed, id)
+	if w.deleteError == nil {
+		delete(w.names, id)
+	}
 	return w.deleteError
 }
 

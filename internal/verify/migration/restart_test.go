@@ -59,6 +59,8 @@ func (noNodes) Boot(context.Context, *measurement.Published, release.Profile, ag
 	return nil, errors.New("no node boots")
 }
 
+func (noNodes) Left(context.Context) ([]string, error) { return nil, nil }
+
 func node(version string) *measurement.Published {
 	return &measurement.Published{Family: release.Node, Tag: tag("mero-tee-v" + version)}
 }

@@ -101,6 +101,8 @@ func (s split) RoundTrip(r *http.Request) (*http.Response, error) {
 	return w.Result(), nil
 }
 
+func (w *world) Left(context.Context) ([]string, error) { return nil, nil }
+
 func (w *world) deployment() *dstack.Deployment {
 	return &dstack.Deployment{ID: "app_a1", AppID: "a1", URL: w.url}
 }
