@@ -6,6 +6,6 @@ package main
 func main() {
 	println(len([]any{
 		Bench, CI, Doctor, Fuzz, Lint, Sweep, Test,
-		Catalog{}, Config{}, Guard{}, KMS{}, Measurement{}, Node{}, Policy{}, Rehearse{}, Release{}, Verify{},
+		Catalog{}, Config{}, E2e{}, Guard{}, KMS{}, Measurement{}, Node{}, Policy{}, Rehearse{}, Release{}, Verify{},
 	}))
 }

@@ -25,6 +25,12 @@ func (Verify) Recent(ctx context.Context, n int) error {
 	return cli.Exit("verify:recent", cli.VerifyRecent(ctx, n))
 }
 
+// Event verifies what an event of GitHub asks for, in the auditor's workflow, and says the verdict on the release's
+// commit; what is no release of ours is left alone, exit 0.
+func (Verify) Event(ctx context.Context) error {
+	return cli.Exit("verify:event", cli.VerifyEvent(ctx))
+}
+
 // Quote explains a TDX quote and its event log, and says whether it is genuine. FILE [-eventLog=FILE]
 func (Verify) Quote(ctx context.Context, file string, eventLog *string) error {
 	return cli.Exit("verify:quote", cli.ExplainQuote(ctx, os.Stdout, file, cli.Value(eventLog)))

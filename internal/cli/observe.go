@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
@@ -19,7 +18,6 @@ import (
 	"github.com/calimero-network/mero-tee/internal/base/journal"
 	"github.com/calimero-network/mero-tee/internal/kms/compose"
 	"github.com/calimero-network/mero-tee/internal/node/agent"
-	"github.com/calimero-network/mero-tee/internal/pipeline"
 	"github.com/calimero-network/mero-tee/internal/pipeline/steps"
 	"github.com/calimero-network/mero-tee/internal/provider/dstack"
 	"github.com/calimero-network/mero-tee/internal/provider/github"
@@ -53,8 +51,7 @@ func Observe(ctx context.Context, w io.Writer, image, tag string, dryRun bool) e
 	})
 }
 
-// journalled does what makes deployments with a ledger of its own under dist/,
-// where `sweep` finds what an interrupted command left. It goes when nothing is open.
+// journalled does what makes deployments with a ledger of its own: see withLedger.
 func (o *operator) journalled(ctx context.Context, command string, tag release.Tag, do func(e2e.Provider) error) error {
 	commit, err := o.commit(ctx, tag)
 	if err != nil {
@@ -64,18 +61,9 @@ func (o *operator) journalled(ctx context.Context, command string, tag release.T
 }
 
 func (o *operator) journalledAt(command string, tag release.Tag, commit string, do func(e2e.Provider) error) error {
-	dir := filepath.Join(o.env.Dist, command+"-"+dstack.NewRun())
-	ledger, err := pipeline.OpenLedger(dir, tag.String(), commit, time.Now)
-	if err != nil {
-		return err
-	}
-	err = do(steps.Journalled(o.env.Dstack(), ledger.Journal(command)))
-	left := ledger.Open(journal.Deployment)
-	err = errors.Join(err, ledger.Close())
-	if len(left) == 0 {
-		return errors.Join(err, os.RemoveAll(dir))
-	}
-	return err
+	return o.withLedger(command, tag, commit, func(j journal.Journal) error {
+		return do(steps.Journalled(o.env.Dstack(), j))
+	})
 }
 
 // observe deploys the service, reads what its quote proves, and deletes it.

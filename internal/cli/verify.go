@@ -40,24 +40,32 @@ func VerifyRecent(ctx context.Context, n int) error {
 			Expected: "at least 1", Got: fmt.Sprint(n)}
 	}
 	return operate(ctx, func(o *operator) error {
-		all, err := o.github.Releases(ctx)
-		if err != nil {
-			return err
-		}
-		tags := recent(all, n)
-		if len(tags) == 0 {
-			o.console.Warnf("nothing is released yet")
-		}
-		var errs []error
-		for _, tag := range tags {
-			o.console.Infof("%s", tag)
-			if err := o.audited(ctx, audit.Subject{Tag: tag}, "", nil); err != nil {
-				o.console.Fault(err)
-				errs = append(errs, err)
-			}
-		}
-		return summary(errs, len(tags))
+		return o.auditRecent(ctx, n, func(ctx context.Context, tag release.Tag) error {
+			return o.audited(ctx, audit.Subject{Tag: tag}, "", nil)
+		})
 	})
+}
+
+// auditRecent judges the newest releases of each family. What others publish under
+// tags of their own is no release of ours.
+func (o *operator) auditRecent(ctx context.Context, n int, judge func(context.Context, release.Tag) error) error {
+	all, err := o.github.Releases(ctx)
+	if err != nil {
+		return err
+	}
+	tags := recent(all, n)
+	if len(tags) == 0 {
+		o.console.Warnf("nothing is released yet")
+	}
+	var errs []error
+	for _, tag := range tags {
+		o.console.Infof("%s", tag)
+		if err := judge(ctx, tag); err != nil {
+			o.console.Fault(err)
+			errs = append(errs, err)
+		}
+	}
+	return summary(errs, len(tags))
 }
 
 // summary is one error with the code of the first; each was shown already.

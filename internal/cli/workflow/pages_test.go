@@ -22,10 +22,10 @@ func page(t *testing.T, name string) string {
 }
 
 var (
-	code       = regexp.MustCompile("`([a-z]+(?::[A-Za-z0-9]+)?)[^`]*`(?: \\(([A-Za-z]+)\\))?")
+	code       = regexp.MustCompile("`([a-z][a-z0-9]*(?::[A-Za-z0-9]+)?)[^`]*`(?: \\(([A-Za-z]+)\\))?")
 	scriptCall = regexp.MustCompile(`exec go tool mage ([A-Za-z0-9:]+)`)
 	namespaced = regexp.MustCompile(
-		`(?:go tool mage |\b)((?:kms|node|release|verify|guard|policy|catalog|config|measurement|rehearse):[A-Za-z0-9]+)`)
+		`(?:go tool mage |\b)((?:e2e|kms|node|release|verify|guard|policy|catalog|config|measurement|rehearse):[A-Za-z0-9]+)`)
 	bare = regexp.MustCompile(`go tool mage ([a-z][A-Za-z0-9:]*)`)
 )
 

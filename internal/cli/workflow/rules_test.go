@@ -225,7 +225,18 @@ func (f *file) deserved(job *actionlint.Job) map[string]string {
 	if has(own, ":sign") {
 		out["id-token"] = "write"
 	}
+	if runsTarget(job, "verify:event") {
+		out["statuses"] = "write"
+	}
 	return out
+}
+
+// runsTarget says whether a job calls a target that is no step.
+func runsTarget(job *actionlint.Job, target string) (found bool) {
+	each(job, func(_ *actionlint.Step, run *actionlint.ExecRun) {
+		found = found || slices.Contains(called(run.Run.Value), target)
+	})
+	return found
 }
 
 // permissions: none for the workflow, and for each job exactly what its steps

@@ -20,6 +20,9 @@ const (
 	ci      = "ci.yaml"
 )
 
+// saysVerdicts is the auditor's one right to write.
+const saysVerdicts = "      statuses: write # the verdict, on the release's commit\n"
+
 func TestWorkflows(t *testing.T) {
 	t.Parallel()
 	all := sources(t)
@@ -68,6 +71,8 @@ func TestWhatRunsWhen(t *testing.T) {
 		"workflow_dispatch:"} {
 		require.Contains(t, all[auditor], want)
 	}
+	require.NotContains(t, all[auditor], "conclusion", "what an event asks for is decided in Go: cli.taskOf")
+	require.NotContains(t, all[auditor], "if:", "likewise: a run that failed may have left a public release")
 	require.NotContains(t, all[guard], "paths:", "a required check reports on every pull request")
 	for _, p := range release.Profiles() {
 		require.Regexp(t, `profile: \[.*\b`+string(p)+`\b.*\]`, all[node])
@@ -83,7 +88,7 @@ func TestEveryRuleFires(t *testing.T) {
 			`release:merge "$GITHUB_REF_NAME" "$RUNNER_TEMP/jobs" doctor -steps="$STEPS" release:nodePrerelease`,
 			"doctor -steps=\"$STEPS\" release:nodePrerelease release:merge x", "release:merge without its arguments"},
 		"a flag that does not exist": {node, `node:measure -profile=`, `node:measure -profil=`, "no target: -profil="},
-		"a call that cannot be judged": {auditor, `go tool mage verify:recent 10`, `cd / && go tool mage verify:recent 10`,
+		"a call that cannot be judged": {auditor, `go tool mage verify:event`, `cd / && go tool mage verify:event`,
 			"cannot be judged"},
 		"another trigger": {kms, "  push:\n", "  workflow_dispatch:\n  push:\n",
 			"something else than a tag mero-kms-v*"},
@@ -118,14 +123,19 @@ func TestEveryRuleFires(t *testing.T) {
 			"the workflow itself has permissions"},
 		"all rights of a workflow": {ci, "permissions: {}", "permissions: write-all",
 			"the workflow itself has permissions"},
-		"a job's rights not listed": {auditor, "    permissions:\n      contents: read\n", "",
+		"a job's rights not listed": {auditor, "    permissions:\n      contents: read\n" + saysVerdicts, "",
 			"job audit does not list"},
-		"all rights of a job": {auditor, "    permissions:\n      contents: read\n",
+		"all rights of a job": {auditor, "    permissions:\n      contents: read\n" + saysVerdicts,
 			"    permissions: write-all\n", "job audit does not list"},
 		"a right too many": {guard, "      contents: read\n", "      contents: write\n",
 			"job pr-doc-guard has contents: write"},
 		"a right that is missing": {kms, "      packages: write # the images on GHCR\n", "",
 			"job build lacks packages: write"},
+		"an auditor that says nothing": {auditor, saysVerdicts, "", "job audit lacks statuses: write"},
+		"an auditor that could change releases": {auditor, "      contents: read\n", "      contents: write\n",
+			"job audit has contents: write"},
+		"statuses by others": {ci, "      contents: read\n", "      contents: read\n      statuses: write\n",
+			"has statuses: write"},
 		"a builder that could sign": {node, "      contents: read\n    strategy:",
 			"      contents: read\n      id-token: write\n    strategy:", "job image has id-token: write"},
 		"a signer that builds": {kms, "    needs: build\n", "", "job release could sign, and builds"},
@@ -151,7 +161,7 @@ func TestEveryRuleFires(t *testing.T) {
 		"a token left behind": {kms, "          persist-credentials: false\n", "", "the checkout keeps its token"},
 		"the auditor on another branch": {auditor, "${{ github.event.repository.default_branch }}",
 			"${{ github.event.workflow_run.head_sha }}", "another branch than the default one"},
-		"an expression in a script": {auditor, `verify:release "$TAG"`, "verify:release ${{ inputs.tag }}",
+		"an expression in a script": {auditor, `verify:event`, "verify:release ${{ inputs.tag }}",
 			"an expression in a script"},
 		"what nobody uploads": {node, "pattern: node-*", "pattern: image-*", "nothing uploads image-*"},
 		"a job without the doctor": {kms, `doctor -steps="$STEPS" release:prerelease`, "release:prerelease",

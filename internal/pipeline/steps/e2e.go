@@ -49,7 +49,7 @@ func (r *Release) E2E(ctx context.Context, w *pipeline.Work) error {
 func (r *Release) concludeE2E(w *pipeline.Work, report *e2e.Report) error {
 	report.Checks = report.Checks.Judged(r.Judged)
 	failed := report.Checks.Results().Report(w.Console)
-	if err := w.Lines(report.Matrix.Write); err != nil {
+	if err := w.Lines(report.Write); err != nil {
 		return err
 	}
 	counterpart, err := r.Counterpart()

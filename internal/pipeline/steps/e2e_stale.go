@@ -52,7 +52,7 @@ func (t *Trial) olderPolicy(ctx context.Context, r *e2e.Release, p release.Profi
 	if err != nil { // it admits no other node release
 		return t.madeStale(ctx, r, current)
 	}
-	out := e2e.Stale{Policy: "the policy from before " + r.Node.Tag.String() + " was promoted"}
+	out := e2e.Stale{Policy: "an older policy, without " + r.Node.Tag.String()}
 	if out.AppCompose, err = t.reconfigure(ctx, r.AppCompose[p], older, "older-policy"); err != nil {
 		return out, err
 	}

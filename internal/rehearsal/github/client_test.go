@@ -56,7 +56,9 @@ func TestTheClientsRequestsFitGitHubsDescription(t *testing.T) {
 	several.Files["c.json"] = []byte("[2]\n")
 	_, err = c.Propose(t.Context(), several)
 	require.NoError(t, err)
-	for _, request := range []string{"POST git", "PATCH git", "POST releases", "PATCH releases", "PUT contents",
+	require.NoError(t, c.SetStatus(t.Context(), sha, github.CommitStatus{Context: "c", State: github.StatusError,
+		Description: "d", TargetURL: "https://github.com/x"}))
+	for _, request := range []string{"POST statuses", "POST git", "PATCH git", "POST releases", "PATCH releases", "PUT contents",
 		"POST pulls", "POST issues"} {
 		require.True(t, seen[request], request)
 	}

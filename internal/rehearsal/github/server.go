@@ -146,6 +146,7 @@ func (s *Server) routes() *http.ServeMux {
 	api("GET", "contents/{path...}", none, s.getContent)
 	api("PUT", "contents/{path...}", writeContents, s.putContent)
 	api("GET", "commits/{ref}/check-runs", none, s.listChecks)
+	api("POST", "statuses/{sha}", writeStatuses, s.createStatus)
 	api("GET", "pulls", none, s.listPulls)
 	api("POST", "pulls", writePullRequests, s.createPull)
 	api("POST", "issues/{number}/labels", none, s.addLabels)

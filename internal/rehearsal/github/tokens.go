@@ -45,6 +45,7 @@ type need struct{ permission, level string }
 var (
 	none              = need{}
 	writeContents     = need{"contents", "write"}
+	writeStatuses     = need{"statuses", "write"}
 	writePullRequests = need{"pull-requests", "write"}
 	writeIssues       = need{"issues", "write"}
 	writeWorkflows    = need{"workflows", "write"} // no job's token can have it

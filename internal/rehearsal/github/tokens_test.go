@@ -41,6 +41,7 @@ func writing(release, asset int64) map[string]string {
 		"PUT " + api + "contents/a.json":                                  "contents",
 		"POST " + api + "pulls":                                           "pull-requests",
 		"POST " + api + "issues/1/labels":                                 "issues",
+		"POST " + api + "statuses/" + sha:                                 "statuses",
 	}
 }
 
@@ -48,7 +49,7 @@ func TestAJobsTokenGoesAsFarAsItsPermissions(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, t.TempDir(), func(o *rehearsal.Options) { o.ActionsOpenPulls = true })
 	rel, asset := w.draft("v1")
-	all := permissions{"contents": "write", "pull-requests": "write", "issues": "write"}
+	all := permissions{"contents": "write", "pull-requests": "write", "issues": "write", "statuses": "write"}
 	for request, needed := range writing(rel, asset) {
 		var method, url string
 		_, err := fmt.Sscan(request, &method, &url)

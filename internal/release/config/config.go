@@ -55,6 +55,9 @@ type Config struct {
 	Actions     bool   // GITHUB_ACTIONS: the process runs in a workflow
 	Repository  string // GITHUB_REPOSITORY, owner/name
 	RefName     string // GITHUB_REF_NAME, the tag in a release workflow
+	RunID       int64  // GITHUB_RUN_ID, the workflow run; 0 outside of one
+	EventName   string // GITHUB_EVENT_NAME, what started the workflow
+	EventPath   string // GITHUB_EVENT_PATH, the file with what GitHub says of it
 	StepSummary string // GITHUB_STEP_SUMMARY, the file behind the run's summary page
 
 	KMSVersion  release.Version // MERO_KMS_VERSION; the zero version when it is not set

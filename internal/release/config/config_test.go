@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -72,10 +73,13 @@ func TestEveryVariable(t *testing.T) {
 		"ITA_API_URL":      "https://api.x.example", "COMPATIBILITY_CATALOG_PATH": "c.json",
 		"GCP_SERVICE_ACCOUNT_KEY":        accountKey,
 		"GOOGLE_APPLICATION_CREDENTIALS": "/c.json", "ACTIONS_ID_TOKEN_REQUEST_URL": "https://x.example",
-		"MERO_ENVIRONMENT": "production"}
+		"MERO_ENVIRONMENT": "production", "GITHUB_RUN_ID": "17"}
 	fields := map[string]func(*config.Config) any{
 		"GITHUB_REPOSITORY":              func(c *config.Config) any { return c.Repository },
 		"GITHUB_REF_NAME":                func(c *config.Config) any { return c.RefName },
+		"GITHUB_RUN_ID":                  func(c *config.Config) any { return strconv.FormatInt(c.RunID, 10) },
+		"GITHUB_EVENT_NAME":              func(c *config.Config) any { return c.EventName },
+		"GITHUB_EVENT_PATH":              func(c *config.Config) any { return c.EventPath },
 		"GITHUB_STEP_SUMMARY":            func(c *config.Config) any { return c.StepSummary },
 		"MERO_ENVIRONMENT":               func(c *config.Config) any { return c.Environment },
 		"MERO_KMS_PROFILE":               func(c *config.Config) any { return c.Profile },

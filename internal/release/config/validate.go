@@ -22,6 +22,7 @@ const (
 
 var (
 	projectForm  = regexp.MustCompile(`^[a-z][-a-z0-9]{4,28}[a-z0-9]$`)
+	numberForm   = regexp.MustCompile(`^[1-9][0-9]{0,17}$`)
 	zoneForm     = regexp.MustCompile(`^[a-z]+(?:-[a-z]+)+[0-9]+-[a-z0-9]{1,8}$`)
 	familyForm   = regexp.MustCompile(`^[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?$`)
 	registryForm = regexp.MustCompile(`^[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?(?::[0-9]{1,5})?` +

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"strconv"
+
 	"slices"
 
 	"github.com/calimero-network/mero-tee/internal/release"
@@ -138,6 +140,13 @@ func runner() []Variable {
 			Default: DefaultRepository, validate: repository, set: func(c *Config, v string) { c.Repository = v }},
 		{Name: "GITHUB_REF_NAME", Kind: KindRuntime, Purpose: "the tag to release, in a production workflow", Valid: "a tag",
 			set: func(c *Config, v string) { c.RefName = v }},
+		{Name: "GITHUB_RUN_ID", Kind: KindRuntime, Purpose: "the workflow run that a commit's status links to",
+			Valid: "a number", validate: form(numberForm, "not a number"),
+			set: func(c *Config, v string) { c.RunID, _ = strconv.ParseInt(v, 10, 64) }},
+		{Name: "GITHUB_EVENT_NAME", Kind: KindRuntime, Purpose: "what started the auditor's workflow", Valid: "an event's name",
+			set: func(c *Config, v string) { c.EventName = v }},
+		{Name: "GITHUB_EVENT_PATH", Kind: KindRuntime, Purpose: "the file with what GitHub says of that event",
+			Valid: "a path", set: func(c *Config, v string) { c.EventPath = v }},
 		{Name: "GITHUB_STEP_SUMMARY", Kind: KindRuntime, Purpose: "the file behind the run's summary page", Valid: "a path",
 			set: func(c *Config, v string) { c.StepSummary = v }},
 	}

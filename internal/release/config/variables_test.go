@@ -87,6 +87,7 @@ func TestBadValues(t *testing.T) {
 		"GOOGLE_APPLICATION_CREDENTIALS": {"c.json"},
 		"ACTIONS_ID_TOKEN_REQUEST_URL":   {"http://run.actions.example"},
 		"ACTIONS_ID_TOKEN_REQUEST_TOKEN": {"hunter2 "},
+		"GITHUB_RUN_ID":                  {"0", "-1", "x", "1234567890123456789"},
 		"GITHUB_REPOSITORY":              {"mero-tee", "a/b/c", "a/.."},
 		"MERO_ENVIRONMENT":               {"prod"},
 	} {

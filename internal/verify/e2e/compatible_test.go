@@ -20,7 +20,7 @@ const (
 	olderKMSCheck = "guardrail A, cross-version: service " + locked +
 		" of mero-kms-v1.1.0 with its released policy gives a node of mero-tee-v1.2.0 its key"
 	olderCheck = newNode + olderTitle + onceUpdated
-	olderTitle = "the policy from before mero-tee-v1.2.0 was promoted"
+	olderTitle = "an older policy, without mero-tee-v1.2.0"
 	staleName  = "stale" // where the stale policy is served
 )
 

@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"fmt"
+	"io"
 	"slices"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
@@ -127,6 +129,27 @@ type Deployed struct {
 	Unchanged   bool            `json:"unchanged"`        // the release's own compose file and policy
 	Policy      string          `json:"policy,omitempty"` // which other policy the compose file was made to name
 	ComposeHash digest.Digest   `json:"compose_hash"`
+}
+
+// Write says in which version pairs nodes got their keys, and which artifacts of
+// the releases were not tried as they are.
+func (r *Report) Write(w io.Writer) error {
+	if len(r.Matrix) > 0 {
+		if err := r.Matrix.Write(w); err != nil {
+			return err
+		}
+	}
+	unchanged := true
+	for _, d := range r.Deployed {
+		if !d.Unchanged {
+			unchanged = false
+			_, _ = fmt.Fprintf(w, "reconfigured: service %s of %s, with %s\n", d.Profile, d.KMS, d.Policy)
+		}
+	}
+	if unchanged {
+		_, _ = fmt.Fprintln(w, "every key service ran as released")
+	}
+	return nil
 }
 
 // Observation is one machine as its verified quote shows it.
