@@ -240,3 +240,19 @@ func TestRevocationNeedsAReason(t *testing.T) {
 	_, err := w.Encode()
 	require.ErrorContains(t, err, "gives no reason")
 }
+
+// A policy that is made stale is sound, and admits nobody whom it admitted, for the MRTD alone.
+func TestWithOtherMRTD(t *testing.T) {
+	t.Parallel()
+	p := ready(t, release.Debug)
+	before := p.Measurements[0].Registers
+	stale, err := p.WithOtherMRTD()
+	require.NoError(t, err)
+	require.NoError(t, stale.Check())
+	require.Equal(t, before, p.Measurements[0].Registers, "the policy itself is left as it was")
+	for i, m := range p.Measurements {
+		diffs := stale.Measurements[i].Compare(m.Registers)
+		require.Len(t, diffs, 1)
+		require.Equal(t, "mrtd", diffs[0].Name)
+	}
+}

@@ -53,7 +53,8 @@ func TestEvents(t *testing.T) {
 		"a person, of garbage":  {event: "workflow_dispatch", payload: `{"inputs":{"tag":"v1.2.3"}}`, code: fault.Usage},
 		"a person, of a script": {event: "workflow_dispatch", payload: `{"inputs":{"tag":"$(id)"}}`, code: fault.Usage},
 		"a release of ours":     {event: "release", payload: `{"release":{"tag_name":"mero-kms-v1.2.0"}}`, tag: tag},
-		"a foreign release":     {event: "release", payload: `{"release":{"tag_name":"v1.2.3"}}`, reason: "not a release of ours"},
+		"a foreign release": {event: "release", payload: `{"release":{"tag_name":"v1.2.3"}}`,
+			reason: "not a release of ours"},
 		"one that looks like ours": {event: "release", payload: `{"release":{"tag_name":"mero-kms-v1.2"}}`,
 			reason: "not a release of ours"},
 		"a foreign release with a long name": {event: "release",
@@ -77,10 +78,11 @@ func TestEvents(t *testing.T) {
 		"a run of a fork": {event: "workflow_run", payload: run(tag, "success", "push", "stranger/r"),
 			reason: "releases nothing here"},
 		"a run without its end": {event: "workflow_run", payload: run(tag, "", "push", "o/r"), code: fault.Verification},
-		"a run without its tag": {event: "workflow_run", payload: run("", "failure", "push", "o/r"), code: fault.Verification},
-		"no run":                {event: "workflow_run", payload: `{}`, code: fault.Usage},
-		"another event":         {event: "push", payload: `{"ref":"refs/heads/main"}`, code: fault.Usage},
-		"no event":              {event: "", payload: `{}`, code: fault.Usage},
+		"a run without its tag": {event: "workflow_run", payload: run("", "failure", "push", "o/r"),
+			code: fault.Verification},
+		"no run":        {event: "workflow_run", payload: `{}`, code: fault.Usage},
+		"another event": {event: "push", payload: `{"ref":"refs/heads/main"}`, code: fault.Usage},
+		"no event":      {event: "", payload: `{}`, code: fault.Usage},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -151,7 +153,8 @@ func auditing(t *testing.T, tags ...string) (*operator, *bytes.Buffer, *[]github
 			s.ServeHTTP(w, r)
 		})))
 	}
-	o.github, err = github.New(github.Options{Repository: config.DefaultRepository, Token: "secret", Transport: n.Transport()})
+	o.github, err = github.New(github.Options{Repository: config.DefaultRepository, Token: "secret",
+		Transport: n.Transport()})
 	require.NoError(t, err)
 	for _, tag := range tags {
 		require.NoError(t, s.Push("refs/tags/"+tag, sha, nil))
@@ -179,7 +182,8 @@ func TestNothingToAudit(t *testing.T) {
 	t.Parallel()
 	failed := run(released, "failure", "push", config.DefaultRepository)
 	for name, tc := range map[string]struct{ event, payload, says string }{
-		"a foreign tag":             {"release", `{"release":{"tag_name":"v1.2.3"}}`, "not a release of ours: nothing to audit"},
+		"a foreign tag": {"release", `{"release":{"tag_name":"v1.2.3"}}`,
+			"not a release of ours: nothing to audit"},
 		"failed before":             {"workflow_run", failed, "before its release was public: nothing to audit"},
 		"cancelled before":          {"workflow_run", strings.ReplaceAll(failed, "failure", "cancelled"), "ended (cancelled"},
 		"a week with foreign alone": {"schedule", `{}`, "nothing is released yet"},

@@ -20,7 +20,8 @@ func TestStatusesOfCommits(t *testing.T) {
 	require.Equal(t, http.StatusCreated, got.status, "%s", got.body)
 	require.Equal(t, "release-auditor", got.json(t)["context"])
 	require.Equal(t, "bad", got.json(t)["description"])
-	require.Equal(t, http.StatusCreated, w.as(auditor, "POST", url, said(`,"description":"`+strings.Repeat("ä", 140)+`"`)).status)
+	longest := said(`,"description":"` + strings.Repeat("ä", 140) + `"`)
+	require.Equal(t, http.StatusCreated, w.as(auditor, "POST", url, longest).status)
 
 	for name, tc := range map[string]struct{ url, body, says string }{
 		"a commit that is not there": {api + "statuses/" + strings.Repeat("e", 40), said(""), "No commit found"},

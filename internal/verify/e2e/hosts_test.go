@@ -53,7 +53,8 @@ func TestHostsInEveryState(t *testing.T) {
 			w.pcs.Recover(w.under, both)
 			w.run.HostTCB.TCBWaivers = waived(w.machine, lastDay)
 		}, map[string]string{attestCheck: `waive it in docker/mero-kms/host-tcb.json`, eventsCheck: theHost,
-			attestationCheck: theHost, keyCheck: theHost, isolationCheck: theHost, serviceAppraisal: "TCB status", staleAppraisal: "TCB status"},
+			attestationCheck: theHost, keyCheck: theHost, isolationCheck: theHost, serviceAppraisal: "TCB status",
+			staleAppraisal: "TCB status"},
 			fault.Verification},
 		"host out of date, waiver ended": {func(w *world) {
 			w.pcs.Recover(w.under, both)

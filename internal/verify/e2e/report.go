@@ -108,6 +108,11 @@ func (cs Checks) Of(s Suite) Checks {
 	return slices.DeleteFunc(slices.Clone(cs), func(c Check) bool { return c.Suite != s })
 }
 
+// tally is how many of the checks passed.
+func (cs Checks) tally() string {
+	return fmt.Sprintf("%d of %d passed", cs.Results().Count(check.Passed), len(cs))
+}
+
 // Report is what a Run found.
 type Report struct {
 	Tag      release.Tag       // of the KMS release
@@ -131,9 +136,15 @@ type Deployed struct {
 	ComposeHash digest.Digest   `json:"compose_hash"`
 }
 
-// Write says in which version pairs nodes got their keys, and which artifacts of
-// the releases were not tried as they are.
+// Write says how each suite and profile fared, in which version pairs nodes got
+// their keys, and which artifacts of the releases were not tried as they are.
 func (r *Report) Write(w io.Writer) error {
+	for _, s := range r.Suites {
+		_, _ = fmt.Fprintf(w, "%s: %s\n", s, r.Checks.Of(s).tally())
+	}
+	for _, p := range r.Profiles {
+		_, _ = fmt.Fprintf(w, "checks that concern %s: %s\n", p, r.Checks.Concerning(p).tally())
+	}
 	if len(r.Matrix) > 0 {
 		if err := r.Matrix.Write(w); err != nil {
 			return err
