@@ -123,8 +123,15 @@ func (o *operator) trial(ctx context.Context, dir string, kms, node release.Tag)
 		tag release.Tag
 		dir *string
 	}{{kms, &t.KMS}, {node, &t.Node}} {
+		there, err := published.Has(ctx, side.tag)
+		if err == nil && !there {
+			err = &fault.Error{Code: fault.MissingAsset, Message: "there is no public release " + side.tag.String(),
+				Expected: "one to test with", Got: "none", Hint: "without a tag the newest public release is taken"}
+		}
+		if err != nil {
+			return nil, err
+		}
 		o.console.Infof("auditing %s", side.tag)
-		var err error
 		if *side.dir, err = published.Audited(ctx, side.tag); err != nil {
 			return nil, err
 		}

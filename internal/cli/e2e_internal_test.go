@@ -45,6 +45,19 @@ func TestThePairOfASuite(t *testing.T) {
 	}
 }
 
+// A release that is not public cannot be tried.
+func TestASuiteWantsPublicReleases(t *testing.T) {
+	t.Parallel()
+	o, _, _ := auditing(t, "mero-kms-v1.2.0")
+	kms, err := parseTag(release.KMS, "mero-kms-v9.9.9")
+	require.NoError(t, err)
+	node, err := parseTag(release.Node, "mero-tee-v1.0.0")
+	require.NoError(t, err)
+	_, err = o.trial(t.Context(), t.TempDir(), kms, node)
+	require.Equal(t, fault.MissingAsset, fault.CodeOf(err))
+	require.ErrorContains(t, err, "no public release mero-kms-v9.9.9")
+}
+
 // A tag of the wrong family, or none at all, is refused before anything is opened.
 func TestASuiteWantsTagsOfItsFamilies(t *testing.T) {
 	t.Parallel()

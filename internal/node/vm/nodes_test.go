@@ -142,6 +142,43 @@ func hexByte(t *testing.T, nonce string) byte {
 	return b[0]
 }
 
+// What a run left is what the cloud lists under its label: VMs and disks, of this run alone.
+func TestWhatARunLeft(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, gce.Faults{})
+	vms := w.vms()
+	left, err := vms.Left(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, left)
+	c, err := w.cloud.Client(t.Context(), nil)
+	require.NoError(t, err)
+	for name, label := range map[string]string{"mero-measure-debug-00000001": run,
+		"mero-measure-debug-00000002": "another"} {
+		_, err := c.Boot(t.Context(), client.VM{Name: name, Image: "https://www.googleapis.com/compute/v1/" +
+			inprocess.Link(image),
+			Labels: map[string]string{client.LabelRun: label}, MaxRun: time.Hour})
+		require.NoError(t, err)
+	}
+	left, err = vms.Left(t.Context())
+	require.NoError(t, err)
+	require.Contains(t, left, "vm mero-measure-debug-00000001")
+	require.NotContains(t, strings.Join(left, " "), "00000002")
+	_, err = vms.Boot(t.Context(), published(image.Name()), image.Profile, agent.Mission{Nonce: agent.NewNonce()})
+	require.NoError(t, err)
+	again, err := vms.Left(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, left, again, "its own machine is gone")
+}
+
+// A list that cannot be had is an error, not "nothing".
+func TestWhatARunLeftCannotBeListed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, gce.Faults{Denied: []string{"compute.instances.list"}})
+	_, err := w.vms().Left(t.Context())
+	require.Equal(t, fault.Usage, fault.CodeOf(err))
+	require.ErrorContains(t, err, "compute.instances.list")
+}
+
 // What an earlier, interrupted run left under the label is gone before the first
 // VM boots; what belongs to another run stays.
 func TestTheEarlierRunIsSweptFirst(t *testing.T) {
@@ -219,6 +256,9 @@ func TestALeftMachine(t *testing.T) {
 	report, err := w.boot(t.Context(), agent.Mission{Nonce: agent.NewNonce()})
 	require.ErrorIs(t, err, agent.ErrLeft)
 	require.NotNil(t, report)
+	left, err := w.vms().Left(t.Context())
+	require.ErrorContains(t, err, "compute.instances.delete", "connecting sweeps first, and may not")
+	require.Empty(t, left)
 	require.Contains(t, strings.Join(w.cloud.Server.Resources(), "\n"), "/instances/mero-measure-debug-")
 }
 

@@ -155,6 +155,15 @@ func TestReleasesThatDoNotWork(t *testing.T) {
 		"the provider tells another compose hash": {func(w *world) {
 			w.deploy = func(d *dstack.Deployment, err error) (*dstack.Deployment, error) { d.ComposeHash = "00"; return d, err }
 		}, map[string]string{composeCheck: "the provider"}, fault.Verification},
+		"another file than compose-hash.txt has, and a provider that denies it": {func(w *world) {
+			said := w.run.Release.ComposeHash[release.LockedReadOnly].Hex()
+			w.policies["moved/"+locked] = w.policies[policyName(version, release.LockedReadOnly)]
+			w.run.Release.AppCompose[release.LockedReadOnly] = bytes.Replace(w.run.Release.AppCompose[release.LockedReadOnly],
+				[]byte("policies/1.2.0/"), []byte("policies/moved/"), 1)
+			w.deploy = func(d *dstack.Deployment, err error) (*dstack.Deployment, error) { d.ComposeHash = said; return d, err }
+		}, map[string]string{composeCheck: "app-compose-locked-read-only.json", attestCheck: "compose hash",
+			eventsCheck: "compose hash", attestationCheck: "compose hash", keyCheck: "compose hash",
+			isolationCheck: "compose hash"}, fault.Verification},
 		"published-mrtds.json tells another compose hash": {func(w *world) {
 			p := w.run.Release.KMS.Profiles[release.LockedReadOnly]
 			p.Image.ComposeHash = digest.Digest{1}
