@@ -98,7 +98,7 @@ func keyRelease(name string, service *service, node *node) check.Result {
 	return check.Pass(name)
 }
 
-// suites lists those of a run that judge a machine of a profile.
+// inNodeSuite says whether the node suite judges a machine: one of the release under test, as released.
 func (s *stage) inNodeSuite(m machine, tested release.Tag) bool {
 	return s.run.has(NodeSuite) && m.tag == tested && m.policy == "" && slices.Contains(s.run.Profiles, m.profile)
 }
