@@ -24,3 +24,6 @@ func (Catalog) Check(ctx context.Context) error {
 func (Catalog) Show(svg *string) error {
 	return cli.Exit("catalog:show", cli.CatalogShow(os.Stdout, cli.Value(svg)))
 }
+
+// Docs writes docs/catalog.md and docs/compatibility.svg from the catalog; a change of the catalog brings them along.
+func (Catalog) Docs() error { return cli.Exit("catalog:docs", cli.CatalogDocs()) }

@@ -2,7 +2,13 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
 
 	"github.com/calimero-network/mero-tee/catalog"
 	"github.com/calimero-network/mero-tee/internal/base/console"
@@ -17,7 +23,7 @@ func CatalogCheck(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	data, err := readJSON(w.catalogPath())
+	data, err := catalog.ReadBytes(w.catalogPath())
 	if err != nil {
 		return err
 	}
@@ -43,11 +49,7 @@ func CatalogShow(w io.Writer, svg string) error {
 	if err != nil {
 		return err
 	}
-	data, err := readJSON(space.catalogPath())
-	if err != nil {
-		return err
-	}
-	c, err := catalog.Decode(data)
+	c, err := catalog.Read(space.catalogPath())
 	if err != nil {
 		return err
 	}
@@ -56,4 +58,29 @@ func CatalogShow(w io.Writer, svg string) error {
 	}
 	newConsole().Infof("writing %s", console.Path(svg))
 	return file.Write(svg, c.Matrix().SVG(), 0o644)
+}
+
+// CatalogDocs writes the page and the picture that show the catalog, as a change
+// of the catalog brings them along.
+func CatalogDocs() error {
+	w, err := configure()
+	if err != nil {
+		return err
+	}
+	c, err := catalog.Read(w.catalogPath())
+	if err != nil {
+		return err
+	}
+	page, err := os.ReadFile(filepath.Join(w.root, catalog.PagePath))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	docs := c.Docs(page)
+	for _, name := range slices.Sorted(maps.Keys(docs)) {
+		newConsole().Infof("writing %s", name)
+		if err := file.Write(filepath.Join(w.root, name), docs[name], 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -10,11 +11,14 @@ import (
 	"github.com/calimero-network/mero-tee/catalog"
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/base/check"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/pipeline/steps"
 	"github.com/calimero-network/mero-tee/internal/provider/dstack"
+	"github.com/calimero-network/mero-tee/internal/provider/github"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/verify/e2e"
 	"github.com/calimero-network/mero-tee/internal/verify/migration"
+	"github.com/calimero-network/mero-tee/policies/propose"
 )
 
 // Migrate walks the five migration steps of a profile from one KMS release to
@@ -76,7 +80,12 @@ func (o *operator) keyService(ctx context.Context, tag release.Tag, p release.Pr
 
 // pair finds the newest node release of step 1 in the catalog on the main branch.
 func (o *operator) pair(ctx context.Context, m migration.Migration) (release.Tag, error) {
-	data, err := o.github.ReadFile(ctx, catalog.Path, "main")
+	path := o.env.Config.CatalogPath
+	data, err := o.github.ReadFile(ctx, path, propose.Base)
+	if errors.Is(err, github.ErrNotFound) {
+		err = &fault.Error{Code: fault.MissingAsset, Message: "there is no compatibility catalog on GitHub", Err: err,
+			Expected: path + " on " + propose.Base, Got: "no such file", Hint: "COMPATIBILITY_CATALOG_PATH names the file"}
+	}
 	if err != nil {
 		return release.Tag{}, err
 	}

@@ -24,6 +24,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/verify/e2e"
 	"github.com/calimero-network/mero-tee/internal/verify/migration"
+	"github.com/calimero-network/mero-tee/policies/propose"
 )
 
 // Observe runs a released key service on an OS image of the provider, believes
@@ -167,7 +168,7 @@ func (o *operator) openPlatform(ctx context.Context, path string, file *measurem
 		return err
 	}
 	title := "Add the measurements of OS image " + seen.Image
-	pr, err := o.github.Propose(ctx, github.Change{Base: "main", Branch: "platforms/" + seen.Image, Message: title,
+	pr, err := o.github.Propose(ctx, github.Change{Base: propose.Base, Branch: "platforms/" + seen.Image, Message: title,
 		Title: title, Files: map[string][]byte{path: content, platformsPage: page},
 		Body: o.env.Banner + "\n\nObserved by `kms:observe`: " + seen.Source + ".\n\nThe image that deployments name " +
 			"stays; change `image` in " + path + " to release for this one."})
@@ -180,7 +181,7 @@ func (o *operator) openPlatform(ctx context.Context, path string, file *measurem
 
 // onMain is a file of the main branch, and of the work tree while main has none.
 func (o *operator) onMain(ctx context.Context, path string) ([]byte, error) {
-	data, err := o.github.ReadFile(ctx, path, "main")
+	data, err := o.github.ReadFile(ctx, path, propose.Base)
 	if errors.Is(err, github.ErrNotFound) {
 		return os.ReadFile(filepath.Join(o.env.Root, filepath.FromSlash(path)))
 	}

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/calimero-network/mero-tee/catalog"
 	"github.com/calimero-network/mero-tee/internal/base/canonical"
 	"github.com/calimero-network/mero-tee/internal/base/console"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
@@ -171,11 +170,7 @@ func (w *workspace) environment(ctx context.Context, c *console.Console) (*envir
 
 // catalogPath is where COMPATIBILITY_CATALOG_PATH says.
 func (w *workspace) catalogPath() string {
-	path := cmp.Or(w.cfg.CatalogPath, catalog.Path)
-	if filepath.IsAbs(path) {
-		return path
-	}
-	return filepath.Join(w.root, path)
+	return filepath.Join(w.root, w.cfg.CatalogPath)
 }
 
 // openPipeline opens the release of a tag and gives its steps.

@@ -3,10 +3,12 @@ package rehearsal
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 
 	"github.com/calimero-network/mero-tee/catalog"
+	"github.com/calimero-network/mero-tee/docs/releases"
 	"github.com/calimero-network/mero-tee/internal/attestation/tcb"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/pipeline/environment"
@@ -15,6 +17,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/release/config"
 	"github.com/calimero-network/mero-tee/policies"
+	"github.com/calimero-network/mero-tee/policies/propose"
 )
 
 // checkout does what people would have done before they push the tag. A work
@@ -93,10 +96,10 @@ func (w *World) merge(ctx context.Context, c *environment.Checkout, tag release.
 	if err := w.mergePolicies(c.Policies, published); err != nil {
 		return err
 	}
-	if err := w.pushMain(ctx, c, tag.Family); err != nil {
+	if err := w.writeNotes(ctx, c, tag); err != nil {
 		return err
 	}
-	if err := w.writeNotes(ctx, c, tag); err != nil {
+	if err := w.pushMain(ctx, c, tag); err != nil {
 		return err
 	}
 	if err := w.pushTag(ctx, tag, c.Commit); err != nil {
@@ -109,28 +112,54 @@ func (w *World) merge(ctx context.Context, c *environment.Checkout, tag release.
 
 // pushMain is the branch with those pull requests merged. It loses no pair that
 // an earlier release declared.
-func (w *World) pushMain(ctx context.Context, c *environment.Checkout, family release.Family) error {
+func (w *World) pushMain(ctx context.Context, c *environment.Checkout, tag release.Tag) error {
 	client, err := w.Env.GitHub()
 	if err != nil {
 		return err
 	}
-	files, err := w.policiesOfMain(ctx, client, c, family)
+	files, err := w.policiesOfMain(ctx, client, c, tag.Family)
 	if err != nil {
 		return err
 	}
-	data, err := os.ReadFile(c.Catalog)
+	data, err := catalog.ReadBytes(c.Catalog)
 	if err != nil {
 		return err
 	}
-	before, err := client.ReadFile(ctx, catalog.Path, "main")
+	path := w.Env.Config.CatalogPath
+	before, err := client.ReadFile(ctx, path, propose.Base)
 	if err == nil {
 		data, err = merged(before, data)
 	}
 	if err != nil && !errors.Is(err, github.ErrNotFound) {
 		return err
 	}
-	files[catalog.Path] = data
-	return w.github.Push("refs/heads/main", c.Commit, files)
+	files[path] = data
+	if err := w.pagesOfMain(ctx, client, c, tag, files); err != nil {
+		return err
+	}
+	return w.github.Push("refs/heads/"+propose.Base, c.Commit, files)
+}
+
+// pagesOfMain are the pages that the change of a catalog documents itself in, as
+// they are on the branch, or as this work tree would bring them.
+func (w *World) pagesOfMain(ctx context.Context, client *github.Client, c *environment.Checkout, tag release.Tag,
+	files map[string][]byte) error {
+	for name, path := range map[string]string{catalog.PagePath: filepath.Join(w.Env.Root, catalog.PagePath),
+		catalog.PicturePath: filepath.Join(w.Env.Root, catalog.PicturePath),
+		releases.Path(tag):  filepath.Join(c.Notes, releases.File(tag))} {
+		data, err := client.ReadFile(ctx, name, propose.Base)
+		if errors.Is(err, github.ErrNotFound) {
+			data, err = os.ReadFile(path)
+		}
+		if errors.Is(err, fs.ErrNotExist) { // a candidate needs no notes
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		files[name] = data
+	}
+	return nil
 }
 
 // policiesOfMain are the working policies and the page about them. A release of
@@ -145,7 +174,7 @@ func (w *World) policiesOfMain(ctx context.Context, client *github.Client, c *en
 	for name, path := range paths {
 		data, err := []byte(nil), github.ErrNotFound
 		if family == release.Node {
-			data, err = client.ReadFile(ctx, name, "main")
+			data, err = client.ReadFile(ctx, name, propose.Base)
 		}
 		if errors.Is(err, github.ErrNotFound) {
 			data, err = os.ReadFile(path)

@@ -86,7 +86,7 @@ func released(t *testing.T, w *rehearsal.World) map[string][]string {
 	out := map[string][]string{}
 	for _, r := range all {
 		require.False(t, r.Draft, r.TagName)
-		require.False(t, r.Prerelease, r.TagName)
+		require.True(t, r.Prerelease, "%s: no key service was tested with it", r.TagName)
 		for _, a := range r.Assets {
 			out[r.TagName] = append(out[r.TagName], a.Name)
 		}
@@ -183,20 +183,38 @@ func TestSeededNodes(t *testing.T) {
 	require.Len(t, released(t, w), 2)
 }
 
-// Somebody's own catalog is taken as it is, also where it lists nothing.
-func TestOwnCatalog(t *testing.T) {
+// A catalog elsewhere in the repository is read, declared into and pushed there.
+func TestACatalogElsewhere(t *testing.T) {
 	releasetest.Long(t, "a whole release of the counterpart")
 	t.Parallel()
 	root, dist := repository(t), t.TempDir()
-	own := filepath.Join(t.TempDir(), "catalog.json")
-	const empty = `{"schema_version":"1","entries":[]}`
-	require.NoError(t, os.WriteFile(own, []byte(empty), 0o600))
+	const elsewhere = "config/pairs.json"
+	require.NoError(t, os.MkdirAll(filepath.Join(root, "config"), 0o755))
+	require.NoError(t, os.Rename(filepath.Join(root, catalog.Path), filepath.Join(root, elsewhere)))
 	w, log := begun(t, root, dist, first, first)
-	w.Env.Config.CatalogPath = own
+	w.Env.Config.CatalogPath = elsewhere
 	c, err := w.Env.Checkout(t.Context(), parse(t, "mero-kms-v0.1.0"))
 	require.NoError(t, err, "%s", log)
-	data, err := os.ReadFile(c.Catalog)
+	held, err := catalog.Read(c.Catalog)
 	require.NoError(t, err)
-	require.Equal(t, empty, string(data))
-	require.Len(t, released(t, w), 1, "the counterpart alone")
+	require.NotEmpty(t, held.Find(first, first))
+	client, err := w.Env.GitHub()
+	require.NoError(t, err)
+	_, err = client.ReadFile(t.Context(), elsewhere, "main")
+	require.NoError(t, err)
+	_, err = client.ReadFile(t.Context(), catalog.Path, "main")
+	require.ErrorIs(t, err, github.ErrNotFound)
+	require.Len(t, released(t, w), 2, "the counterpart, and the node release before it")
+}
+
+// A catalog that is not there, and what is no file, end the command in words.
+func TestACatalogThatIsNone(t *testing.T) {
+	t.Parallel()
+	for path, code := range map[string]fault.Code{"none.json": fault.MissingAsset, "docs": fault.Usage,
+		"packer/README.md": fault.Verification} {
+		w, _ := begun(t, repository(t), t.TempDir(), first, first)
+		w.Env.Config.CatalogPath = path
+		_, err := w.Env.Checkout(t.Context(), parse(t, "mero-kms-v0.1.0"))
+		require.Equal(t, code, fault.CodeOf(err), "%s: %v", path, err)
+	}
 }

@@ -1,7 +1,6 @@
 package rehearsal
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -18,6 +17,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/provider/github"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/policies"
+	"github.com/calimero-network/mero-tee/policies/propose"
 )
 
 // merged is the second catalog with the first one's entries.
@@ -39,11 +39,7 @@ func merged(before, now []byte) ([]byte, error) {
 // listedNodes are the node releases that the catalog lists with the key
 // service's tag, the counterpart among them, oldest first.
 func listedNodes(path string, kms, counterpart release.Tag) ([]release.Tag, error) {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	c, err := catalog.Decode(data)
+	c, err := catalog.Read(path)
 	if err != nil {
 		return nil, err
 	}
@@ -90,12 +86,9 @@ func (w *World) mergePolicies(dir string, published [][]byte) error {
 // service is declared with the node release before its counterpart too, as one
 // that nodes are upgraded under must be.
 func (w *World) mergeCatalog(ctx context.Context, path string, kms, node release.Tag) error {
-	data, own, err := w.catalog(ctx)
+	data, err := w.catalog(ctx)
 	if err != nil {
 		return err
-	}
-	if own { // somebody's own catalog is taken as it is
-		return file.Write(path, data, 0o644)
 	}
 	c, err := catalog.Decode(data)
 	if err != nil {
@@ -114,29 +107,23 @@ func (w *World) mergeCatalog(ctx context.Context, path string, kms, node release
 	return file.Write(path, data, 0o644)
 }
 
-// catalog is the one of the work tree together with what was merged in this
-// rehearsal, or somebody's own, if COMPATIBILITY_CATALOG_PATH names one.
-func (w *World) catalog(ctx context.Context) (data []byte, own bool, err error) {
-	source := cmp.Or(w.Env.Config.CatalogPath, catalog.Path)
-	if !filepath.IsAbs(source) {
-		source = filepath.Join(w.Env.Root, source)
-	}
-	if data, err = os.ReadFile(source); err != nil || w.Env.Config.CatalogPath != "" {
-		return data, true, err
+// catalog is the one of the work tree together with what was merged in this rehearsal.
+func (w *World) catalog(ctx context.Context) (data []byte, err error) {
+	if data, err = catalog.ReadBytes(filepath.Join(w.Env.Root, w.Env.Config.CatalogPath)); err != nil {
+		return nil, err
 	}
 	client, err := w.Env.GitHub()
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
-	there, err := client.ReadFile(ctx, catalog.Path, "main")
+	there, err := client.ReadFile(ctx, w.Env.Config.CatalogPath, propose.Base)
 	if errors.Is(err, github.ErrNotFound) {
-		return data, false, nil
+		return data, nil
 	}
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
-	data, err = merged(there, data)
-	return data, false, err
+	return merged(there, data)
 }
 
 // before is a final version that may have come before v.

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/calimero-network/mero-tee/catalog"
 	"github.com/calimero-network/mero-tee/docs/releases"
 	"github.com/calimero-network/mero-tee/internal/artifact/sign"
 	"github.com/calimero-network/mero-tee/internal/artifact/trust"
@@ -91,10 +90,7 @@ func (e *Environment) taggedCheckout(ctx context.Context, tag release.Tag) (*Che
 	}
 	c := &Checkout{Commit: head.Hash, Time: head.Time, Policies: filepath.Join(e.Root, "policies"),
 		HostTCB: filepath.Join(e.Root, tcb.HostFile),
-		Catalog: filepath.Join(e.Root, catalog.Path), Notes: filepath.Join(e.Root, releases.Dir)}
-	if e.Config.CatalogPath != "" {
-		c.Catalog = filepath.Join(e.Root, e.Config.CatalogPath)
-	}
+		Catalog: filepath.Join(e.Root, e.Config.CatalogPath), Notes: filepath.Join(e.Root, releases.Dir)}
 	return c, nil
 }
 

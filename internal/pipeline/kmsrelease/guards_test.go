@@ -10,6 +10,7 @@ import (
 	"github.com/calimero-network/mero-tee/docs/releases"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/pipeline/releasetest"
+	"github.com/calimero-network/mero-tee/internal/provider/github"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/release/config"
 )
@@ -131,7 +132,8 @@ func TestPairIsNotDeclared(t *testing.T) {
 	own := filepath.Join(t.TempDir(), "catalog.json")
 	require.NoError(t, os.WriteFile(own, []byte(releasetest.EmptyCatalog), 0o600))
 	dist := releasetest.From(t, s.After(""))
-	p := fixture.Opened(t, s.Root, dist, stable, releasetest.Configured(func(c *config.Config) { c.CatalogPath = own }))
+	p := fixture.Opened(t, s.Root, dist, stable)
+	p.Release.Checkout.Catalog = own
 	refused(t, p, dist, fault.Verification, "the pair is not in the compatibility catalog")
 }
 
@@ -182,9 +184,9 @@ func TestCandidateIsNotPromoted(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, rel.Prerelease)
 	require.Len(t, rel.Assets, len(release.KMS.ExpectedAssets()))
-	latest, err := p.GitHub(t).Latest(t.Context())
-	require.NoError(t, err)
-	require.Equal(t, "mero-tee-v0.1.0", latest.TagName, "`latest` did not move")
+	_, err = p.GitHub(t).Latest(t.Context())
+	require.ErrorIs(t, err, github.ErrNotFound, "`latest` did not come about")
+	require.Empty(t, p.Pulls(t), "and the catalog says nothing of a candidate")
 }
 
 // "Branches from the stable tag being patched": a patch bump that carries main's

@@ -107,7 +107,8 @@ func TestPairIsNotDeclared(t *testing.T) {
 	own := filepath.Join(t.TempDir(), "catalog.json")
 	require.NoError(t, os.WriteFile(own, []byte(releasetest.EmptyCatalog), 0o600))
 	dist := releasetest.From(t, s.After(""))
-	p := opened(t, s.Root, dist, stable, configured(func(c *config.Config) { c.CatalogPath = own }))
+	p := opened(t, s.Root, dist, stable)
+	p.Release.Checkout.Catalog = own
 	refused(t, p, dist, fault.Verification, "the pair is not in the compatibility catalog")
 }
 

@@ -48,7 +48,7 @@ func RequireReleased(t testing.TB, dist string, tag release.Tag, graph pipeline.
 	tags := map[string]int{}
 	for _, r := range all {
 		require.False(t, r.Draft, r.TagName)
-		require.False(t, r.Prerelease, r.TagName)
+		require.True(t, r.TagName != tag.String() || !r.Prerelease, "%s is promoted", r.TagName)
 		tags[r.TagName]++
 		require.Equal(t, 1, tags[r.TagName], r.TagName)
 	}

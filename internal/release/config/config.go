@@ -59,6 +59,7 @@ type Config struct {
 	EventName   string // GITHUB_EVENT_NAME, what started the workflow
 	EventPath   string // GITHUB_EVENT_PATH, the file with what GitHub says of it
 	StepSummary string // GITHUB_STEP_SUMMARY, the file behind the run's summary page
+	ServerURL   string // GITHUB_SERVER_URL
 
 	KMSVersion  release.Version // MERO_KMS_VERSION; the zero version when it is not set
 	Profile     release.Profile // MERO_KMS_PROFILE: what E2E treats as the production profile
@@ -69,7 +70,7 @@ type Config struct {
 	Registry    string          // GHCR_REGISTRY
 	DstackURL   string          // PHALA_DSTACK_URL
 	ITAURL      string          // ITA_API_URL
-	CatalogPath string          // COMPATIBILITY_CATALOG_PATH
+	CatalogPath string          // COMPATIBILITY_CATALOG_PATH, in the repository
 
 	GCPKey         Secret // GCP_SERVICE_ACCOUNT_KEY
 	RegistryToken  Secret // GHCR_TOKEN

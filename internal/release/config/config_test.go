@@ -70,14 +70,16 @@ func TestEveryVariable(t *testing.T) {
 		"MERO_KMS_PROFILE": "debug",
 		"GCP_PROJECT_ID":   "something", "GCP_ZONE": "us-central1-a", "GHCR_REGISTRY": "ghcr.io/acme",
 		"PHALA_DSTACK_URL": "https://x.example",
-		"ITA_API_URL":      "https://api.x.example", "COMPATIBILITY_CATALOG_PATH": "c.json",
+		"ITA_API_URL":      "https://api.x.example", "GITHUB_RUN_ID": "42", "GITHUB_SERVER_URL": "https://git.example",
+		"COMPATIBILITY_CATALOG_PATH":     "c.json",
 		"GCP_SERVICE_ACCOUNT_KEY":        accountKey,
 		"GOOGLE_APPLICATION_CREDENTIALS": "/c.json", "ACTIONS_ID_TOKEN_REQUEST_URL": "https://x.example",
-		"MERO_ENVIRONMENT": "production", "GITHUB_RUN_ID": "17"}
+		"MERO_ENVIRONMENT": "production"}
 	fields := map[string]func(*config.Config) any{
 		"GITHUB_REPOSITORY":              func(c *config.Config) any { return c.Repository },
 		"GITHUB_REF_NAME":                func(c *config.Config) any { return c.RefName },
 		"GITHUB_RUN_ID":                  func(c *config.Config) any { return strconv.FormatInt(c.RunID, 10) },
+		"GITHUB_SERVER_URL":              func(c *config.Config) any { return c.ServerURL },
 		"GITHUB_EVENT_NAME":              func(c *config.Config) any { return c.EventName },
 		"GITHUB_EVENT_PATH":              func(c *config.Config) any { return c.EventPath },
 		"GITHUB_STEP_SUMMARY":            func(c *config.Config) any { return c.StepSummary },

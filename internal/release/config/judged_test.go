@@ -12,7 +12,8 @@ import (
 
 // judgedOnce is what the guards of a release judged.
 var judgedOnce = map[string]string{"MERO_KMS_VERSION": "1.0.0", "MERO_TEE_VERSION": "1.1.0",
-	"MERO_KMS_PROFILE": "debug", "GHCR_REGISTRY": "ghcr.io/acme", "COMPATIBILITY_CATALOG_PATH": ""}
+	"MERO_KMS_PROFILE": "debug", "GHCR_REGISTRY": "ghcr.io/acme",
+	"COMPATIBILITY_CATALOG_PATH": "catalog/compatibility-catalog.json"}
 
 func TestAdopt(t *testing.T) {
 	t.Parallel()
@@ -30,8 +31,8 @@ func TestAdopt(t *testing.T) {
 				`MERO_TEE_VERSION is not valid here, and was "1.1.0" when it was judged: "1.1.0" counts for this release`}},
 		"one was set": {map[string]string{"MERO_KMS_VERSION": "1.0.0", "MERO_TEE_VERSION": "1.1.0",
 			"MERO_KMS_PROFILE": "debug", "GHCR_REGISTRY": "ghcr.io/acme", "COMPATIBILITY_CATALOG_PATH": "mine.json"},
-			[]string{`COMPATIBILITY_CATALOG_PATH is "mine.json" here, and was "" when it was judged: ` +
-				`"" counts for this release`}},
+			[]string{`COMPATIBILITY_CATALOG_PATH is "mine.json" here, and was "catalog/compatibility-catalog.json" when ` +
+				`it was judged: "catalog/compatibility-catalog.json" counts for this release`}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -46,7 +47,7 @@ func TestAdopt(t *testing.T) {
 			require.NoError(t, config.Fault(entries), "what is judged is valid, whatever the variable is by now")
 			require.Equal(t, release.Version{Major: 1}, c.KMSVersion)
 			require.Equal(t, release.Debug, c.Profile)
-			require.Empty(t, c.CatalogPath)
+			require.Equal(t, "catalog/compatibility-catalog.json", c.CatalogPath)
 			for name, value := range judgedOnce {
 				require.Equal(t, value, c.Judged()[name])
 			}

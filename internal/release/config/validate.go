@@ -21,8 +21,8 @@ const (
 )
 
 var (
-	projectForm  = regexp.MustCompile(`^[a-z][-a-z0-9]{4,28}[a-z0-9]$`)
 	numberForm   = regexp.MustCompile(`^[1-9][0-9]{0,17}$`)
+	projectForm  = regexp.MustCompile(`^[a-z][-a-z0-9]{4,28}[a-z0-9]$`)
 	zoneForm     = regexp.MustCompile(`^[a-z]+(?:-[a-z]+)+[0-9]+-[a-z0-9]{1,8}$`)
 	familyForm   = regexp.MustCompile(`^[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?$`)
 	registryForm = regexp.MustCompile(`^[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?(?::[0-9]{1,5})?` +
@@ -77,11 +77,8 @@ func hostAlone(c *Config, v string) string {
 	return unless(alone, "not the address of an API alone")
 }
 
-// catalogPath stays inside the repository; a rehearsal may take somebody's own catalog from anywhere.
-func catalogPath(c *Config, v string) string {
-	if c.Environment != Production && filepath.IsAbs(v) {
-		return ""
-	}
+// catalogPath stays inside the repository, in a rehearsal too: what is proposed there needs a place in it.
+func catalogPath(_ *Config, v string) string {
 	inside := filepath.IsLocal(v) && path.Clean(v) == v && !strings.Contains(v, `\`)
 	return unless(inside && path.Ext(v) == ".json", "not a path of a JSON file inside the repository")
 }

@@ -1,9 +1,8 @@
 package config
 
 import (
-	"strconv"
-
 	"slices"
+	"strconv"
 
 	"github.com/calimero-network/mero-tee/internal/release"
 )
@@ -74,8 +73,10 @@ func services() []Variable {
 			validate: hostAlone,
 			set:      func(c *Config, v string) { c.ITAURL = v }},
 		{Name: "COMPATIBILITY_CATALOG_PATH", Kind: KindVariable, Purpose: "the compatibility catalog",
-			Valid:    "a path of a JSON file inside the repository",
-			Uses:     []string{"kms:version", "kms:catalog", "kms:promote", "node:version", "node:catalog"},
+			Valid:   "a path of a JSON file inside the repository, relative to its root",
+			Default: "catalog/compatibility-catalog.json", // catalog.Path, which lies above this package
+			Uses: []string{"kms:version", "kms:catalog", "kms:e2e", "kms:propose", "kms:promote", "node:version", "node:e2e",
+				"node:catalog", "node:promote"},
 			validate: catalogPath, set: func(c *Config, v string) { c.CatalogPath = v },
 			get: func(c *Config) string { return c.CatalogPath }},
 	}
@@ -113,7 +114,7 @@ func ours() []Variable {
 			set:     func(c *Config, v string) { c.Environment = v }},
 		{Name: "GITHUB_TOKEN", Kind: KindRuntime, Secret: true, Valid: aToken, validate: token,
 			Purpose: "releases and pull requests; the job's own, with contents and pull-requests: write",
-			Needs:   []string{"kms:publish", "kms:promote", "node:publish", "node:catalog", "node:promote"},
+			Needs:   []string{"kms:publish", "kms:propose", "kms:promote", "node:publish", "node:catalog", "node:promote"},
 			Uses:    []string{"kms:version", "kms:audit", "node:version", "node:audit"},
 			set:     func(c *Config, v string) { c.GitHubToken = Secret(v) }},
 		{Name: "GOOGLE_APPLICATION_CREDENTIALS", Kind: KindRuntime,
@@ -140,9 +141,11 @@ func runner() []Variable {
 			Default: DefaultRepository, validate: repository, set: func(c *Config, v string) { c.Repository = v }},
 		{Name: "GITHUB_REF_NAME", Kind: KindRuntime, Purpose: "the tag to release, in a production workflow", Valid: "a tag",
 			set: func(c *Config, v string) { c.RefName = v }},
-		{Name: "GITHUB_RUN_ID", Kind: KindRuntime, Purpose: "the workflow run that a commit's status links to",
-			Valid: "a number", validate: form(numberForm, "not a number"),
+		{Name: "GITHUB_RUN_ID", Kind: KindRuntime, Purpose: "the run: whose approval a promotion needs, what links lead to",
+			Valid: "a number", Uses: []string{"kms:promote", "node:promote"}, validate: form(numberForm, "not a number"),
 			set: func(c *Config, v string) { c.RunID, _ = strconv.ParseInt(v, 10, 64) }},
+		{Name: "GITHUB_SERVER_URL", Kind: KindRuntime, Purpose: "where the run is shown", Valid: anAddress,
+			Default: "https://github.com", validate: address, set: func(c *Config, v string) { c.ServerURL = v }},
 		{Name: "GITHUB_EVENT_NAME", Kind: KindRuntime, Purpose: "what started the auditor's workflow", Valid: "an event's name",
 			set: func(c *Config, v string) { c.EventName = v }},
 		{Name: "GITHUB_EVENT_PATH", Kind: KindRuntime, Purpose: "the file with what GitHub says of that event",

@@ -57,7 +57,7 @@ func (m Migration) Pairs(c *catalog.Catalog) ([]release.Tag, check.Result) {
 	if len(out) == 0 {
 		return nil, check.Fail(name, fault.Verification, "no pair to migrate to",
 			"an entry whose node release is in the policy", fmt.Sprint(listed)).
-			WithHint("declare the pair in " + catalog.Path)
+			WithHint("declare the pair in the compatibility catalog, by a pull request")
 	}
 	slices.SortFunc(out, func(a, b release.Tag) int { return b.Version.Compare(a.Version) })
 	return out, check.Pass(fmt.Sprintf("%s: %v", name, out))
