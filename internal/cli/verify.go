@@ -13,7 +13,6 @@ import (
 	"github.com/calimero-network/mero-tee/internal/node/evidence"
 	"github.com/calimero-network/mero-tee/internal/pipeline/plan"
 	"github.com/calimero-network/mero-tee/internal/pipeline/steps"
-	"github.com/calimero-network/mero-tee/internal/provider/git"
 	"github.com/calimero-network/mero-tee/internal/provider/github"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/verify/audit"
@@ -136,15 +135,15 @@ func drills() []check.Drill {
 
 // GuardDocs is guard 1 over the files that changed since base.
 func GuardDocs(ctx context.Context, base string) error {
-	w, err := locate()
+	w, err := configure()
 	if err != nil {
 		return err
 	}
-	changed, err := git.Changed(ctx, w.root, base)
+	proposed, err := guard.ProposedSince(ctx, w.root, base, w.cfg.CatalogPath)
 	if err != nil {
 		return err
 	}
-	return check.Results{guard.Docs(changed)}.Report(newConsole())
+	return guard.Docs(proposed).Report(newConsole())
 }
 
 // Guards runs guards 2, 3 and 4 alone, for the release of a tag; empty means

@@ -11,6 +11,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/base/check"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/provider/git"
 	"github.com/calimero-network/mero-tee/internal/provider/github"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/verify/guard"
@@ -71,8 +72,15 @@ func TestAProposalPassesTheDocGuard(t *testing.T) {
 	require.Contains(t, w.file(p.Page(), p.Branch()), "> REHEARSAL: not for use\n")
 	const line = "- [Promote the measurements of mero-tee-v1.2.0](policy-changes/promote-mero-tee-v1.2.0.md)\n"
 	require.Equal(t, "# Attestation policies\n\n## Changes so far\n\n"+line, w.file("docs/policies.md", p.Branch()))
-	require.Equal(t, check.Passed, guard.Docs([]string{"policies/debug.json", p.Page(), "docs/policies.md"}).Status)
-	require.Equal(t, check.Failed, guard.Docs([]string{"policies/debug.json"}).Status, "the pages are what it passes for")
+	guarded := func(files ...string) check.Status {
+		changed := guard.Proposed{Files: map[string]git.Status{}}
+		for _, f := range files {
+			changed.Files[f] = git.Modified
+		}
+		return guard.Docs(changed)[0].Status
+	}
+	require.Equal(t, check.Passed, guarded("policies/debug.json", p.Page(), "docs/policies.md"))
+	require.Equal(t, check.Failed, guarded("policies/debug.json"), "the pages are what it passes for")
 
 	w.pushFiles(map[string][]byte{"docs/policies.md": []byte(w.file("docs/policies.md", p.Branch()))}, p.After)
 	r, err := propose.Revoke(w.main(), propose.Target{Tag: node(t, "1.2.0")}, "incident 7")

@@ -117,11 +117,7 @@ func (r *Release) Guards(ctx context.Context) (check.Results, error) {
 }
 
 func (r *Release) pair(ctx context.Context) (check.Results, error) {
-	data, err := os.ReadFile(r.Checkout.Catalog)
-	if err != nil {
-		return nil, fmt.Errorf("compatibility catalog: %w", err)
-	}
-	pairs, err := catalog.Decode(data)
+	pairs, err := catalog.Read(r.Checkout.Catalog)
 	if err != nil {
 		return nil, err
 	}
@@ -130,7 +126,7 @@ func (r *Release) pair(ctx context.Context) (check.Results, error) {
 		return nil, err
 	}
 	in := guard.PairInput{Tag: r.Tag, Counterpart: r.variable(r.Tag.Family.Counterpart()), Releases: r.Published(),
-		Catalog: pairs}
+		Catalog: pairs, CatalogPath: r.Env.Config.CatalogPath}
 	if r.Tag.Family == release.KMS {
 		in.Working = working
 	}

@@ -168,7 +168,7 @@ func TestHostileRevisions(t *testing.T) {
 		require.Error(t, err, rev)
 		_, err = git.Log(t.Context(), dir, "", rev)
 		require.Error(t, err, rev)
-		_, err = git.Changed(t.Context(), dir, rev)
+		_, err = git.SinceBase(t.Context(), dir, rev)
 		require.Error(t, err, rev)
 	}
 	require.NoFileExists(t, out)

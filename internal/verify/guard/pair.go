@@ -13,11 +13,12 @@ import (
 	"github.com/calimero-network/mero-tee/policies"
 )
 
-// The three checks of guard 3.
+// The four checks of guard 3.
 const (
 	existsName     = "guard 3: counterpart release exists"
 	listedName     = "guard 3: catalog lists the pair"
 	referencesName = "guard 3: policy references the counterpart's measurements"
+	stableName     = "guard 3: a stable release has a stable counterpart"
 )
 
 // Releases is what guard 3 asks of the world. Drafts are not releases.
@@ -36,10 +37,11 @@ type PairInput struct {
 	Counterpart string      // value of the other family's version variable
 	Releases    Releases
 	Catalog     *catalog.Catalog
+	CatalogPath string                                // where it lies in the repository, for the hint
 	Working     map[release.Profile]*policies.Working // policies/, for a KMS release
 }
 
-// Pair is guard 3, "KMS ↔ Node Dependency Guard": three results, always. In a
+// Pair is guard 3, "KMS ↔ Node Dependency Guard": four results, always. In a
 // stable release none of them may be skipped. An error means that the world
 // could not be asked, not that the pair is wrong.
 func Pair(ctx context.Context, in PairInput) (check.Results, error) {
@@ -64,12 +66,14 @@ func (in PairInput) judge(ctx context.Context) (check.Results, error) {
 		return unnamed(in.Tag, err), nil
 	}
 	counterpart := release.Tag{Family: family, Version: version}
-	out := check.Results{CounterpartExists(counterpart, tags), Listed(in.Catalog, in.Tag, counterpart)}
+	out := check.Results{CounterpartExists(counterpart, tags),
+		Listed(in.Catalog, in.CatalogPath, in.Tag, counterpart)}
+	stable := StableCounterpart(in.Tag, counterpart, tags)
 	if !out[0].OK() {
-		return append(out, check.Skip(referencesName, counterpart.String()+" does not exist")), nil
+		return append(out, check.Skip(referencesName, counterpart.String()+" does not exist"), stable), nil
 	}
 	references, err := in.references(ctx, counterpart)
-	return append(out, references), err
+	return append(out, references, stable), err
 }
 
 // Each family needs the other, so the first release of all can have no
@@ -77,7 +81,7 @@ func (in PairInput) judge(ctx context.Context) (check.Results, error) {
 func firstRelease(t release.Tag) check.Results {
 	reason := fmt.Sprintf("first release: there is no %s release yet", t.Family.Counterpart())
 	return check.Results{check.NotApplicable(existsName, reason), check.NotApplicable(listedName, reason),
-		check.NotApplicable(referencesName, reason)}
+		check.NotApplicable(referencesName, reason), check.NotApplicable(stableName, reason)}
 }
 
 // unnamed is the answer when the variable does not name a counterpart.
@@ -87,7 +91,8 @@ func unnamed(t release.Tag, err error) check.Results {
 		Err:      err,
 		Expected: "X.Y.Z or X.Y.Z-rc.N", Hint: "set the repository variable " + name})
 	reason := name + " names no version"
-	return check.Results{exists, check.Skip(listedName, reason), check.Skip(referencesName, reason)}
+	return check.Results{exists, check.Skip(listedName, reason), check.Skip(referencesName, reason),
+		check.Skip(stableName, reason)}
 }
 
 // CounterpartExists is check 1: "the counterpart release tag exists".
@@ -109,8 +114,35 @@ func CounterpartExists(counterpart release.Tag, published []release.Tag) check.R
 		got).WithHint(hint)
 }
 
+// StableCounterpart: a stable release is tested with what is in production, not
+// with a candidate, which is "not for production deployment". Only while the
+// other family has no stable release at all, a candidate has to do.
+func StableCounterpart(t, counterpart release.Tag, published []release.Tag) check.Result {
+	if !t.Stable() {
+		return check.NotApplicable(stableName, t.String()+" is a candidate")
+	}
+	if counterpart.Stable() {
+		return check.Pass(stableName)
+	}
+	var newest release.Tag
+	for _, p := range published {
+		if p.Stable() && (newest.IsZero() || p.Version.Compare(newest.Version) > 0) {
+			newest = p
+		}
+	}
+	if newest.IsZero() {
+		return check.Pass(stableName).Noting(fmt.Sprintf("there is no stable %s release yet: %s waits as a pre-release "+
+			"until one was tested with it", counterpart.Family, t))
+	}
+	name := counterpart.Family.VersionVariable()
+	return check.Fail(stableName, fault.Verification, fmt.Sprintf("%s is paired with a candidate", t),
+		fmt.Sprintf("a stable %s release, such as %s", counterpart.Family, newest), counterpart.String()).
+		WithHint(fmt.Sprintf("set %s to %s, or release %s first", name, newest.Version, release.Tag{
+			Family: counterpart.Family, Version: counterpart.Version.Final()}))
+}
+
 // Listed is check 2: "the compatibility catalog lists the pair".
-func Listed(c *catalog.Catalog, a, b release.Tag) check.Result {
+func Listed(c *catalog.Catalog, path string, a, b release.Tag) check.Result {
 	p := catalog.PairOf(a, b)
 	if len(c.Find(p.KMS, p.NodeImage)) > 0 {
 		return check.Pass(listedName)
@@ -118,7 +150,7 @@ func Listed(c *catalog.Catalog, a, b release.Tag) check.Result {
 	return check.Fail(listedName, fault.Verification, "the pair is not in the compatibility catalog",
 		fmt.Sprintf("an entry for kms %s with node_image %s", p.KMS.Final(), p.NodeImage.Final()),
 		fmt.Sprintf("%d entries, none for this pair", len(c.Entries))).
-		WithHint("declare the pair in " + catalog.Path + ` ("tested": false) by a pull request`)
+		WithHint("declare the pair in " + path + ` ("tested": false) by a pull request`)
 }
 
 func (in PairInput) references(ctx context.Context, counterpart release.Tag) (check.Result, error) {

@@ -188,13 +188,58 @@ func TestPair(t *testing.T) {
 			results, err := guard.Pair(t.Context(), guard.PairInput{Tag: tag(t, tc.tag), Counterpart: tc.counterpart,
 				Releases: tc.world, Catalog: shipped(t), Working: tc.working})
 			require.NoError(t, err)
-			require.Len(t, results, 3)
-			for i, r := range results {
+			require.Len(t, results, 4)
+			for i, r := range results[:3] {
 				require.Equal(t, tc.want[i], r.Status, r.Name+": "+r.Reason)
 			}
 			require.Equal(t, tc.code, fault.CodeOf(results.Err()))
 			if tc.reason != "" {
 				require.ErrorContains(t, results.Err(), tc.reason)
+			}
+		})
+	}
+}
+
+// "A stable is paired with a stable; with a candidate only while the other family has no stable release."
+func TestAStableIsPairedWithAStable(t *testing.T) {
+	t.Parallel()
+	const pass, fail, na, skipped = check.Passed, check.Failed, check.Inapplicable, check.Skipped
+	for name, tc := range map[string]struct {
+		tag, counterpart string
+		released         []string // of the other family
+		want             check.Status
+	}{
+		"a stable":                         {"mero-kms-v1.0.0", "1.0.0", []string{"1.0.0"}, pass},
+		"a candidate, the first of all":    {"mero-tee-v1.0.0", "1.0.0-rc.2", []string{"1.0.0-rc.1", "1.0.0-rc.2"}, pass},
+		"a candidate beside its stable":    {"mero-kms-v1.0.0", "1.0.0-rc.2", []string{"1.0.0-rc.2", "1.0.0"}, fail},
+		"a candidate of the next":          {"mero-tee-v1.1.0", "1.1.0-rc.1", []string{"1.0.0", "1.1.0-rc.1"}, fail},
+		"a candidate, older stables":       {"mero-kms-v2.0.0", "2.0.0-rc.9", []string{"2.0.0-rc.9", "0.9.0", "0.1.0"}, fail},
+		"a hotfix and a candidate":         {"mero-kms-v1.0.1", "1.0.1-rc.1", []string{"1.0.0", "1.0.1-rc.1"}, fail},
+		"a candidate with a candidate":     {"mero-kms-v1.0.0-rc.1", "1.0.0-rc.1", []string{"1.0.0-rc.1", "1.0.0"}, na},
+		"a candidate that nobody released": {"mero-kms-v1.0.0", "1.0.0-rc.7", []string{"1.0.0"}, fail},
+		"no version":                       {"mero-kms-v1.0.0", "", []string{"1.0.0"}, fail}, // skipped, which a stable refuses
+		"no version, a candidate":          {"mero-kms-v1.0.0-rc.1", "", []string{"1.0.0"}, skipped},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			mine := tag(t, tc.tag)
+			w := world{nodes: map[release.Tag]policies.Evidence{}, kms: map[release.Tag]map[release.Profile]*policies.Policy{}}
+			for _, v := range tc.released {
+				if mine.Family == release.KMS {
+					w.nodes[tag(t, "mero-tee-v"+v)] = evidence(t, "mero-tee-v"+v, 1)
+				} else {
+					w.kms[tag(t, "mero-kms-v"+v)] = published(t, "mero-kms-v"+v, evidence(t, "mero-tee-v1.0.0", 1))
+				}
+			}
+			results, err := guard.Pair(t.Context(), guard.PairInput{Tag: mine, Counterpart: tc.counterpart, Releases: w,
+				Catalog: shipped(t), CatalogPath: "pairs.json", Working: promoted(t)})
+			require.NoError(t, err)
+			r := results[3]
+			require.Contains(t, r.Name, "stable counterpart")
+			require.Equal(t, tc.want, r.Status, r.Reason)
+			if r.Status == fail && tc.counterpart != "" {
+				require.Contains(t, r.Got, tc.counterpart)
+				require.Contains(t, r.Hint, mine.Family.Counterpart().VersionVariable())
 			}
 		})
 	}

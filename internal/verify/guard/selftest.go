@@ -7,6 +7,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/check"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/provider/git"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/policies"
 )
@@ -34,17 +35,59 @@ func docsDrills() []check.Drill {
 		{"docker/mero-kms/host-tcb.json", "docs/policies.md"},
 		{"published-mrtds.json", "docs/measurements.md"}, {"docker/mero-kms/dstack-platforms.json", "docs/measurements.md"},
 		{"packer/node.pkr.hcl", "docs/measurements.md"}, {"ansible/playbook.yml", "docs/measurements.md"},
-		{catalog.Path, "docs/catalog.md"}, {"scripts/release-kms.sh", "docs/commands.md"},
+		{catalog.Path, catalog.PagePath}, {"config/pairs.json", catalog.PagePath},
+		{"scripts/release-kms.sh", "docs/commands.md"}, {".github/workflows/release-kms-phala.yaml", "docs/releasing.md"},
 	} {
-		out = append(out, check.Drill{Name: docsName + ", " + d[0], Bad: Docs([]string{d[0], "docs/architecture.md"}),
-			Good: Docs([]string{d[0], d[1]}), Code: fault.Verification})
+		with := func(page string, status git.Status, pinned ...string) check.Result {
+			return Proposed{Files: map[string]git.Status{d[0]: git.Modified, page: status}, Pinned: pinned,
+				CatalogPath: "config/pairs.json"}.documented()
+		}
+		out = append(out, check.Drill{Name: docsName + ", " + d[0], Bad: with("docs/architecture.md", git.Modified),
+			Good: with(d[1], git.Modified), Code: fault.Verification})
+		out = append(out, check.Drill{Name: docsName + ", " + d[0] + ", its page deleted", Bad: with(d[1], git.Deleted),
+			Good: with(d[1], git.Added), Code: fault.Verification})
 	}
-	return out
+	gone := map[string]git.Status{"policies/debug.json": git.Deleted}
+	explained := map[string]git.Status{"policies/debug.json": git.Deleted, "docs/policies.md": git.Modified}
+	out = append(out, check.Drill{Name: docsName + ", a policy deleted", Bad: Proposed{Files: gone}.documented(),
+		Good: Proposed{Files: explained}.documented(), Code: fault.Verification})
+	return append(out, mentionDrills()...)
+}
+
+// mentionDrills: each change of a catalog, once with notes that do not name its pair and once with notes that do.
+func mentionDrills() []check.Drill {
+	const notes = "docs/releases/mero-kms-v1.0.0.md"
+	empty := `{"schema_version":"1","entries":[]}`
+	entry := func(tested string) string {
+		return `{"schema_version":"1","entries":[{"kms":"1.0.0","node_image":"1.1.0","profiles":["debug"],"tested":` +
+			tested + `,"notes":""}]}`
+	}
+	with := func(before, after, says string) check.Result {
+		return Proposed{Files: map[string]git.Status{catalog.Path: git.Modified, notes: git.Modified},
+			CatalogPath: catalog.Path, Before: []byte(before), After: []byte(after),
+			Notes: map[string]string{notes: says}}.mentioned()
+	}
+	const pair = "- mero-kms-v1.0.0 with mero-tee-v1.1.0"
+	drill := func(name string, bad, good check.Result, code fault.Code) check.Drill {
+		return check.Drill{Name: pairsName + ", " + name, Bad: bad, Good: good, Code: code}
+	}
+	return []check.Drill{
+		drill("a pair that no notes name", with(empty, entry("false"), "mero-tee-v1.1.0"),
+			with(empty, entry("false"), pair), fault.Verification),
+		drill("a pair that a comment names", with(empty, entry("false"), "<!-- "+pair+" -->"),
+			with(empty, entry("false"), pair), fault.Verification),
+		drill("a profile that became tested", with(entry("false"), entry("true"), pair+": debug-read-only"),
+			with(entry("false"), entry("true"), pair+": tested in debug"), fault.Verification),
+		drill("no catalog afterwards", Proposed{Files: map[string]git.Status{catalog.Path: git.Deleted},
+			CatalogPath: catalog.Path}.mentioned(), with(entry("true"), empty, ""), fault.MissingAsset),
+		drill("a catalog that cannot be read", with(empty, "{", pair), with("{", entry("false"), pair), fault.Verification),
+	}
 }
 
 func pairDrills() []check.Drill {
 	kms, node := release.Tag{Family: release.KMS, Version: release.Version{Major: 1}},
 		release.Tag{Family: release.Node, Version: release.Version{Major: 1}}
+	candidate := release.Tag{Family: release.Node, Version: release.Version{Major: 2, Candidate: 1}}
 	none := &catalog.Catalog{SchemaVersion: catalog.SchemaVersion}
 	listed := &catalog.Catalog{SchemaVersion: catalog.SchemaVersion,
 		Entries: []catalog.Entry{{KMS: kms.Version, NodeImage: node.Version, Profiles: release.Profiles()}}}
@@ -62,7 +105,10 @@ func pairDrills() []check.Drill {
 	return []check.Drill{
 		{Name: existsName, Bad: CounterpartExists(node, nil), Good: CounterpartExists(node, []release.Tag{node}),
 			Code: fault.Verification},
-		{Name: listedName, Bad: Listed(none, kms, node), Good: Listed(listed, kms, node), Code: fault.Verification},
+		{Name: listedName, Bad: Listed(none, catalog.Path, kms, node),
+			Good: Listed(listed, catalog.Path, kms, node), Code: fault.Verification},
+		{Name: stableName, Bad: StableCounterpart(kms, candidate, []release.Tag{candidate, node}),
+			Good: StableCounterpart(kms, candidate, []release.Tag{candidate}), Code: fault.Verification},
 		{Name: referencesName + " (KMS)", Bad: WorkingReferences(kms, working, other),
 			Good: WorkingReferences(kms, working, ev), Code: fault.Verification},
 		{Name: referencesName + " (node)", Bad: PolicyReferences(node, kms, set, published(other)),
