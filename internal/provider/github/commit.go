@@ -2,6 +2,7 @@ package github
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -59,14 +60,20 @@ func (c *Client) commitOnce(ctx context.Context, ch Change) (done bool, err erro
 	head, err := c.ref(ctx, "heads/"+escaped(ch.Branch))
 	fresh := notFound(err)
 	if fresh {
-		head, err = c.ref(ctx, "heads/"+escaped(ch.Base))
+		head, err = c.start(ctx, ch)
 	} else if err == nil {
 		done, err = c.holds(ctx, ch, ch.Branch)
 	}
 	if err != nil || done {
 		return done, err
 	}
-	sha, err := c.newCommit(ctx, head.Object.SHA, ch)
+	at := origin{tree: head.Object.SHA, parents: []string{head.Object.SHA}}
+	if !fresh && ch.At != "" {
+		if at, err = c.forward(ctx, head.Object.SHA, ch); err != nil {
+			return true, err
+		}
+	}
+	sha, err := c.newCommit(ctx, at, ch)
 	if err != nil {
 		return true, err // a 422 here speaks of the commit, not of a race
 	}
@@ -77,6 +84,49 @@ func (c *Client) commitOnce(ctx context.Context, ch Change) (done bool, err erro
 		map[string]any{"sha": sha, "force": false}, nil)
 }
 
+// start is the commit from which the change's branch is made.
+func (c *Client) start(ctx context.Context, ch Change) (at object, err error) {
+	if ch.At == "" {
+		return c.ref(ctx, "heads/"+escaped(ch.Base))
+	}
+	at.Object.SHA = ch.At
+	return at, nil
+}
+
+// origin is what a commit is made from: the commit whose other files it keeps, and its parents.
+type origin struct {
+	tree    string
+	parents []string
+}
+
+// ErrEdited says that somebody else committed to a change's branch, whose files
+// are not what they would be now: what people wrote there is not written over.
+var ErrEdited = errors.New("somebody else committed to the branch")
+
+// forward brings a branch that is there to the commit from which its files were
+// made: where that is a newer one, by a merge, so that the pull request differs
+// from its base in the change's files alone.
+func (c *Client) forward(ctx context.Context, head string, ch Change) (origin, error) {
+	var tip struct {
+		Message string
+		Parents []struct{ SHA string }
+	}
+	if err := c.idempotent(ctx, http.MethodGet, "git/commits/"+segment(head), nil, &tip); err != nil {
+		return origin{}, err
+	}
+	if tip.Message != ch.Message {
+		return origin{}, &fault.Error{Code: fault.General, Message: "branch " + ch.Branch + " is not brought up to date",
+			Err: ErrEdited, Expected: "a last commit of the pipeline's own", Got: fmt.Sprintf("%.100q", tip.Message),
+			Hint: "merge " + ch.Base + " into it and review it; or delete the branch, and run the same command again"}
+	}
+	for _, parent := range tip.Parents {
+		if parent.SHA == ch.At {
+			return origin{tree: head, parents: []string{head}}, nil
+		}
+	}
+	return origin{tree: ch.At, parents: []string{head, ch.At}}, nil
+}
+
 type entry struct {
 	Path    string `json:"path"`
 	Mode    string `json:"mode"`
@@ -84,10 +134,10 @@ type entry struct {
 	Content string `json:"content"`
 }
 
-// newCommit makes a commit on parent that no branch leads to yet. Made twice, it is garbage that GitHub collects.
-func (c *Client) newCommit(ctx context.Context, parent string, ch Change) (string, error) {
+// newCommit makes a commit that no branch leads to yet. Made twice, it is garbage that GitHub collects.
+func (c *Client) newCommit(ctx context.Context, from origin, ch Change) (string, error) {
 	var on struct{ Tree struct{ SHA string } }
-	if err := c.idempotent(ctx, http.MethodGet, "git/commits/"+segment(parent), nil, &on); err != nil {
+	if err := c.idempotent(ctx, http.MethodGet, "git/commits/"+segment(from.tree), nil, &on); err != nil {
 		return "", err
 	}
 	entries := make([]entry, 0, len(ch.Files))
@@ -102,7 +152,7 @@ func (c *Client) newCommit(ctx context.Context, parent string, ch Change) (strin
 		&tree); err != nil {
 		return "", err
 	}
-	in := map[string]any{"message": ch.Message, "tree": tree.SHA, "parents": []string{parent}}
+	in := map[string]any{"message": ch.Message, "tree": tree.SHA, "parents": from.parents}
 	err := c.idempotent(ctx, http.MethodPost, "git/commits", in, &made)
 	return made.SHA, err
 }

@@ -16,6 +16,7 @@ import (
 // Change is the new content of one file or of several, to be reviewed in a pull request.
 type Change struct {
 	Base    string // branch to merge into
+	At      string // commit of Base from which Files were made; empty when they do not depend on what Base holds
 	Branch  string // branch that carries the change; one for each change
 	Path    string // in the repository; empty when Files says all
 	Content []byte
@@ -131,10 +132,53 @@ func (c *Client) put(ctx context.Context, ch Change) error {
 	return refusal
 }
 
-// pull is an open pull request as GitHub lists it.
+// pull is a pull request as GitHub lists it.
 type pull struct {
 	PullRequest
-	Labels []struct{ Name string }
+	Labels   []struct{ Name string }
+	State    string
+	MergedAt string `json:"merged_at"` // empty unless it was merged
+	Head     struct{ Label, Ref string }
+}
+
+// Head is the commit at which a branch is; ErrNotFound when there is no such branch.
+func (c *Client) Head(ctx context.Context, branch string) (string, error) {
+	at, err := c.ref(ctx, "heads/"+escaped(branch))
+	return at.Object.SHA, explain(fmt.Sprintf("head of branch %q", branch), err)
+}
+
+// CommitMessage is what a commit says of itself.
+func (c *Client) CommitMessage(ctx context.Context, sha string) (string, error) {
+	var in struct{ Message string }
+	err := c.idempotent(ctx, http.MethodGet, "git/commits/"+segment(sha), nil, &in)
+	return in.Message, explain(fmt.Sprintf("commit %q", sha), err)
+}
+
+// Proposal is a pull request and what has become of it.
+type Proposal struct {
+	PullRequest
+	Branch       string // of this repository
+	Open, Merged bool
+}
+
+// Proposals lists the pull requests from branches of this repository into base,
+// closed ones too, newest first. A branch of a fork is nobody's that may write
+// here, whatever its name.
+func (c *Client) Proposals(ctx context.Context, base, branchPrefix string) ([]Proposal, error) {
+	all, err := pages[pull](ctx, c, "pulls", url.Values{"state": {"all"}, "base": {base}})
+	if err != nil {
+		return nil, explain("list pull requests", err)
+	}
+	owner, _, _ := strings.Cut(c.repository, "/")
+	var out []Proposal
+	for _, p := range all {
+		if strings.HasPrefix(p.Head.Ref, branchPrefix) && p.Head.Label == owner+":"+p.Head.Ref {
+			out = append(out, Proposal{PullRequest: p.PullRequest, Branch: p.Head.Ref, Open: p.State == "open",
+				Merged: p.MergedAt != ""})
+		}
+	}
+	slices.SortStableFunc(out, func(a, b Proposal) int { return b.Number - a.Number })
+	return out, nil
 }
 
 // openOrAdopt adopts the branch's open pull request or opens one; GitHub refuses a

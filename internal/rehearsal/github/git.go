@@ -29,8 +29,12 @@ func (s *Server) Push(ref, commitID string, files map[string][]byte) error {
 		if old, there := st.Refs[ref]; there && strings.HasPrefix(ref, "refs/tags/") && st.peel(old).SHA != commitID {
 			return fail(http.StatusConflict, fmt.Sprintf("%s is at %s already", ref, old.SHA))
 		}
-		if known := st.Commits[commitID]; files != nil || known.Files == nil {
-			st.Commits[commitID] = commit{Message: "pushed", Files: files}
+		known, there := st.Commits[commitID]
+		if !there && strings.HasPrefix(ref, "refs/heads/") {
+			known.Parent = st.Refs[ref].SHA // what is pushed to a branch is built on what the branch had
+		}
+		if files != nil || known.Files == nil {
+			st.Commits[commitID] = commit{Parent: known.Parent, Message: "pushed", Files: files}
 		}
 		if _, there := st.Refs[ref]; !there || strings.HasPrefix(ref, "refs/heads/") {
 			st.Refs[ref] = object{"commit", commitID}
@@ -246,14 +250,20 @@ func (s *Server) createCommit(r *http.Request, st *state) *answer {
 	if !known {
 		return fail(http.StatusUnprocessableEntity, "Tree SHA does not exist")
 	}
-	if len(in.Parents) != 1 {
-		return fail(http.StatusNotImplemented, fmt.Sprintf("%d parents: this server knows commits with one", len(in.Parents)))
+	if len(in.Parents) != 1 && len(in.Parents) != 2 {
+		return fail(http.StatusNotImplemented,
+			fmt.Sprintf("%d parents: this server knows commits with one or two", len(in.Parents)))
 	}
-	if _, known := st.Commits[in.Parents[0]]; !known {
-		return fail(http.StatusUnprocessableEntity, "Parent SHA does not exist or is not a commit object")
+	for _, parent := range in.Parents {
+		if _, known := st.Commits[parent]; !known {
+			return fail(http.StatusUnprocessableEntity, "Parent SHA does not exist or is not a commit object")
+		}
 	}
 	made := commit{Parent: in.Parents[0], Message: in.Message, Files: files}
-	sha := id("commit", made.Parent, made.Message, in.Tree, s.stamp())
+	if len(in.Parents) == 2 {
+		made.Merged = in.Parents[1]
+	}
+	sha := id("commit", made.Parent, made.Merged, made.Message, in.Tree, s.stamp())
 	st.Commits[sha] = made
 	return created(s.showGitCommit(sha, made))
 }
@@ -291,11 +301,20 @@ func (s *Server) updateRef(r *http.Request, st *state) *answer {
 	return ok(s.showRef(name, st.Refs[name]))
 }
 
-func (st *state) descends(sha, from string) bool {
-	for sha != "" && sha != from {
-		sha = st.Commits[sha].Parent
+func (st *state) descends(sha, from string) bool { return slices.Contains(st.ancestors(sha), from) }
+
+// ancestors are a commit and all that it was built on, the nearest first.
+func (st *state) ancestors(sha string) []string {
+	out := []string{sha}
+	for i := 0; i < len(out); i++ {
+		c := st.Commits[out[i]]
+		for _, parent := range []string{c.Parent, c.Merged} {
+			if parent != "" && !slices.Contains(out, parent) {
+				out = append(out, parent)
+			}
+		}
 	}
-	return sha == from
+	return out
 }
 
 func blobID(content []byte) string { return id(fmt.Sprintf("blob %d", len(content)), string(content)) }

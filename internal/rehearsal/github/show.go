@@ -138,9 +138,19 @@ func (s *Server) showGitCommit(sha string, c commit) fields {
 		"url": s.apiURL("git/commits/%s", sha), "html_url": s.webURL("commit/%s", sha),
 		"tree":         fields{"sha": tree, "url": s.apiURL("git/trees/%s", tree)},
 		"verification": fields{"verified": false, "reason": "unsigned"}.set(nil, "signature", "payload", "verified_at"),
-		"parents": []any{fields{"sha": c.Parent, "url": s.apiURL("git/commits/%s", c.Parent),
-			"html_url": s.webURL("commit/%s", c.Parent)}},
+		"parents":      s.showParents(c),
 	}.set(s.showAuthor(s.stamp()), "author", "committer")
+}
+
+func (s *Server) showParents(c commit) []any {
+	out := []any{}
+	for _, parent := range []string{c.Parent, c.Merged} {
+		if parent != "" {
+			out = append(out, fields{"sha": parent, "url": s.apiURL("git/commits/%s", parent),
+				"html_url": s.webURL("commit/%s", parent)})
+		}
+	}
+	return out
 }
 
 // showTree lists files flat, where GitHub nests folders.
@@ -156,6 +166,13 @@ func (s *Server) showTree(sha string, files map[string][]byte) fields {
 
 func (s *Server) showPull(st *state, p *pull) fields {
 	api, issue, web := s.apiURL("pulls/%d", p.Number), s.apiURL("issues/%d", p.Number), s.webURL("pull/%d", p.Number)
+	var closed, merged any
+	if p.ClosedAt != "" {
+		closed = p.ClosedAt
+	}
+	if p.Merged {
+		merged = p.ClosedAt
+	}
 	return fields{"id": p.Number, "node_id": node("PullRequest", p.Number), "number": p.Number, "state": p.State,
 		"title": p.Title, "body": p.Body, "user": s.user(), "labels": s.showLabels(st, p), "author_association": "OWNER",
 		"head": s.showBranch(st, p.Head), "base": s.showBranch(st, p.Base), "_links": s.showLinks(st, p),
@@ -164,7 +181,8 @@ func (s *Server) showPull(st *state, p *pull) fields {
 		"review_comment_url": s.apiURL("pulls/comments{/number}"),
 		"statuses_url":       s.apiURL("statuses/%s", st.Refs["refs/heads/"+p.Head].SHA),
 	}.set(p.CreatedAt, "created_at", "updated_at").set(false, "locked", "draft").
-		set(nil, "milestone", "closed_at", "merged_at", "merge_commit_sha", "assignee", "auto_merge")
+		set(nil, "milestone", "merge_commit_sha", "assignee", "auto_merge").
+		set(closed, "closed_at").set(merged, "merged_at")
 }
 
 func (s *Server) showBranch(st *state, branch string) fields {

@@ -70,6 +70,7 @@ type annotation struct {
 // commit holds the few files that are ever read or changed through the API.
 type commit struct {
 	Parent  string            `json:"parent"`
+	Merged  string            `json:"merged,omitempty"` // the second parent of a merge
 	Message string            `json:"message"`
 	Files   map[string][]byte `json:"files"`
 }
@@ -82,6 +83,8 @@ type pull struct {
 	Base      string `json:"base"`
 	State     string `json:"state"`
 	CreatedAt string `json:"created_at"`
+	ClosedAt  string `json:"closed_at,omitempty"`
+	Merged    bool   `json:"merged,omitempty"`
 
 	Labels  []string `json:"labels,omitempty"`
 	Checked bool     `json:"checked,omitempty"` // it started the checks
