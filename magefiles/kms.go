@@ -72,5 +72,10 @@ func (KMS) Observe(ctx context.Context, image, tag string, dryRun *bool) error {
 	return cli.Exit("kms:observe", cli.Observe(ctx, os.Stdout, image, tag, cli.Value(dryRun)))
 }
 
-// Promote proposes the tested catalog entries and makes a stable release the latest one.
-func (KMS) Promote(ctx context.Context) error { return cli.Step(ctx, release.KMS, "promote", KMS.E2e) }
+// Propose proposes what E2E found: the tested catalog entries of a stable release, and evidence.
+func (KMS) Propose(ctx context.Context) error { return cli.Step(ctx, release.KMS, "propose", KMS.E2e) }
+
+// Promote makes a stable release the latest one, once its catalog entries are proposed.
+func (KMS) Promote(ctx context.Context) error {
+	return cli.Step(ctx, release.KMS, "promote", KMS.Propose)
+}

@@ -16,13 +16,13 @@ import (
 type Release mg.Namespace
 
 // KMS releases the key service: version, build, policy, measure, SBOM, checksums, sign, publish, audit, catalog, E2E,
-// promote. [-tag=mero-kms-vX.Y.Z]
+// propose, promote. [-tag=mero-kms-vX.Y.Z]
 func (Release) KMS(ctx context.Context, tag *string) error {
 	return cli.Release(ctx, release.KMS, "release:kms", tag, KMS.Promote)
 }
 
-// Prerelease runs steps 1 to 11 and stops at an audited, tested pre-release; `kms:promote` finishes it after an
-// approval. [-tag=mero-kms-vX.Y.Z]
+// Prerelease runs steps 1 to 11 and stops at an audited, tested pre-release; `kms:propose` and `kms:promote`
+// finish it after an approval. [-tag=mero-kms-vX.Y.Z]
 func (Release) Prerelease(ctx context.Context, tag *string) error {
 	return cli.Release(ctx, release.KMS, "release:prerelease", tag, KMS.E2e)
 }

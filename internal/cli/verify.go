@@ -130,6 +130,7 @@ func drills() []check.Drill {
 	return slices.Concat(
 		guard.Drills(),
 		plan.Drills(),
+		steps.Drills(),
 	)
 }
 

@@ -213,10 +213,10 @@ func environ(levels ...*actionlint.Env) map[string]string {
 func (f *file) deserved(job *actionlint.Job) map[string]string {
 	own := f.own(job)
 	out := map[string]string{"contents": "read"}
-	if has(own, ":publish", ":e2e", ":catalog", ":promote") {
+	if has(own, ":publish", ":e2e", ":catalog", ":propose", ":promote") {
 		out["contents"] = "write"
 	}
-	if has(own, "node:catalog", "kms:promote") {
+	if has(own, "node:catalog", "kms:propose") {
 		out["pull-requests"] = "write"
 	}
 	if has(own, "kms:build") {
@@ -344,7 +344,7 @@ func diagnosed(f *file) {
 	}
 	for _, job := range f.jobs() {
 		own := f.own(job)
-		if has(own, ":promote") {
+		if has(own, ":promote") || strings.Join(own, "") == "kms:propose" || strings.Join(own, "") == "node:catalog" {
 			continue // it asks nobody but GitHub, which it asks at once
 		}
 		asked := false

@@ -174,10 +174,10 @@ func (a accident) recovers(t *testing.T, last string) {
 func (a accident) String() string { return fmt.Sprintf("%s %d %s", a.Host, a.N, a.When) }
 
 // Writes of publishing: one draft, one upload for each asset, one change to
-// public; of promoting: a branch, a file, a pull request, the release.
+// public; of promoting: a tree, a commit, a branch, a pull request, the release.
 var (
 	publishing = int64(1 + len(release.KMS.ExpectedAssets()) + 1)
-	promoting  = int64(4)
+	promoting  = int64(5)
 )
 
 // Law 3: "kill -9 at any point and run again: the same final state, the same

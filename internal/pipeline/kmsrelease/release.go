@@ -73,8 +73,11 @@ func (p *Pipeline) Graph() pipeline.Graph {
 		// 11. E2E Test: KMS-node attestation.
 		{Name: "kms:e2e", Title: "testing the released image end to end", Needs: []string{"kms:catalog"},
 			Outputs: p.WorkFiles(steps.E2EFile), Do: p.E2E},
-		// Only then: tested catalog entries are proposed, and a stable release becomes the latest.
-		{Name: "kms:promote", Title: "promoting the release", Needs: []string{"kms:e2e"}, Do: p.promote},
+		// Only then: what E2E found is proposed, a candidate's evidence too.
+		{Name: "kms:propose", Title: "proposing what the test found", Needs: []string{"kms:e2e"},
+			Outputs: p.ProposalState, Do: p.ProposeCatalog},
+		// And a stable release becomes the latest.
+		{Name: "kms:promote", Title: "promoting the release", Needs: []string{"kms:propose"}, Do: p.Promote},
 	}
 }
 
@@ -86,21 +89,4 @@ func (p *Pipeline) stageCatalog(_ context.Context, w *pipeline.Work) error {
 	}
 	w.Infof("staged %d catalog entries in %s", len(staged.Entries), console.Path(p.Work(steps.CatalogFile)))
 	return p.WriteCatalog(staged)
-}
-
-// promote ends the release: the catalog's entries are proposed, and a stable
-// release is no pre-release any longer.
-func (p *Pipeline) promote(ctx context.Context, w *pipeline.Work) error {
-	tested, err := p.TestedCatalog()
-	if err != nil {
-		return err
-	}
-	if tested == nil {
-		w.Warnf("E2E did not pass; %s stays a pre-release and no catalog entry is proposed", p.Tag)
-		return nil
-	}
-	if err := p.ProposeCatalog(ctx, w, tested); err != nil {
-		return err
-	}
-	return p.Promote(ctx, w)
 }

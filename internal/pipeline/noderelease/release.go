@@ -8,6 +8,7 @@ package noderelease
 
 import (
 	"context"
+	"maps"
 	"slices"
 
 	"github.com/calimero-network/mero-tee/internal/base/console"
@@ -65,10 +66,10 @@ func (p *Pipeline) Graph() pipeline.Graph {
 			{Name: "node:e2e", Title: "testing the released images end to end", Needs: []string{"node:audit"},
 				Outputs: p.WorkFiles(steps.E2EFile), Do: p.E2E},
 			// 8. Compat Catalog: update, by a pull request.
-			{Name: "node:catalog", Title: "proposing the tested catalog entries", Needs: []string{"node:e2e"},
-				Outputs: p.WorkFiles(steps.CatalogFile), Do: p.catalog},
+			{Name: "node:catalog", Title: "proposing what the test found", Needs: []string{"node:e2e"},
+				Outputs: p.catalogOutputs, Do: p.catalog},
 			// Only then a stable release becomes the latest.
-			{Name: "node:promote", Title: "promoting the release", Needs: []string{"node:catalog"}, Do: p.promote},
+			{Name: "node:promote", Title: "promoting the release", Needs: []string{"node:catalog"}, Do: p.Promote},
 		})
 }
 
@@ -92,35 +93,30 @@ func (p *Pipeline) eachProfile(name, title string, of func(release.Profile) pipe
 	return out
 }
 
-// catalog proposes the entries that E2E tested.
+// catalog proposes what E2E found.
 func (p *Pipeline) catalog(ctx context.Context, w *pipeline.Work) error {
 	tested, err := p.TestedCatalog()
 	if err != nil {
 		return err
 	}
 	if tested == nil {
-		w.Warnf("E2E did not pass; no catalog entry is proposed")
-		staged, err := p.Staged()
-		if err != nil {
+		if tested, err = p.Staged(); err != nil {
 			return err
 		}
-		return p.WriteCatalog(staged)
 	}
 	if err := p.WriteCatalog(tested); err != nil {
 		return err
 	}
-	return p.ProposeCatalog(ctx, w, tested)
+	return p.ProposeCatalog(ctx, w)
 }
 
-// promote makes a stable release the latest, unless E2E did not pass.
-func (p *Pipeline) promote(ctx context.Context, w *pipeline.Work) error {
-	tested, err := p.TestedCatalog()
+// catalogOutputs are the catalog in work/ and what is on GitHub.
+func (p *Pipeline) catalogOutputs(ctx context.Context) (pipeline.Digests, error) {
+	out, err := p.WorkFiles(steps.CatalogFile)(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if tested == nil {
-		w.Warnf("E2E did not pass; %s stays a pre-release", p.Tag)
-		return nil
-	}
-	return p.Promote(ctx, w)
+	proposed, err := p.ProposalState(ctx)
+	maps.Copy(out, proposed)
+	return out, err
 }

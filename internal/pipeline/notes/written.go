@@ -155,6 +155,7 @@ const (
 	ExactChange     Section = "Exact change"
 	Rollback        Section = "Rollback"
 	GuardedPaths    Section = "Guarded paths"
+	Compatible      Section = "Compatible versions" // see Listing
 )
 
 // Required are the sections without which a release of the class does not start.
@@ -170,13 +171,13 @@ func Required(c release.Class) []Section {
 
 // Optional are the other sections that the class may have.
 func Optional(c release.Class) []Section {
-	if c == release.Hotfix {
-		return []Section{GuardedPaths, BreakingChanges, UpgradePath}
+	switch c {
+	case release.Hotfix:
+		return []Section{GuardedPaths, BreakingChanges, UpgradePath, Compatible}
+	case release.Candidate:
+		return []Section{BreakingChanges, UpgradePath, Compatible}
 	}
-	if c == release.Candidate {
-		return []Section{BreakingChanges, UpgradePath}
-	}
-	return nil
+	return []Section{Compatible}
 }
 
 // An item of the section GuardedPaths: "- policies/debug.json: the reason".
@@ -197,7 +198,7 @@ func (w Written) Reasons() map[string]string {
 func (w Written) Fill(in *Input) {
 	var b strings.Builder
 	b.WriteString(w.Intro)
-	for _, s := range []Section{PatchReason, Reference, ExactChange, Rollback, GuardedPaths} {
+	for _, s := range []Section{PatchReason, Reference, ExactChange, Rollback, GuardedPaths, Compatible} {
 		if text := w.Sections[s]; text != "" {
 			fmt.Fprintf(&b, "\n\n## %s\n\n%s", s, text)
 		}

@@ -60,15 +60,23 @@ func TestAPairWithoutARelease(t *testing.T) {
 func TestMarkTestedTakesWhatPassed(t *testing.T) {
 	t.Parallel()
 	kms, node, older := tag(t, "mero-kms-v1.2.0"), tag(t, "mero-tee-v1.2.0"), tag(t, "mero-tee-v1.1.0")
-	c, err := markTested(declared(t, [2]string{"1.2.0", "1.2.0"}, [2]string{"1.2.0", "1.1.0"}), e2e.Matrix{
+	before := declared(t, [2]string{"1.2.0", "1.2.0"}, [2]string{"1.2.0", "1.1.0"})
+	c, _, err := catalog.Update(before, before, before, trials(e2e.Matrix{
 		{KMS: kms, Node: node, Profile: release.Debug, Result: check.Passed},
 		{KMS: kms, Node: node, Profile: release.LockedReadOnly, Result: check.Failed},
 		{KMS: kms, Node: older, Profile: release.Debug, Result: check.Failed},
-	})
+	}))
 	require.NoError(t, err)
 	entries := c.Find(kms.Version, node.Version)
 	require.Len(t, entries, 2)
 	require.Equal(t, []release.Profile{release.Debug}, entries[0].Profiles)
 	require.True(t, entries[0].Tested)
 	require.False(t, c.Find(kms.Version, older.Version)[0].Tested)
+}
+
+func TestDrills(t *testing.T) {
+	t.Parallel()
+	results := check.Fire(Drills())
+	require.Len(t, results, 3)
+	require.NoError(t, results.Err())
 }

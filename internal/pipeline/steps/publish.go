@@ -101,6 +101,9 @@ func (r *Release) Promote(ctx context.Context, w *pipeline.Work) error {
 		w.Infof("%s is a release candidate and stays a pre-release", r.Tag)
 		return nil
 	}
+	if err := r.catalogued(ctx); err != nil {
+		return err
+	}
 	var audited auditRecord
 	if err := ReadJSON(r.Work(AuditFile), &audited); err != nil {
 		return err

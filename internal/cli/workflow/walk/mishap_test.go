@@ -62,6 +62,11 @@ func rejected(job string) mishap {
 	return mishap{job, "was rejected", func(w *walk, _ *actions.Run) { w.decide("") }}
 }
 
+// uncatalogued is what becomes of a stable release that was tested with a candidate alone.
+func uncatalogued() mishap {
+	return mishap{"promote", "so it waits as a pre-release", func(*walk, *actions.Run) {}}
+}
+
 // decide says who approves from now on.
 func (w *walk) decide(who string) { w.decision = who }
 

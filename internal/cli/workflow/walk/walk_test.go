@@ -1,6 +1,7 @@
 package walk_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io/fs"
@@ -32,28 +33,29 @@ func TestTheFirstReleases(t *testing.T) {
 	// 1
 	w.declare("mero-kms-v1.0.0", "mero-tee-v1.0.0")
 	// 2
-	w.release("mero-tee-v1.0.0-rc.1", lost("image (debug)"))
+	w.end(w.release("mero-tee-v1.0.0-rc.1", lost("image (debug)")))
 	// 3
-	w.release("mero-kms-v1.0.0-rc.1")
+	w.end(w.release("mero-kms-v1.0.0-rc.1"))
 	// 4
 	w.promotePolicies("mero-tee-v1.0.0-rc.1")
 	// 5
 	w.set("MERO_KMS_VERSION", "1.0.0-rc.2")
-	w.release("mero-kms-v1.0.0-rc.2", unreachable("build", "ghcr.io"))
+	w.end(w.release("mero-kms-v1.0.0-rc.2", unreachable("build", "ghcr.io")))
 	// 6
 	w.writeNotes("mero-tee-v1.0.0")
 	w.set("MERO_TEE_VERSION", "1.0.0")
-	w.whileVariablesMove(func() {
-		w.release("mero-tee-v1.0.0", contradicting("node-debug"), unreachable("release", "uploads.github.com"))
-	})
+	waiting := w.release("mero-tee-v1.0.0", contradicting("node-debug"), unreachable("release", "uploads.github.com"),
+		uncatalogued())
 	// 7
 	w.promotePolicies("mero-tee-v1.0.0")
 	// 8
 	w.writeNotes("mero-kms-v1.0.0")
 	w.set("MERO_KMS_VERSION", "1.0.0")
 	w.whileVariablesMove(func() {
-		w.release("mero-kms-v1.0.0", unreachable("release", "api.trustedservices.intel.com"), rejected("promote"))
+		w.end(w.release("mero-kms-v1.0.0", unreachable("release", "api.trustedservices.intel.com"), rejected("promote")))
 	})
+	// 9
+	w.whileVariablesMove(func() { w.end(waiting) })
 	w.mergePulls("Compatibility")
 	w.person("verify:release", "mero-kms-v1.0.0")
 }
@@ -76,6 +78,11 @@ func (w *walk) declare(kms, node string) {
 	data, err = c.Encode()
 	require.NoError(w.t, err)
 	require.NoError(w.t, os.WriteFile(path, data, 0o600))
+	page, err := os.ReadFile(filepath.Join(w.origin, catalog.PagePath))
+	require.NoError(w.t, err)
+	for name, text := range c.Docs(page) { // `mage catalog:docs`
+		require.NoError(w.t, os.WriteFile(filepath.Join(w.origin, name), text, 0o600))
+	}
 	w.merge("Declare the pair")
 }
 
@@ -123,23 +130,34 @@ func (w *walk) tag(tag string) *actions.Run {
 	return runs[0]
 }
 
-// release walks a tag's workflow to its end, which is a success. Each mishap
-// fails one attempt; then the failed jobs are run again, as docs/releasing.md says.
-func (w *walk) release(tag string, mishaps ...mishap) {
+// attempt is a run that is started, or whose failed jobs are run again, as docs/releasing.md says.
+type attempt struct {
+	run  *actions.Run
+	next func(context.Context) error
+}
+
+// release walks a tag's workflow through its mishaps, each of which fails one attempt.
+func (w *walk) release(tag string, mishaps ...mishap) *attempt {
 	w.t.Helper()
 	r := w.tag(tag)
-	next := r.Start
+	a := &attempt{r, r.Start}
 	for _, m := range mishaps {
 		m.happen(w, r)
-		require.NoError(w.t, next(w.t.Context()))
+		require.NoError(w.t, a.next(w.t.Context()))
 		require.Equal(w.t, actions.Failure, r.Job(m.job).Result, "%s: %s", tag, m.job)
 		require.Contains(w.t, strings.Join(r.Job(m.job).Log, "\n"), m.says, tag)
 		w.unfinished(tag)
-		r.Before, r.Refuse, next = nil, nil, r.Rerun
+		r.Before, r.Refuse, a.next = nil, nil, r.Rerun
 		w.decide(reviewer)
 	}
-	require.NoError(w.t, next(w.t.Context()))
-	w.finished(r)
+	return a
+}
+
+// end walks a workflow to its end, which is a success.
+func (w *walk) end(a *attempt) {
+	w.t.Helper()
+	require.NoError(w.t, a.next(w.t.Context()))
+	w.finished(a.run)
 }
 
 func command(dir string, env []string, name string, args ...string) (string, error) {
