@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/calimero-network/mero-tee/docs/releases"
 	"github.com/calimero-network/mero-tee/internal/attestation/tcb"
@@ -17,6 +18,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/cli/doctor"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
 	"github.com/calimero-network/mero-tee/internal/pipeline/plan"
+	"github.com/calimero-network/mero-tee/internal/pipeline/posture"
 	"github.com/calimero-network/mero-tee/internal/pipeline/steps"
 	"github.com/calimero-network/mero-tee/internal/provider/git"
 	"github.com/calimero-network/mero-tee/internal/rehearsal"
@@ -64,14 +66,20 @@ func Plan(ctx context.Context, w io.Writer, flag string) error {
 	return planOf(tag.Family).Plan(w)
 }
 
-// askBase adds to the plan of a node release whether the pinned base image exists.
+// askBase adds to the plan of a node release whether the pinned base image exists, and what its family has now.
 // Where nothing was rehearsed yet there is nobody to ask: a plan leaves nothing behind.
 func (w *workspace) askBase(ctx context.Context, p *plan.Plan) error {
-	if p.Tag.Family != release.Node || w.untouched() {
+	if p.Tag.Family != release.Node {
+		return nil
+	}
+	if w.untouched() {
+		p.Facts = append(p.Facts, posture.Unlooked(posture.BaseImage, "the base image's family",
+			"nothing was rehearsed here yet"))
 		return nil
 	}
 	return w.operate(ctx, func(o *operator) error {
 		p.Checks = append(p.Checks, doctor.BaseImage(ctx, o.env))
+		p.Facts = append(p.Facts, posture.Base(o.env.Images.Drift(ctx)))
 		return nil
 	})
 }
@@ -89,7 +97,7 @@ func (w *workspace) plan(ctx context.Context, tag release.Tag) (*plan.Plan, erro
 		return nil, err
 	}
 	subject := plan.Subject{Tag: tag, Commit: head.Hash}
-	if subject.Tags, err = w.tags(ctx); err != nil {
+	if subject.Tags, subject.Stable, err = w.known(ctx); err != nil {
 		return nil, err
 	}
 	notes, err := os.ReadFile(filepath.Join(w.root, releases.Path(tag)))
@@ -106,25 +114,32 @@ func (w *workspace) plan(ctx context.Context, tag release.Tag) (*plan.Plan, erro
 	if err != nil {
 		return nil, err
 	}
-	return p, steps.Waive(p, filepath.Join(w.root, "policies"), filepath.Join(w.root, tcb.HostFile))
+	policies, hosts := filepath.Join(w.root, "policies"), filepath.Join(w.root, tcb.HostFile)
+	p.Facts = steps.Governed(ctx, w.root, policies, hosts, time.Now())
+	return p, steps.Waive(p, policies, hosts)
 }
 
-// tags are those of the work tree and, where something was rehearsed, those of the rehearsal.
-func (w *workspace) tags(ctx context.Context) (map[string]string, error) {
-	out, err := git.TagCommits(ctx, w.root)
-	if err != nil {
-		return nil, err
+// known are the tags of the work tree and of GitHub, and GitHub's published stable releases: what was released is
+// GitHub's to say. Where nothing was rehearsed yet there is nobody to ask, and nothing was released.
+func (w *workspace) known(ctx context.Context) (map[string]string, []release.Tag, error) {
+	tags, err := git.TagCommits(ctx, w.root)
+	if err != nil || w.untouched() {
+		return tags, nil, err
 	}
-	if w.cfg.Environment != config.Rehearsal || w.untouched() {
-		return out, nil
-	}
-	return out, w.operate(ctx, func(o *operator) error {
-		rehearsed, err := o.github.Tags(ctx)
-		for _, t := range rehearsed {
-			out[t.Name] = t.Commit
+	var stable []release.Tag
+	err = w.operate(ctx, func(o *operator) error {
+		pushed, err := o.github.Tags(ctx)
+		if err != nil {
+			return err
 		}
+		for _, t := range pushed {
+			tags[t.Name] = t.Commit
+		}
+		all, err := o.github.Releases(ctx)
+		stable = plan.Published(all)
 		return err
 	})
+	return tags, stable, err
 }
 
 // Merge takes what the jobs of a release did side by side into dist/{tag}. In

@@ -163,7 +163,11 @@ func (w *World) statement(ctx context.Context, c *environment.Checkout, tag rele
 	if err != nil {
 		return nil, err
 	}
-	subject := plan.Subject{Tag: tag, Commit: c.Commit, Tags: map[string]string{}}
+	all, err := client.Releases(ctx)
+	if err != nil {
+		return nil, err
+	}
+	subject := plan.Subject{Tag: tag, Commit: c.Commit, Tags: map[string]string{}, Stable: plan.Published(all)}
 	for _, t := range tags {
 		subject.Tags[t.Name] = t.Commit
 	}
@@ -178,6 +182,10 @@ func Statement(ctx context.Context, root string, s plan.Subject) ([]byte, error)
 	if err != nil {
 		return nil, nil //nolint:nilerr // nobody could have written anything
 	}
+	changed := make([]string, len(decided.Diff))
+	for i, c := range decided.Diff {
+		changed[i] = c.Path
+	}
 	return notes.Statement(s.Tag, decided.Class, "This is a rehearsal: there is nothing to tell.", "REHEARSAL-1",
-		plan.GuardedRoots()...), nil
+		changed...), nil
 }

@@ -98,23 +98,39 @@ func WriteDiff(w io.Writer, from, to *Release) error {
 	return err
 }
 
-func writeProfile(b *strings.Builder, p release.Profile, a, z Measured) {
-	differences := a.Registers.Compare(z.Registers)
-	changes := image.Diff(a.Record, z.Record)
-	if len(differences) == 0 {
-		fmt.Fprintf(b, "%s: no register moved\n", p)
-	}
+// Movement is a register that moved, and the events of the boot that moved it.
+type Movement struct {
+	Register string // "MRTD", "RTMR0"
+	Owner    measurement.Owner
+	Was, Is  tdx.Register
+	Events   []string
+}
+
+// Movements are the registers that moved from one measured image to the next.
+func Movements(from, to Measured) []Movement {
 	owners := measurement.OwnersOf(release.Node)
 	of := map[string]measurement.Owner{"mrtd": owners.MRTD, "rtmr0": owners.RTMR0, "rtmr1": owners.RTMR1,
 		"rtmr2": owners.RTMR2, "rtmr3": owners.RTMR3}
-	for _, d := range differences {
-		fmt.Fprintf(b, "%s: %s moved (owner: %s)\n  was %s\n  is  %s\n", p, strings.ToUpper(d.Name), of[d.Name],
-			d.Want, d.Got)
-		for _, event := range Moved(a.Events, z.Events, d.Name) {
+	var out []Movement
+	for _, d := range from.Registers.Compare(to.Registers) {
+		out = append(out, Movement{Register: strings.ToUpper(d.Name), Owner: of[d.Name], Was: d.Want, Is: d.Got,
+			Events: Moved(from.Events, to.Events, d.Name)})
+	}
+	return out
+}
+
+func writeProfile(b *strings.Builder, p release.Profile, a, z Measured) {
+	moved := Movements(a, z)
+	if len(moved) == 0 {
+		fmt.Fprintf(b, "%s: no register moved\n", p)
+	}
+	for _, m := range moved {
+		fmt.Fprintf(b, "%s: %s moved (owner: %s)\n  was %s\n  is  %s\n", p, m.Register, m.Owner, m.Was, m.Is)
+		for _, event := range m.Events {
 			fmt.Fprintf(b, "  event  %s\n", event)
 		}
 	}
-	for _, c := range changes {
+	for _, c := range image.Diff(a.Record, z.Record) {
 		fmt.Fprintf(b, "  %s  %s\n", c.Kind, changed(c))
 	}
 }

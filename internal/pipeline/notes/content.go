@@ -3,6 +3,7 @@ package notes
 import (
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -13,45 +14,84 @@ import (
 var (
 	todo = regexp.MustCompile(`\b(TODO|TBD|FIXME)\b`)
 	// What stands for words that are still to come, in any spelling, at the beginning of a line.
-	later = regexp.MustCompile(`(?i)^(?:to ?do|t ?b ?d|fix ?me|to be (?:done|defined|determined|written)|n a|xxx)\b`)
-	none  = regexp.MustCompile(`(?i)^(?:none|nothing|no|n a)$`)
+	later = regexp.MustCompile(`^(?:to ?do|t ?b ?d|fix ?me|to be (?:done|defined|determined|written)|to follow|n a|xxx)\b`)
+	// A sentence that says no more than that there is nothing, or that points away from what it should say.
+	none = regexp.MustCompile(`^(?:(?:there|it|this) (?:is|are|was|were) )?(?:none|nothing|no|not|nil|null|n ?a|nope|` +
+		`unknown|empty|blank|placeholder|ditto|dito|obvious|trivial|because)` +
+		`(?: (?:needed|required|necessary|applicable|known|available|yet|at all|here|special|else|reason|change|changes|` +
+		`rollback|roll back|way back|to (?:say|do|add|tell|note|explain|roll back|declare|report)))*$|` +
+		`^(?:see|same as|as) (?:above|below|before|the (?:diff|commit|log|code|title|template))$`)
 )
 
 // says tells whether the text shows a word of its own, not only headings, images and marks.
-func says(text string) bool { return strings.ContainsFunc(shown(text), alphanumeric) }
+func says(text string) bool { return strings.ContainsFunc(visible(shown(text)), alphanumeric) }
 
-// denies tells whether the text says no more than that there is nothing.
-func denies(text string) bool { return none.MatchString(essence(shown(text))) }
+// denies tells whether the text, sentence by sentence, says no more than that there is nothing.
+func denies(text string) bool {
+	text = shown(text)
+	if none.MatchString(essence(text)) {
+		return true
+	}
+	sentences := strings.FieldsFunc(visible(text), func(r rune) bool { return strings.ContainsRune(".!?;,:()|\n", r) })
+	return !slices.ContainsFunc(sentences, func(s string) bool {
+		s = essence(s)
+		return s != "" && !none.MatchString(s) && !later.MatchString(s)
+	})
+}
 
 func alphanumeric(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
 
-// unwritten is the first line that is a placeholder or the template's own, with its TODO or without.
+// invisible are characters of no width, which make one word look like another, or nothing like a word: U+2060, joiners,
+// variation selectors, direction marks, and fillers that Unicode counts as letters.
+func invisible(r rune) bool {
+	return unicode.In(r, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
+}
+
+// visible is the text without what nobody sees.
+func visible(text string) string {
+	return strings.Map(func(r rune) rune {
+		if invisible(r) {
+			return -1
+		}
+		return r
+	}, text)
+}
+
+// unwritten is the first line that is a placeholder or the template's own, with its TODO or without, or the template's
+// words wherever lines were broken.
 func unwritten(text string, c release.Class) string {
 	stock := stock(c)
 	for line := range strings.SplitSeq(text, "\n") {
-		if todo.MatchString(line) || later.MatchString(essence(line)) || stock[essence(line)] {
+		said := essence(line)
+		if todo.MatchString(line) || later.MatchString(said) || slices.Contains(stock, said) {
 			return strings.TrimSpace(line)
+		}
+	}
+	whole := " " + essence(shown(text)) + " "
+	for _, s := range stock {
+		if strings.Contains(whole, " "+s+" ") {
+			return s
 		}
 	}
 	return ""
 }
 
-// stock are the lines of the class's template that are to be written over.
-func stock(c release.Class) map[string]bool {
+// stock are the words of the class's template that are to be written over: its lines, and what follows TODO in them.
+func stock(c release.Class) []string {
 	template, _ := releases.Template(c, release.Tag{}) // a class without a template has no stock
-	lines := map[string]bool{}
+	var out []string
 	for line := range strings.SplitSeq(template, "\n") {
-		if todo.MatchString(line) {
-			lines[essence(line)] = true
+		if at := todo.FindStringIndex(line); at != nil {
+			out = append(out, essence(line), essence(line[at[1]:]))
 		}
 	}
-	return lines
+	return out
 }
 
-// essence is a line without its placeholder and its marks.
+// essence is a line in small letters, without its placeholder, its marks and what is invisible.
 func essence(line string) string {
-	return strings.Join(strings.FieldsFunc(todo.ReplaceAllString(line, ""),
-		func(r rune) bool { return !alphanumeric(r) }), " ")
+	return strings.ToLower(strings.Join(strings.FieldsFunc(todo.ReplaceAllString(visible(line), ""),
+		func(r rune) bool { return !alphanumeric(r) }), " "))
 }
 
 var (

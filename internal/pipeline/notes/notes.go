@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/pipeline/posture"
 	"github.com/calimero-network/mero-tee/internal/provider/git"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
@@ -28,17 +29,34 @@ type Input struct {
 	Tag         release.Tag
 	Class       release.Class // empty: what the version alone says
 	Previous    *release.Tag  // the family's release before it; nil in the first
-	Counterpart *release.Tag  // the compatible release of the other family; nil when there is none yet
+	Counterpart *release.Tag  // the other family's release that this one is paired with; nil when there is none yet
+	Compatible  []Compatible  // every counterpart that the catalog lists with this version
 	Banner      string        // one line that the environment wants on top; empty in production
 	Commits     []git.Entry   // since Previous
-	Summary     string        // Markdown: what a hotfix must explain (incident, exact change, rollback); may be empty
+	Summary     string        // Markdown: what a hotfix must explain (incident, exact change); may be empty
+	Rollback    string        // Markdown, of a hotfix
 	Breaking    string        // Markdown; empty: what the commits say
 	Upgrade     string        // Markdown; empty: the standard path
 	Waivers     []string      // of TCB statuses: where, what, until when, why
+	Facts       []posture.Fact
 
 	Measurements []Measurement
 	Before       []Measurement // of Previous, to tell what changed
+	Causes       []Cause       // what moved the registers since
 	Images       []Image
+	Return       []Image // of Previous: what a rollback goes back to
+}
+
+// Compatible is a version of the other family that the catalog lists with this one.
+type Compatible struct {
+	Tag      release.Tag
+	Profiles []string
+	Tested   bool // E2E passed; declared otherwise
+}
+
+// Cause is an event that moved a register of a profile, or what else did.
+type Cause struct {
+	Profile, Register, Event string
 }
 
 // Measurement is one profile's registers as they are published: 96 hex digits,
@@ -61,9 +79,12 @@ func Generate(in Input) string {
 	if in.Banner != "" {
 		fmt.Fprintf(&b, "> **%s**\n\n", strings.Join(strings.Fields(in.Banner), " "))
 	}
-	fmt.Fprintf(&b, "%s %s, a %s.\n", title(in.Tag.Family), in.Tag.Version, description(in.class()))
+	fmt.Fprintf(&b, "%s %s, a %s.%s\n", title(in.Tag.Family), in.Tag.Version, description(in.class()), in.wayBack())
 	if in.Summary != "" {
 		fmt.Fprintf(&b, "\n%s\n", strings.TrimSpace(in.Summary))
+	}
+	if in.class() == release.Hotfix {
+		section(&b, "Rollback", rollback(in))
 	}
 	brief := in.class() == release.Candidate // "release notes can be abbreviated"
 	section(&b, "Changes", changes(in))
@@ -73,11 +94,14 @@ func Generate(in Input) string {
 	if !brief || in.Upgrade != "" {
 		section(&b, "Upgrade", upgrade(in))
 	}
-	section(&b, "Compatible with", counterpart(in))
+	section(&b, "Compatible with", compatible(in))
 	section(&b, "Measurements", measurements(in))
 	section(&b, "Images", images(in))
 	if len(in.Waivers) > 0 { // also in brief notes: it is a risk that somebody takes
 		section(&b, "TCB waivers", waivers(in))
+	}
+	if len(in.Facts) > 0 {
+		section(&b, "Platform and policy", facts(in.Facts))
 	}
 	section(&b, "Verify", fmt.Sprintf("```\ngo tool mage verify:release %s\n```\n", in.Tag))
 	if !brief {
@@ -127,12 +151,79 @@ func upgrade(in Input) string {
 		"restart, and check `POST /attest`.\n", in.Tag.Version)
 }
 
-func counterpart(in Input) string {
-	if in.Counterpart == nil {
+// wayBack points a hotfix's reader to what is looked for in a hurry.
+func (in Input) wayBack() string {
+	if in.class() != release.Hotfix || in.Previous == nil {
+		return ""
+	}
+	return fmt.Sprintf(" It patches %s; how to go back is under [Rollback](#rollback).", in.release(*in.Previous))
+}
+
+func (in Input) release(tag release.Tag) string {
+	return fmt.Sprintf("[%s](https://github.com/%s/releases/tag/%s)", tag, in.Repository, tag)
+}
+
+// rollback is what people wrote, and what exactly they would go back to.
+func rollback(in Input) string {
+	var b strings.Builder
+	if text := strings.TrimSpace(in.Rollback); text != "" {
+		b.WriteString(text + "\n\n")
+	}
+	if in.Previous == nil {
+		b.WriteString("There is no release before this one.\n")
+		return b.String()
+	}
+	fmt.Fprintf(&b, "The release before is %s. Verify it, `go tool mage verify:release %s`, then go back to its images:\n\n%s",
+		in.release(*in.Previous), in.Previous, imageList(in.Return, "They could not be read here; its notes list them.\n"))
+	if in.Previous.Family == release.KMS {
+		fmt.Fprintf(&b, "\nSet `MERO_KMS_VERSION` to `%s` and `MERO_KMS_POLICY_URL` to "+
+			"`https://github.com/%s/releases/download/%s/attestation-policy-{profile}.json`.\n", in.Previous.Version,
+			in.Repository, in.Previous)
+	}
+	return b.String()
+}
+
+const maxCompatible = 100 // lines; a version has a counterpart for each release of the other family that it works with
+
+// compatible lists the pair of this release, then every other one of the catalog.
+func compatible(in Input) string {
+	if in.Counterpart == nil && len(in.Compatible) == 0 {
 		return fmt.Sprintf("No release of %s yet.\n", in.Tag.Family.Counterpart())
 	}
-	return fmt.Sprintf("[%s](https://github.com/%s/releases/tag/%s)\n", in.Counterpart, in.Repository, in.Counterpart)
+	var b strings.Builder
+	paired := in.Counterpart == nil
+	for i, c := range in.Compatible {
+		if i == maxCompatible {
+			fmt.Fprintf(&b, "- and %d more; see the catalog\n", len(in.Compatible)-i)
+			break
+		}
+		state, name := "declared, not tested yet", code(c.Tag.String())
+		if c.Tested {
+			state, name = "tested", in.release(c.Tag)
+		}
+		if in.Counterpart != nil && c.Tag.Version == in.Counterpart.Version.Final() {
+			state, name, paired = state+"; the one that this release is made and tested with", in.release(*in.Counterpart), true
+		}
+		fmt.Fprintf(&b, "- %s: %s (%s)\n", name, state, strings.Join(c.Profiles, ", "))
+	}
+	if !paired {
+		fmt.Fprintf(&b, "- %s: the one that this release is made and tested with\n", in.release(*in.Counterpart))
+	}
+	return b.String()
 }
+
+func facts(list []posture.Fact) string {
+	var b strings.Builder
+	for _, f := range list[:min(maxFacts, len(list))] {
+		fmt.Fprintf(&b, "- %s: %s\n", f.Topic, escape(f.String()))
+	}
+	if more := len(list) - maxFacts; more > 0 {
+		fmt.Fprintf(&b, "- and %d more\n", more)
+	}
+	return b.String()
+}
+
+const maxFacts = 30
 
 func waivers(in Input) string {
 	var b strings.Builder
@@ -143,28 +234,29 @@ func waivers(in Input) string {
 	return b.String()
 }
 
-func images(in Input) string {
-	if len(in.Images) == 0 {
-		return "None.\n"
+func images(in Input) string { return imageList(in.Images, "None.\n") }
+
+func imageList(list []Image, none string) string {
+	if len(list) == 0 {
+		return none
 	}
 	var b strings.Builder
-	for _, image := range in.Images {
+	for _, image := range list {
 		fmt.Fprintf(&b, "- %s: %s\n", code(image.Profile), code(image.Reference))
 	}
 	return b.String()
 }
 
-// Previous is the family's highest release below tag among a repository's tags.
-// A stable release looks back to the last stable one, so that nothing that only
-// candidates announced is left out.
-func Previous(tag release.Tag, tags []string) *release.Tag {
-	before := release.Highest(tag.Family, slices.Values(tags), func(v release.Version) bool {
-		return v.Compare(tag.Version) < 0 && !(tag.Stable() && v.IsCandidate())
-	})
-	if before.IsZero() {
-		return nil
+// Previous is the family's highest release below tag among releases of any family.
+func Previous(tag release.Tag, releases []release.Tag) *release.Tag {
+	var before *release.Tag
+	for i, r := range releases {
+		if r.Family == tag.Family && r.Version.Compare(tag.Version) < 0 &&
+			(before == nil || r.Version.Compare(before.Version) > 0) {
+			before = &releases[i]
+		}
 	}
-	return &before
+	return before
 }
 
 // measurements is one table for each profile, with what changed since the previous release.
@@ -187,6 +279,26 @@ func measurements(in Input) string {
 		for j, row := range m.rows() {
 			fmt.Fprintf(&b, "| %s | %s | %s |\n", row.name, value(row.value), changed(row, was[j].value, known))
 		}
+		b.WriteString(causes(in.Causes, m.Profile))
+	}
+	return b.String()
+}
+
+const maxCauses = 40 // of a profile that are listed
+
+// causes are the events that moved the registers of a profile.
+func causes(all []Cause, profile string) string {
+	mine := slices.DeleteFunc(slices.Clone(all), func(c Cause) bool { return c.Profile != profile })
+	if len(mine) == 0 {
+		return ""
+	}
+	var b strings.Builder
+	b.WriteString("\nMoved by:\n\n")
+	for _, c := range mine[:min(maxCauses, len(mine))] {
+		fmt.Fprintf(&b, "- %s: %s\n", c.Register, escape(cut(c.Event)))
+	}
+	if more := len(mine) - maxCauses; more > 0 {
+		fmt.Fprintf(&b, "- and %d more events: `measurement:diff` shows them\n", more)
 	}
 	return b.String()
 }

@@ -1,6 +1,7 @@
 package notes
 
 import (
+	"bytes"
 	"fmt"
 	"regexp"
 	"slices"
@@ -125,7 +126,7 @@ func headings(sections []Section) string {
 // readable refuses what would not be shown as it is written.
 func readable(data []byte) error {
 	hidden := func(r rune) bool {
-		return unicode.IsControl(r) && r != '\n' && r != '\r' && r != '\t' || unicode.Is(unicode.Bidi_Control, r)
+		return unicode.IsControl(r) && r != '\n' && r != '\r' && r != '\t' || invisible(r)
 	}
 	switch n := utf8.RuneCount(data); {
 	case !utf8.Valid(data):
@@ -133,7 +134,10 @@ func readable(data []byte) error {
 	case n > maxWritten:
 		return broken("the notes are too long", fmt.Sprintf("at most %d characters", maxWritten), fmt.Sprint(n))
 	case strings.ContainsFunc(string(data), hidden):
-		return broken("the notes hold control characters", "printable text", "a control or direction character")
+		at := strings.IndexFunc(string(data), hidden)
+		r, _ := utf8.DecodeRune(data[at:])
+		return broken("the notes hold control or invisible characters", "printable text",
+			fmt.Sprintf("%U in line %d", r, bytes.Count(data[:at], []byte("\n"))+1))
 	}
 	return nil
 }
@@ -154,7 +158,7 @@ const (
 	Reference       Section = "Reference"
 	ExactChange     Section = "Exact change"
 	Rollback        Section = "Rollback"
-	GuardedPaths    Section = "Guarded paths"
+	OtherPaths      Section = "Other paths"
 	Compatible      Section = "Compatible versions" // see Listing
 )
 
@@ -173,22 +177,23 @@ func Required(c release.Class) []Section {
 func Optional(c release.Class) []Section {
 	switch c {
 	case release.Hotfix:
-		return []Section{GuardedPaths, BreakingChanges, UpgradePath, Compatible}
+		return []Section{OtherPaths, BreakingChanges, UpgradePath, Compatible}
 	case release.Candidate:
 		return []Section{BreakingChanges, UpgradePath, Compatible}
 	}
 	return []Section{Compatible}
 }
 
-// An item of the section GuardedPaths: "- policies/debug.json: the reason".
-var reasonItem = regexp.MustCompile("^ {0,3}[-*+][ \t]+`?([A-Za-z0-9._/-]+?)/?`?:[ \t]+(.+)$")
+// An item of ExactChange or OtherPaths: "- policies/debug.json: the reason"; in backquotes the path may hold anything.
+var reasonItem = regexp.MustCompile("^ {0,3}[-*+][ \t]+(?:`([^`]+)`|([^\\s:`]+)):[ \t]+(.+)$")
 
-// Reasons are the reasons of the section GuardedPaths, by file or folder.
+// Reasons are the reasons that the sections ExactChange and OtherPaths give, by file or folder.
 func (w Written) Reasons() map[string]string {
 	reasons := map[string]string{}
-	for line := range strings.SplitSeq(w.Sections[GuardedPaths], "\n") {
-		if m := reasonItem.FindStringSubmatch(line); m != nil && says(m[2]) && !denies(m[2]) {
-			reasons[m[1]] = strings.TrimSpace(m[2])
+	for line := range strings.SplitSeq(w.Sections[ExactChange]+"\n"+w.Sections[OtherPaths], "\n") {
+		m := reasonItem.FindStringSubmatch(line)
+		if m != nil && says(m[3]) && !denies(m[3]) && unwritten(m[3], release.Hotfix) == "" {
+			reasons[strings.TrimSuffix(m[1]+m[2], "/")] = strings.TrimSpace(m[3])
 		}
 	}
 	return reasons
@@ -198,20 +203,21 @@ func (w Written) Reasons() map[string]string {
 func (w Written) Fill(in *Input) {
 	var b strings.Builder
 	b.WriteString(w.Intro)
-	for _, s := range []Section{PatchReason, Reference, ExactChange, Rollback, GuardedPaths, Compatible} {
+	for _, s := range []Section{PatchReason, Reference, ExactChange, OtherPaths, Compatible} {
 		if text := w.Sections[s]; text != "" {
 			fmt.Fprintf(&b, "\n\n## %s\n\n%s", s, text)
 		}
 	}
 	in.Summary = strings.TrimSpace(b.String())
+	in.Rollback = w.Sections[Rollback]
 	in.Breaking, in.Upgrade = w.Sections[BreakingChanges], w.Sections[UpgradePath]
 }
 
 // Statement is a file of hand-written notes in which every required section
 // says the same: for releases that need the form but have nothing to tell, such
-// as a rehearsal's. reference is a CVE or an incident; guarded are the paths
+// as a rehearsal's. reference is a CVE or an incident; changed are the paths
 // that a hotfix gives reasons for.
-func Statement(tag release.Tag, c release.Class, text, reference string, guarded ...string) []byte {
+func Statement(tag release.Tag, c release.Class, text, reference string, changed ...string) []byte {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# %s\n\n%s\n", tag, text)
 	for _, s := range Required(c) {
@@ -221,10 +227,10 @@ func Statement(tag release.Tag, c release.Class, text, reference string, guarded
 		}
 		fmt.Fprintf(&b, "\n## %s\n\n%s\n", s, body)
 	}
-	if c == release.Hotfix && len(guarded) > 0 {
-		fmt.Fprintf(&b, "\n## %s\n\n", GuardedPaths)
-		for _, path := range guarded {
-			fmt.Fprintf(&b, "- %s: %s\n", path, text)
+	if c == release.Hotfix && len(changed) > 0 {
+		fmt.Fprintf(&b, "\n## %s\n\n", OtherPaths)
+		for _, path := range changed {
+			fmt.Fprintf(&b, "- `%s`: %s\n", path, text)
 		}
 	}
 	return []byte(b.String())

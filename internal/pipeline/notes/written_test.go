@@ -103,9 +103,29 @@ func TestReadRefuses(t *testing.T) {
 			"notes: Rollback", "template"},
 		"placeholder in intro": {replace("\n\n## Why", "\n\nTODO\n\n## Why"), "notes: docs/releases/mero-kms-v1.2.1.md",
 			"template"},
-		"optional one not filled": {hotfixFile + "\n## Guarded paths\n\n- policies/debug.json: TODO: why\n",
-			"notes: Guarded paths", "template"},
-		"no way back":          {replace("By hand.", "None."), "notes: Rollback", "says that there is none"},
+		"optional one not filled": {hotfixFile + "\n## Other paths\n\n- policies/debug.json: TODO: why\n",
+			"notes: Other paths", "template"},
+		"no way back":         {replace("By hand.", "None."), "notes: Rollback", "says that there is none"},
+		"no way back, small":  {replace("By hand.", "none needed"), "notes: Rollback", "says that there is none"},
+		"nothing at all":      {replace("By hand.", "Nothing to roll back."), "notes: Rollback", "says that there is none"},
+		"a dash":              {replace("By hand.", "—"), "notes: Rollback", "empty"},
+		"not applicable":      {replace("By hand.", "> not applicable"), "notes: Rollback", "says that there is none"},
+		"none, twice":         {replace("By hand.", "None. Nothing needed!"), "notes: Rollback", "says that there is none"},
+		"none, in code":       {replace("By hand.", "`none`"), "notes: Rollback", "says that there is none"},
+		"none, and pointing":  {replace("By hand.", "None; see above"), "notes: Rollback", "says that there is none"},
+		"none, by an entity":  {replace("By hand.", "No&#8288;ne"), "notes: Rollback", "says that there is none"},
+		"an invisible letter": {replace("By hand.", "&#x3164;"), "notes: Rollback", "empty"},
+		"exactly nothing":     {replace("Water.", "n/a - unknown"), "notes: Exact change", "template"},
+		"no exact change":     {replace("Water.", "No changes."), "notes: Exact change", "says that there is none"},
+		"why not":             {replace("It burns.", "Because"), "notes: Why a patch release", "says that there is none"},
+		"the template's words, wrapped": {replace("By hand.", "Here is how to go\nback to the version before,\nand what is lost by it."),
+			"notes: Rollback", "template"},
+		"the template's words in capitals": {replace("By hand.", "HOW TO GO BACK to the version before, and what is lost by it"),
+			"notes: Rollback", "template"},
+		"an invisible joiner":  {replace("By hand.", "No\u2060ne"), whole, "invisible characters"},
+		"a zero-width space":   {replace("By hand.", "\u200b"), whole, "invisible characters"},
+		"a filler":             {replace("By hand.", "\u3164"), whole, "invisible characters"},
+		"a byte order mark":    {"\ufeff" + hotfixFile, whole, "invisible characters"},
 		"no reason":            {replace("It burns.", "**n/a**"), "notes: Why a patch release", "template"},
 		"to be done, quietly":  {replace("By hand.", "- t.b.d."), "notes: Rollback", "template"},
 		"to do, in small":      {replace("By hand.", "todo: write"), "notes: Rollback", "template"},
@@ -130,8 +150,8 @@ func TestReadRefuses(t *testing.T) {
 		"code block not closed": {hotfixFile + "````sh\nx\n```\n", "notes: docs/releases/mero-kms-v1.2.1.md",
 			"code block is not closed"},
 		"not UTF-8":           {hotfixFile + "\xff", "notes: docs/releases/mero-kms-v1.2.1.md", "not UTF-8"},
-		"control character":   {hotfixFile + "\x1b[2J", "notes: docs/releases/mero-kms-v1.2.1.md", "control characters"},
-		"direction character": {hotfixFile + "\u202e", "notes: docs/releases/mero-kms-v1.2.1.md", "control characters"},
+		"control character":   {hotfixFile + "\x1b[2J", "notes: docs/releases/mero-kms-v1.2.1.md", "control or invisible characters"},
+		"direction character": {hotfixFile + "\u202e", "notes: docs/releases/mero-kms-v1.2.1.md", "control or invisible characters"},
 		"too long": {hotfixFile + strings.Repeat("ä", 20_000), "notes: docs/releases/mero-kms-v1.2.1.md",
 			"too long"},
 		"no reference": {replace("INC-42", "see the mail"), "notes: Reference", "no CVE"},
@@ -158,6 +178,23 @@ func TestReadRefuses(t *testing.T) {
 	require.ErrorContains(t, results.Err(), "a candidate has no such section")
 }
 
+// A reason is words: what is none leaves its path without one.
+func TestReasonsThatAreNone(t *testing.T) {
+	t.Parallel()
+	for _, none := range []string{"None.", "n/a", "nothing", "-", "tbd", "none needed", "…", "`none`", "todo", "NO", "not needed.",
+		"see above", "what the fix does there.", "why a hotfix has to touch it", "&#8288;"} {
+		file := strings.Replace(hotfixFile, "Water.", "Water.\n\n- go.mod: "+none, 1)
+		w, _ := notes.Read(tag(t, "mero-kms-v1.2.1"), release.Hotfix, []byte(file))
+		require.Empty(t, w.Reasons(), none)
+	}
+	w, results := notes.Read(tag(t, "mero-kms-v1.2.1"), release.Hotfix, []byte(strings.Replace(hotfixFile, "Water.",
+		"Water.\n\n- `go.mod`: the library's fix\n* internal/kms/: closes the hole", 1)+
+		"\n## Other paths\n\n- docs: says so\n"))
+	require.NoError(t, results.Err())
+	require.Equal(t, map[string]string{"go.mod": "the library's fix", "internal/kms": "closes the hole", "docs": "says so"},
+		w.Reasons())
+}
+
 func TestReference(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]bool{
@@ -180,6 +217,8 @@ func TestReference(t *testing.T) {
 func TestInnocentNotes(t *testing.T) {
 	t.Parallel()
 	for name, text := range map[string]string{
+		"no loss, with words":       "Nothing is lost: restart with the version before.",
+		"none but":                  "None of the keys is lost; set the version back.",
 		"a comment's mark in code":  "`<!--` begins a comment, `<b>` a bold text.",
 		"HTML in a code block":      "```html\n<details>\n## x\n```",
 		"HTML in an indented block": "As here:\n\n    <pre>\n",

@@ -1,18 +1,21 @@
 // Package plan says which of the spec's three classes a release is, which
 // rules follow from that, and what the release still lacks.
 //
-// Its promise: the class follows from the tag and the history alone. A patch
-// bump is a hotfix or it is refused; it never becomes something with easier
-// rules, and what the history does not show is not assumed.
+// Its promise: the class follows from the tag, the history and what is published.
+// A patch bump of a published stable release is a hotfix or it is refused; it
+// never becomes something with easier rules, and what the history does not show
+// is not assumed.
 package plan
 
 import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/provider/git"
+	"github.com/calimero-network/mero-tee/internal/provider/github"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
@@ -21,6 +24,8 @@ type Subject struct {
 	Tag    release.Tag
 	Commit string            // that it is made of
 	Tags   map[string]string // every tag of the repository and its commit, of both families and of none
+	// Stable are the stable releases that are published, of both families. A tag whose release failed is none.
+	Stable []release.Tag
 	// Public says that the tag's release is public already. It was judged before; since then main may have merged it.
 	Public bool
 }
@@ -44,12 +49,25 @@ type Decision struct {
 	Highest bool         // no stable release of the family has a higher version
 }
 
+// Published are the stable releases that GitHub shows as such: "neither draft nor pre-release", with a final version.
+// What failed its end-to-end test or was not approved is a pre-release for ever.
+func Published(all []github.Release) []release.Tag {
+	var out []release.Tag
+	for _, r := range all {
+		if tag, err := release.ParseTag(r.TagName); err == nil && tag.Stable() && !r.Draft && !r.Prerelease {
+			out = append(out, tag)
+		}
+	}
+	return out
+}
+
 // Decide finds the class of a release. A candidate is known by its tag. A final
-// version whose X.Y has a stable tag with a lower Z patches the highest such,
-// which must be the very one before it:
+// version whose X.Y has a published stable release with a lower Z patches the
+// highest such, which must be the very one before it:
 // it is a hotfix when its commit descends from that tag and has, beyond it, no
-// commit that main has too, and is refused otherwise. Everything else
-// is stable.
+// commit that main has too, and is refused otherwise. Everything else is stable:
+// also X.Y.1 when X.Y.0 failed, for there is no stable tag that it could branch
+// from, and no rule of a stable release is easier than a hotfix's.
 func Decide(ctx context.Context, s Subject, h History) (Decision, error) {
 	if at, there := s.Tags[s.Tag.String()]; there && at != s.Commit {
 		return Decision{}, &fault.Error{Code: fault.General, Message: fmt.Sprintf("%s is the tag of another commit", s.Tag),
@@ -65,14 +83,14 @@ func Decide(ctx context.Context, s Subject, h History) (Decision, error) {
 		return d, nil
 	}
 	d.Class, d.Patched = release.Hotfix, patched
-	if s.Tag.Version.Patch != patched.Version.Patch+1 {
-		next := patched
-		next.Version.Patch++
-		return Decision{}, &fault.Error{Code: fault.Verification,
-			Message:  fmt.Sprintf("%s leaves out a number after %s", s.Tag, patched),
-			Expected: next.String(), Got: s.Tag.String(), Hint: "a hotfix is exactly the next patch of a stable release"}
+	if err := s.next(patched); err != nil {
+		return Decision{}, err
 	}
-	commit := s.Tags[patched.String()]
+	commit, there := s.Tags[patched.String()]
+	if !there {
+		return Decision{}, &fault.Error{Code: fault.General, Message: fmt.Sprintf("%s is released, and its tag is gone", patched),
+			Expected: "the tag that a hotfix branches from", Got: "no such tag", Hint: "push the tag again, to the same commit"}
+	}
 	if commit == s.Commit {
 		return d, nil
 	}
@@ -82,6 +100,22 @@ func Decide(ctx context.Context, s Subject, h History) (Decision, error) {
 	var err error
 	d.Diff, err = h.Changes(ctx, commit, s.Commit)
 	return d, err
+}
+
+// next is the spec's "X.Y.(Z+1)". A tag never moves, so the number of a release
+// that failed is used up, and it alone may be left out: a line of releases does
+// not end with its first failure.
+func (s Subject) next(patched release.Tag) error {
+	next := patched
+	for next.Version.Patch++; next.Version.Patch < s.Tag.Version.Patch; next.Version.Patch++ {
+		if _, used := s.Tags[next.String()]; !used {
+			return &fault.Error{Code: fault.Verification,
+				Message:  fmt.Sprintf("%s leaves out a number after %s", s.Tag, patched),
+				Expected: next.String(), Got: s.Tag.String(),
+				Hint: "a hotfix is exactly the next patch of a published stable release: tag it " + next.String()}
+		}
+	}
+	return nil
 }
 
 // branched is the spec's "branches from the stable tag being patched".
@@ -109,23 +143,33 @@ func (s Subject) branched(ctx context.Context, patched release.Tag, commit strin
 }
 
 func (s Subject) refused(patched release.Tag, message, got string) error {
-	next := release.Tag{Family: s.Tag.Family, Version: s.highest().NextMinor()}
 	return &fault.Error{Code: fault.Verification, Message: message, Got: got,
 		Expected: fmt.Sprintf("a commit that branches from %s, without what main has gained since", patched),
 		Hint: fmt.Sprintf("release main's work as %s; for a hotfix, git switch -c hotfix/%s %s, and cherry-pick the fix; "+
 			"merge the branch into main after its release, not before",
-			next, s.Tag.Version, patched)}
+			s.nextMinor(), s.Tag.Version, patched)}
 }
 
-// patched is the highest stable tag that the release is a patch bump of; zero when there is none.
-func (s Subject) patched() release.Tag {
-	return release.Highest(s.Tag.Family, maps.Keys(s.Tags), s.Tag.Version.Patches)
+// nextMinor is the number that main's work can have: above all that were tried.
+func (s Subject) nextMinor() release.Tag {
+	tried := release.Highest(s.Tag.Family, maps.Keys(s.Tags), func(v release.Version) bool { return !v.IsCandidate() })
+	return release.Tag{Family: s.Tag.Family, Version: tried.Version.NextMinor()}
 }
 
-// highest is the family's highest stable version; zero when there is none.
+// patched is the highest published stable release that the release is a patch bump of; zero when there is none.
+func (s Subject) patched() release.Tag { return s.published(s.Tag.Version.Patches) }
+
+// highest is the family's highest published stable version; zero when there is none.
 func (s Subject) highest() release.Version {
-	return release.Highest(s.Tag.Family, maps.Keys(s.Tags),
-		func(v release.Version) bool { return !v.IsCandidate() }).Version
+	return s.published(func(v release.Version) bool { return !v.IsCandidate() }).Version
+}
+
+func (s Subject) published(fits func(release.Version) bool) release.Tag {
+	names := make([]string, len(s.Stable))
+	for i, tag := range s.Stable {
+		names[i] = tag.String()
+	}
+	return release.Highest(s.Tag.Family, slices.Values(names), fits)
 }
 
 // Repository is the history of the git work tree at this path.

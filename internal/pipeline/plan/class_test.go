@@ -6,7 +6,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/pipeline/plan"
 	"github.com/calimero-network/mero-tee/internal/provider/git"
+	"github.com/calimero-network/mero-tee/internal/provider/github"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
@@ -39,6 +41,21 @@ func TestHotfix(t *testing.T) {
 		"of an older line, when main went on": {func(r *repository) {
 			r.git("tag", "mero-kms-v1.3.0")
 			r.hotfix("mero-kms-v1.2.0")
+		}, "mero-kms-v1.2.1", "mero-kms-v1.2.0"},
+		"of the line's last good release, when a number failed": {func(r *repository) {
+			r.hotfix("mero-kms-v1.2.0")
+			r.git("tag", "mero-kms-v1.2.1")
+			r.failed = []string{"mero-kms-v1.2.1"}
+			r.commit("F2", "internal/x.go", "1\n2\n3\n")
+		}, "mero-kms-v1.2.2", "mero-kms-v1.2.0"},
+		"that begins anew, when a number failed": {func(r *repository) {
+			r.git("tag", "mero-kms-v1.2.1", "main")
+			r.failed = []string{"mero-kms-v1.2.1"}
+			r.hotfix("mero-kms-v1.2.0")
+		}, "mero-kms-v1.2.2", "mero-kms-v1.2.0"},
+		"of two commits squashed from main": {func(r *repository) { // as a cherry-pick of both: its paths want reasons
+			r.git("switch", "-q", "-c", "hotfix", "mero-kms-v1.2.0")
+			r.commit("squashed", "new.go", "1\n", "other.go", "1\n")
 		}, "mero-kms-v1.2.1", "mero-kms-v1.2.0"},
 		"when only the origin's main is here": {func(r *repository) {
 			r.git("update-ref", "refs/remotes/origin/main", "main")
@@ -98,6 +115,33 @@ func TestPatchBumpIsRefused(t *testing.T) {
 			"carries newer work of main", ""},
 		"a number left out": {func(r *repository) { r.hotfix("mero-kms-v1.2.0") }, "mero-kms-v1.2.5",
 			"mero-kms-v1.2.5 leaves out a number after mero-kms-v1.2.0", "exactly the next patch"},
+		"a number left out, when another failed": {func(r *repository) {
+			r.hotfix("mero-kms-v1.2.0")
+			r.git("tag", "mero-kms-v1.2.1")
+			r.failed = []string{"mero-kms-v1.2.1"}
+		}, "mero-kms-v1.2.3", "mero-kms-v1.2.3 leaves out a number after mero-kms-v1.2.0", "tag it mero-kms-v1.2.2"},
+		"a candidate's number is not used up": {func(r *repository) {
+			r.hotfix("mero-kms-v1.2.0")
+			r.git("tag", "mero-kms-v1.2.1-rc.1")
+		}, "mero-kms-v1.2.2", "leaves out a number", "tag it mero-kms-v1.2.1"},
+		"from main, after a hotfix failed": {func(r *repository) {
+			r.git("tag", "mero-kms-v1.2.1", "main")
+			r.failed = []string{"mero-kms-v1.2.1"}
+		}, "mero-kms-v1.2.2", "carries newer work of main", "as mero-kms-v1.3.0"},
+		"merged by the button that squashes, and gone on": {func(r *repository) {
+			r.git("switch", "-q", "-c", "topic", "mero-kms-v1.2.0")
+			r.commit("P", "topic.go", "1\n")
+			r.git("switch", "-q", "main")
+			r.git("merge", "-q", "--squash", "topic")
+			r.commit("P (#1)")
+			r.hotfix("main")
+		}, "mero-kms-v1.2.1", "carries newer work of main", ""},
+		"merged by the button that rebases": {func(r *repository) { // onto the tag: the same commits are main's
+			r.git("switch", "-q", "-c", "line", "mero-kms-v1.2.0")
+			r.commit("F", "internal/x.go", "1\n2\n")
+			r.git("branch", "-f", "main", "line")
+			r.commit("F2", "internal/x.go", "1\n2\n3\n")
+		}, "mero-kms-v1.2.1", "carries newer work of main", ""},
 		"merged into main before its release": {func(r *repository) {
 			r.hotfix("mero-kms-v1.2.0")
 			r.git("switch", "-q", "main")
@@ -233,6 +277,43 @@ func TestFirstReleaseAndRebuild(t *testing.T) {
 	require.ErrorContains(t, err, "no such commit here")
 }
 
+// What failed is no stable release: it can neither be patched nor be the highest.
+func TestReleasesThatFailed(t *testing.T) {
+	t.Parallel()
+	r := newRepository(t)
+	r.failed = []string{"mero-kms-v1.2.0", "mero-kms-v1.3.0", "mero-kms-v1.3.1"}
+	r.git("tag", "mero-kms-v1.3.0", "main~1")
+	for tag, want := range map[string]release.Class{
+		"mero-kms-v1.2.1": release.Stable, // there is no stable tag of 1.2 that it could branch from
+		"mero-kms-v1.3.1": release.Stable, "mero-kms-v1.3.5": release.Stable, "mero-kms-v1.4.0": release.Stable,
+	} {
+		d, err := r.of(tag)
+		require.NoError(t, err, tag)
+		require.Equal(t, want, d.Class, tag)
+		require.True(t, d.Patched.IsZero(), tag)
+		require.True(t, d.Highest, tag)
+	}
+	s := r.subject("mero-kms-v1.2.1")
+	s.Stable = append(s.Stable, release.Tag{Family: release.KMS, Version: release.Version{Major: 1, Minor: 2}})
+	delete(s.Tags, "mero-kms-v1.2.0")
+	_, err := classOf(t, s, r)
+	require.ErrorContains(t, err, "is released, and its tag is gone")
+}
+
+// Only what GitHub shows as a release of a final version is one.
+func TestPublished(t *testing.T) {
+	t.Parallel()
+	got := plan.Published([]github.Release{{TagName: "mero-kms-v1.0.0"}, {TagName: "mero-tee-v1.0.0"},
+		{TagName: "mero-kms-v1.0.1", Prerelease: true}, {TagName: "mero-kms-v1.0.2", Draft: true},
+		{TagName: "mero-kms-v1.0.3", Draft: true, Prerelease: true}, {TagName: "mero-kms-v1.1.0-rc.1"},
+		{TagName: "mero-kms-v1.1.0-rc.2", Prerelease: true}, {TagName: "v9"}, {TagName: ""}})
+	var names []string
+	for _, tag := range got {
+		names = append(names, tag.String())
+	}
+	require.Equal(t, []string{"mero-kms-v1.0.0", "mero-tee-v1.0.0"}, names)
+}
+
 func TestHighest(t *testing.T) {
 	t.Parallel()
 	r := newRepository(t)
@@ -241,6 +322,8 @@ func TestHighest(t *testing.T) {
 		s := r.subject(tag)
 		delete(s.Tags, "mero-kms-v1.2.0")
 		s.Tags["mero-kms-v1.1.9"], s.Tags["mero-kms-v9.0.0-rc.1"], s.Tags["junk"] = s.Commit, s.Commit, s.Commit
+		s.Tags["mero-kms-v9.0.0"] = s.Commit // its release failed
+		s.Stable = []release.Tag{{Family: release.KMS, Version: release.Version{Major: 1, Minor: 1, Patch: 9}}}
 		d, err := classOf(t, s, r)
 		require.NoError(t, err)
 		require.Equal(t, want, d.Highest, tag)

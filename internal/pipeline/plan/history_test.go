@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -17,7 +18,8 @@ import (
 type repository struct {
 	t      *testing.T
 	dir    string
-	public bool // the release that is judged
+	public bool     // the release that is judged
+	failed []string // stable tags whose release was never published, or stayed a pre-release
 }
 
 // newRepository is: T, tagged mero-kms-v1.2.0 and mero-tee-v1.0.0, then M1 and M2 on main.
@@ -76,7 +78,14 @@ func (r *repository) subject(tag string) plan.Subject {
 	require.NoError(r.t, err)
 	tags, err := git.TagCommits(r.t.Context(), r.dir)
 	require.NoError(r.t, err)
-	return plan.Subject{Tag: parsed, Commit: head.Hash, Tags: tags, Public: r.public}
+	s := plan.Subject{Tag: parsed, Commit: head.Hash, Tags: tags, Public: r.public}
+	for name := range tags {
+		other, err := release.ParseTag(name)
+		if err == nil && other.Stable() && name != tag && !slices.Contains(r.failed, name) {
+			s.Stable = append(s.Stable, other)
+		}
+	}
+	return s
 }
 
 func classOf(t *testing.T, s plan.Subject, r *repository) (plan.Decision, error) {

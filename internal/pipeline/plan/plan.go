@@ -5,6 +5,7 @@ import (
 
 	"github.com/calimero-network/mero-tee/internal/base/check"
 	"github.com/calimero-network/mero-tee/internal/pipeline/notes"
+	"github.com/calimero-network/mero-tee/internal/pipeline/posture"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
@@ -14,8 +15,11 @@ type Plan struct {
 	Decision
 	Rules   Rules
 	Written notes.Written
-	Waivers []string      // of TCB statuses, one a line: where, what, until when, why; from the caller
-	Checks  check.Results // what was looked at so far; a caller may add to it
+	Waivers []string       // of TCB statuses, one a line: where, what, until when, why; from the caller
+	Facts   []posture.Fact // what the release stands on; from the caller
+	Checks  check.Results  // what was looked at so far; a caller may add to it
+
+	Previous *release.Tag // the family's release before this one, for its notes; from the caller
 }
 
 // Prepare decides the class and looks at what people have to write for it.
@@ -29,7 +33,7 @@ func Prepare(ctx context.Context, s Subject, file []byte, h History) (*Plan, err
 	p := &Plan{Subject: s, Decision: decision, Rules: RulesOf(decision.Class)}
 	p.Written, p.Checks = notes.Read(s.Tag, decision.Class, file)
 	if p.Rules.MinimalDiff {
-		p.Checks = append(p.Checks, guarded(decision.Diff, p.Written.Reasons()))
+		p.Checks = append(p.Checks, reasoned(s.Tag, decision.Diff, p.Written.Reasons()))
 	}
 	return p, nil
 }
@@ -54,7 +58,7 @@ type CatalogUpdate string
 // The three answers of the spec.
 const (
 	CatalogRequired    CatalogUpdate = "required"
-	CatalogFollowsMRTD CatalogUpdate = "required, with the policy, when MRTD changes"
+	CatalogFollowsMRTD CatalogUpdate = "required, with the policy, when a register moves"
 	CatalogOptional    CatalogUpdate = "optional"
 )
 
@@ -66,7 +70,7 @@ type Rules struct {
 	Catalog        CatalogUpdate   // "compatibility catalog update"
 	Approval       bool            // of the environment release-auditor, before the promotion
 	Promoted       bool            // ends as a release; as a pre-release otherwise
-	MinimalDiff    bool            // the diff is reported, and guarded paths need their reason
+	MinimalDiff    bool            // the diff is reported, and every changed path needs its reason
 	FullNotes      bool            // short notes otherwise
 	Sections       []notes.Section // that people must write
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/calimero-network/mero-tee/docs/releases"
 	"github.com/calimero-network/mero-tee/internal/base/console"
 	"github.com/calimero-network/mero-tee/internal/provider/git"
 )
@@ -44,6 +45,12 @@ func (p *Plan) WriteRules(w io.Writer) error {
 	}
 	for _, w := range p.Waivers {
 		fmt.Fprintf(&b, "  %s\n", console.Safe(w))
+	}
+	if len(p.Facts) > 0 {
+		b.WriteString("\nWhat it stands on\n")
+	}
+	for _, f := range p.Facts {
+		fmt.Fprintf(&b, "  %s: %s\n", f.Topic, console.Safe(f.String()))
 	}
 	if p.Rules.MinimalDiff {
 		p.writeDiff(&b)
@@ -105,19 +112,23 @@ func (p *Plan) writeDiff(b *bytes.Buffer) {
 	fmt.Fprintf(b, "\nDifference from %s: %d %s, +%d -%d lines\n", p.Patched, len(p.Diff),
 		choose(len(p.Diff) == 1, "file", "files"), added, deleted)
 	for _, c := range p.Diff[:min(maxPaths, len(p.Diff))] {
-		fmt.Fprintf(b, "  %s\n", line(c))
+		fmt.Fprintf(b, "  %s\n", p.line(c))
 	}
 	if more := len(p.Diff) - maxPaths; more > 0 {
 		fmt.Fprintf(b, "  and %d more\n", more)
 	}
 }
 
-func line(c git.Change) string {
+func (p *Plan) line(c git.Change) string {
 	size := fmt.Sprintf("+%d -%d", c.Added, c.Deleted)
 	if c.Binary {
 		size = "binary"
 	}
-	return console.Safe(c.Path) + "  " + size + choose(Guarded(c.Path), "  needs its reason", "")
+	return console.Safe(c.Path) + "  " + size + choose(p.unexplained(c.Path), "  needs its reason", "")
+}
+
+func (p *Plan) unexplained(file string) bool {
+	return file != releases.Path(p.Tag) && !explained(file, p.Written.Reasons())
 }
 
 func (p *Plan) writeMissing(b *bytes.Buffer) {

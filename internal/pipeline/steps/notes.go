@@ -3,73 +3,185 @@ package steps
 import (
 	"context"
 	"errors"
-	"maps"
-	"slices"
+	"fmt"
+	"os"
 
+	"github.com/calimero-network/mero-tee/catalog"
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/node/evidence"
 	"github.com/calimero-network/mero-tee/internal/pipeline/notes"
 	"github.com/calimero-network/mero-tee/internal/provider/git"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
-// notes are the release's notes: "Git changelog since the last release tag",
-// the counterpart, the measurements and how to verify them.
-func (r *Release) notes(ctx context.Context, before, published *measurement.Published) (string, error) {
-	in := notes.Input{Repository: r.Env.Config.Repository, Tag: r.Tag, Banner: r.Env.Banner}
-	if err := errors.Join(r.changelog(ctx, &in), r.fill(&in)); err != nil {
-		return "", err
-	}
-	for _, profile := range release.Profiles() {
-		in.Measurements = append(in.Measurements, row(profile, published.Profiles[profile]))
-		if before != nil {
-			in.Before = append(in.Before, row(profile, before.Profiles[profile]))
-		}
-		reference, err := published.Profiles[profile].Image.Reference(r.Tag.Family)
-		if err != nil {
-			return "", err
-		}
-		in.Images = append(in.Images, notes.Image{Profile: string(profile), Reference: reference})
-	}
-	if there, err := r.HasCounterpart(); err != nil {
-		return "", err
-	} else if there {
-		counterpart, err := r.Counterpart()
-		if err != nil {
-			return "", err
-		}
-		in.Counterpart = &counterpart
-	}
-	return notes.Generate(in), nil
+// comparison is what a release measures, and what the one before it measured: before is nil when there is none, or
+// none that can be believed.
+type comparison struct {
+	dir           string // of the assets of the release before
+	before, after *measurement.Published
 }
 
-// fill puts in what people wrote, under the class that was decided, and what they waived.
-func (r *Release) fill(in *notes.Input) error {
-	plan, err := r.planned()
+// notes are the release's notes: "Git changelog since the last release tag",
+// the counterparts, the measurements with what moved them, and how to verify them.
+func (r *Release) notes(ctx context.Context, planned planRecord, c comparison) (string, error) {
+	in := notes.Input{Repository: r.Env.Config.Repository, Tag: r.Tag, Banner: r.Env.Banner, Class: planned.Class,
+		Previous: planned.Previous, Waivers: planned.Waivers}
+	err := errors.Join(r.changelog(ctx, &in), r.fill(&in), r.counterparts(&in), r.measurements(&in, c))
 	if err != nil {
-		return err
+		return "", err
 	}
+	in.Facts, err = r.postured()
+	return notes.Generate(in), err
+}
+
+// fill puts in what people wrote, under the class that was decided.
+func (r *Release) fill(in *notes.Input) error {
 	file, err := r.written()
 	if err != nil {
 		return err
 	}
-	written, _ := notes.Read(r.Tag, plan.Class, file) // judged before anything was built
+	written, _ := notes.Read(r.Tag, in.Class, file) // judged before anything was built
 	written.Fill(in)
-	in.Class, in.Waivers = plan.Class, plan.Waivers
 	return nil
 }
 
-// changelog fills in the commits since the family's last release.
+// changelog fills in the commits since the release before.
 func (r *Release) changelog(ctx context.Context, in *notes.Input) error {
-	commits, err := r.tags(ctx)
+	from := ""
+	if in.Previous != nil {
+		tags, err := r.tags(ctx)
+		if err != nil {
+			return err
+		}
+		from = tags[in.Previous.String()]
+	}
+	var err error
+	in.Commits, err = git.Log(ctx, r.Env.Root, from, r.Checkout.Commit)
+	return err
+}
+
+// counterparts fills in the pair of this release, and every other counterpart
+// that the catalog lists with its version.
+func (r *Release) counterparts(in *notes.Input) error {
+	there, err := r.HasCounterpart()
 	if err != nil {
 		return err
 	}
-	from := ""
-	if in.Previous = notes.Previous(r.Tag, slices.Collect(maps.Keys(commits))); in.Previous != nil {
-		from = commits[in.Previous.String()]
+	if there {
+		counterpart, err := r.Counterpart()
+		if err != nil {
+			return err
+		}
+		in.Counterpart = &counterpart
 	}
-	in.Commits, err = git.Log(ctx, r.Env.Root, from, r.Checkout.Commit)
+	data, err := os.ReadFile(r.Checkout.Catalog)
+	if err != nil {
+		return err
+	}
+	c, err := catalog.Decode(data)
+	if err == nil {
+		in.Compatible = compatible(c, r.Tag)
+	}
 	return err
+}
+
+// compatible are the entries of a version, a candidate's of the version that it is a candidate for.
+func compatible(c *catalog.Catalog, tag release.Tag) []notes.Compatible {
+	var out []notes.Compatible
+	for _, e := range c.Entries {
+		mine, other := e.KMS, release.Tag{Family: release.Node, Version: e.NodeImage}
+		if tag.Family == release.Node {
+			mine, other = e.NodeImage, release.Tag{Family: release.KMS, Version: e.KMS}
+		}
+		if mine != tag.Version.Final() {
+			continue
+		}
+		entry := notes.Compatible{Tag: other, Tested: e.Tested}
+		for _, p := range e.Profiles {
+			entry.Profiles = append(entry.Profiles, string(p))
+		}
+		out = append(out, entry)
+	}
+	return out
+}
+
+// measurements fills in the registers and images, what they were, and what moved them.
+func (r *Release) measurements(in *notes.Input, c comparison) (err error) {
+	if in.Images, err = imagesOf(c.after); err != nil {
+		return err
+	}
+	for _, profile := range release.Profiles() {
+		in.Measurements = append(in.Measurements, row(profile, c.after.Profiles[profile]))
+	}
+	if c.before == nil {
+		return nil
+	}
+	if in.Return, err = imagesOf(c.before); err != nil {
+		return err
+	}
+	for _, profile := range release.Profiles() {
+		in.Before = append(in.Before, row(profile, c.before.Profiles[profile]))
+	}
+	in.Causes, err = r.causes(c)
+	return err
+}
+
+func imagesOf(p *measurement.Published) ([]notes.Image, error) {
+	var out []notes.Image
+	for _, profile := range release.Profiles() {
+		reference, err := p.Profiles[profile].Image.Reference(p.Family)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, notes.Image{Profile: string(profile), Reference: reference})
+	}
+	return out, nil
+}
+
+// causes are what moved the registers: events of the boot for a node image, and for a key service its compose file,
+// its operating system's image, or that image's entry.
+func (r *Release) causes(c comparison) ([]notes.Cause, error) {
+	if r.Tag.Family == release.KMS {
+		return serviceCauses(c.before, c.after), nil
+	}
+	from, err := evidence.ReadRelease(c.before.Tag.String(), c.dir)
+	if err != nil {
+		return nil, err
+	}
+	to, err := evidence.ReadRelease(r.Tag.String(), r.Assets())
+	if err != nil {
+		return nil, err
+	}
+	var out []notes.Cause
+	for _, p := range release.Profiles() {
+		for _, m := range evidence.Movements(from.Profiles[p], to.Profiles[p]) {
+			for _, event := range m.Events {
+				out = append(out, notes.Cause{Profile: string(p), Register: m.Register, Event: event})
+			}
+		}
+	}
+	return out, nil
+}
+
+func serviceCauses(before, after *measurement.Published) []notes.Cause {
+	var out []notes.Cause
+	for _, p := range release.Profiles() {
+		was, is := before.Profiles[p], after.Profiles[p]
+		add := func(register, format string, args ...any) {
+			out = append(out, notes.Cause{Profile: string(p), Register: register, Event: fmt.Sprintf(format, args...)})
+		}
+		switch {
+		case was.Image.OSImageHash != is.Image.OSImageHash:
+			add("MRTD to RTMR2", "the OS image is %s, was %s", is.Image.OSImage, was.Image.OSImage)
+			add("RTMR3", "event %s: %s, was %s", measurement.OSImageHashEvent, is.Image.OSImageHash, was.Image.OSImageHash)
+		case was.Registers() != is.Registers():
+			add("MRTD to RTMR2", "the same OS image %s was observed with other registers", is.Image.OSImage)
+		}
+		if was.Image.ComposeHash != is.Image.ComposeHash {
+			add("RTMR3", "event %s: %s, was %s", measurement.ComposeHashEvent, is.Image.ComposeHash, was.Image.ComposeHash)
+		}
+	}
+	return out
 }
 
 func row(profile release.Profile, p measurement.Profile) notes.Measurement {

@@ -6,14 +6,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/calimero-network/mero-tee/docs/releases"
-	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
 	"github.com/calimero-network/mero-tee/internal/pipeline/notes"
 	"github.com/calimero-network/mero-tee/internal/pipeline/plan"
 	"github.com/calimero-network/mero-tee/internal/provider/git"
-	"github.com/calimero-network/mero-tee/internal/provider/github"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
@@ -25,38 +24,56 @@ const PlanFile = "plan.json"
 type planRecord struct {
 	Tag     release.Tag   `json:"tag"`
 	Class   release.Class `json:"class"`
-	Patched string        `json:"patched,omitempty"` // the release that a hotfix patches
+	Patched *release.Tag  `json:"patched,omitempty"` // the release that a hotfix patches
 	Diff    []git.Change  `json:"diff,omitempty"`    // since that one
 	Waivers []string      `json:"waivers,omitempty"` // of TCB statuses, for the notes
+
+	Previous *release.Tag `json:"previous,omitempty"` // the family's release before, which the notes look back to
 }
 
 // decision is what the plan rests on, for the checks that come later.
-func (p planRecord) decision() (plan.Decision, error) {
+func (p planRecord) decision() plan.Decision {
 	d := plan.Decision{Class: p.Class, Diff: p.Diff}
-	if p.Patched == "" {
-		return d, nil
+	if p.Patched != nil {
+		d.Patched = *p.Patched
 	}
-	var err error
-	d.Patched, err = release.ParseTag(p.Patched)
-	return d, err
+	return d
 }
 
-// Plan decides the class of this release and what it still lacks.
+// Plan decides the class of this release and what it still lacks, by the releases that are published.
 func (r *Release) Plan(ctx context.Context) (*plan.Plan, error) {
 	tags, err := r.tags(ctx)
 	if err != nil {
 		return nil, err
 	}
-	_, err = r.GitHub.ReleaseByTag(ctx, r.Tag.String())
-	if err != nil && !errors.Is(err, github.ErrNotFound) {
+	all, err := r.GitHub.Releases(ctx)
+	if err != nil {
 		return nil, err
 	}
-	subject := plan.Subject{Tag: r.Tag, Commit: r.Checkout.Commit, Tags: tags, Public: err == nil}
+	subject := plan.Subject{Tag: r.Tag, Commit: r.Checkout.Commit, Tags: tags, Stable: plan.Published(all)}
+	public := PublicTags(all, r.Tag.Family)
+	subject.Public = slices.Contains(public, r.Tag)
 	file, err := r.written()
 	if err != nil {
 		return nil, err
 	}
-	return plan.Prepare(ctx, subject, file, plan.Repository(r.Env.Root))
+	p, err := plan.Prepare(ctx, subject, file, plan.Repository(r.Env.Root))
+	if err == nil {
+		p.Previous = previous(p, public)
+	}
+	return p, err
+}
+
+// previous is the release that this one is compared with: the one that a hotfix patches, before a stable release the
+// last published stable one, and before a candidate the last one that is public.
+func previous(p *plan.Plan, public []release.Tag) *release.Tag {
+	if !p.Patched.IsZero() {
+		return &p.Patched
+	}
+	if p.Tag.Stable() {
+		public = p.Stable
+	}
+	return notes.Previous(p.Tag, public)
 }
 
 // tags are the commits of all tags. GitHub knows them: a checkout need not have them.
@@ -91,9 +108,9 @@ func (r *Release) written() ([]byte, error) {
 }
 
 func (r *Release) recordPlan(p *plan.Plan) error {
-	out := planRecord{Tag: r.Tag, Class: p.Class, Diff: p.Diff, Waivers: p.Waivers}
+	out := planRecord{Tag: r.Tag, Class: p.Class, Diff: p.Diff, Waivers: p.Waivers, Previous: p.Previous}
 	if !p.Patched.IsZero() {
-		out.Patched = p.Patched.String()
+		out.Patched = &p.Patched
 	}
 	return WriteJSON(r.Work(PlanFile), out)
 }
@@ -103,25 +120,16 @@ func (r *Release) planned() (planRecord, error) {
 	return out, ReadJSON(r.Work(PlanFile), &out)
 }
 
-// previous is what the family's release before this one published, audited;
-// nil when there is none, or none that can be believed.
-func (r *Release) previous(ctx context.Context, w *pipeline.Work) (*measurement.Published, error) {
-	tags, err := r.Published().Tags(ctx, r.Tag.Family)
+// before is the folder of what the family's release before this one published,
+// audited; "" when there is none, or none that can be believed.
+func (r *Release) before(ctx context.Context, w *pipeline.Work, p planRecord) (string, error) {
+	if p.Previous == nil {
+		return "", nil
+	}
+	dir, err := r.Published().Audited(ctx, *p.Previous)
 	if err != nil {
-		return nil, err
+		w.Warnf("%s cannot be compared with: %v", p.Previous, err)
+		return "", nil
 	}
-	names := make([]string, len(tags))
-	for i, t := range tags {
-		names[i] = t.String()
-	}
-	before := notes.Previous(r.Tag, names)
-	if before == nil {
-		return nil, nil
-	}
-	dir, err := r.Published().Audited(ctx, *before)
-	if err != nil {
-		w.Warnf("%s cannot be compared with: %v", before, err)
-		return nil, nil
-	}
-	return ReadMeasurements(dir)
+	return dir, nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 
-	"github.com/calimero-network/mero-tee/internal/base/check"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
 	"github.com/calimero-network/mero-tee/internal/pipeline/publish"
@@ -14,7 +13,7 @@ import (
 // Publish fills a draft, audits the draft by downloading it, and only then
 // makes it public, as a pre-release: promotion comes after E2E.
 func (r *Release) Publish(ctx context.Context, w *pipeline.Work) error {
-	text, err := r.measured(ctx, w)
+	text, err := r.described(ctx, w)
 	if err != nil {
 		return err
 	}
@@ -40,32 +39,6 @@ func (r *Release) Publish(ctx context.Context, w *pipeline.Work) error {
 	}
 	w.Infof("public as a pre-release: %s", public.HTMLURL)
 	return nil
-}
-
-// measured compares the measurements with the previous release's: "if MRTD
-// changes, must update policy and catalog" holds for a hotfix. It returns the notes.
-func (r *Release) measured(ctx context.Context, w *pipeline.Work) (string, error) {
-	plan, err := r.planned()
-	if err != nil {
-		return "", err
-	}
-	decision, err := plan.decision()
-	if err != nil {
-		return "", err
-	}
-	after, err := ReadMeasurements(r.Assets())
-	if err != nil {
-		return "", err
-	}
-	before, err := r.previous(ctx, w)
-	if err != nil {
-		return "", err
-	}
-	results := r.Judged(check.Results{decision.Measured(before, after)})
-	if err := results.Report(w.Console); err != nil {
-		return "", err
-	}
-	return r.notes(ctx, before, after)
 }
 
 // PublicAssets is what GitHub now says of the public release. It is asked after
@@ -102,6 +75,9 @@ func (r *Release) Promote(ctx context.Context, w *pipeline.Work) error {
 		return nil
 	}
 	if err := r.catalogued(ctx); err != nil {
+		return err
+	}
+	if err := r.followed(ctx, w); err != nil {
 		return err
 	}
 	var audited auditRecord

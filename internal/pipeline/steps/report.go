@@ -2,14 +2,17 @@ package steps
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/calimero-network/mero-tee/internal/base/console"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
+	"github.com/calimero-network/mero-tee/internal/pipeline/posture"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
@@ -25,7 +28,7 @@ func (r *Release) Report(run *pipeline.Run) error {
 		return err
 	}
 	for _, f := range facts {
-		r.Console.Infof("%-9s %s", f[0], f[1])
+		r.Console.Infof("%-10s %s", f[0], f[1])
 	}
 	return r.summarize(table.String(), facts)
 }
@@ -53,9 +56,33 @@ func (r *Release) facts() ([][2]string, error) {
 	for _, w := range plan.Waivers {
 		out = append(out, [2]string{"waiver", w})
 	}
+	stands, err := r.standing()
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range stands {
+		out = append(out, [2]string{string(f.Topic), f.String()})
+	}
 	return append(out, [2]string{"assets", console.Path(r.Assets())},
 		[2]string{"ledger", console.Path(filepath.Join(Dir(r.Env.Dist, r.Tag), pipeline.LedgerName))},
 		[2]string{"verify", "go tool mage verify:release " + r.Tag.String()}), nil
+}
+
+// standing is what the notes say the release stands on, and how the end-to-end test's machines were appraised.
+func (r *Release) standing() ([]posture.Fact, error) {
+	facts, err := r.postured()
+	if errors.Is(err, fs.ErrNotExist) {
+		facts, err = []posture.Fact{posture.Unlooked(posture.TCB, "what the release stands on", "no record of it here")}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var tested e2eRecord
+	err = ReadJSON(r.Work(E2EFile), &tested)
+	if errors.Is(err, fs.ErrNotExist) {
+		return facts, nil
+	}
+	return append(facts, posture.Appraised(len(tested.Appraisals))), err
 }
 
 // summarize appends Markdown to the file that GitHub Actions shows on the run's page.
@@ -72,7 +99,7 @@ func (r *Release) summarize(table string, facts [][2]string) error {
 	var page strings.Builder
 	fmt.Fprintf(&page, "## %s\n\n```text\n%s```\n\n", r.Tag, table)
 	for _, fact := range facts {
-		fmt.Fprintf(&page, "- %s: `%s`\n", fact[0], fact[1])
+		fmt.Fprintf(&page, "- %s: `%s`\n", fact[0], strings.ReplaceAll(console.Safe(fact[1]), "`", "'"))
 	}
 	_, err = f.WriteString(page.String())
 	return err

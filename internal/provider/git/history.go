@@ -3,9 +3,12 @@ package git
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 )
@@ -82,6 +85,22 @@ func whole(ctx context.Context, dir string) error {
 			Hint: "git fetch --unshallow --tags; in a workflow, fetch-depth: 0"}
 	}
 	return err
+}
+
+// LastChange is when a file of the work tree was changed last, by HEAD's history: the commit's time.
+func LastChange(ctx context.Context, dir, path string) (time.Time, error) {
+	if err := whole(ctx, dir); err != nil {
+		return time.Time{}, err
+	}
+	out, err := run(ctx, dir, "log", "-1", "--no-show-signature", "--format=%ct", "HEAD", "--", ":(top,literal)"+path)
+	if err != nil {
+		return time.Time{}, err
+	}
+	seconds, err := strconv.ParseInt(strings.TrimSpace(out), 10, 64)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("no commit of HEAD's history changed %s", path)
+	}
+	return time.Unix(seconds, 0).UTC(), nil
 }
 
 // TagCommits lists the repository's tags with the commit each leads to; a tag of

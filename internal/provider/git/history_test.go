@@ -1,6 +1,7 @@
 package git_test
 
 import (
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -190,4 +191,29 @@ func TestChanges(t *testing.T) {
 		_, err = git.Changes(t.Context(), dir, "HEAD", rev)
 		require.ErrorContains(t, err, "no such commit here")
 	}
+}
+
+func TestLastChange(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	at(t, dir, 1_700_000_000, "init", "-q", "-b", "main")
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "policies"), 0o755))
+	for i, content := range []string{"1", "2"} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "policies", "*.json"), []byte(content), 0o600))
+		at(t, dir, 1_700_000_100+int64(i)*100, "add", "-A")
+		at(t, dir, 1_700_000_100+int64(i)*100, "commit", "-q", "-m", content)
+	}
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "policies", "debug.json"), []byte("x"), 0o600))
+	at(t, dir, 1_700_000_300, "add", "-A")
+	at(t, dir, 1_700_000_300, "commit", "-q", "-m", "another file")
+	changed, err := git.LastChange(t.Context(), dir, "policies/*.json")
+	require.NoError(t, err)
+	require.Equal(t, int64(1_700_000_200), changed.Unix(), "a path is no pattern")
+	changed, err = git.LastChange(t.Context(), filepath.Join(dir, "policies"), "policies/debug.json")
+	require.NoError(t, err)
+	require.Equal(t, int64(1_700_000_300), changed.Unix(), "paths are the repository's, wherever dir is")
+	_, err = git.LastChange(t.Context(), dir, "policies/none.json")
+	require.ErrorContains(t, err, "no commit of HEAD's history changed policies/none.json")
+	_, err = git.LastChange(t.Context(), t.TempDir(), "x")
+	require.Error(t, err)
 }
