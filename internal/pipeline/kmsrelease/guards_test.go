@@ -220,8 +220,26 @@ func TestHotfixOfTheSameCommit(t *testing.T) {
 	require.Contains(t, p.Log.String(), "hotfix of mero-kms-v0.1.0")
 	rel, err := p.GitHub(t).ReleaseByTag(t.Context(), hotfix.String())
 	require.NoError(t, err)
-	for _, section := range []string{"hotfix", "## Rollback", "REHEARSAL-1"} {
+	for _, section := range []string{"hotfix", "It patches [mero-kms-v0.1.0](", "## Rollback", "REHEARSAL-1",
+		"then go back to its images:\n\n- `debug`: `", "- [mero-tee-v0.1.0](", "- RTMR3: event compose-hash: sha256:",
+		"- TCB: policies/debug.json accepts UpToDate", "- policy age: policies/debug.json changed last on "} {
 		require.Contains(t, rel.Body, section)
+	}
+	require.NotContains(t, p.Log.String(), "not yet, and the promotion waits for it")
+}
+
+// A release that was published and failed afterwards stays a pre-release: it is no stable release that a hotfix could
+// patch, and the next number does not branch from it.
+func TestAFailedReleaseIsNotPatched(t *testing.T) {
+	t.Parallel()
+	s := fixture.Stages(t)
+	next := release.Tag{Family: release.KMS, Version: release.Version{Minor: 1, Patch: 1}}
+	for stage, class := range map[string]string{"kms:e2e": "stable", "kms:promote": "hotfix of mero-kms-v0.1.0"} {
+		dist := releasetest.From(t, s.After(stage))
+		p := fixture.Opened(t, s.Root, dist, next,
+			releasetest.Configured(func(c *config.Config) { c.TEEVersion = stable.Version }))
+		require.NoError(t, p.Perform(t.Context(), "kms:version"), "%s", p.Log)
+		require.Regexp(t, "mero-kms-v0.1.1 at [0-9a-f]{12}: "+class+"\n", p.Log.String(), stage)
 	}
 }
 
