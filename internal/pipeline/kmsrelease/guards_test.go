@@ -221,8 +221,8 @@ func TestHotfixOfTheSameCommit(t *testing.T) {
 	rel, err := p.GitHub(t).ReleaseByTag(t.Context(), hotfix.String())
 	require.NoError(t, err)
 	for _, section := range []string{"hotfix", "It patches [mero-kms-v0.1.0](", "## Rollback", "REHEARSAL-1",
-		"then go back to its images:\n\n- `debug`: `", "- [mero-tee-v0.1.0](", "- RTMR3: event compose-hash: sha256:",
-		"- TCB: policies/debug.json accepts UpToDate", "- policy age: policies/debug.json changed last on "} {
+		"then go back to its images:\n\n- `debug`: `", "- [mero-tee-v0.1.0](", "- RTMR3: event compose-hash: `sha256:",
+		"- TCB: policies/debug.json accepts UpToDate", "- policy age: "} {
 		require.Contains(t, rel.Body, section)
 	}
 	require.NotContains(t, p.Log.String(), "not yet, and the promotion waits for it")

@@ -66,7 +66,7 @@ func (p *Pipeline) Graph() pipeline.Graph {
 			Outputs: p.PublicAssets, Do: p.Publish},
 		// 9. Release Auditor: verify all assets present and signed, as a stranger.
 		{Name: "kms:audit", Title: "auditing the public release", Needs: []string{"kms:publish"},
-			Outputs: p.WorkFiles(steps.AuditFile), Do: p.audit},
+			Outputs: p.WorkFiles(steps.AuditFile, steps.MovedFile), Do: p.audit},
 		// 10. Compat Catalog: stage the entries.
 		{Name: "kms:catalog", Title: "staging the catalog entries", Needs: []string{"kms:audit"},
 			Outputs: p.WorkFiles(steps.CatalogFile), Do: p.stageCatalog},

@@ -61,7 +61,7 @@ func (p *Pipeline) Graph() pipeline.Graph {
 				Outputs: p.PublicAssets, Do: p.Publish},
 			// 6. Release Auditor: verify completeness, as a stranger.
 			{Name: "node:audit", Title: "auditing the public release", Needs: []string{"node:publish"},
-				Outputs: p.WorkFiles(steps.AuditFile), Do: p.Audit},
+				Outputs: p.WorkFiles(steps.AuditFile, steps.MovedFile), Do: p.Audit},
 			// 7. E2E Test: node boot, KMS attest.
 			{Name: "node:e2e", Title: "testing the released images end to end", Needs: []string{"node:audit"},
 				Outputs: p.WorkFiles(steps.E2EFile), Do: p.E2E},

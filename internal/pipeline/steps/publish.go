@@ -43,16 +43,13 @@ func (r *Release) Publish(ctx context.Context, w *pipeline.Work) error {
 
 // PublicAssets is what GitHub now says of the public release. It is asked after
 // the publication alone, so that "absent" is no answer: recorded, it would be a
-// difference that no later run can mend. What a hotfix moved is recorded with
-// them, for the promotion rests on it.
+// difference that no later run can mend.
 func (r *Release) PublicAssets(ctx context.Context) (pipeline.Digests, error) {
 	rel, err := r.public(ctx)
 	if err != nil {
 		return nil, err
 	}
-	out := publish.Digests(rel)
-	out["work/"+MovedFile], err = FileDigest(r.Work(MovedFile))
-	return out, err
+	return publish.Digests(rel), nil
 }
 
 // public is this tag's release, which we published. GitHub may show it late.
