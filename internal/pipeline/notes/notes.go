@@ -25,20 +25,20 @@ const MaxSize = 125_000
 // Input is all that notes are made of. What people wrote for this release
 // (Summary, Breaking, Upgrade) is taken as Markdown; commits are not.
 type Input struct {
-	Repository  string // "owner/name"
-	Tag         release.Tag
-	Class       release.Class // empty: what the version alone says
-	Previous    *release.Tag  // the family's release before it; nil in the first
-	Counterpart *release.Tag  // the other family's release that this one is paired with; nil when there is none yet
-	Compatible  []Compatible  // every counterpart that the catalog lists with this version
-	Banner      string        // one line that the environment wants on top; empty in production
-	Commits     []git.Entry   // since Previous
-	Summary     string        // Markdown: what a hotfix must explain (incident, exact change); may be empty
-	Rollback    string        // Markdown, of a hotfix
-	Breaking    string        // Markdown; empty: what the commits say
-	Upgrade     string        // Markdown; empty: the standard path
-	Waivers     []string      // of TCB statuses: where, what, until when, why
-	Facts       []posture.Fact
+	Repository   string // "owner/name"
+	Tag          release.Tag
+	Class        release.Class // empty: what the version alone says
+	Previous     *release.Tag  // the family's release before it; nil in the first
+	Counterpart  *release.Tag  // the other family's release that this one is paired with; nil when there is none yet
+	Counterparts []Counterpart // every counterpart that the catalog lists with this version
+	Banner       string        // one line that the environment wants on top; empty in production
+	Commits      []git.Entry   // since Previous
+	Summary      string        // Markdown: what a hotfix must explain (incident, exact change); may be empty
+	Rollback     string        // Markdown, of a hotfix
+	Breaking     string        // Markdown; empty: what the commits say
+	Upgrade      string        // Markdown; empty: the standard path
+	Waivers      []string      // of TCB statuses: where, what, until when, why
+	Facts        []posture.Fact
 
 	Measurements []Measurement
 	Before       []Measurement // of Previous, to tell what changed
@@ -47,8 +47,8 @@ type Input struct {
 	Return       []Image // of Previous: what a rollback goes back to
 }
 
-// Compatible is a version of the other family that the catalog lists with this one.
-type Compatible struct {
+// Counterpart is a version of the other family that the catalog lists with this one.
+type Counterpart struct {
 	Tag      release.Tag
 	Profiles []string
 	Tested   bool // E2E passed; declared otherwise
@@ -187,14 +187,14 @@ const maxCompatible = 100 // lines; a version has a counterpart for each release
 
 // compatible lists the pair of this release, then every other one of the catalog.
 func compatible(in Input) string {
-	if in.Counterpart == nil && len(in.Compatible) == 0 {
+	if in.Counterpart == nil && len(in.Counterparts) == 0 {
 		return fmt.Sprintf("No release of %s yet.\n", in.Tag.Family.Counterpart())
 	}
 	var b strings.Builder
 	paired := in.Counterpart == nil
-	for i, c := range in.Compatible {
+	for i, c := range in.Counterparts {
 		if i == maxCompatible {
-			fmt.Fprintf(&b, "- and %d more; see the catalog\n", len(in.Compatible)-i)
+			fmt.Fprintf(&b, "- and %d more; see the catalog\n", len(in.Counterparts)-i)
 			break
 		}
 		state, name := "declared, not tested yet", code(c.Tag.String())

@@ -65,7 +65,7 @@ func TestGenerate(t *testing.T) {
 	hotfix.Previous, hotfix.Return = &patched, []notes.Image{{Profile: "debug", Reference: "ghcr.io/o/mero-kms@sha256:" +
 		strings.Repeat("b", 64)}, {Profile: "locked-read-only", Reference: "ghcr.io/o/mero-kms@sha256:" + strings.Repeat("c", 64)}}
 	all := []string{"debug", "debug-read-only", "locked-read-only"}
-	hotfix.Compatible = []notes.Compatible{{Tag: tag(t, "mero-tee-v1.3.0"), Profiles: all},
+	hotfix.Counterparts = []notes.Counterpart{{Tag: tag(t, "mero-tee-v1.3.0"), Profiles: all},
 		{Tag: tag(t, "mero-tee-v1.2.0"), Profiles: all, Tested: true},
 		{Tag: tag(t, "mero-tee-v1.1.0"), Profiles: all[2:], Tested: true},
 		{Tag: tag(t, "mero-tee-v1.1.0"), Profiles: all[:2]}}
@@ -189,7 +189,7 @@ func TestLongListsAreBounded(t *testing.T) {
 	t.Parallel()
 	in := stable(t)
 	for range 5000 {
-		in.Compatible = append(in.Compatible, notes.Compatible{Tag: tag(t, "mero-tee-v1.1.0"), Profiles: []string{"debug"}})
+		in.Counterparts = append(in.Counterparts, notes.Counterpart{Tag: tag(t, "mero-tee-v1.1.0"), Profiles: []string{"debug"}})
 		in.Facts = append(in.Facts, posture.Fact{Topic: posture.TCB, Text: strings.Repeat("x ", 200)})
 		in.Causes = append(in.Causes, notes.Cause{Profile: "debug", Register: "RTMR1", Event: strings.Repeat("y ", 5000)})
 		in.Commits = append(in.Commits, in.Commits[0])

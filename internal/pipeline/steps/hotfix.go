@@ -108,7 +108,7 @@ func (r *Release) governed(ctx context.Context, moved plan.Moved) (out plan.Gove
 	if len(moved) == 0 {
 		return out, nil
 	}
-	if out.Catalog, err = onMain(ctx, r, r.catalogPath(), catalog.Decode); err != nil || !moved.Registers() {
+	if out.Catalog, err = mainFile(ctx, r, r.catalogPath(), catalog.Decode); err != nil || !moved.Registers() {
 		return out, err
 	}
 	if r.Tag.Family == release.Node {
@@ -119,12 +119,12 @@ func (r *Release) governed(ctx context.Context, moved plan.Moved) (out plan.Gove
 	if err != nil {
 		return out, err
 	}
-	out.Platforms, err = onMain(ctx, r, filepath.ToSlash(file), measurement.DecodePlatforms)
+	out.Platforms, err = mainFile(ctx, r, filepath.ToSlash(file), measurement.DecodePlatforms)
 	return out, err
 }
 
-// onMain reads a governed file from the branch main on GitHub.
-func onMain[T any](ctx context.Context, r *Release, file string, decode func([]byte) (T, error)) (out T, err error) {
+// mainFile reads a governed file from the branch main on GitHub.
+func mainFile[T any](ctx context.Context, r *Release, file string, decode func([]byte) (T, error)) (out T, err error) {
 	data, err := r.GitHub.ReadFile(ctx, file, BaseBranch)
 	if errors.Is(err, github.ErrNotFound) {
 		return out, &fault.Error{Code: fault.MissingAsset, Message: "a hotfix that moved measurements needs a file on main",

@@ -80,14 +80,14 @@ func (r *Release) counterparts(in *notes.Input) error {
 	}
 	c, err := catalog.Decode(data)
 	if err == nil {
-		in.Compatible = compatible(c, r.Tag)
+		in.Counterparts = counterpartsIn(c, r.Tag)
 	}
 	return err
 }
 
-// compatible are the entries of a version, a candidate's of the version that it is a candidate for.
-func compatible(c *catalog.Catalog, tag release.Tag) []notes.Compatible {
-	var out []notes.Compatible
+// counterpartsIn are the entries of a version, a candidate's of the version that it is a candidate for.
+func counterpartsIn(c *catalog.Catalog, tag release.Tag) []notes.Counterpart {
+	var out []notes.Counterpart
 	for _, e := range c.Entries {
 		mine, other := e.KMS, release.Tag{Family: release.Node, Version: e.NodeImage}
 		if tag.Family == release.Node {
@@ -96,7 +96,7 @@ func compatible(c *catalog.Catalog, tag release.Tag) []notes.Compatible {
 		if mine != tag.Version.Final() {
 			continue
 		}
-		entry := notes.Compatible{Tag: other, Tested: e.Tested}
+		entry := notes.Counterpart{Tag: other, Tested: e.Tested}
 		for _, p := range e.Profiles {
 			entry.Profiles = append(entry.Profiles, string(p))
 		}

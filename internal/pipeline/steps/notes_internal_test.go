@@ -48,7 +48,7 @@ func TestCompatible(t *testing.T) {
 		{KMS: version(2), NodeImage: version(1), Profiles: []release.Profile{release.Debug}, Tested: true},
 		{KMS: version(1), NodeImage: version(1), Profiles: release.Profiles(), Tested: true}}}
 	all := []string{"debug", "debug-read-only", "locked-read-only"}
-	for tag, want := range map[string][]notes.Compatible{
+	for tag, want := range map[string][]notes.Counterpart{
 		"mero-kms-v1.2.0": {{Tag: named(t, "mero-tee-v1.2.0"), Profiles: all},
 			{Tag: named(t, "mero-tee-v1.1.0"), Profiles: all[:1], Tested: true}},
 		"mero-kms-v1.2.0-rc.3": {{Tag: named(t, "mero-tee-v1.2.0"), Profiles: all},
@@ -57,7 +57,7 @@ func TestCompatible(t *testing.T) {
 			{Tag: named(t, "mero-kms-v1.1.0"), Profiles: all, Tested: true}},
 		"mero-kms-v1.3.0": nil,
 	} {
-		require.Equal(t, want, compatible(c, named(t, tag)), tag)
+		require.Equal(t, want, counterpartsIn(c, named(t, tag)), tag)
 	}
 }
 
