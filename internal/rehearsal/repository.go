@@ -97,7 +97,11 @@ func (w *World) mergeCatalog(ctx context.Context, path string, kms, node release
 	if c, err = catalog.Declare(c, catalog.PairOf(kms, node), "rehearsed pair"); err != nil {
 		return err
 	}
-	older := release.Tag{Family: release.Node, Version: before(kms.Version.Final())}
+	lower := kms.Version.Final() // a hotfix of the key service keeps the node release that it had
+	if node.Version.Compare(lower) < 0 {
+		lower = node.Version.Final()
+	}
+	older := release.Tag{Family: release.Node, Version: before(lower)}
 	if c, err = catalog.Declare(c, catalog.PairOf(kms, older), "rehearsed older node release"); err != nil {
 		return err
 	}

@@ -14,13 +14,18 @@ var first = release.Version{Minor: 1}
 
 // Versions are what the repository's version variables would say for a release
 // of the tag, whose version is zero when nobody named one. A key service goes
-// with the node release of its own number. A node release goes with the newest
+// with the node release of its own number, and a patch of one that was rehearsed
+// here with the node release of that one. A node release goes with the newest
 // key service that was rehearsed here, or with one that comes before it.
 func Versions(dist string, tag release.Tag) (kms, node release.Version) {
 	none := tag.Version == release.Version{}
 	if tag.Family == release.KMS {
 		if none {
 			tag.Version = first
+		}
+		if patched := (release.Version{Major: tag.Version.Major, Minor: tag.Version.Minor}); tag.Version.Patches(patched) &&
+			there(onGitHub(dist, release.Tag{Family: release.KMS, Version: patched})) {
+			return tag.Version, patched
 		}
 		return tag.Version, tag.Version.Final()
 	}

@@ -36,6 +36,9 @@ func TestVersions(t *testing.T) {
 			node, "0.0.9", "0.1.0"},
 		"the newest key service": {[]string{"mero-kms-v0.9.0", "mero-kms-v0.10.0", "mero-kms-v2.0.0-rc.1"}, nil,
 			parse(t, "mero-tee-v3.0.0"), "0.10.0", "3.0.0"},
+		"a hotfix of a key service": {[]string{"mero-kms-v0.1.0", "mero-tee-v0.1.0"}, []string{"mero-kms-v0.1.0"},
+			parse(t, "mero-kms-v0.1.2"), "0.1.2", "0.1.0"},
+		"a patch of nothing": {nil, nil, parse(t, "mero-kms-v0.1.2"), "0.1.2", "0.1.2"},
 		"a key service after a node release": {[]string{"mero-kms-v0.0.9", "mero-tee-v0.1.0"}, []string{"mero-tee-v0.1.0"},
 			kms, "0.1.0", "0.1.0"},
 	} {
