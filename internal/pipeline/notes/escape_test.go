@@ -91,9 +91,12 @@ func TestTextFromOutsideIsOnlyText(t *testing.T) {
 	for _, s := range append(hostileSubjects(),
 		"@admin", "a.@admin", "(@admin)", "`@admin", "``@admin```", "`` `#1 ``", "[@admin", "x@", "@", "#", "#1", "fixes:#1",
 		"see 0123456789abcdef0123456789abcdef01234567 and abcdef0", "GHSA-2345-cfgh-jmpq", "gh-7", ":+1: ::x::",
-		"measure\u2060ment:\u200bdiff", "@\u2060admin", "\u2060@\u200dadmin", "#\ufe0f1", "ww\u00adw.evil.example", "\u3164\u115f",
-		"1. one", "12) two", "+ plus", "- minus", "--- ", "=== ", "* star", "_ _", "~~~", "```", "> quote", "    code", "\tcode",
-		"| a | b |", "[x]: https://evil.example", "[ ] task", "- [x] task", "\\@admin", "\\\\`@x`", "a\\", "a `", "$`x`$", "&#x40;admin",
+		"measure\u2060ment:\u200bdiff", "@\u2060admin", "\u2060@\u200dadmin", "#\ufe0f1",
+		"ww\u00adw.evil.example", "\u3164\u115f",
+		"1. one", "12) two", "+ plus", "- minus", "--- ", "=== ", "* star", "_ _", "~~~", "```",
+		"> quote", "    code", "\tcode",
+		"| a | b |", "[x]: https://evil.example", "[ ] task", "- [x] task",
+		"\\@admin", "\\\\`@x`", "a\\", "a `", "$`x`$", "&#x40;admin",
 		"mailto:a@b.example xmpp:a@b.example http:/x https:x", "\u202e\u2066x", "tab\there", "line\u2028sep\u0085next") {
 		innocent(t, s)
 	}

@@ -63,13 +63,15 @@ func TestGenerate(t *testing.T) {
 	written(t, "mero-kms-v1.2.1").Fill(&hotfix)
 	patched := tag(t, "mero-kms-v1.2.0")
 	hotfix.Previous, hotfix.Return = &patched, []notes.Image{{Profile: "debug", Reference: "ghcr.io/o/mero-kms@sha256:" +
-		strings.Repeat("b", 64)}, {Profile: "locked-read-only", Reference: "ghcr.io/o/mero-kms@sha256:" + strings.Repeat("c", 64)}}
+		strings.Repeat("b", 64)}, {Profile: "locked-read-only",
+		Reference: "ghcr.io/o/mero-kms@sha256:" + strings.Repeat("c", 64)}}
 	all := []string{"debug", "debug-read-only", "locked-read-only"}
 	hotfix.Counterparts = []notes.Counterpart{{Tag: tag(t, "mero-tee-v1.3.0"), Profiles: all},
 		{Tag: tag(t, "mero-tee-v1.2.0"), Profiles: all, Tested: true},
 		{Tag: tag(t, "mero-tee-v1.1.0"), Profiles: all[2:], Tested: true},
 		{Tag: tag(t, "mero-tee-v1.1.0"), Profiles: all[:2]}}
-	hotfix.Causes = []notes.Cause{{Profile: "debug", Register: "RTMR3", Event: "event compose-hash: sha256:aa, was sha256:bb"},
+	hotfix.Causes = []notes.Cause{{Profile: "debug", Register: "RTMR3",
+		Event: "event compose-hash: sha256:aa, was sha256:bb"},
 		{Profile: "none", Register: "RTMR3", Event: "of another profile"}}
 	hotfix.Facts = []posture.Fact{{Topic: posture.TCB, Text: "policies/debug.json accepts UpToDate"},
 		{Topic: posture.PolicyAge, Text: "policies/debug.json changed last on 2026-01-01, 200 days before", Heed: true}}
@@ -184,12 +186,14 @@ func TestRevertedChanges(t *testing.T) {
 	}
 }
 
-// However much the catalog, the boots and the facts hold, the notes stay within GitHub's limit and say what they left out.
+// However much the catalog, the boots and the facts hold, the notes stay within GitHub's limit and say what
+// they left out.
 func TestLongListsAreBounded(t *testing.T) {
 	t.Parallel()
 	in := stable(t)
 	for range 5000 {
-		in.Counterparts = append(in.Counterparts, notes.Counterpart{Tag: tag(t, "mero-tee-v1.1.0"), Profiles: []string{"debug"}})
+		in.Counterparts = append(in.Counterparts, notes.Counterpart{Tag: tag(t, "mero-tee-v1.1.0"),
+			Profiles: []string{"debug"}})
 		in.Facts = append(in.Facts, posture.Fact{Topic: posture.TCB, Text: strings.Repeat("x ", 200)})
 		in.Causes = append(in.Causes, notes.Cause{Profile: "debug", Register: "RTMR1", Event: strings.Repeat("y ", 5000)})
 		in.Commits = append(in.Commits, in.Commits[0])

@@ -118,9 +118,11 @@ func TestReadRefuses(t *testing.T) {
 		"exactly nothing":     {replace("Water.", "n/a - unknown"), "notes: Exact change", "template"},
 		"no exact change":     {replace("Water.", "No changes."), "notes: Exact change", "says that there is none"},
 		"why not":             {replace("It burns.", "Because"), "notes: Why a patch release", "says that there is none"},
-		"the template's words, wrapped": {replace("By hand.", "Here is how to go\nback to the version before,\nand what is lost by it."),
+		"the template's words, wrapped": {replace("By hand.",
+			"Here is how to go\nback to the version before,\nand what is lost by it."),
 			"notes: Rollback", "template"},
-		"the template's words in capitals": {replace("By hand.", "HOW TO GO BACK to the version before, and what is lost by it"),
+		"the template's words in capitals": {replace("By hand.",
+			"HOW TO GO BACK to the version before, and what is lost by it"),
 			"notes: Rollback", "template"},
 		"an invisible joiner":  {replace("By hand.", "No\u2060ne"), whole, "invisible characters"},
 		"a zero-width space":   {replace("By hand.", "\u200b"), whole, "invisible characters"},
@@ -150,8 +152,8 @@ func TestReadRefuses(t *testing.T) {
 		"code block not closed": {hotfixFile + "````sh\nx\n```\n", "notes: docs/releases/mero-kms-v1.2.1.md",
 			"code block is not closed"},
 		"not UTF-8":           {hotfixFile + "\xff", "notes: docs/releases/mero-kms-v1.2.1.md", "not UTF-8"},
-		"control character":   {hotfixFile + "\x1b[2J", "notes: docs/releases/mero-kms-v1.2.1.md", "control or invisible characters"},
-		"direction character": {hotfixFile + "\u202e", "notes: docs/releases/mero-kms-v1.2.1.md", "control or invisible characters"},
+		"control character":   {hotfixFile + "\x1b[2J", whole, "control or invisible characters"},
+		"direction character": {hotfixFile + "\u202e", whole, "control or invisible characters"},
 		"too long": {hotfixFile + strings.Repeat("ä", 20_000), "notes: docs/releases/mero-kms-v1.2.1.md",
 			"too long"},
 		"no reference": {replace("INC-42", "see the mail"), "notes: Reference", "no CVE"},
@@ -181,7 +183,8 @@ func TestReadRefuses(t *testing.T) {
 // A reason is words: what is none leaves its path without one.
 func TestReasonsThatAreNone(t *testing.T) {
 	t.Parallel()
-	for _, none := range []string{"None.", "n/a", "nothing", "-", "tbd", "none needed", "…", "`none`", "todo", "NO", "not needed.",
+	for _, none := range []string{"None.", "n/a", "nothing", "-", "tbd", "none needed", "…", "`none`", "todo",
+		"NO", "not needed.",
 		"see above", "what the fix does there.", "why a hotfix has to touch it", "&#8288;"} {
 		file := strings.Replace(hotfixFile, "Water.", "Water.\n\n- go.mod: "+none, 1)
 		w, _ := notes.Read(tag(t, "mero-kms-v1.2.1"), release.Hotfix, []byte(file))
@@ -191,8 +194,8 @@ func TestReasonsThatAreNone(t *testing.T) {
 		"Water.\n\n- `go.mod`: the library's fix\n* internal/kms/: closes the hole", 1)+
 		"\n## Other paths\n\n- docs: says so\n"))
 	require.NoError(t, results.Err())
-	require.Equal(t, map[string]string{"go.mod": "the library's fix", "internal/kms": "closes the hole", "docs": "says so"},
-		w.Reasons())
+	require.Equal(t, map[string]string{"go.mod": "the library's fix", "internal/kms": "closes the hole",
+		"docs": "says so"}, w.Reasons())
 }
 
 func TestReference(t *testing.T) {

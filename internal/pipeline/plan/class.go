@@ -88,7 +88,8 @@ func Decide(ctx context.Context, s Subject, h History) (Decision, error) {
 	}
 	commit, there := s.Tags[patched.String()]
 	if !there {
-		return Decision{}, &fault.Error{Code: fault.General, Message: fmt.Sprintf("%s is released, and its tag is gone", patched),
+		return Decision{}, &fault.Error{Code: fault.General,
+			Message:  fmt.Sprintf("%s is released, and its tag is gone", patched),
 			Expected: "the tag that a hotfix branches from", Got: "no such tag", Hint: "push the tag again, to the same commit"}
 	}
 	if commit == s.Commit {

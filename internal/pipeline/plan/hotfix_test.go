@@ -186,8 +186,9 @@ func TestFollowedByAKeyService(t *testing.T) {
 	after := published(release.KMS, func(p *measurement.Profile) { p.RTMR2[5] = 9 })
 	moved, _ := plan.Decision{Class: release.Hotfix}.Compare(before, after)
 	platform := func(p measurement.Profile) *measurement.Platforms {
-		return &measurement.Platforms{Images: []measurement.Platform{{Image: p.Image.OSImage, OSImageHash: p.Image.OSImageHash,
-			MRTD: p.MRTD, RTMR0: p.RTMR0, RTMR1: p.RTMR1, RTMR2: p.RTMR2}}}
+		return &measurement.Platforms{Images: []measurement.Platform{{Image: p.Image.OSImage,
+			OSImageHash: p.Image.OSImageHash,
+			MRTD:        p.MRTD, RTMR0: p.RTMR0, RTMR1: p.RTMR1, RTMR2: p.RTMR2}}}
 	}
 	other := after.Profiles[release.Debug]
 	other.Image.OSImageHash = digest.Of([]byte("another"))

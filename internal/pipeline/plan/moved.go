@@ -179,7 +179,8 @@ func (m Moved) inCatalog(tag, counterpart release.Tag, c *catalog.Catalog) check
 	if len(missing) == 0 {
 		return check.Pass(catalogName)
 	}
-	return check.Fail(catalogName, fault.Verification, "main's catalog does not list the pair for every profile that moved",
+	return check.Fail(catalogName, fault.Verification,
+		"main's catalog does not list the pair for every profile that moved",
 		fmt.Sprintf("%s with %s: %s", tag, counterpart, strings.Join(missing, ", ")), "no such entry").
 		WithHint("declare the pair in the catalog by a pull request to main, and run the promotion again")
 }

@@ -58,7 +58,8 @@ func TestAccepted(t *testing.T) {
 
 func TestShown(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, posture.Fact{Topic: posture.TCB, Text: "the machines of debug showed UpToDate 2× when they were measured"},
+	require.Equal(t, posture.Fact{Topic: posture.TCB,
+		Text: "the machines of debug showed UpToDate 2× when they were measured"},
 		posture.Shown("the machines of debug", []string{"UpToDate", "UpToDate"}))
 	f := posture.Shown("the machines of debug", []string{"UpToDate", "OutOfDate", "UpToDate"})
 	require.True(t, f.Heed)
@@ -77,7 +78,8 @@ func TestAge(t *testing.T) {
 	aged := posture.Age("policies/debug.json", now.Add(-181*day), &policies.Measurement{NodeRelease: node,
 		FirstSeen: "2026-05-01"}, now)
 	require.True(t, aged.Heed)
-	require.Contains(t, aged.Text, "its newest measurement is of mero-tee-v1.0.0, first seen on 2026-05-01; older than 180 days")
+	require.Contains(t, aged.Text,
+		"its newest measurement is of mero-tee-v1.0.0, first seen on 2026-05-01; older than 180 days")
 	require.Contains(t, posture.Age("x", now.Add(day), nil, now).Text, ", 0 days before", "a clock that is behind")
 }
 

@@ -16,7 +16,8 @@ import (
 	"github.com/calimero-network/mero-tee/policies/propose"
 )
 
-// MovedFile is the name of the record of what a hotfix moved, in work/. The audit's step vouches for it, as for its own.
+// MovedFile is the name of the record of what a hotfix moved, in work/. The audit's step
+// vouches for it, as for its own.
 const MovedFile = "moved.json"
 
 // described compares the measurements with the release before and returns the

@@ -88,7 +88,8 @@ func TestAHotfixWaitsForPolicyAndCatalog(t *testing.T) {
 		code fault.Code
 		says string
 	}{
-		"policy of other values": {governed(t, mixed, pair), fault.Verification, "[FAIL] hotfix: the policy follows the registers"},
+		"policy of other values": {governed(t, mixed, pair), fault.Verification,
+			"[FAIL] hotfix: the policy follows the registers"},
 		"policy as it was, in other white space": {with(func(files map[string][]byte) {
 			before := governed(t, registers(1), pair)["policies/debug.json"]
 			var compact any

@@ -28,7 +28,8 @@ func TestWhatAReleaseIsComparedWith(t *testing.T) {
 	stable := []release.Tag{named(t, "mero-kms-v1.0.0"), named(t, "mero-kms-v1.1.0"), named(t, "mero-tee-v9.0.0")}
 	public := append([]release.Tag{named(t, "mero-kms-v1.1.1"), named(t, "mero-kms-v1.2.0-rc.1"), // 1.1.1 failed
 		named(t, "mero-kms-v1.2.0")}, stable...)
-	for tag, want := range map[string]string{"mero-kms-v1.2.0": "mero-kms-v1.1.0", "mero-kms-v1.2.0-rc.2": "mero-kms-v1.2.0-rc.1",
+	for tag, want := range map[string]string{"mero-kms-v1.2.0": "mero-kms-v1.1.0",
+		"mero-kms-v1.2.0-rc.2": "mero-kms-v1.2.0-rc.1",
 		"mero-kms-v1.2.0-rc.1": "mero-kms-v1.1.1", "mero-kms-v1.0.5": "mero-kms-v1.0.0"} {
 		p := &plan.Plan{Subject: plan.Subject{Tag: named(t, tag), Stable: stable}}
 		require.Equal(t, want, previous(p, public).String(), tag)
