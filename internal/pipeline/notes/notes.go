@@ -173,8 +173,8 @@ func rollback(in Input) string {
 		b.WriteString("There is no release before this one.\n")
 		return b.String()
 	}
-	fmt.Fprintf(&b, "The release before is %s. Verify it, `go tool mage verify:release %s`, then go back to its images:\n\n"+
-		"%s",
+	fmt.Fprintf(&b, "The release before is %s. Verify it, `go tool mage verify:release %s`, then go back to its "+
+		"images:\n\n%s",
 		in.release(*in.Previous), in.Previous, imageList(in.Return, "They could not be read here; its notes list them.\n"))
 	if in.Previous.Family == release.KMS {
 		fmt.Fprintf(&b, "\nSet `MERO_KMS_VERSION` to `%s` and `MERO_KMS_POLICY_URL` to "+
