@@ -109,7 +109,7 @@ func (r *Release) governed(ctx context.Context, moved plan.Moved) (out plan.Gove
 	if len(moved) == 0 {
 		return out, nil
 	}
-	if out.Catalog, err = mainFile(ctx, r, r.catalogPath(), catalog.Decode); err != nil || !moved.Registers() {
+	if out.Catalog, err = mainFile(ctx, r, r.Env.Config.CatalogPath, catalog.Decode); err != nil || !moved.Registers() {
 		return out, err
 	}
 	if r.Tag.Family == release.Node {

@@ -111,7 +111,7 @@ func (r *Release) pastCatalog(ctx context.Context, tagged *catalog.Catalog) (*ca
 	if plan.Class != release.Hotfix {
 		return tagged, nil
 	}
-	commit, err := r.GitHub.TagCommit(ctx, plan.Patched)
+	commit, err := r.GitHub.TagCommit(ctx, plan.Patched.String())
 	if err != nil {
 		return nil, err
 	}
