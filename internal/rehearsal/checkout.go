@@ -137,7 +137,10 @@ func (w *World) pushMain(ctx context.Context, c *environment.Checkout, tag relea
 	if err := w.pagesOfMain(ctx, client, c, tag, files); err != nil {
 		return err
 	}
-	return w.github.Push("refs/heads/"+propose.Base, c.Commit, files)
+	if err := w.github.Push("refs/heads/"+propose.Base, c.Commit, files); err != nil {
+		return err
+	}
+	return w.github.Conclude(c.Commit, "success") // people tag a commit when its CI has passed
 }
 
 // pagesOfMain are the pages that the change of a catalog documents itself in, as
@@ -196,7 +199,10 @@ func (w *World) pushTag(ctx context.Context, tag release.Tag, commit string) err
 	at, err := client.TagCommit(ctx, tag.String())
 	switch {
 	case errors.Is(err, github.ErrNotFound):
-		return w.github.Push("refs/tags/"+tag.String(), commit, nil)
+		if err := w.github.Push("refs/tags/"+tag.String(), commit, nil); err != nil {
+			return err
+		}
+		return w.startRun(tag, commit)
 	case err != nil:
 		return err
 	case at != commit:

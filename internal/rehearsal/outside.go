@@ -1,6 +1,7 @@
 package rehearsal
 
 import (
+	"github.com/calimero-network/mero-tee/internal/rehearsal/github"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/sigstore"
 
 	"cloud.google.com/go/compute/apiv1/computepb"
@@ -12,6 +13,13 @@ import (
 func (w *World) Push(ref, commit string, files map[string][]byte) error {
 	return w.github.Push(ref, commit, files)
 }
+
+// GitHub is the local one, for what people and apps do there.
+func (w *World) GitHub() *github.Server { return w.github }
+
+// Reviewing lets f stand for the people who are asked to approve a promotion,
+// instead of a reviewer who approves.
+func (w *World) Reviewing(f func(run int64) error) { w.review = f }
 
 // Sigstore is this world's, started by now.
 func (w *World) Sigstore() (*sigstore.Instance, error) { return w.sigstore() }

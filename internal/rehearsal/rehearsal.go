@@ -53,6 +53,7 @@ type World struct {
 
 	console  *console.Console
 	github   *github.Server
+	review   func(run int64) error // stands for the people who decide about a promotion
 	pki      *tdxsim.PKI
 	platform *tdxsim.Platform // of the cloud's machines
 	pcs      *tdxsim.PCS      // what Intel's service says of both
@@ -71,13 +72,14 @@ type World struct {
 // variables would say.
 func Open(ctx context.Context, root, dist string, cfg *config.Config, c *console.Console) (*World, error) {
 	w := &World{State: filepath.Join(dist, "rehearsal"), Network: network.New(), console: c}
+	w.review = w.approve
 	w.sigstore = sync.OnceValues(func() (*sigstore.Instance, error) { return w.startSigstore(ctx) })
 	w.Env = &environment.Environment{Settings: environment.Settings{
 		Config: cfg, Root: root, Dist: dist, Banner: Banner,
 		Transport: w.Network.Transport(),
 		DstackURL: "https://" + dstackHost + "/api/v1", DstackKey: token,
 		PlatformFile: filepath.Join(root, "internal/rehearsal/dstack/platforms.json"),
-		Checkout:     w.checkout, Signing: w.signing, Trust: w.trust, Nodes: w.bootNodes, Cloud: w.cloudClient,
+		Checkout:     w.checkout, Run: w.workflowRun, Signing: w.signing, Trust: w.trust, Nodes: w.bootNodes, Cloud: w.cloudClient,
 	}}
 	if err := w.start(ctx); err != nil {
 		return nil, errors.Join(err, w.Close())
@@ -138,7 +140,7 @@ func (w *World) startTDX() error {
 // startGitHub starts GitHub with the settings that docs/releasing.md asks for.
 func (w *World) startGitHub() error {
 	h, err := github.New(github.Options{Dir: filepath.Join(w.State, "github"), Repository: w.Env.Config.Repository,
-		Token: token, ActionsOpenPulls: true})
+		Token: token, ActionsOpenPulls: true, Settings: github.Documented(maintainer, reviewer)})
 	if err != nil {
 		return err
 	}
@@ -153,7 +155,8 @@ func (w *World) startGitHub() error {
 
 // JobPermissions are those of the release workflows' jobs together.
 func JobPermissions() map[string]string {
-	return map[string]string{"contents": "write", "id-token": "write", "packages": "write", "pull-requests": "write"}
+	return map[string]string{"actions": "read", "checks": "read", "contents": "write", "id-token": "write",
+		"packages": "write", "pull-requests": "write", "statuses": "read"}
 }
 
 // JobToken is the local GitHub's token for a job with the permissions that its

@@ -25,6 +25,7 @@ const (
 	Upload      Kind = "upload"       // of an asset
 	BrokenAsset Kind = "broken asset" // of an upload that broke off: it is deleted
 	Publication Kind = "publication"  // of a draft, as a pre-release
+	Approval    Kind = "approval"     // of a promotion, recorded: by whom, in which run
 	Promotion   Kind = "promotion"    // of a pre-release
 	Branch      Kind = "branch"       // of policies shared during E2E, until it is deleted
 	Proposal    Kind = "proposal"     // of a change, by a pull request

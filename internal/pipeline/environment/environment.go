@@ -55,6 +55,9 @@ type Settings struct {
 
 	// Checkout says which commit the tag is released from, or why it may not be.
 	Checkout func(context.Context, release.Tag) (*Checkout, error)
+	// Run is the workflow run on GitHub that this process is a part of: a promotion
+	// needs the approval of its own run.
+	Run func(context.Context, release.Tag) (int64, error)
 	// Signing returns what a signer of this tag needs. It may start what it returns.
 	Signing func(context.Context, release.Tag, *Checkout) (sign.Config, error)
 	// Sigstore is where Signing and Trust learn whom to believe.

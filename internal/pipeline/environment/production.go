@@ -44,7 +44,7 @@ func Production(dir, dist string, cfg *config.Config, log func(string)) (*Enviro
 	if err := e.publicSigstore(believed.sigstore); err != nil {
 		return nil, err
 	}
-	e.Checkout, e.Signing, e.Cloud = e.taggedCheckout, e.actionsSigning, e.cloud
+	e.Checkout, e.Run, e.Signing, e.Cloud = e.taggedCheckout, e.workflowRun, e.actionsSigning, e.cloud
 	e.Images = believed.images(build.New(context.Background(), build.Options{
 		Root: dir, Project: cfg.GCPProject, Zone: cfg.GCPZone, Family: cfg.GCPFamily, Log: log,
 		Cloud: e.Cloud, Fetch: build.Fetcher{Transport: e.Transport}, Env: e.packerEnvironment,
@@ -104,6 +104,16 @@ func tagAtHead(ctx context.Context, dir string, tag release.Tag, head string) er
 	}
 	return &fault.Error{Code: fault.General, Message: "the tag is not at HEAD", Expected: tag.String() + " at " + head,
 		Got: "tags here: " + strings.Join(tags, ", "), Hint: "check out the tag, or push it first"}
+}
+
+// workflowRun is what GitHub Actions says that this job belongs to.
+func (e *Environment) workflowRun(_ context.Context, tag release.Tag) (int64, error) {
+	if e.Config.RunID != 0 {
+		return e.Config.RunID, nil
+	}
+	return 0, &fault.Error{Code: fault.Verification, Message: "a stable release is promoted by its workflow alone",
+		Expected: "the run of " + tag.Family.Workflow() + " that a reviewer approved", Got: "GITHUB_RUN_ID is not set",
+		Hint: "push the tag, and approve the run's job promote on GitHub; if it failed, re-run it there"}
 }
 
 // actionsSigning is the identity that GitHub Actions gives to this job.

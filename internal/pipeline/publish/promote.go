@@ -95,10 +95,11 @@ func (p *Publisher) seen(ctx context.Context, rel *github.Release) error {
 // Promote ends a stable release's time as a pre-release and makes it the latest,
 // unless a higher version of its family is out already (a hotfix of an older
 // line). digests are the audit's, name to "sha256:…": GitHub's own must equal
-// them before and after. A promoted release is only compared; a release
-// candidate is refused ("RCs end as pre-releases by design").
-func (p *Publisher) Promote(ctx context.Context, rel *github.Release,
-	digests map[string]string) (*github.Release, error) {
+// them before and after. approval is the section that says who approved it, and
+// becomes the last of its notes with the same request. A promoted release is only
+// compared; a release candidate is refused ("RCs end as pre-releases by design").
+func (p *Publisher) Promote(ctx context.Context, rel *github.Release, digests map[string]string,
+	approval string) (*github.Release, error) {
 	tag, err := release.ParseTag(rel.TagName)
 	if err != nil {
 		return nil, err
@@ -123,15 +124,27 @@ func (p *Publisher) Promote(ctx context.Context, rel *github.Release,
 	if err != nil {
 		return nil, err
 	}
-	no := false
+	no, body := false, approvedNotes(now.Body, approval)
 	err = p.Journal.Do(journal.Promotion, rel.TagName, func() error {
-		_, err := p.GitHub.Update(ctx, rel.ID, github.Patch{Prerelease: &no, MakeLatest: latest})
+		_, err := p.GitHub.Update(ctx, rel.ID, github.Patch{Prerelease: &no, MakeLatest: latest, Body: &body})
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
 	return p.unchanged(ctx, rel.ID, digests)
+}
+
+// approvedNotes puts the section before the last line, which names the commit.
+func approvedNotes(body, approval string) string {
+	body = strings.TrimRight(strings.ReplaceAll(body, "\r\n", "\n"), "\n")
+	at := 0
+	if found := commitLine.FindAllStringIndex(body, -1); len(found) > 0 {
+		at = found[len(found)-1][0]
+	} else {
+		body = "\n" + body // somebody wrote it anew; nothing is lost
+	}
+	return body[:at] + strings.TrimRight(approval, "\n") + "\n\n" + body[at:] + "\n"
 }
 
 // latest is GitHub's make_latest: "false" when a higher version of the family is promoted.

@@ -43,7 +43,7 @@ func TestTheThreeMoves(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, commit, at)
 
-	rel, err = r.Promote(t.Context(), rel, audited)
+	rel, err = r.Promote(t.Context(), rel, audited, approval)
 	require.NoError(t, err)
 	require.False(t, rel.Prerelease)
 	latest, err := r.GitHub.Latest(t.Context())
@@ -56,7 +56,7 @@ func TestTheThreeMoves(t *testing.T) {
 	require.Equal(t, publish.Result{Kept: p.Names}, result)
 	_, err = again.MakePublic(t.Context(), rel)
 	require.NoError(t, err)
-	_, err = again.Promote(t.Context(), rel, audited)
+	_, err = again.Promote(t.Context(), rel, audited, approval)
 	require.NoError(t, err)
 	require.Empty(t, again.events, "nothing is done twice")
 }
@@ -88,7 +88,7 @@ func TestAFullDisk(t *testing.T) {
 			return err
 		}},
 		"nothing is promoted": {3, func(r *run, ctx context.Context, rel *github.Release) error {
-			_, err := r.Promote(ctx, rel, publish.Digests(rel))
+			_, err := r.Promote(ctx, rel, publish.Digests(rel), approval)
 			return err
 		}},
 	} {

@@ -29,6 +29,9 @@ const (
 
 var commit = strings.Repeat("a", 40)
 
+// approval is the section of who approved a promotion.
+const approval = "## Approval\n\n- approved by ben\n"
+
 // world is a GitHub on disk that outlives the publishers that are killed at it.
 // Its default branch has other workflow files by now than the commit that is
 // released, and who publishes is a workflow's job.
@@ -140,7 +143,7 @@ func (r *run) all(ctx context.Context, p publish.Plan) (*github.Release, error) 
 	if rel, err = r.MakePublic(ctx, rel); err != nil {
 		return nil, err
 	}
-	return r.Promote(ctx, rel, audited)
+	return r.Promote(ctx, rel, audited, approval)
 }
 
 func opener(path string) func() (io.ReadCloser, error) {

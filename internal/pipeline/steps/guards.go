@@ -66,8 +66,8 @@ func (r *Release) GuardOutputs(context.Context) (pipeline.Digests, error) {
 	return pipeline.Digests{"counterpart": counterpart, "policies": policies, "host-tcb": host, "plan": plan}, err
 }
 
-// RunGuards decides the class, says which rules follow from it, and runs guards
-// 2, 3 and 4. Guard 1 belongs to pull requests.
+// RunGuards decides the class, says which rules follow from it, runs guards 2, 3
+// and 4, and asks for CI's verdict. Guard 1 belongs to pull requests.
 func (r *Release) RunGuards(ctx context.Context, w *pipeline.Work) error {
 	plan, err := r.Plan(ctx)
 	if err != nil {
@@ -78,6 +78,10 @@ func (r *Release) RunGuards(ctx context.Context, w *pipeline.Work) error {
 	}
 	results, err := r.Guards(ctx)
 	if err != nil {
+		return err
+	}
+	plan.Checks = append(plan.Checks, results...)
+	if results, err = r.CI(ctx, w, plan); err != nil {
 		return err
 	}
 	plan.Checks = append(plan.Checks, results...)

@@ -67,8 +67,8 @@ func (r *Release) public(ctx context.Context) (rel *github.Release, err error) {
 	return rel, err
 }
 
-// Promote ends the release: a stable one is no pre-release any longer. "RCs end
-// as pre-releases by design."
+// Promote ends the release: a stable one that was approved is no pre-release any
+// longer. "RCs end as pre-releases by design."
 func (r *Release) Promote(ctx context.Context, w *pipeline.Work) error {
 	if !r.Tag.Stable() {
 		w.Infof("%s is a release candidate and stays a pre-release", r.Tag)
@@ -88,8 +88,12 @@ func (r *Release) Promote(ctx context.Context, w *pipeline.Work) error {
 	if err != nil {
 		return err
 	}
+	approval, err := r.approved(ctx, w)
+	if err != nil {
+		return err
+	}
 	p := &publish.Publisher{GitHub: r.GitHub, Journal: w.Journal}
-	promoted, err := p.Promote(ctx, rel, audited.Assets)
+	promoted, err := p.Promote(ctx, rel, audited.Assets, approval.Section())
 	if err != nil {
 		return err
 	}

@@ -58,12 +58,20 @@ func pageSizes(path string) []int {
 // pages reads every page of a list. When GitHub fails at one, the list is read
 // from its beginning in shorter pages, whose numbers mean something else.
 func pages[T any](ctx context.Context, c *Client, path string, query url.Values) ([]T, error) {
-	l := &list[T]{client: c, address: c.path(path), query: query, sizes: pageSizes(path)}
+	return read(ctx, &list[T]{client: c, address: c.path(path), query: query, sizes: pageSizes(path)})
+}
+
+// pagesIn is pages for a list that comes in a field of an object.
+func pagesIn[T any](ctx context.Context, c *Client, path, field string, query url.Values) ([]T, error) {
+	return read(ctx, &list[T]{client: c, address: c.path(path), query: query, sizes: pageSizes(path), field: field})
+}
+
+func read[T any](ctx context.Context, l *list[T]) ([]T, error) {
 	for l.begin(); l.next != ""; {
 		if l.pages == maxPages {
 			return nil, fmt.Errorf("more than %d pages", maxPages)
 		}
-		if err := c.retry(ctx, func(int) error { return l.page(ctx) }); err != nil {
+		if err := l.client.retry(ctx, func(int) error { return l.page(ctx) }); err != nil {
 			return nil, err
 		}
 	}
@@ -75,7 +83,8 @@ type list[T any] struct {
 	client  *Client
 	address string
 	query   url.Values
-	sizes   []int // of pages, the one in use first
+	sizes   []int  // of pages, the one in use first
+	field   string // of the object that holds the list; empty: the answer is the list
 	all     []T
 	pages   int
 	next    string // address of the next page; empty after the last
@@ -98,8 +107,8 @@ func (l *list[T]) page(ctx context.Context) error {
 		return err
 	}
 	defer resp.Body.Close()
-	var page []T
-	if err := json.NewDecoder(resp.Body).Decode(&page); err != nil {
+	page, err := l.decode(resp.Body)
+	if err != nil {
 		return err
 	}
 	next, err := sameAPI(resp.Header.Get("Link"))
@@ -107,6 +116,18 @@ func (l *list[T]) page(ctx context.Context) error {
 		l.all, l.pages, l.next = append(l.all, page...), l.pages+1, next
 	}
 	return err
+}
+
+func (l *list[T]) decode(body io.Reader) (page []T, err error) {
+	if l.field == "" {
+		err = json.NewDecoder(body).Decode(&page)
+		return page, err
+	}
+	var object map[string]json.RawMessage
+	if err = json.NewDecoder(body).Decode(&object); err == nil {
+		err = json.Unmarshal(object[l.field], &page) // without the field there is nothing to read, which is an error
+	}
+	return page, err
 }
 
 // sameAPI takes the address of the next page and refuses one that would carry the token elsewhere.

@@ -37,6 +37,13 @@ func (c *Client) Await(ctx context.Context, what string, done func() (bool, erro
 		Hint: "run the same command again: nothing is written twice; see https://www.githubstatus.com"}
 }
 
+// Poll asks until done says yes, with the policy's pauses by the client's clock.
+// The error wraps context.DeadlineExceeded when the policy's time is over.
+func (c *Client) Poll(ctx context.Context, p retry.Policy, what string, done func() (bool, error)) error {
+	p.Wait = c.policy.Wait
+	return p.Until(ctx, what, done)
+}
+
 // late repeats a read of what GitHub has just listed while it answers 404.
 func (c *Client) late(ctx context.Context, read func() error) error {
 	return c.settles().Do(ctx, func(int) error { return read() }, func(err error) (*retry.Class, time.Duration) {

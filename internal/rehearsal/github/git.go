@@ -21,6 +21,8 @@ var (
 // Push stands for git push: it makes commit known, with the files that may be
 // read or changed through the API, and points the ref ("refs/heads/main",
 // "refs/tags/v1") at it. A tag that is there already must name the same commit.
+// A commit that a branch moves to for the first time comes after what the branch
+// had. On main and on a hotfix's branch its checks begin.
 func (s *Server) Push(ref, commitID string, files map[string][]byte) error {
 	if !refForm.MatchString(ref) || strings.Contains(ref, "..") || !shaForm.MatchString(commitID) {
 		return fmt.Errorf("cannot push %q to %q", commitID, ref)
@@ -29,15 +31,19 @@ func (s *Server) Push(ref, commitID string, files map[string][]byte) error {
 		if old, there := st.Refs[ref]; there && strings.HasPrefix(ref, "refs/tags/") && st.peel(old).SHA != commitID {
 			return fail(http.StatusConflict, fmt.Sprintf("%s is at %s already", ref, old.SHA))
 		}
-		known, there := st.Commits[commitID]
-		if !there && strings.HasPrefix(ref, "refs/heads/") {
-			known.Parent = st.Refs[ref].SHA // what is pushed to a branch is built on what the branch had
+		head, there := st.Refs[ref]
+		known, old := st.Commits[commitID]
+		if !old && strings.HasPrefix(ref, "refs/heads/") {
+			known.Parent = head.SHA
 		}
 		if files != nil || known.Files == nil {
 			st.Commits[commitID] = commit{Parent: known.Parent, Message: "pushed", Files: files}
 		}
-		if _, there := st.Refs[ref]; !there || strings.HasPrefix(ref, "refs/heads/") {
+		if !there || strings.HasPrefix(ref, "refs/heads/") {
 			st.Refs[ref] = object{"commit", commitID}
+		}
+		if head.SHA != commitID {
+			st.startChecks(ref, commitID)
 		}
 		return ok(nil)
 	}, true)
@@ -62,6 +68,7 @@ func (s *Server) Merge(message string, files map[string][]byte) (string, error) 
 		maps.Copy(made.Files, files)
 		sha = id("merge", head.SHA, message, treeID(made.Files))
 		st.Commits[sha], st.Refs[name] = made, object{"commit", sha}
+		st.startChecks(name, sha)
 		return ok(nil)
 	}, true)
 	if a.status != http.StatusOK {

@@ -1,6 +1,7 @@
 // Package github is a GitHub REST server for one repository that keeps
 // everything on disk: releases, tags, branches with the files of a catalog or
-// policy change, and pull requests with their labels.
+// policy change, pull requests with their labels, what checks say of commits,
+// and workflow runs with their approvals.
 //
 // Its promise: a client written for GitHub cannot tell it apart for the requests
 // it serves (requests and answers are held to GitHub's OpenAPI description, field
@@ -55,6 +56,8 @@ type Options struct {
 	Prompt           bool // what was published is read at once, which GitHub does not promise
 	PerHour          int  // requests of each kind of token; 0: as many as GitHub's
 	PageAssets       int  // assets that a page of releases may list before it times out; 0: 1000
+	// Settings are the rules and environments from the start; Change changes them.
+	Settings Settings
 }
 
 // Server is an http.Handler for the five hosts. One process at a time may write
@@ -74,6 +77,8 @@ type Server struct {
 	perHour          int
 	pageAssets       int
 	late             map[int64]map[string]int // late reads that are left, by release and kind
+	ending           map[int64]int            // reads until a check that runs succeeds, by its id
+	settings         Settings
 	quotas           map[kind]*quota
 }
 
@@ -89,7 +94,7 @@ func New(o Options) (*Server, error) {
 	s := &Server{dir: o.Dir, repository: o.Repository, owner: o.Token, now: o.Now, key: make([]byte, 32),
 		actionsOpenPulls: o.ActionsOpenPulls, prompt: o.Prompt, perHour: o.PerHour,
 		pageAssets: cmp.Or(o.PageAssets, maxListed),
-		late:       map[int64]map[string]int{}, quotas: map[kind]*quota{}}
+		late:       map[int64]map[string]int{}, quotas: map[kind]*quota{}, ending: map[int64]int{}, settings: o.Settings}
 	if _, err := rand.Read(s.key); err != nil {
 		return nil, err
 	}
@@ -145,8 +150,14 @@ func (s *Server) routes() *http.ServeMux {
 	api("POST", "git/tags", writeContents, s.createTagObject)
 	api("GET", "contents/{path...}", none, s.getContent)
 	api("PUT", "contents/{path...}", writeContents, s.putContent)
-	api("GET", "commits/{ref}/check-runs", none, s.listChecks)
+	api("GET", "commits/{ref}/check-runs", readChecks, s.listChecks)
+	api("GET", "commits/{ref}/statuses", readStatuses, s.listStatuses)
 	api("POST", "statuses/{sha}", writeStatuses, s.createStatus)
+	api("GET", "rules/branches/{branch}", none, s.listRules)
+	api("GET", "compare/{basehead}", readContents, s.compare)
+	api("GET", "actions/runs/{run}", readActions, s.getRun)
+	api("GET", "actions/runs/{run}/approvals", readActions, s.listReviews)
+	api("GET", "environments/{environment}", readActions, s.getEnvironment)
 	api("GET", "pulls", none, s.listPulls)
 	api("POST", "pulls", writePullRequests, s.createPull)
 	api("POST", "issues/{number}/labels", none, s.addLabels)

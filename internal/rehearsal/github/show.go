@@ -48,8 +48,9 @@ func node(kind string, id any) string {
 	return base64.StdEncoding.EncodeToString(fmt.Appendf(nil, "%s%v", kind, id))
 }
 
-func (s *Server) user() fields {
-	login := s.ownerName()
+func (s *Server) user() fields { return s.person(s.ownerName()) }
+
+func (s *Server) person(login string) fields {
 	at := "https://" + apiHost + "/users/" + login
 	return fields{"login": login, "id": 1, "node_id": node("User", 1), "gravatar_id": "", "type": "User",
 		"site_admin": false, "avatar_url": "https://avatars.githubusercontent.com/u/1",
@@ -206,6 +207,14 @@ func (s *Server) showLinks(st *state, p *pull) fields {
 func (s *Server) showRepositoryBriefly() fields {
 	f := s.showRepository(asker{})
 	maps.DeleteFunc(f, func(name string, _ any) bool { return name == "network_count" || name == "subscribers_count" })
+	return f
+}
+
+// showRepositoryMinimally is the repository as a workflow run shows it.
+func (s *Server) showRepositoryMinimally() fields {
+	f := s.showRepositoryBriefly()
+	minimal := s.description.Schemas["minimal-repository"].Properties
+	maps.DeleteFunc(f, func(name string, _ any) bool { _, known := minimal[name]; return !known })
 	return f
 }
 

@@ -27,10 +27,12 @@ type state struct {
 	Commits    map[string]commit     `json:"commits"`
 	Pulls      []*pull               `json:"pulls"`
 
-	Statuses []*status `json:"statuses,omitempty"` // of commits, the oldest first
-
 	Trees  map[string]map[string][]byte `json:"trees,omitempty"`  // made through the API; a commit's own need no entry
 	Labels map[string]int64             `json:"labels,omitempty"` // ids by name
+
+	Checks   []*checkRun    `json:"checks,omitempty"`   // the oldest first
+	Statuses []*status      `json:"statuses,omitempty"` // likewise
+	Runs     []*workflowRun `json:"runs,omitempty"`     // likewise
 }
 
 type release struct {

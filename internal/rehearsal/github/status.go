@@ -61,7 +61,7 @@ func (st *state) saidOften(sha, context string) bool {
 
 func (s *Server) showStatus(one *status) fields {
 	f := fields{"id": one.ID, "node_id": node("Status", one.ID), "state": one.State, "context": one.Context,
-		"url": s.apiURL("statuses/%s", one.SHA), "creator": s.user(), "description": one.Description,
+		"url": s.apiURL("statuses/%s", one.SHA), "creator": s.person(one.By), "description": one.Description,
 		"target_url": one.TargetURL}.set(nil, "avatar_url").set(one.Time, "created_at", "updated_at")
 	for _, name := range []string{"description", "target_url"} {
 		if f[name] == "" {

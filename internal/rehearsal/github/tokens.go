@@ -44,6 +44,10 @@ type need struct{ permission, level string }
 
 var (
 	none              = need{}
+	readActions       = need{"actions", "read"}
+	readChecks        = need{"checks", "read"}
+	readContents      = need{"contents", "read"}
+	readStatuses      = need{"statuses", "read"}
 	writeContents     = need{"contents", "write"}
 	writeStatuses     = need{"statuses", "write"}
 	writePullRequests = need{"pull-requests", "write"}
@@ -52,9 +56,10 @@ var (
 )
 
 // may says whether the token goes so far. A person's classic token with repo or
-// public_repo may what its owner may, but for workflow files.
+// public_repo may what its owner may, but for workflow files. What is public is
+// read by strangers and by any classic token.
 func (a asker) may(n need) bool {
-	if n == none {
+	if n == none || n.level == "read" && (a.Kind == nobody || a.Kind == classic) {
 		return true
 	}
 	switch a.Kind {
