@@ -59,6 +59,9 @@ func Plan(ctx context.Context, w io.Writer, flag string) error {
 	if err := space.askBase(ctx, decided); err != nil {
 		return err
 	}
+	if err := space.askGitHub(ctx, decided); err != nil {
+		return err
+	}
 	if err := decided.Write(w); err != nil {
 		return err
 	}
@@ -80,6 +83,18 @@ func (w *workspace) askBase(ctx context.Context, p *plan.Plan) error {
 	return w.operate(ctx, func(o *operator) error {
 		p.Checks = append(p.Checks, doctor.BaseImage(ctx, o.env))
 		p.Facts = append(p.Facts, posture.Base(o.env.Images.Drift(ctx)))
+		return nil
+	})
+}
+
+// askGitHub adds to the plan what others have to say: CI of the commit, and the
+// environment of the promotion. Where nothing was rehearsed yet there is nobody to ask.
+func (w *workspace) askGitHub(ctx context.Context, p *plan.Plan) error {
+	if w.untouched() {
+		return nil
+	}
+	return w.operate(ctx, func(o *operator) error {
+		p.Checks = append(p.Checks, steps.Clearance(ctx, o.github, p)...)
 		return nil
 	})
 }

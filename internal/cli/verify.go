@@ -16,6 +16,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/provider/github"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/verify/audit"
+	"github.com/calimero-network/mero-tee/internal/verify/clearance"
 	"github.com/calimero-network/mero-tee/internal/verify/guard"
 )
 
@@ -131,6 +132,7 @@ func drills() []check.Drill {
 		guard.Drills(),
 		plan.Drills(),
 		steps.Drills(),
+		clearance.Drills(),
 	)
 }
 

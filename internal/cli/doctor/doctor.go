@@ -48,6 +48,7 @@ type probe struct {
 func probes() []probe {
 	return []probe{
 		{name: "GitHub", of: "GITHUB_TOKEN", run: gitHub},
+		{name: "approval", of: "GITHUB_TOKEN", run: approval},
 		{name: "registry", of: "GHCR_TOKEN", run: registry},
 		{name: "Google Cloud", of: "GCP_SERVICE_ACCOUNT_KEY", run: cloud},
 		{name: "base image", of: "GCP_IMAGE_FAMILY", run: baseImage},

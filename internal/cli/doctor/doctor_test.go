@@ -45,6 +45,8 @@ func TestWhatProductionPrints(t *testing.T) {
 	require.Zero(t, failures(results, "go", "git", "ansible-playbook", "ssh"), said)
 	for _, line := range []string{
 		"[PASS] GitHub token: may push; scopes repo, workflow\n",
+		"[PASS] environment release-auditor: requires reviewers, of others\n",
+		"[PASS] rules of main: require what a release requires\n",
 		"[PASS] registry push: ghcr.io/calimero-network/mero-kms\n",
 		"[INFO] VMs on this machine: not applicable: Google's are used\n",
 		"[PASS] Google Cloud permissions: all 27 in mero-tests\n",
@@ -413,7 +415,7 @@ func TestNothingIsCreated(t *testing.T) {
 	})
 	w.env.ITA.Transport = w.env.Transport
 	before := w.cloud.Resources()
-	for _, probe := range []string{"GitHub", "registry", "Google Cloud", "base image", "Intel Trust Authority", "dstack",
+	for _, probe := range []string{"GitHub", "approval", "registry", "Google Cloud", "base image", "Intel Trust Authority", "dstack",
 		"signing identity", "trusted root"} {
 		w.ask(t, probe, release.Families()...)
 	}

@@ -59,6 +59,7 @@ type world struct {
 
 	registry string // folder of what is stored
 
+	hub *github.Server
 	tuf *sigstore.TUF
 	now time.Time // by which Sigstore's metadata is judged
 }
@@ -109,7 +110,8 @@ func newWorld(t *testing.T, base *computepb.Image) *world {
 			require.NoError(t, n.Handle(host, h))
 		}
 	}
-	hub, err := github.New(github.Options{Dir: t.TempDir(), Repository: config.DefaultRepository, Token: gitHubToken})
+	hub, err := github.New(github.Options{Dir: t.TempDir(), Repository: config.DefaultRepository, Token: gitHubToken,
+		Settings: github.Documented("ann", "ben")})
 	require.NoError(t, err)
 	handle(hub, github.Hosts()...)
 	stored := t.TempDir()
@@ -118,7 +120,7 @@ func newWorld(t *testing.T, base *computepb.Image) *world {
 	handle(images, "ghcr.io")
 	authority, err := theAuthority()
 	require.NoError(t, err)
-	w := &world{registry: stored, now: today,
+	w := &world{registry: stored, now: today, hub: hub,
 		ita: appraiser.New(appraiser.Options{Authority: authority, APIKey: itaKey, Now: time.Now})}
 	handle(w.ita, appraiser.Hosts()...)
 	handle(newProvider(t), "cloud-api.phala.com")

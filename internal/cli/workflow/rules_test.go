@@ -225,6 +225,12 @@ func (f *file) deserved(job *actionlint.Job) map[string]string {
 	if has(own, ":sign") {
 		out["id-token"] = "write"
 	}
+	if has(own, ":version") { // CI's verdict, and the doctor about the environment
+		out["actions"], out["checks"], out["statuses"] = "read", "read", "read"
+	}
+	if has(own, ":promote") { // the approvals of its run
+		out["actions"] = "read"
+	}
 	if runsTarget(job, "verify:event") {
 		out["statuses"] = "write"
 	}

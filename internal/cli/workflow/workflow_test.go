@@ -5,11 +5,15 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/rhysd/actionlint"
 	"github.com/stretchr/testify/require"
 
 	"github.com/calimero-network/mero-tee/internal/artifact/signature"
+	"github.com/calimero-network/mero-tee/internal/pipeline/steps"
 	"github.com/calimero-network/mero-tee/internal/release"
+	"github.com/calimero-network/mero-tee/internal/verify/clearance"
 )
 
 const (
@@ -79,6 +83,36 @@ func TestWhatRunsWhen(t *testing.T) {
 	}
 }
 
+// What a release wants of its commit runs on every commit that may be tagged,
+// under the name that it wants, and ends in the time that it waits.
+func TestCIRunsWhereAReleaseLooksForIt(t *testing.T) {
+	t.Parallel()
+	for i, name := range []string{ci, guard} {
+		flow, errs := actionlint.Parse([]byte(sources(t)[name]))
+		require.Empty(t, errs)
+		var events []string
+		for _, e := range flow.On {
+			hook := e.(*actionlint.WebhookEvent)
+			events = append(events, e.EventName()+" "+strings.Join(patterns(hook.Branches), " "))
+		}
+		require.ElementsMatch(t, []string{"pull_request ", "push main hotfix/**"}, events, name)
+		require.Len(t, flow.Jobs, 1)
+		job := flow.Jobs[clearance.Own()[i]]
+		require.NotNil(t, job, "%s has no job of the required name", name)
+		require.Nil(t, job.Name, "a check is called as its job")
+		require.LessOrEqual(t, minutes(job), steps.CIEnds, name)
+	}
+	for name, first := range map[string]string{kms: "build", node: "version"} {
+		flow, errs := actionlint.Parse([]byte(sources(t)[name]))
+		require.Empty(t, errs)
+		require.Greater(t, minutes(flow.Jobs[first]), steps.CIEnds, "%s ends before it has waited", name)
+	}
+}
+
+func minutes(job *actionlint.Job) time.Duration {
+	return time.Duration(job.TimeoutMinutes.Value * float64(time.Minute))
+}
+
 // Every rule fires on a workflow that breaks it.
 func TestEveryRuleFires(t *testing.T) {
 	t.Parallel()
@@ -94,7 +128,7 @@ func TestEveryRuleFires(t *testing.T) {
 			"something else than a tag mero-kms-v*"},
 		"the other family's tags":       {node, "mero-tee-v*", "mero-kms-v*", "something else than a tag mero-tee-v*"},
 		"another name":                  {kms, "name: release-kms-phala", "name: release-kms", "not that of its file"},
-		"CI for tags":                   {ci, "    branches: [main]", "    tags: ['*']", "it runs for tags"},
+		"CI for tags":                   {ci, "    branches: [main, \"hotfix/**\"]", "    tags: ['*']", "it runs for tags"},
 		"a stranger's code with rights": {guard, "  pull_request:", "  pull_request_target:", "pull_request_target"},
 		"signing elsewhere":             {ci, "go tool mage ci", "go tool mage kms:sign", "believes no signature"},
 		"cancelling a release": {node, "cancel-in-progress: false", "cancel-in-progress: true",
@@ -136,6 +170,10 @@ func TestEveryRuleFires(t *testing.T) {
 			"job audit has contents: write"},
 		"statuses by others": {ci, "      contents: read\n", "      contents: read\n      statuses: write\n",
 			"has statuses: write"},
+		"no right to ask for CI's verdict": {node, "      checks: read # CI's verdict on the tagged commit\n", "",
+			"job version lacks checks: read"},
+		"no right to ask for the approval": {kms, "      actions: read # the approvals of this run\n", "",
+			"job promote lacks actions: read"},
 		"a builder that could sign": {node, "      contents: read\n    strategy:",
 			"      contents: read\n      id-token: write\n    strategy:", "job image has id-token: write"},
 		"a signer that builds": {kms, "    needs: build\n", "", "job release could sign, and builds"},

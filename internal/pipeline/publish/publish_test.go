@@ -46,6 +46,7 @@ func TestTheThreeMoves(t *testing.T) {
 	rel, err = r.Promote(t.Context(), rel, audited, approval)
 	require.NoError(t, err)
 	require.False(t, rel.Prerelease)
+	require.Equal(t, approved(p.Notes, commit), rel.Body)
 	latest, err := r.GitHub.Latest(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, rel.ID, latest.ID)
@@ -176,6 +177,7 @@ func (w *world) requireFinal(p publish.Plan, rel *github.Release) {
 	require.Len(w.t, all, 1)
 	require.Equal(w.t, p.Tag.String(), rel.TagName)
 	require.True(w.t, !rel.Draft && !rel.Prerelease)
+	require.Equal(w.t, approved(p.Notes, commit), rel.Body, "who approved is said once, before the commit")
 	require.Len(w.t, rel.Assets, len(p.Names))
 	folders, err := os.ReadDir(filepath.Join(w.dir, "releases"))
 	require.NoError(w.t, err)
@@ -270,7 +272,7 @@ func TestFillRefuses(t *testing.T) {
 		"a draft of another commit": {fault.Verification, other, func(t *testing.T, w *world, p *publish.Plan) {
 			w.draft(p.Tag.String(), other)
 		}},
-		"several drafts": {fault.Verification, "(id 1, draft true", func(_ *testing.T, w *world, p *publish.Plan) {
+		"several drafts": {fault.Verification, "(id 5, draft true", func(_ *testing.T, w *world, p *publish.Plan) {
 			w.draft(p.Tag.String(), commit)
 			w.draft(p.Tag.String(), commit)
 		}},

@@ -88,6 +88,11 @@ func noted(notes, commit string) string {
 	return strings.TrimRight(notes, "\n") + "\n\nBuilt from commit " + commit + ".\n"
 }
 
+// approved are notes as they are after the promotion.
+func approved(notes, commit string) string {
+	return strings.TrimRight(notes, "\n") + "\n\n" + approval + "\nBuilt from commit " + commit + ".\n"
+}
+
 // run is one life of a publisher; its journal is kept.
 type run struct {
 	*publish.Publisher

@@ -9,6 +9,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/base/retry"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
 	"github.com/calimero-network/mero-tee/internal/pipeline/plan"
+	"github.com/calimero-network/mero-tee/internal/provider/github"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/verify/clearance"
 )
@@ -32,13 +33,50 @@ func (r *Release) CI(ctx context.Context, w *pipeline.Work, p *plan.Plan) (check
 	if err != nil {
 		return nil, err
 	}
-	on := false
-	if p.Class == release.Stable {
-		if on, err = r.GitHub.OnBranch(ctx, clearance.Branch, commit.SHA); err != nil {
-			return nil, err
-		}
+	onMain, err := onMain(ctx, r.GitHub, p)
+	return append(commit.Verdict(), onMain), err
+}
+
+// onMain asks only about the class that has to lie there.
+func onMain(ctx context.Context, c *github.Client, p *plan.Plan) (check.Result, error) {
+	if p.Class != release.Stable {
+		return clearance.OnMain(p.Class, p.Commit, false), nil
 	}
-	return append(commit.Verdict(), clearance.OnMain(p.Class, commit.SHA, on)), nil
+	on, err := c.OnBranch(ctx, clearance.Branch, p.Commit)
+	return clearance.OnMain(p.Class, p.Commit, on), err
+}
+
+// Clearance is what others say by now of a release that is planned, without
+// waiting: CI of its commit and, where it will be promoted, whether the
+// environment requires reviewers. What cannot be looked at is skipped, with its reason.
+func Clearance(ctx context.Context, c *github.Client, p *plan.Plan) check.Results {
+	var out check.Results
+	commit, err := clearance.Read(ctx, c, p.Commit)
+	if err != nil {
+		out = append(out, unseen("CI", err))
+	} else {
+		out = append(out, commit.Verdict()...)
+	}
+	lies, err := onMain(ctx, c, p)
+	if err != nil {
+		lies = unseen(lies.Name, err)
+	}
+	out = append(out, lies)
+	if !p.Rules.Approval {
+		return out
+	}
+	e, err := c.Environment(ctx, clearance.Environment)
+	switch {
+	case errors.Is(err, github.ErrNotFound):
+		return append(out, clearance.Reviewed(nil))
+	case err != nil:
+		return append(out, unseen("approval: environment "+clearance.Environment, err))
+	}
+	return append(out, clearance.Reviewed(e))
+}
+
+func unseen(name string, err error) check.Result {
+	return check.Skip(name, "could not look: "+err.Error())
 }
 
 // awaitCI waits for checks to begin and then to end, each for its time; what is

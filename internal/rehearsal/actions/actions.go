@@ -31,12 +31,22 @@ type Options struct {
 	Environments  map[string]Environment
 
 	Machine Machine
+	// Record is where the repository's GitHub keeps what its API shows of runs; nil: nobody asks it.
+	Record Record
 	// Token makes GITHUB_TOKEN of a job; it is known before the first step.
 	Token func(*Job) string
 	// Identity mints the identity token of a job with id-token: write.
 	Identity func(ctx context.Context, c Claims, audience string) (string, error)
 	// Log hears what the jobs print, line by line.
 	Log func(line string)
+}
+
+// Record is what GitHub's API learns of runs.
+type Record interface {
+	// Started gives a run its id.
+	Started(workflow, tag, commit, actor string) (id int, err error)
+	RunAgain(id int, by string) error
+	Reviewed(id int, environment, by string, approved bool) error
 }
 
 // Machine is what every hosted machine has.
@@ -51,6 +61,8 @@ type Machine struct {
 type Environment struct {
 	Tags      []string // patterns of the tags that may deploy to it; none: all
 	Reviewers []string // one of them has to approve; none: nobody
+	// SelfReview lets who pushed the tag be that one.
+	SelfReview bool
 	// Approve waits for a reviewer's decision, and says whose it is; "" rejects.
 	Approve func(ctx context.Context, r *Run) string
 }

@@ -3,6 +3,7 @@ package actions_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -368,6 +369,40 @@ func TestAnEnvironmentWantsItsReviewer(t *testing.T) {
 			Reviewers: []string{"ann", "ben"}, Approve: func(context.Context, *actions.Run) string { return tc.by }}}})
 		require.Equal(t, tc.want, r.Result(), name)
 	}
+}
+
+// kept is a record that gives one id and keeps what it hears.
+type kept struct{ heard []string }
+
+func (k *kept) Started(workflow, tag, _, actor string) (int, error) {
+	k.heard = append(k.heard, "started "+workflow+" "+tag+" "+actor)
+	return 77, nil
+}
+
+func (k *kept) RunAgain(id int, by string) error {
+	k.heard = append(k.heard, fmt.Sprintf("again %d %s", id, by))
+	return nil
+}
+
+func (k *kept) Reviewed(id int, environment, by string, approved bool) error {
+	k.heard = append(k.heard, fmt.Sprintf("reviewed %d %s %s %t", id, environment, by, approved))
+	return nil
+}
+
+func TestDecisionsAreKeptWithTheRun(t *testing.T) {
+	t.Parallel()
+	record, says := &kept{}, ""
+	r := pushed(t, "  a: {environment: e, runs-on: u, steps: [{run: echo $GITHUB_RUN_ID}]}", actions.Options{Record: record,
+		Environments: map[string]actions.Environment{"e": {Reviewers: []string{"ann", "ben"}, SelfReview: true,
+			Approve: func(context.Context, *actions.Run) string { return says }}}})
+	require.NoError(t, r.Start(t.Context()))
+	require.Equal(t, actions.Failure, r.Result())
+	says = "ann"
+	require.NoError(t, r.Rerun(t.Context()))
+	require.Equal(t, actions.Success, r.Result())
+	require.Contains(t, log(t, r, "a"), "77\n")
+	require.Equal(t, []string{"started w.yaml v1 ann", "reviewed 77 e ben false", "again 77 ann", "reviewed 77 e ann true"},
+		record.heard)
 }
 
 func TestAnEnvironmentThatNobodyMadeProtectsNothing(t *testing.T) {

@@ -126,13 +126,29 @@ func (j *Job) admitted(ctx context.Context) error {
 		return nil
 	}
 	who := e.Approve(ctx, j.run)
-	switch {
-	case who == "":
-		return fmt.Errorf("the deployment to %s was rejected", j.environment)
-	case !slices.Contains(e.Reviewers, who) || who == j.run.service.o.Actor:
+	if who != "" && (!slices.Contains(e.Reviewers, who) || who == j.run.service.o.Actor && !e.SelfReview) {
 		return fmt.Errorf("%s may not approve deployments to %s", who, j.environment)
 	}
+	if err := j.reviewed(e, who); err != nil {
+		return err
+	}
+	if who == "" {
+		return fmt.Errorf("the deployment to %s was rejected", j.environment)
+	}
 	return nil
+}
+
+// reviewed records who approved, or that a reviewer rejected.
+func (j *Job) reviewed(e Environment, who string) error {
+	record := j.run.service.o.Record
+	if record == nil {
+		return nil
+	}
+	by := who
+	if by == "" {
+		by = e.Reviewers[len(e.Reviewers)-1]
+	}
+	return record.Reviewed(j.run.ID, j.environment, by, who != "")
 }
 
 // onMachine is the job's life on a machine of its own.

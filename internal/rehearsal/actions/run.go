@@ -54,8 +54,12 @@ func (s *Service) newRun(ctx context.Context, flow *actionlint.Workflow, file, t
 	defer s.mu.Unlock()
 	s.runs++
 	dir := filepath.Join(s.o.Dir, strconv.Itoa(s.runs))
-	return &Run{ID: s.runs, Tag: tag, Commit: strings.TrimSpace(commit), service: s, flow: flow, file: file, dir: dir,
-		artifacts: &artifacts{dir: filepath.Join(dir, "artifacts")}}, nil
+	r := &Run{ID: s.runs, Tag: tag, Commit: strings.TrimSpace(commit), service: s, flow: flow, file: file, dir: dir,
+		artifacts: &artifacts{dir: filepath.Join(dir, "artifacts")}}
+	if s.o.Record != nil {
+		r.ID, err = s.o.Record.Started(file, tag, r.Commit, s.o.Actor)
+	}
+	return r, err
 }
 
 // Workflow is the name of the workflow's file.
@@ -113,6 +117,11 @@ func (r *Run) RerunAll(ctx context.Context) error {
 
 func (r *Run) attempt(ctx context.Context) error {
 	r.Attempt++
+	if record := r.service.o.Record; record != nil && r.Attempt > 1 {
+		if err := record.RunAgain(r.ID, r.service.o.Actor); err != nil {
+			return err
+		}
+	}
 	if c := r.flow.Concurrency; c != nil && c.Group != nil {
 		name, err := r.contexts(nil).text(c.Group.Value, nil)
 		if err != nil {

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	rehearsal "github.com/calimero-network/mero-tee/internal/rehearsal/github"
 )
 
 // The server holds each answer to GitHub's description before it sends it; here
@@ -52,4 +54,17 @@ func TestAnswersFitGitHubsDescription(t *testing.T) {
 	pr := check(w.owner("POST", api+"pulls", `{"title":"t","head":"change","base":"main"}`))
 	list(w.owner("POST", fmt.Sprintf("%sissues/%.0f/labels", api, pr["number"]), `{"labels":["one"]}`))
 	list(w.do("GET", api+"pulls?state=open&head=calimero-network:change", ""))
+	w.server.Change(func(s *rehearsal.Settings) { *s = rehearsal.Documented("ann", "ben") })
+	require.NoError(t, w.server.SayStatus(sha, "ci", "success", "ann"))
+	require.NoError(t, w.server.Conclude(sha, "success"))
+	check(w.do("GET", api+"commits/"+sha+"/check-runs?filter=all", ""))
+	list(w.do("GET", api+"commits/"+sha+"/statuses", ""))
+	list(w.do("GET", api+"rules/branches/main", ""))
+	check(w.do("GET", api+"compare/main...change", ""))
+	check(w.do("GET", api+"environments/release-auditor", ""))
+	run, err := w.server.StartRun(rehearsal.Run{Workflow: "w.yaml", Tag: "v1", Commit: sha, Actor: "ann"})
+	require.NoError(t, err)
+	require.NoError(t, w.server.Review(run, rehearsal.Review{Environment: "release-auditor", By: "ben", State: "approved"}))
+	check(w.do("GET", fmt.Sprintf("%sactions/runs/%d", api, run), ""))
+	list(w.do("GET", fmt.Sprintf("%sactions/runs/%d/approvals", api, run), ""))
 }

@@ -7,11 +7,13 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/calimero-network/mero-tee/internal/rehearsal/actions"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/github"
 )
 
 // mishap is something that makes one job of one attempt fail.
@@ -65,6 +67,59 @@ func rejected(job string) mishap {
 // uncatalogued is what becomes of a stable release that was tested with a candidate alone.
 func uncatalogued() mishap {
 	return mishap{"promote", "so it waits as a pre-release", func(*walk, *actions.Run) {}}
+}
+
+// approvedByThePusher is an environment that lets who pushed the tag approve.
+func approvedByThePusher() mishap {
+	return mishap{"promote", "nobody else has approved it", func(w *walk, _ *actions.Run) {
+		w.protect(func(e *actions.Environment) { e.SelfReview = true })
+		w.decide(maintainer)
+	}}
+}
+
+// approvedForAnother is an environment that wants nobody's approval, and an approval for another one.
+func approvedForAnother() mishap {
+	return mishap{"promote", "approved by " + reviewer + " for staging", func(w *walk, r *actions.Run) {
+		w.protect(func(e *actions.Environment) { e.Reviewers = nil })
+		require.NoError(w.t, w.world.GitHub().Review(int64(r.ID), github.Review{Environment: "staging", By: reviewer,
+			State: "approved"}))
+	}}
+}
+
+// notReviewed is an environment that wants nobody's approval.
+func notReviewed() mishap {
+	return mishap{"promote", "whoever pushes a tag promotes it", func(w *walk, _ *actions.Run) {
+		w.protect(func(e *actions.Environment) { e.Reviewers = nil })
+	}}
+}
+
+// asAnother promotes in the name of another tag's run.
+func asAnother(tag string) mishap {
+	return mishap{"promote", "approval: the run is this release's: it is another's", func(w *walk, r *actions.Run) {
+		other, found, err := w.world.GitHub().RunOf(tag)
+		require.NoError(w.t, err)
+		require.True(w.t, found)
+		r.Before = func(_ *actions.Job, script string, env map[string]string) error {
+			if strings.Contains(script, ":promote") {
+				env["GITHUB_RUN_ID"] = strconv.FormatInt(other, 10)
+			}
+			return nil
+		}
+	}}
+}
+
+// failedCI is a check of the tagged commit that fails, and is run again after.
+func failedCI(job string) mishap {
+	return mishap{job, "CI: ci: it did not succeed", func(w *walk, r *actions.Run) {
+		w.check(r.Commit, "failure")
+	}}
+}
+
+// check lets GitHub Actions report on check ci of a commit.
+func (w *walk) check(commit, conclusion string) {
+	w.t.Helper()
+	require.NoError(w.t, w.world.GitHub().Report(github.Check{Commit: commit, Name: "ci", App: github.Actions,
+		Conclusion: conclusion}))
 }
 
 // decide says who approves from now on.

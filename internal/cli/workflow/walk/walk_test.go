@@ -45,14 +45,15 @@ func TestTheFirstReleases(t *testing.T) {
 	w.writeNotes("mero-tee-v1.0.0")
 	w.set("MERO_TEE_VERSION", "1.0.0")
 	waiting := w.release("mero-tee-v1.0.0", contradicting("node-debug"), unreachable("release", "uploads.github.com"),
-		uncatalogued())
+		approvedByThePusher(), asAnother("mero-kms-v1.0.0-rc.2"), uncatalogued())
 	// 7
 	w.promotePolicies("mero-tee-v1.0.0")
 	// 8
 	w.writeNotes("mero-kms-v1.0.0")
 	w.set("MERO_KMS_VERSION", "1.0.0")
 	w.whileVariablesMove(func() {
-		w.end(w.release("mero-kms-v1.0.0", unreachable("release", "api.trustedservices.intel.com"), rejected("promote")))
+		w.end(w.release("mero-kms-v1.0.0", failedCI("build"), unreachable("release", "api.trustedservices.intel.com"),
+			rejected("promote"), notReviewed(), approvedForAnother()))
 	})
 	// 9
 	w.whileVariablesMove(func() { w.end(waiting) })
@@ -90,6 +91,7 @@ func (w *walk) declare(kms, node string) {
 func (w *walk) merge(title string) {
 	w.commit(title)
 	require.NoError(w.t, w.world.Push("refs/heads/main", w.head(), w.files()))
+	require.NoError(w.t, w.world.GitHub().Conclude(w.head(), "success"))
 }
 
 func (w *walk) head() string { return w.git("rev-parse", "HEAD") }
@@ -149,6 +151,8 @@ func (w *walk) release(tag string, mishaps ...mishap) *attempt {
 		w.unfinished(tag)
 		r.Before, r.Refuse, a.next = nil, nil, r.Rerun
 		w.decide(reviewer)
+		w.protect(nil)
+		w.check(r.Commit, "success")
 	}
 	return a
 }

@@ -37,7 +37,9 @@ import (
 	"github.com/calimero-network/mero-tee/internal/rehearsal"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/actions"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/inprocess"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/github"
 	"github.com/calimero-network/mero-tee/internal/release/config"
+	"github.com/calimero-network/mero-tee/internal/verify/clearance"
 )
 
 const (
@@ -67,6 +69,7 @@ type walk struct {
 
 	decision string            // who approves deployments; "" rejects them
 	moving   map[string]string // variables that somebody sets while an approval is pending
+	reviewed map[string]actions.Environment
 	mu       sync.Mutex
 }
 
@@ -190,17 +193,51 @@ func (w *walk) setUp() {
 		"PHALA_CLOUD_API_KEY": w.world.Env.DstackKey.Reveal(), "GHCR_TOKEN": owner}
 	w.machine = w.hosted()
 	w.decide(reviewer)
+	w.reviewed = map[string]actions.Environment{}
+	w.protect(nil)
 	w.service = actions.New(actions.Options{
 		Repository: config.DefaultRepository, Source: w.origin, Dir: filepath.Join(w.dir, "runs"), Actor: maintainer,
 		Vars: w.vars, Secrets: w.secrets, Machine: w.machine,
-		Environments: map[string]actions.Environment{"release-auditor": {Tags: []string{"mero-kms-v*", "mero-tee-v*"},
-			Reviewers: []string{maintainer, reviewer},
-			Approve:   func(context.Context, *actions.Run) string { maps.Copy(w.vars, w.moving); return w.decision }}},
+		Environments: w.reviewed, Record: record{w.world.GitHub()},
 		Token:    func(j *actions.Job) string { return w.token(j.Permissions()) },
 		Identity: w.identity,
 		Log:      func(line string) { fmt.Fprintln(w, line) },
 	})
 	require.NoError(w.t, w.world.Network.Handle(actions.IdentityHost, w.service))
+}
+
+// protect sets the environment of promotions up, for the runs and for GitHub's
+// API, as docs/releasing.md has it and then as change wants it.
+func (w *walk) protect(change func(*actions.Environment)) {
+	e := actions.Environment{Tags: []string{"mero-kms-v*", "mero-tee-v*"}, Reviewers: []string{maintainer, reviewer},
+		Approve: func(context.Context, *actions.Run) string { maps.Copy(w.vars, w.moving); return w.decision }}
+	if change != nil {
+		change(&e)
+	}
+	w.reviewed[clearance.Environment] = e
+	w.world.GitHub().Change(func(s *github.Settings) {
+		s.Environments[clearance.Environment] = github.Environment{Reviewers: e.Reviewers,
+			PreventSelfReview: !e.SelfReview, TagPatterns: true}
+		s.Environments["staging"] = github.Environment{Reviewers: []string{reviewer}}
+	})
+}
+
+// record tells GitHub's API of runs.
+type record struct{ *github.Server }
+
+func (r record) Started(workflow, tag, commit, actor string) (int, error) {
+	id, err := r.StartRun(github.Run{Workflow: workflow, Tag: tag, Commit: commit, Actor: actor})
+	return int(id), err
+}
+
+func (r record) RunAgain(id int, by string) error { return r.Rerun(int64(id), by) }
+
+func (r record) Reviewed(id int, environment, by string, approved bool) error {
+	state := "rejected"
+	if approved {
+		state = "approved"
+	}
+	return r.Review(int64(id), github.Review{Environment: environment, By: by, State: state, Comment: "as walked"})
 }
 
 // token is a job's, and good for what the job may do.
