@@ -79,7 +79,8 @@ func Open(ctx context.Context, root, dist string, cfg *config.Config, c *console
 		Transport: w.Network.Transport(),
 		DstackURL: "https://" + dstackHost + "/api/v1", DstackKey: token,
 		PlatformFile: filepath.Join(root, "internal/rehearsal/dstack/platforms.json"),
-		Checkout:     w.checkout, Run: w.workflowRun, Signing: w.signing, Trust: w.trust, Nodes: w.bootNodes, Cloud: w.cloudClient,
+		Checkout:     w.checkout, Run: w.workflowRun,
+		Signing: w.signing, Trust: w.trust, Nodes: w.bootNodes, Cloud: w.cloudClient,
 	}}
 	if err := w.start(ctx); err != nil {
 		return nil, errors.Join(err, w.Close())

@@ -60,5 +60,6 @@ func TestATokenThatMayNotReadTheEnvironment(t *testing.T) {
 	w.env.GitHubToken = config.Secret(token)
 	said, results := w.ask(t, "approval", release.KMS)
 	require.NoError(t, results.Err())
-	require.Contains(t, said, "[WARN] environment release-auditor: could not look: the token may not read it (actions: read)")
+	require.Contains(t, said,
+		"[WARN] environment release-auditor: could not look: the token may not read it (actions: read)")
 }

@@ -17,13 +17,15 @@ func TestWhatAJobIsAsked(t *testing.T) {
 	for steps, want := range map[string]string{
 		"kms:version,kms:build": "GitHub token, environment release-auditor, rules of main, registry push, " +
 			"Sigstore's TUF repository, trusted root, go",
-		"node:version": "GitHub token, environment release-auditor, rules of main, Sigstore's TUF repository, trusted root, go",
+		"node:version": "GitHub token, environment release-auditor, rules of main, " +
+			"Sigstore's TUF repository, trusted root, go",
 		"node:build,node:measure": "VMs on this machine, Google Cloud permissions, base image, Intel Trust Authority, " +
 			"Sigstore's TUF repository, trusted root, go",
 		"kms:sign,kms:publish,kms:e2e": "GitHub token, VMs on this machine, Google Cloud permissions, " +
 			"Intel Trust Authority, dstack provider, OS image of dstack, " +
 			"signing identity, Sigstore's TUF repository, trusted root, go",
-		"node:promote":                  "GitHub token, environment release-auditor, rules of main, Sigstore's TUF repository, trusted root, go",
+		"node:promote": "GitHub token, environment release-auditor, rules of main, " +
+			"Sigstore's TUF repository, trusted root, go",
 		"node:checksums,node:mrtds,x:y": "Sigstore's TUF repository, trusted root, go",
 	} {
 		w := newWorld(t, nil)

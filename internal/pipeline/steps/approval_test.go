@@ -93,7 +93,9 @@ func TestPromotionWithoutAnApproval(t *testing.T) {
 			w.reviewed(t, run, "approved", "ann")
 		}, "who pushed the tag may have overruled that"},
 		"of another environment": {func(t *testing.T, w *world, run int64) {
-			w.github.Change(func(s *local.Settings) { s.Environments["staging"] = local.Environment{Reviewers: []string{"ben"}} })
+			w.github.Change(func(s *local.Settings) {
+				s.Environments["staging"] = local.Environment{Reviewers: []string{"ben"}}
+			})
 			require.NoError(t, w.github.Review(run, local.Review{Environment: "staging", By: "ben", State: "approved"}))
 		}, "approved by ben for staging"},
 		"of another run": {func(t *testing.T, w *world, _ int64) {
@@ -166,9 +168,6 @@ func TestPromotionThatCannotAsk(t *testing.T) {
 		"no right to read runs": {func(t *testing.T, w *world) {
 			job, err := w.github.JobToken(map[string]string{"contents": "write"})
 			require.NoError(t, err)
-			w.Env.GitHubToken = config.Secret(job)
-			w.GitHub, err = w.Env.GitHub()
-			require.NoError(t, err)
 			w.GitHub, err = github.New(github.Options{Repository: config.DefaultRepository, Token: job,
 				Transport: w.Env.Transport})
 			require.NoError(t, err)
@@ -216,7 +215,8 @@ func TestWhoApprovedIsRecorded(t *testing.T) {
 	require.Equal(t, page, record.Run)
 	require.True(t, recorded(w.Ledger.Records(), "mero-kms-v1.0.0 by ben in "+page))
 
-	require.NoError(t, w.Promote(t.Context(), &pipeline.Work{Console: w.Console, Journal: w.Ledger.Journal("kms:promote")}))
+	require.NoError(t, w.Promote(t.Context(),
+		&pipeline.Work{Console: w.Console, Journal: w.Ledger.Journal("kms:promote")}))
 	again, err := os.ReadFile(w.Work(steps.ApprovalFile))
 	require.NoError(t, err)
 	require.Equal(t, string(data), string(again))

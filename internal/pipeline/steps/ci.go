@@ -3,6 +3,7 @@ package steps
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/calimero-network/mero-tee/internal/base/check"
@@ -50,18 +51,7 @@ func onMain(ctx context.Context, c *github.Client, p *plan.Plan) (check.Result, 
 // waiting: CI of its commit and, where it will be promoted, whether the
 // environment requires reviewers. What cannot be looked at is skipped, with its reason.
 func Clearance(ctx context.Context, c *github.Client, p *plan.Plan) check.Results {
-	var out check.Results
-	commit, err := clearance.Read(ctx, c, p.Commit)
-	if err != nil {
-		out = append(out, unseen("CI", err))
-	} else {
-		out = append(out, commit.Verdict()...)
-	}
-	lies, err := onMain(ctx, c, p)
-	if err != nil {
-		lies = unseen(lies.Name, err)
-	}
-	out = append(out, lies)
+	out := verdictSoFar(ctx, c, p)
 	if !p.Rules.Approval {
 		return out
 	}
@@ -73,6 +63,22 @@ func Clearance(ctx context.Context, c *github.Client, p *plan.Plan) check.Result
 		return append(out, unseen("approval: environment "+clearance.Environment, err))
 	}
 	return append(out, clearance.Reviewed(e))
+}
+
+func verdictSoFar(ctx context.Context, c *github.Client, p *plan.Plan) check.Results {
+	commit, err := clearance.Read(ctx, c, p.Commit)
+	switch {
+	case errors.Is(err, github.ErrNotFound):
+		return check.Results{check.Skip("CI",
+			fmt.Sprintf("commit %.12s is not on GitHub yet: push it, and ask again", p.Commit))}
+	case err != nil:
+		return check.Results{unseen("CI", err)}
+	}
+	lies, err := onMain(ctx, c, p)
+	if err != nil {
+		lies = unseen(lies.Name, err)
+	}
+	return append(commit.Verdict(), lies)
 }
 
 func unseen(name string, err error) check.Result {

@@ -13,6 +13,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
 	"github.com/calimero-network/mero-tee/internal/pipeline/plan"
+	"github.com/calimero-network/mero-tee/internal/pipeline/steps"
 	"github.com/calimero-network/mero-tee/internal/provider/github"
 	local "github.com/calimero-network/mero-tee/internal/rehearsal/github"
 	"github.com/calimero-network/mero-tee/internal/release"
@@ -63,6 +64,9 @@ func (w *world) green(t *testing.T) {
 func TestCIsVerdict(t *testing.T) {
 	t.Parallel()
 	stranger := local.App{ID: 7, Slug: "another"}
+	ended := func(conclusion string) func(*testing.T, *world) {
+		return func(t *testing.T, w *world) { require.NoError(t, w.github.Conclude(commit, conclusion)) }
+	}
 	for name, tc := range map[string]struct {
 		class    release.Class
 		happened func(*testing.T, *world)
@@ -72,12 +76,12 @@ func TestCIsVerdict(t *testing.T) {
 	}{
 		"green":         {"", func(t *testing.T, w *world) { w.green(t) }, "", 0, 0},
 		"of a hotfix":   {release.Hotfix, func(t *testing.T, w *world) { w.green(t) }, "", 0, 0},
-		"red":           {"", func(t *testing.T, w *world) { require.NoError(t, w.github.Conclude(commit, "failure")) }, "failure: https://github.com/calimero-network/mero-tee/runs/", 0, 0},
-		"a candidate's": {release.Candidate, func(t *testing.T, w *world) { require.NoError(t, w.github.Conclude(commit, "failure")) }, "it did not succeed", 0, 0},
-		"a hotfix's":    {release.Hotfix, func(t *testing.T, w *world) { require.NoError(t, w.github.Conclude(commit, "timed_out")) }, "timed_out", 0, 0},
-		"skipped":       {"", func(t *testing.T, w *world) { require.NoError(t, w.github.Conclude(commit, "skipped")) }, "skipped", 0, 0},
-		"neutral":       {"", func(t *testing.T, w *world) { require.NoError(t, w.github.Conclude(commit, "neutral")) }, "neutral", 0, 0},
-		"cancelled":     {"", func(t *testing.T, w *world) { require.NoError(t, w.github.Conclude(commit, "cancelled")) }, "cancelled", 0, 0},
+		"red":           {"", ended("failure"), "failure: https://github.com/calimero-network/mero-tee/runs/", 0, 0},
+		"a candidate's": {release.Candidate, ended("failure"), "it did not succeed", 0, 0},
+		"a hotfix's":    {release.Hotfix, ended("timed_out"), "timed_out", 0, 0},
+		"skipped":       {"", ended("skipped"), "skipped", 0, 0},
+		"neutral":       {"", ended("neutral"), "neutral", 0, 0},
+		"cancelled":     {"", ended("cancelled"), "cancelled", 0, 0},
 		"missing": {"", func(t *testing.T, w *world) { require.NoError(t, w.github.Withdraw(commit)) },
 			"has no such check", time.Minute, 3 * time.Minute},
 		"pending for ever": {"", func(*testing.T, *world) {}, "it has not ended", 80 * time.Minute, 100 * time.Minute},
@@ -291,4 +295,50 @@ func TestCIIsNotWaitedForInVain(t *testing.T) {
 	require.NoError(t, err)
 	require.Less(t, time.Since(began), 4*time.Second)
 	require.ErrorContains(t, results.Err(), "it has not ended")
+}
+
+// The plan shows what others say by now, waits for nothing and changes nothing.
+func TestClearanceOfAPlan(t *testing.T) {
+	t.Parallel()
+	statuses := func(results check.Results) (out []string) {
+		for _, r := range results {
+			out = append(out, string(r.Status)+" "+r.Name)
+		}
+		return out
+	}
+	reviewed := " approval: environment release-auditor requires reviewers"
+	for name, tc := range map[string]struct {
+		class    release.Class
+		happened func(*testing.T, *world, *plan.Plan)
+		want     []string
+	}{
+		"in order": {release.Stable, func(t *testing.T, w *world, _ *plan.Plan) { w.green(t) },
+			[]string{"pass CI: ci", "pass CI: pr-doc-guard", "pass CI: a stable release lies on main", "pass" + reviewed}},
+		"a candidate": {release.Candidate, func(t *testing.T, w *world, _ *plan.Plan) { w.green(t) },
+			[]string{"pass CI: ci", "pass CI: pr-doc-guard", "not applicable CI: a stable release lies on main"}},
+		"still running, and nobody to ask": {release.Stable, func(_ *testing.T, w *world, _ *plan.Plan) {
+			w.github.Change(func(s *local.Settings) { s.Environments = nil })
+		}, []string{"fail CI: ci", "fail CI: pr-doc-guard", "pass CI: a stable release lies on main", "fail" + reviewed}},
+		"not pushed": {release.Stable, func(_ *testing.T, _ *world, p *plan.Plan) { p.Commit = other },
+			[]string{"skipped CI", "pass" + reviewed}},
+		"no right to look": {release.Stable, func(t *testing.T, w *world, _ *plan.Plan) {
+			job, err := w.github.JobToken(map[string]string{"contents": "read"})
+			require.NoError(t, err)
+			w.Env.GitHubToken = config.Secret(job)
+		}, []string{"skipped CI", "skipped approval: environment release-auditor"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := open(t, "mero-kms-v1.0.0")
+			w.github.Change(func(s *local.Settings) { *s = local.Documented("ann", "ben") })
+			require.NoError(t, w.github.Push("refs/heads/main", commit, nil))
+			p := &plan.Plan{Subject: plan.Subject{Tag: w.Tag, Commit: commit}, Decision: plan.Decision{Class: tc.class},
+				Rules: plan.RulesOf(tc.class)}
+			tc.happened(t, w, p)
+			client, err := github.New(github.Options{Repository: config.DefaultRepository, Token: w.Env.GitHubToken.Reveal(),
+				Transport: w.Env.Transport})
+			require.NoError(t, err)
+			require.Equal(t, tc.want, statuses(steps.Clearance(t.Context(), client, p)))
+		})
+	}
 }

@@ -9,7 +9,7 @@ import (
 // WorkflowRun is one run of a workflow, all of its attempts together.
 type WorkflowRun struct {
 	ID         int64  `json:"id"`
-	Path       string `json:"path"`        // of the workflow's file; GitHub may write the repository before it and @ref after it
+	Path       string `json:"path"`        // of the workflow's file; GitHub may write more before and after it
 	Event      string `json:"event"`       // "push"
 	HeadBranch string `json:"head_branch"` // the branch or the tag
 	HeadSHA    string `json:"head_sha"`

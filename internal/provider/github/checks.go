@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+
+	"github.com/calimero-network/mero-tee/internal/base/fault"
 )
 
 // CheckRun is one run of a check on a commit. Apps alone make them, such as
@@ -45,10 +47,15 @@ type RequiredCheck struct {
 	App     int64  `json:"integration_id"` // that must report it; 0: the rule names none
 }
 
-// CheckRuns lists every run of every check on a commit, repetitions among them.
+// CheckRuns lists every run of every check on a commit, repetitions among them;
+// ErrNotFound when GitHub does not know the commit.
 func (c *Client) CheckRuns(ctx context.Context, commit string) ([]CheckRun, error) {
 	all, err := pagesIn[CheckRun](ctx, c, "commits/"+segment(commit)+"/check-runs", "check_runs",
 		url.Values{"filter": {"all"}})
+	if rejected(err) { // "No commit found for SHA", with 422
+		return nil, &fault.Error{Code: fault.General, Message: "commit " + commit + " is not on GitHub", Err: ErrNotFound,
+			Hint: "push it, and let CI run on it"}
+	}
 	return all, explain("check runs of "+commit, err)
 }
 

@@ -60,6 +60,9 @@ func TestWhatIsSaidOfACommit(t *testing.T) {
 	require.False(t, on)
 	_, err = c.OnBranch(t.Context(), "main", strings.Repeat("f", 40))
 	require.ErrorIs(t, err, github.ErrNotFound)
+	_, err = c.CheckRuns(t.Context(), strings.Repeat("f", 40))
+	require.ErrorIs(t, err, github.ErrNotFound)
+	require.ErrorContains(t, err, "is not on GitHub")
 }
 
 // An answer without the list is none, and no empty list.

@@ -392,8 +392,8 @@ func (k *kept) Reviewed(id int, environment, by string, approved bool) error {
 func TestDecisionsAreKeptWithTheRun(t *testing.T) {
 	t.Parallel()
 	record, says := &kept{}, ""
-	r := pushed(t, "  a: {environment: e, runs-on: u, steps: [{run: echo $GITHUB_RUN_ID}]}", actions.Options{Record: record,
-		Environments: map[string]actions.Environment{"e": {Reviewers: []string{"ann", "ben"}, SelfReview: true,
+	r := pushed(t, "  a: {environment: e, runs-on: u, steps: [{run: echo $GITHUB_RUN_ID}]}", actions.Options{
+		Record: record, Environments: map[string]actions.Environment{"e": {Reviewers: []string{"ann", "ben"}, SelfReview: true,
 			Approve: func(context.Context, *actions.Run) string { return says }}}})
 	require.NoError(t, r.Start(t.Context()))
 	require.Equal(t, actions.Failure, r.Result())
@@ -401,8 +401,8 @@ func TestDecisionsAreKeptWithTheRun(t *testing.T) {
 	require.NoError(t, r.Rerun(t.Context()))
 	require.Equal(t, actions.Success, r.Result())
 	require.Contains(t, log(t, r, "a"), "77\n")
-	require.Equal(t, []string{"started w.yaml v1 ann", "reviewed 77 e ben false", "again 77 ann", "reviewed 77 e ann true"},
-		record.heard)
+	require.Equal(t, []string{"started w.yaml v1 ann", "reviewed 77 e ben false", "again 77 ann",
+		"reviewed 77 e ann true"}, record.heard)
 }
 
 func TestAnEnvironmentThatNobodyMadeProtectsNothing(t *testing.T) {

@@ -64,7 +64,8 @@ func TestAnswersFitGitHubsDescription(t *testing.T) {
 	check(w.do("GET", api+"environments/release-auditor", ""))
 	run, err := w.server.StartRun(rehearsal.Run{Workflow: "w.yaml", Tag: "v1", Commit: sha, Actor: "ann"})
 	require.NoError(t, err)
-	require.NoError(t, w.server.Review(run, rehearsal.Review{Environment: "release-auditor", By: "ben", State: "approved"}))
+	require.NoError(t, w.server.Review(run,
+		rehearsal.Review{Environment: "release-auditor", By: "ben", State: "approved"}))
 	check(w.do("GET", fmt.Sprintf("%sactions/runs/%d", api, run), ""))
 	list(w.do("GET", fmt.Sprintf("%sactions/runs/%d/approvals", api, run), ""))
 }

@@ -25,8 +25,9 @@ func TestRequired(t *testing.T) {
 		return github.RequiredCheck{Context: context, App: app}
 	}
 	for name, tc := range map[string]struct{ rules, want []github.RequiredCheck }{
-		"no rule":        {nil, []github.RequiredCheck{one("ci", 0), one("pr-doc-guard", 0)}},
-		"a rule for one": {[]github.RequiredCheck{one("ci", 15368)}, []github.RequiredCheck{one("ci", 15368), one("pr-doc-guard", 0)}},
+		"no rule": {nil, []github.RequiredCheck{one("ci", 0), one("pr-doc-guard", 0)}},
+		"a rule for one": {[]github.RequiredCheck{one("ci", 15368)},
+			[]github.RequiredCheck{one("ci", 15368), one("pr-doc-guard", 0)}},
 		"another name": {[]github.RequiredCheck{one("licences", 7), one("licences", 7)},
 			[]github.RequiredCheck{one("ci", 0), one("licences", 7), one("pr-doc-guard", 0)}},
 		"one name, two apps": {[]github.RequiredCheck{one("ci", 1), one("ci", 2)},

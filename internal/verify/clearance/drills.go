@@ -39,7 +39,8 @@ func ciDrills() []check.Drill {
 	out := []check.Drill{
 		{Name: "CI, a check that is missing", Bad: said(nil)},
 		{Name: "CI, a check that failed", Bad: said(nil, changed(func(r *github.CheckRun) { r.Conclusion = "failure" }))},
-		{Name: "CI, a check that was skipped", Bad: said(nil, changed(func(r *github.CheckRun) { r.Conclusion = "skipped" }))},
+		{Name: "CI, a check that was skipped",
+			Bad: said(nil, changed(func(r *github.CheckRun) { r.Conclusion = "skipped" }))},
 		{Name: "CI, a check that has not ended", Bad: said(nil, changed(func(r *github.CheckRun) { r.Status = "queued" }))},
 		{Name: "CI, a check of another commit",
 			Bad: said(nil, changed(func(r *github.CheckRun) { r.HeadSHA = strings.Repeat("2", 40) }))},
