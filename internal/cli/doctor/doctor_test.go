@@ -415,7 +415,8 @@ func TestNothingIsCreated(t *testing.T) {
 	})
 	w.env.ITA.Transport = w.env.Transport
 	before := w.cloud.Resources()
-	for _, probe := range []string{"GitHub", "approval", "registry", "Google Cloud", "base image", "Intel Trust Authority", "dstack",
+	for _, probe := range []string{"GitHub", "approval", "registry", "Google Cloud", "base image", "Intel Trust Authority",
+		"dstack",
 		"signing identity", "trusted root"} {
 		w.ask(t, probe, release.Families()...)
 	}
