@@ -416,8 +416,7 @@ func TestNothingIsCreated(t *testing.T) {
 	w.env.ITA.Transport = w.env.Transport
 	before := w.cloud.Resources()
 	for _, probe := range []string{"GitHub", "approval", "registry", "Google Cloud", "base image", "Intel Trust Authority",
-		"dstack",
-		"signing identity", "trusted root"} {
+		"dstack", "signing identity", "trusted root"} {
 		w.ask(t, probe, release.Families()...)
 	}
 	slices.Sort(sent)

@@ -393,8 +393,9 @@ func TestDecisionsAreKeptWithTheRun(t *testing.T) {
 	t.Parallel()
 	record, says := &kept{}, ""
 	r := pushed(t, "  a: {environment: e, runs-on: u, steps: [{run: echo $GITHUB_RUN_ID}]}", actions.Options{
-		Record: record, Environments: map[string]actions.Environment{"e": {Reviewers: []string{"ann", "ben"}, SelfReview: true,
-			Approve: func(context.Context, *actions.Run) string { return says }}}})
+		Record: record, Environments: map[string]actions.Environment{"e": {Reviewers: []string{"ann", "ben"},
+			SelfReview: true,
+			Approve:    func(context.Context, *actions.Run) string { return says }}}})
 	require.NoError(t, r.Start(t.Context()))
 	require.Equal(t, actions.Failure, r.Result())
 	says = "ann"
