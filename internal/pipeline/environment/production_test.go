@@ -123,6 +123,24 @@ func TestProductionTakesTheAppraisersAddressAndKey(t *testing.T) {
 	require.ErrorContains(t, err, "ITA_API_URL")
 }
 
+// "Promotion of a stable release in production happens in the workflow."
+func TestProductionPromotesInItsWorkflowAlone(t *testing.T) {
+	t.Parallel()
+	released, err := release.ParseTag(tag)
+	require.NoError(t, err)
+	_, err = production(t, t.TempDir(), nil).Run(t.Context(), released)
+	require.Equal(t, fault.Verification, fault.CodeOf(err))
+	require.ErrorContains(t, err, "promoted by its workflow alone")
+	var told *fault.Error
+	require.ErrorAs(t, err, &told)
+	require.Contains(t, told.Expected, "release-kms-phala.yaml")
+	id, err := production(t, t.TempDir(), map[string]string{"GITHUB_RUN_ID": "42"}).Run(t.Context(), released)
+	require.NoError(t, err)
+	require.EqualValues(t, 42, id)
+	_, err = config.Load(func(name string) (string, bool) { return "12x", name == "GITHUB_RUN_ID" })
+	require.Equal(t, fault.Usage, fault.CodeOf(err))
+}
+
 func TestRegistryTokenBelongsToTheOwner(t *testing.T) {
 	t.Parallel()
 	e := production(t, t.TempDir(), map[string]string{"GHCR_TOKEN": "secret", "GITHUB_REPOSITORY": "acme/kms"})
