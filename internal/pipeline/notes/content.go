@@ -8,54 +8,19 @@ import (
 	"unicode"
 
 	"github.com/calimero-network/mero-tee/docs/releases"
+	"github.com/calimero-network/mero-tee/internal/base/reason"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
-var (
-	todo = regexp.MustCompile(`\b(TODO|TBD|FIXME)\b`)
-	// What stands for words that are still to come, in any spelling, at the beginning of a line.
-	later = regexp.MustCompile(`^(?:to ?do|t ?b ?d|fix ?me|to be (?:done|defined|determined|written)|to follow|n a|xxx)\b`)
-	// A sentence that says no more than that there is nothing, or that points away from what it should say.
-	none = regexp.MustCompile(`^(?:(?:there|it|this) (?:is|are|was|were) )?(?:none|nothing|no|not|nil|null|n ?a|nope|` +
-		`unknown|empty|blank|placeholder|ditto|dito|obvious|trivial|because)` +
-		`(?: (?:needed|required|necessary|applicable|known|available|yet|at all|here|special|else|reason|change|changes|` +
-		`rollback|roll back|way back|to (?:say|do|add|tell|note|explain|roll back|declare|report)))*$|` +
-		`^(?:see|same as|as) (?:above|below|before|the (?:diff|commit|log|code|title|template))$`)
-)
+var todo = regexp.MustCompile(`\b(TODO|TBD|FIXME)\b`)
 
 // says tells whether the text shows a word of its own, not only headings, images and marks.
-func says(text string) bool { return strings.ContainsFunc(visible(shown(text)), alphanumeric) }
+func says(text string) bool { return strings.ContainsFunc(reason.Visible(shown(text)), alphanumeric) }
 
 // denies tells whether the text, sentence by sentence, says no more than that there is nothing.
-func denies(text string) bool {
-	text = shown(text)
-	if none.MatchString(essence(text)) {
-		return true
-	}
-	sentences := strings.FieldsFunc(visible(text), func(r rune) bool { return strings.ContainsRune(".!?;,:()|\n", r) })
-	return !slices.ContainsFunc(sentences, func(s string) bool {
-		s = essence(s)
-		return s != "" && !none.MatchString(s) && !later.MatchString(s)
-	})
-}
+func denies(text string) bool { return reason.Denies(shown(text)) }
 
 func alphanumeric(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
-
-// invisible are characters of no width, which make one word look like another, or nothing like a word: U+2060, joiners,
-// variation selectors, direction marks, and fillers that Unicode counts as letters.
-func invisible(r rune) bool {
-	return unicode.In(r, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
-}
-
-// visible is the text without what nobody sees.
-func visible(text string) string {
-	return strings.Map(func(r rune) rune {
-		if invisible(r) {
-			return -1
-		}
-		return r
-	}, text)
-}
 
 // unwritten is the first line that is a placeholder or the template's own, with its TODO or without, or the template's
 // words wherever lines were broken.
@@ -63,7 +28,7 @@ func unwritten(text string, c release.Class) string {
 	stock := stock(c)
 	for line := range strings.SplitSeq(text, "\n") {
 		said := essence(line)
-		if todo.MatchString(line) || later.MatchString(said) || slices.Contains(stock, said) {
+		if todo.MatchString(line) || reason.Later(todo.ReplaceAllString(line, "")) || slices.Contains(stock, said) {
 			return strings.TrimSpace(line)
 		}
 	}
@@ -89,10 +54,7 @@ func stock(c release.Class) []string {
 }
 
 // essence is a line in small letters, without its placeholder, its marks and what is invisible.
-func essence(line string) string {
-	return strings.ToLower(strings.Join(strings.FieldsFunc(todo.ReplaceAllString(visible(line), ""),
-		func(r rune) bool { return !alphanumeric(r) }), " "))
-}
+func essence(line string) string { return reason.Essence(todo.ReplaceAllString(line, "")) }
 
 var (
 	cve      = regexp.MustCompile(`\bCVE-(?:1999|20[0-9]{2})-[0-9]{4,19}\b`)

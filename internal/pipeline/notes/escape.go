@@ -4,6 +4,8 @@ import (
 	"regexp"
 	"strings"
 	"unicode"
+
+	"github.com/calimero-network/mero-tee/internal/base/reason"
 )
 
 // special is every mark that Markdown may take for markup anywhere in a line.
@@ -27,7 +29,7 @@ func escape(s string) string {
 // printed is a word without what is invisible.
 func printed(word string) string {
 	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) && !invisible(r) {
+		if unicode.IsPrint(r) && !reason.Invisible(r) {
 			return r
 		}
 		return -1

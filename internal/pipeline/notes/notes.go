@@ -330,11 +330,11 @@ func changed(now row, before string, known bool) string {
 	case before == "":
 		return "new"
 	}
-	return "was " + code(before) + reason(now.owner)
+	return "was " + code(before) + mover(now.owner)
 }
 
-// reason is what the owner of a register tells about its change: nobody else can have made it.
-func reason(o measurement.Owner) string {
+// mover is what the owner of a register tells about its change: nobody else can have made it.
+func mover(o measurement.Owner) string {
 	switch o {
 	case measurement.OwnerPlatform:
 		return "; the platform moved (firmware, machine shape or its system)"

@@ -12,6 +12,7 @@ import (
 	"github.com/calimero-network/mero-tee/docs/releases"
 	"github.com/calimero-network/mero-tee/internal/base/check"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/reason"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
@@ -126,7 +127,7 @@ func headings(sections []Section) string {
 // readable refuses what would not be shown as it is written.
 func readable(data []byte) error {
 	hidden := func(r rune) bool {
-		return unicode.IsControl(r) && r != '\n' && r != '\r' && r != '\t' || invisible(r)
+		return unicode.IsControl(r) && r != '\n' && r != '\r' && r != '\t' || reason.Invisible(r)
 	}
 	switch n := utf8.RuneCount(data); {
 	case !utf8.Valid(data):

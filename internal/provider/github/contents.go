@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 )
 
@@ -54,4 +55,32 @@ func (c *Client) ReadFile(ctx context.Context, path, branch string) ([]byte, err
 		return nil, fmt.Errorf("%s: GitHub answered no base64 (%q): %w", doing, f.Encoding, err)
 	}
 	return data, nil
+}
+
+// maxFolder: "This API has an upper limit of 1,000 files for a directory", beyond which it is silent.
+const maxFolder = 1000
+
+// Folder lists the names of the files in a folder of the repository on a
+// branch; none when there is no such folder. A folder that may have more files
+// than GitHub lists is an error.
+func (c *Client) Folder(ctx context.Context, path, branch string) ([]string, error) {
+	doing := fmt.Sprintf("list %q on branch %q", path, branch)
+	var entries []struct{ Type, Name string }
+	err := c.idempotent(ctx, http.MethodGet, "contents/"+escaped(path)+"?ref="+url.QueryEscape(branch), nil, &entries)
+	if notFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, explain(doing, err)
+	}
+	if len(entries) >= maxFolder {
+		return nil, fmt.Errorf("%s: %d files or more, of which GitHub lists no more", doing, maxFolder)
+	}
+	var out []string
+	for _, e := range entries {
+		if e.Type == "file" {
+			out = append(out, e.Name)
+		}
+	}
+	return out, nil
 }

@@ -1,6 +1,7 @@
 package github_test
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"testing"
@@ -58,4 +59,29 @@ func TestReadFile(t *testing.T) {
 		_, err = w.client("").ReadFile(t.Context(), at[0], at[1])
 		require.ErrorIs(t, err, github.ErrNotFound)
 	}
+}
+
+func TestFolder(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	c := w.client("")
+	names, err := c.Folder(t.Context(), "catalog", "main")
+	require.NoError(t, err)
+	require.Contains(t, names, "c.json")
+	for _, at := range [][2]string{{"none", "main"}, {"catalog", "none"}} {
+		names, err = c.Folder(t.Context(), at[0], at[1])
+		require.NoError(t, err)
+		require.Empty(t, names)
+	}
+	_, err = c.Folder(t.Context(), "catalog/c.json", "main")
+	require.Error(t, err, "a file is no folder")
+
+	many := map[string][]byte{}
+	for i := range 1001 {
+		many[fmt.Sprintf("many/%04d.json", i)] = []byte("{}")
+	}
+	_, err = w.server.Merge("many", many)
+	require.NoError(t, err)
+	_, err = c.Folder(t.Context(), "many", "main")
+	require.ErrorContains(t, err, "1000 files or more")
 }

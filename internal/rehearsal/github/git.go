@@ -331,12 +331,14 @@ func (s *Server) getContent(r *http.Request, st *state) *answer {
 	if !known {
 		return fail(http.StatusNotFound, "No commit found for the ref "+r.URL.Query().Get("ref"))
 	}
-	path := r.PathValue("path")
-	content, there := st.Commits[at.SHA].Files[path]
-	if !there {
-		return missing
+	path, ref := r.PathValue("path"), r.URL.Query().Get("ref")
+	if content, isFile := st.Commits[at.SHA].Files[path]; isFile {
+		return ok(s.showContent(path, ref, content))
 	}
-	return ok(s.showContent(path, r.URL.Query().Get("ref"), content))
+	if list := s.showFolder(path, ref, st.Commits[at.SHA].Files); len(list) > 0 {
+		return ok(list)
+	}
+	return missing
 }
 
 // putContent makes one commit on a branch. It demands the id of the blob it

@@ -70,6 +70,13 @@ func (r reply) json(t *testing.T) map[string]any {
 	return m
 }
 
+// list is the answer, when it is a list.
+func (r reply) list(t *testing.T) (out []map[string]any) {
+	t.Helper()
+	require.NoError(t, json.Unmarshal(r.body, &out), "%s", r.body)
+	return out
+}
+
 // do sends a request; headers alternate names and values.
 func (w *world) do(method, url, body string, headers ...string) reply {
 	w.t.Helper()

@@ -132,6 +132,30 @@ func (s *Server) showContent(file, ref string, content []byte) fields {
 		"url":          self, "html_url": html, "git_url": blob, "_links": fields{"self": self, "git": blob, "html": html}}
 }
 
+// maxFolder: "This API has an upper limit of 1,000 files for a directory."
+const maxFolder = 1000
+
+// showFolder lists what lies in a folder, without the contents; nothing for one that does not exist.
+func (s *Server) showFolder(folder, ref string, files map[string][]byte) []any {
+	list, last := []any{}, ""
+	for _, file := range slices.Sorted(maps.Keys(files)) {
+		rest, inside := strings.CutPrefix(file, folder+"/")
+		name, _, deeper := strings.Cut(rest, "/")
+		if !inside || name == last || len(list) == maxFolder {
+			continue
+		}
+		last = name
+		f := s.showContent(path.Join(folder, name), ref, files[file])
+		delete(f, "content")
+		delete(f, "encoding")
+		if deeper {
+			f["type"], f["size"], f["sha"], f["download_url"] = "dir", 0, treeID(files), nil
+		}
+		list = append(list, f)
+	}
+	return list
+}
+
 // showGitCommit is the commit as the Git database shows it.
 func (s *Server) showGitCommit(sha string, c commit) fields {
 	tree := treeID(c.Files)

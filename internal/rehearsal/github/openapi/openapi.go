@@ -44,8 +44,9 @@ type schema struct {
 	Items      *schema
 	Required   []string
 	Properties map[string]*schema
-	Open       bool // other properties are allowed
-	Needed     bool // of a query
+	Open       bool    // other properties are allowed
+	Needed     bool    // of a query
+	Or         *schema // what a list is instead
 }
 
 // Read reads the description that comes with this package.
@@ -161,6 +162,9 @@ func (d *Description) check(at string, s *schema, v any) []string {
 			return nil
 		}
 		return []string{place(at) + " is null"}
+	}
+	if list, isList := v.([]any); isList && s.Or != nil {
+		return d.array(at, s.Or, list)
 	}
 	if s.Ref != "" {
 		s = d.Schemas[s.Ref]
