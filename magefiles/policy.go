@@ -16,8 +16,8 @@ type Policy mg.Namespace
 
 // Check judges the working policies, one line per check; exit 10 when one fails. [-path=: another policy file or
 // folder]
-func (Policy) Check(path *string) error {
-	return cli.Exit("policy:check", cli.PolicyCheck(cli.Value(path)))
+func (Policy) Check(ctx context.Context, path *string) error {
+	return cli.Exit("policy:check", cli.PolicyCheck(ctx, cli.Value(path)))
 }
 
 // Diff shows what differs between two policies: files, folders, or tags of KMS releases. FROM TO [-full: whole
@@ -33,10 +33,10 @@ func (Policy) Generate(version string, measurements, out *string) error {
 		cli.PolicyGenerate(os.Stdout, version, cli.Value(measurements), cli.Value(out)))
 }
 
-// Promote proposes a node release's measurements for all profiles in a pull request. -tag= [-dryRun: only show the
-// change]
-func (Policy) Promote(ctx context.Context, tag *string, dryRun *bool) error {
-	return cli.Exit("policy:promote", cli.PolicyPromote(ctx, os.Stdout, cli.Value(tag), cli.Value(dryRun)))
+// Promote proposes a node release's measurements for all profiles in a pull request. -tag= [-withoutE2E=: why no
+// successful E2E vouches for them] [-dryRun: only show the change]
+func (Policy) Promote(ctx context.Context, tag, withoutE2E *string, dryRun *bool) error {
+	return cli.Exit("policy:promote", cli.PolicyPromote(ctx, os.Stdout, cli.Value(tag), withoutE2E, cli.Value(dryRun)))
 }
 
 // Refresh proposes platform registers that were newly observed, next to the old ones, with the events that moved them.

@@ -17,13 +17,13 @@ func Generate(w *Working, kms release.Version, counterpart Evidence) (*Policy, e
 	if err := w.Check(); err != nil {
 		return nil, err
 	}
-	tuples := w.standing()
+	tuples := w.Standing()
 	candidate, err := w.candidate(counterpart)
 	if err != nil {
 		return nil, err
 	}
 	status := Status("")
-	if candidate == nil || !slices.Contains(tuples, *candidate) {
+	if candidate == nil || !slices.ContainsFunc(tuples, candidate.same) {
 		if !kms.IsCandidate() {
 			return nil, w.notPromoted(kms, counterpart.Tag)
 		}
@@ -35,8 +35,8 @@ func Generate(w *Working, kms release.Version, counterpart Evidence) (*Policy, e
 	return assemble(w, kms, status, tuples)
 }
 
-// standing are the promoted tuples that are not revoked.
-func (w *Working) standing() []Measurement {
+// Standing are the promoted tuples that are not revoked.
+func (w *Working) Standing() []Measurement {
 	out := make([]Measurement, 0, len(w.Measurements)+1)
 	for _, m := range w.Measurements {
 		if w.Revocation(m.Registers) == nil {
@@ -54,7 +54,7 @@ func (w *Working) notPromoted(kms release.Version, counterpart release.Tag) erro
 	return &fault.Error{Code: fault.Verification,
 		Message:  fmt.Sprintf("no promoted %s measurement for KMS %s", w.Profile, kms),
 		Expected: fmt.Sprintf("the measurement of %s in policies/%s", name, File(w.Profile)),
-		Got:      fmt.Sprintf("%d others", len(w.standing())),
+		Got:      fmt.Sprintf("%d others", len(w.Standing())),
 		Hint:     "policy:promote"}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/reason"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
@@ -19,11 +20,20 @@ type Measurement struct {
 	// seen with these platform registers. It is empty in the tuple that the
 	// release itself published; Evidence is then the release's own.
 	FirstSeen string `json:"first_seen,omitempty"`
+	// WithoutE2E is the reason for which somebody promoted the release although
+	// no E2E vouches for it; empty when one does.
+	WithoutE2E string `json:"without_e2e,omitempty"`
 	tdx.Registers
 }
 
 // Refreshed says that the tuple was observed after the release.
 func (m Measurement) Refreshed() bool { return m.FirstSeen != "" }
+
+// same says that the two are one tuple of one origin, promoted with E2E or without.
+func (m Measurement) same(o Measurement) bool {
+	m.WithoutE2E = o.WithoutE2E
+	return m == o
+}
 
 // SameImage says that the registers that a release of ours decides are equal:
 // RTMR1 to RTMR3. MRTD and RTMR0 are the platform's.
@@ -72,6 +82,10 @@ func (m Measurement) check() error {
 		if _, err := time.Parse(time.DateOnly, m.FirstSeen); err != nil {
 			return fault.Mismatch("first_seen is not a day", "YYYY-MM-DD", m.FirstSeen)
 		}
+	}
+	if flaw := reason.Flaw(m.WithoutE2E); m.WithoutE2E != "" && flaw != "" {
+		return fault.Mismatch("without_e2e gives no reason: "+flaw, "why it was promoted without E2E",
+			fmt.Sprintf("%.60q", m.WithoutE2E))
 	}
 	return checkRegisters(m.Registers)
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/reason"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
@@ -61,7 +62,7 @@ func (w *Working) revoked(node release.Tag, r *Revocation) error {
 // nor can the same tuple of one release come from two digests.
 func (w *Working) conflict(m Measurement) error {
 	for _, o := range w.Measurements {
-		if o.NodeRelease != m.NodeRelease || o == m {
+		if o.NodeRelease != m.NodeRelease || o.same(m) {
 			continue
 		}
 		if o.Registers == m.Registers {
@@ -90,9 +91,22 @@ func listed(diffs []tdx.Difference) (names, want, got string) {
 }
 
 // Promote adds the tuple that a node release publishes for w's profile and
-// returns the new working policy; w is left as it was. Promoting what is
+// returns the new working policy; w is left as it was. E2E vouches for it: what
+// the release was promoted without before is taken back. Promoting what is
 // promoted changes nothing; a revoked tuple is refused (code Verification).
-func Promote(w *Working, ev Evidence) (*Working, error) {
+func Promote(w *Working, ev Evidence) (*Working, error) { return promote(w, ev, "") }
+
+// PromoteUntested is Promote of a release for which no E2E vouches, for a
+// reason that stays in the policy. A release that is promoted already, with E2E
+// or for another reason, stays as it is.
+func PromoteUntested(w *Working, ev Evidence, why string) (*Working, error) {
+	if err := reason.Check("a promotion without E2E", why); err != nil {
+		return nil, err
+	}
+	return promote(w, ev, why)
+}
+
+func promote(w *Working, ev Evidence, why string) (*Working, error) {
 	if err := w.Check(); err != nil {
 		return nil, err
 	}
@@ -105,17 +119,23 @@ func Promote(w *Working, ev Evidence) (*Working, error) {
 	}
 	out := *w
 	out.Measurements = slices.Clone(w.Measurements)
-	if !slices.Contains(out.Measurements, *m) {
+	if !slices.ContainsFunc(out.Measurements, m.same) {
+		m.WithoutE2E = why
 		out.Measurements = append(out.Measurements, *m)
+	}
+	for i, o := range out.Measurements {
+		if why == "" && o.NodeRelease == m.NodeRelease { // refreshed tuples stand on the same test
+			out.Measurements[i].WithoutE2E = ""
+		}
 	}
 	return &out, nil
 }
 
 // Revoke takes the tuples that match out of the measurements, with every tuple
 // of equal registers, and keeps them among the revoked ones with the reason;
-// w is left as it was. It returns what it took out, which is nothing when all
-// that matches is revoked already.
-func Revoke(w *Working, matches func(Measurement) bool, reason string) (*Working, []Measurement, error) {
+// w is left as it was; day is YYYY-MM-DD. It returns what it took out, which is
+// nothing when all that matches is revoked already.
+func Revoke(w *Working, matches func(Measurement) bool, why, day string) (*Working, []Measurement, error) {
 	if err := w.Check(); err != nil {
 		return nil, nil, err
 	}
@@ -123,7 +143,8 @@ func Revoke(w *Working, matches func(Measurement) bool, reason string) (*Working
 	out.Revoked = slices.Clone(w.Revoked)
 	for _, m := range w.Measurements {
 		if matches(m) && out.Revocation(m.Registers) == nil {
-			out.Revoked = append(out.Revoked, Revocation{NodeRelease: m.NodeRelease, Registers: m.Registers, Reason: reason})
+			out.Revoked = append(out.Revoked, Revocation{NodeRelease: m.NodeRelease, Registers: m.Registers, Reason: why,
+				RevokedOn: day})
 		}
 	}
 	gone := []Measurement{}

@@ -29,13 +29,14 @@ func Refresh(w *Working, node release.Tag, observed Evidence, day string) (*Work
 	if r := w.Revocation(seen.Registers); r != nil {
 		return nil, w.revoked(node, r)
 	}
-	stands := Naming(w.standing(), node)
+	stands := Naming(w.Standing(), node)
 	if len(stands) == 0 {
 		return nil, w.nothingStands(node)
 	}
 	if !SameImage(stands[0].Registers, seen.Registers) {
 		return nil, otherImage(stands[0], seen)
 	}
+	seen.WithoutE2E = stands[0].WithoutE2E
 	out := *w
 	out.Measurements = slices.Clone(w.Measurements)
 	if !slices.ContainsFunc(stands, func(m Measurement) bool { return m.Registers == seen.Registers }) {
@@ -47,7 +48,7 @@ func Refresh(w *Working, node release.Tag, observed Evidence, day string) (*Work
 // ReleasedAs finds the newest node release of which a standing tuple has the
 // image of the registers; the zero Tag when there is none.
 func (w *Working) ReleasedAs(seen tdx.Registers) release.Tag {
-	for _, m := range slices.Backward(w.standing()) {
+	for _, m := range slices.Backward(w.Standing()) {
 		if SameImage(m.Registers, seen) {
 			return m.NodeRelease
 		}

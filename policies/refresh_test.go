@@ -70,7 +70,7 @@ func TestRefreshRefuses(t *testing.T) {
 	}
 	good := change(func(*tdx.Registers) {})
 	revokedRelease := func(w *policies.Working) *policies.Working {
-		out, _, err := policies.Revoke(w, func(policies.Measurement) bool { return true }, "CVE-2026-1")
+		out, _, err := policies.Revoke(w, func(policies.Measurement) bool { return true }, "CVE-2026-1", "2026-05-02")
 		require.NoError(t, err)
 		return out
 	}
@@ -132,15 +132,15 @@ func TestRevokeTakesOutAndRemembers(t *testing.T) {
 	of := func(tag release.Tag) func(policies.Measurement) bool {
 		return func(m policies.Measurement) bool { return m.NodeRelease == tag }
 	}
-	got, gone, err := policies.Revoke(w, of(old.Tag), "CVE-2026-0001")
+	got, gone, err := policies.Revoke(w, of(old.Tag), "CVE-2026-0001", "2026-05-02")
 	require.NoError(t, err)
 	require.Len(t, w.Measurements, 3, "the working policy itself is left as it was")
 	require.Len(t, gone, 2, "what has the same registers goes too")
 	require.Equal(t, []policies.Revocation{{NodeRelease: old.Tag, Registers: old.Registers[release.Debug],
-		Reason: "CVE-2026-0001"}}, got.Revoked)
+		Reason: "CVE-2026-0001", RevokedOn: "2026-05-02"}}, got.Revoked)
 	require.Len(t, got.Measurements, 1)
 
-	twice, gone, err := policies.Revoke(got, of(old.Tag), "another reason")
+	twice, gone, err := policies.Revoke(got, of(old.Tag), "another reason", "2026-05-02")
 	require.NoError(t, err)
 	require.Empty(t, gone)
 	require.Equal(t, got, twice, "the reason that was given first stays")
@@ -155,7 +155,7 @@ func TestRevokeTakesOutAndRemembers(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, got, back)
 
-	_, _, err = policies.Revoke(w, of(old.Tag), " ")
+	_, _, err = policies.Revoke(w, of(old.Tag), " ", "2026-05-02")
 	require.ErrorContains(t, err, "gives no reason")
 	twice.Revoked = append(twice.Revoked, twice.Revoked[0])
 	require.ErrorContains(t, twice.Check(), "revoked twice")

@@ -47,7 +47,7 @@ func CheckWorkingSet(set map[release.Profile]*Working) error {
 				return fmt.Errorf("%s: %w", File(profile), err)
 			}
 		}
-		if err := claim(owner, profile, w.standing()); err != nil {
+		if err := claim(owner, profile, w.Standing()); err != nil {
 			return err
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/tcb"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
@@ -29,7 +30,8 @@ type Working struct {
 type Revocation struct {
 	NodeRelease release.Tag `json:"node_release,omitzero"`
 	tdx.Registers
-	Reason string `json:"reason"`
+	Reason    string `json:"reason"`
+	RevokedOn string `json:"revoked_on,omitempty"` // YYYY-MM-DD; empty in what was written by hand
 }
 
 // DecodeWorking reads a working policy strictly and checks it; its errors have code Verification.
@@ -86,8 +88,23 @@ func checkRevoked(list []Revocation) error {
 		if strings.TrimSpace(r.Reason) == "" {
 			return fault.Mismatch("a revocation gives no reason", "why, for those who come later", "nothing")
 		}
+		if _, err := time.Parse(time.DateOnly, r.RevokedOn); r.RevokedOn != "" && err != nil {
+			return fault.Mismatch("revoked_on is not a day", "YYYY-MM-DD", fmt.Sprintf("%.60q", r.RevokedOn))
+		}
 	}
 	return nil
+}
+
+// What says what was revoked, when, and why.
+func (r Revocation) What() string {
+	var of, on string
+	if !r.NodeRelease.IsZero() {
+		of = " of " + r.NodeRelease.String()
+	}
+	if r.RevokedOn != "" {
+		on = " on " + r.RevokedOn
+	}
+	return fmt.Sprintf("a measurement%s that was revoked%s: %s", of, on, r.Reason)
 }
 
 // Revocation finds the entry that revokes the tuple; nil when it stands.
@@ -96,6 +113,14 @@ func (w *Working) Revocation(r tdx.Registers) *Revocation {
 		return &w.Revoked[i]
 	}
 	return nil
+}
+
+// StillAdmits are those of the revocations whose tuples the policy holds: it was
+// released before they were revoked, and its key service goes on giving keys.
+func (p *Policy) StillAdmits(revoked []Revocation) []Revocation {
+	return slices.DeleteFunc(slices.Clone(revoked), func(r Revocation) bool {
+		return !slices.ContainsFunc(p.Measurements, func(m Measurement) bool { return m.Registers == r.Registers })
+	})
 }
 
 // File is the name of a profile's working policy in policies/.

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -146,7 +145,7 @@ func (o *operator) trial(ctx context.Context, dir string, kms, node release.Tag)
 
 // catalogOnMain is the compatibility catalog of the main branch.
 func (o *operator) catalogOnMain(ctx context.Context) (*catalog.Catalog, error) {
-	data, err := o.onMain(ctx, cmp.Or(o.env.Config.CatalogPath, catalog.Path))
+	data, err := o.onMain(ctx, o.env.Config.CatalogPath)
 	if err != nil {
 		return nil, err
 	}

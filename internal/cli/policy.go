@@ -2,19 +2,19 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
+	"github.com/calimero-network/mero-tee/catalog/evidence"
 	"github.com/calimero-network/mero-tee/internal/attestation/tcb"
 	"github.com/calimero-network/mero-tee/internal/base/check"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
-	"github.com/calimero-network/mero-tee/internal/node/evidence"
+	"github.com/calimero-network/mero-tee/internal/base/reason"
 	"github.com/calimero-network/mero-tee/internal/release"
+	"github.com/calimero-network/mero-tee/policies"
 	"github.com/calimero-network/mero-tee/policies/diff"
 	"github.com/calimero-network/mero-tee/policies/inspection"
 	"github.com/calimero-network/mero-tee/policies/propose"
@@ -22,13 +22,13 @@ import (
 
 // PolicyCheck judges the policy file or folder at path, by default the working
 // policies and the TCB list of the key service's host: one line per check.
-func PolicyCheck(path string) error {
+func PolicyCheck(ctx context.Context, path string) error {
 	if path == "" {
 		w, err := locate()
 		if err != nil {
 			return err
 		}
-		return governed(w.root)
+		return governed(ctx, w.root)
 	}
 	results, err := inspected(path)
 	if err != nil {
@@ -38,10 +38,14 @@ func PolicyCheck(path string) error {
 }
 
 // governed judges all that people govern of what machines are accepted.
-func governed(root string) error {
+func governed(ctx context.Context, root string) error {
 	results, err := inspected(filepath.Join(root, "policies"))
 	if err != nil {
 		return err
+	}
+	if working, err := policies.LoadDir(os.DirFS(filepath.Join(root, "policies"))); err == nil { // else that was said
+		tests := evidence.Folder{FS: os.DirFS(filepath.Join(root, evidence.Dir))}
+		results = append(results, inspection.Tested(ctx, working, tests)...)
 	}
 	data, err := readJSON(filepath.Join(root, tcb.HostFile))
 	if err != nil {
@@ -58,16 +62,36 @@ func inspected(path string) (check.Results, error) {
 	return inspection.File(filepath.Base(path), data, time.Now()), err
 }
 
-// PolicyPromote proposes a node release's measurements for all profiles.
-func PolicyPromote(ctx context.Context, w io.Writer, tag string, dryRun bool) error {
+// PolicyPromote proposes a node release's measurements for all profiles, when
+// a successful E2E vouches for them or there is a reason to go without one.
+func PolicyPromote(ctx context.Context, w io.Writer, tag string, withoutE2E *string, dryRun bool) error {
 	node, err := parseNode(tag)
 	if err != nil {
 		return err
 	}
+	if withoutE2E != nil {
+		if err := reason.Check("a promotion without E2E", *withoutE2E); err != nil {
+			return err
+		}
+	}
 	return change(ctx, w, dryRun, node,
-		func(_ *operator, before propose.Set, published []byte) (*propose.Proposal, error) {
-			return propose.Promote(before, published)
+		func(o *operator, before propose.Set, published []byte) (*propose.Proposal, error) {
+			return o.promotion(ctx, before, published, node, Value(withoutE2E))
 		})
+}
+
+func (o *operator) promotion(ctx context.Context, before propose.Set, published []byte, node release.Tag,
+	withoutE2E string) (*propose.Proposal, error) {
+	voucher := propose.Voucher{WithoutE2E: withoutE2E}
+	if withoutE2E != "" {
+		o.console.Warnf("%s is promoted without E2E: %s", node, withoutE2E)
+		return propose.Promote(before, published, voucher)
+	}
+	var err error
+	if voucher.Tests, err = propose.TestsOf(ctx, o.github, node); err != nil {
+		return nil, err
+	}
+	return propose.Promote(before, published, voucher)
 }
 
 func parseNode(tag string) (release.Tag, error) {
@@ -121,63 +145,6 @@ func PolicyRefresh(ctx context.Context, w io.Writer, r RefreshRequest, dryRun bo
 				return nil, err
 			}
 			return propose.Refresh(ctx, o.github, before, seen)
-		})
-}
-
-// releasedBoots are the event logs of a node release, audited.
-func (o *operator) releasedBoots(ctx context.Context, node release.Tag) (out propose.Boots, err error) {
-	err = o.reading(ctx, node, func(dir string) error {
-		out, err = o.boots(ctx, dir)
-		return err
-	})
-	return out, err
-}
-
-// boots are the event logs of the profiles whose evidence is in dir. Every quote is verified: what a file says that
-// nobody signed is not believed.
-func (o *operator) boots(ctx context.Context, dir string) (propose.Boots, error) {
-	v, err := o.env.Verifier()
-	if err != nil {
-		return nil, err
-	}
-	out := propose.Boots{}
-	for _, p := range release.Profiles() {
-		data, err := readJSON(filepath.Join(dir, release.EvidenceAsset(p)))
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		e, err := evidence.DecodeEvidence(data)
-		if err != nil {
-			return nil, err
-		}
-		if e.Profile != p {
-			return nil, fault.Mismatch("evidence of another profile", string(p), string(e.Profile))
-		}
-		boots, err := e.Observe(ctx, v)
-		if err != nil {
-			return nil, err
-		}
-		out[p] = boots[0].Events
-	}
-	return out, nil
-}
-
-// PolicyRevoke proposes to take out the measurements of a release, or those
-// with a register that begins like prefix.
-func PolicyRevoke(ctx context.Context, w io.Writer, tag, prefix, reason string, dryRun bool) error {
-	target := propose.Target{Prefix: prefix}
-	if tag != "" {
-		var err error
-		if target.Tag, err = parseNode(tag); err != nil {
-			return err
-		}
-	}
-	return change(ctx, w, dryRun, release.Tag{},
-		func(_ *operator, before propose.Set, _ []byte) (*propose.Proposal, error) {
-			return propose.Revoke(before, target, reason)
 		})
 }
 

@@ -7,16 +7,19 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sigstore/sigstore-go/pkg/root"
 	"github.com/stretchr/testify/require"
 
+	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/base/console"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/pipeline/environment"
 	"github.com/calimero-network/mero-tee/internal/provider/github"
 	rehearsal "github.com/calimero-network/mero-tee/internal/rehearsal/github"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/network"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/tested"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/release/config"
 	"github.com/calimero-network/mero-tee/policies"
@@ -26,7 +29,8 @@ import (
 // proposing is an operator at a GitHub whose main branch holds the shipped policies.
 func proposing(t *testing.T) (*operator, *bytes.Buffer) {
 	t.Helper()
-	s, err := rehearsal.New(rehearsal.Options{Dir: t.TempDir(), Repository: config.DefaultRepository, Token: "secret"})
+	s, err := rehearsal.New(rehearsal.Options{Dir: t.TempDir(), Repository: config.DefaultRepository, Token: "secret",
+		Prompt: true})
 	require.NoError(t, err)
 	files := map[string][]byte{}
 	for _, p := range release.Profiles() {
@@ -73,7 +77,7 @@ func TestADryRunProposesNothing(t *testing.T) {
 	require.NoError(t, err)
 	data, err := os.ReadFile("../attestation/measurement/testdata/node.json")
 	require.NoError(t, err)
-	p, err := propose.Promote(before, data)
+	p, err := propose.Promote(before, data, propose.Voucher{Tests: vouching(t, data)})
 	require.NoError(t, err)
 
 	require.NoError(t, o.propose(t.Context(), p, true))
@@ -90,4 +94,14 @@ func TestADryRunProposesNothing(t *testing.T) {
 	p.After = p.Before
 	require.NoError(t, o.propose(t.Context(), p, false))
 	require.Contains(t, said.String(), "hold all of this already")
+}
+
+// vouching is a successful E2E of what a node release publishes.
+func vouching(t *testing.T, data []byte) policies.Tests {
+	t.Helper()
+	node, err := measurement.Decode(data)
+	require.NoError(t, err)
+	e, err := tested.Passed(tested.Candidate(node.Tag), data, time.Unix(0, 0))
+	require.NoError(t, err)
+	return policies.Tests{node.Tag: {e}}
 }

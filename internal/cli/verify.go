@@ -28,7 +28,11 @@ func Verify(ctx context.Context, name string, quick bool, folder string) error {
 		return err
 	}
 	return operate(ctx, func(o *operator) error {
-		return o.audited(ctx, audit.Subject{Tag: tag, Quick: quick}, folder, nil)
+		revoked := o.revoked()
+		if folder != "" {
+			revoked = notAsked
+		}
+		return o.audited(ctx, audit.Subject{Tag: tag, Quick: quick, Revoked: revoked}, folder, nil)
 	})
 }
 
@@ -40,8 +44,9 @@ func VerifyRecent(ctx context.Context, n int) error {
 			Expected: "at least 1", Got: fmt.Sprint(n)}
 	}
 	return operate(ctx, func(o *operator) error {
+		revoked := o.revoked()
 		return o.auditRecent(ctx, n, func(ctx context.Context, tag release.Tag) error {
-			return o.audited(ctx, audit.Subject{Tag: tag}, "", nil)
+			return o.audited(ctx, audit.Subject{Tag: tag, Revoked: revoked}, "", nil)
 		})
 	})
 }

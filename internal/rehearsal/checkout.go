@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 
@@ -86,6 +87,7 @@ func (w *World) head(ctx context.Context) (*environment.Checkout, error) {
 		Policies: filepath.Join(w.State, "repository", "policies"),
 		HostTCB:  filepath.Join(w.Env.Root, tcb.HostFile),
 		Catalog:  filepath.Join(w.State, "repository", catalog.File),
+		Evidence: filepath.Join(w.State, "repository", "evidence"),
 		Notes:    filepath.Join(w.State, "repository", "releases")}, nil
 }
 
@@ -93,6 +95,9 @@ func (w *World) head(ctx context.Context) (*environment.Checkout, error) {
 // moves on: workflow files change while a release is made, and a job may not
 // touch a commit with other ones than the branch has.
 func (w *World) merge(ctx context.Context, c *environment.Checkout, tag release.Tag, published [][]byte) error {
+	if err := w.mergeEvidence(ctx, c.Evidence, tag, published, c.Time); err != nil {
+		return err
+	}
 	if err := w.mergePolicies(c.Policies, published); err != nil {
 		return err
 	}
@@ -137,6 +142,11 @@ func (w *World) pushMain(ctx context.Context, c *environment.Checkout, tag relea
 	if err := w.pagesOfMain(ctx, client, c, tag, files); err != nil {
 		return err
 	}
+	tests, err := evidenceOfMain(ctx, c.Evidence)
+	if err != nil {
+		return err
+	}
+	maps.Copy(files, tests)
 	if err := w.github.Push("refs/heads/"+propose.Base, c.Commit, files); err != nil {
 		return err
 	}

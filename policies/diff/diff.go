@@ -83,6 +83,7 @@ func Rows(from, to Side) []Row {
 	for _, m := range missing(to.Measurements, from.Measurements) {
 		d.added(m)
 	}
+	d.untested()
 	d.revocations()
 	return d.rows
 }
@@ -137,8 +138,36 @@ func merged(a, b map[string]string) map[string]string {
 
 // missing are the tuples of list that other lacks.
 func missing(list, other []policies.Measurement) []policies.Measurement {
-	return slices.DeleteFunc(slices.Clone(list), func(m policies.Measurement) bool { return slices.Contains(other, m) })
+	return slices.DeleteFunc(slices.Clone(list), func(m policies.Measurement) bool { return found(other, m) >= 0 })
 }
+
+// found is the place of a tuple of the same origin, promoted with E2E or without; -1 when there is none.
+func found(list []policies.Measurement, m policies.Measurement) int {
+	return slices.IndexFunc(list, func(o policies.Measurement) bool {
+		o.WithoutE2E = m.WithoutE2E
+		return o == m
+	})
+}
+
+// untested shows the reason of each tuple that is there without E2E, and what became of one.
+func (d *differ) untested() {
+	for _, m := range d.to.Measurements {
+		before := ""
+		if i := found(d.from.Measurements, m); i >= 0 {
+			before = d.from.Measurements[i].WithoutE2E
+		}
+		switch {
+		case before == m.WithoutE2E:
+		case before == "":
+			d.add(Added, subject(m), untested, "", m.WithoutE2E)
+		default:
+			d.add(Moved, subject(m), untested, before, m.WithoutE2E)
+		}
+	}
+}
+
+// untested stands in the place of a register's name.
+const untested = "without_e2e"
 
 func (d *differ) removed(m policies.Measurement) {
 	for i, v := range m.Values() {

@@ -7,6 +7,7 @@
 package inspection
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/calimero-network/mero-tee/catalog/evidence"
 	"github.com/calimero-network/mero-tee/internal/attestation/tcb"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/canonical"
@@ -33,7 +35,7 @@ func File(name string, data []byte, at time.Time) check.Results {
 		return Host(name, data, at)
 	}
 	out, s := file(name, data)
-	return append(out, s.waivers(name, at)...)
+	return append(append(out, s.waivers(name, at)...), s.untested(name)...)
 }
 
 // subject is what a file turned out to be; both are nil when it could not be read.
@@ -50,6 +52,47 @@ func (s subject) waivers(name string, at time.Time) check.Results {
 		return Waivers(name, s.working.TCB(), at)
 	}
 	return nil
+}
+
+func (s subject) untested(name string) check.Results {
+	switch {
+	case s.released != nil:
+		return Untested(name, s.released.Measurements)
+	case s.working != nil:
+		return Untested(name, s.working.Standing())
+	}
+	return nil
+}
+
+// Untested names every node release that the file holds without E2E, and why:
+// its check was skipped, and that stays in sight.
+func Untested(file string, tuples []policies.Measurement) check.Results {
+	var out check.Results
+	for _, m := range policies.Untested(tuples) {
+		out = append(out, check.Skip(fmt.Sprintf("%s: E2E vouches for %s", file, m.NodeRelease),
+			"promoted without it: "+m.WithoutE2E))
+	}
+	return out
+}
+
+// Tested judges, for each node release of the working policies that was not
+// promoted without E2E, whether one vouches for it.
+func Tested(ctx context.Context, working map[release.Profile]*policies.Working, from evidence.Source) check.Results {
+	var out check.Results
+	for _, p := range release.Profiles() {
+		for _, m := range working[p].Standing() {
+			if m.WithoutE2E != "" {
+				continue
+			}
+			name := fmt.Sprintf("%s: E2E vouches for %s", policies.File(p), m.NodeRelease)
+			tests, err := policies.ReadTests(ctx, from, []policies.Measurement{m})
+			if err == nil {
+				err = tests.CheckTested(p, m)
+			}
+			out = append(out, check.Of(name, err))
+		}
+	}
+	return out
 }
 
 func file(name string, data []byte) (check.Results, subject) {
@@ -193,7 +236,7 @@ func folder(fsys fs.FS, name func(release.Profile) string, set func(map[release.
 			continue
 		}
 		results, s := file(name(p), data)
-		out = append(append(out, results...), s.waivers(name(p), at)...)
+		out = slices.Concat(out, results, s.waivers(name(p), at), s.untested(name(p)))
 		if s != (subject{}) {
 			all[p] = s
 		}

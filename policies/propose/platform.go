@@ -7,6 +7,7 @@ import (
 
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/reason"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/policies"
 )
@@ -52,7 +53,7 @@ func mayMove(m tdx.Move) bool {
 // check: whoever accepts something says why, and nobody gives a reason for nothing.
 func (p Platform) check() error {
 	if len(p.Accept) > 0 {
-		return checkReason(p.Reason)
+		return reason.Check("-accept", p.Reason)
 	}
 	if p.Reason != "" {
 		return usage("a reason for nothing", "-accept=EVENT with it", "no -accept")

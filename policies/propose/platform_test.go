@@ -149,12 +149,12 @@ func TestAcceptedMoves(t *testing.T) {
 		code fault.Code
 		says string
 	}{
-		"another name":         {log, accept("r", "variable dbx"), fault.Verification, "no platform moves"},
-		"no reason":            {log, accept(" ", "variable db"), fault.Usage, "a reason is needed"},
-		"a reason alone":       {log, accept("r"), fault.Usage, "a reason for nothing"},
-		"one name too many":    {log, accept("r", "variable db", "variable KEK"), fault.Usage, "did not move"},
-		"what may move anyway": {movedLog(), accept("r", "boot order"), fault.Usage, "may move anyway"},
-		"what the host says":   {host, accept("r", hostName), fault.Verification, "no platform moves"},
+		"another name":         {log, accept("a notice of theirs", "variable dbx"), fault.Verification, "no platform moves"},
+		"no reason":            {log, accept(" ", "variable db"), fault.Usage, "needs a reason"},
+		"a reason alone":       {log, accept("a notice of theirs"), fault.Usage, "a reason for nothing"},
+		"one name too many":    {log, accept("a notice of theirs", "variable db", "variable KEK"), fault.Usage, "did not move"},
+		"what may move anyway": {movedLog(), accept("a notice of theirs", "boot order"), fault.Usage, "may move anyway"},
+		"what the host says":   {host, accept("a notice of theirs", hostName), fault.Verification, "no platform moves"},
 		"no log of what is seen": {movedLog(), func(p *propose.Platform) { p.Seen = nil }, fault.MissingAsset,
 			"the observation has no event log"},
 		"a log of other registers": {movedLog(), func(p *propose.Platform) { p.Seen = boots(bootLog()) }, fault.Verification,

@@ -12,26 +12,68 @@ import (
 	"github.com/calimero-network/mero-tee/internal/provider/github"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/policies"
+	"github.com/calimero-network/mero-tee/policies/diff"
 )
+
+// Voucher is what lets a node release into the policies.
+type Voucher struct {
+	Tests      policies.Tests // as they are on the main branch
+	WithoutE2E string         // why nobody asks for them; empty: a successful E2E of every profile
+}
 
 // Promote proposes the measurements of a node release for all profiles.
 // published is its audited published-mrtds.json. "Once E2E tests confirm
 // stable MRTD/RTMR values, the policy is updated with actual measurements."
-func Promote(before Set, published []byte) (*Proposal, error) {
+// Without a successful E2E of every profile, of these very bytes and registers,
+// the errors are those of policies.Tests.
+func Promote(before Set, published []byte, v Voucher) (*Proposal, error) {
 	p, ev, err := stable(published)
 	if err != nil {
 		return nil, err
 	}
-	after, err := before.each(func(_ release.Profile, w *policies.Working) (*policies.Working, error) {
-		return policies.Promote(w, ev)
+	after, err := before.each(func(profile release.Profile, w *policies.Working) (*policies.Working, error) {
+		if v.WithoutE2E != "" {
+			return policies.PromoteUntested(w, ev, v.WithoutE2E)
+		}
+		out, err := policies.Promote(w, ev)
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range policies.Naming(out.Measurements, ev.Tag) {
+			if err := v.Tests.CheckTested(profile, m); err != nil {
+				return nil, err
+			}
+		}
+		return out, nil
 	})
 	if err != nil {
 		return nil, err
 	}
+	text := grounds("Promotes what "+p.Tag.String()+" publishes, for all profiles.", p, ev) + v.grounds(p.Tag)
 	return &Proposal{Name: "promote-" + p.Tag.String(), Title: "Promote the measurements of " + p.Tag.String(),
-		Label:  PromotionLabel,
-		Before: before, After: after, Grounds: grounds("Promotes what "+p.Tag.String()+" publishes, for all profiles.",
-			p, ev)}, nil
+		Label: PromotionLabel, Before: before, After: after, Grounds: text}, nil
+}
+
+// grounds names the tests that vouch for the release, or says that none does.
+func (v Voucher) grounds(node release.Tag) string {
+	var b strings.Builder
+	b.WriteString("\n## End-to-end test\n\n")
+	if v.WithoutE2E != "" {
+		fmt.Fprintf(&b, "**Promoted without E2E**: %s\n\nThe reason stays in the policies as `without_e2e`.\n",
+			diff.Cell(v.WithoutE2E))
+		return b.String()
+	}
+	for _, e := range v.Tests[node] {
+		outcome, run := "passed", ""
+		if len(e.Failed()) > 0 {
+			outcome = "failed"
+		}
+		if e.Run != "" {
+			run = ", [run](" + e.Run + ")"
+		}
+		fmt.Fprintf(&b, "- `%s`: %s with `%s` at %s%s\n", e.Path(), outcome, e.KMS.Release, e.At, run)
+	}
+	return b.String()
 }
 
 // stable reads a node release's measurements and refuses what one boot alone vouches for.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/calimero-network/mero-tee/catalog/evidence"
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/base/check"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
@@ -23,7 +24,7 @@ import (
 func TestPromoteOpensOnePullRequest(t *testing.T) {
 	t.Parallel()
 	w, data := newWorld(t), published(t, "1.2.0", nil)
-	p, err := propose.Promote(w.main(), data)
+	p, err := promote(t, w.main(), data)
 	require.NoError(t, err)
 	pr := w.open(p)
 	require.Positive(t, pr.Number)
@@ -54,7 +55,7 @@ func TestPromoteOpensOnePullRequest(t *testing.T) {
 	}
 
 	w.push(p.After)
-	again, err := propose.Promote(w.main(), data)
+	again, err := promote(t, w.main(), data)
 	require.NoError(t, err)
 	require.True(t, again.Empty())
 	require.Zero(t, w.open(again), "merged: nothing is left to propose")
@@ -63,7 +64,7 @@ func TestPromoteOpensOnePullRequest(t *testing.T) {
 func TestAProposalPassesTheDocGuard(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	p, err := propose.Promote(w.main(), published(t, "1.2.0", nil))
+	p, err := promote(t, w.main(), published(t, "1.2.0", nil))
 	require.NoError(t, err)
 	require.NotContains(t, p.Body(), "REHEARSAL")
 	p.Banner = "REHEARSAL: not for use"
@@ -83,7 +84,7 @@ func TestAProposalPassesTheDocGuard(t *testing.T) {
 	require.Equal(t, check.Failed, guarded("policies/debug.json"), "the pages are what it passes for")
 
 	w.pushFiles(map[string][]byte{"docs/policies.md": []byte(w.file("docs/policies.md", p.Branch()))}, p.After)
-	r, err := propose.Revoke(w.main(), propose.Target{Tag: node(t, "1.2.0")}, "incident 7")
+	r, err := propose.Revoke(w.main(), propose.Target{Tag: node(t, "1.2.0")}, "incident 7", day)
 	require.NoError(t, err)
 	w.open(r)
 	require.True(t, strings.HasSuffix(w.file("docs/policies.md", r.Branch()),
@@ -97,7 +98,7 @@ func TestTheShippedPageTakesTheLine(t *testing.T) {
 	shipped, err := os.ReadFile("../../docs/policies.md")
 	require.NoError(t, err)
 	w.pushFiles(map[string][]byte{"docs/policies.md": shipped}, w.main())
-	p, err := propose.Promote(w.main(), published(t, "99.9.9", nil))
+	p, err := promote(t, w.main(), published(t, "99.9.9", nil))
 	require.NoError(t, err)
 	w.open(p)
 	page := w.file("docs/policies.md", p.Branch())
@@ -115,7 +116,7 @@ func TestRacingPromotionsEndInOnePullRequest(t *testing.T) {
 	prs, errs := make([]github.PullRequest, 4), make([]error, 4)
 	for i := range prs {
 		wg.Go(func() {
-			p, err := propose.Promote(before, data)
+			p, err := promote(t, before, data)
 			if err == nil {
 				prs[i], err = propose.Open(t.Context(), w.client, p)
 			}
@@ -153,7 +154,7 @@ func TestPromoteRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
-			_, err := propose.Promote(w.main(), tc.data)
+			_, err := promote(t, w.main(), tc.data)
 			require.ErrorContains(t, err, tc.want)
 			require.Equal(t, fault.Verification, fault.CodeOf(err))
 		})
@@ -163,7 +164,7 @@ func TestPromoteRefuses(t *testing.T) {
 func TestARevokedTupleIsNeverPromotedAgain(t *testing.T) {
 	t.Parallel()
 	w := promoted(t)
-	p, err := propose.Revoke(w.main(), propose.Target{Tag: node(t, "1.2.0")}, "CVE-2026-1234: key leak | see <incident> 7")
+	p, err := propose.Revoke(w.main(), propose.Target{Tag: node(t, "1.2.0")}, "CVE-2026-1234: key leak | see <incident> 7", day)
 	require.NoError(t, err)
 	require.Positive(t, w.open(p).Number)
 	require.Equal(t, "policy-revocation", w.pulls()[0].Labels[0].Name)
@@ -172,14 +173,14 @@ func TestARevokedTupleIsNeverPromotedAgain(t *testing.T) {
 	require.NotContains(t, w.pulls()[0].Body, "<incident>")
 	w.push(p.After)
 
-	_, err = propose.Promote(w.main(), published(t, "1.2.0", nil))
+	_, err = promote(t, w.main(), published(t, "1.2.0", nil))
 	require.ErrorContains(t, err, "the debug measurement of mero-tee-v1.2.0 is revoked: CVE-2026-1234: key leak")
 	require.Equal(t, fault.Verification, fault.CodeOf(err))
 	_, err = propose.Refresh(t.Context(), w.client, w.main(),
 		propose.Observation{Published: published(t, "1.2.0", firmware), Day: day, Platform: platform()})
 	require.ErrorContains(t, err, "no debug measurement of mero-tee-v1.2.0 stands", "not under another firmware either")
 
-	again, err := propose.Revoke(w.main(), propose.Target{Tag: node(t, "1.2.0")}, "another reason")
+	again, err := propose.Revoke(w.main(), propose.Target{Tag: node(t, "1.2.0")}, "another reason", day)
 	require.NoError(t, err)
 	require.True(t, again.Empty())
 	require.Zero(t, w.open(again))
@@ -189,7 +190,7 @@ func TestRevokeByRegister(t *testing.T) {
 	t.Parallel()
 	w := promoted(t)
 	rtmr2 := registerOf(t, w, release.DebugReadOnly)
-	p, err := propose.Revoke(w.main(), propose.Target{Prefix: rtmr2[:16]}, "incident 7")
+	p, err := propose.Revoke(w.main(), propose.Target{Prefix: rtmr2[:16]}, "incident 7", day)
 	require.NoError(t, err)
 	require.Equal(t, "policy/revoke-"+rtmr2[:16], p.Branch())
 	require.Len(t, p.After[release.DebugReadOnly].Revoked, 1)
@@ -220,7 +221,7 @@ func TestRevokeRefuses(t *testing.T) {
 		"unknown register": {propose.Target{Prefix: "fefefefe"}, "r"},
 		"kms":              {propose.Target{Tag: release.Tag{Family: release.KMS, Version: release.Version{Major: 1}}}, "r"},
 	} {
-		_, err := propose.Revoke(w.main(), tc.target, tc.reason)
+		_, err := propose.Revoke(w.main(), tc.target, tc.reason, day)
 		require.Equal(t, fault.Usage, fault.CodeOf(err), name)
 	}
 }
@@ -309,4 +310,106 @@ func TestLoadTellsMissingFromUnanswered(t *testing.T) {
 	require.NoError(t, err)
 	_, err = propose.Load(t.Context(), impostor, propose.Base)
 	require.Equal(t, fault.General, fault.CodeOf(err))
+}
+
+// "Only verified measurements from successful E2E runs."
+func TestPromoteAsksForASuccessfulE2E(t *testing.T) {
+	t.Parallel()
+	data := published(t, "1.2.0", nil)
+	tag := node(t, "1.2.0")
+	for name, tc := range map[string]struct {
+		change func(*evidence.E2E)
+		code   fault.Code
+		says   string
+	}{
+		"passed": {nil, fault.Success, ""},
+		"a failed check": {func(e *evidence.E2E) { e.Profiles[1].Checks[0].Result = check.Failed }, fault.Verification,
+			"no successful E2E of mero-tee-v1.2.0"},
+		"a skipped check": {func(e *evidence.E2E) { e.Profiles[2].Checks[0].Result = check.Skipped }, fault.Verification,
+			"no successful E2E of mero-tee-v1.2.0 (locked-read-only)"},
+		"other registers": {func(e *evidence.E2E) { e.Profiles[0].Node.Seen.RTMR2[0] ^= 1 }, fault.Verification,
+			"no successful E2E of mero-tee-v1.2.0 (debug)"},
+		"other bytes": {func(e *evidence.E2E) { e.Node.Measurements[0] ^= 1 }, fault.Verification, "(debug)"},
+		"one profile alone": {func(e *evidence.E2E) { e.Profiles = e.Profiles[:1] }, fault.Verification,
+			"no successful E2E of mero-tee-v1.2.0 (debug-read-only)"},
+		"another release": {func(e *evidence.E2E) { e.Node.Release.Version.Minor++ }, fault.MissingAsset,
+			"no evidence of E2E of mero-tee-v1.2.0"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			v := propose.Voucher{Tests: vouching(t, data)}
+			if tc.change != nil {
+				tc.change(v.Tests[tag][0])
+			}
+			p, err := propose.Promote(w.main(), data, v)
+			require.Equal(t, tc.code, fault.CodeOf(err), "%v", err)
+			if tc.says != "" {
+				require.ErrorContains(t, err, tc.says)
+				return
+			}
+			require.Contains(t, p.Grounds, "`catalog/evidence/1.2.0-rc.1--1.2.0.json`: passed with `mero-kms-v1.2.0-rc.1`")
+		})
+	}
+	_, err := propose.Promote(newWorld(t).main(), data, propose.Voucher{})
+	require.Equal(t, fault.MissingAsset, fault.CodeOf(err), "no evidence at all")
+}
+
+func TestAPromotionWithoutE2ESaysSoEverywhere(t *testing.T) {
+	t.Parallel()
+	w, data := newWorld(t), published(t, "1.2.0", nil)
+	for _, bad := range []string{" ", "None.", "n/a", "todo"} {
+		_, err := propose.Promote(w.main(), data, propose.Voucher{WithoutE2E: bad})
+		require.Equal(t, fault.Usage, fault.CodeOf(err), bad)
+	}
+	const why = "the provider has no TDX hosts until Friday"
+	p, err := propose.Promote(w.main(), data, propose.Voucher{WithoutE2E: why})
+	require.NoError(t, err)
+	require.Contains(t, p.Body(), "**Promoted without E2E**: "+why)
+	require.Contains(t, p.Body(), `| added | mero-tee-v1.2.0 | without\_e2e | - | `+why+" |")
+	for _, profile := range release.Profiles() {
+		require.Equal(t, why, p.After[profile].Measurements[0].WithoutE2E)
+	}
+	tested, err := propose.Promote(p.After, data, propose.Voucher{Tests: vouching(t, data)})
+	require.NoError(t, err)
+	require.Contains(t, tested.Body(), `| changed | mero-tee-v1.2.0 | without\_e2e | `+why+" | - |")
+}
+
+// The day of a revocation is that of its first proposal.
+func TestARevocationKeepsItsDay(t *testing.T) {
+	t.Parallel()
+	w := promoted(t)
+	target := propose.Target{Tag: node(t, "1.2.0")}
+	first, err := propose.RevokedOn(t.Context(), w.client, target, "2026-05-01")
+	require.NoError(t, err)
+	require.Equal(t, "2026-05-01", first)
+	p, err := propose.Revoke(w.main(), target, "CVE-2026-0001", first)
+	require.NoError(t, err)
+	_, err = propose.Open(t.Context(), w.client, p)
+	require.NoError(t, err)
+	later, err := propose.RevokedOn(t.Context(), w.client, target, "2026-06-01")
+	require.NoError(t, err)
+	require.Equal(t, first, later)
+}
+
+func TestTestsOfARelease(t *testing.T) {
+	t.Parallel()
+	w, data := newWorld(t), published(t, "1.2.0", nil)
+	want := vouching(t, data)
+	tests, err := propose.TestsOf(t.Context(), w.client, node(t, "1.2.0"))
+	require.NoError(t, err)
+	require.Empty(t, tests[node(t, "1.2.0")])
+	e := want[node(t, "1.2.0")][0]
+	encoded, err := e.Encode()
+	require.NoError(t, err)
+	_, err = w.server.Merge("evidence", map[string][]byte{e.Path(): encoded})
+	require.NoError(t, err)
+	tests, err = propose.TestsOf(t.Context(), w.client, node(t, "1.2.0"))
+	require.NoError(t, err)
+	require.Equal(t, want, tests)
+	edited := strings.Replace(string(encoded), `"note":`, `"passed": true, "note":`, 1)
+	_, err = w.server.Merge("by hand", map[string][]byte{e.Path(): []byte(edited)})
+	require.NoError(t, err)
+	_, err = propose.TestsOf(t.Context(), w.client, node(t, "1.2.0"))
+	require.Equal(t, fault.Verification, fault.CodeOf(err))
 }

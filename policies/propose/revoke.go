@@ -1,14 +1,16 @@
 package propose
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/reason"
+	"github.com/calimero-network/mero-tee/internal/provider/github"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/policies"
 	"github.com/calimero-network/mero-tee/policies/diff"
@@ -23,8 +25,6 @@ type Target struct {
 
 // Eight digits are 32 bits: fewer would match by accident.
 var prefixForm = regexp.MustCompile(`^[0-9a-f]{8,96}$`)
-
-const maxReason = 500 // characters
 
 func (t Target) check() error {
 	switch {
@@ -68,18 +68,20 @@ func (t Target) matches(node release.Tag, r tdx.Registers) bool {
 // Revoke proposes to take measurements out for good, in every profile that has
 // them. The reason stays in the policy, and is what a later promotion of the
 // same measurements is refused with.
-func Revoke(before Set, t Target, reason string) (*Proposal, error) {
+//
+// The day, YYYY-MM-DD, is when it was revoked.
+func Revoke(before Set, t Target, why, day string) (*Proposal, error) {
 	if err := t.check(); err != nil {
 		return nil, err
 	}
-	if err := checkReason(reason); err != nil {
+	if err := reason.Check("a revocation", why); err != nil {
 		return nil, err
 	}
 	found, emptied := 0, ""
 	after, err := before.each(func(profile release.Profile, w *policies.Working) (*policies.Working, error) {
 		out, gone, err := policies.Revoke(w, func(m policies.Measurement) bool {
 			return t.matches(m.NodeRelease, m.Registers)
-		}, reason)
+		}, why, day)
 		found += len(gone) + revokedAlready(w, t)
 		if len(gone) > 0 && len(out.Measurements) == 0 {
 			emptied += fmt.Sprintf("\nNo measurement of %s is left: a stable KMS release needs a promoted one first.\n", profile)
@@ -95,8 +97,25 @@ func Revoke(before Set, t Target, reason string) (*Proposal, error) {
 	}
 	return &Proposal{Name: "revoke-" + t.String(), Title: "Revoke the measurements of " + t.String(),
 			Label: RevocationLabel, Before: before, After: after,
-			Grounds: "Takes measurements out of the policies for good.\n\n## Reason\n\n" + diff.Cell(reason) + "\n" + emptied},
+			Grounds: "Takes measurements out of the policies for good.\n\n## Reason\n\n" + diff.Cell(why) + "\n" + emptied},
 		nil
+}
+
+// RevokedOn is the day that an open proposal of the same revocation gives, so
+// that running again another day changes nothing; today otherwise.
+func RevokedOn(ctx context.Context, c *github.Client, t Target, today string) (string, error) {
+	proposed, err := Load(ctx, c, branchOf("revoke-"+t.String()))
+	if errors.Is(err, github.ErrNotFound) {
+		return today, nil
+	}
+	for _, w := range proposed {
+		for _, r := range w.Revoked {
+			if t.matches(r.NodeRelease, r.Registers) && r.RevokedOn != "" {
+				return r.RevokedOn, nil
+			}
+		}
+	}
+	return today, err
 }
 
 func revokedAlready(w *policies.Working, t Target) (n int) {
@@ -106,17 +125,6 @@ func revokedAlready(w *policies.Working, t Target) (n int) {
 		}
 	}
 	return n
-}
-
-func checkReason(reason string) error {
-	n := utf8.RuneCountInString(reason)
-	if strings.TrimSpace(reason) == "" || n > maxReason || !utf8.ValidString(reason) ||
-		strings.ContainsFunc(reason, unicode.IsControl) {
-		return usage("a reason is needed",
-			fmt.Sprintf("one line of at most %d characters, such as the CVE or the incident", maxReason),
-			fmt.Sprintf("%.60q", reason))
-	}
-	return nil
 }
 
 func usage(message, expected, got string) error {

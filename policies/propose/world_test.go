@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -18,6 +19,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/provider/github"
 	rehearsal "github.com/calimero-network/mero-tee/internal/rehearsal/github"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/network"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/tested"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/policies"
 	"github.com/calimero-network/mero-tee/policies/propose"
@@ -172,7 +174,7 @@ func node(t *testing.T, version string) release.Tag {
 func promoted(t *testing.T) *world {
 	t.Helper()
 	w := newWorld(t)
-	p, err := propose.Promote(w.main(), published(t, "1.2.0", nil))
+	p, err := promote(t, w.main(), published(t, "1.2.0", nil))
 	require.NoError(t, err)
 	w.push(p.After)
 	return w
@@ -195,4 +197,22 @@ func hasLine(text, part string) bool {
 		}
 	}
 	return false
+}
+
+// promote is propose.Promote of a release that passed its E2E.
+func promote(t *testing.T, before propose.Set, data []byte) (*propose.Proposal, error) {
+	t.Helper()
+	return propose.Promote(before, data, propose.Voucher{Tests: vouching(t, data)})
+}
+
+// vouching is a successful E2E of a node release; nothing for what is none.
+func vouching(t *testing.T, data []byte) policies.Tests {
+	t.Helper()
+	p, err := measurement.Decode(data)
+	if err != nil || p.Family != release.Node {
+		return nil
+	}
+	e, err := tested.Passed(tested.Candidate(p.Tag), data, time.Unix(0, 0))
+	require.NoError(t, err)
+	return policies.Tests{p.Tag: {e}}
 }

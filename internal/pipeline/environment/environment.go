@@ -81,5 +81,6 @@ type Checkout struct {
 	Policies string    // folder of the working policies
 	HostTCB  string    // path of the TCB list of the key service's host
 	Catalog  string    // path of the compatibility catalog
+	Evidence string    // folder of the evidence of E2E
 	Notes    string    // folder of what people wrote for each release
 }

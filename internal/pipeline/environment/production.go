@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/calimero-network/mero-tee/catalog/evidence"
 	"github.com/calimero-network/mero-tee/docs/releases"
 	"github.com/calimero-network/mero-tee/internal/artifact/sign"
 	"github.com/calimero-network/mero-tee/internal/artifact/trust"
@@ -90,7 +91,8 @@ func (e *Environment) taggedCheckout(ctx context.Context, tag release.Tag) (*Che
 	}
 	c := &Checkout{Commit: head.Hash, Time: head.Time, Policies: filepath.Join(e.Root, "policies"),
 		HostTCB: filepath.Join(e.Root, tcb.HostFile),
-		Catalog: filepath.Join(e.Root, e.Config.CatalogPath), Notes: filepath.Join(e.Root, releases.Dir)}
+		Catalog: filepath.Join(e.Root, e.Config.CatalogPath), Evidence: filepath.Join(e.Root, evidence.Dir),
+		Notes: filepath.Join(e.Root, releases.Dir)}
 	return c, nil
 }
 

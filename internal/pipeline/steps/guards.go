@@ -36,6 +36,9 @@ func (r *Release) GuardInputs(context.Context) (pipeline.Digests, error) {
 	if in["notes"], err = FileDigest(r.notesFile()); err != nil {
 		return nil, err
 	}
+	if in["evidence"], err = DirDigest(r.Checkout.Evidence); err != nil {
+		return nil, err
+	}
 	in["catalog"], err = FileDigest(r.Checkout.Catalog)
 	return in, err
 }
@@ -130,7 +133,7 @@ func (r *Release) pair(ctx context.Context) (check.Results, error) {
 		return nil, err
 	}
 	in := guard.PairInput{Tag: r.Tag, Counterpart: r.variable(r.Tag.Family.Counterpart()), Releases: r.Published(),
-		Catalog: pairs, CatalogPath: r.Env.Config.CatalogPath}
+		Catalog: pairs, CatalogPath: r.Env.Config.CatalogPath, Evidence: r.reviewed()}
 	if r.Tag.Family == release.KMS {
 		in.Working = working
 	}

@@ -2,6 +2,8 @@ package audit
 
 import (
 	"context"
+	"fmt"
+	"strings"
 
 	"github.com/calimero-network/mero-tee/internal/artifact/sbom"
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
@@ -21,7 +23,7 @@ func (a *auditor) contents(ctx context.Context) {
 		return
 	}
 	if a.Tag.Family == release.KMS {
-		a.policies()
+		a.policies(ctx)
 		a.composeFiles(ctx, published)
 	} else {
 		a.nodeImages(ctx, published)
@@ -49,18 +51,31 @@ func (a *auditor) measurements() (*measurement.Published, error) {
 
 // policies is the spec's "Policy Validation": schema, all registers,
 // allowed_tcb_status not empty, and "Stable Must Not Have" policy_not_ready.
-func (a *auditor) policies() {
+func (a *auditor) policies(ctx context.Context) {
 	set := map[release.Profile]*policies.Policy{}
 	for _, profile := range release.Profiles() {
 		p, err := a.policy(profile)
-		a.add(check.Of("policy of "+string(profile), err))
+		result := check.Of("policy of "+string(profile), err)
 		if err == nil {
 			set[profile] = p
+			result = result.Noting(untested(p))
 		}
+		a.add(result)
 	}
 	if len(set) == len(release.Profiles()) {
 		a.add(check.Of("policies keep the profiles apart", policies.CheckSet(set)))
 	}
+	a.revocations(ctx, set)
+}
+
+// untested names the node releases that were promoted without E2E: no reason to
+// refuse the release, and nothing to hide.
+func untested(p *policies.Policy) string {
+	var out []string
+	for _, m := range policies.Untested(p.Measurements) {
+		out = append(out, fmt.Sprintf("admits %s without E2E: %s", m.NodeRelease, m.WithoutE2E))
+	}
+	return strings.Join(out, "; ")
 }
 
 func (a *auditor) policy(profile release.Profile) (*policies.Policy, error) {

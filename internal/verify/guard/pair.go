@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/calimero-network/mero-tee/catalog"
+	"github.com/calimero-network/mero-tee/catalog/evidence"
 	"github.com/calimero-network/mero-tee/internal/base/check"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/release"
@@ -39,6 +40,7 @@ type PairInput struct {
 	Catalog     *catalog.Catalog
 	CatalogPath string                                // where it lies in the repository, for the hint
 	Working     map[release.Profile]*policies.Working // policies/, for a KMS release
+	Evidence    evidence.Source                       // of E2E, as people reviewed it
 }
 
 // Pair is guard 3, "KMS ↔ Node Dependency Guard": four results, always. In a
@@ -154,26 +156,35 @@ func Listed(c *catalog.Catalog, path string, a, b release.Tag) check.Result {
 }
 
 func (in PairInput) references(ctx context.Context, counterpart release.Tag) (check.Result, error) {
+	r, tuples, err := in.compared(ctx, counterpart)
+	if err != nil || !r.OK() {
+		return r, err
+	}
+	return in.vouched(ctx, r, tuples)
+}
+
+// compared is check 3 by what is published, and the tuples that are enforced.
+func (in PairInput) compared(ctx context.Context, counterpart release.Tag) (check.Result, Tuples, error) {
 	if in.Tag.Family == release.KMS {
 		ev, err := in.Releases.Measurements(ctx, counterpart)
 		if err != nil {
-			return check.Result{}, fmt.Errorf("measurements of %s: %w", counterpart, err)
+			return check.Result{}, nil, fmt.Errorf("measurements of %s: %w", counterpart, err)
 		}
-		return WorkingReferences(in.Tag, in.Working, ev), nil
+		return WorkingReferences(in.Tag, in.Working, ev), standing(in.Working), nil
 	}
 	set, err := in.Releases.Policies(ctx, counterpart)
 	if err != nil {
-		return check.Result{}, fmt.Errorf("policies of %s: %w", counterpart, err)
+		return check.Result{}, nil, fmt.Errorf("policies of %s: %w", counterpart, err)
 	}
-	published, err := in.evidence(ctx, set)
+	published, err := in.published(ctx, set)
 	if err != nil {
-		return check.Result{}, err
+		return check.Result{}, nil, err
 	}
-	return PolicyReferences(in.Tag, counterpart, set, published), nil
+	return PolicyReferences(in.Tag, counterpart, set, published), enforced(set), nil
 }
 
-// evidence reads what the node releases named in the policies publish; one that does not exist is left out.
-func (in PairInput) evidence(ctx context.Context,
+// published reads what the node releases named in the policies publish; one that does not exist is left out.
+func (in PairInput) published(ctx context.Context,
 	set map[release.Profile]*policies.Policy) (map[release.Tag]policies.Evidence, error) {
 	tags, err := in.Releases.Tags(ctx, release.Node)
 	if err != nil {

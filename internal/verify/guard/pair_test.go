@@ -186,7 +186,7 @@ func TestPair(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			results, err := guard.Pair(t.Context(), guard.PairInput{Tag: tag(t, tc.tag), Counterpart: tc.counterpart,
-				Releases: tc.world, Catalog: shipped(t), Working: tc.working})
+				Releases: tc.world, Catalog: shipped(t), Working: tc.working, Evidence: tested(t, rc, final)})
 			require.NoError(t, err)
 			require.Len(t, results, 4)
 			for i, r := range results[:3] {

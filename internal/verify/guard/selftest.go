@@ -4,8 +4,10 @@ import (
 	"strings"
 
 	"github.com/calimero-network/mero-tee/catalog"
+	"github.com/calimero-network/mero-tee/catalog/evidence"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/check"
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/provider/git"
 	"github.com/calimero-network/mero-tee/internal/release"
@@ -23,7 +25,7 @@ func Drills() []check.Drill {
 		{Name: environmentName, Bad: Environment([]string{"ALLOWED_MRTD=00"}), Good: Environment([]string{"PATH=/bin"}),
 			Code: fault.Verification},
 	}...)
-	out = append(out, pairDrills()...)
+	out = append(append(out, pairDrills()...), vouchedDrills()...)
 	return append(out, allowedDrills()...)
 }
 
@@ -113,6 +115,34 @@ func pairDrills() []check.Drill {
 			Good: WorkingReferences(kms, working, ev), Code: fault.Verification},
 		{Name: referencesName + " (node)", Bad: PolicyReferences(node, kms, set, published(other)),
 			Good: PolicyReferences(node, kms, set, published(ev)), Code: fault.Verification},
+	}
+}
+
+// vouchedDrills take one tuple, and the evidence of its release's test.
+func vouchedDrills() []check.Drill {
+	node := release.Tag{Family: release.Node, Version: release.Version{Major: 1}}
+	measurements, registers := digest.Of([]byte("published")), tdx.Registers{MRTD: tdx.Register{1}}
+	m := policies.Measurement{NodeRelease: node, Evidence: measurements.String(), Registers: registers}
+	without := m
+	without.WithoutE2E = "a drill: no node is harmed"
+	tests := func(result check.Status, seen tdx.Registers) policies.Tests {
+		return policies.Tests{node: {{Node: evidence.Side{Release: node, Measurements: measurements},
+			Profiles: []evidence.Profile{{Profile: release.Debug, Node: evidence.Machine{Seen: &seen},
+				Checks: []evidence.Check{{Name: "a key", Result: result}}}}}}}
+	}
+	judge := func(m policies.Measurement, t policies.Tests) check.Result {
+		return Vouched(check.Pass(referencesName), Tuples{release.Debug: {m}}, t)
+	}
+	good := judge(m, tests(check.Passed, registers))
+	name := referencesName + ", "
+	return []check.Drill{
+		{Name: name + "without evidence of E2E", Bad: judge(m, nil), Good: judge(without, nil), Code: fault.MissingAsset},
+		{Name: name + "E2E that failed", Bad: judge(m, tests(check.Failed, registers)), Good: good,
+			Code: fault.Verification},
+		{Name: name + "E2E that was skipped", Bad: judge(m, tests(check.Skipped, registers)), Good: good,
+			Code: fault.Verification},
+		{Name: name + "E2E of other registers", Bad: judge(m, tests(check.Passed, tdx.Registers{MRTD: tdx.Register{2}})),
+			Good: good, Code: fault.Verification},
 	}
 }
 
