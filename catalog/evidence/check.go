@@ -98,6 +98,19 @@ func (p Profile) check() error {
 	if p.KMS.ComposeHash.IsZero() || p.KMS.Policy.IsZero() {
 		return fault.Mismatch("the key service's compose hash or policy is missing", "two digests", "zero")
 	}
+	if len(p.KMS.Reconfigured) > maxChecks {
+		return fault.Mismatch("too many deployments", fmt.Sprintf("at most %d", maxChecks),
+			fmt.Sprint(len(p.KMS.Reconfigured)))
+	}
+	for _, d := range p.KMS.Reconfigured {
+		if d.Policy == "" || d.ComposeHash.IsZero() {
+			return fault.Mismatch("a deployment is not described", "its policy in words and its compose hash",
+				fmt.Sprintf("%.60q", d.Policy))
+		}
+		if err := checkLine("policy", d.Policy, maxText); err != nil {
+			return err
+		}
+	}
 	for _, m := range []Machine{p.KMS.Machine, p.Node} {
 		if m.Image == "" || m.Digest.IsZero() {
 			return fault.Mismatch("an image is not named", "its name and digest", fmt.Sprintf("%.60q", m.Image))

@@ -68,8 +68,16 @@ type Profile struct {
 // Service is a key service that was deployed.
 type Service struct {
 	Machine
-	ComposeHash digest.Digest `json:"compose_hash"` // of the file that was deployed
+	ComposeHash digest.Digest `json:"compose_hash"` // of the file that the release publishes
 	Policy      digest.Digest `json:"policy"`       // of the policy that the release publishes
+	// Reconfigured are its other deployments: the same image with other policies.
+	Reconfigured []Deployment `json:"reconfigured,omitempty"`
+}
+
+// Deployment is a key service that was made to load another policy than its release's.
+type Deployment struct {
+	Policy      string        `json:"policy"` // which, in words
+	ComposeHash digest.Digest `json:"compose_hash"`
 }
 
 // Machine is what ran and what its verified quote showed; nothing when it gave none.

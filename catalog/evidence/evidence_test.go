@@ -47,7 +47,8 @@ func passed(t testing.TB) *evidence.E2E {
 		seen := registers(p, 1)
 		service := evidence.Machine{Image: "ghcr.io/o/mero-kms:1", Digest: digest.Of([]byte("image " + p)), Seen: &seen}
 		e.Profiles = append(e.Profiles, evidence.Profile{Profile: p,
-			KMS: evidence.Service{Machine: service, ComposeHash: digest.Of([]byte("c" + p)), Policy: digest.Of([]byte("p" + p))},
+			KMS: evidence.Service{Machine: service, ComposeHash: digest.Of([]byte("c" + p)), Policy: digest.Of([]byte("p" + p)),
+				Reconfigured: []evidence.Deployment{{Policy: "an older one", ComposeHash: digest.Of([]byte("o" + p))}}},
 			Node: evidence.Machine{Image: "projects/p/global/images/node", Digest: digest.Of([]byte("disk " + p)),
 				Seen: &seen},
 			Checks: []evidence.Check{{Name: "node " + string(p) + " gets its key", Result: check.Passed}}})
@@ -101,13 +102,16 @@ func TestWhatIsNoEvidence(t *testing.T) {
 		"no measurements":       {func(e *evidence.E2E) { e.Node.Measurements = digest.Digest{} }, "measurements is missing", true},
 		"a test of others": {func(e *evidence.E2E) { e.Release.Version = release.Version{Major: 9} },
 			"the test is of neither release", false},
-		"a time of day":       {func(e *evidence.E2E) { e.At = "21:00" }, "at is not a time", true},
-		"a time elsewhere":    {func(e *evidence.E2E) { e.At = "2026-11-26T21:00:00+01:00" }, "at is not a time", true},
-		"a run nowhere":       {func(e *evidence.E2E) { e.Run = "http://runs" }, "run is not an address", true},
-		"no profiles":         {func(e *evidence.E2E) { e.Profiles = nil }, "no profile was tested", true},
-		"profiles turned":     {func(e *evidence.E2E) { e.Profiles[0].Profile = release.LockedReadOnly }, "out of order", false},
-		"an unknown profile":  {func(e *evidence.E2E) { e.Profiles[0].Profile = "open" }, "unknown", true},
-		"no policy":           {func(e *evidence.E2E) { e.Profiles[0].KMS.Policy = digest.Digest{} }, "policy is missing", true},
+		"a time of day":      {func(e *evidence.E2E) { e.At = "21:00" }, "at is not a time", true},
+		"a time elsewhere":   {func(e *evidence.E2E) { e.At = "2026-11-26T21:00:00+01:00" }, "at is not a time", true},
+		"a run nowhere":      {func(e *evidence.E2E) { e.Run = "http://runs" }, "run is not an address", true},
+		"no profiles":        {func(e *evidence.E2E) { e.Profiles = nil }, "no profile was tested", true},
+		"profiles turned":    {func(e *evidence.E2E) { e.Profiles[0].Profile = release.LockedReadOnly }, "out of order", false},
+		"an unknown profile": {func(e *evidence.E2E) { e.Profiles[0].Profile = "open" }, "unknown", true},
+		"no policy":          {func(e *evidence.E2E) { e.Profiles[0].KMS.Policy = digest.Digest{} }, "policy is missing", true},
+		"a deployment of nothing": {func(e *evidence.E2E) {
+			e.Profiles[0].KMS.Reconfigured = []evidence.Deployment{{ComposeHash: digest.Of(nil)}}
+		}, "deployment is not described", true},
 		"no image":            {func(e *evidence.E2E) { e.Profiles[0].Node.Image = "" }, "image is not named", true},
 		"an unknown result":   {func(e *evidence.E2E) { e.Checks[0].Result = "PASS" }, "unknown result", true},
 		"a check of nothing":  {func(e *evidence.E2E) { e.Profiles[1].Checks[0].Name = "" }, "has no name", true},

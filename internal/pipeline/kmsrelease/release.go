@@ -72,7 +72,7 @@ func (p *Pipeline) Graph() pipeline.Graph {
 			Outputs: p.WorkFiles(steps.CatalogFile), Do: p.stageCatalog},
 		// 11. E2E Test: KMS-node attestation.
 		{Name: "kms:e2e", Title: "testing the released image end to end", Needs: []string{"kms:catalog"},
-			Outputs: p.WorkFiles(steps.E2EFile), Do: p.E2E},
+			Outputs: p.WorkFiles(steps.E2EFile, steps.EvidenceFile), Do: p.E2E},
 		// Only then: what E2E found is proposed, a candidate's evidence too.
 		{Name: "kms:propose", Title: "proposing what the test found", Needs: []string{"kms:e2e"},
 			Outputs: p.ProposalState, Do: p.ProposeCatalog},

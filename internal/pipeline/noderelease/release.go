@@ -64,7 +64,7 @@ func (p *Pipeline) Graph() pipeline.Graph {
 				Outputs: p.WorkFiles(steps.AuditFile, steps.MovedFile), Do: p.Audit},
 			// 7. E2E Test: node boot, KMS attest.
 			{Name: "node:e2e", Title: "testing the released images end to end", Needs: []string{"node:audit"},
-				Outputs: p.WorkFiles(steps.E2EFile), Do: p.E2E},
+				Outputs: p.WorkFiles(steps.E2EFile, steps.EvidenceFile), Do: p.E2E},
 			// 8. Compat Catalog: update, by a pull request.
 			{Name: "node:catalog", Title: "proposing what the test found", Needs: []string{"node:e2e"},
 				Outputs: p.catalogOutputs, Do: p.catalog},

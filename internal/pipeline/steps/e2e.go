@@ -43,6 +43,9 @@ func (r *Release) E2E(ctx context.Context, w *pipeline.Work) error {
 	if err != nil {
 		return err
 	}
+	if err := r.writeEvidence(report); err != nil { // also of a test that failed
+		return err
+	}
 	return r.concludeE2E(w, report)
 }
 
