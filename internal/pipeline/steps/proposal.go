@@ -221,7 +221,7 @@ func (r *Release) proposedFiles(ctx context.Context, w *pipeline.Work, at string
 	outcome e2eRecord) (map[string][]byte, error) {
 	files := map[string][]byte{}
 	for _, part := range []func(context.Context, *pipeline.Work, string, e2eRecord) (map[string][]byte, error){
-		r.catalogFiles,
+		r.catalogFiles, r.evidenceFiles,
 	} {
 		add, err := part(ctx, w, at, outcome)
 		if err != nil {
