@@ -38,6 +38,7 @@ type Input struct {
 	Breaking     string        // Markdown; empty: what the commits say
 	Upgrade      string        // Markdown; empty: the standard path
 	Waivers      []string      // of TCB statuses: where, what, until when, why
+	Untested     []string      // node releases that are admitted without E2E: which, where, why
 	Facts        []posture.Fact
 
 	Measurements []Measurement
@@ -99,6 +100,9 @@ func Generate(in Input) string {
 	section(&b, "Images", images(in))
 	if len(in.Waivers) > 0 { // also in brief notes: it is a risk that somebody takes
 		section(&b, "TCB waivers", waivers(in))
+	}
+	if len(in.Untested) > 0 { // likewise
+		section(&b, "Promoted without E2E", untested(in))
 	}
 	if len(in.Facts) > 0 {
 		section(&b, "Platform and policy", facts(in.Facts))
@@ -231,6 +235,15 @@ func waivers(in Input) string {
 	b.WriteString("Machines in these states are accepted for a while, although Intel has newer firmware for them:\n\n")
 	for _, w := range in.Waivers {
 		fmt.Fprintf(&b, "- %s\n", escape(w))
+	}
+	return b.String()
+}
+
+func untested(in Input) string {
+	var b strings.Builder
+	b.WriteString("These node releases get keys although no end-to-end test vouches for them:\n\n")
+	for _, u := range in.Untested {
+		fmt.Fprintf(&b, "- %s\n", escape(u))
 	}
 	return b.String()
 }

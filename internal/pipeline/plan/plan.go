@@ -15,9 +15,12 @@ type Plan struct {
 	Decision
 	Rules   Rules
 	Written notes.Written
-	Waivers []string       // of TCB statuses, one a line: where, what, until when, why; from the caller
-	Facts   []posture.Fact // what the release stands on; from the caller
-	Checks  check.Results  // what was looked at so far; a caller may add to it
+	Waivers []string // of TCB statuses, one a line: where, what, until when, why; from the caller
+	// Untested are node releases that the policies of this key service admit
+	// without E2E, one a line with the reason; from the caller.
+	Untested []string
+	Facts    []posture.Fact // what the release stands on; from the caller
+	Checks   check.Results  // what was looked at so far; a caller may add to it
 
 	Previous *release.Tag // the family's release before this one, for its notes; from the caller
 }

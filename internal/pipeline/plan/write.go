@@ -46,6 +46,12 @@ func (p *Plan) WriteRules(w io.Writer) error {
 	for _, w := range p.Waivers {
 		fmt.Fprintf(&b, "  %s\n", console.Safe(w))
 	}
+	if len(p.Untested) > 0 {
+		b.WriteString("\nPromoted without E2E\n")
+	}
+	for _, u := range p.Untested {
+		fmt.Fprintf(&b, "  %s\n", console.Safe(u))
+	}
 	if len(p.Facts) > 0 {
 		b.WriteString("\nWhat it stands on\n")
 	}

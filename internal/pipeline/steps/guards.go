@@ -94,6 +94,9 @@ func (r *Release) RunGuards(ctx context.Context, w *pipeline.Work) error {
 	for _, waiver := range plan.Waivers {
 		w.Warnf("TCB waiver in %s", waiver)
 	}
+	for _, u := range plan.Untested {
+		w.Warnf("promoted without E2E: %s", u)
+	}
 	if err := w.Lines(plan.WriteRules); err != nil {
 		return err
 	}

@@ -25,7 +25,7 @@ type comparison struct {
 // the counterparts, the measurements with what moved them, and how to verify them.
 func (r *Release) notes(ctx context.Context, planned planRecord, c comparison) (string, error) {
 	in := notes.Input{Repository: r.Env.Config.Repository, Tag: r.Tag, Banner: r.Env.Banner, Class: planned.Class,
-		Previous: planned.Previous, Waivers: planned.Waivers}
+		Previous: planned.Previous, Waivers: planned.Waivers, Untested: planned.Untested}
 	err := errors.Join(r.changelog(ctx, &in), r.fill(&in), r.counterparts(&in), r.measurements(&in, c))
 	if err != nil {
 		return "", err

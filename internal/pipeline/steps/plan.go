@@ -27,6 +27,8 @@ type planRecord struct {
 	Patched *release.Tag  `json:"patched,omitempty"` // the release that a hotfix patches
 	Diff    []git.Change  `json:"diff,omitempty"`    // since that one
 	Waivers []string      `json:"waivers,omitempty"` // of TCB statuses, for the notes
+	// node releases that were promoted without E2E, for the notes
+	Untested []string `json:"untested,omitempty"`
 
 	Previous *release.Tag `json:"previous,omitempty"` // the family's release before, which the notes look back to
 }
@@ -108,7 +110,8 @@ func (r *Release) written() ([]byte, error) {
 }
 
 func (r *Release) recordPlan(p *plan.Plan) error {
-	out := planRecord{Tag: r.Tag, Class: p.Class, Diff: p.Diff, Waivers: p.Waivers, Previous: p.Previous}
+	out := planRecord{Tag: r.Tag, Class: p.Class, Diff: p.Diff, Waivers: p.Waivers, Untested: p.Untested,
+		Previous: p.Previous}
 	if !p.Patched.IsZero() {
 		out.Patched = &p.Patched
 	}

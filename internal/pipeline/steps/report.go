@@ -56,6 +56,9 @@ func (r *Release) facts() ([][2]string, error) {
 	for _, w := range plan.Waivers {
 		out = append(out, [2]string{"waiver", w})
 	}
+	for _, u := range plan.Untested {
+		out = append(out, [2]string{"untested", u})
+	}
 	stands, err := r.standing()
 	if err != nil {
 		return nil, err

@@ -38,6 +38,7 @@ func tcbLists(policiesDir, hostFile string) ([]governed, error) {
 
 // Waive puts every waiver of the working policies and of the key service's host
 // into a plan, with a check of each: a release begins with none that has ended.
+// It also says what a key service will admit without E2E.
 func Waive(p *plan.Plan, policiesDir, hostFile string) error {
 	lists, err := tcbLists(policiesDir, hostFile)
 	if err != nil {
@@ -48,6 +49,19 @@ func Waive(p *plan.Plan, policiesDir, hostFile string) error {
 			p.Waivers = append(p.Waivers, fmt.Sprintf("%s: %s: %s", l.file, w.What(), w.Reason))
 		}
 		p.Checks = append(p.Checks, inspection.Waivers(l.file, l.list, time.Now())...)
+	}
+	if p.Tag.Family == release.Node { // it has no policy
+		return nil
+	}
+	working, err := policies.LoadDir(os.DirFS(policiesDir))
+	if err != nil {
+		return err
+	}
+	for _, profile := range release.Profiles() {
+		for _, m := range policies.Untested(working[profile].Standing()) {
+			p.Untested = append(p.Untested, fmt.Sprintf("%s in policies/%s: %s", m.NodeRelease, policies.File(profile),
+				m.WithoutE2E))
+		}
 	}
 	return nil
 }

@@ -8,10 +8,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/calimero-network/mero-tee/catalog"
 	records "github.com/calimero-network/mero-tee/catalog/evidence"
 	"github.com/calimero-network/mero-tee/internal/base/check"
 	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/provider/git"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/verify/guard"
 	"github.com/calimero-network/mero-tee/policies"
@@ -158,4 +160,18 @@ func TestEvidenceThatCouldNotBeReadIsNotMissing(t *testing.T) {
 	results, err := guard.Pair(t.Context(), in)
 	require.NoError(t, err)
 	require.Equal(t, fault.MissingAsset, fault.CodeOf(results.Err()), "a folder is no file")
+}
+
+// The record of a test is no change that a page would explain; what governs records is one.
+func TestEvidenceDocumentsItself(t *testing.T) {
+	t.Parallel()
+	for file, want := range map[string]check.Status{
+		"catalog/evidence/1.0.0-rc.1--1.0.0.json": check.Inapplicable,
+		"catalog/evidence/evidence.schema.json":   check.Failed,
+		"catalog/evidence/1.0.0.json":             check.Failed,
+		"catalog/1.0.0-rc.1--1.0.0.json":          check.Failed,
+	} {
+		in := guard.Proposed{Files: map[string]git.Status{file: git.Added}, CatalogPath: catalog.Path}
+		require.Equal(t, want, guard.Docs(in)[0].Status, file)
+	}
 }
