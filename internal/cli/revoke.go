@@ -110,7 +110,8 @@ func (o *operator) policiesOf(ctx context.Context, r github.Release) (map[releas
 		}
 		policy, err := policies.Decode(data.Bytes())
 		if err != nil {
-			o.console.Warnf("%s of %s cannot be read, so whom it admits is not known: %v", release.PolicyAsset(p), r.TagName, err)
+			o.console.Warnf("%s of %s cannot be read, so whom it admits is not known: %v", release.PolicyAsset(p), r.TagName,
+				err)
 			continue
 		}
 		out[p] = policy

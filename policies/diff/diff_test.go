@@ -147,3 +147,24 @@ func FuzzCell(f *testing.F) {
 		}
 	})
 }
+
+// What a release is admitted without is a row of its own, and so is its end.
+func TestRowsNamePromotionsWithoutE2E(t *testing.T) {
+	t.Parallel()
+	tested := tuple(t, "1.1.0", 0x11)
+	without, other := tested, tested
+	without.WithoutE2E, other.WithoutE2E = "no TDX before Friday", "another reason"
+	row := func(change diff.Change, before, after string) []diff.Row {
+		return []diff.Row{{Profile: release.Debug, Change: change, Subject: "mero-tee-v1.1.0", Register: "without_e2e",
+			Before: before, After: after}}
+	}
+	rows := func(from, to policies.Measurement) []diff.Row {
+		return diff.Rows(diff.Working(working(from)), diff.Working(working(to)))
+	}
+	require.Equal(t, row(diff.Added, "", "no TDX before Friday"), rows(tested, without))
+	require.Equal(t, row(diff.Moved, "no TDX before Friday", "another reason"), rows(without, other))
+	require.Equal(t, row(diff.Moved, "no TDX before Friday", ""), rows(without, tested))
+	require.Empty(t, rows(without, without))
+	fresh := diff.Rows(diff.Working(working()), diff.Working(working(without)))
+	require.Equal(t, row(diff.Added, "", "no TDX before Friday")[0], fresh[len(fresh)-1])
+}

@@ -41,7 +41,8 @@ func (r *Release) writeEvidence(report *e2e.Report) error {
 	for _, p := range report.Profiles {
 		entry := evidence.Profile{Profile: p, Checks: []evidence.Check{}, KMS: service(report, kms, p),
 			Node: machine(report, node, p)}
-		if entry.KMS.Policy, _, err = digest.OfFile(filepath.Join(r.familyDir(release.KMS), release.PolicyAsset(p))); err != nil {
+		policy := filepath.Join(r.familyDir(release.KMS), release.PolicyAsset(p))
+		if entry.KMS.Policy, _, err = digest.OfFile(policy); err != nil {
 			return err
 		}
 		out.Profiles = append(out.Profiles, entry)

@@ -52,8 +52,10 @@ func tried(kms, node *measurement.Published) *e2e.Report {
 	for _, p := range release.Profiles() {
 		r.Checks = append(r.Checks, e2e.NewCheck(e2e.KeyRelease, check.Pass("a key for "+string(p)), p))
 		r.Observed = append(r.Observed,
-			e2e.Observation{Family: release.KMS, Version: kms.Tag.Version, Profile: p, Registers: kms.Profiles[p].Registers()},
-			e2e.Observation{Family: release.Node, Version: node.Tag.Version, Profile: p, Registers: node.Profiles[p].Registers()})
+			e2e.Observation{Family: release.KMS, Version: kms.Tag.Version, Profile: p,
+				Registers: kms.Profiles[p].Registers()},
+			e2e.Observation{Family: release.Node, Version: node.Tag.Version, Profile: p,
+				Registers: node.Profiles[p].Registers()})
 	}
 	r.Checks = append(r.Checks, e2e.NewCheck(e2e.ProfileIsolation, check.Skip("refused", "policy_not_ready"), release.Debug,
 		release.LockedReadOnly), e2e.NewCheck(e2e.Cleanup, check.Pass("nothing is left")))
@@ -117,7 +119,8 @@ func TestEvidenceOfATestThatFailed(t *testing.T) {
 				release.Debug)
 		},
 		"not appraised": func(r *e2e.Report) {
-			r.Checks = append(r.Checks, e2e.NewCheck(e2e.BootVerification, check.Skip("appraised", "no key for it"), release.Debug))
+			r.Checks = append(r.Checks, e2e.NewCheck(e2e.BootVerification, check.Skip("appraised", "no key for it"),
+				release.Debug))
 		},
 		"something is left": func(r *e2e.Report) {
 			r.Checks = append(r.Checks, e2e.NewCheck(e2e.Cleanup, check.Fail("left", fault.General, "a VM", "none", "1")))

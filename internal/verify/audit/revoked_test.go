@@ -22,7 +22,8 @@ func TestARevokedMeasurementThatAPolicyAdmits(t *testing.T) {
 	t.Parallel()
 	dir := released(t)
 	revocation := func(p release.Profile) policies.Revocation {
-		return policies.Revocation{NodeRelease: node, Registers: registersOf(p), Reason: "CVE-2026-0001", RevokedOn: "2026-11-20"}
+		return policies.Revocation{NodeRelease: node, Registers: registersOf(p), Reason: "CVE-2026-0001",
+			RevokedOn: "2026-11-20"}
 	}
 	byHand := revocation(release.Debug)
 	byHand.NodeRelease, byHand.RevokedOn = release.Tag{}, ""
@@ -35,18 +36,20 @@ func TestARevokedMeasurementThatAPolicyAdmits(t *testing.T) {
 		says    string
 		code    fault.Code
 	}{
-		"nothing":             {nil, nil, nil, "", fault.Success},
-		"another measurement": {map[release.Profile][]policies.Revocation{release.Debug: {another}}, nil, nil, "", fault.Success},
+		"nothing": {nil, nil, nil, "", fault.Success},
+		"another measurement": {map[release.Profile][]policies.Revocation{release.Debug: {another}}, nil, nil, "",
+			fault.Success},
 		"the same registers in another profile": {map[release.Profile][]policies.Revocation{
 			release.LockedReadOnly: {revocation(release.Debug)}}, nil, nil, "", fault.Success},
-		"the measurement of a profile": {map[release.Profile][]policies.Revocation{release.Debug: {revocation(release.Debug)}},
-			nil, []string{"policies admit no revoked measurement (debug)"},
+		"the measurement of a profile": {map[release.Profile][]policies.Revocation{
+			release.Debug: {revocation(release.Debug)}}, nil, []string{"policies admit no revoked measurement (debug)"},
 			"the release is what was built, but its policy admits a measurement of " + node.String() +
 				" that was revoked on 2026-11-20: CVE-2026-0001", fault.Verification},
 		"those of two profiles": {map[release.Profile][]policies.Revocation{
 			release.Debug:          {another, revocation(release.Debug)},
 			release.LockedReadOnly: {revocation(release.LockedReadOnly)}}, nil,
-			[]string{"policies admit no revoked measurement (debug)", "policies admit no revoked measurement (locked-read-only)"},
+			[]string{"policies admit no revoked measurement (debug)",
+				"policies admit no revoked measurement (locked-read-only)"},
 			"revoked on 2026-11-20", fault.Verification},
 		"one that was revoked by hand": {map[release.Profile][]policies.Revocation{release.Debug: {byHand}}, nil,
 			[]string{"policies admit no revoked measurement (debug)"},
@@ -87,7 +90,8 @@ func TestWhoWasNotAskedWhatIsRevoked(t *testing.T) {
 // What was promoted without E2E is seen by a stranger, too.
 func TestAPromotionWithoutE2EIsSeen(t *testing.T) {
 	t.Parallel()
-	change := inPolicy(release.Debug, "0001\",\n      \"mrtd\"", "0001\",\n      \"without_e2e\": \"no TDX before Friday\",\n      \"mrtd\"")
+	change := inPolicy(release.Debug, "0001\",\n      \"mrtd\"",
+		"0001\",\n      \"without_e2e\": \"no TDX before Friday\",\n      \"mrtd\"")
 	report := judge(t, made(t, stable, change), audit.Subject{Tag: stable})
 	require.Contains(t, report.Results,
 		check.Pass("policy of debug").Noting("admits "+node.String()+" without E2E: no TDX before Friday"))
