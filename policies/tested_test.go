@@ -57,7 +57,7 @@ func TestAReasonStaysUntilE2EVouches(t *testing.T) {
 
 	proved, err := policies.Promote(refreshed, ev)
 	require.NoError(t, err)
-	require.Empty(t, policies.Untested(proved.Measurements), "E2E vouches for the release now, and for its image elsewhere")
+	require.Empty(t, policies.Untested(proved.Measurements), "E2E vouches now, and for its image elsewhere")
 	back, err := policies.PromoteUntested(proved, ev, why)
 	require.NoError(t, err)
 	require.Equal(t, proved, back, "what was tested stays tested")

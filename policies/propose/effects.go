@@ -94,7 +94,8 @@ func (e Effects) Lines() []string {
 	}
 	out = append(out, "to do: "+next)
 	if len(e.pairs) > 0 {
-		out = append(out, "to do: say in the notes of the next release that the pairs above are not to be used; the catalog is a record")
+		out = append(out, "to do: say in the notes of the next release that the pairs above are not to be used; "+
+			"the catalog is a record")
 	}
 	return out
 }

@@ -164,7 +164,8 @@ func TestPromoteRefuses(t *testing.T) {
 func TestARevokedTupleIsNeverPromotedAgain(t *testing.T) {
 	t.Parallel()
 	w := promoted(t)
-	p, err := propose.Revoke(w.main(), propose.Target{Tag: node(t, "1.2.0")}, "CVE-2026-1234: key leak | see <incident> 7", day)
+	p, err := propose.Revoke(w.main(), propose.Target{Tag: node(t, "1.2.0")},
+		"CVE-2026-1234: key leak | see <incident> 7", day)
 	require.NoError(t, err)
 	require.Positive(t, w.open(p).Number)
 	require.Equal(t, "policy-revocation", w.pulls()[0].Labels[0].Name)

@@ -3,6 +3,7 @@ package steps
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -37,7 +38,7 @@ func (r *Release) writeEvidence(report *e2e.Report) error {
 		return err
 	}
 	out := &evidence.E2E{SchemaVersion: evidence.SchemaVersion, Release: r.Tag, KMS: kmsSide, Node: nodeSide,
-		Note: r.Env.Banner, At: evidence.Stamp(time.Now()), Checks: []evidence.Check{}}
+		Run: r.runAddress(), Note: r.Env.Banner, At: evidence.Stamp(time.Now()), Checks: []evidence.Check{}}
 	for _, p := range report.Profiles {
 		entry := evidence.Profile{Profile: p, Checks: []evidence.Check{}, KMS: service(report, kms, p),
 			Node: machine(report, node, p)}
@@ -59,6 +60,14 @@ func (r *Release) writeEvidence(report *e2e.Report) error {
 		return err
 	}
 	return file.Write(r.Work(EvidenceFile), data, 0o644)
+}
+
+// runAddress is where the workflow's run can be looked at; empty outside of one.
+func (r *Release) runAddress() string {
+	if r.Env.Config.RunID == 0 {
+		return ""
+	}
+	return fmt.Sprintf("https://github.com/%s/actions/runs/%d", r.Env.Config.Repository, r.Env.Config.RunID)
 }
 
 // only is the one profile that a check is about; none when it is about several or about all.

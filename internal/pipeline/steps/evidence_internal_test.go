@@ -36,6 +36,7 @@ func audited(t *testing.T, candidate int) (*stage, *measurement.Published, *meas
 	require.NoError(t, err)
 	s := staged(t, kms.Tag.String())
 	s.Env.Config.TEEVersion, s.Env.Banner = published.Tag.Version, "REHEARSAL"
+	s.Env.Config.Repository, s.Env.Config.RunID = "o/r", 7
 	for dir, content := range map[string][]byte{s.Public(): data, s.CounterpartDir(): node} {
 		require.NoError(t, os.MkdirAll(dir, 0o755))
 		require.NoError(t, os.WriteFile(filepath.Join(dir, release.MeasurementsAsset), content, 0o600))
@@ -57,8 +58,9 @@ func tried(kms, node *measurement.Published) *e2e.Report {
 			e2e.Observation{Family: release.Node, Version: node.Tag.Version, Profile: p,
 				Registers: node.Profiles[p].Registers()})
 	}
-	r.Checks = append(r.Checks, e2e.NewCheck(e2e.ProfileIsolation, check.Skip("refused", "policy_not_ready"), release.Debug,
-		release.LockedReadOnly), e2e.NewCheck(e2e.Cleanup, check.Pass("nothing is left")))
+	isolation := check.Skip("refused", "policy_not_ready")
+	r.Checks = append(r.Checks, e2e.NewCheck(e2e.ProfileIsolation, isolation, release.Debug, release.LockedReadOnly),
+		e2e.NewCheck(e2e.Cleanup, check.Pass("nothing is left")))
 	r.Deployed = []e2e.Deployed{{KMS: kms.Tag, Profile: release.Debug, Unchanged: true},
 		{KMS: kms.Tag, Profile: release.Debug, Policy: "an older one", ComposeHash: digest.Of([]byte("older"))}}
 	return r
@@ -95,6 +97,7 @@ func TestEvidenceOfATestThatPassed(t *testing.T) {
 	require.Equal(t, "catalog/evidence/1.2.0-rc.1--1.2.0.json", e.Path())
 	require.Equal(t, kms.Tag, e.Release)
 	require.Equal(t, "REHEARSAL", e.Note)
+	require.Equal(t, "https://github.com/o/r/actions/runs/7", e.Run)
 	require.Equal(t, kms.Commit, e.KMS.Commit)
 	require.Equal(t, node.Commit, e.Node.Commit)
 	require.Equal(t, []evidence.Check{{Name: "guardrail B, profile isolation: refused", Result: check.Skipped,

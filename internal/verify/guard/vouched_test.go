@@ -86,8 +86,9 @@ func TestPairAsksForEvidenceOfE2E(t *testing.T) {
 			"no successful E2E of mero-tee-v1.0.0"},
 		"other registers were seen": {folder(t, record(t, old), elsewhere), fault.Verification,
 			"debug-read-only.json: no successful E2E"},
-		"other bytes were tested":    {folder(t, record(t, old), other), fault.Verification, "debug.json: no successful E2E"},
-		"one profile alone":          {folder(t, record(t, old), half), fault.Verification, "debug-read-only.json: no successful"},
+		"other bytes were tested": {folder(t, record(t, old), other), fault.Verification, "debug.json: no successful E2E"},
+		"one profile alone": {folder(t, record(t, old), half), fault.Verification,
+			"debug-read-only.json: no successful"},
 		"a file that somebody wrote": {broken, fault.Verification, "is not evidence of E2E"},
 	} {
 		t.Run(name, func(t *testing.T) {
