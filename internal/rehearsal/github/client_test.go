@@ -58,8 +58,8 @@ func TestTheClientsRequestsFitGitHubsDescription(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, c.SetStatus(t.Context(), sha, github.CommitStatus{Context: "c", State: github.StatusError,
 		Description: "d", TargetURL: "https://github.com/x"}))
-	for _, request := range []string{"POST statuses", "POST git", "PATCH git", "POST releases", "PATCH releases", "PUT contents",
-		"POST pulls", "POST issues"} {
+	for _, request := range []string{"POST statuses", "POST git", "PATCH git", "POST releases", "PATCH releases",
+		"PUT contents", "POST pulls", "POST issues"} {
 		require.True(t, seen[request], request)
 	}
 }

@@ -1,7 +1,6 @@
 package github_test
 
 import (
-	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -33,7 +32,7 @@ func TestStatusesOfCommits(t *testing.T) {
 	} {
 		refused := w.as(auditor, "POST", tc.url, tc.body)
 		require.Equal(t, http.StatusUnprocessableEntity, refused.status, name)
-		require.Contains(t, fmt.Sprintf("%s", refused.body), tc.says, name)
+		require.Contains(t, string(refused.body), tc.says, name)
 	}
 	require.Equal(t, http.StatusForbidden, w.as(w.job(permissions{"contents": "write"}), "POST", url, said("")).status)
 }

@@ -80,7 +80,7 @@ func (s *stage) remaining(ctx context.Context, once bool) (left []string, err er
 	p := retry.Policy{First: 50 * time.Millisecond, Most: 5 * time.Second, Total: settlePatience, Wait: s.run.Wait}
 	_ = p.Until(ctx, "the clean-up", func() (bool, error) { // what is left says that it gave up
 		left, err = s.listed(ctx)
-		return once || err != nil || len(left) == 0, nil
+		return once || len(left) == 0, err
 	})
 	return left, err
 }
