@@ -98,8 +98,9 @@ func TestAdditions(t *testing.T) {
 		after *catalog.Catalog
 		want  []string
 	}{
-		"nothing":          {before, nil},
-		"another note":     {of(entry("1.1.0", "1.0.0", false, "b", all...), entry("1.0.0", "1.0.0", true, "c", locked)), nil},
+		"nothing": {before, nil},
+		"another note": {of(entry("1.1.0", "1.0.0", false, "b", all...), entry("1.0.0", "1.0.0", true, "c", locked)),
+			nil},
 		"a pair taken out": {of(entry("1.0.0", "1.0.0", true, "", locked)), nil},
 		"a new pair": {of(entry("1.2.0", "1.0.0", false, "", all...), entry("1.0.0", "1.0.0", true, "", locked)),
 			[]string{"- mero-kms-v1.2.0 with mero-tee-v1.0.0: declared, not tested yet"}},

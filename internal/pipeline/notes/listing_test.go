@@ -28,7 +28,8 @@ func TestListing(t *testing.T) {
 			head + "\n## Compatible versions\n\nWords.\n\n" + line + "\n" + parts},
 		"a section with items": {head + parts + "\n## Compatible versions\n\n" + other + "\n",
 			head + parts + "\n## Compatible versions\n\n" + other + "\n" + line + "\n"},
-		"it is there": {head + "\n## Compatible versions\n\n" + line + "\n", head + "\n## Compatible versions\n\n" + line + "\n"},
+		"it is there": {head + "\n## Compatible versions\n\n" + line + "\n",
+			head + "\n## Compatible versions\n\n" + line + "\n"},
 		"a comment that looks like it": {head + "\n<!--\n## Compatible versions\n-->\n" + parts,
 			head + "\n<!--\n## Compatible versions\n-->\n" + parts + "\n## Compatible versions\n\n" + line + "\n"},
 	} {

@@ -48,6 +48,9 @@ func (r *Release) ProposeCatalog(ctx context.Context, w *pipeline.Work) error {
 	if err := r.mustPass(outcome); err != nil {
 		return err
 	}
+	if !outcome.Passed {
+		w.Warnf("E2E of %s did not pass, so no catalog entry is proposed", r.Tag)
+	}
 	last := ""
 	for range proposalAttempts {
 		at, err := r.GitHub.Head(ctx, BaseBranch)
@@ -113,8 +116,9 @@ func (r *Release) mustPass(outcome e2eRecord) error {
 		return nil
 	}
 	return &fault.Error{Code: fault.Verification, Message: "E2E of " + r.Tag.String() + " did not pass",
-		Expected: "a record of E2E in which every check passed", Got: cmp.Or(failures(outcome.Checks), "no check that passed"),
-		Hint: r.Tag.String() + " stays a pre-release: mend what failed and release the next version"}
+		Expected: "a record of E2E in which every check passed",
+		Got:      cmp.Or(failures(outcome.Checks), "no check that passed"),
+		Hint:     r.Tag.String() + " stays a pre-release: mend what failed and release the next version"}
 }
 
 // failures are the checks of a record that did not pass.

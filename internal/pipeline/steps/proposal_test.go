@@ -273,7 +273,8 @@ func TestTheProposalPassesGuardOne(t *testing.T) {
 	t.Parallel()
 	repo := newRepository(t, "1.0.0 2.0.0 first")
 	path := releases.Path(release.Tag{Family: release.KMS, Version: release.Version{Major: 1}})
-	repo.merge(map[string][]byte{path: []byte("# mero-kms-v1.0.0\n\n## Breaking changes\n\nOne.\n\n## Upgrade path\n\nTwo.\n")})
+	repo.merge(map[string][]byte{
+		path: []byte("# mero-kms-v1.0.0\n\n## Breaking changes\n\nOne.\n\n## Upgrade path\n\nTwo.\n")})
 	r := repo.release(trial{tag: "mero-kms-v1.0.0", counterpart: "mero-tee-v2.0.0"})
 	require.NoError(t, r.propose())
 	results := repo.guardOne("catalog/mero-kms-v1.0.0", path)
@@ -402,7 +403,7 @@ func TestTheStepIsRunAgainWhenOthersMerged(t *testing.T) {
 	require.Contains(t, run(), "proposed in pull request")
 	require.Equal(t, 2, strings.Count(run(), "already done, nothing to do"))
 	repo.merge(map[string][]byte{"README.md": []byte("# S\n")})
-	require.Equal(t, 2, strings.Count(run(), "already done, nothing to do"), "what others merged is no matter of the change")
+	require.Equal(t, 2, strings.Count(run(), "already done, nothing to do"), "others' merges are no matter of it")
 	repo.merge(map[string][]byte{catalog.Path: repo.catalog("1.0.0 2.0.0 first", "0.9.0 2.0.0 theirs")})
 	require.Contains(t, run(), "proposed in pull request")
 	require.NoError(t, repo.mergeBranch("mero-kms-v1.0.0"))
@@ -546,8 +547,11 @@ func TestAStableWithoutACatalogUpdateIsNotPromoted(t *testing.T) {
 		then  func(*repository, *ready)
 		says  string // of the refusal; empty when it is promoted
 	}{
-		"proposed":         {stable, propose, ""},
-		"merged":           {stable, func(r *repository, rel *ready) { propose(r, rel); _ = r.mergeBranch("mero-tee-v2.0.0") }, ""},
+		"proposed": {stable, propose, ""},
+		"merged": {stable, func(r *repository, rel *ready) {
+			propose(r, rel)
+			require.NoError(r.t, r.mergeBranch("mero-tee-v2.0.0"))
+		}, ""},
 		"not proposed":     {stable, nothing, "has no catalog update"},
 		"E2E did not pass": {failed, nothing, "did not pass"},
 		"declined": {stable, func(r *repository, rel *ready) {

@@ -20,7 +20,7 @@ func (w *world) branched(t *testing.T, branch, path, content string) int64 {
 	return int64(pull.json(t)["number"].(float64))
 }
 
-// committed puts a file on a branch; others are the parents besides the branch's head, the last of which gives the tree.
+// committed puts a file on a branch; others are parents besides the branch's head, the last of which gives the tree.
 func (w *world) committed(t *testing.T, branch, path, content string, others ...string) {
 	t.Helper()
 	head := w.do("GET", api+"git/ref/heads/"+branch, "").json(t)["object"].(map[string]any)["sha"].(string)

@@ -116,8 +116,8 @@ func CounterpartExists(counterpart release.Tag, published []release.Tag) check.R
 		got).WithHint(hint)
 }
 
-// StableCounterpart: a stable release is tested with what is in production, not
-// with a candidate, which is "not for production deployment". Only while the
+// StableCounterpart wants a stable release to be tested with what is in
+// production, not with a candidate, which is "not for production deployment". Only while the
 // other family has no stable release at all, a candidate has to do.
 func StableCounterpart(t, counterpart release.Tag, published []release.Tag) check.Result {
 	if !t.Stable() {

@@ -217,7 +217,7 @@ func TestAStableIsPairedWithAStable(t *testing.T) {
 		"a hotfix and a candidate":         {"mero-kms-v1.0.1", "1.0.1-rc.1", []string{"1.0.0", "1.0.1-rc.1"}, fail},
 		"a candidate with a candidate":     {"mero-kms-v1.0.0-rc.1", "1.0.0-rc.1", []string{"1.0.0-rc.1", "1.0.0"}, na},
 		"a candidate that nobody released": {"mero-kms-v1.0.0", "1.0.0-rc.7", []string{"1.0.0"}, fail},
-		"no version":                       {"mero-kms-v1.0.0", "", []string{"1.0.0"}, fail}, // skipped, which a stable refuses
+		"no version":                       {"mero-kms-v1.0.0", "", []string{"1.0.0"}, fail}, // skipped: refused
 		"no version, a candidate":          {"mero-kms-v1.0.0-rc.1", "", []string{"1.0.0"}, skipped},
 	} {
 		t.Run(name, func(t *testing.T) {
