@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -13,12 +14,16 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/stretchr/testify/require"
 
+	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/console"
+	"github.com/calimero-network/mero-tee/internal/base/digest"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/base/journal"
 	"github.com/calimero-network/mero-tee/internal/kms/compose"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
 	"github.com/calimero-network/mero-tee/internal/pipeline/environment"
 	client "github.com/calimero-network/mero-tee/internal/provider/dstack"
+	"github.com/calimero-network/mero-tee/internal/provider/github"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/dstack"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/network"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
@@ -131,4 +136,48 @@ func TestMigrationDeletesOnlyItsOwn(t *testing.T) {
 	for id, name := range untouched {
 		require.True(t, owned(id, name), "%s is not ours", name)
 	}
+}
+
+// "Fetch the attestation-policy-{profile}.json from the target KMS release. Verify
+// its Sigstore signature": what nobody vouches for is not read, whatever it says.
+func TestAPolicyThatNobodySignedIsNotMigratedTo(t *testing.T) {
+	t.Parallel()
+	o, said := proposing(t)
+	var err error
+	o.env.TDXRoot, err = tdx.ParseRoot(tdx.IntelRootSHA256)
+	require.NoError(t, err)
+	tag := release.Tag{Family: release.KMS, Version: release.Version{Major: 1, Minor: 3}}
+	publishUnsigned(t, o, tag)
+	got, err := o.keyService(t.Context(), tag, release.LockedReadOnly)
+	require.Equal(t, fault.Verification, fault.CodeOf(err), "%v", err)
+	require.ErrorContains(t, err, "mero-kms-v1.3.0 is not to be trusted")
+	require.Contains(t, said.String(), "[PASS] all 20 expected assets are present")
+	require.Contains(t, said.String(), "[FAIL] signature of attestation-policy-locked-read-only.json: signature refused")
+	require.Nil(t, got.Policy)
+	require.Nil(t, got.AppCompose)
+}
+
+// publishUnsigned makes a public release that has every asset's name, and no signature that stands.
+func publishUnsigned(t *testing.T, o *operator, tag release.Tag) {
+	t.Helper()
+	draft, err := o.github.CreateDraft(t.Context(), github.Draft{Tag: tag.String(), Title: tag.String(), Notes: "x"})
+	require.NoError(t, err)
+	path := filepath.Join(t.TempDir(), "asset")
+	require.NoError(t, os.WriteFile(path, []byte("{}"), 0o600))
+	sum, size, err := digest.OfFile(path)
+	require.NoError(t, err)
+	for _, name := range tag.Family.ExpectedAssets() {
+		_, err = o.github.Upload(t.Context(), draft, github.File{Name: name, Size: size, Digest: sum.String(),
+			ContentType: "application/json", Open: func() (io.ReadCloser, error) { return os.Open(path) }})
+		require.NoError(t, err)
+	}
+	no := false // the publication makes the tag, at main
+	_, err = o.github.Update(t.Context(), draft.ID, github.Patch{Draft: &no, MakeLatest: "false"})
+	require.NoError(t, err)
+	for range 3 { // what was just published is seen late
+		_, noTag := o.github.TagCommit(t.Context(), tag.String())
+		_, noRelease := o.github.ReleaseByTag(t.Context(), tag.String())
+		err = errors.Join(noTag, noRelease)
+	}
+	require.NoError(t, err)
 }

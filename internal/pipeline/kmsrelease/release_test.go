@@ -11,8 +11,10 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/stretchr/testify/require"
 
+	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
+	"github.com/calimero-network/mero-tee/internal/pipeline/kmsrelease"
 	"github.com/calimero-network/mero-tee/internal/pipeline/releasetest"
 	"github.com/calimero-network/mero-tee/internal/provider/github"
 	"github.com/calimero-network/mero-tee/internal/release"
@@ -31,6 +33,15 @@ func requireReleased(t testing.TB, p *releasetest.Process, dist string) {
 	require.Equal(t, []string{"Compatibility of mero-kms-v0.1.0 with mero-tee-v0.1.0"}, p.Pulls(t))
 }
 
+// The spec's eleven steps, of which 3 to 5 wait for no more than they read; and the promotion, which comes last.
+func TestGraph(t *testing.T) {
+	t.Parallel()
+	g := kmsrelease.Plan()
+	require.NoError(t, g.Check())
+	require.Equal(t, []string{"kms:version", "kms:build", "kms:policy", "kms:measure", "kms:sbom", "kms:checksums",
+		"kms:sign", "kms:publish", "kms:audit", "kms:catalog", "kms:e2e", "kms:promote"}, releasetest.Targets(g))
+}
+
 func TestWholeRelease(t *testing.T) {
 	t.Parallel()
 	s := fixture.Stages(t)
@@ -39,6 +50,30 @@ func TestWholeRelease(t *testing.T) {
 	releasetest.RequireChecksums(t, releasetest.Contents(t, releasetest.Staged(dist, stable)), release.KMS.Assets())
 	require.Contains(t, s.Log, "[PASS] kms:audit: all 20 expected assets are present")
 	require.NotContains(t, s.Log, "[FAIL]")
+}
+
+// "Release notes must include: changelog, breaking changes, upgrade path, MRTD/RTMR changes, compatible counterpart
+// versions": what the public release says is of this release.
+func TestNotesOfARelease(t *testing.T) {
+	t.Parallel()
+	s := fixture.Stages(t)
+	dist := releasetest.From(t, s.After("kms:promote"))
+	rel, err := fixture.Opened(t, s.Root, dist, stable).GitHub(t).ReleaseByTag(t.Context(), stable.String())
+	require.NoError(t, err)
+	for _, want := range []string{"\n## Changes\n", "- The beginning (", "\n## Breaking changes\n", "\n## Upgrade\n",
+		"\n## Measurements\n", "/releases/tag/mero-tee-v0.1.0)"} {
+		require.Contains(t, rel.Body, want)
+	}
+	published, err := measurement.Decode(
+		[]byte(releasetest.Contents(t, releasetest.OnGitHub(dist, stable))[release.MeasurementsAsset]))
+	require.NoError(t, err)
+	for _, profile := range release.Profiles() {
+		p := published.Profiles[profile]
+		for _, want := range []string{p.Image.Digest.String(), p.MRTD.String(), p.RTMR0.String(), p.RTMR1.String(),
+			p.RTMR2.String()} {
+			require.Contains(t, rel.Body, want)
+		}
+	}
 }
 
 // Law 3: "same bytes: skip and say so".
