@@ -137,3 +137,48 @@ func upward(order []string, imports map[string][]string) (out []string) {
 	}
 	return out
 }
+
+// The design names the packages that the pipeline is built of. Each is required
+// as itself, not because something else needs it, and used: by the code, or by
+// tests where that is what it is for.
+func TestThePackagesOfTheCard(t *testing.T) {
+	t.Parallel()
+	direct, _, _ := strings.Cut(page(t, "go.mod"), "// indirect")
+	code, tests := outsideImports(t)
+	for module, users := range map[string]map[string]bool{
+		"cloud.google.com/go/compute": code, "github.com/cli/go-gh/v2": code, "github.com/google/go-tdx-guest": code,
+		"github.com/hashicorp/packer-plugin-sdk": code, "github.com/magefile/mage": code,
+		"github.com/sigstore/cosign/v2": tests, "github.com/stretchr/testify": tests,
+	} {
+		require.Contains(t, direct, "\t"+module+" v")
+		require.True(t, slices.ContainsFunc(slices.Collect(maps.Keys(users)),
+			func(name string) bool { return strings.HasPrefix(name, module+"/") }), module)
+	}
+}
+
+// outsideImports are the packages of others that the repository's code imports, and those of its tests.
+func outsideImports(t *testing.T) (code, tests map[string]bool) {
+	t.Helper()
+	code, tests = map[string]bool{}, map[string]bool{}
+	for _, root := range []string{"internal", "policies", "catalog", "magefiles", "packer", "docker", "ansible"} {
+		err := filepath.WalkDir(filepath.Join(repository, root), func(file string, e fs.DirEntry, err error) error {
+			if err != nil || !strings.HasSuffix(file, ".go") {
+				return err
+			}
+			parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
+			if err != nil {
+				return err
+			}
+			in := code
+			if strings.HasSuffix(file, "_test.go") {
+				in = tests
+			}
+			for _, spec := range parsed.Imports {
+				in[strings.Trim(spec.Path.Value, `"`)] = true
+			}
+			return nil
+		})
+		require.NoError(t, err)
+	}
+	return code, tests
+}
