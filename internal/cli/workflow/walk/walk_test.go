@@ -36,16 +36,19 @@ func TestTheFirstReleases(t *testing.T) {
 	w.end(w.release("mero-tee-v1.0.0-rc.1", lost("image (debug)")))
 	// 3
 	w.end(w.release("mero-kms-v1.0.0-rc.1"))
+	w.mergePulls("Evidence of mero-kms-v1.0.0-rc.1")
 	// 4
 	w.promotePolicies("mero-tee-v1.0.0-rc.1")
 	// 5
 	w.set("MERO_KMS_VERSION", "1.0.0-rc.2")
 	w.end(w.release("mero-kms-v1.0.0-rc.2", unreachable("build", "ghcr.io")))
+	w.mergePulls("Evidence of mero-kms-v1.0.0-rc.2")
 	// 6
 	w.writeNotes("mero-tee-v1.0.0")
 	w.set("MERO_TEE_VERSION", "1.0.0")
 	waiting := w.release("mero-tee-v1.0.0", contradicting("node-debug"), unreachable("release", "uploads.github.com"),
 		approvedByThePusher(), asAnother("mero-kms-v1.0.0-rc.2"), uncatalogued())
+	w.mergePulls("Compatibility of mero-tee-v1.0.0")
 	// 7
 	w.promotePolicies("mero-tee-v1.0.0")
 	// 8
