@@ -75,7 +75,7 @@ func TestAnObservedImageIsProposed(t *testing.T) {
 	require.Empty(t, said.String(), "a dry run proposes nothing")
 
 	require.NoError(t, o.proposePlatform(t.Context(), &w, seenImage(), false))
-	require.Contains(t, said.String(), "proposed in pull request #1")
+	require.Contains(t, said.String(), "proposed in pull request #")
 	branch := "platforms/" + observedImage
 	data, err := o.github.ReadFile(t.Context(), platformsPath, branch)
 	require.NoError(t, err)

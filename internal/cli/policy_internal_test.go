@@ -12,6 +12,7 @@ import (
 	"github.com/sigstore/sigstore-go/pkg/root"
 	"github.com/stretchr/testify/require"
 
+	"github.com/calimero-network/mero-tee/catalog"
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/base/console"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
@@ -48,7 +49,8 @@ func proposing(t *testing.T) (*operator, *bytes.Buffer) {
 	require.NoError(t, err)
 	var said bytes.Buffer
 	env := &environment.Environment{Settings: environment.Settings{
-		Config: &config.Config{Repository: config.DefaultRepository}, Transport: n.Transport(), Banner: "REHEARSAL",
+		Config:    &config.Config{Repository: config.DefaultRepository, CatalogPath: catalog.Path},
+		Transport: n.Transport(), Banner: "REHEARSAL",
 		Trust: func(context.Context) (root.TrustedMaterial, error) { return nil, nil }}}
 	return &operator{console: console.New(&said, false), env: env, github: c}, &said
 }

@@ -69,7 +69,8 @@ func TestWhatAPlatformMoves(t *testing.T) {
 	p, err := propose.Refresh(t.Context(), w.client, w.main(), propose.Observation{Profile: release.Debug, Day: day,
 		Published: published(t, "1.2.0", firmware), Platform: platform()})
 	require.NoError(t, err)
-	require.Contains(t, p.Grounds, "## What moved RTMR0\n\n| profile | event | |\n|---|---|---|\n| debug | `firmware volume Fv, ")
+	require.Contains(t, p.Grounds, "## What moved RTMR0\n\n| profile | event | |\n|---|---|---|\n"+
+		"| debug | `firmware volume Fv, ")
 	require.Contains(t, p.Grounds, "| debug | `boot order: 0001, 0000 (")
 	require.Contains(t, p.Grounds, "`platform configuration ACPI DATA: ")
 	require.NotContains(t, p.Grounds, "accepted")
@@ -101,18 +102,24 @@ func TestWhatNoPlatformMoves(t *testing.T) {
 		log  []tdx.Event
 		says string
 	}{
-		"Secure Boot":            {with(1, variable(global, "SecureBoot", "\x01")), "variable SecureBoot: on ("},
-		"another database":       {with(2, variable(global, "db", "theirs")), "variable db: 6 bytes ("},
-		"systemd's command line": {append(movedLog(), variable(systemd, "SystemdOptions", "systemd.run=id")), "variable SystemdOptions of vendor"},
+		"Secure Boot":      {with(1, variable(global, "SecureBoot", "\x01")), "variable SecureBoot: on ("},
+		"another database": {with(2, variable(global, "db", "theirs")), "variable db: 6 bytes ("},
+		"systemd's command line": {append(movedLog(), variable(systemd, "SystemdOptions", "systemd.run=id")),
+			"variable SystemdOptions of vendor"},
 		"a boot option with a command line": {with(6, bootVariable("Boot0001",
 			"\x01\x00\x00\x00\x00\x00d\x00\x00\x00init=/bin/sh")), "boot option 0001: d, with load options init=/bin/sh"},
-		"a boot option more":              {append(movedLog(), bootVariable("Boot0002", "\x01\x00\x00\x00\x00\x00e\x00\x00\x00")), "boot option 0002: new"},
-		"a table fewer":                   {slices.Delete(movedLog(), 3, 4), "platform configuration ACPI DATA: gone"},
-		"another flag":                    {with(3, tdx.Event{Type: 0xa, Payload: []byte("FLAGS"), Digest: tdx.Register{1}}), "platform configuration FLAGS: new"},
-		"a boot order worded otherwise":   {with(5, lying), "boot order: "},
-		"a volume elsewhere":              {with(0, tdx.Event{Type: 0x8000000a, Payload: append([]byte("\x03Fv\x00\x01"), make([]byte, 15)...)}), "firmware volume Fv, 0 bytes at 0x1: new"},
-		"an event that is not understood": {append(movedLog(), tdx.Event{Type: 0x80000099}), "unknown event of type 0x80000099: new"},
-		"another order":                   {slices.Concat(movedLog()[1:2], movedLog()[:1], movedLog()[2:]), "firmware volume Fv, 0 bytes at 0x0: gone"},
+		"a boot option more": {append(movedLog(), bootVariable("Boot0002",
+			"\x01\x00\x00\x00\x00\x00e\x00\x00\x00")), "boot option 0002: new"},
+		"a table fewer": {slices.Delete(movedLog(), 3, 4), "platform configuration ACPI DATA: gone"},
+		"another flag": {with(3, tdx.Event{Type: 0xa, Payload: []byte("FLAGS"), Digest: tdx.Register{1}}),
+			"platform configuration FLAGS: new"},
+		"a boot order worded otherwise": {with(5, lying), "boot order: "},
+		"a volume elsewhere": {with(0, tdx.Event{Type: 0x8000000a,
+			Payload: append([]byte("\x03Fv\x00\x01"), make([]byte, 15)...)}), "firmware volume Fv, 0 bytes at 0x1: new"},
+		"an event that is not understood": {append(movedLog(), tdx.Event{Type: 0x80000099}),
+			"unknown event of type 0x80000099: new"},
+		"another order": {slices.Concat(movedLog()[1:2], movedLog()[:1], movedLog()[2:]),
+			"firmware volume Fv, 0 bytes at 0x0: gone"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -149,10 +156,11 @@ func TestAcceptedMoves(t *testing.T) {
 		code fault.Code
 		says string
 	}{
-		"another name":         {log, accept("a notice of theirs", "variable dbx"), fault.Verification, "no platform moves"},
-		"no reason":            {log, accept(" ", "variable db"), fault.Usage, "needs a reason"},
-		"a reason alone":       {log, accept("a notice of theirs"), fault.Usage, "a reason for nothing"},
-		"one name too many":    {log, accept("a notice of theirs", "variable db", "variable KEK"), fault.Usage, "did not move"},
+		"another name":   {log, accept("a notice of theirs", "variable dbx"), fault.Verification, "no platform moves"},
+		"no reason":      {log, accept(" ", "variable db"), fault.Usage, "needs a reason"},
+		"a reason alone": {log, accept("a notice of theirs"), fault.Usage, "a reason for nothing"},
+		"one name too many": {log, accept("a notice of theirs", "variable db", "variable KEK"), fault.Usage,
+			"did not move"},
 		"what may move anyway": {movedLog(), accept("a notice of theirs", "boot order"), fault.Usage, "may move anyway"},
 		"what the host says":   {host, accept("a notice of theirs", hostName), fault.Verification, "no platform moves"},
 		"no log of what is seen": {movedLog(), func(p *propose.Platform) { p.Seen = nil }, fault.MissingAsset,

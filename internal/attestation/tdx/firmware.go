@@ -98,7 +98,7 @@ func (e Event) describe() (Description, bool) {
 	case evAction:
 		return Description{Kind: KindAction, Text: plain(e.Payload), Measured: whole}, true
 	case evConfigFlags:
-		return Description{Kind: KindConfig, Subject: plain(e.Payload)}, len(e.Payload) > 0 // of a table that is not in the log
+		return Description{Kind: KindConfig, Subject: plain(e.Payload)}, len(e.Payload) > 0 // the table is not in the log
 	case evVariableConfig, evVariableBoot2:
 		return e.variable(func(variable) bool { return whole })
 	case evVariableAuthority:
@@ -161,7 +161,8 @@ func (d Description) option(v variable) (Description, bool) {
 
 // firmwareMade is what OVMF leaves in the boot options that it makes itself:
 // mBmAutoCreateBootOptionGuid.
-var firmwareMade = []byte{0x4e, 0xac, 0x08, 0x81, 0x11, 0x9f, 0x59, 0x4d, 0x85, 0x0e, 0xe2, 0x1a, 0x52, 0x2c, 0x59, 0xb2}
+var firmwareMade = []byte{0x4e, 0xac, 0x08, 0x81, 0x11, 0x9f, 0x59, 0x4d, 0x85, 0x0e, 0xe2, 0x1a, 0x52, 0x2c,
+	0x59, 0xb2}
 
 func order(value []byte) string {
 	var out []string
@@ -232,7 +233,7 @@ func (e Event) bootLoader() (Description, bool) {
 		}
 	}
 	d := Description{Kind: KindText}
-	if text, proven := e.Text(); proven { // words that were not measured are shown to nobody: they are easily taken for true
+	if text, proven := e.Text(); proven { // words that were not measured are easily taken for true: they are not shown
 		d.Text, d.Measured = plain([]byte(text)), true
 	}
 	return d, true

@@ -160,13 +160,14 @@ func TestMeasuredWords(t *testing.T) {
 			[]byte{1, 0, 0, 0, 0, 0, 'x', 0})},
 		"option with paths that are not there": {Type: bootVariable, Payload: uefi(globalGUID, "Boot0001",
 			[]byte{1, 0, 0, 0, 9, 0, 0, 0})},
-		"volume without its place":  {Type: 0x8000000a, Payload: []byte("\x02Fv")},
-		"table's name too long":     {Type: 0x8000000b, Payload: []byte("\xffTdxTable")},
-		"separator of five bytes":   {Type: 4, Payload: make([]byte, 5)},
-		"configuration of nothing":  {Type: 0xa},
-		"tag that is longer":        {Type: 6, Payload: []byte("\x01\x00\x00\x00\xff\x00\x00\x00x")},
-		"table with fewer entries":  {Type: 0x80000006, Payload: append([]byte("EFI PART"), make([]byte, 92)...)[:99]},
-		"table with a wrong number": {Type: 0x80000006, Payload: append(append([]byte("EFI PART"), make([]byte, 84)...), 1, 0, 0, 0, 0, 0, 0, 0)},
+		"volume without its place": {Type: 0x8000000a, Payload: []byte("\x02Fv")},
+		"table's name too long":    {Type: 0x8000000b, Payload: []byte("\xffTdxTable")},
+		"separator of five bytes":  {Type: 4, Payload: make([]byte, 5)},
+		"configuration of nothing": {Type: 0xa},
+		"tag that is longer":       {Type: 6, Payload: []byte("\x01\x00\x00\x00\xff\x00\x00\x00x")},
+		"table with fewer entries": {Type: 0x80000006, Payload: append([]byte("EFI PART"), make([]byte, 92)...)[:99]},
+		"table with a wrong number": {Type: 0x80000006,
+			Payload: append(append([]byte("EFI PART"), make([]byte, 84)...), 1, 0, 0, 0, 0, 0, 0, 0)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -40,14 +40,16 @@ func (v variable) label() string {
 // (UTF-16), value. Nothing may be left.
 func parseVariable(payload []byte) (variable, bool) {
 	r := &logReader{rest: payload}
-	vendor := r.guid()
+	v := variable{vendor: r.guid()}
 	characters, size := r.u64(), r.u64()
-	if r.err != nil || characters > uint64(len(payload))/2 || size > uint64(len(payload)) {
+	rest := uint64(len(r.rest))
+	if r.err != nil || characters > rest/2 || size != rest-2*characters {
 		return variable{}, false
 	}
-	name, ok := fromUTF16(r.take(2 * uint32(characters)))
-	v := variable{vendor: vendor, name: name, value: r.take(uint32(size))}
-	return v, ok && r.err == nil && len(r.rest) == 0
+	var ok bool
+	v.name, ok = fromUTF16(r.rest[:2*characters])
+	v.value = r.rest[2*characters:]
+	return v, ok
 }
 
 // guid is written as the UEFI specification does: three little-endian numbers, then bytes.

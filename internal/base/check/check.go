@@ -45,6 +45,11 @@ func Fail(name string, code fault.Code, reason, expected, got string) Result {
 // Skip is a check that could have been made and was not.
 func Skip(name, reason string) Result { return Result{Name: name, Status: Skipped, Reason: reason} }
 
+// Unseen is a check that could not be made here: neither good nor bad, with the way to make it.
+func Unseen(name, reason, hint string) Result {
+	return Result{Name: name, Status: Skipped, Reason: "could not look: " + reason, Hint: hint, Code: fault.General}
+}
+
 // NotApplicable is a check that has no object.
 func NotApplicable(name, reason string) Result {
 	return Result{Name: name, Status: Inapplicable, Reason: reason}

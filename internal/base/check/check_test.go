@@ -84,3 +84,15 @@ func TestPrintAndCount(t *testing.T) {
 	require.Equal(t, 2, results.Count(check.Failed), "a result without a status counts as failed")
 	require.Equal(t, 1, results.Count(check.Skipped))
 }
+
+// What could not be looked at is neither good nor bad, and no success of a stable release.
+func TestUnseen(t *testing.T) {
+	t.Parallel()
+	r := check.Unseen("commit", "not in this clone", "git fetch")
+	require.True(t, r.OK())
+	require.Equal(t, "could not look: not in this clone", r.Reason)
+	err := check.Results{r}.Strict().Err()
+	require.Equal(t, fault.General, fault.CodeOf(err))
+	require.ErrorContains(t, err, "not in this clone")
+	require.Equal(t, fault.Verification, fault.CodeOf(check.Results{check.Skip("e2e", "no VM")}.Strict().Err()))
+}

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/calimero-network/mero-tee/internal/base/console"
@@ -44,12 +45,15 @@ func (rs Results) Report(c *console.Console) error {
 }
 
 // Strict is what a stable release makes of the results: "a stable release
-// refuses skipped". The results themselves are left as they were.
+// refuses skipped". What was skipped for a reason with a code of its own, as
+// what could not be looked at, fails with that. The results themselves are left
+// as they were.
 func (rs Results) Strict() Results {
 	out := make(Results, len(rs))
 	for i, r := range rs {
 		if r.Status == Skipped {
-			r = Fail(r.Name, fault.Verification, "skipped: "+r.Reason, "every check made, in a stable release", "skipped")
+			r = Fail(r.Name, cmp.Or(r.Code, fault.Verification), "skipped: "+r.Reason,
+				"every check made, in a stable release", "skipped").WithHint(r.Hint)
 		}
 		out[i] = r
 	}

@@ -29,7 +29,8 @@ func TestTree(t *testing.T) {
 	require.Equal(t, "changed\n", string(data))
 
 	for name, ask := range map[string][2]string{"another commit": {strings.Repeat("0", 40), "folder/file.yaml"},
-		"no such file": {head.Hash, "folder/none"}, "a folder": {head.Hash, "folder"}, "an option": {"--all", "folder/file.yaml"}} {
+		"no such file": {head.Hash, "folder/none"}, "a folder": {head.Hash, "folder"},
+		"an option": {"--all", "folder/file.yaml"}} {
 		_, err := tree.At(t.Context(), ask[0], ask[1])
 		require.ErrorIs(t, err, fs.ErrNotExist, name)
 	}

@@ -33,8 +33,10 @@ func (a *auditor) composeFiles(ctx context.Context, published *measurement.Publi
 	}
 	for _, profile := range release.Profiles() {
 		a.add(check.Of("compose hash of "+string(profile), a.composeHash(profile, listed[profile], published)),
-			check.Of("compose file of "+string(profile)+" runs this release", a.composeFile(profile, published)),
-			a.composeSource(ctx, profile, published))
+			check.Of("compose file of "+string(profile)+" runs this release", a.composeFile(profile, published)))
+		if published != nil { // else said under "measurements"
+			a.add(a.composeSource(ctx, profile, published))
+		}
 	}
 }
 
@@ -97,7 +99,8 @@ func (a *auditor) composeFile(profile release.Profile, published *measurement.Pu
 }
 
 func (a *auditor) policyURL(profile release.Profile) string {
-	return "https://github.com/" + a.Repository + "/releases/download/" + a.Tag.String() + "/" + release.PolicyAsset(profile)
+	return "https://github.com/" + a.Repository + "/releases/download/" + a.Tag.String() + "/" +
+		release.PolicyAsset(profile)
 }
 
 // composeSource makes the measured file again, whole, from docker-compose.yaml
@@ -107,11 +110,8 @@ func (a *auditor) policyURL(profile release.Profile) string {
 func (a *auditor) composeSource(ctx context.Context, profile release.Profile,
 	published *measurement.Published) check.Result {
 	name := "compose file of " + string(profile) + " is made of the commit's"
-	switch {
-	case a.Sources == nil:
-		return check.Skip(name, "there is no clone of the repository to read the commit's in")
-	case published == nil:
-		return check.Skip(name, "the measurements cannot be read")
+	if a.Sources == nil {
+		return check.Unseen(name, "there is no clone of the repository", "verify in a clone of "+a.Repository)
 	}
 	here, err := a.Sources.Here(compose.Path)
 	if err == nil && a.madeOf(ctx, here, profile, published) == nil {
@@ -120,8 +120,8 @@ func (a *auditor) composeSource(ctx context.Context, profile release.Profile,
 	source, err := a.Sources.At(ctx, published.Commit, compose.Path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return check.Skip(name, fmt.Sprintf("commit %.12s is not in this clone, and this work tree's %s makes another file: "+
-			"git fetch --unshallow, and look again", published.Commit, compose.Path))
+		return check.Unseen(name, fmt.Sprintf("commit %.12s is not in this clone, and this work tree's %s makes another file",
+			published.Commit, compose.Path), "git fetch --unshallow --tags, and verify again")
 	case err != nil:
 		return check.Of(name, err)
 	}
@@ -138,7 +138,8 @@ func (a *auditor) madeOf(ctx context.Context, source []byte, profile release.Pro
 	want, err := compose.Release(ctx, source, compose.Values{Image: reference, Version: a.Tag.Version, Profile: profile,
 		PolicyURL: a.policyURL(profile), Policy: a.digests[release.PolicyAsset(profile)], TDXRoot: a.TDXRoot})
 	if err != nil {
-		return &fault.Error{Code: fault.Verification, Message: "the commit's " + compose.Path + " makes no such file", Err: err}
+		return &fault.Error{Code: fault.Verification, Message: "the commit's " + compose.Path + " makes no such file",
+			Err: err}
 	}
 	got, err := a.read(release.ComposeAsset(profile))
 	if err != nil {
@@ -157,5 +158,6 @@ func difference(want, got []byte) error {
 		return nil
 	}
 	around := func(b []byte) string { return fmt.Sprintf("%.80q", b[min(max(n-20, 0), len(b)):]) }
-	return fault.Mismatch(fmt.Sprintf("it differs from what the commit makes, from byte %d on", n), around(want), around(got))
+	return fault.Mismatch(fmt.Sprintf("it differs from what the commit makes, from byte %d on", n), around(want),
+		around(got))
 }
