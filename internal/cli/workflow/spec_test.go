@@ -140,6 +140,20 @@ func TestTheSpecIsWalked(t *testing.T) {
 	require.Empty(t, untrue(rows, newGoNames(t, repository)))
 }
 
+// Every sentence has its test: none is promised for later.
+func TestNoSentenceOfTheSpecIsPending(t *testing.T) {
+	t.Parallel()
+	rows, _ := sentences(page(t, specPage))
+	require.NotEmpty(t, rows)
+	var pending []int
+	for _, row := range rows {
+		if row.pending {
+			pending = append(pending, row.number)
+		}
+	}
+	require.Empty(t, pending, "rows of docs/spec.md whose test is not named yet")
+}
+
 // A page that lies, or leaves something out, is found out.
 func TestAPageOfTheSpecThatLies(t *testing.T) {
 	t.Parallel()
