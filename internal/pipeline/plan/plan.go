@@ -61,7 +61,7 @@ type CatalogUpdate string
 // The three answers of the spec.
 const (
 	CatalogRequired    CatalogUpdate = "required"
-	CatalogFollowsMRTD CatalogUpdate = "required, with the policy, when a register moves"
+	CatalogFollowsMRTD CatalogUpdate = "required; with the policy when a register moved"
 	CatalogOptional    CatalogUpdate = "optional"
 )
 
