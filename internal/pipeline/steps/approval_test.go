@@ -1,7 +1,6 @@
 package steps_test
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -12,39 +11,12 @@ import (
 
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
-	"github.com/calimero-network/mero-tee/internal/pipeline/publish"
 	"github.com/calimero-network/mero-tee/internal/pipeline/steps"
 	"github.com/calimero-network/mero-tee/internal/provider/github"
 	local "github.com/calimero-network/mero-tee/internal/rehearsal/github"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/release/config"
 )
-
-// promotable is a stable release that is public and audited, whose run waits.
-func promotable(t *testing.T) (w *world, run int64) {
-	t.Helper()
-	w = open(t, "mero-kms-v1.0.0")
-	w.github.Change(func(s *local.Settings) { *s = local.Documented("ann", "ben", "eve") })
-	draft := w.draft(t, map[string]string{"a.json": "{}"})
-	no := false
-	_, err := w.GitHub.Update(t.Context(), draft.ID, github.Patch{Draft: &no, MakeLatest: "false"})
-	require.NoError(t, err)
-	w.impatient(t)
-	rel, err := w.GitHub.Release(t.Context(), draft.ID)
-	require.NoError(t, err)
-	require.NoError(t, steps.WriteJSON(w.Work(steps.AuditFile), map[string]any{"tag": w.Tag.String(), "commit": commit,
-		"assets": publish.Digests(rel), "checks": []string{}}))
-	run, err = w.github.StartRun(local.Run{Workflow: release.KMS.Workflow(), Tag: w.Tag.String(), Commit: commit,
-		Actor: "ann"})
-	require.NoError(t, err)
-	w.runs(run)
-	return w, run
-}
-
-// runs is the run that this process is a part of.
-func (w *world) runs(id int64) {
-	w.Env.Run = func(context.Context, release.Tag) (int64, error) { return id, nil }
-}
 
 // reviewed is what somebody says of a run, where GitHub lets them.
 func (w *world) reviewed(t *testing.T, run int64, state, by string) {
@@ -57,13 +29,6 @@ func (w *world) selfReview() {
 	w.github.Change(func(s *local.Settings) {
 		s.Environments["release-auditor"] = local.Environment{Reviewers: []string{"ann", "ben", "eve"}}
 	})
-}
-
-func (w *world) promote(t *testing.T) error {
-	t.Helper()
-	run := pipeline.Run{Ledger: w.Ledger, Console: w.Console,
-		Graph: pipeline.Graph{{Name: "kms:promote", Title: "promoting", Do: w.Promote}}}
-	return run.All(t.Context())
 }
 
 // "Requires release-auditor approval": whatever is no approval of this run, by
@@ -124,7 +89,7 @@ func TestPromotionWithoutAnApproval(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w, run := promotable(t)
+			w, run := promotableService(t)
 			tc.happened(t, w, run)
 			err := w.promote(t)
 			require.Equal(t, fault.Verification, fault.CodeOf(err), "%v", err)
@@ -166,7 +131,7 @@ func TestPromotionThatCannotAsk(t *testing.T) {
 			"a stable release is promoted by its workflow alone"},
 		"a run that is not there": {func(_ *testing.T, w *world) { w.runs(99) }, fault.General, "workflow run 99"},
 		"no right to read runs": {func(t *testing.T, w *world) {
-			job, err := w.github.JobToken(map[string]string{"contents": "write"})
+			job, err := w.github.JobToken(map[string]string{"contents": "write", "pull-requests": "write"})
 			require.NoError(t, err)
 			w.GitHub, err = github.New(github.Options{Repository: config.DefaultRepository, Token: job,
 				Transport: w.Env.Transport})
@@ -175,7 +140,7 @@ func TestPromotionThatCannotAsk(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w, _ := promotable(t)
+			w, _ := promotableService(t)
 			tc.happened(t, w)
 			err := w.promote(t)
 			require.Equal(t, tc.code, fault.CodeOf(err), "%v", err)
@@ -188,7 +153,7 @@ func TestPromotionThatCannotAsk(t *testing.T) {
 // Who approved is in work/, in the ledger and in the notes, once, also when it is promoted again.
 func TestWhoApprovedIsRecorded(t *testing.T) {
 	t.Parallel()
-	w, run := promotable(t)
+	w, run := promotableService(t)
 	require.NoError(t, w.github.Review(run, local.Review{Environment: "release-auditor", By: "eve", State: "rejected"}))
 	require.NoError(t, w.github.Rerun(run, "ann"))
 	require.NoError(t, w.github.Review(run, local.Review{Environment: "release-auditor", By: "ben", State: "approved",

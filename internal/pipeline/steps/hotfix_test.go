@@ -33,21 +33,21 @@ func registers(digit byte) tdx.Registers {
 	return tdx.Registers{MRTD: fill(digit), RTMR0: fill(digit), RTMR1: fill(digit), RTMR2: fill(digit), RTMR3: fill(digit)}
 }
 
-// hotfix is mero-tee-v2.0.1, published with other registers of one profile than the release that it patches, on main
-// with these files.
-func hotfix(t *testing.T, main map[string][]byte) *world {
+// hotfix is mero-tee-v2.0.1, which lacks its approval alone, published with other registers of one profile than the
+// release that it patches, on main with these files.
+func hotfix(t *testing.T, main map[string][]byte) (w *world, run int64) {
 	t.Helper()
-	w := open(t, "mero-tee-v2.0.1")
-	patched := release.Tag{Family: release.Node, Version: release.Version{Major: 2}}
-	require.NoError(t, steps.WriteJSON(w.Work(steps.PlanFile), map[string]any{"tag": w.Tag, "class": release.Hotfix,
-		"patched": patched, "previous": patched}))
+	w, run = promotable(t, trial{tag: "mero-tee-v2.0.1", counterpart: "mero-kms-v1.0.0", hotfixOf: "mero-tee-v2.0.0",
+		pairs: []string{"1.0.0 2.0.0 tested", "1.0.0 2.0.1"}}, "1.0.0 2.0.0 tested")
 	r := registers(9)
 	now := measurement.Profile{MRTD: r.MRTD, RTMR0: r.RTMR0, RTMR1: r.RTMR1, RTMR2: r.RTMR2, RTMR3: &r.RTMR3}
 	require.NoError(t, steps.WriteJSON(w.Work(steps.MovedFile), plan.Moved{release.Debug: {Now: now, Registers: true}}))
-	if main != nil {
-		require.NoError(t, w.github.Push("refs/heads/main", commit, main))
+	if main == nil {
+		require.NoError(t, w.GitHub.Unshare(t.Context(), "main"))
+	} else {
+		require.NoError(t, w.github.Push("refs/heads/main", other, main))
 	}
-	return w
+	return w, run
 }
 
 // governed is main with the tuple in each policy, and the pair in the catalog.
@@ -89,7 +89,7 @@ func TestAHotfixWaitsForPolicyAndCatalog(t *testing.T) {
 		says string
 	}{
 		"policy of other values": {governed(t, mixed, pair), fault.Verification,
-			"[FAIL] hotfix: the policy follows the registers"},
+			"[FAIL] node:promote: hotfix: the policy follows the registers"},
 		"policy as it was, in other white space": {with(func(files map[string][]byte) {
 			before := governed(t, registers(1), pair)["policies/debug.json"]
 			var compact any
@@ -97,33 +97,36 @@ func TestAHotfixWaitsForPolicyAndCatalog(t *testing.T) {
 			data, err := json.Marshal(compact)
 			require.NoError(t, err)
 			files["policies/debug.json"] = data
-		}), fault.Verification, "[FAIL] hotfix: the policy follows the registers"},
+		}), fault.Verification, "[FAIL] node:promote: hotfix: the policy follows the registers"},
 		"policy of another profile alone": {with(func(files map[string][]byte) {
 			files["policies/debug.json"] = governed(t, registers(1), pair)["policies/debug.json"]
-		}), fault.Verification, "[FAIL] hotfix: the policy follows the registers"},
+		}), fault.Verification, "[FAIL] node:promote: hotfix: the policy follows the registers"},
 		"catalog unchanged": {governed(t, registers(9), old), fault.Verification,
-			"[FAIL] hotfix: the catalog follows the registers"},
+			"[FAIL] node:promote: hotfix: the catalog follows the registers"},
 		"no catalog": {with(func(files map[string][]byte) { delete(files, catalog.Path) }), fault.MissingAsset, ""},
 		"no policy":  {with(func(files map[string][]byte) { delete(files, "policies/debug.json") }), fault.MissingAsset, ""},
 		"no main":    {nil, fault.MissingAsset, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := hotfix(t, tc.main)
-			err := w.Promote(t.Context(), &pipeline.Work{Console: w.Console})
+			w, run := hotfix(t, tc.main)
+			w.reviewed(t, run, "approved", "ben")
+			err := w.promote(t)
 			require.Equal(t, tc.code, fault.CodeOf(err), "%v", err)
 			require.Contains(t, w.log.String(), tc.says)
+			w.stays(t)
 		})
 	}
-	w := hotfix(t, governed(t, registers(9), pair))
-	err := w.Promote(t.Context(), &pipeline.Work{Console: w.Console})
-	require.ErrorIs(t, err, os.ErrNotExist, "the next thing that is asked for is the audit's record")
-	require.Contains(t, w.log.String(), "[PASS] hotfix: the policy follows the registers")
-	require.Contains(t, w.log.String(), "[PASS] hotfix: the catalog follows the registers")
-
-	require.NoError(t, os.Remove(w.Work(steps.MovedFile)))
-	require.ErrorContains(t, w.Promote(t.Context(), &pipeline.Work{Console: w.Console}), steps.MovedFile,
+	w, run := hotfix(t, governed(t, registers(9), pair))
+	w.reviewed(t, run, "approved", "ben")
+	require.NoError(t, os.Rename(w.Work(steps.MovedFile), w.Work("elsewhere")))
+	require.ErrorContains(t, w.promote(t), steps.MovedFile,
 		"a hotfix without the record of what it moved is not promoted")
+	w.stays(t)
+	require.NoError(t, os.Rename(w.Work("elsewhere"), w.Work(steps.MovedFile)))
+	require.NoError(t, w.promote(t), "nothing else was in the way")
+	require.Contains(t, w.log.String(), "[PASS] node:promote: hotfix: the policy follows the registers")
+	require.Contains(t, w.log.String(), "[PASS] node:promote: hotfix: the catalog follows the registers")
 }
 
 // The run's page shows what the release stands on; text from outside stays in its code span.

@@ -10,17 +10,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/calimero-network/mero-tee/catalog"
 	"github.com/calimero-network/mero-tee/docs/releases"
 	"github.com/calimero-network/mero-tee/internal/base/check"
-	"github.com/calimero-network/mero-tee/internal/base/console"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
-	"github.com/calimero-network/mero-tee/internal/pipeline/environment"
 	"github.com/calimero-network/mero-tee/internal/pipeline/notes"
 	"github.com/calimero-network/mero-tee/internal/pipeline/steps"
 	"github.com/calimero-network/mero-tee/internal/provider/git"
@@ -126,104 +123,6 @@ func (r *repository) listed(ref string) (out []string) {
 	return out
 }
 
-// ready is a release whose E2E ended; what its tag's commit holds is as main is now.
-type ready struct {
-	*steps.Release
-	repo *repository
-	log  *strings.Builder
-}
-
-type trial struct {
-	tag, counterpart string
-	failed           bool
-	others           []string // "KMS NODE" that guardrail A tested as well
-	hotfixOf         string   // the tag that it patches
-	pairs            []string // of its commit's catalog; main's when empty
-}
-
-func (r *repository) release(tr trial) *ready {
-	r.t.Helper()
-	tag, err := release.ParseTag(tr.tag)
-	require.NoError(r.t, err)
-	counterpart, err := release.ParseTag(tr.counterpart)
-	require.NoError(r.t, err)
-	cfg := *r.Env.Config
-	cfg.RunID = 4711
-	cfg.KMSVersion, cfg.TEEVersion = tag.Version, counterpart.Version
-	if tag.Family == release.Node {
-		cfg.KMSVersion, cfg.TEEVersion = counterpart.Version, tag.Version
-	}
-	dir := r.t.TempDir()
-	checkout := &environment.Checkout{Commit: commit, Time: time.Unix(0, 0), Catalog: filepath.Join(dir, "catalog.json"),
-		Notes: dir}
-	held := []byte(r.file(catalog.Path, "main"))
-	if tr.pairs != nil {
-		held = r.catalog(tr.pairs...)
-	}
-	require.NoError(r.t, os.WriteFile(checkout.Catalog, held, 0o600))
-	class := release.Stable
-	if tr.hotfixOf != "" {
-		class = release.Hotfix
-	}
-	text := notes.Statement(tag, class, "Words.", "INC-1")
-	require.NoError(r.t, os.WriteFile(filepath.Join(dir, releases.File(tag)), text, 0o600))
-	env := &environment.Environment{Settings: environment.Settings{Config: &cfg, Root: r.Env.Root, Dist: dir,
-		Transport: r.Env.Transport, GitHubToken: token,
-		Checkout: func(context.Context, release.Tag) (*environment.Checkout, error) { return checkout, nil }}}
-	out := &ready{repo: r, log: &strings.Builder{}}
-	out.Release, err = steps.Open(r.t.Context(), env, tag, console.New(out.log, false))
-	require.NoError(r.t, err)
-	r.t.Cleanup(func() { require.NoError(r.t, out.Close()) })
-	out.record(tr, class)
-	return out
-}
-
-// record writes what the guards and E2E leave behind.
-func (r *ready) record(tr trial, class release.Class) {
-	t := r.repo.t
-	t.Helper()
-	result, says := check.Passed, "pass: a key"
-	if tr.failed {
-		result, says = check.Failed, "fail: a key"
-	}
-	kms, node := tr.tag, tr.counterpart
-	if r.Tag.Family == release.Node {
-		kms, node = node, kms
-	}
-	var cells []string
-	for _, pair := range append([]string{strings.TrimPrefix(kms, "mero-kms-v") + " " +
-		strings.TrimPrefix(node, "mero-tee-v")}, tr.others...) {
-		k, n, _ := strings.Cut(pair, " ")
-		for _, p := range release.Profiles() {
-			cells = append(cells, fmt.Sprintf(`{"kms":"mero-kms-v%s","node":"mero-tee-v%s","profile":"%s","result":"%s"}`,
-				k, n, p, result))
-		}
-	}
-	e2e := fmt.Sprintf(`{"tag":%q,"counterpart":%q,"profiles":["debug","debug-read-only","locked-read-only"],`+
-		`"passed":%t,"matrix":[%s],"checks":[%q]}`, tr.tag, tr.counterpart, !tr.failed, strings.Join(cells, ","), says)
-	require.NoError(t, os.WriteFile(r.Work(steps.E2EFile), []byte(e2e), 0o600))
-	plan := fmt.Sprintf(`{"tag":%q,"class":%q}`, tr.tag, class)
-	if tr.hotfixOf != "" {
-		plan = fmt.Sprintf(`{"tag":%q,"class":%q,"patched":%q}`, tr.tag, class, tr.hotfixOf)
-	}
-	require.NoError(t, os.WriteFile(r.Work(steps.PlanFile), []byte(plan), 0o600))
-}
-
-// propose runs the step.
-func (r *ready) propose() error {
-	return r.run(r.ProposeCatalog)
-}
-
-func (r *ready) run(do func(context.Context, *pipeline.Work) error) error {
-	r.repo.t.Helper()
-	run := pipeline.Run{Ledger: r.Ledger, Console: r.Console,
-		Graph: pipeline.Graph{{Name: "kms:promote", Title: "promoting", Do: do,
-			Inputs: func(context.Context) (pipeline.Digests, error) { // so that it runs each time
-				return pipeline.Digests{"now": fmt.Sprint(time.Now().UnixNano())}, nil
-			}}}}
-	return run.All(r.repo.t.Context())
-}
-
 // Two releases are under way at once, others merge, and an old line gets its
 // hotfix: nothing that was merged is lost, whichever is merged first.
 func TestTwoReleasesThreeMergesAndAHotfix(t *testing.T) {
@@ -235,21 +134,21 @@ func TestTwoReleasesThreeMergesAndAHotfix(t *testing.T) {
 	// A first merge, after both tags: a pair more, another note, one pair taken out, and a page.
 	repo.merge(map[string][]byte{catalog.Path: repo.catalog("1.0.0 1.0.0 tested first", "1.1.0 1.0.0 of kms, edited",
 		"1.0.0 1.1.0 of node", "2.0.0 2.0.0 planned"), "README.md": []byte("# S\n")})
-	require.NoError(t, kms.propose())
-	require.NoError(t, node.propose())
+	require.NoError(t, kms.propose(t))
+	require.NoError(t, node.propose(t))
 	require.Equal(t, []string{"2.0.0 2.0.0 planned", "1.1.0 1.0.0 tested of kms, edited", "1.0.0 1.1.0 of node",
 		"1.0.0 1.0.0 tested first"}, repo.listed("catalog/mero-kms-v1.1.0"))
 	// A second merge: the first release's. The other one is a conflict then, and is brought up to date.
 	require.NoError(t, repo.mergeBranch("mero-kms-v1.1.0"))
 	require.ErrorContains(t, repo.mergeBranch("mero-tee-v1.1.0"), "not mergeable")
-	require.NoError(t, node.propose())
+	require.NoError(t, node.propose(t))
 	// The hotfix of an old line: its branch declared its pair, main never had it.
 	hotfix := repo.release(trial{tag: "mero-kms-v1.0.1", counterpart: "mero-tee-v1.0.0", hotfixOf: "mero-kms-v1.0.0",
 		pairs: []string{"1.0.0 1.0.0 tested first", "1.0.1 1.0.0 INC-1", "0.9.0 0.9.0 old"}})
-	require.NoError(t, hotfix.propose())
+	require.NoError(t, hotfix.propose(t))
 	require.NoError(t, repo.mergeBranch("mero-tee-v1.1.0"))
 	require.ErrorContains(t, repo.mergeBranch("mero-kms-v1.0.1"), "not mergeable")
-	require.NoError(t, hotfix.propose())
+	require.NoError(t, hotfix.propose(t))
 	// A third merge, of something else, is no conflict.
 	repo.merge(map[string][]byte{"README.md": []byte("# T\n")})
 	require.NoError(t, repo.mergeBranch("mero-kms-v1.0.1"))
@@ -261,8 +160,8 @@ func TestTwoReleasesThreeMergesAndAHotfix(t *testing.T) {
 		require.Contains(t, repo.file("docs/releases/"+tag+".md", "main"), "## Compatible versions")
 		require.True(t, repo.proposal(tag).Merged)
 	}
-	for _, r := range []*ready{kms, node, hotfix} { // and again: there is nothing left to say
-		require.NoError(t, r.propose())
+	for _, r := range []*world{kms, node, hotfix} { // and again: there is nothing left to say
+		require.NoError(t, r.propose(t))
 		require.Contains(t, r.log.String(), "nothing to propose")
 		require.True(t, repo.proposal(r.Tag.String()).Merged, "no second pull request")
 	}
@@ -276,7 +175,7 @@ func TestTheProposalPassesGuardOne(t *testing.T) {
 	repo.merge(map[string][]byte{
 		path: []byte("# mero-kms-v1.0.0\n\n## Breaking changes\n\nOne.\n\n## Upgrade path\n\nTwo.\n")})
 	r := repo.release(trial{tag: "mero-kms-v1.0.0", counterpart: "mero-tee-v2.0.0"})
-	require.NoError(t, r.propose())
+	require.NoError(t, r.propose(t))
 	results := repo.guardOne("catalog/mero-kms-v1.0.0", path)
 	require.NoError(t, results.Err())
 	require.Equal(t, []check.Status{check.Passed, check.Passed}, []check.Status{results[0].Status, results[1].Status})
@@ -326,7 +225,7 @@ func TestWhatTheProposalSays(t *testing.T) {
 	t.Parallel()
 	repo := newRepository(t, "1.0.0 2.0.0 first")
 	r := repo.release(trial{tag: "mero-kms-v1.0.0", counterpart: "mero-tee-v2.0.0"})
-	require.NoError(t, r.propose())
+	require.NoError(t, r.propose(t))
 	require.Contains(t, r.log.String(), "proposed in pull request #")
 	body := repo.body()
 	for _, words := range []string{"E2E of mero-kms-v1.0.0 against mero-tee-v2.0.0 passed",
@@ -366,7 +265,7 @@ func TestTheBaseMovesMeanwhile(t *testing.T) {
 			repo.merge(map[string][]byte{catalog.Path: repo.catalog("1.0.0 2.0.0 first", "0.9.0 2.0.0 theirs")})
 		}
 	})
-	require.NoError(t, r.propose())
+	require.NoError(t, r.propose(t))
 	require.Equal(t, []string{"1.0.0 2.0.0 tested first", "0.9.0 2.0.0 theirs"}, repo.listed("catalog/mero-kms-v1.0.0"))
 	require.NoError(t, repo.mergeBranch("mero-kms-v1.0.0"), "it starts where the base is now")
 
@@ -379,7 +278,7 @@ func TestTheBaseMovesMeanwhile(t *testing.T) {
 			repo.merge(map[string][]byte{catalog.Path: repo.catalog("1.0.0 2.0.0 first", fmt.Sprintf("0.%d.0 2.0.0", moves))})
 		}
 	})
-	err := r.propose()
+	err := r.propose(t)
 	require.Equal(t, fault.General, fault.CodeOf(err))
 	require.ErrorContains(t, err, "main moves while the catalog's change is made")
 }
@@ -439,30 +338,30 @@ func TestProposalsThatAreNotMade(t *testing.T) {
 	failed.failed = true
 	for name, tc := range map[string]struct {
 		trial trial
-		then  func(*repository, *ready)
+		then  func(*repository, *world)
 		code  fault.Code
 		says  string
 	}{
-		"E2E did not pass": {failed, func(*repository, *ready) {}, fault.Verification, "E2E of mero-kms-v1.0.0 did not pass"},
-		"its pair was taken out": {stable, func(r *repository, _ *ready) {
+		"E2E did not pass": {failed, func(*repository, *world) {}, fault.Verification, "E2E of mero-kms-v1.0.0 did not pass"},
+		"its pair was taken out": {stable, func(r *repository, _ *world) {
 			r.merge(map[string][]byte{catalog.Path: r.catalog("0.9.0 2.0.0")})
 		}, fault.Verification, "was taken out of the catalog"},
-		"people said no": {stable, func(r *repository, rel *ready) {
-			require.NoError(r.t, rel.propose())
+		"people said no": {stable, func(r *repository, rel *world) {
+			require.NoError(r.t, rel.propose(r.t))
 			require.NoError(r.t, r.github.ClosePull(int64(r.proposal("mero-kms-v1.0.0").Number)))
 		}, fault.Verification, "the catalog update was declined"},
-		"main's catalog is broken": {stable, func(r *repository, _ *ready) {
+		"main's catalog is broken": {stable, func(r *repository, _ *world) {
 			r.merge(map[string][]byte{catalog.Path: []byte("{")})
 		}, fault.Verification, "not a compatibility catalog"},
-		"main has none": {stable, func(_ *repository, rel *ready) { rel.Env.Config.CatalogPath = "none.json" },
+		"main has none": {stable, func(_ *repository, rel *world) { rel.Env.Config.CatalogPath = "none.json" },
 			fault.MissingAsset, "there is no compatibility catalog on GitHub"},
-		"the notes cannot take it": {stable, func(r *repository, _ *ready) {
+		"the notes cannot take it": {stable, func(r *repository, _ *world) {
 			r.merge(map[string][]byte{"docs/releases/mero-kms-v1.0.0.md": []byte("# mero-kms-v1.0.0\n\n```\nopen\n")})
 		}, fault.Verification, "a code block is not closed"},
-		"no record of E2E": {stable, func(_ *repository, rel *ready) {
-			require.NoError(rel.repo.t, os.Remove(rel.Work(steps.E2EFile)))
+		"no record of E2E": {stable, func(r *repository, rel *world) {
+			require.NoError(r.t, os.Remove(rel.Work(steps.E2EFile)))
 		}, fault.General, "e2e.json"},
-		"GitHub does not answer": {stable, func(r *repository, rel *ready) {
+		"GitHub does not answer": {stable, func(r *repository, rel *world) {
 			var err error
 			rel.Release.GitHub, err = github.New(github.Options{Repository: config.DefaultRepository, Token: "wrong",
 				Transport: r.Env.Transport})
@@ -474,7 +373,7 @@ func TestProposalsThatAreNotMade(t *testing.T) {
 			repo := newRepository(t, "1.0.0 2.0.0 first")
 			r := repo.release(tc.trial)
 			tc.then(repo, r)
-			err := r.propose()
+			err := r.propose(t)
 			require.Equal(t, tc.code, fault.CodeOf(err), "%v", err)
 			require.ErrorContains(t, err, tc.says)
 			require.False(t, repo.proposal("mero-kms-v1.0.0").Open)
@@ -488,7 +387,7 @@ func TestAPairThatWasTakenOutStaysOut(t *testing.T) {
 	repo := newRepository(t, "1.0.0 2.0.0", "1.0.0 1.0.0")
 	r := repo.release(trial{tag: "mero-kms-v1.0.0", counterpart: "mero-tee-v2.0.0", others: []string{"1.0.0 1.0.0"}})
 	repo.merge(map[string][]byte{catalog.Path: repo.catalog("1.0.0 2.0.0")})
-	require.NoError(t, r.propose())
+	require.NoError(t, r.propose(t))
 	require.Contains(t, r.log.String(), "it is not put back")
 	require.Equal(t, []string{"1.0.0 2.0.0 tested"}, repo.listed("catalog/mero-kms-v1.0.0"))
 }
@@ -498,12 +397,12 @@ func TestPeopleWorkOnTheBranch(t *testing.T) {
 	t.Parallel()
 	repo := newRepository(t, "1.0.0 2.0.0 first")
 	r := repo.release(trial{tag: "mero-kms-v1.0.0", counterpart: "mero-tee-v2.0.0"})
-	require.NoError(t, r.propose())
+	require.NoError(t, r.propose(t))
 	const branch = "catalog/mero-kms-v1.0.0"
 	_, err := repo.GitHub.Share(t.Context(), github.Change{Base: "main", Branch: branch, Path: catalog.Path,
 		Content: repo.catalog("1.0.0 2.0.0 tested reviewed"), Message: "Say it better"})
 	require.NoError(t, err)
-	require.NoError(t, r.propose())
+	require.NoError(t, r.propose(t))
 	require.Contains(t, r.log.String(), "people work on branch "+branch)
 	require.Equal(t, []string{"1.0.0 2.0.0 tested reviewed"}, repo.listed(branch))
 }
@@ -522,7 +421,7 @@ func TestCandidatesChangeNoCatalog(t *testing.T) {
 			t.Parallel()
 			repo := newRepository(t, "1.0.0 2.0.0 first")
 			r := repo.release(tr)
-			require.NoError(t, r.propose())
+			require.NoError(t, r.propose(t))
 			require.Contains(t, r.log.String(), "nothing to propose")
 			require.Zero(t, repo.proposal(tr.tag))
 			require.Equal(t, []string{"1.0.0 2.0.0 first"}, repo.listed("main"))
@@ -537,46 +436,46 @@ func TestAStableWithoutACatalogUpdateIsNotPromoted(t *testing.T) {
 	stable := trial{tag: "mero-tee-v2.0.0", counterpart: "mero-kms-v1.0.0"}
 	failed := stable
 	failed.failed = true
-	nothing := func(*repository, *ready) {}
-	propose := func(r *repository, rel *ready) { require.NoError(r.t, rel.propose()) }
-	kms := func(r *repository, _ *ready) {
-		require.NoError(r.t, r.release(trial{tag: "mero-kms-v1.0.0", counterpart: "mero-tee-v2.0.0"}).propose())
+	nothing := func(*repository, *world) {}
+	propose := func(r *repository, rel *world) { require.NoError(r.t, rel.propose(r.t)) }
+	kms := func(r *repository, _ *world) {
+		require.NoError(r.t, r.release(trial{tag: "mero-kms-v1.0.0", counterpart: "mero-tee-v2.0.0"}).propose(r.t))
 	}
 	for name, tc := range map[string]struct {
 		trial trial
-		then  func(*repository, *ready)
+		then  func(*repository, *world)
 		says  string // of the refusal; empty when it is promoted
 	}{
 		"proposed": {stable, propose, ""},
-		"merged": {stable, func(r *repository, rel *ready) {
+		"merged": {stable, func(r *repository, rel *world) {
 			propose(r, rel)
 			require.NoError(r.t, r.mergeBranch("mero-tee-v2.0.0"))
 		}, ""},
 		"not proposed":     {stable, nothing, "has no catalog update"},
 		"E2E did not pass": {failed, nothing, "did not pass"},
-		"declined": {stable, func(r *repository, rel *ready) {
+		"declined": {stable, func(r *repository, rel *world) {
 			propose(r, rel)
 			require.NoError(r.t, r.github.ClosePull(int64(r.proposal("mero-tee-v2.0.0").Number)))
 		}, "has no catalog update"},
-		"somebody took the entry out of the change": {stable, func(r *repository, rel *ready) {
+		"somebody took the entry out of the change": {stable, func(r *repository, rel *world) {
 			propose(r, rel)
 			_, err := r.GitHub.Share(r.t.Context(), github.Change{Base: "main", Branch: "catalog/mero-tee-v2.0.0",
 				Path: catalog.Path, Content: r.catalog("1.0.0 2.0.0"), Message: "Not tested"})
 			require.NoError(r.t, err)
 		}, "has no catalog update"},
-		"another release's change": {stable, func(r *repository, _ *ready) {
+		"another release's change": {stable, func(r *repository, _ *world) {
 			r.merge(map[string][]byte{catalog.Path: r.catalog("1.0.0 2.0.0", "1.1.0 2.0.0")})
-			require.NoError(r.t, r.release(trial{tag: "mero-kms-v1.1.0", counterpart: "mero-tee-v2.0.0"}).propose())
+			require.NoError(r.t, r.release(trial{tag: "mero-kms-v1.1.0", counterpart: "mero-tee-v2.0.0"}).propose(r.t))
 		}, "has no catalog update"},
 		"with a candidate alone":                                     {alone, propose, "waits as a pre-release"},
 		"with a candidate, and the other family's stable came after": {alone, kms, ""},
-		"with a candidate, and that one's change was declined": {alone, func(r *repository, rel *ready) {
+		"with a candidate, and that one's change was declined": {alone, func(r *repository, rel *world) {
 			kms(r, rel)
 			require.NoError(r.t, r.github.ClosePull(int64(r.proposal("mero-kms-v1.0.0").Number)))
 		}, "release mero-kms-v1.0.0"},
-		"with a candidate, and another stable came after": {alone, func(r *repository, _ *ready) {
+		"with a candidate, and another stable came after": {alone, func(r *repository, _ *world) {
 			r.merge(map[string][]byte{catalog.Path: r.catalog("1.0.0 2.0.0", "1.1.0 2.0.0")})
-			require.NoError(r.t, r.release(trial{tag: "mero-kms-v1.1.0", counterpart: "mero-tee-v2.0.0"}).propose())
+			require.NoError(r.t, r.release(trial{tag: "mero-kms-v1.1.0", counterpart: "mero-tee-v2.0.0"}).propose(r.t))
 		}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -584,7 +483,7 @@ func TestAStableWithoutACatalogUpdateIsNotPromoted(t *testing.T) {
 			repo := newRepository(t, "1.0.0 2.0.0 first")
 			r := repo.release(tc.trial)
 			tc.then(repo, r)
-			err := r.run(r.Promote)
+			err := r.promote(t)
 			if tc.says == "" { // and stops at the next question, which is about the audit
 				require.ErrorIs(t, err, os.ErrNotExist)
 				require.ErrorContains(t, err, steps.AuditFile)

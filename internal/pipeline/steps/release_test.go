@@ -224,8 +224,11 @@ func TestCandidateIsNotPromoted(t *testing.T) {
 // A release that was not audited is not promoted.
 func TestUnauditedIsNotPromoted(t *testing.T) {
 	t.Parallel()
-	w := open(t, "mero-tee-v2.0.0")
-	run := pipeline.Run{Ledger: w.Ledger, Console: w.Console,
-		Graph: pipeline.Graph{{Name: "node:promote", Title: "promoting", Do: w.Promote}}}
-	require.ErrorIs(t, run.All(t.Context()), os.ErrNotExist)
+	w, run := promotableService(t)
+	w.reviewed(t, run, "approved", "ben")
+	require.NoError(t, os.Remove(w.Work(steps.AuditFile)))
+	err := w.promote(t)
+	require.ErrorIs(t, err, os.ErrNotExist)
+	require.ErrorContains(t, err, steps.AuditFile)
+	w.stays(t)
 }

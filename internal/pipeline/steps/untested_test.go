@@ -70,7 +70,7 @@ func TestAPromotionWithoutE2EIsShown(t *testing.T) {
 				return
 			}
 			require.Equal(t, "mero-tee-v1.0.0 in policies/debug.json: "+why, p.Untested[0])
-			require.Contains(t, b.String(), "promoted without E2E\n  "+p.Untested[0])
+			require.Contains(t, b.String(), "Promoted without E2E\n  "+p.Untested[0])
 			require.Contains(t, text, "## Promoted without E2E\n")
 			require.Contains(t, text, why)
 		})
