@@ -28,6 +28,7 @@ func TestNobodyApproved(t *testing.T) {
 	s := fixture.Stages(t)
 	p := fixture.Opened(t, s.Root, releasetest.From(t, s.After("kms:e2e")), stable)
 	p.World.(*rehearsal.World).Reviewing(func(int64) error { return nil })
+	require.NoError(t, p.Run.Perform(t.Context(), "kms:propose"), "%s", p.Log)
 	err := p.Run.Perform(t.Context(), "kms:promote")
 	require.Equal(t, fault.Verification, fault.CodeOf(err), "%v", err)
 	require.Contains(t, p.Log.String(), "approval: by somebody else than who pushed the tag: nobody else has approved it")

@@ -2,11 +2,14 @@ package kmsrelease_test
 
 import (
 	"os"
+	"path"
 	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/calimero-network/mero-tee/catalog"
+	"github.com/calimero-network/mero-tee/catalog/evidence"
 	"github.com/calimero-network/mero-tee/docs/releases"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/pipeline/releasetest"
@@ -186,7 +189,18 @@ func TestCandidateIsNotPromoted(t *testing.T) {
 	require.Len(t, rel.Assets, len(release.KMS.ExpectedAssets()))
 	_, err = p.GitHub(t).Latest(t.Context())
 	require.ErrorIs(t, err, github.ErrNotFound, "`latest` did not come about")
-	require.Empty(t, p.Pulls(t), "and the catalog says nothing of a candidate")
+	require.Equal(t, []string{"Evidence of mero-kms-v0.1.0-rc.1 with mero-tee-v0.1.0"}, p.Pulls(t))
+	read := func(file, branch string) string {
+		data, err := p.GitHub(t).ReadFile(t.Context(), file, branch)
+		require.NoError(t, err)
+		return string(data)
+	}
+	proposed := "catalog/" + tag.String()
+	require.Equal(t, read(catalog.Path, "main"), read(catalog.Path, proposed),
+		"and the catalog says nothing of a candidate")
+	pair := evidence.Name(tag.Version, release.Version{Minor: 1})
+	_, err = evidence.Decode(pair, []byte(read(path.Join(evidence.Dir, pair), proposed)))
+	require.NoError(t, err)
 }
 
 // "Branches from the stable tag being patched": a patch bump that carries main's
