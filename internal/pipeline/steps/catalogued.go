@@ -64,7 +64,8 @@ func (r *Release) catalogued(ctx context.Context) error {
 	return Catalogued(r.Tag, counterpart, catalogs...).Err()
 }
 
-// catalogs are the base's, and those of the open pull requests that releases made.
+// catalogs are the base's, and those of the open pull requests that stable releases made. A candidate's adds nothing
+// to the catalog: its branch has the base's as that once was, with pairs that people may have taken out since.
 func (r *Release) catalogs(ctx context.Context) ([]*catalog.Catalog, error) {
 	base, err := r.catalogAt(ctx, BaseBranch)
 	if err != nil {
@@ -76,7 +77,8 @@ func (r *Release) catalogs(ctx context.Context) ([]*catalog.Catalog, error) {
 	}
 	out := []*catalog.Catalog{base}
 	for _, p := range all {
-		if _, err := release.ParseTag(strings.TrimPrefix(p.Branch, proposalPrefix)); err != nil || !p.Open {
+		tag, err := release.ParseTag(strings.TrimPrefix(p.Branch, proposalPrefix))
+		if err != nil || !tag.Stable() || !p.Open {
 			continue
 		}
 		c, err := r.catalogAt(ctx, p.Branch)

@@ -62,12 +62,13 @@ func (r *Release) writeEvidence(report *e2e.Report) error {
 	return file.Write(r.Work(EvidenceFile), data, 0o644)
 }
 
-// runAddress is where the workflow's run can be looked at; empty outside of one.
+// runAddress is where the workflow's run, whose log has every check, can be looked at; empty outside of one.
 func (r *Release) runAddress() string {
-	if r.Env.Config.RunID == 0 {
+	cfg := r.Env.Config
+	if cfg.RunID == 0 {
 		return ""
 	}
-	return fmt.Sprintf("https://github.com/%s/actions/runs/%d", r.Env.Config.Repository, r.Env.Config.RunID)
+	return fmt.Sprintf("%s/%s/actions/runs/%d", cfg.ServerURL, cfg.Repository, cfg.RunID)
 }
 
 // only is the one profile that a check is about; none when it is about several or about all.

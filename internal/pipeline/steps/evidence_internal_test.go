@@ -36,7 +36,7 @@ func audited(t *testing.T, candidate int) (*stage, *measurement.Published, *meas
 	require.NoError(t, err)
 	s := staged(t, kms.Tag.String())
 	s.Env.Config.TEEVersion, s.Env.Banner = published.Tag.Version, "REHEARSAL"
-	s.Env.Config.Repository, s.Env.Config.RunID = "o/r", 7
+	s.Env.Config.ServerURL, s.Env.Config.Repository, s.Env.Config.RunID = "https://github.com", "o/r", 7
 	for dir, content := range map[string][]byte{s.Public(): data, s.CounterpartDir(): node} {
 		require.NoError(t, os.MkdirAll(dir, 0o755))
 		require.NoError(t, os.WriteFile(filepath.Join(dir, release.MeasurementsAsset), content, 0o600))

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"path/filepath"
 
-	"github.com/calimero-network/mero-tee/catalog"
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/base/check"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
@@ -109,7 +108,7 @@ func (r *Release) governed(ctx context.Context, moved plan.Moved) (out plan.Gove
 	if len(moved) == 0 {
 		return out, nil
 	}
-	if out.Catalog, err = mainFile(ctx, r, r.Env.Config.CatalogPath, catalog.Decode); err != nil || !moved.Registers() {
+	if out.Catalog, err = r.catalogAt(ctx, BaseBranch); err != nil || !moved.Registers() {
 		return out, err
 	}
 	if r.Tag.Family == release.Node {
@@ -120,20 +119,20 @@ func (r *Release) governed(ctx context.Context, moved plan.Moved) (out plan.Gove
 	if err != nil {
 		return out, err
 	}
-	out.Platforms, err = mainFile(ctx, r, filepath.ToSlash(file), measurement.DecodePlatforms)
+	out.Platforms, err = r.platforms(ctx, filepath.ToSlash(file))
 	return out, err
 }
 
-// mainFile reads a governed file from the branch main on GitHub.
-func mainFile[T any](ctx context.Context, r *Release, file string, decode func([]byte) (T, error)) (out T, err error) {
+// platforms reads the platforms file from the branch main on GitHub.
+func (r *Release) platforms(ctx context.Context, file string) (*measurement.Platforms, error) {
 	data, err := r.GitHub.ReadFile(ctx, file, BaseBranch)
 	if errors.Is(err, github.ErrNotFound) {
-		return out, &fault.Error{Code: fault.MissingAsset, Message: "a hotfix that moved measurements needs a file on main",
+		return nil, &fault.Error{Code: fault.MissingAsset, Message: "a hotfix that moved measurements needs a file on main",
 			Expected: file + " on branch " + BaseBranch, Got: "no such file", Err: err,
 			Hint: "merge what the hotfix changed there, and run the promotion again"}
 	}
 	if err != nil {
-		return out, err
+		return nil, err
 	}
-	return decode(data)
+	return measurement.DecodePlatforms(data)
 }

@@ -129,6 +129,66 @@ func TestAHotfixWaitsForPolicyAndCatalog(t *testing.T) {
 	require.Contains(t, w.log.String(), "[PASS] node:promote: hotfix: the catalog follows the registers")
 }
 
+// A key service's registers follow in the platforms file.
+func TestAHotfixWaitsForThePlatformsFile(t *testing.T) {
+	t.Parallel()
+	const file = "docker/mero-kms/dstack-platforms.json"
+	data, err := os.ReadFile(filepath.Join("..", "..", "..", file))
+	require.NoError(t, err)
+	platforms, err := measurement.DecodePlatforms(data)
+	require.NoError(t, err)
+	image, err := platforms.Chosen()
+	require.NoError(t, err)
+	changed := func(change func(*measurement.Platforms)) []byte {
+		p, err := measurement.DecodePlatforms(data)
+		require.NoError(t, err)
+		change(p)
+		out, err := p.Encode()
+		require.NoError(t, err)
+		return out
+	}
+	for name, tc := range map[string]struct {
+		main []byte // the platforms file; none when empty
+		code fault.Code
+		says string
+	}{
+		"followed": {data, 0, ""},
+		"none":     {nil, fault.MissingAsset, "a hotfix that moved measurements needs a file on main"},
+		"broken":   {[]byte("{"), fault.Usage, "platforms file"},
+		"of other registers": {changed(func(p *measurement.Platforms) {
+			for i := range p.Images {
+				p.Images[i].RTMR0 = fill(8)
+			}
+		}), fault.Verification, "main's platforms file does not have what this release measures"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w, run := promotable(t, trial{tag: "mero-kms-v1.0.1", counterpart: "mero-tee-v2.0.0",
+				hotfixOf: "mero-kms-v1.0.0", pairs: []string{"1.0.0 2.0.0 tested", "1.0.1 2.0.0"}}, "1.0.0 2.0.0 tested")
+			w.reviewed(t, run, "approved", "ben")
+			w.Env.PlatformFile = filepath.Join(w.Env.Root, file)
+			now := measurement.Profile{MRTD: image.MRTD, RTMR0: image.RTMR0, RTMR1: image.RTMR1, RTMR2: image.RTMR2,
+				Image: measurement.Image{OSImage: image.Image, OSImageHash: image.OSImageHash}}
+			require.NoError(t, steps.WriteJSON(w.Work(steps.MovedFile),
+				plan.Moved{release.LockedReadOnly: {Now: now, Registers: true}}))
+			files := governed(t, registers(9), catalog.Pair{KMS: w.Tag.Version, NodeImage: release.Version{Major: 2}})
+			if tc.main != nil {
+				files[file] = tc.main
+			}
+			require.NoError(t, w.github.Push("refs/heads/main", other, files))
+			err := w.promote(t)
+			if tc.code == 0 {
+				require.NoError(t, err)
+				require.Contains(t, w.log.String(), "[PASS] kms:promote: hotfix: the policy follows the registers")
+				return
+			}
+			require.Equal(t, tc.code, fault.CodeOf(err), "%v", err)
+			require.Contains(t, w.log.String()+err.Error(), tc.says)
+			w.stays(t)
+		})
+	}
+}
+
 // The run's page shows what the release stands on; text from outside stays in its code span.
 func TestTheSummaryShowsWhatAReleaseStandsOn(t *testing.T) {
 	t.Parallel()

@@ -1,6 +1,7 @@
 package steps
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -163,7 +164,8 @@ func (r *Release) proposalBody(outcome e2eRecord, files map[string][]byte) strin
 		}
 		b.WriteString("\n")
 	}
-	fmt.Fprintf(&b, "## Evidence\n\n- release: %s/releases/tag/%s\n- run: %s\n", r.SourceURL(), r.Tag, r.runURL())
+	fmt.Fprintf(&b, "## Evidence\n\n- release: %s/releases/tag/%s\n- run: %s\n", r.SourceURL(), r.Tag,
+		cmp.Or(r.runAddress(), "none: it was made outside a workflow"))
 	for _, path := range slices.Sorted(maps.Keys(files)) {
 		fmt.Fprintf(&b, "- in this change: [`%s`](%s/blob/%s/%s)\n", path, r.SourceURL(), proposalBranch(r.Tag), path)
 	}
@@ -179,13 +181,4 @@ func profiles(list []release.Profile) string {
 		names[i] = string(p)
 	}
 	return strings.Join(names, ", ")
-}
-
-// runURL is the address of the workflow's run, whose log has every check.
-func (r *Release) runURL() string {
-	cfg := r.Env.Config
-	if cfg.RunID == 0 {
-		return "none: it was made outside a workflow"
-	}
-	return fmt.Sprintf("%s/%s/actions/runs/%d", cfg.ServerURL, cfg.Repository, cfg.RunID)
 }

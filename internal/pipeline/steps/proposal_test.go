@@ -467,6 +467,17 @@ func TestAStableWithoutACatalogUpdateIsNotPromoted(t *testing.T) {
 			r.merge(map[string][]byte{catalog.Path: r.catalog("1.0.0 2.0.0", "1.1.0 2.0.0")})
 			require.NoError(r.t, r.release(trial{tag: "mero-kms-v1.1.0", counterpart: "mero-tee-v2.0.0"}).propose(r.t))
 		}, "has no catalog update"},
+		"a candidate's evidence, from when main listed it": {stable, func(r *repository, _ *world) {
+			r.merge(map[string][]byte{catalog.Path: r.catalog("1.0.0 2.0.0 tested")})
+			at, err := r.GitHub.Head(r.t.Context(), "main")
+			require.NoError(r.t, err)
+			_, err = r.GitHub.Propose(r.t.Context(), github.Change{Base: "main", At: at,
+				Branch: "catalog/mero-kms-v1.1.0-rc.1", Title: "Evidence", Message: "Evidence",
+				Files: map[string][]byte{"catalog/evidence/1.1.0-rc.1--2.0.0.json": []byte("{}")}})
+			require.NoError(r.t, err)
+			r.merge(map[string][]byte{catalog.Path: r.catalog("1.0.0 2.0.0")})
+			require.Equal(r.t, []string{"1.0.0 2.0.0 tested"}, r.listed("catalog/mero-kms-v1.1.0-rc.1"))
+		}, "has no catalog update"},
 		"with a candidate alone":                                     {alone, propose, "waits as a pre-release"},
 		"with a candidate, and the other family's stable came after": {alone, kms, ""},
 		"with a candidate, and that one's change was declined": {alone, func(r *repository, rel *world) {
