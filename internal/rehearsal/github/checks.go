@@ -39,9 +39,14 @@ type checkRun struct {
 	Time       string `json:"time"`
 }
 
-// startChecks is what the workflows ci and pr-doc-guard do at a push.
+// startChecks is what the workflows ci and pr-doc-guard do at a push of a commit
+// that they have not seen. (A branch is moved back to one only by a rehearsal
+// that is run again, and then nothing may happen twice.)
 func (st *state) startChecks(ref, sha string) {
 	if ref != "refs/heads/"+defaultBranch && !strings.HasPrefix(ref, "refs/heads/hotfix/") {
+		return
+	}
+	if slices.ContainsFunc(st.Checks, func(run *checkRun) bool { return run.SHA == sha }) {
 		return
 	}
 	for _, name := range checkNames {
