@@ -52,6 +52,10 @@ func TestAnHoursRequestsAreCounted(t *testing.T) {
 	require.NotEqual(t, http.StatusForbidden, w.do("GET", web+"releases/download/v1/a", "").status, "downloads are free")
 	now = now.Add(time.Hour)
 	require.Equal(t, http.StatusOK, w.as(one, "GET", api+"tags", "").status, "another hour")
+	require.Equal(t, http.StatusOK, w.as(one, "GET", api+"tags", "").status)
+	require.Equal(t, http.StatusForbidden, w.as(one, "GET", api+"tags", "").status)
+	require.Equal(t, 3, w.server.NextHour(), "those refused count")
+	require.Equal(t, http.StatusOK, w.as(one, "GET", api+"tags", "").status, "a rehearsal's next hour")
 
 	w = newWorld(t, t.TempDir())
 	for limit, token := range map[string]string{"1000": w.job(nil), "5000": token} {

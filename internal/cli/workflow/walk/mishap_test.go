@@ -65,16 +65,19 @@ func rejected(job string) mishap {
 }
 
 // uncatalogued is what becomes of a stable release that was tested with a candidate alone.
+// Who pushed the tag approves it: another's approval would hold for the attempts that follow.
 func uncatalogued() mishap {
-	return mishap{"promote", "so it waits as a pre-release", func(*walk, *actions.Run) {}}
+	return mishap{"promote", "so it waits as a pre-release", letThePusherApprove}
 }
 
 // approvedByThePusher is an environment that lets who pushed the tag approve.
 func approvedByThePusher() mishap {
-	return mishap{"promote", "nobody else has approved it", func(w *walk, _ *actions.Run) {
-		w.protect(func(e *actions.Environment) { e.SelfReview = true })
-		w.decide(maintainer)
-	}}
+	return mishap{"promote", "nobody else has approved it", letThePusherApprove}
+}
+
+func letThePusherApprove(w *walk, _ *actions.Run) {
+	w.protect(func(e *actions.Environment) { e.SelfReview = true })
+	w.decide(maintainer)
 }
 
 // approvedForAnother is an environment that wants nobody's approval, and an approval for another one.

@@ -125,15 +125,26 @@ func (w *walk) files() map[string][]byte {
 	return out
 }
 
-// tag pushes a tag and gives the one run that this starts.
+// tag pushes a tag and gives the one run that this starts, hours after the one before.
 func (w *walk) tag(tag string) *actions.Run {
 	w.t.Helper()
+	w.hoursPass()
 	w.git("tag", tag)
 	require.NoError(w.t, w.world.Push("refs/tags/"+tag, w.head(), nil))
 	runs, err := w.service.Push(w.t.Context(), tag)
 	require.NoError(w.t, err)
 	require.Len(w.t, runs, 1)
 	return runs[0]
+}
+
+// hoursPass lets GitHub's hour end. One run must leave half of the requests that
+// all jobs share in an hour to the repository's other workflows.
+func (w *walk) hoursPass() {
+	w.t.Helper()
+	const perHour = 1000
+	used := w.world.GitHub().NextHour()
+	w.t.Logf("%d requests of jobs", used)
+	require.Less(w.t, used, perHour/2)
 }
 
 // attempt is a run that is started, or whose failed jobs are run again, as docs/releasing.md says.
@@ -161,6 +172,7 @@ func (w *walk) suffer(a *attempt, mishaps ...mishap) {
 		require.Equal(w.t, actions.Failure, r.Job(m.job).Result, "%s: %s", r.Tag, m.job)
 		require.Contains(w.t, strings.Join(r.Job(m.job).Log, "\n"), m.says, r.Tag)
 		w.unfinished(r.Tag)
+		w.hoursPass()
 		r.Before, r.Refuse, a.next = nil, nil, r.Rerun
 		w.decide(reviewer)
 		w.protect(nil)
