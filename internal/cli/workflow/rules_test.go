@@ -312,6 +312,8 @@ func actions(f *file) {
 			case name == "actions/checkout" && f.after("workflow_run") &&
 				input(a, "ref") != "${{ github.event.repository.default_branch }}":
 				f.find(pos, "the checkout is of another branch than the default one")
+			case name == "actions/checkout" && f.after("workflow_run") && input(a, "fetch-depth") != "0":
+				f.find(pos, "the checkout lacks the commits that releases were made of")
 			case name == "actions/setup-go" && releases && input(a, "cache") != "false":
 				f.find(pos, "Go comes with a cache")
 			case name == "actions/cache":

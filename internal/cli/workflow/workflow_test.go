@@ -199,6 +199,8 @@ func TestEveryRuleFires(t *testing.T) {
 		"a token left behind": {kms, "          persist-credentials: false\n", "", "the checkout keeps its token"},
 		"the auditor on another branch": {auditor, "${{ github.event.repository.default_branch }}",
 			"${{ github.event.workflow_run.head_sha }}", "another branch than the default one"},
+		"an auditor without the history": {auditor, "          fetch-depth: 0", "          fetch-depth: 1",
+			"the checkout lacks the commits that releases were made of"},
 		"an expression in a script": {auditor, `verify:event`, "verify:release ${{ inputs.tag }}",
 			"an expression in a script"},
 		"what nobody uploads": {node, "pattern: node-*", "pattern: image-*", "nothing uploads image-*"},
