@@ -29,13 +29,14 @@ import (
 func repository(t *testing.T) string {
 	t.Helper()
 	root := filepath.Join(t.TempDir(), "repository")
-	for _, name := range []string{"policies", "catalog", "docs", "packer"} {
+	for _, name := range []string{"policies", "catalog", "docs", "packer", "docker/mero-kms"} {
 		require.NoError(t, os.CopyFS(filepath.Join(root, name), os.DirFS(filepath.Join("..", "..", name))))
 	}
 	tools, err := filepath.Abs(filepath.Join("..", "..", "tools"))
 	require.NoError(t, err)
 	require.NoError(t, os.Symlink(tools, filepath.Join(root, "tools")))
 	git(t, root, "init", "-q", "-b", "main")
+	git(t, root, "add", "--all")
 	commit(t, root)
 	return root
 }
@@ -103,6 +104,7 @@ func TestCheckoutOfAKeyService(t *testing.T) {
 	w, log := begun(t, root, dist, first, first)
 	c, err := w.Env.Checkout(t.Context(), tag)
 	require.NoError(t, err, "%s", log)
+	require.NotContains(t, log.String(), "[WARN]")
 	out := released(t, w)
 	require.Len(t, out, 2)
 	for _, node := range []string{"mero-tee-v0.1.0", "mero-tee-v0.0.9"} {

@@ -65,11 +65,13 @@ func (w *World) importSeeded(data []byte) error {
 
 // simulated is the environment in which images are made and booted in this process.
 func (w *World) simulated(tag release.Tag, c *environment.Checkout) *environment.Environment {
+	before := *c // the rehearsal's policies are made of this release's measurements, so it stands on the repository's
+	before.Policies = filepath.Join(w.Env.Root, "policies")
 	env := &environment.Environment{Settings: w.Env.Settings}
 	env.Dist = filepath.Join(w.State, "seed")
 	env.Images, env.Nodes = w.Simulated(tag.Version, filepath.Join(env.Dist, "programs")), w.bootNodes
 	env.Checkout = func(ctx context.Context, tag release.Tag) (*environment.Checkout, error) {
-		return c, errors.Join(w.writeNotes(ctx, c, tag), w.pushTag(ctx, tag, c.Commit))
+		return &before, errors.Join(w.writeNotes(ctx, &before, tag), w.pushTag(ctx, tag, c.Commit))
 	}
 	return env
 }
