@@ -34,8 +34,8 @@ var withoutRace = []string{
 	"internal/artifact/signature", // thousands of forged bundles, one after the other: 64 s instead of 7 s
 }
 
-// Test runs `go test` in every module, with the race detector where it pays. If short, it runs without it, and tests
-// skip what a developer does not want to wait for.
+// Test runs `go test` in every module, with the race detector where it pays, and each benchmark once. If short, it runs
+// without either, and tests skip what a developer does not want to wait for.
 func Test(ctx context.Context, w io.Writer, short bool) error {
 	plain, race := []string{"test", "-timeout=40m"}, false
 	if short {
@@ -61,7 +61,26 @@ func Test(ctx context.Context, w io.Writer, short bool) error {
 			errs = append(errs, goTool(ctx, w, dir, append(plain, rest...)...))
 		}
 	}
+	if !short {
+		errs = append(errs, benchOnce(ctx, w, race))
+	}
 	return errors.Join(errs...)
+}
+
+// benchOnce shows that each benchmark still runs: nobody calls them but Bench, which people run now and then.
+func benchOnce(ctx context.Context, w io.Writer, race bool) error {
+	dirs, err := benchDirs(".")
+	if err != nil {
+		return err
+	}
+	args := []string{"test", "-run=^$", "-bench=.", "-benchtime=1x"}
+	if race { // as they were compiled for their tests
+		args = append(args, "-race")
+	}
+	for _, dir := range dirs {
+		args = append(args, "./"+dir)
+	}
+	return goTool(ctx, w, ".", args...)
 }
 
 // raced says whether the race detector pays in a package.

@@ -18,7 +18,8 @@ import (
 // over the same bytes takes alone is subtracted: the rest is the verifier's.
 func BenchmarkRelease(b *testing.B) {
 	dir := released(b)
-	subject := audit.Subject{Tag: stable, Commit: commit, Repository: repository, Trust: trust(b, local), TDXRoot: tdxRoot}
+	subject := audit.Subject{Tag: stable, Commit: commit, Repository: repository, Trust: trust(b, local), TDXRoot: tdxRoot,
+		Sources: clone(commit)}
 	scratch := b.TempDir()
 	b.ResetTimer()
 	for b.Loop() {
