@@ -3,7 +3,6 @@ package git
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -13,22 +12,13 @@ import (
 type Tree string
 
 // At reads a file as a commit has it. The error wraps fs.ErrNotExist where the
-// commit is not in this clone, or has no such file.
+// commit is not in this clone, or has no such file: see File.
 func (t Tree) At(ctx context.Context, commit, path string) ([]byte, error) {
 	hash, err := resolve(ctx, string(t), commit)
 	if err != nil {
 		return nil, errors.Join(err, fs.ErrNotExist)
 	}
-	out, err := run(ctx, string(t), "ls-tree", "-z", "--full-tree", hash, "--", path)
-	if err != nil {
-		return nil, err
-	}
-	mode, kind, object := "", "", ""
-	if _, err := fmt.Sscanf(out, "%s %s %40s", &mode, &kind, &object); err != nil || kind != "blob" {
-		return nil, fmt.Errorf("%s in %.12s: %w", path, hash, fs.ErrNotExist)
-	}
-	text, err := run(ctx, string(t), "cat-file", "blob", object)
-	return []byte(text), err
+	return File(ctx, string(t), hash, path)
 }
 
 // Here reads a file as it lies in the work tree, committed or not.
