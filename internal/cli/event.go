@@ -141,8 +141,11 @@ func (o *operator) perform(ctx context.Context, task auditTask) error {
 		o.console.Infof("%s: nothing to audit", task.reason)
 		return nil
 	}
+	revoked := o.revoked()
 	if task.recent {
-		return o.auditRecent(ctx, everyWeek, o.auditAndSay)
+		return o.auditRecent(ctx, everyWeek, func(ctx context.Context, tag release.Tag) error {
+			return o.auditAndSay(ctx, tag, revoked)
+		})
 	}
 	if task.ended != "" {
 		public, err := o.isPublic(ctx, task.tag)
@@ -156,7 +159,7 @@ func (o *operator) perform(ctx context.Context, task auditTask) error {
 		}
 		o.console.Warnf("the release workflow of %s ended (%s) after its release was public", task.tag, task.ended)
 	}
-	return o.auditAndSay(ctx, task.tag)
+	return o.auditAndSay(ctx, task.tag, revoked)
 }
 
 func (o *operator) isPublic(ctx context.Context, tag release.Tag) (bool, error) {
@@ -170,8 +173,8 @@ func (o *operator) isPublic(ctx context.Context, tag release.Tag) (bool, error) 
 // auditAndSay audits a public release and says the verdict where its release's run
 // and its commit are looked at: as a status of the tag's commit. A status that
 // cannot be set is an error, and hides no verdict.
-func (o *operator) auditAndSay(ctx context.Context, tag release.Tag) error {
-	verdict := o.audited(ctx, audit.Subject{Tag: tag, Revoked: o.revoked()}, "", nil)
+func (o *operator) auditAndSay(ctx context.Context, tag release.Tag, revoked audit.Revoked) error {
+	verdict := o.audited(ctx, audit.Subject{Tag: tag, Revoked: revoked}, "", nil)
 	return errors.Join(verdict, o.say(ctx, tag, verdict))
 }
 
