@@ -184,15 +184,12 @@ func (o *operator) say(ctx context.Context, tag release.Tag, verdict error) erro
 		return fmt.Errorf("the verdict cannot be said on the commit of %s: %w", tag, err)
 	}
 	status := github.CommitStatus{Context: auditStatus, State: github.StatusSuccess,
-		Description: tag.String() + ": every check of the public release passed"}
+		Description: tag.String() + ": every check of the public release passed", TargetURL: o.env.Config.RunPage()}
 	switch code := fault.CodeOf(verdict); {
 	case code == fault.Verification || code == fault.MissingAsset:
 		status.State, status.Description = github.StatusFailure, verdict.Error()
 	case verdict != nil: // could not look
 		status.State, status.Description = github.StatusError, verdict.Error()
-	}
-	if run := o.env.Config.RunID; run != 0 {
-		status.TargetURL = fmt.Sprintf("https://github.com/%s/actions/runs/%d", o.env.Config.Repository, run)
 	}
 	return o.github.SetStatus(ctx, commit, status)
 }

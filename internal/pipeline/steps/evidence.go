@@ -3,7 +3,6 @@ package steps
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -38,7 +37,7 @@ func (r *Release) writeEvidence(report *e2e.Report) error {
 		return err
 	}
 	out := &evidence.E2E{SchemaVersion: evidence.SchemaVersion, Release: r.Tag, KMS: kmsSide, Node: nodeSide,
-		Run: r.runAddress(), Note: r.Env.Banner, At: evidence.Stamp(time.Now()), Checks: []evidence.Check{}}
+		Run: r.Env.Config.RunPage(), Note: r.Env.Banner, At: evidence.Stamp(time.Now()), Checks: []evidence.Check{}}
 	for _, p := range report.Profiles {
 		entry := evidence.Profile{Profile: p, Checks: []evidence.Check{}, KMS: service(report, kms, p),
 			Node: machine(report, node, p)}
@@ -60,15 +59,6 @@ func (r *Release) writeEvidence(report *e2e.Report) error {
 		return err
 	}
 	return file.Write(r.Work(EvidenceFile), data, 0o644)
-}
-
-// runAddress is where the workflow's run, whose log has every check, can be looked at; empty outside of one.
-func (r *Release) runAddress() string {
-	cfg := r.Env.Config
-	if cfg.RunID == 0 {
-		return ""
-	}
-	return fmt.Sprintf("%s/%s/actions/runs/%d", cfg.ServerURL, cfg.Repository, cfg.RunID)
 }
 
 // only is the one profile that a check is about; none when it is about several or about all.

@@ -165,7 +165,7 @@ func (r *Release) proposalBody(outcome e2eRecord, files map[string][]byte) strin
 		b.WriteString("\n")
 	}
 	fmt.Fprintf(&b, "## Evidence\n\n- release: %s/releases/tag/%s\n- run: %s\n", r.SourceURL(), r.Tag,
-		cmp.Or(r.runAddress(), "none: it was made outside a workflow"))
+		cmp.Or(r.Env.Config.RunPage(), "none: it was made outside a workflow"))
 	for _, path := range slices.Sorted(maps.Keys(files)) {
 		fmt.Fprintf(&b, "- in this change: [`%s`](%s/blob/%s/%s)\n", path, r.SourceURL(), proposalBranch(r.Tag), path)
 	}

@@ -8,6 +8,7 @@ package config
 
 import (
 	"cmp"
+	"fmt"
 	"strings"
 
 	"github.com/calimero-network/mero-tee/internal/base/fault"
@@ -123,6 +124,14 @@ func Inspect(lookup Lookup) (*Config, []Entry) {
 		c.Environment = Rehearsal
 	}
 	return c, entries
+}
+
+// RunPage is where the workflow's run, whose log has every check, can be looked at; empty outside of one.
+func (c *Config) RunPage() string {
+	if c.RunID == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s/%s/actions/runs/%d", c.ServerURL, c.Repository, c.RunID)
 }
 
 // Version is what the family's version variable holds, the zero version when it is not set.
