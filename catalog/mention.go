@@ -15,17 +15,9 @@ func (a Addition) Mention() string {
 	kms, node := a.Tags()
 	says := "declared, not tested yet"
 	if len(a.Tested) > 0 {
-		says = "tested in " + profileList(a.Tested)
+		says = "tested in " + release.ProfileList(a.Tested)
 	}
 	return fmt.Sprintf("- %s with %s: %s", kms, node, says)
-}
-
-func profileList(profiles []release.Profile) string {
-	names := make([]string, len(profiles))
-	for i, p := range profiles {
-		names[i] = string(p)
-	}
-	return strings.Join(names, ", ")
 }
 
 // MentionedIn says whether a text mentions the addition: one item or paragraph

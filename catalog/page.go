@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"strings"
+
+	"github.com/calimero-network/mero-tee/internal/release"
 )
 
 // The documentation that is written from the catalog.
@@ -53,7 +55,7 @@ func (c *Catalog) rows() string {
 		if e.Tested {
 			state = Tested
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", e.KMS, e.NodeImage, profileList(e.Profiles), state,
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", e.KMS, e.NodeImage, release.ProfileList(e.Profiles), state,
 			markdown.Replace(e.Notes))
 	}
 	b.WriteString("\n")

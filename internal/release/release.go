@@ -80,6 +80,15 @@ const (
 // Profiles lists all three in the spec's order.
 func Profiles() []Profile { return []Profile{Debug, DebugReadOnly, LockedReadOnly} }
 
+// ProfileList is profiles for a person: "debug, locked-read-only".
+func ProfileList(profiles []Profile) string {
+	names := make([]string, len(profiles))
+	for i, p := range profiles {
+		names[i] = string(p)
+	}
+	return strings.Join(names, ", ")
+}
+
 // ParseProfile accepts exactly the three names.
 func ParseProfile(s string) (Profile, error) {
 	if p := Profile(s); slices.Contains(Profiles(), p) {

@@ -73,11 +73,11 @@ func (e *Effects) stop(p release.Profile, revoked []policies.Revocation, tuples 
 func (e Effects) Lines() []string {
 	var out []string
 	for _, node := range inOrder(e.nodes) {
-		out = append(out, fmt.Sprintf("stops nodes of %s: %s", node, listing(e.nodes[node])))
+		out = append(out, fmt.Sprintf("stops nodes of %s: %s", node, release.ProfileList(e.nodes[node])))
 	}
 	services := inOrder(e.admitting)
 	for _, kms := range services {
-		out = append(out, fmt.Sprintf("%s was released before and still admits them: %s", kms, listing(e.admitting[kms])))
+		out = append(out, fmt.Sprintf("%s was released before and still admits them: %s", kms, release.ProfileList(e.admitting[kms])))
 	}
 	next := "merge this, release a key service with the new policies, and move each of these to it (policy:migrate): a " +
 		"policy that is out does not change, and until then they go on giving keys"
@@ -90,7 +90,7 @@ func (e Effects) Lines() []string {
 		if entry.Tested {
 			state = "tested"
 		}
-		out = append(out, fmt.Sprintf("the catalog lists %s (%s: %s)", entry, state, listing(entry.Profiles)))
+		out = append(out, fmt.Sprintf("the catalog lists %s (%s: %s)", entry, state, release.ProfileList(entry.Profiles)))
 	}
 	out = append(out, "to do: "+next)
 	if len(e.pairs) > 0 {
@@ -108,12 +108,4 @@ func (e Effects) Markdown() string {
 // inOrder are the releases, oldest first.
 func inOrder[T any](of map[release.Tag]T) []release.Tag {
 	return slices.SortedFunc(maps.Keys(of), func(a, b release.Tag) int { return a.Version.Compare(b.Version) })
-}
-
-func listing(profiles []release.Profile) string {
-	names := make([]string, len(profiles))
-	for i, p := range profiles {
-		names[i] = string(p)
-	}
-	return strings.Join(names, ", ")
 }

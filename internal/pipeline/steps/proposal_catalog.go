@@ -160,7 +160,7 @@ func (r *Release) proposalBody(outcome e2eRecord, files map[string][]byte) strin
 	if list := trials(outcome.Matrix); len(list) > 0 {
 		b.WriteString("| key service | node image | profiles that passed |\n|---|---|---|\n")
 		for _, t := range list {
-			fmt.Fprintf(&b, "| %s | %s | %s |\n", t.KMS, t.NodeImage, profiles(t.Profiles))
+			fmt.Fprintf(&b, "| %s | %s | %s |\n", t.KMS, t.NodeImage, release.ProfileList(t.Profiles))
 		}
 		b.WriteString("\n")
 	}
@@ -173,12 +173,4 @@ func (r *Release) proposalBody(outcome e2eRecord, files map[string][]byte) strin
 		"then they run. Closed and left so, it declines the entries. When another change was merged meanwhile and " +
 		"GitHub shows a conflict, run the job `promote` of that run again: it brings this change up to date.\n")
 	return b.String()
-}
-
-func profiles(list []release.Profile) string {
-	names := make([]string, len(list))
-	for i, p := range list {
-		names[i] = string(p)
-	}
-	return strings.Join(names, ", ")
 }
