@@ -2,19 +2,15 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 
-	"github.com/calimero-network/mero-tee/catalog"
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/base/check"
-	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/pipeline/steps"
 	"github.com/calimero-network/mero-tee/internal/provider/dstack"
-	"github.com/calimero-network/mero-tee/internal/provider/github"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/verify/e2e"
 	"github.com/calimero-network/mero-tee/internal/verify/migration"
@@ -80,16 +76,7 @@ func (o *operator) keyService(ctx context.Context, tag release.Tag, p release.Pr
 
 // pair finds the newest node release of step 1 in the catalog on the main branch.
 func (o *operator) pair(ctx context.Context, m migration.Migration) (release.Tag, error) {
-	path := o.env.Config.CatalogPath
-	data, err := o.github.ReadFile(ctx, path, propose.Base)
-	if errors.Is(err, github.ErrNotFound) {
-		err = &fault.Error{Code: fault.MissingAsset, Message: "there is no compatibility catalog on GitHub", Err: err,
-			Expected: path + " on " + propose.Base, Got: "no such file", Hint: "COMPATIBILITY_CATALOG_PATH names the file"}
-	}
-	if err != nil {
-		return release.Tag{}, err
-	}
-	c, err := catalog.Decode(data)
+	c, err := steps.CatalogAt(ctx, o.github, o.env.Config.CatalogPath, propose.Base)
 	if err != nil {
 		return release.Tag{}, err
 	}

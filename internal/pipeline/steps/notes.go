@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/calimero-network/mero-tee/catalog"
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
@@ -74,11 +73,7 @@ func (r *Release) counterparts(in *notes.Input) error {
 		}
 		in.Counterpart = &counterpart
 	}
-	data, err := os.ReadFile(r.Checkout.Catalog)
-	if err != nil {
-		return err
-	}
-	c, err := catalog.Decode(data)
+	c, err := catalog.Read(r.Checkout.Catalog)
 	if err == nil {
 		in.Counterparts = counterpartsIn(c, r.Tag)
 	}

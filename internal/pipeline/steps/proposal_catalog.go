@@ -55,8 +55,12 @@ func (r *Release) catalogFiles(ctx context.Context, w *pipeline.Work, at string,
 
 // catalogAt is the catalog of a branch or a commit on GitHub.
 func (r *Release) catalogAt(ctx context.Context, ref string) (*catalog.Catalog, error) {
-	path := r.Env.Config.CatalogPath
-	data, err := r.GitHub.ReadFile(ctx, path, ref)
+	return CatalogAt(ctx, r.GitHub, r.Env.Config.CatalogPath, ref)
+}
+
+// CatalogAt is the catalog that lies at a path of a branch or a commit on GitHub; code MissingAsset when there is none.
+func CatalogAt(ctx context.Context, c *github.Client, path, ref string) (*catalog.Catalog, error) {
+	data, err := c.ReadFile(ctx, path, ref)
 	if errors.Is(err, github.ErrNotFound) {
 		return nil, &fault.Error{Code: fault.MissingAsset, Message: "there is no compatibility catalog on GitHub", Err: err,
 			Expected: path + " at " + ref, Got: "no such file", Hint: "COMPATIBILITY_CATALOG_PATH names the file"}
