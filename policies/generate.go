@@ -23,7 +23,7 @@ func Generate(w *Working, kms release.Version, counterpart Evidence) (*Policy, e
 		return nil, err
 	}
 	status := Status("")
-	if candidate == nil || !slices.ContainsFunc(tuples, candidate.same) {
+	if candidate == nil || !slices.ContainsFunc(tuples, candidate.Same) {
 		if !kms.IsCandidate() {
 			return nil, w.notPromoted(kms, counterpart.Tag)
 		}

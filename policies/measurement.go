@@ -29,8 +29,8 @@ type Measurement struct {
 // Refreshed says that the tuple was observed after the release.
 func (m Measurement) Refreshed() bool { return m.FirstSeen != "" }
 
-// same says that the two are one tuple of one origin, promoted with E2E or without.
-func (m Measurement) same(o Measurement) bool {
+// Same says that the two are one tuple of one origin, promoted with E2E or without.
+func (m Measurement) Same(o Measurement) bool {
 	m.WithoutE2E = o.WithoutE2E
 	return m == o
 }

@@ -62,7 +62,7 @@ func (w *Working) revoked(node release.Tag, r *Revocation) error {
 // nor can the same tuple of one release come from two digests.
 func (w *Working) conflict(m Measurement) error {
 	for _, o := range w.Measurements {
-		if o.NodeRelease != m.NodeRelease || o.same(m) {
+		if o.NodeRelease != m.NodeRelease || o.Same(m) {
 			continue
 		}
 		if o.Registers == m.Registers {
@@ -119,7 +119,7 @@ func promote(w *Working, ev Evidence, why string) (*Working, error) {
 	}
 	out := *w
 	out.Measurements = slices.Clone(w.Measurements)
-	if !slices.ContainsFunc(out.Measurements, m.same) {
+	if !slices.ContainsFunc(out.Measurements, m.Same) {
 		m.WithoutE2E = why
 		out.Measurements = append(out.Measurements, *m)
 	}

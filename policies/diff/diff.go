@@ -143,10 +143,7 @@ func missing(list, other []policies.Measurement) []policies.Measurement {
 
 // found is the place of a tuple of the same origin, promoted with E2E or without; -1 when there is none.
 func found(list []policies.Measurement, m policies.Measurement) int {
-	return slices.IndexFunc(list, func(o policies.Measurement) bool {
-		o.WithoutE2E = m.WithoutE2E
-		return o == m
-	})
+	return slices.IndexFunc(list, m.Same)
 }
 
 // untested shows the reason of each tuple that is there without E2E, and what became of one.
