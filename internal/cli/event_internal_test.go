@@ -164,7 +164,7 @@ func auditing(t *testing.T, tags ...string) (*operator, *bytes.Buffer, *[]github
 		_, err = o.github.Update(t.Context(), rel.ID, github.Patch{Draft: &public, MakeLatest: "false"})
 		require.NoError(t, err)
 	}
-	o.env.Config.RunID, o.env.TDXRoot = 42, [32]byte{1}
+	o.env.Config.RunID, o.env.Config.ServerURL, o.env.TDXRoot = 42, "https://github.com", [32]byte{1}
 	return o, said, statuses
 }
 

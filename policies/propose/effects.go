@@ -77,7 +77,8 @@ func (e Effects) Lines() []string {
 	}
 	services := inOrder(e.admitting)
 	for _, kms := range services {
-		out = append(out, fmt.Sprintf("%s was released before and still admits them: %s", kms, release.ProfileList(e.admitting[kms])))
+		out = append(out, fmt.Sprintf("%s was released before and still admits them: %s", kms,
+			release.ProfileList(e.admitting[kms])))
 	}
 	next := "merge this, release a key service with the new policies, and move each of these to it (policy:migrate): a " +
 		"policy that is out does not change, and until then they go on giving keys"
