@@ -1,6 +1,7 @@
 package gce
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -54,13 +55,31 @@ func (c *Client) Serial(ctx context.Context, name string) (string, error) {
 
 // Report waits until a VM has published its report, and returns it whole.
 func (c *Client) Report(ctx context.Context, name string, wait time.Duration) ([]byte, error) {
+	return c.await(ctx, name, wait, c.report)
+}
+
+// NextReport waits, after a Reset, until a VM has published another report than
+// the one before: what a VM wrote stays there, and every quote is signed anew.
+func (c *Client) NextReport(ctx context.Context, name string, before []byte, wait time.Duration) ([]byte, error) {
+	return c.await(ctx, name, wait, func(ctx context.Context, name string) ([]byte, error) {
+		report, err := c.report(ctx, name)
+		if err == nil && bytes.Equal(report, before) || errors.Is(err, errDamaged) {
+			return nil, fmt.Errorf("%w: it is being written again", guestattr.ErrIncomplete)
+		}
+		return report, err
+	})
+}
+
+// await asks for a VM's report until it is there.
+func (c *Client) await(ctx context.Context, name string, wait time.Duration,
+	ask func(ctx context.Context, name string) ([]byte, error)) ([]byte, error) {
 	var report []byte
 	err := c.poll(ctx, "the report of "+name, wait, func(ctx context.Context) (bool, error) {
 		vm, err := c.Instance(ctx, name) // asked first: a VM may stop when it has reported
 		if err != nil {
 			return false, err
 		}
-		report, err = c.report(ctx, name)
+		report, err = ask(ctx, name)
 		if !errors.Is(err, guestattr.ErrIncomplete) {
 			return err == nil, err
 		}
@@ -73,6 +92,9 @@ func (c *Client) Report(ctx context.Context, name string, wait time.Duration) ([
 		Got:  c.console(ctx, name),
 		Hint: "the agent reports once the VM is up: is mero-agent.service in the image, and does it start?"}
 }
+
+// errDamaged is a report whose parts do not fit its summary.
+var errDamaged = errors.New("its parts do not fit")
 
 // report reads the report once; ErrIncomplete when it is not there yet.
 func (c *Client) report(ctx context.Context, name string) ([]byte, error) {
@@ -90,7 +112,8 @@ func (c *Client) report(ctx context.Context, name string) ([]byte, error) {
 	if err == nil || errors.Is(err, guestattr.ErrIncomplete) {
 		return report, err
 	}
-	return nil, &fault.Error{Code: fault.Verification, Message: "gce: the report of " + name + " is damaged", Err: err,
+	return nil, &fault.Error{Code: fault.Verification, Message: "gce: the report of " + name + " is damaged",
+		Err:  fmt.Errorf("%w: %w", errDamaged, err),
 		Hint: "the VM writes its report's summary last; what does not match it was not written by the agent alone"}
 }
 

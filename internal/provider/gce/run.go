@@ -23,21 +23,27 @@ type RunSpec struct {
 	Metadata map[string]string // what the agent is asked
 	MaxRun   time.Duration     // after which Compute Engine deletes the VM by itself
 	Wait     time.Duration     // for the report, once the VM runs
+	Reboot   bool              // the VM is reset when it has reported, and reports again
 }
 
 // RunResult is what came of a run.
 type RunResult struct {
 	Instance *Instance // as it was after its boot; it is gone
 	Report   []byte
+	Rebooted []byte // the report after the reset
 }
 
 // Run boots a VM, waits for its report and deletes the VM, also after an error,
 // a panic and a cancellation. Only a process that is killed leaves one behind:
 // SweepRun finds it, and Compute Engine deletes it after MaxRun.
 func (c *Client) Run(ctx context.Context, spec RunSpec) (out *RunResult, err error) {
-	if spec.Wait <= 0 || spec.Wait >= spec.MaxRun {
-		return nil, &fault.Error{Code: fault.Usage, Message: "gce: a VM must live longer than its report is waited for",
-			Expected: "more than " + spec.Wait.String(), Got: spec.MaxRun.String()}
+	wait := spec.Wait
+	if spec.Reboot {
+		wait *= 2
+	}
+	if wait <= 0 || wait >= spec.MaxRun {
+		return nil, &fault.Error{Code: fault.Usage, Message: "gce: a VM must live longer than its reports are waited for",
+			Expected: "more than " + wait.String(), Got: spec.MaxRun.String()}
 	}
 	vm := VM{Name: Name(spec.Purpose, spec.Profile), Image: spec.Image, Metadata: spec.Metadata, MaxRun: spec.MaxRun,
 		Labels: map[string]string{LabelRun: spec.Run}}
@@ -54,7 +60,17 @@ func (c *Client) Run(ctx context.Context, spec RunSpec) (out *RunResult, err err
 	if err != nil {
 		return nil, err
 	}
-	return &RunResult{Instance: i, Report: report}, nil
+	out = &RunResult{Instance: i, Report: report}
+	if !spec.Reboot {
+		return out, nil
+	}
+	if err := c.Reset(ctx, vm.Name); err != nil {
+		return nil, err
+	}
+	if out.Rebooted, err = c.NextReport(ctx, vm.Name, report, spec.Wait); err != nil {
+		return nil, err
+	}
+	return out, nil
 }
 
 // clean deletes a VM whatever became of ctx. One whose insertion is in doubt
