@@ -52,6 +52,7 @@ func ReleasePermissions() []string {
 		"compute.instances.getGuestAttributes",
 		"compute.instances.getSerialPortOutput",
 		"compute.instances.list",
+		"compute.instances.reset",
 		"compute.instances.setLabels",
 		"compute.instances.setMetadata",
 		"compute.machineTypes.get",
