@@ -66,7 +66,7 @@ func Agree(boots []*Observation) error {
 // judged when the report was verified.
 func (o *Observation) BootOf(r *image.Record) error {
 	if err := r.Boot.Judge(o.Events); err != nil {
-		return &fault.Error{Code: fault.Verification, Message: "the boot was not what the image's record predicts", Err: err}
+		return fmt.Errorf("not the boot that the image's record predicts: %w", err)
 	}
 	if said := tdx.FromHost(o.Events); len(said) > 0 {
 		err := fault.Mismatch("RTMR0 measures what boots may read from the host",
