@@ -109,22 +109,6 @@ func (c *Client) adopt(ctx context.Context, wanted *computepb.Instance) (vmState
 
 var errTaken = errors.New("the name is taken by a VM of another run")
 
-// Reset is a VM's reset button: what runs ends at once, and its disk boots again.
-// The VM keeps its name, its metadata and its time to run, and what it wrote.
-func (c *Client) Reset(ctx context.Context, name string) error {
-	doing, id := "resetting "+name, uuid.NewString()
-	var op *compute.Operation
-	err := c.call(ctx, doing, func(ctx context.Context) (err error) {
-		op, err = c.instances.Reset(ctx, &computepb.ResetInstanceRequest{Project: c.project, Zone: c.zone, Instance: name,
-			RequestId: proto.String(id)})
-		return err
-	}, notReady)
-	if err != nil {
-		return err
-	}
-	return c.finish(ctx, doing, op, c.inZone(c.zone))
-}
-
 // Instance asks for a VM that was booted just now.
 func (c *Client) Instance(ctx context.Context, name string) (*Instance, error) {
 	var i *computepb.Instance

@@ -1,7 +1,6 @@
 package gce
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -55,31 +54,29 @@ func (c *Client) Serial(ctx context.Context, name string) (string, error) {
 
 // Report waits until a VM has published its report, and returns it whole.
 func (c *Client) Report(ctx context.Context, name string, wait time.Duration) ([]byte, error) {
-	return c.await(ctx, name, wait, c.report)
-}
-
-// NextReport waits, after a Reset, until a VM has published another report than
-// the one before: what a VM wrote stays there, and every quote is signed anew.
-func (c *Client) NextReport(ctx context.Context, name string, before []byte, wait time.Duration) ([]byte, error) {
-	return c.await(ctx, name, wait, func(ctx context.Context, name string) ([]byte, error) {
-		report, err := c.report(ctx, name)
-		if err == nil && bytes.Equal(report, before) || errors.Is(err, errDamaged) {
-			return nil, fmt.Errorf("%w: it is being written again", guestattr.ErrIncomplete)
-		}
-		return report, err
+	return c.await(ctx, name, wait, func(entries []guestattr.Entry) ([]byte, error) {
+		return guestattr.Decode(guestattr.ReportName, entries)
 	})
 }
 
-// await asks for a VM's report until it is there.
-func (c *Client) await(ctx context.Context, name string, wait time.Duration,
-	ask func(ctx context.Context, name string) ([]byte, error)) ([]byte, error) {
+// NextReport waits for another report of a VM than the one it published before.
+func (c *Client) NextReport(ctx context.Context, name string, wait time.Duration, before []byte) ([]byte, error) {
+	return c.await(ctx, name, wait, func(entries []guestattr.Entry) ([]byte, error) {
+		return guestattr.DecodeNext(guestattr.ReportName, entries, before)
+	})
+}
+
+// decoder puts a report together; guestattr.ErrIncomplete says that it is not there yet.
+type decoder func([]guestattr.Entry) ([]byte, error)
+
+func (c *Client) await(ctx context.Context, name string, wait time.Duration, decode decoder) ([]byte, error) {
 	var report []byte
 	err := c.poll(ctx, "the report of "+name, wait, func(ctx context.Context) (bool, error) {
 		vm, err := c.Instance(ctx, name) // asked first: a VM may stop when it has reported
 		if err != nil {
 			return false, err
 		}
-		report, err = ask(ctx, name)
+		report, err = c.report(ctx, name, decode)
 		if !errors.Is(err, guestattr.ErrIncomplete) {
 			return err == nil, err
 		}
@@ -93,11 +90,8 @@ func (c *Client) await(ctx context.Context, name string, wait time.Duration,
 		Hint: "the agent reports once the VM is up: is mero-agent.service in the image, and does it start?"}
 }
 
-// errDamaged is a report whose parts do not fit its summary.
-var errDamaged = errors.New("its parts do not fit")
-
 // report reads the report once; ErrIncomplete when it is not there yet.
-func (c *Client) report(ctx context.Context, name string) ([]byte, error) {
+func (c *Client) report(ctx context.Context, name string, decode decoder) ([]byte, error) {
 	entries, err := c.GuestAttributes(ctx, name, guestattr.Namespace)
 	switch {
 	case errors.Is(err, ErrNotFound):
@@ -107,13 +101,12 @@ func (c *Client) report(ctx context.Context, name string) ([]byte, error) {
 	}
 	var report []byte
 	if err == nil {
-		report, err = guestattr.Decode(guestattr.ReportName, entries)
+		report, err = decode(entries)
 	}
 	if err == nil || errors.Is(err, guestattr.ErrIncomplete) {
 		return report, err
 	}
-	return nil, &fault.Error{Code: fault.Verification, Message: "gce: the report of " + name + " is damaged",
-		Err:  fmt.Errorf("%w: %w", errDamaged, err),
+	return nil, &fault.Error{Code: fault.Verification, Message: "gce: the report of " + name + " is damaged", Err: err,
 		Hint: "the VM writes its report's summary last; what does not match it was not written by the agent alone"}
 }
 

@@ -14,36 +14,41 @@ import (
 // created can only be deleted when that has ended.
 const maxCleanup = 10 * time.Minute
 
-// RunSpec is one short life of a VM: it boots, reports and is deleted.
+// RunSpec is one short life of a VM: it boots, reports, perhaps boots and reports
+// once more, and is deleted.
 type RunSpec struct {
 	Purpose  string // "measure", "e2e": part of the VM's name
 	Profile  release.Profile
 	Image    string            // self link
 	Run      string            // see RunLabel
 	Metadata map[string]string // what the agent is asked
+	Again    map[string]string // the same after a reboot; nil: there is none
 	MaxRun   time.Duration     // after which Compute Engine deletes the VM by itself
-	Wait     time.Duration     // for the report, once the VM runs
-	Reboot   bool              // the VM is reset when it has reported, and reports again
+	Wait     time.Duration     // for each report, once the VM runs
 }
 
 // RunResult is what came of a run.
 type RunResult struct {
 	Instance *Instance // as it was after its boot; it is gone
 	Report   []byte
-	Rebooted []byte // the report after the reset
+	Again    []byte // the report after the reboot
 }
 
-// Run boots a VM, waits for its report and deletes the VM, also after an error,
+// waits is how long reports are waited for at most.
+func (s RunSpec) waits() time.Duration {
+	if s.Again != nil {
+		return 2 * s.Wait
+	}
+	return s.Wait
+}
+
+// Run boots a VM, waits for its reports and deletes the VM, also after an error,
 // a panic and a cancellation. Only a process that is killed leaves one behind:
 // SweepRun finds it, and Compute Engine deletes it after MaxRun.
 func (c *Client) Run(ctx context.Context, spec RunSpec) (out *RunResult, err error) {
-	wait := spec.Wait
-	if spec.Reboot {
-		wait *= 2
-	}
-	if wait <= 0 || wait >= spec.MaxRun {
+	if spec.Wait <= 0 || spec.waits() >= spec.MaxRun {
 		return nil, &fault.Error{Code: fault.Usage, Message: "gce: a VM must live longer than its reports are waited for",
-			Expected: "more than " + wait.String(), Got: spec.MaxRun.String()}
+			Expected: "more than " + spec.waits().String(), Got: spec.MaxRun.String()}
 	}
 	vm := VM{Name: Name(spec.Purpose, spec.Profile), Image: spec.Image, Metadata: spec.Metadata, MaxRun: spec.MaxRun,
 		Labels: map[string]string{LabelRun: spec.Run}}
@@ -61,13 +66,15 @@ func (c *Client) Run(ctx context.Context, spec RunSpec) (out *RunResult, err err
 		return nil, err
 	}
 	out = &RunResult{Instance: i, Report: report}
-	if !spec.Reboot {
+	if spec.Again == nil {
 		return out, nil
 	}
-	if err := c.Reset(ctx, vm.Name); err != nil {
+	vm.Metadata = spec.Again
+	if err := c.reboot(ctx, &vm); err != nil {
 		return nil, err
 	}
-	if out.Rebooted, err = c.NextReport(ctx, vm.Name, report, spec.Wait); err != nil {
+	out.Again, err = c.NextReport(ctx, vm.Name, spec.Wait, report)
+	if err != nil {
 		return nil, err
 	}
 	return out, nil

@@ -60,11 +60,11 @@ func TestARunThatReboots(t *testing.T) {
 		return c.pause(ctx, d)
 	}
 	wanted := spec()
-	wanted.Reboot = true
+	wanted.Again = map[string]string{"mero-nonce": strings.Repeat("a0", 32)}
 	got, err := c.bare().Run(t.Context(), wanted)
 	require.NoError(t, err)
 	require.Equal(t, report, got.Report)
-	require.Equal(t, second, got.Rebooted)
+	require.Equal(t, second, got.Again)
 	require.Equal(t, 3, asked)
 	require.Equal(t, wholeLife, c.events())
 	c.requireClean()
@@ -74,7 +74,7 @@ func TestARunThatReboots(t *testing.T) {
 func TestARunThatDoesNotComeBack(t *testing.T) {
 	t.Parallel()
 	wanted := spec()
-	wanted.Reboot = true
+	wanted.Again = wanted.Metadata
 	for name, tc := range map[string]struct {
 		faults rehearsal.Faults
 		want   string
@@ -82,7 +82,7 @@ func TestARunThatDoesNotComeBack(t *testing.T) {
 		"nothing new": {rehearsal.Faults{}, "has not reported"},
 		"a refusal":   {rehearsal.Faults{Denied: []string{"compute.instances.reset"}}, "compute.instances.reset"},
 		"its reset": {rehearsal.Faults{Failures: []rehearsal.Failure{{Call: "instances.reset", Times: 1,
-			Code: "INTERNAL_ERROR"}}}, "resetting"},
+			Code: "INTERNAL_ERROR"}}}, "rebooting"},
 		"a busy cloud": {rehearsal.Faults{Refusals: []rehearsal.Refusal{{Call: "instances.reset", Times: 3, Status: 503}}},
 			"has not reported"},
 	} {

@@ -11,6 +11,8 @@ import (
 	"cloud.google.com/go/compute/apiv1/computepb"
 	"github.com/google/go-configfs-tsm/configfs/configfsi"
 
+	"github.com/calimero-network/mero-tee/internal/attestation/measuredboot"
+	"github.com/calimero-network/mero-tee/internal/attestation/measuredboot/disktest"
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/base/canonical"
 	"github.com/calimero-network/mero-tee/internal/base/digest"
@@ -42,13 +44,14 @@ func Boot(platform *tdxsim.Platform, profile release.Profile) (*Machine, error) 
 
 // Boot starts a node from the image on the platform: firmware, loader, kernel.
 func (i Image) Boot(platform *tdxsim.Platform, options ...tdxsim.TDOption) (*Machine, error) {
-	td, log, err := append(bootchain.C3().Events(),
-		bootchain.Event{RTMR: 1, Text: fmt.Sprintf("rehearsal shim and loader of %s", i.Version)},
-		bootchain.Event{RTMR: 2, Text: fmt.Sprintf("rehearsal kernel and initrd of %s", i.Version)},
-		bootchain.CommandLine(i.Record("").KernelCommandLine),
-	).Boot(platform, options...)
+	td, log, err := bootchain.C3().Events().Boot(platform, options...)
 	if err != nil {
 		return nil, err
+	}
+	for _, e := range i.Record("").Boot.Log() {
+		if err := log.Add(e); err != nil {
+			return nil, err
+		}
 	}
 	return &Machine{TD: td, Log: log}, nil
 }
@@ -83,11 +86,13 @@ func (i Image) Record(commit string) *image.Record {
 	r.Content = digest.Of(r.Manifest())
 	r.Image = image.Image{Name: i.Name(), Project: recorded,
 		SelfLink: "https://www.googleapis.com/compute/v1/projects/" + recorded + "/global/images/" + i.Name()}
-	r.KernelCommandLine = fmt.Sprintf("root=LABEL=simulated mero.profile=%s mero.content=%x", i.Profile, r.Content[:])
-	if image.ReadOnly(i.Profile) {
-		r.RootHash = sha256.Sum256(fmt.Appendf(nil, "simulated root file system of %s %s", i.Version, i.Profile))
-		r.KernelCommandLine += fmt.Sprintf(" mero.rootfs=squashfs mero.roothash=%x mero.hashoffset=4096", r.RootHash[:])
+	disk := disktest.Make(disktest.Spec{Profile: string(i.Profile), Content: r.Content.Hex(),
+		Kernel: []byte("kernel of " + i.Version.String())})
+	d, err := measuredboot.Open(disk.Reader(), int64(len(disk)))
+	if err != nil {
+		panic(err)
 	}
+	r.Boot = *d.Boot()
 	return r
 }
 
