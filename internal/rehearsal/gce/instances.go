@@ -40,6 +40,7 @@ func (s *Server) instanceCalls() []call {
 		}},
 		{"instances.insert", "POST " + instances, s.insertInstance},
 		{"instances.delete", "DELETE " + one, s.deleteInstance},
+		{"instances.setMetadata", "POST " + one + "/setMetadata", s.setMetadata},
 		{"instances.reset", "POST " + one + "/reset", s.resetInstance},
 		{"instances.stop", "POST " + one + "/stop", s.stopInstance},
 		{"instances.start", "POST " + one + "/start", s.startInstance},

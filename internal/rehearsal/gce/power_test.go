@@ -80,6 +80,38 @@ func TestStopAndStart(t *testing.T) {
 	requireReason(t, err, 404, "notFound")
 }
 
+// setMetadata gives an instance one value, which is all it has then.
+func (w *world) setMetadata(name, key, value string) (*computepb.Operation, error) {
+	in, err := w.instance(name)
+	require.NoError(w, err)
+	return w.change(http.MethodPost, path("instances", name)+"/setMetadata", &computepb.Metadata{
+		Items: []*computepb.Items{{Key: &key, Value: &value}}, Fingerprint: in.Metadata.Fingerprint})
+}
+
+// Metadata is replaced at once, by who has read it.
+func TestSetMetadata(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.succeeds(w.insert(tdx("a", base)))
+	before, err := w.instance("a")
+	require.NoError(t, err)
+	w.succeeds(w.setMetadata("a", "mero-nonce", "second"))
+	spec, _ := w.machines.last()
+	code, value := w.inside(spec, http.MethodGet, "instance/attributes/mero-nonce", nil)
+	require.Equal(t, http.StatusOK, code)
+	require.Equal(t, "second", value)
+	after, err := w.instance("a")
+	require.NoError(t, err)
+	require.NotEqual(t, before.Metadata.GetFingerprint(), after.Metadata.GetFingerprint())
+	set := path("instances", "a") + "/setMetadata"
+	_, err = w.change(http.MethodPost, set, before.Metadata)
+	requireReason(t, err, 412, "conditionNotMet")
+	_, err = w.setMetadata("a", "a b", "")
+	requireReason(t, err, 400, "invalid")
+	_, err = w.change(http.MethodPost, path("instances", "none")+"/setMetadata", before.Metadata)
+	requireReason(t, err, 404, "notFound")
+}
+
 // Only one thing is done with an instance at a time; its deletion waits for the others.
 func TestOneThingAtATime(t *testing.T) {
 	t.Parallel()
