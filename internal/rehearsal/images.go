@@ -8,12 +8,15 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/http"
+	"os"
 	"path"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/file"
+	"github.com/calimero-network/mero-tee/internal/base/gobuild"
 	"github.com/calimero-network/mero-tee/internal/node/build"
 	"github.com/calimero-network/mero-tee/internal/node/image"
 	"github.com/calimero-network/mero-tee/internal/node/packer"
@@ -31,12 +34,13 @@ type images struct {
 // startImages: what differs from production are the pins, the way out and the root that agents believe.
 func (w *World) startImages(ctx context.Context) error {
 	cfg := w.Env.Config
+	w.companion = sync.OnceValues(func() ([]byte, error) { return compileCompanion(ctx, w.Env.Root) })
 	w.Env.Images = images{world: w, Builder: build.New(ctx, build.Options{
 		Root: w.Env.Root, Project: cfg.GCPProject, Zone: cfg.GCPZone, Family: cfg.GCPFamily,
 		TDXRoot: hex.EncodeToString(w.Env.TDXRoot[:]), SSHPort: w.portOfSSH, Cloud: w.cloudClient,
 		Fetch: build.Fetcher{Transport: w.Env.Transport},
-		Pins:  standInPins, Env: w.packerEnvironment, Log: func(line string) { w.console.Infof("%s", line) }})}
-	return w.Network.Handle(companionHost, http.HandlerFunc(serveStandIn))
+		Pins:  w.standInPins, Env: w.packerEnvironment, Log: func(line string) { w.console.Infof("%s", line) }})}
+	return w.Network.Handle(companionHost, http.HandlerFunc(w.serveStandIn))
 }
 
 // Build makes sure that the base image is there first.
@@ -69,10 +73,10 @@ func (w *World) packerEnvironment() ([]string, error) {
 }
 
 // standInPins pins the stand-ins.
-func standInPins(names []string) ([]packer.Pin, error) {
+func (w *World) standInPins(names []string) ([]packer.Pin, error) {
 	out := make([]packer.Pin, 0, len(names))
 	for _, name := range names {
-		archive, err := standIn(name)
+		archive, err := w.standIn(name)
 		if err != nil {
 			return nil, err
 		}
@@ -83,32 +87,57 @@ func standInPins(names []string) ([]packer.Pin, error) {
 	return out, nil
 }
 
-// standIn is an archive with a program that says what it is, the same bytes each time.
-func standIn(name string) ([]byte, error) {
-	program := fmt.Sprintf("#!/bin/sh\necho 'rehearsal: a stand-in for %s'\n", name)
+// standIn is an archive with a program, the same bytes each time: merod and
+// traefik run in the rehearsal's nodes, and the others say what they are.
+func (w *World) standIn(name string) ([]byte, error) {
+	program := fmt.Appendf(nil, "#!/bin/sh\necho 'rehearsal: a stand-in for %s'\n", name)
+	if name == "merod" || name == "traefik" {
+		var err error
+		if program, err = w.companion(); err != nil {
+			return nil, err
+		}
+	}
 	var b bytes.Buffer
-	packed := gzip.NewWriter(&b)
+	packed, err := gzip.NewWriterLevel(&b, gzip.BestSpeed)
+	if err != nil {
+		return nil, err
+	}
 	files := tar.NewWriter(packed)
 	if err := files.WriteHeader(&tar.Header{Name: name, Mode: 0o755, Size: int64(len(program)),
 		Typeflag: tar.TypeReg}); err != nil {
 		return nil, err
 	}
-	if _, err := files.Write([]byte(program)); err != nil {
+	if _, err := files.Write(program); err != nil {
 		return nil, err
 	}
 	if err := files.Close(); err != nil {
 		return nil, err
 	}
-	err := packed.Close()
+	err = packed.Close()
 	return b.Bytes(), err
 }
 
-func serveStandIn(w http.ResponseWriter, r *http.Request) {
+// compileCompanion compiles the program that stands in for merod and traefik.
+func compileCompanion(ctx context.Context, root string) ([]byte, error) {
+	scratch, err := os.MkdirTemp("", "mero-standin-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(scratch)
+	program, err := gobuild.Compile(ctx, gobuild.Program{Module: root, Package: "./internal/rehearsal/companion/standin",
+		Name: "standin", GOARCH: "amd64", OutDir: scratch})
+	if err != nil {
+		return nil, err
+	}
+	return os.ReadFile(program)
+}
+
+func (w *World) serveStandIn(rw http.ResponseWriter, r *http.Request) {
 	name, ok := strings.CutSuffix(path.Base(r.URL.Path), ".tar.gz")
-	archive, err := standIn(name)
+	archive, err := w.standIn(name)
 	if err != nil || !ok {
-		http.NotFound(w, r)
+		http.NotFound(rw, r)
 		return
 	}
-	_, _ = w.Write(archive) // a client that has gone needs no answer
+	_, _ = rw.Write(archive) // a client that has gone needs no answer
 }

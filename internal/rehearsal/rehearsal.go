@@ -63,8 +63,11 @@ type World struct {
 	base     func() error                 // the base image of builds is there
 	sshPort  int                          // of build VMs; set when the cloud is up
 	sigstore func() (*sigstore.Instance, error)
-	mu       sync.Mutex
-	closers  []func() error
+
+	companion func() ([]byte, error) // the program that stands in for merod and traefik
+
+	mu      sync.Mutex
+	closers []func() error
 }
 
 // Open starts what is cheap to start; Sigstore's processes follow on first use.

@@ -18,6 +18,7 @@ type Mission struct {
 	Nonce  [32]byte // the node's quote holds it
 	Visits []Visit  // of a test: keys are asked for and compared
 	Config []byte   // of an operator: one key is asked for; nil when there is none
+	Health bool     // merod is asked through traefik, see Health
 
 	// Identity is the seed of the node's peer key, of a test that boots one node
 	// twice; nil: the node makes a key that nobody else knows. Never with Config.
@@ -50,6 +51,7 @@ const (
 	VisitsAttribute = "mero-visits"
 
 	IdentityAttribute = "mero-test-identity"
+	HealthAttribute   = "mero-ask-health" // "true", or absent
 )
 
 // NewNonce is 32 random bytes.
@@ -67,6 +69,9 @@ func (m Mission) Attributes() (map[string]string, error) {
 	if m.Identity != nil {
 		out[IdentityAttribute] = hex.EncodeToString(m.Identity[:])
 	}
+	if m.Health {
+		out[HealthAttribute] = "true"
+	}
 	if len(m.Visits) == 0 {
 		return out, nil
 	}
@@ -79,7 +84,8 @@ func (m Mission) Attributes() (map[string]string, error) {
 func ReadMission(ctx context.Context,
 	attribute func(ctx context.Context, name string) (string, error)) (Mission, error) {
 	attributes := map[string]string{}
-	for _, name := range []string{NonceAttribute, ConfigAttribute, VisitsAttribute, IdentityAttribute} {
+	for _, name := range []string{NonceAttribute, ConfigAttribute, VisitsAttribute, IdentityAttribute,
+		HealthAttribute} {
 		var err error
 		if attributes[name], err = attribute(ctx, name); err != nil {
 			return Mission{}, err
@@ -100,7 +106,7 @@ func ParseMission(attributes map[string]string) (m Mission, err error) {
 	if config := attributes[ConfigAttribute]; config != "" {
 		m.Config = []byte(config)
 	}
-	if err := m.identify(attributes[IdentityAttribute]); err != nil {
+	if err := errors.Join(m.identify(attributes[IdentityAttribute]), m.askHealth(attributes[HealthAttribute])); err != nil {
 		return Mission{}, err
 	}
 	if visits := attributes[VisitsAttribute]; visits != "" {
@@ -124,6 +130,15 @@ func (m *Mission) identify(seed string) error {
 			Expected: "32 bytes in hex, without " + ConfigAttribute, Got: fmt.Sprintf("%d characters", len(seed))}
 	}
 	m.Identity = (*[32]byte)(b)
+	return nil
+}
+
+func (m *Mission) askHealth(asked string) error {
+	if asked != "" && asked != "true" {
+		return &fault.Error{Code: fault.Usage, Message: "instance attribute " + HealthAttribute, Expected: "true",
+			Got: fmt.Sprintf("%.80q", asked)}
+	}
+	m.Health = asked != ""
 	return nil
 }
 

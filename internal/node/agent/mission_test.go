@@ -22,6 +22,7 @@ func TestMissionThroughMetadata(t *testing.T) {
 			{Name: "one & only", Config: []byte("[tee]\nurl = \"<x>\"\n")}, {Name: "two", Config: []byte("x")}}},
 		"a test's, that boots again": {Nonce: agent.NewNonce(), Visits: []agent.Visit{{Name: "one", Config: []byte("x")}},
 			Identity: &[32]byte{31: 7}},
+		"a test's, that asks for health": {Nonce: agent.NewNonce(), Health: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -63,6 +64,7 @@ func TestParseMissionRefuses(t *testing.T) {
 		"a nonce not hex":     {agent.NonceAttribute, strings.Repeat("zz", 32), "nonce"},
 		"a short identity":    {agent.IdentityAttribute, "00ff", "mero-test-identity"},
 		"identity, not hex":   {agent.IdentityAttribute, strings.Repeat("zz", 32), "mero-test-identity"},
+		"another question":    {agent.HealthAttribute, "yes", "mero-ask-health"},
 		"not JSON":            {agent.VisitsAttribute, "x", "invalid character"},
 		"an unknown field":    {agent.VisitsAttribute, `[{"name":"a","config":"","key":"x"}]`, "unknown"},
 		"trailing data":       {agent.VisitsAttribute, `[{"name":"a","config":""}] []`, "after the end"},

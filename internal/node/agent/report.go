@@ -23,6 +23,7 @@ type Report struct {
 	Quote    []byte          `json:"quote"`   // base64
 	EventLog []byte          `json:"event_log"`
 	Visits   []VisitResult   `json:"visits,omitempty"` // those of the mission, in its order, then the operator's
+	Health   *Health         `json:"health,omitempty"` // when the mission asks for it
 	Error    string          `json:"error,omitempty"`  // why the node proved nothing, or an operator's visit failed
 	ExitCode fault.Code      `json:"exit_code"`
 }
@@ -75,7 +76,7 @@ func (r *Report) check() error {
 		return fmt.Errorf("a quote of %d bytes, an event log of %d, %d visits: more than %d, %d, %d",
 			len(r.Quote), len(r.EventLog), len(r.Visits), maxQuote, MaxEventLog, maxVisits+1)
 	}
-	if err := errors.Join(checkTexts(r.Error), checkCode(r.Error, r.ExitCode), r.checkIdentity()); err != nil {
+	if err := errors.Join(checkTexts(r.Error), checkCode(r.Error, r.ExitCode), r.checkIdentity(), r.Health.check()); err != nil {
 		return err
 	}
 	names := uniqueNames{}

@@ -128,19 +128,35 @@ func (c *Config) TOML(comments ...string) []byte {
 	for _, line := range comments {
 		fmt.Fprintf(&b, "# %s\n", strings.ReplaceAll(line, "\n", " "))
 	}
-	a := c.Attestation
-	fmt.Fprintf(&b, "[tee.kms.phala]\nurl = %q\n\n[tee.kms.phala.attestation]\nenabled = %t\naccept_mock = %t\n", c.URL,
-		a.Enabled, a.AcceptMock)
-	fmt.Fprintf(&b, "allowed_tcb_statuses = %s\n", array(a.AllowedTCBStatuses))
-	for _, r := range []struct {
-		name string
-		list []tdx.Register
-	}{{"mrtd", a.AllowedMRTD}, {"rtmr0", a.AllowedRTMR0}, {"rtmr1", a.AllowedRTMR1}, {"rtmr2", a.AllowedRTMR2},
-		{"rtmr3", a.AllowedRTMR3}} {
-		fmt.Fprintf(&b, "allowed_%s = %s\n", r.name, array(r.list))
+	fmt.Fprintf(&b, "[%s]\nurl = %q\n\n[%s.attestation]\n", section, c.URL, section)
+	for _, s := range c.Attestation.settings() {
+		fmt.Fprintf(&b, "%s = %s\n", s.key, s.value)
 	}
-	fmt.Fprintf(&b, "allowed_compose_hashes = %s\nbinding_b64 = %q\n", array(a.AllowedComposeHashes), a.BindingB64)
 	return b.Bytes()
+}
+
+// Arguments are the same for `merod config`, each one KEY=VALUE with a value of TOML.
+func (c *Config) Arguments() []string {
+	out := []string{fmt.Sprintf("%s.url=%q", section, c.URL)}
+	for _, s := range c.Attestation.settings() {
+		out = append(out, section+".attestation."+s.key+"="+s.value)
+	}
+	return out
+}
+
+const section = "tee.kms.phala"
+
+type setting struct{ key, value string }
+
+func (a Attestation) settings() []setting {
+	return []setting{
+		{"enabled", fmt.Sprint(a.Enabled)}, {"accept_mock", fmt.Sprint(a.AcceptMock)},
+		{"allowed_tcb_statuses", array(a.AllowedTCBStatuses)},
+		{"allowed_mrtd", array(a.AllowedMRTD)}, {"allowed_rtmr0", array(a.AllowedRTMR0)},
+		{"allowed_rtmr1", array(a.AllowedRTMR1)}, {"allowed_rtmr2", array(a.AllowedRTMR2)},
+		{"allowed_rtmr3", array(a.AllowedRTMR3)}, {"allowed_compose_hashes", array(a.AllowedComposeHashes)},
+		{"binding_b64", fmt.Sprintf("%q", a.BindingB64)},
+	}
 }
 
 func array[T any](list []T) string {

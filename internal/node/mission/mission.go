@@ -24,7 +24,8 @@ import (
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
-// Node is the machine that a mission is carried out on. All fields are required.
+// Node is the machine that a mission is carried out on. All fields are required,
+// but Local where no mission asks for the node's health.
 type Node struct {
 	Profile  release.Profile
 	Extended bool // the profile was measured in an earlier run since boot
@@ -33,6 +34,7 @@ type Node struct {
 	HTTP     *http.Client           // reaches key services and collateral
 	Root     [32]byte               // SHA-256 of the one TDX root that is believed
 	Now      func() time.Time
+	Local    Local
 }
 
 // Accomplish measures the profile, proves the TD and makes every visit. The
@@ -43,6 +45,9 @@ func (n Node) Accomplish(ctx context.Context, m agent.Mission) (*agent.Report, e
 	err := n.accomplish(ctx, m, r)
 	if err != nil {
 		r.Fail(err)
+	}
+	if m.Health { // whatever else failed: it may be why
+		r.Health = n.Local.health(ctx)
 	}
 	return r, err
 }

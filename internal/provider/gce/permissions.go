@@ -35,8 +35,10 @@ func ReleasePermissions() []string {
 	return []string{
 		"compute.disks.create",
 		"compute.disks.delete",
+		"compute.disks.get",
 		"compute.disks.list",
 		"compute.disks.setLabels",
+		"compute.disks.use",
 		"compute.disks.useReadOnly",
 		"compute.globalOperations.get",
 		"compute.images.create",

@@ -32,6 +32,8 @@ const (
 	deployedCheck = "mero-tee-node E2E, step 1, deploy node: node " + locked + " is deployed from its released image"
 	bootedCheck   = "mero-tee-node E2E, step 2, boot verification: node " + locked +
 		" proves its boot by its quote and event log"
+	answersCheck = "mero-tee-node E2E, step 2, boot verification: node " + locked +
+		" answers through traefik: merod is alive"
 	attestationCheck = "mero-tee-node E2E, step 3, KMS attestation: node " + locked +
 		" verifies the released service by POST /attest"
 	keyCheck = "mero-tee-node E2E, step 4, key release: node " + locked +
@@ -56,8 +58,8 @@ const (
 )
 
 func allChecks() []string {
-	return []string{deployedCheck, bootedCheck, attestationCheck, keyCheck, pairCheck, isolationCheck, staleCheck,
-		composeCheck, attestCheck, eventsCheck, debugNodeCheck, nodeCheck,
+	return []string{deployedCheck, bootedCheck, answersCheck, attestationCheck, keyCheck, pairCheck, isolationCheck,
+		staleCheck, composeCheck, attestCheck, eventsCheck, debugNodeCheck, nodeCheck,
 		serviceAppraisal, staleAppraisal, nodeAppraisal, debugAppraisal, cleanupCheck}
 }
 
@@ -113,7 +115,7 @@ func TestEveryProfile(t *testing.T) {
 	w.run.Profiles = release.Profiles()
 	report := w.run.Execute(t.Context())
 	require.NoError(t, report.Checks.Results().Strict().Err())
-	require.Len(t, report.Checks, 4*3+3+1+1+3*3+3+7+1)
+	require.Len(t, report.Checks, 5*3+3+1+1+3*3+3+7+1)
 	require.Len(t, report.Observed, 6)
 }
 
@@ -224,9 +226,9 @@ func TestPolicyNotReady(t *testing.T) {
 	report := w.run.Execute(t.Context())
 	require.NoError(t, report.Checks.Results().Err())
 	require.Equal(t, check.Skipped, notPassed(report.Checks.Results())[isolationCheck].Status)
-	require.Equal(t, check.Inapplicable, report.Checks[6].Result.Status)
-	require.Equal(t, e2e.StalePolicy, report.Checks[6].Part)
-	require.Contains(t, report.Checks[6].Result.Reason, "policy_not_ready")
+	require.Equal(t, check.Inapplicable, report.Checks[7].Result.Status)
+	require.Equal(t, e2e.StalePolicy, report.Checks[7].Part)
+	require.Contains(t, report.Checks[7].Result.Reason, "policy_not_ready")
 	require.Error(t, report.Checks.Results().Strict().Err())
 }
 

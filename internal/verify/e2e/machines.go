@@ -41,9 +41,10 @@ func (n *node) visits(services ...*service) {
 	}
 }
 
-// mission asks for a visit of every service of the plan that is there.
-func (n *node) mission() agent.Mission {
-	m := agent.Mission{Nonce: agent.NewNonce()}
+// mission asks for a visit of every service of the plan that is there, and
+// for the health of the release under test: an older agent does not know the question.
+func (s *stage) mission(n *node) agent.Mission {
+	m := agent.Mission{Nonce: agent.NewNonce(), Health: n.tag == s.run.Release.Node.Tag}
 	for _, v := range n.plan {
 		if v.err == nil {
 			m.Visits = append(m.Visits, agent.Visit{Name: v.app.Name, Config: v.config})
@@ -56,7 +57,7 @@ func (n *node) mission() agent.Mission {
 func (s *stage) boot(ctx context.Context, n *node) {
 	ctx, cancel := context.WithTimeout(ctx, BootPatience)
 	defer cancel()
-	m := n.mission()
+	m := s.mission(n)
 	n.report, n.err = s.run.Nodes.Boot(ctx, n.published, n.profile, m)
 	if errors.Is(n.err, agent.ErrLeft) {
 		n.left = n.err

@@ -42,6 +42,11 @@ func (w *world) onReport(change func(*agent.Report)) {
 	}
 }
 
+// onHealth changes what locked nodes say about merod.
+func (w *world) onHealth(status int, state string) {
+	w.onReport(func(r *agent.Report) { r.Health = agent.NewHealth(status, state, nil) })
+}
+
 // onVisit changes what locked nodes say about their visits.
 func (w *world) onVisit(change func(*agent.VisitResult)) {
 	w.onReport(func(r *agent.Report) {
@@ -75,7 +80,7 @@ func (w *world) otherReport(version release.Version, p release.Profile) {
 		if err != nil {
 			return nil, err
 		}
-		return w.cloud.Report(w.ctx, inprocess.Image{Version: version, Profile: p}, agent.Mission{Nonce: nonce})
+		return w.cloud.Report(w.ctx, inprocess.Image{Version: version, Profile: p}, agent.Mission{Nonce: nonce, Health: true})
 	}
 }
 
@@ -83,7 +88,8 @@ func (w *world) otherReport(version release.Version, p release.Profile) {
 func TestNodesThatLie(t *testing.T) {
 	t.Parallel()
 	all := func(reason string) map[string]string {
-		return map[string]string{bootedCheck: reason, nodeCheck: reason, attestationCheck: reason, keyCheck: reason}
+		return map[string]string{bootedCheck: reason, answersCheck: reason, nodeCheck: reason, attestationCheck: reason,
+			keyCheck: reason}
 	}
 	for name, tc := range map[string]struct {
 		damage func(w *world)
@@ -137,6 +143,12 @@ func TestNodesThatLie(t *testing.T) {
 			w.onVisit(func(v *agent.VisitResult) { v.Registers.RTMR1[0] ^= 1 })
 		},
 			map[string]string{attestationCheck: "other registers than it was shown", keyCheck: "other registers"}},
+		"traefik is down": {func(w *world) { w.onHealth(0, "") }, map[string]string{answersCheck: "traefik is down"}},
+		"merod is down":   {func(w *world) { w.onHealth(502, "") }, map[string]string{answersCheck: "merod is down"}},
+		"merod is not well": {func(w *world) { w.onHealth(503, "store_unavailable") },
+			map[string]string{answersCheck: "merod is not well"}},
+		"no word of its health": {func(w *world) { w.onReport(func(r *agent.Report) { r.Health = nil }) },
+			map[string]string{answersCheck: "does not say whether it answers"}},
 		"no key": {func(w *world) { w.onVisit(func(v *agent.VisitResult) { v.KeyReleased = false }) },
 			map[string]string{keyCheck: "no key"}},
 		"two different keys": {func(w *world) { w.onVisit(func(v *agent.VisitResult) { v.KeySame = false }) },
@@ -252,7 +264,7 @@ func TestANodeThatNeverAnswers(t *testing.T) {
 	w.run.Nodes = silent{w}
 	const never = "no report within its deadline"
 	requireFailures(t, w.run.Execute(t.Context()).Checks.Results(),
-		map[string]string{deployedCheck: never, bootedCheck: never,
+		map[string]string{deployedCheck: never, bootedCheck: never, answersCheck: never,
 			nodeCheck: never, attestationCheck: never, keyCheck: never})
 }
 

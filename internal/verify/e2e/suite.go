@@ -26,7 +26,7 @@ func (s *stage) judge() (out Checks, matrix Matrix) {
 func (s *stage) nodeSuite() (out Checks) {
 	for _, p := range s.run.Profiles {
 		out = append(out, NewCheck(DeployNode, s.nodeDeployed(p), p), NewCheck(BootVerification, s.nodeBooted(p), p),
-			NewCheck(KMSAttestation, s.attestation(p), p), NewCheck(KeyRelease, s.ownKey(p), p))
+			NewCheck(BootVerification, s.nodeAnswers(p), p), NewCheck(KMSAttestation, s.attestation(p), p), NewCheck(KeyRelease, s.ownKey(p), p))
 	}
 	return out
 }
@@ -60,6 +60,17 @@ func (s *stage) nodeDeployed(p release.Profile) check.Result {
 // nodeBooted is step 2: "Wait for the node to boot and verify it can produce a TDX quote."
 func (s *stage) nodeBooted(p release.Profile) check.Result {
 	return check.Of(fmt.Sprintf("node %s proves its boot by its quote and event log", p), s.counterpart(p).unproven)
+}
+
+// nodeAnswers belongs to step 2, "Wait for the node to boot": what the image is
+// for runs in it, and answers the world through traefik. It is the node's word,
+// which counts only of a node that proved itself.
+func (s *stage) nodeAnswers(p release.Profile) check.Result {
+	n, name := s.counterpart(p), fmt.Sprintf("node %s answers through traefik: merod is alive", p)
+	if n.unproven != nil {
+		return check.Of(name, n.unproven)
+	}
+	return check.Of(name, n.report.Health.Err())
 }
 
 // attestation is step 3: "Node verifies the KMS (Plane 1) using POST /attest." The

@@ -160,8 +160,8 @@ func TestANodeReleaseAgainstTheReleasedKeyService(t *testing.T) {
 	require.Equal(t, promoted, report.Matrix[0].Policy)
 	var said strings.Builder
 	require.NoError(t, report.Write(&said))
-	require.Contains(t, said.String(), "mero-tee-node E2E: 7 of 7 passed\nKMS-Node E2E Guardrails: 11 of 11 passed\n"+
-		"checks that concern locked-read-only: 16 of 16 passed\n")
+	require.Contains(t, said.String(), "mero-tee-node E2E: 8 of 8 passed\nKMS-Node E2E Guardrails: 11 of 11 passed\n"+
+		"checks that concern locked-read-only: 17 of 17 passed\n")
 	require.Contains(t, said.String(), "reconfigured: service locked-read-only of mero-kms-v1.2.0, with "+promoted+"\n")
 }
 
@@ -273,7 +273,7 @@ func TestNodesThatAreNotDeployed(t *testing.T) {
 				return r, err
 			}
 			requireFailures(t, w.run.Execute(t.Context()).Checks.Results(), map[string]string{deployedCheck: reason,
-				bootedCheck: reason, attestationCheck: reason, keyCheck: reason, nodeCheck: reason})
+				bootedCheck: reason, answersCheck: reason, attestationCheck: reason, keyCheck: reason, nodeCheck: reason})
 		})
 	}
 }

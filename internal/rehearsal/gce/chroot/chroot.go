@@ -5,7 +5,7 @@
 // Its promise: a build VM is reached by SSH as Google's guest agent would have
 // set it up; a confidential VM measures what its disk holds into a simulated
 // TD before it runs anything, boots a verified root only when every block of
-// it verifies, and then runs the image's own one-shot units; no process and no
+// it verifies, and then runs the image's own units; no process and no
 // mount outlives Stop or this program, and none is ever seen outside.
 //
 // It is no security boundary: an instance shares the network, and whoever is

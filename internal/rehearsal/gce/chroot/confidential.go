@@ -80,7 +80,7 @@ func (m *Machine) rootFileSystem() (folder, mode string, err error) {
 // bringUp runs what the image enables.
 func (m *Machine) bringUp(folder string) error {
 	return inDisk(folder, func(root *os.Root) error {
-		services, err := systemd.Oneshots(root)
+		services, err := systemd.Services(root)
 		if err != nil {
 			return err
 		}

@@ -303,7 +303,7 @@ func TestServices(t *testing.T) {
 		"b.service": unit("After=a.service\nRequires=a.service", "say b runs"),
 		"c.service": unit("After=b.service\nRequires=b.service", "say c runs"),
 		"d.service": unit("After=c.service\nWants=c.service", `say "d  runs" and "it's told" \x41`),
-		"e.service": unit("ConditionPathExists=/etc/passwd", "say e runs"),
+		"e.service": unit("ConditionFirstBoot=yes", "say e runs"),
 		"f.service": strings.ReplaceAll(unit("", "tell"), "Type=", "User=mero\nType="),
 		"g.service": strings.ReplaceAll(unit("After=f.service", "say g runs"), "Type=", "User=nobody-here\nType="),
 		"h.service": "[Service]\nType=oneshot\n" +
@@ -324,7 +324,7 @@ func TestServices(t *testing.T) {
 		"[FAILED] Failed to start b.service: it requires a.service\n",
 		"[FAILED] Failed to start c.service: it requires b.service\n",
 		"d  runs and it's told A\n[  OK  ] Finished d.service.\n",
-		"[FAILED] Failed to start e.service: e.service: ConditionPathExists= is not supported here\n",
+		"[FAILED] Failed to start e.service: e.service: ConditionFirstBoot= is not supported here\n",
 		"[  OK  ] Finished f.service.\n",
 		"[FAILED] Failed to start g.service: the image has no user \"nobody-here\"\n",
 		"first\n", "[FAILED] Failed to start h.service: /no/such/program: exit status 127\n",

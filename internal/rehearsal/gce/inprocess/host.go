@@ -14,6 +14,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"sync"
@@ -36,6 +37,8 @@ type Host struct {
 	Start func(Image) (*Machine, error)
 	// Forge changes a report before it leaves the VM; nil: nothing does.
 	Forge func(*agent.Report)
+	// Local answers in the place of a node's port 80; nil: as traefik in front of a merod that is alive.
+	Local http.RoundTripper
 }
 
 var _ gce.Host = (*Host)(nil)
@@ -115,7 +118,11 @@ func (h *Host) report(ctx context.Context, metadata string, image Image, booted 
 		return err
 	}
 	inside := mission.Node{Profile: image.Profile, TSM: booted.TSM(), HTTP: h.HTTP, Root: h.TDXRoot, Now: time.Now,
-		EventLog: func() ([]byte, error) { return booted.Log.CCEL(), nil }}
+		EventLog: func() ([]byte, error) { return booted.Log.CCEL(), nil },
+		Local:    mission.Local{HTTP: h.Local, Patience: time.Second}}
+	if h.Local == nil {
+		inside.Local.HTTP = alive{}
+	}
 	report, _ := inside.Accomplish(ctx, order) // its error is in the report
 	if h.Forge != nil {
 		h.Forge(report)
@@ -125,6 +132,15 @@ func (h *Host) report(ctx context.Context, metadata string, image Image, booted 
 		return err
 	}
 	return server.Publish(ctx, guestattr.Namespace, guestattr.ReportName, data)
+}
+
+// alive is a node whose merod answers.
+type alive struct{}
+
+func (alive) RoundTrip(r *http.Request) (*http.Response, error) {
+	w := httptest.NewRecorder()
+	_, err := w.WriteString(`{"data":{"status":"` + agent.Alive + `"}}`)
+	return w.Result(), err
 }
 
 // machine runs until it is stopped, also when its agent has ended.

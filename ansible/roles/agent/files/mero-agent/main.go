@@ -1,9 +1,11 @@
 // Command mero-agent is the node agent of every profile: it measures the
 // profile into RTMR3, proves the TD by a quote, verifies key services and asks
-// them for the node's key, and reports what it found.
+// them for the node's key, and reports what it found. It also tells merod which
+// key service to believe.
 //
 // Its promise: it extends RTMR3 once, it talks to no key service that it did
-// not verify against its configuration, and no key leaves it.
+// not verify against its configuration, merod is given no configuration that the
+// agent itself would refuse, and no key leaves it.
 package main
 
 import (
@@ -11,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/signal"
@@ -62,6 +65,10 @@ func work(ctx context.Context, args []string, getenv func(string) string, stdout
 		return err
 	}
 	o.metadataHost = getenv(guestattr.HostVariable)
+	if o.merod.program != "" {
+		return o.configure(ctx, stderr)
+	}
+	o.node.Local.HTTP = ownPorts(getenv(agent.NodeHostVariable))
 	open := tsm.Open
 	if o.measure { // early in the boot: the kernel's module may still be loading
 		open = func(socket string) (configfsi.Client, error) { return tsm.Await(ctx, socket) }
@@ -96,6 +103,17 @@ func (o *options) mission(ctx context.Context) (m agent.Mission, err error) {
 		m.Config, err = readFile(o.config, canonical.MaxSize)
 	}
 	return m, err
+}
+
+// ownPorts reaches this node's own ports, or those of the address which stands for it.
+func ownPorts(host string) http.RoundTripper {
+	t := &http.Transport{DisableKeepAlives: true} // no proxy: it is this machine
+	if host != "" {
+		t.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, host)
+		}
+	}
+	return t
 }
 
 func (o *options) server() *guestattr.Metadata {

@@ -29,6 +29,7 @@ type options struct {
 	metadataHost string
 	nonce        string // hex
 	config       string // path
+	merod        merod  // that is told its key service, and nothing else is done; none: ""
 }
 
 // parse reads the flags, which the image measures with its boot configuration.
@@ -45,6 +46,10 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	flags.BoolVar(&o.node.Extended, "extended", false, "the profile was measured in an earlier run since boot")
 	flags.BoolVar(&o.metadata, "metadata", false,
 		"take the mission from instance metadata, and report through guest attributes")
+	flags.StringVar(&o.merod.program, "configure", "",
+		"this merod, of -merod-home and -merod-node, is given the client configuration of instance metadata; then end")
+	flags.StringVar(&o.merod.home, "merod-home", "", "merod's --home")
+	flags.StringVar(&o.merod.node, "merod-node", "", "merod's --node")
 	root := flags.String("tdx-root-sha256", tdx.IntelRootSHA256, "digest of the one TDX root that is believed")
 	if err := flags.Parse(args); err != nil {
 		return nil, usage(err)
@@ -54,6 +59,9 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	}
 	if o.measure && (o.node.Extended || o.metadata) {
 		return nil, usage(errors.New("-measure goes with -profile only"))
+	}
+	if o.merod != (merod{}) {
+		return o, usage(o.merod.check(flags.NFlag()))
 	}
 	o.node.EventLog = func() ([]byte, error) { return readFile(*log, agent.MaxEventLog) }
 	o.node.HTTP, o.node.Now = &http.Client{Timeout: time.Minute}, time.Now

@@ -13,10 +13,10 @@ import (
 // folder is where an administrator's units are, and the links that enable them.
 const folder = "etc/systemd/system"
 
-// Oneshots are the one-shot services that are files of their own in
-// /etc/systemd/system of the image and enabled there, in the order in which
-// they run. A service that cannot be understood is among them, with its Err.
-func Oneshots(image *os.Root) ([]*Service, error) {
+// Services are the services that are files of their own in /etc/systemd/system
+// of the image and enabled there, in the order in which they are started. A
+// service that cannot be understood is among them, with its Err.
+func Services(image *os.Root) ([]*Service, error) {
 	names, err := fs.Glob(image.FS(), folder+"/*.service")
 	if err != nil {
 		return nil, err
@@ -35,9 +35,7 @@ func Oneshots(image *os.Root) ([]*Service, error) {
 		if !info.Mode().IsRegular() || !on {
 			continue
 		}
-		if s := read(image, name); s.Err != nil || s.Type == "oneshot" {
-			out = append(out, s)
-		}
+		out = append(out, read(image, name))
 	}
 	return order(out)
 }
@@ -86,6 +84,8 @@ func read(image *os.Root, name string) *Service {
 		s.Err = fmt.Errorf("%s: drop-ins are not supported here", strings.Join(changes, ", "))
 	case len(s.Commands) == 0:
 		s.Err = errors.New("no ExecStart=")
+	case len(s.Commands) > 1 && s.Type != "oneshot":
+		s.Err = errors.New("more than one ExecStart= setting, which is only allowed for Type=oneshot")
 	}
 	return s
 }

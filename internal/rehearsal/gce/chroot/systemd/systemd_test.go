@@ -45,6 +45,19 @@ func TestParse(t *testing.T) {
 	}, got)
 }
 
+// What a service owns, and what it waits for.
+func TestAServiceWithAUserOfItsOwn(t *testing.T) {
+	t.Parallel()
+	got, err := systemd.Parse("a.service",
+		[]byte("[Unit]\nConditionPathExists=/no\nConditionPathExists=\nConditionPathExists=/x\n[Service]\nType=exec\n"+
+			"EnvironmentFile=-/etc/x\nDynamicUser=yes\nStateDirectory=no\nStateDirectory=\nStateDirectory=a b_c\n"+
+			"StateDirectoryMode=0700\nExecStart=/bin/a\n"))
+	require.NoError(t, err)
+	require.Equal(t, &systemd.Service{Name: "a.service", Type: "exec", After: []string{"sysinit.target"},
+		Commands: [][]string{{"/bin/a"}}, DynamicUser: true, State: []string{"a", "b_c"}, StateMode: "0700",
+		EnvironmentFiles: []string{"/etc/x"}, Conditions: []string{"/x"}}, got)
+}
+
 func TestAnEmptySettingTakesBack(t *testing.T) {
 	t.Parallel()
 	got, err := systemd.Parse("a.service",
@@ -64,7 +77,13 @@ func TestParseRefuses(t *testing.T) {
 		"an open section":   {"[Ser\nvice]\nUser=x", "is not the name of a section"},
 		"no section's name": {"[]\nUser=x", "is not the name of a section"},
 		"a carriage":        {"[Service]\r\nUser=x", "not text"},
-		"a condition":       {"[Unit]\nConditionPathExists=/x", "ConditionPathExists= is not supported"},
+		"a condition":       {"[Unit]\nConditionKernelVersion=>6", "ConditionKernelVersion= is not supported"},
+		"a denied path":     {"[Unit]\nConditionPathExists=!/x", "ConditionPathExists=!/x is not supported"},
+		"another type":      {"[Service]\nType=notify\nExecStart=/bin/x", "Type=notify is not supported"},
+		"a state outside":   {"[Service]\nStateDirectory=../etc", "StateDirectory=../etc is not supported"},
+		"a state's mode":    {"[Service]\nStateDirectoryMode=4755", "StateDirectoryMode=4755 is not supported"},
+		"a root of its own": {"[Service]\nRootDirectory=/x", "RootDirectory= is not supported"},
+		"other paths":       {"[Service]\nBindPaths=/x", "BindPaths= is not supported"},
 		"an assertion":      {"[Unit]\nAssertPathExists=/x", "AssertPathExists= is not supported"},
 		"a preparation":     {"[Service]\nExecStartPre=/bin/x", "ExecStartPre= is not supported"},
 		"a file":            {"[Service]\nEnvironmentFile=/x", "EnvironmentFile= is not supported"},
@@ -114,7 +133,7 @@ func oneshot(settings string) string {
 	return "[Unit]\n" + settings + "\n[Service]\nType=oneshot\nExecStart=/bin/true\n"
 }
 
-func TestOneshots(t *testing.T) {
+func TestServices(t *testing.T) {
 	t.Parallel()
 	root := image(t, map[string]string{
 		"a.service":                         oneshot("After=z.service network-online.target"),
@@ -138,7 +157,7 @@ func TestOneshots(t *testing.T) {
 		"more.service.d/x.conf":                "[Service]\nUser=x\n",
 		"multi-user.target.wants/more.service": "->/etc/systemd/system/more.service",
 	})
-	got, err := systemd.Oneshots(root)
+	got, err := systemd.Services(root)
 	require.NoError(t, err)
 	var order []string
 	wrong := map[string]string{}
@@ -148,7 +167,7 @@ func TestOneshots(t *testing.T) {
 			wrong[s.Name] = s.Err.Error()
 		}
 	}
-	require.Equal(t, []string{"b.service", "bad.service", "more.service", "z.service", "a.service"}, order)
+	require.Equal(t, []string{"b.service", "bad.service", "daemon.service", "more.service", "z.service", "a.service"}, order)
 	require.Len(t, wrong, 2)
 	require.Contains(t, wrong["bad.service"], "absolute path")
 	require.Contains(t, wrong["more.service"], "drop-ins")
@@ -168,7 +187,7 @@ func TestEarlyUnits(t *testing.T) {
 		"b.service": oneshot("DefaultDependencies=no"), "x.wants/b.service": "->../b.service",
 		"c.service": oneshot("DefaultDependencies=no\nBefore=sysinit.target"), "x.wants/c.service": "->../c.service",
 	})
-	got, err := systemd.Oneshots(root)
+	got, err := systemd.Services(root)
 	require.NoError(t, err)
 	var order []string
 	for _, s := range got {
@@ -183,7 +202,7 @@ func TestUnitsInACircle(t *testing.T) {
 		"a.service": oneshot("After=b.service"), "x.wants/a.service": "->../a.service",
 		"b.service": oneshot("After=a.service"), "x.wants/b.service": "->../b.service",
 	})
-	_, err := systemd.Oneshots(root)
+	_, err := systemd.Services(root)
 	require.ErrorContains(t, err, "in a circle: a.service, b.service")
 }
 

@@ -1,4 +1,4 @@
-// Package systemd reads the one-shot services that an image enables.
+// Package systemd reads the services that an image enables.
 //
 // Its promise: what it returns runs as systemd.service(5) and systemd.unit(5)
 // say, in an order that After= and Before= allow; a unit that asks for
@@ -29,7 +29,12 @@ type Service struct {
 	After, Before, Requires []string
 	Commands                [][]string // the arguments of each ExecStart=
 	Environment             []string   // NAME=value
-	User                    string     // empty: root
+	User                    string     // empty: root, or with DynamicUser one of the unit's name
+	DynamicUser             bool       // User is made for the service, and owns its state
+	State                   []string   // folders in /var/lib
+	StateMode               string     // of them, octal; empty: 0755
+	EnvironmentFiles        []string   // that are there only on machines for which the unit is not meant
+	Conditions              []string   // ConditionPathExists=
 	Early                   bool       // DefaultDependencies=no
 	Err                     error      // why it cannot run; the rest may be incomplete
 }
@@ -66,6 +71,9 @@ func Parse(name string, text []byte) (*Service, error) {
 			}
 		}
 	}
+	if !slices.Contains([]string{"oneshot", "simple", "exec"}, s.Type) {
+		return nil, fmt.Errorf("%s: Type=%s is not supported here", name, s.Type)
+	}
 	if !s.Early { // "Service units will have dependencies of type Requires= and After= on sysinit.target"
 		s.After = append(s.After, "sysinit.target")
 	}
@@ -83,10 +91,9 @@ func (s *Service) set(section, key, value string) error {
 }
 
 func (s *Service) unit(key, value string) error {
-	if strings.HasPrefix(key, "Condition") || strings.HasPrefix(key, "Assert") {
-		return unsupported(key)
-	}
 	switch key {
+	case "ConditionPathExists":
+		return s.condition(value)
 	case "After":
 		extend(&s.After, strings.Fields(value))
 	case "Before":
@@ -98,6 +105,22 @@ func (s *Service) unit(key, value string) error {
 	case "Requisite", "BindsTo":
 		return unsupported(key)
 	}
+	if strings.HasPrefix(key, "Condition") || strings.HasPrefix(key, "Assert") {
+		return unsupported(key)
+	}
+	return nil
+}
+
+// condition takes the plain form: a path that has to be there.
+func (s *Service) condition(value string) error {
+	if value == "" {
+		s.Conditions = nil
+		return nil
+	}
+	if !strings.HasPrefix(value, "/") || strings.Contains(value, "%") {
+		return fmt.Errorf("ConditionPathExists=%s is not supported here", value)
+	}
+	s.Conditions = append(s.Conditions, value)
 	return nil
 }
 
@@ -117,10 +140,45 @@ func (s *Service) service(key, value string) error {
 		}
 		extend(&s.Environment, words)
 		return s.checkEnvironment()
-	case "ExecStartPre", "ExecStartPost", "ExecCondition", "EnvironmentFile", "PassEnvironment", "UnsetEnvironment",
-		"Group", "SupplementaryGroups", "DynamicUser", "WorkingDirectory", "RootDirectory", "RootImage", "StandardInput":
+	case "EnvironmentFile":
+		if !strings.HasPrefix(value, "-/") {
+			return unsupported(key)
+		}
+		s.EnvironmentFiles = append(s.EnvironmentFiles, value[1:])
+	case "DynamicUser", "StateDirectory", "StateDirectoryMode":
+		return s.state(key, value)
+	case "ExecStartPre", "ExecStartPost", "ExecCondition", "PassEnvironment", "UnsetEnvironment", "Group",
+		"SupplementaryGroups", "WorkingDirectory", "RootDirectory", "RootImage", "StandardInput", "RuntimeDirectory",
+		"CacheDirectory", "LogsDirectory", "ConfigurationDirectory", "TemporaryFileSystem", "BindPaths",
+		"BindReadOnlyPaths", "LoadCredential", "SetCredential", "ImportCredential", "PAMName":
 		return unsupported(key)
 	}
+	return nil
+}
+
+var (
+	stateName = regexp.MustCompile(`^[a-z][-a-z0-9_]*$`)
+	stateMode = regexp.MustCompile(`^0?[0-7]{3}$`)
+)
+
+// state is what a service has of its own: a user, and folders in /var/lib.
+func (s *Service) state(key, value string) error {
+	switch key {
+	case "DynamicUser":
+		s.DynamicUser = slices.Contains([]string{"yes", "true", "y", "t", "on", "1"}, strings.ToLower(value))
+		return nil
+	case "StateDirectoryMode":
+		if s.StateMode = value; !stateMode.MatchString(value) {
+			return fmt.Errorf("StateDirectoryMode=%s is not supported here", value)
+		}
+		return nil
+	}
+	for _, name := range strings.Fields(value) {
+		if !stateName.MatchString(name) {
+			return fmt.Errorf("StateDirectory=%s is not supported here", name)
+		}
+	}
+	extend(&s.State, strings.Fields(value))
 	return nil
 }
 
