@@ -84,9 +84,9 @@ func TestServicesThatEnd(t *testing.T) {
 		"z.service":       unit("After=fails.service needs.service after.service", "say the end"),
 	})
 	for _, want := range []string{
-		"guest: told to fail\nfails.service: Main process exited, code=exited, status=1\nfails.service: Failed with result " +
-			"'exit-code'.\n",
-		"[  OK  ] Started ends.service.\n", "well\nends.service: Deactivated successfully.\n",
+		"guest: told to fail\n", "fails.service: Main process exited, code=exited, status=1\n",
+		"fails.service: Failed with result 'exit-code'.\n",
+		"[  OK  ] Started ends.service.\n", "well\n", "ends.service: Deactivated successfully.\n",
 		"skipped.service was skipped because of an unmet condition check (ConditionPathExists=/etc/none).\n",
 		"there runs\n", "after runs\n",
 		"[FAILED] Failed to start env.service: EnvironmentFile=/etc/passwd is not supported here\n",
