@@ -34,9 +34,16 @@ const maxRequest = 64 << 20
 func NewDisk(base io.ReaderAt, size int64, flips ...int64) *Disk {
 	d := &Disk{base: base, size: size, flips: map[int64]byte{}, written: map[int64][]byte{}, reads: map[int64]int{}}
 	for _, at := range flips {
-		d.flips[at] ^= 1
+		d.Flip(at)
 	}
 	return d
+}
+
+// Flip makes one bit of the byte at an offset another from now on.
+func (d *Disk) Flip(at int64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.flips[at] ^= 1
 }
 
 // Written are the offsets of the pages that the machine wrote.

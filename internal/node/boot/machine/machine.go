@@ -187,7 +187,7 @@ func (m *Machine) take(ctx context.Context, l net.Listener) (net.Conn, error) {
 
 func (m *Machine) arguments() []string {
 	c := m.config
-	accelerator, processor := "tcg,thread=multi", "max"
+	accelerator, processor := "tcg,thread=single", "max"
 	if c.KVM {
 		accelerator, processor = "kvm", "host"
 	}
@@ -199,6 +199,7 @@ func (m *Machine) arguments() []string {
 		"-device", "tpm-crb,tpmdev=tpm0",
 		"-chardev", "file,id=serial,path=" + m.path("serial.log"), "-serial", "chardev:serial",
 		"-chardev", "socket,id=monitor,path=" + m.path("monitor"), "-mon", "chardev=monitor,mode=control"}
+	args = append(args, strings.Fields(os.Getenv("XARGS"))...)
 	if c.Disk != nil {
 		args = append(args, "-blockdev", "driver=nbd,node-name=disk,server.type=unix,server.path="+m.path("disk"),
 			"-device", "nvme,drive=disk,serial=node,bootindex=1")
