@@ -70,6 +70,12 @@ func (Node) Promote(ctx context.Context) error {
 	return cli.Step(ctx, release.Node, "promote", Node.Catalog)
 }
 
+// Boot boots a node image's disk for real, on an emulated machine, and judges what it measures, runs and opens, and what
+// an attacker can do to it; exit 10 when a check fails. [-profile=] [-disk=FILE]
+func (Node) Boot(ctx context.Context, profile, disk *string) error {
+	return cli.Exit("node:boot", cli.BootNode(ctx, cli.Value(profile), cli.Value(disk)))
+}
+
 // nodeBuild is Node.Build as a dependency: once in a command for each profile, all of them for an empty one.
 func nodeBuild(ctx context.Context, profile string) error { return Node{}.Build(ctx, &profile) }
 

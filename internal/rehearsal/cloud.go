@@ -113,6 +113,12 @@ func (w *World) cloudClient(ctx context.Context, j journal.Journal) (*gce.Client
 	return w.gceClient(ctx, j)
 }
 
+// ImageFile is where the rehearsal that is kept below dist has the disk of an
+// image, if that was built in it.
+func ImageFile(dist, project, name string) string {
+	return local.ImageFile(filepath.Join(dist, "rehearsal", "gce"), project, name)
+}
+
 // gceClient is the pipeline's own client, with the key that the local project hands out.
 func (w *World) gceClient(ctx context.Context, j journal.Journal) (*gce.Client, error) {
 	s, err := w.cloud()

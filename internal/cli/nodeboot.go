@@ -1,0 +1,94 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/calimero-network/mero-tee/internal/base/check"
+	"github.com/calimero-network/mero-tee/internal/base/console"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/node/boot"
+	"github.com/calimero-network/mero-tee/internal/node/image"
+	"github.com/calimero-network/mero-tee/internal/pipeline/steps"
+	"github.com/calimero-network/mero-tee/internal/rehearsal"
+	"github.com/calimero-network/mero-tee/internal/release"
+)
+
+// BootNode boots a node's disk on an emulated machine and judges it: the file
+// disk, or the image that was rehearsed for the current tag; without a profile,
+// each that there is. A report is left in dist.
+func BootNode(ctx context.Context, profile, disk string) error {
+	profiles := release.Profiles()
+	if profile != "" {
+		p, err := release.ParseProfile(profile)
+		if err != nil {
+			return err
+		}
+		profiles = []release.Profile{p}
+	}
+	w, tag, err := openWorkspace(release.Node, "")
+	if err != nil {
+		return err
+	}
+	c := newConsole()
+	if disk != "" {
+		return w.bootDisk(ctx, c, release.Profile(profile), disk)
+	}
+	for _, p := range profiles {
+		file, err := w.builtDisk(tag, p)
+		if err == nil {
+			err = w.bootDisk(ctx, c, p, file)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *workspace) bootDisk(ctx context.Context, c *console.Console, p release.Profile, disk string) error {
+	folder := filepath.Join(w.dist, "boot", filepath.Base(disk))
+	if p != "" {
+		folder = filepath.Join(w.dist, "boot", string(p))
+	}
+	report, err := boot.Run(ctx, boot.Request{Disk: disk, Profile: p, Report: folder, Console: c})
+	if err != nil {
+		return err
+	}
+	err = report.Results.Report(c)
+	if report.Results.Count(check.Skipped) < len(report.Results) {
+		c.Infof("%s: booted for %.0f s; the report: %s", report.Profile, report.Seconds,
+			console.Path(filepath.Join(folder, "report.md")))
+	}
+	return err
+}
+
+// builtDisk is the disk of the image that the rehearsal built for a tag's profile.
+func (w *workspace) builtDisk(tag release.Tag, p release.Profile) (string, error) {
+	missing := &fault.Error{Code: fault.MissingAsset, Message: fmt.Sprintf("no image of %s was built for %s here", p, tag),
+		Expected: "an image of the rehearsal, or -disk=FILE",
+		Hint:     fmt.Sprintf("MERO_ENVIRONMENT=rehearsal go tool mage node:build -profile=%s", p)}
+	name := filepath.Join(steps.Dir(w.dist, tag), "assets", release.RecordAsset(p))
+	data, err := os.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		missing.Got = "no " + console.Path(name)
+		return "", missing
+	}
+	if err != nil {
+		return "", err
+	}
+	record, err := image.Decode(data)
+	if err != nil {
+		return "", err
+	}
+	disk := rehearsal.ImageFile(w.dist, record.Image.Project, record.Image.Name)
+	if _, err := os.Stat(disk); err != nil {
+		missing.Got = "no " + console.Path(disk)
+		return "", missing
+	}
+	return disk, nil
+}

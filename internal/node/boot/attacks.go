@@ -1,0 +1,207 @@
+package boot
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/calimero-network/mero-tee/internal/base/check"
+	"github.com/calimero-network/mero-tee/internal/node/boot/machine"
+)
+
+// What a command of the host's says on the serial port if it ever runs in a
+// node: in small letters it could be a command line that somebody printed.
+const (
+	hostCommand = `/bin/sh -c 'echo the-host-runs | tr a-z A-Z > /dev/ttyS0'`
+	hostRuns    = "THE-HOST-RUNS"
+)
+
+// credentials are what systemd would take from a host, each of which would be a
+// way in (systemd 259: systemd.system-credentials(7)).
+func credentials() map[string]string {
+	unit := "[Unit]\nDefaultDependencies=no\n[Service]\nType=oneshot\nExecStart=" + hostCommand + "\n"
+	return map[string]string{
+		"systemd.extra-unit.host.service":       unit,
+		"systemd.unit-dropin.sysinit.target":    "[Unit]\nWants=host.service\n",
+		"systemd.unit-dropin.multi-user.target": "[Unit]\nWants=host.service\n",
+		"passwd.plaintext-password.root":        "host",
+		"passwd.shell.root":                     "/bin/sh",
+		"ssh.authorized_keys.root":              "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHRoZSBob3N0IHdhcyBoZXJlLCBhbmQgaXMgbm90IGFueSBr host",
+		"tmpfiles.extra":                        "w /dev/ttyS0 - - - - " + hostRuns + "\n",
+		"sysctl.extra":                          "kernel.sysrq=1\n",
+		"fstab.extra":                           "tmpfs /etc/systemd/system tmpfs defaults 0 0\n",
+		"getty.ttys.serial":                     "ttyS0",
+		"network.dns":                           "203.0.113.1",
+		"systemd.set-hostname":                  "host",
+		"userdb.user.host":                      `{"userName":"host","uid":0}`,
+		"system.hostname":                       "host",
+		"vconsole.keymap":                       "de",
+		"firstboot.locale":                      "C",
+	}
+}
+
+// hostsWords boots the disk with everything that a host can say to a node
+// without a change to the disk: variables, tables, files of the emulator.
+func (s *session) hostsWords(ctx context.Context) error {
+	c := machine.Config{Variables: []machine.Variable{machine.SystemdOptions(
+		`systemd.run="` + hostCommand + `" systemd.debug_shell=ttyS0 systemd.unit=rescue.target systemd.default_debug_tty=ttyS0`)}}
+	for name, value := range credentials() {
+		c.SMBIOS = append(c.SMBIOS, "io.systemd.credential.binary:"+name+"="+base64.StdEncoding.EncodeToString([]byte(value)))
+		if !strings.ContainsAny(value, "\n") {
+			c.Files = append(c.Files, machine.File{Name: "opt/io.systemd.credentials/" + name, Content: value})
+		}
+	}
+	slices.Sort(c.SMBIOS)
+	g, closed, err := s.start(ctx, "host's words", c, nil)
+	if err != nil {
+		return err
+	}
+	defer closed()
+	measured, err := s.kernel(ctx, g, 0)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(s.lease(ctx, g), s.settle(ctx, g)); err != nil {
+		return err
+	}
+	return s.judgeWords(g, measured)
+}
+
+// judgeWords says whether any of the host's words had an effect, on registers or behaviour.
+func (s *session) judgeWords(g *guest, measured []machine.Measurement) error {
+	said, err := g.serial()
+	if err != nil {
+		return err
+	}
+	var effects []string
+	if err := moved(s.disk.boot, measured); err != nil {
+		effects = append(effects, err.Error())
+	}
+	if strings.Contains(said, hostRuns) {
+		effects = append(effects, "a command of the host's ran")
+	}
+	if strings.Contains(said, "sh-5") || strings.Contains(said, "root@") {
+		effects = append(effects, "a shell on the serial port")
+	}
+	if g.network.Leases() == 0 || g.machine.Restarts() > 0 {
+		effects = append(effects, "the node does not run as it should")
+	}
+	got := "none: the same digests, the node runs"
+	if len(effects) > 0 {
+		got = strings.Join(effects, "; ")
+	}
+	s.attack("the EFI variable SystemdOptions with systemd.run= and a debug shell, together with "+
+		fmt.Sprintf("%d systemd credentials by SMBIOS and %d by fw_cfg", len(credentials()), textCredentials()),
+		len(effects) == 0, "no effect on PCR 2 to 6 and 8 to 15, none on the node", got)
+	return nil
+}
+
+func textCredentials() (n int) {
+	for _, value := range credentials() {
+		if !strings.Contains(value, "\n") {
+			n++
+		}
+	}
+	return n
+}
+
+// extraCommandLine gives systemd's stub more command line by SMBIOS. Outside of
+// a confidential VM the stub takes it and measures it: then registers must move.
+// When that is judged, a block of the root's hash tree is another one.
+func (s *session) extraCommandLine(ctx context.Context) error {
+	c := machine.Config{SMBIOS: []string{"io.systemd.stub.kernel-cmdline-extra=systemd.host=1"}}
+	g, closed, err := s.start(ctx, "command line from outside", c, nil, s.read.tree)
+	if err != nil {
+		return err
+	}
+	defer closed()
+	measured, err := s.kernel(ctx, g, 0)
+	if err != nil {
+		return err
+	}
+	const name = "attack: a kernel command line by SMBIOS (io.systemd.stub.kernel-cmdline-extra)"
+	if err := moved(s.disk.boot, measured); err != nil {
+		s.report.add(check.Pass(name).Noting("taken, and measured: RTMR2 moves, so that no key is given: " + err.Error()))
+	} else {
+		s.report.add(check.Pass(name).Noting("not taken: the same digests, that of the kernel's command line among them"))
+	}
+	return s.stops(ctx, g, "one byte of the root's hash tree", 0, 0)
+}
+
+// flippedUKI boots a disk of which a byte in the middle of the UKI is another.
+func (s *session) flippedUKI(ctx context.Context) error {
+	g, closed, err := s.start(ctx, "other UKI", machine.Config{}, nil, s.read.uki)
+	if err != nil {
+		return err
+	}
+	defer closed()
+	one := groups(s.disk.boot)[0]
+	var difference error
+	err = g.await(ctx, patience, func() (bool, error) {
+		measured, err := g.measurements(0)
+		if err != nil {
+			return false, err
+		}
+		got := one.of(measured)
+		difference = nil
+		for i, m := range got[:min(len(got), len(one.events))] {
+			if m.Digest != one.events[i].Digest {
+				difference = fmt.Errorf("PCR %d has another digest in the place of: %s", m.PCR, one.events[i].Words)
+				return true, nil
+			}
+		}
+		return len(got) == len(one.events) || g.machine.Restarts() > 0, nil
+	})
+	if err != nil {
+		return err
+	}
+	got := "the same digests, and the machine runs"
+	switch {
+	case difference != nil:
+		got = difference.Error()
+	case g.machine.Restarts() > 0:
+		got = "the boot stops"
+	}
+	s.say(g, got)
+	s.attack("one byte of the UKI is another", difference != nil || g.machine.Restarts() > 0,
+		"another digest, or no boot", got)
+	return nil
+}
+
+// flippedMiddle boots a disk of which a byte in the middle of what it reads of
+// its root is another. Without a rule of dm-verity's to stop at once, the block
+// is an error for whoever reads it.
+func (s *session) flippedMiddle(ctx context.Context) error {
+	g, closed, err := s.start(ctx, "other root", machine.Config{}, nil, s.read.root)
+	if err != nil {
+		return err
+	}
+	defer closed()
+	if _, err := s.kernel(ctx, g, 0); err != nil {
+		return err
+	}
+	asked := func() bool { return len(g.disk.Read(s.read.root/4096*4096, s.read.root/4096*4096+4096)) > 0 }
+	if err := errors.Join(s.lease(ctx, g), s.settle(ctx, g)); err != nil {
+		return err
+	}
+	said, err := g.serial()
+	if err != nil {
+		return err
+	}
+	got, ok := "the byte was never asked for", false
+	switch {
+	case g.machine.Restarts() > 0:
+		got, ok = "the boot stops and the machine restarts", true
+	case asked():
+		got = "the block was asked for, and the node goes on without it"
+	}
+	if way := shell(said); way != "" && s.Profile != "debug" {
+		got, ok = "a way in: "+way, false
+	}
+	s.say(g, got)
+	s.attack("one byte in the middle of the root is another", ok, "the boot stops, without a shell", got)
+	return nil
+}

@@ -1,0 +1,229 @@
+// Package boot boots a node's disk for real, on an emulated machine with UEFI
+// firmware and a TPM, and judges what happened: what was measured, what ran, what
+// was open, and what those could do who hold the disk, the firmware's variables,
+// the machine's tables or its keyboard.
+//
+// Its promise: the disk is the released one, byte for byte; nothing is put into
+// it to be seen by, and it is not written to. What a profile without a way in
+// does not show from outside is said to be unseen, and is not judged.
+package boot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/calimero-network/mero-tee/internal/attestation/measuredboot"
+	"github.com/calimero-network/mero-tee/internal/base/check"
+	"github.com/calimero-network/mero-tee/internal/base/console"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/node/boot/machine"
+	"github.com/calimero-network/mero-tee/internal/release"
+)
+
+// Request asks for the boot of one disk.
+type Request struct {
+	Disk    string          // the raw disk's file
+	Profile release.Profile // empty: the one that the disk's command line names
+	Report  string          // folder for report.json, report.md and what the machines left
+	Console *console.Console
+}
+
+// Run boots the disk, judges it and writes the report. The error is about what
+// kept it from looking; what was found is in the report's results.
+func Run(ctx context.Context, r Request) (*Report, error) {
+	disk, err := open(r.Disk)
+	if err != nil {
+		return nil, err
+	}
+	defer disk.file.Close()
+	if r.Profile, err = disk.checkProfile(r.Profile); err != nil {
+		return nil, err
+	}
+	programs, missing := machine.Find()
+	if len(missing) > 0 {
+		return skipped(r.Profile, missing), nil
+	}
+	folder, err := os.MkdirTemp("", "mero-boot-") // short: it has sockets in it
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(folder)
+	s := &session{Request: r, programs: programs, disk: disk, folder: folder, begun: time.Now(),
+		report: &Report{Profile: r.Profile, Disk: filepath.Base(r.Disk), CommandLine: disk.boot.CommandLine},
+		slots:  make(chan struct{}, machines), seen: make(chan struct{})}
+	if reason := programs.KVM(ctx, folder); reason != "" {
+		s.report.Processor = "emulated by TCG, since KVM is not to be had: " + reason
+	} else {
+		s.kvm, s.report.Processor = true, "KVM"
+	}
+	r.Console.Infof("booting %s as %s; the processor: %s", r.Disk, r.Profile, s.report.Processor)
+	if err := s.perform(ctx); err != nil {
+		return nil, err
+	}
+	s.report.Seconds = time.Since(s.begun).Seconds()
+	return s.report, s.report.write(r.Report)
+}
+
+// machines is how many run at a time: an emulated processor takes one of the
+// host's, and the common runner has two.
+const machines = 2
+
+// skipped is the report where a machine cannot be made.
+func skipped(p release.Profile, missing []string) *Report {
+	return &Report{Profile: p, Results: check.Results{check.Skip("a real boot", "these packages are not installed: "+
+		strings.Join(missing, ", ")).WithHint("apt-get install " + strings.Join(missing, " "))}}
+}
+
+// session is one disk's boots.
+type session struct {
+	Request
+	programs machine.Programs
+	kvm      bool
+	disk     *image
+	folder   string
+	begun    time.Time
+	slots    chan struct{}
+	seen     chan struct{} // closed when the released disk's boot has shown what it reads
+	read     reads
+	report   *Report
+}
+
+// perform boots everything, as many machines at a time as there is room for. The
+// disks of which a byte is another wait for the boot that shows which bytes count.
+func (s *session) perform(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return s.released(ctx) })
+	g.Go(func() error { return s.hostsWords(ctx) })
+	g.Go(func() error { return s.later(ctx, s.extraCommandLine) })
+	g.Go(func() error { return s.later(ctx, s.flippedMiddle) })
+	g.Go(func() error { return s.later(ctx, s.flippedUKI) })
+	return g.Wait()
+}
+
+// later waits for what the released disk reads.
+func (s *session) later(ctx context.Context, do func(context.Context) error) error {
+	select {
+	case <-s.seen:
+		return do(ctx)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// image is a disk that was opened and understood.
+type image struct {
+	file  *os.File
+	size  int64
+	boot  *measuredboot.Boot
+	parts [3]span // ESP, root, root's tree
+}
+
+// span is a part of a disk, in bytes; to is the first byte behind it.
+type span struct{ from, to int64 }
+
+// open reads what a disk will measure. A file that does not exist is a missing
+// asset, one that is no disk of a node is not what it should be.
+func open(name string) (*image, error) {
+	f, err := os.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &fault.Error{Code: fault.MissingAsset, Message: "the disk does not exist", Expected: "a raw disk",
+			Got: name, Hint: "build one: go tool mage node:build"}
+	}
+	if err != nil {
+		return nil, err
+	}
+	d := &image{file: f}
+	if err := d.read(); err != nil {
+		_ = f.Close() // nothing was written
+		return nil, err
+	}
+	return d, nil
+}
+
+func (d *image) read() error {
+	info, err := d.file.Stat()
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return fault.Mismatch("not a disk", "a file", info.Mode().Type().String())
+	}
+	d.size = info.Size()
+	opened, err := measuredboot.Open(d.file, d.size)
+	if err != nil {
+		return &fault.Error{Code: fault.Verification, Message: "not a node's disk: " + d.file.Name(), Err: err}
+	}
+	d.boot = opened.Boot()
+	d.parts, err = partitions(d.boot.GPT)
+	return err
+}
+
+// profile is the one that the disk's command line names.
+func (d *image) profile() string {
+	for word := range strings.FieldsSeq(d.boot.CommandLine) {
+		if name, ok := strings.CutPrefix(word, "mero.profile="); ok {
+			return name
+		}
+	}
+	return ""
+}
+
+func (d *image) checkProfile(asked release.Profile) (release.Profile, error) {
+	p, err := release.ParseProfile(d.profile())
+	if err != nil {
+		return "", &fault.Error{Code: fault.Verification, Message: "the disk's command line names no profile", Err: err}
+	}
+	if asked != "" && asked != p {
+		return "", fault.Mismatch("the disk is of another profile", string(asked), string(p))
+	}
+	return p, nil
+}
+
+// phase is a moment of a boot, in seconds since the machine was made.
+type phase struct {
+	Name    string  `json:"name"`
+	Seconds float64 `json:"seconds"`
+}
+
+// say reports a boot's progress, and keeps it.
+func (s *session) say(g *guest, name string) {
+	p := phase{name, g.machine.Age().Round(100 * time.Millisecond).Seconds()}
+	g.phases = append(g.phases, p)
+	s.Console.Infof("%s: %s after %.0f s", g.name, p.Name, p.Seconds)
+}
+
+// errNotYet is a condition that did not come true in time.
+var errNotYet = errors.New("it did not happen in time")
+
+// await asks every half second whether something has happened, for as long as
+// the machine runs.
+func (g *guest) await(ctx context.Context, limit time.Duration, happened func() (bool, error)) error {
+	ctx, stop := context.WithTimeout(ctx, limit)
+	defer stop()
+	t := time.NewTicker(500 * time.Millisecond)
+	defer t.Stop()
+	for {
+		if ok, err := happened(); ok || err != nil {
+			return err
+		}
+		if err := g.machine.Ended(); err != nil {
+			return err
+		}
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				return fmt.Errorf("%s: %w (%.0f s)", g.name, errNotYet, limit.Seconds())
+			}
+			return ctx.Err()
+		}
+	}
+}

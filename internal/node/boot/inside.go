@@ -1,0 +1,208 @@
+package boot
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/calimero-network/mero-tee/internal/attestation/measuredboot"
+	"github.com/calimero-network/mero-tee/internal/base/check"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/release"
+)
+
+// visitor is who may enter a node of a debug profile: by a key that the metadata
+// server names, as on Compute Engine.
+type visitor struct {
+	signer ssh.Signer
+	client *ssh.Client
+}
+
+const visitorName = "visitor"
+
+// newVisitor has a key of its own, nil where the profile has no way in.
+func newVisitor(p release.Profile) (*visitor, error) {
+	if p == release.LockedReadOnly {
+		return nil, nil
+	}
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	signer, err := ssh.NewSignerFromKey(private)
+	return &visitor{signer: signer}, err
+}
+
+// attributes are the instance's metadata.
+func (v *visitor) attributes() map[string]string {
+	if v == nil {
+		return map[string]string{}
+	}
+	key := strings.TrimSpace(string(ssh.MarshalAuthorizedKey(v.signer.PublicKey())))
+	return map[string]string{"ssh-keys": visitorName + ":" + key + " " + visitorName, "enable-oslogin": "FALSE"}
+}
+
+// Inside is what a node says of itself, where there is a way in.
+type Inside struct {
+	Units  []string `json:"units"`  // that failed
+	Mounts []string `json:"mounts"` // "/ /dev/mapper/root squashfs ro,…"
+	Ports  []string `json:"ports"`  // that something listens on
+	Waits  []string `json:"waits"`  // units that need the measurement: name and state
+}
+
+// inside asks a node of a debug profile for its units, mounts, ports and its own event log.
+func (s *session) inside(ctx context.Context, g *guest, v *visitor) error {
+	const name = "inside: units, mounts, listeners, event log"
+	if v == nil {
+		s.report.add(check.NotApplicable(name, "the profile has no way in; the debug profiles are made by the same roles"))
+		return nil
+	}
+	if err := v.enter(ctx, g); err != nil {
+		s.report.add(check.Of("inside: a login by the key that the metadata server names", err))
+		return nil
+	}
+	defer v.client.Close()
+	s.say(g, "logged in by SSH")
+	answers := map[string]string{}
+	for _, command := range questions() {
+		said, err := v.ask(command)
+		if err != nil {
+			return &fault.Error{Code: fault.General, Message: "the node does not answer: " + command, Err: err}
+		}
+		answers[command] = said
+	}
+	s.report.Inside = &Inside{Units: lines(answers[askFailed]), Mounts: lines(answers[askMounts]),
+		Ports: lines(answers[askListeners]), Waits: lines(answers[askWaits])}
+	s.report.add(s.judgeInside()...)
+	events, err := measuredboot.ParseTPM([]byte(answers[askLog]))
+	if err == nil {
+		err = s.disk.boot.JudgeTPM(events)
+	}
+	s.report.add(check.Of("inside: the kernel's own event log is as predicted", err))
+	return nil
+}
+
+// The questions, each one command.
+const (
+	measureUnit  = "mero-measure.service"
+	askFailed    = "systemctl list-units --all --plain --no-legend --state=failed"
+	askMounts    = "findmnt --raw --noheadings --output TARGET,SOURCE,FSTYPE,OPTIONS"
+	askListeners = "ss --no-header --listening --tcp --udp --numeric"
+	askWaits     = "for unit in $(systemctl list-dependencies --reverse --plain " + measureUnit +
+		" | grep '[.]service$' | sort -u); do echo $unit $(systemctl show -P ActiveState $unit); done"
+	askLog = "sudo cat /sys/kernel/security/tpm0/binary_bios_measurements"
+)
+
+func questions() []string { return []string{askFailed, askMounts, askListeners, askWaits, askLog} }
+
+// enter logs in as soon as the node lets it: Google's guest agent makes the user after the network is up.
+func (v *visitor) enter(ctx context.Context, g *guest) error {
+	config := &ssh.ClientConfig{User: visitorName, Auth: []ssh.AuthMethod{ssh.PublicKeys(v.signer)},
+		HostKeyCallback: ssh.InsecureIgnoreHostKey()} //nolint:gosec // the wire ends in this process
+	var last error
+	err := g.await(ctx, patience/3, func() (bool, error) {
+		dial, stop := context.WithTimeout(ctx, 10*time.Second)
+		defer stop()
+		conn, err := g.network.Dial(dial, 22)
+		if err != nil {
+			last = err
+			return false, nil //nolint:nilerr // the next try may succeed
+		}
+		_ = conn.SetDeadline(time.Now().Add(time.Minute)) // a pipe's, which can be set
+		c, channels, requests, err := ssh.NewClientConn(conn, "node:22", config)
+		if err != nil {
+			_ = conn.Close() // a pipe's end
+			last = err
+			return false, nil //nolint:nilerr // the next try may succeed
+		}
+		_ = conn.SetDeadline(time.Time{}) // a pipe's
+		v.client = ssh.NewClient(c, channels, requests)
+		return true, nil
+	})
+	if err != nil && last != nil {
+		return &fault.Error{Code: fault.Verification, Message: "nobody can log in", Err: last}
+	}
+	return err
+}
+
+// maxAnswer bounds what a node may say, in bytes.
+const maxAnswer = 4 << 20
+
+func (v *visitor) ask(command string) (string, error) {
+	session, err := v.client.NewSession()
+	if err != nil {
+		return "", err
+	}
+	defer session.Close()
+	out, err := session.StdoutPipe()
+	if err != nil {
+		return "", err
+	}
+	var complaint bytes.Buffer
+	session.Stderr = &complaint
+	if err := session.Start(command); err != nil {
+		return "", err
+	}
+	said, err := io.ReadAll(io.LimitReader(out, maxAnswer))
+	if end := session.Wait(); end != nil {
+		err = errors.Join(err, fmt.Errorf("%w: %s", end, complaint.String()))
+	}
+	return string(said), err
+}
+
+func lines(said string) []string {
+	out := []string{}
+	for line := range strings.Lines(said) {
+		if line = strings.Join(strings.Fields(line), " "); line != "" {
+			out = append(out, line)
+		}
+	}
+	return out
+}
+
+// judgeInside judges what a node says of itself.
+func (s *session) judgeInside() check.Results {
+	in := s.report.Inside
+	failed := slices.DeleteFunc(slices.Clone(in.Units), func(u string) bool { return strings.HasPrefix(u, measureUnit+" ") })
+	waits := slices.DeleteFunc(slices.Clone(in.Waits), func(u string) bool { return strings.HasSuffix(u, " inactive") })
+	root := rootMount(in.Mounts)
+	want := "squashfs"
+	if s.Profile == release.Debug {
+		want = "overlay"
+	}
+	return check.Results{
+		must("inside: no unit failed but "+measureUnit+", which needs TDX", len(failed) == 0 &&
+			len(in.Units) > 0, measureUnit, strings.Join(in.Units, "; ")),
+		must("inside: nobody starts without the measurement", len(waits) == 0 && len(in.Waits) > 0,
+			"each unit that needs it is inactive", strings.Join(in.Waits, "; ")),
+		must("inside: the root is the verified one", mounted(root, want), want+", of dm-verity", root),
+	}
+}
+
+func rootMount(mounts []string) string {
+	for _, m := range mounts {
+		if strings.HasPrefix(m, "/ ") {
+			return m
+		}
+	}
+	return "none"
+}
+
+// mounted says whether a line of findmnt is that of a root of this kind, read-only
+// unless it is an overlay.
+func mounted(line, kind string) bool {
+	f := strings.Fields(line)
+	if len(f) != 4 || f[2] != kind {
+		return false
+	}
+	return kind == "overlay" || slices.Contains(strings.Split(f[3], ","), "ro") && strings.HasPrefix(f[1], "/dev/mapper/")
+}

@@ -1,0 +1,270 @@
+package boot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/calimero-network/mero-tee/internal/base/check"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/node/boot/machine"
+	"github.com/calimero-network/mero-tee/internal/release"
+)
+
+// reads are offsets of the disk that the released disk's boot has read.
+type reads struct{ uki, superblock, root, tree int64 }
+
+// released boots the disk as it is, looks at it, presses keys, and boots it again.
+func (s *session) released(ctx context.Context) error {
+	visitor, err := newVisitor(s.Profile)
+	if err != nil {
+		return err
+	}
+	g, closed, err := s.start(ctx, "released", machine.Config{}, visitor.attributes())
+	if err != nil {
+		return err
+	}
+	defer closed()
+	measured, err := s.kernel(ctx, g, 0)
+	if err != nil {
+		return err
+	}
+	s.report.Events = explain(s.disk.boot, measured)
+	s.report.add(predicted("measured", s.disk.boot, measured)...)
+	if err := errors.Join(s.lease(ctx, g), s.settle(ctx, g)); err != nil {
+		return err
+	}
+	s.observe(g)
+	close(s.seen)
+	s.report.add(s.running(g)...)
+	if err := s.outside(ctx, g); err != nil {
+		return err
+	}
+	if err := s.inside(ctx, g, visitor); err != nil {
+		return err
+	}
+	if err := s.keys(ctx, g, measured); err != nil {
+		return err
+	}
+	return s.again(ctx, g, measured)
+}
+
+// observe remembers which bytes a boot depends on: another one in their place must be seen.
+func (s *session) observe(g *guest) {
+	esp, root, tree := s.disk.parts[0], s.disk.parts[1], s.disk.parts[2]
+	s.read = reads{superblock: root.from, uki: middle(g.disk.Read(esp.from, esp.to)),
+		root: middle(g.disk.Read(root.from+1<<20, root.to)), tree: middle(g.disk.Read(tree.from+4096, tree.to))}
+}
+
+func middle(pages []int64) int64 {
+	if len(pages) == 0 {
+		return 0
+	}
+	return pages[len(pages)/2] + 2048
+}
+
+// running judges what can be seen of a running node from outside of it.
+func (s *session) running(g *guest) check.Results {
+	root, tree := s.disk.parts[1], s.disk.parts[2]
+	written := g.disk.Written()
+	return check.Results{
+		must("root: read from its partition, with its hash tree", len(g.disk.Read(root.from, root.to)) > 0 &&
+			len(g.disk.Read(tree.from, tree.to)) > 1, "both are read",
+			fmt.Sprintf("%d and %d pages of 4096 bytes", len(g.disk.Read(root.from, root.to)),
+				len(g.disk.Read(tree.from, tree.to)))),
+		must("root: nothing was written to the disk", len(written) == 0, "no page", fmt.Sprintf("%d pages", len(written))),
+		must("network: an address by DHCP", g.network.Leases() > 0, "a lease", fmt.Sprintf("%d", g.network.Leases())),
+		must("running: the machine did not restart", g.machine.Restarts() == 0, "never",
+			fmt.Sprintf("%d times", g.machine.Restarts())),
+	}
+}
+
+// open are the TCP ports that a profile may have open without TDX: merod and
+// traefik do not run without a measurement.
+func openPorts(p release.Profile) []uint16 {
+	if p == release.LockedReadOnly {
+		return nil
+	}
+	return []uint16{22}
+}
+
+// outside asks every port, and looks at the serial port and at what was asked for.
+func (s *session) outside(ctx context.Context, g *guest) error {
+	ports, err := g.network.Scan(ctx)
+	if err != nil {
+		return err
+	}
+	s.say(g, "every port was asked")
+	s.report.Ports = ports
+	s.report.add(must("ports: no TCP port is open but "+list(openPorts(s.Profile)),
+		slices.Equal(ports.Open, openPorts(s.Profile)), list(openPorts(s.Profile)),
+		fmt.Sprintf("open: %s; closed: %d; silent: %d", list(ports.Open), ports.Closed, ports.Silent)))
+	said, err := g.serial()
+	if err != nil {
+		return err
+	}
+	if s.Profile == release.Debug {
+		s.report.add(must("console: debug asks for a login on the serial port", strings.Contains(said, "login:"), "login:",
+			tailOf(said)))
+	} else {
+		s.report.add(must("console: the serial port is silent once the kernel runs", said == "", "nothing",
+			fmt.Sprintf("%d bytes: %q", len(said), tailOf(said))))
+	}
+	reported := g.metadata.Reported()
+	s.report.add(must("measurement: without TDX nobody reports one", len(reported) == 0, "no guest attribute",
+		fmt.Sprintf("%d guest attributes", len(reported))))
+	return nil
+}
+
+func list(ports []uint16) string {
+	if len(ports) == 0 {
+		return "none"
+	}
+	return strings.Trim(fmt.Sprint(ports), "[]")
+}
+
+func tailOf(said string) string { return said[max(0, len(said)-200):] }
+
+// console are keys and their names that somebody at the machine's keyboard presses.
+func consoleKeys() [][]string {
+	return [][]string{{"ctrl", "alt", "delete"}, {"ctrl", "alt", "delete"}, {"alt", "sysrq", "b"}, {"alt", "sysrq", "c"},
+		{"alt", "sysrq", "r"}, {"ctrl", "alt", "f2"}, {"alt", "f2"}, {"alt", "f9"}, {"esc"}, {"ret"}, {"ctrl", "c"},
+		{"ctrl", "alt", "delete"}, {"ctrl", "alt", "delete"}, {"ctrl", "alt", "delete"}, {"ctrl", "alt", "delete"},
+		{"ctrl", "alt", "delete"}, {"ctrl", "alt", "delete"}, {"ctrl", "alt", "delete"}}
+}
+
+// keys presses what a console understands, and sees whether anything comes of it.
+func (s *session) keys(ctx context.Context, g *guest, measured []machine.Measurement) error {
+	const name = "attack: keys of the console (Ctrl-Alt-Delete, magic SysRq, other consoles)"
+	if s.Profile == release.Debug {
+		s.report.add(check.NotApplicable(name, "debug has a console on purpose"))
+		return nil
+	}
+	before, err := g.screens(ctx)
+	if err != nil {
+		return err
+	}
+	for _, keys := range consoleKeys() {
+		if err := g.machine.Press(keys...); err != nil {
+			return err
+		}
+		if err := pause(ctx, 200*time.Millisecond); err != nil {
+			return err
+		}
+	}
+	if err := pause(ctx, 5*time.Second); err != nil {
+		return err
+	}
+	after, err := g.screens(ctx)
+	if err != nil {
+		return err
+	}
+	now, err := g.measurements(0)
+	if err != nil {
+		return err
+	}
+	fresh := slices.DeleteFunc(after, func(d string) bool { return slices.Contains(before, d) })
+	var effects []string
+	for effect, seen := range map[string]bool{
+		"the machine restarted":      g.machine.Restarts() > 0,
+		"the screen changed":         len(fresh) > 0,
+		"something else is measured": !slices.Equal(now, measured),
+	} {
+		if seen {
+			effects = append(effects, effect)
+		}
+	}
+	slices.Sort(effects)
+	s.attack(name, len(effects) == 0, "no effect", strings.Join(append(effects, "the node runs on")[:max(1, len(effects))], ", "))
+	s.say(g, "the keys were pressed")
+	return nil
+}
+
+// screens are the digests of what the screen shows within two seconds: a cursor blinks.
+func (g *guest) screens(ctx context.Context) (out []string, err error) {
+	for range 8 {
+		d, err := g.machine.Screen()
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, d.String())
+		if err := pause(ctx, 250*time.Millisecond); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// again presses the machine's button: the same disk must measure the same. Its
+// superblock is another one from then on, which nothing before the kernel reads.
+func (s *session) again(ctx context.Context, g *guest, first []machine.Measurement) error {
+	before := g.machine.Restarts()
+	g.disk.Flip(s.read.superblock)
+	if err := g.machine.Reset(); err != nil {
+		return err
+	}
+	boots, err := g.machine.Measured()
+	if err != nil {
+		return err
+	}
+	measured, err := s.kernel(ctx, g, len(boots))
+	if err != nil {
+		return err
+	}
+	err = moved(s.disk.boot, measured)
+	if err == nil && !slices.Equal(platform(first), platform(measured)) {
+		err = fault.Mismatch("PCR 0, 1 or 7", "as at the first boot", "other")
+	}
+	s.report.add(check.Of("measured: a second boot of the same disk measures the same", err))
+	return s.stops(ctx, g, "one byte of the root's superblock", before, g.network.Leases())
+}
+
+// platform is what a boot measured that is not the disk's.
+func platform(measured []machine.Measurement) []machine.Measurement {
+	return slices.DeleteFunc(slices.Clone(measured), func(m machine.Measurement) bool { return m.PCR > 1 && m.PCR != 7 })
+}
+
+// stops waits for a machine whose disk has another byte, and judges its end: it
+// restarts before it has a network, and shows no way in.
+func (s *session) stops(ctx context.Context, g *guest, what string, restarts, leases int) error {
+	err := g.await(ctx, patience, func() (bool, error) {
+		return g.machine.Restarts() > restarts || g.network.Leases() > leases, nil
+	})
+	if err != nil && !errors.Is(err, errNotYet) {
+		return err
+	}
+	said, serialErr := g.serial()
+	if serialErr != nil {
+		return serialErr
+	}
+	got := "neither stops nor goes on"
+	switch way := shell(said); {
+	case way != "" && s.Profile != release.Debug:
+		got = "a way in: " + way
+	case g.network.Leases() > leases:
+		got = "the node runs"
+	case err == nil:
+		got = "the boot stops and the machine restarts"
+	}
+	s.say(g, got)
+	s.attack(what+" is another", strings.HasPrefix(got, "the boot stops"), "the boot stops, without a shell and a network", got)
+	return nil
+}
+
+// attack is a result that is listed among those tried, too.
+func (s *session) attack(name string, ok bool, expected, got string) {
+	name = "attack: " + strings.TrimPrefix(name, "attack: ")
+	s.report.add(must(name, ok, expected, got))
+}
