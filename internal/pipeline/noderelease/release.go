@@ -3,8 +3,8 @@
 //
 // Its promise: every published register comes from verified quotes of two boots
 // and a reboot of the very image that is released, which measured what its record
-// predicts, an image that exists is never
-// overwritten, and no VM outlives the step that made it.
+// predicts, an image that exists is never overwritten, and no VM outlives the
+// step that made it.
 package noderelease
 
 import (

@@ -44,14 +44,10 @@ func Boot(platform *tdxsim.Platform, profile release.Profile) (*Machine, error) 
 
 // Boot starts a node from the image on the platform: firmware, loader, kernel.
 func (i Image) Boot(platform *tdxsim.Platform, options ...tdxsim.TDOption) (*Machine, error) {
-	td, log, err := bootchain.C3().Events().Boot(platform, options...)
+	boot := i.Record("").Boot
+	td, log, err := bootchain.C3().Boot(platform, boot.Log(), options...)
 	if err != nil {
 		return nil, err
-	}
-	for _, e := range i.Record("").Boot.Log() {
-		if err := log.Add(e); err != nil {
-			return nil, err
-		}
 	}
 	return &Machine{TD: td, Log: log}, nil
 }
