@@ -36,7 +36,7 @@ source "googlecompute" "node" {
   image_guest_os_features = ["UEFI_COMPATIBLE", "GVNIC", "TDX_CAPABLE"]
 
   instance_name = var.instance_name
-  disk_name     = var.instance_name # the plugin cannot label a disk: it is known by its name
+  disk_name     = var.instance_name # the plugin cannot label disks: they are known by their names
   labels        = var.labels
   machine_type  = var.machine_type
   disk_type     = "pd-balanced"
@@ -44,6 +44,17 @@ source "googlecompute" "node" {
   network       = var.network
   subnetwork    = var.subnetwork
   tags          = var.tags
+
+  # The image is made of this disk, which the seal writes whole. Nothing of the
+  # disk above, which the build runs on, gets into an image.
+  disk_attachment {
+    disk_name       = "${var.instance_name}-image"
+    device_name     = "mero" # /dev/disk/by-id/google-mero
+    volume_type     = "pd-balanced"
+    volume_size     = 2
+    attachment_mode = "READ_WRITE"
+    create_image    = true
+  }
 
   # Should everything else fail, the cloud itself ends the VM.
   max_run_duration_in_seconds = 3600
@@ -71,6 +82,7 @@ build {
     extra_arguments = ["--extra-vars", jsonencode({
       image_profile   = var.profile
       image_roles     = var.roles
+      image_disk      = "/dev/disk/by-id/google-mero"
       companions      = var.companions
       programs        = var.programs
       programs_dir    = var.programs_dir

@@ -223,10 +223,10 @@ func matches(register string, form, got []Event) error {
 	}
 	for i, want := range form {
 		e := got[i]
-		if want.Digest.IsZero() && !e.Digest.IsZero() {
+		if want.Digest.IsZero() {
 			want.Digest = e.Digest
 		}
-		if e != want {
+		if e != want || e.Digest.IsZero() {
 			return fault.Mismatch(fmt.Sprintf("a measured boot has another event %d of %s", i+1, register), want.text(), e.text())
 		}
 	}

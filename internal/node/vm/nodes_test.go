@@ -135,6 +135,36 @@ func TestNodesSideBySide(t *testing.T) {
 	w.requireClean(t)
 }
 
+// A machine that is reset answers over another nonce, as another node: its first
+// boot left nothing that it knows.
+func TestANodeThatIsRebooted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, gce.Faults{})
+	missions := [2]agent.Mission{{Nonce: agent.NewNonce()}, {Nonce: agent.NewNonce()}}
+	reports, err := w.vms().Reboot(t.Context(), published(image.Name()), image.Profile, missions[0], missions[1])
+	require.NoError(t, err)
+	var seen [2]*evidence.Observation
+	for i, report := range reports {
+		seen[i], err = evidence.Observe(t.Context(), w.verifier, image.Profile, missions[i].Nonce, report)
+		require.NoError(t, err)
+	}
+	require.NoError(t, evidence.Agree(seen[:]))
+	require.NotEqual(t, reports[0].PeerID, reports[1].PeerID)
+	w.requireClean(t)
+	require.Len(t, w.journal, 2, "it is one machine")
+}
+
+// A reboot that is not allowed is no report, and leaves nothing.
+func TestARebootThatFails(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, gce.Faults{Denied: []string{"compute.instances.reset"}})
+	_, err := w.vms().Reboot(t.Context(), published(image.Name()), image.Profile, agent.Mission{Nonce: agent.NewNonce()},
+		agent.Mission{Nonce: agent.NewNonce()})
+	require.Equal(t, fault.Usage, fault.CodeOf(err), "%v", err)
+	require.ErrorContains(t, err, "compute.instances.reset")
+	w.requireClean(t)
+}
+
 func hexByte(t *testing.T, nonce string) byte {
 	t.Helper()
 	b, err := agent.ParseNonce(nonce)

@@ -44,12 +44,27 @@ func platformOf(dist string) (*tdxsim.Platform, error) {
 // odd are nodes that each boot, and report, in a way of their own.
 type odd struct {
 	platform *tdxsim.Platform
-	boot     func(p *tdxsim.Platform, i inprocess.Image, m agent.Mission) (*agent.Report, error)
+	boot     bootFunc
+	again    bootFunc // of a machine that has booted; nil: as boot
 }
+
+type bootFunc func(p *tdxsim.Platform, i inprocess.Image, m agent.Mission) (*agent.Report, error)
 
 func (o odd) Boot(_ context.Context, published *measurement.Published, profile release.Profile,
 	m agent.Mission) (*agent.Report, error) {
 	return o.boot(o.platform, inprocess.Image{Version: published.Tag.Version, Profile: profile}, m)
+}
+
+func (o odd) Reboot(ctx context.Context, published *measurement.Published, profile release.Profile,
+	first, again agent.Mission) (out [2]*agent.Report, err error) {
+	if out[0], err = o.Boot(ctx, published, profile, first); err != nil {
+		return out, err
+	}
+	if o.again != nil {
+		o.boot = o.again
+	}
+	out[1], err = o.Boot(ctx, published, profile, again)
+	return out, err
 }
 
 func (odd) Left(context.Context) ([]string, error) { return nil, nil }
@@ -72,8 +87,7 @@ func report(booted *inprocess.Machine, measured, said release.Profile, nonce [32
 }
 
 // honest boots as usual and lets change do something to the machine and to the report.
-func honest(machine func(*inprocess.Machine) error, said func(*agent.Report)) func(*tdxsim.Platform, inprocess.Image,
-	agent.Mission) (*agent.Report, error) {
+func honest(machine func(*inprocess.Machine) error, said func(*agent.Report)) bootFunc {
 	return func(p *tdxsim.Platform, i inprocess.Image, m agent.Mission) (*agent.Report, error) {
 		booted, err := i.Boot(p)
 		if err == nil && machine != nil {
@@ -97,7 +111,7 @@ func TestBadBoots(t *testing.T) {
 	t.Parallel()
 	s := fixture.Stages(t)
 	for name, tc := range map[string]struct {
-		boot func(*tdxsim.Platform, inprocess.Image, agent.Mission) (*agent.Report, error)
+		boot bootFunc
 		want string
 	}{
 		"a wrong nonce": {func(p *tdxsim.Platform, i inprocess.Image, m agent.Mission) (*agent.Report, error) {
@@ -134,6 +148,12 @@ func TestBadBoots(t *testing.T) {
 		"an event that was not logged": {honest(func(m *inprocess.Machine) error {
 			return m.TD.Extend(2, sha512.Sum384([]byte("hidden")))
 		}, nil), "does not replay"},
+		"an event that the record does not predict": {honest(func(m *inprocess.Machine) error {
+			return m.Log.Measure(2, tdx.BootLoaderEvent, []byte("init=/bin/sh"))
+		}, nil), "events of RTMR2 that the disk does not make"},
+		"a variable from the host": {honest(func(m *inprocess.Machine) error {
+			return m.Log.Measure(0, 0x80000001, systemdOptions())
+		}, nil), "RTMR0 measures what boots may read from the host"},
 		"an event log that is none": {honest(nil, func(r *agent.Report) { r.EventLog = []byte("log") }), "event log"},
 		"an agent that failed": {honest(nil, func(r *agent.Report) {
 			r.Fail(&fault.Error{Code: fault.Verification, Message: "no TDX here"})
@@ -154,19 +174,26 @@ func TestBadBoots(t *testing.T) {
 			t.Parallel()
 			dist := releasetest.From(t, s.After("node:build"))
 			p := opened(t, s.Root, dist, stable)
-			bootBy(t, p, dist, tc.boot)
+			bootBy(t, p, dist, odd{boot: tc.boot})
 			_ = unmeasured(t, p, dist, fault.Verification, tc.want)
 		})
 	}
 }
 
+// systemdOptions is UEFI_VARIABLE_DATA of the variable that systemd would read as a command line.
+func systemdOptions() []byte {
+	const vendor = "\x4b\x64\xf2\x8c\x0b\x4b\x8f\x42\x93\x87\x6d\x87\x60\x50\xdc\x67"
+	const name = "S\x00y\x00s\x00t\x00e\x00m\x00d\x00O\x00p\x00t\x00i\x00o\x00n\x00s\x00"
+	return []byte(vendor + "\x0e\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00" + name + "x")
+}
+
 // bootBy replaces the nodes of the release.
-func bootBy(t *testing.T, p *process, dist string,
-	boot func(*tdxsim.Platform, inprocess.Image, agent.Mission) (*agent.Report, error)) {
+func bootBy(t *testing.T, p *process, dist string, nodes odd) {
 	t.Helper()
-	platform, err := platformOf(dist)
+	var err error
+	nodes.platform, err = platformOf(dist)
 	require.NoError(t, err)
-	p.Env.Nodes = func(string, string, journal.Journal) agent.Nodes { return odd{platform, boot} }
+	p.Env.Nodes = func(string, string, journal.Journal) agent.Machines { return nodes }
 }
 
 // unmeasured expects that the debug image cannot be measured, and that nothing goes on from there.
@@ -193,14 +220,28 @@ func TestBootsThatDisagree(t *testing.T) {
 	dist := releasetest.From(t, s.After("node:build"))
 	p := opened(t, s.Root, dist, stable)
 	var boots atomic.Int64
-	bootBy(t, p, dist, honest(func(m *inprocess.Machine) error {
+	bootBy(t, p, dist, odd{boot: honest(func(m *inprocess.Machine) error {
 		if boots.Add(1) == 1 {
 			return nil
 		}
 		return m.Log.Measure(0, 0xd, []byte("boot entropy 17"))
-	}, nil))
+	}, nil)})
 	f := unmeasured(t, p, dist, fault.Verification, "rtmr0 differs between two boots of one image")
 	require.Contains(t, f.Hint, "boot entropy 17")
+}
+
+// What a machine finds that has booted before is measured like everything else.
+func TestARebootThatDisagrees(t *testing.T) {
+	t.Parallel()
+	s := fixture.Stages(t)
+	dist := releasetest.From(t, s.After("node:build"))
+	p := opened(t, s.Root, dist, stable)
+	bootBy(t, p, dist, odd{boot: honest(nil, nil), again: honest(func(m *inprocess.Machine) error {
+		return m.Log.Measure(0, 0xd, []byte("what the first boot left"))
+	}, nil)})
+	f := unmeasured(t, p, dist, fault.Verification,
+		"rtmr0 differs between a boot of the image and the reboot of a machine")
+	require.Contains(t, f.Hint, "new event: what the first boot left")
 }
 
 // appraisedBy lets an appraiser with a claim of its own answer instead of the rehearsal's.

@@ -29,12 +29,17 @@ func (down) Boot(context.Context, *measurement.Published, release.Profile, agent
 	return nil, errors.New("no node boots today")
 }
 
+func (down) Reboot(context.Context, *measurement.Published, release.Profile, agent.Mission,
+	agent.Mission) (out [2]*agent.Report, err error) {
+	return out, errors.New("no node boots today")
+}
+
 func (down) Left(context.Context) ([]string, error) { return nil, nil }
 
 // bootNoneIn lets no node of a purpose boot.
 func bootNoneIn(p *process, purpose string) {
 	nodes := p.Env.Nodes
-	p.Env.Nodes = func(which, run string, j journal.Journal) agent.Nodes {
+	p.Env.Nodes = func(which, run string, j journal.Journal) agent.Machines {
 		if which == purpose {
 			return down{}
 		}

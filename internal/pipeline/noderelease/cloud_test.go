@@ -43,7 +43,7 @@ func inCloud(faults gce.Faults, around func(http.RoundTripper) http.RoundTripper
 		images.Import = cloud.Import
 		p.Env.Images = images
 		elsewhere := p.Env.Nodes
-		p.Env.Nodes = func(purpose, run string, j journal.Journal) agent.Nodes {
+		p.Env.Nodes = func(purpose, run string, j journal.Journal) agent.Machines {
 			return sorted{ours: cloud.Nodes(purpose, run, j), others: elsewhere(purpose, run, j)}
 		}
 		return nil
@@ -60,7 +60,7 @@ func openCloud(dist string, faults gce.Faults, http *http.Client, root [32]byte)
 }
 
 // sorted boots the images of this release in the cloud; those of older ones are none of its images.
-type sorted struct{ ours, others agent.Nodes }
+type sorted struct{ ours, others agent.Machines }
 
 func (s sorted) Boot(ctx context.Context, published *measurement.Published, p release.Profile,
 	m agent.Mission) (*agent.Report, error) {
@@ -68,6 +68,14 @@ func (s sorted) Boot(ctx context.Context, published *measurement.Published, p re
 		return s.ours.Boot(ctx, published, p, m)
 	}
 	return s.others.Boot(ctx, published, p, m)
+}
+
+func (s sorted) Reboot(ctx context.Context, published *measurement.Published, p release.Profile,
+	first, again agent.Mission) ([2]*agent.Report, error) {
+	if published.Tag == stable {
+		return s.ours.Reboot(ctx, published, p, first, again)
+	}
+	return s.others.Reboot(ctx, published, p, first, again)
 }
 
 func (s sorted) Left(ctx context.Context) ([]string, error) {
@@ -163,7 +171,7 @@ func TestReleaseInTheCloud(t *testing.T) {
 		}
 	}
 	require.Equal(t, begun, ended, "every VM is journalled from its beginning to its end")
-	require.GreaterOrEqual(t, begun, 9, "six boots are measured, three are tried")
+	require.GreaterOrEqual(t, begun, 9, "six machines are measured, three are tried")
 }
 
 // What comes out of a VM damaged, or not at all, is not measured.

@@ -57,7 +57,7 @@ func TestWholeRelease(t *testing.T) {
 	require.NotContains(t, s.Log, "[FAIL]")
 	require.Contains(t, s.Log, "[PASS] node:audit: boots of locked-read-only")
 	require.Contains(t, s.Log, "node:measure/debug: Intel Trust Authority agrees")
-	require.Contains(t, s.Log, "node:measure/debug: 2 boots agree; TCB status UpToDate")
+	require.Contains(t, s.Log, "node:measure/debug: two boots and a reboot agree, and are what the image's record predicts; TCB status UpToDate")
 	latest, err := p.GitHub(t).Latest(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, stable.String(), latest.TagName)
@@ -80,7 +80,7 @@ func TestPoliciesStay(t *testing.T) {
 	}
 }
 
-// "published-mrtds.json with evidence": every register is that of two boots' quotes.
+// "published-mrtds.json with evidence": every register is that of three boots' quotes.
 func TestMeasurementsComeFromTheEvidence(t *testing.T) {
 	t.Parallel()
 	s := fixture.Stages(t)
@@ -92,8 +92,9 @@ func TestMeasurementsComeFromTheEvidence(t *testing.T) {
 		got := published.Profiles[profile]
 		evidence, err := evidence.DecodeEvidence([]byte(files[release.EvidenceAsset(profile)]))
 		require.NoError(t, err)
-		require.Len(t, evidence.Boots, 2)
-		for _, b := range evidence.Boots {
+		require.Len(t, evidence.Boots, 3)
+		for i, b := range evidence.Boots {
+			require.Equal(t, i == 2, b.Reboot)
 			quote, err := tdx.ParseQuote(b.Quote)
 			require.NoError(t, err)
 			require.Equal(t, quote.Registers, got.Registers())
@@ -164,7 +165,7 @@ func TestEvidenceOfAnotherImageIsNotAdopted(t *testing.T) {
 	releasetest.Upload(t, p.GitHub(t), stable, p.Release.Checkout.Commit, forged)
 	require.NoError(t, os.Remove(filepath.Join(releasetest.Staged(dist, stable), asset)))
 	require.NoError(t, p.Run.PerformTarget(t.Context(), "node:measure", string(release.Debug)), "%s", p.Log)
-	require.Contains(t, p.Log.String(), "node:measure/debug: 2 boots agree")
+	require.Contains(t, p.Log.String(), "node:measure/debug: two boots and a reboot agree")
 	require.NotContains(t, p.Log.String(), "was measured before")
 }
 

@@ -106,6 +106,50 @@ func TestARunThatDoesNotComeBack(t *testing.T) {
 	require.ErrorContains(t, err, "must live longer")
 }
 
+// A VM that is rebooted reports twice, and what it is asked the second time is
+// in its metadata before it is reset; every call may be answered busy, or lost.
+func TestARunWithAReboot(t *testing.T) {
+	t.Parallel()
+	calls := []string{"instances.get", "instances.setMetadata", "instances.reset", "zoneOperations.get"}
+	var busy, lost []rehearsal.Refusal
+	for _, call := range calls {
+		busy = append(busy, rehearsal.Refusal{Call: call, Times: 2, Status: 503})
+		lost = append(lost, rehearsal.Refusal{Call: call, Times: 1, Status: 502, After: true})
+	}
+	for name, refusals := range map[string][]rehearsal.Refusal{"at once": nil, "busy": busy, "answers lost": lost} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newCloud(t, rehearsal.Faults{Refusals: refusals})
+			var mu sync.Mutex
+			var asked []string
+			c.guest = func(spec rehearsal.Spec) {
+				m := &guestattr.Metadata{Host: spec.Metadata, HTTP: http.DefaultClient}
+				nonce, err := m.Attribute(context.Background(), "mero-nonce")
+				if err != nil {
+					t.Error(err)
+				}
+				mu.Lock()
+				asked = append(asked, nonce)
+				mu.Unlock()
+				// It waits as an agent does: a VM may write three times in a second.
+				if err := m.Publish(context.Background(), guestattr.Namespace, guestattr.ReportName,
+					[]byte("answer to "+nonce)); err != nil {
+					t.Error(err)
+				}
+			}
+			s := spec()
+			s.Metadata, s.Again = map[string]string{"mero-nonce": "first"}, map[string]string{"mero-nonce": "again"}
+			got, err := c.bare().Run(t.Context(), s)
+			require.NoError(t, err)
+			require.Equal(t, "answer to first", string(got.Report))
+			require.Equal(t, "answer to again", string(got.Again))
+			require.Equal(t, []string{"first", "again"}, asked)
+			require.Equal(t, wholeLife, c.events())
+			c.requireClean()
+		})
+	}
+}
+
 func TestRunsSideBySide(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t, rehearsal.Faults{})
@@ -327,12 +371,13 @@ func TestAVMThatStopsOrGoesAway(t *testing.T) {
 func TestRunsThatAreNotBegun(t *testing.T) {
 	t.Parallel()
 	for name, spoil := range map[string]func(*gce.RunSpec){
-		"no time":        func(v *gce.RunSpec) { v.Wait = 0 },
-		"too short":      func(v *gce.RunSpec) { v.MaxRun = v.Wait },
-		"no run":         func(v *gce.RunSpec) { v.Run = "" },
-		"a bad purpose":  func(v *gce.RunSpec) { v.Purpose = "../../" },
-		"no image":       func(v *gce.RunSpec) { v.Image = "" },
-		"a profile's to": func(v *gce.RunSpec) { v.Profile = "Debug" },
+		"no time":           func(v *gce.RunSpec) { v.Wait = 0 },
+		"too short":         func(v *gce.RunSpec) { v.MaxRun = v.Wait },
+		"too short for two": func(v *gce.RunSpec) { v.Again, v.MaxRun = map[string]string{}, 2*v.Wait },
+		"no run":            func(v *gce.RunSpec) { v.Run = "" },
+		"a bad purpose":     func(v *gce.RunSpec) { v.Purpose = "../../" },
+		"no image":          func(v *gce.RunSpec) { v.Image = "" },
+		"a profile's to":    func(v *gce.RunSpec) { v.Profile = "Debug" },
 	} {
 		c := newCloud(t, rehearsal.Faults{})
 		v := spec()

@@ -1,41 +1,56 @@
 package audit
 
 import (
-	"crypto/sha512"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/calimero-network/mero-tee/internal/attestation/measuredboot"
+	"github.com/calimero-network/mero-tee/internal/attestation/measuredboot/disktest"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/node/evidence"
 	"github.com/calimero-network/mero-tee/internal/node/image"
 )
 
-// What booted is what the register measured, whatever the log says that it was.
+// What booted is what the registers measured, whatever the log says that it was,
+// and of every boot: a reboot is no exception.
 func TestBootedFrom(t *testing.T) {
 	t.Parallel()
-	const parameters = "mero.profile=debug quiet"
-	record := &image.Record{KernelCommandLine: parameters}
-	event := func(measured, logged string) tdx.Event {
-		return tdx.Event{RTMR: 2, Type: tdx.BootLoaderEvent, Digest: sha512.Sum384([]byte(measured)),
-			Payload: []byte("kernel_cmdline: " + logged + "\x00")}
+	disk := disktest.Make(disktest.Spec{})
+	read, err := measuredboot.Open(disk.Reader(), int64(len(disk)))
+	require.NoError(t, err)
+	record := &image.Record{Boot: *read.Boot()}
+	boot := func(change func([]tdx.Event) []tdx.Event) *evidence.Observation {
+		return &evidence.Observation{Events: change(record.Boot.Log())}
 	}
-	const line = "/vmlinuz " + parameters
-	booted := func(e ...tdx.Event) error { return bootedFrom(&evidence.Observation{Events: e}, record) }
-	require.NoError(t, booted(event(line, line)))
+	honest := func(log []tdx.Event) []tdx.Event { return log }
+	require.NoError(t, bootedFrom([]*evidence.Observation{boot(honest), boot(honest)}, record))
 	for name, tc := range map[string]struct {
-		events []tdx.Event
+		change func([]tdx.Event) []tdx.Event
 		want   string
 	}{
-		"words that were not measured": {[]tdx.Event{event("/vmlinuz init=/bin/sh", line)}, "nothing proves"},
-		"one parameter more": {[]tdx.Event{event(line+" init=/bin/sh", line+" init=/bin/sh")},
-			"another kernel command line"},
-		"no event": {nil, "nothing proves"},
+		"a payload forged": {func(log []tdx.Event) []tdx.Event {
+			log[0].Payload = []byte("Calling somebody else")
+			return log
+		}, "a payload that is not of its digest"},
+		"another command line under the words of this one": {func(log []tdx.Event) []tdx.Event {
+			for i := range log {
+				if d := log[i].Describe(); d.Name() == "section .cmdline" && !d.Measured {
+					log[i].Digest = tdx.Register{1}
+				}
+			}
+			return log
+		}, "other events of RTMR2 than the disk makes"},
+		"one event more": {func(log []tdx.Event) []tdx.Event {
+			return append(log, tdx.Event{RTMR: 2, Type: tdx.BootLoaderEvent, Digest: tdx.Register{1}})
+		}, "events of RTMR2 that the disk does not make"},
+		"no event": {func([]tdx.Event) []tdx.Event { return nil }, "without events of RTMR1"},
 	} {
-		err := booted(tc.events...)
+		err := bootedFrom([]*evidence.Observation{boot(honest), boot(tc.change)}, record)
 		require.ErrorContains(t, err, tc.want, name)
+		require.ErrorContains(t, err, "boot 2: ", name)
 		require.Equal(t, fault.Verification, fault.CodeOf(err), name)
 	}
-	require.ErrorContains(t, bootedFrom(&evidence.Observation{}, nil), "record is not valid")
+	require.ErrorContains(t, bootedFrom(nil, nil), "record is not valid")
 }

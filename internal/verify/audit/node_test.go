@@ -1,6 +1,7 @@
 package audit_test
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 
@@ -29,9 +30,15 @@ func TestNodeReleaseThatLies(t *testing.T) {
 		"a package that the SBOM hides": {release.SBOMAsset, func(s string) string {
 			return strings.Replace(s, `"name":"simulated-base"`, `"name":"other"`, 1)
 		}, "SBOM lists the packages of debug"},
-		"a record with another command line": {release.RecordAsset(release.LockedReadOnly), func(s string) string {
-			return strings.Replace(s, "root=LABEL=simulated", "root=LABEL=simulateD", 1)
+		"a record of another UKI": {release.RecordAsset(release.LockedReadOnly), func(s string) string {
+			return authenticode.ReplaceAllStringFunc(s, func(event string) string {
+				at := len(event) - 1
+				return event[:at] + flipped(event[at:])
+			})
 		}, "boots of locked-read-only"},
+		"a record with another command line": {release.RecordAsset(release.LockedReadOnly), func(s string) string {
+			return strings.Replace(s, "panic=5", "panic=6", 1)
+		}, "image record of locked-read-only"},
 		"a record that does not add up": {release.RecordAsset(release.DebugReadOnly), func(s string) string {
 			return strings.Replace(s, `"simulated-base"`, `"simulated-basf"`, 1)
 		}, "image record of debug-read-only"},
@@ -102,6 +109,9 @@ func TestBootsOfAPlatformThatFellBehind(t *testing.T) {
 		})
 	}
 }
+
+// authenticode is the event of the UKI in a record, up to the last digit of its digest.
+var authenticode = regexp.MustCompile(`"UKI, Authenticode",\s*"digest": "[0-9a-f]{96}`)
 
 func flipped(digit string) string {
 	if digit == "0" {

@@ -414,11 +414,12 @@ func (s *stager) nodeProfile(h *hardware, image inprocess.Image) (measurement.Pr
 	s.digests = append(s.digests, digest.Of(record))
 	e := &evidence.Evidence{SchemaVersion: evidence.SchemaVersion, Profile: image.Profile, Image: image.Name(),
 		Collateral: digest.Of([]byte("collateral"))}
-	for range 2 {
+	for i := range 3 {
 		b, err := h.boot(image)
 		if err != nil {
 			return measurement.Profile{}, err
 		}
+		b.Reboot = i == 2
 		e.Boots = append(e.Boots, b)
 	}
 	seen, err := e.Observe(context.Background(), h.verifier)

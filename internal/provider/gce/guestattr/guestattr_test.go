@@ -42,6 +42,28 @@ func TestReportsComeBack(t *testing.T) {
 	}
 }
 
+// The report of a machine that booted once more comes piece by piece over the
+// first one: until its summary is there it is not complete, and not damaged.
+func TestTheNextReport(t *testing.T) {
+	t.Parallel()
+	before, after := noise(300_000), noise(60_000)
+	there, err := guestattr.Encode("report", before)
+	require.NoError(t, err)
+	next, err := guestattr.Encode("report", after)
+	require.NoError(t, err)
+	for _, e := range next {
+		_, err := guestattr.DecodeNext("report", there, before)
+		require.ErrorIs(t, err, guestattr.ErrIncomplete)
+		i := slices.IndexFunc(there, func(old guestattr.Entry) bool { return old.Key == e.Key })
+		there[i] = e
+	}
+	got, err := guestattr.DecodeNext("report", there, before)
+	require.NoError(t, err)
+	require.Equal(t, after, got)
+	_, err = guestattr.DecodeNext("report", nil, before)
+	require.ErrorIs(t, err, guestattr.ErrIncomplete, "a machine may lose its attributes")
+}
+
 func TestEncodeIsBounded(t *testing.T) {
 	t.Parallel()
 	_, err := guestattr.Encode("report", make([]byte, guestattr.MaxReport+1))

@@ -23,8 +23,8 @@ import (
 //go:embed base.sh
 var baseScript string
 
-// Base is the image that stands for the cloud's: the machine's own
-// distribution, made by mmdebstrap.
+// Base is the image that stands for the cloud's: Ubuntu 26.04 with its kernel for
+// Compute Engine, made by mmdebstrap from where this machine's apt can get it.
 type Base struct {
 	Tar         string // an image file, as Unpack reads it
 	Description string // what it is, for a person
@@ -34,14 +34,17 @@ type Base struct {
 // MakeBase makes the base, or finds it in mero-tee/machines of the user's cache.
 // When it has to be made, log gets one line.
 func MakeBase(ctx context.Context, log func(string)) (*Base, error) {
-	r, err := newRunner(ctx, program{"mmdebstrap", "mmdebstrap"}, program{"apt-config", "apt"}, program{"apt-get", "apt"})
+	r, err := newRunner(ctx, program{"mmdebstrap", "mmdebstrap"}, program{"apt-config", "apt"}, program{"apt-get", "apt"},
+		program{"dpkg-deb", "dpkg"})
 	if err != nil {
 		return nil, err
 	}
 	b, err := makeBase(ctx, r, log)
 	if err != nil {
 		return nil, &fault.Error{Code: fault.General, Message: "the base image of the rehearsal's VMs", Err: err,
-			Hint: "mmdebstrap installs the machine's own Debian or Ubuntu: run `apt-get update`; if it fails, see /etc/apt"}
+			Hint: "mmdebstrap installs " + baseName + ": run `apt-get update`; where no mirror of this machine has it, " +
+				"give apt a source of Ubuntu (a file in /etc/apt/sources.list.d, with suite " + baseCodename +
+				", main and universe) and install " + keyringPackage}
 	}
 	return b, nil
 }
@@ -68,7 +71,7 @@ func makeBase(ctx context.Context, r *runner, log func(string)) (*Base, error) {
 	if b.find() {
 		return b, nil
 	}
-	log("making " + recipe.description() + "; this takes about half a minute, once")
+	log("making " + recipe.description() + "; this takes two to three minutes, once")
 	return b, recipe.make(ctx, r, b)
 }
 
@@ -111,11 +114,27 @@ type recipe struct {
 	month        time.Time
 }
 
-// packages are what a cloud image has and Ansible needs.
+// packages are what a cloud image has and Ansible needs, and what role base
+// would install there: with the latter here, no build asks the archive.
 func packages() []string {
-	return []string{"apt", "ca-certificates", "cryptsetup-bin", "curl", "dbus", "grub2-common", "initramfs-tools",
-		"iproute2", "kmod", "openssh-server", "procps", "python3", "python3-apt", "squashfs-tools", "sudo",
-		"systemd-sysv", "udev"}
+	return []string{"apt", "ca-certificates", "cloud-init", "curl", "dbus", "google-compute-engine",
+		"google-guest-agent", "iproute2", "kmod", "linux-image-gcp", "netplan.io", "openssh-server", "procps",
+		"python3", "python3-apt", "sudo", "systemd-resolved", "systemd-sysv", "udev",
+		"binutils", "cryptsetup-bin", "dmsetup", "dosfstools", "dracut", "fdisk", "mtools", "squashfs-tools",
+		"systemd-boot-efi", "systemd-cryptsetup", "zstd"}
+}
+
+// leftOut is what no VM of the rehearsal looks at, and no image has: a base is
+// unpacked for every build, file by file.
+func leftOut() []string {
+	out := []string{"/usr/share/doc/*", "/usr/share/info/*", "/usr/share/locale/*", "/usr/share/man/*",
+		"/usr/share/lintian/*", "/usr/share/bash-completion/*", "/boot/System.map-*"}
+	for _, modules := range []string{"sound", "drivers/gpu", "drivers/hwmon", "drivers/iio", "drivers/infiniband",
+		"drivers/input", "drivers/media", "drivers/mtd", "drivers/net/wireless", "drivers/staging",
+		"drivers/video"} {
+		out = append(out, "/usr/lib/modules/*/kernel/"+modules+"/*", "/lib/modules/*/kernel/"+modules+"/*")
+	}
+	return out
 }
 
 // newRecipe reads this machine's own apt configuration. A base is made anew
@@ -163,12 +182,17 @@ func (r *recipe) make(ctx context.Context, run *runner, b *Base) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, run.remove(context.WithoutCancel(ctx), work)) }()
-	sources := filepath.Join(work, r.distribution.id+".sources")
-	if err := file.Write(sources, []byte(r.distribution.text()), 0o644); err != nil {
+	text, err := (&apt{run, filepath.Join(work, "apt")}).find(ctx, r.distribution)
+	if err != nil {
+		return err
+	}
+	sources := filepath.Join(work, baseCodename+".sources")
+	if err := file.Write(sources, []byte(text), 0o644); err != nil {
 		return err
 	}
 	made := filepath.Join(work, "base.tar")
-	args := []string{"env", "TMPDIR=" + work, fmt.Sprintf("SOURCE_DATE_EPOCH=%d", r.month.Unix())}
+	// Kernel packages make no initrd: the seal makes the one that counts.
+	args := []string{"env", "INITRD=No", "TMPDIR=" + work, fmt.Sprintf("SOURCE_DATE_EPOCH=%d", r.month.Unix())}
 	if err := run.fenced(ctx, append(args, r.arguments(sources, made)...)...); err != nil {
 		return err
 	}
@@ -182,24 +206,27 @@ func (r *recipe) arguments(sources, tar string) []string {
 	for _, o := range r.options {
 		out = append(out, "--aptopt="+o)
 	}
+	for _, pattern := range leftOut() {
+		out = append(out, "--dpkgopt=path-exclude="+pattern)
+	}
 	for _, file := range r.distribution.mirrorFiles() {
 		hook := fmt.Sprintf("mkdir -p %[2]s && cp %[1]s %[2]s", quote(file), `"$1"`+quote(path.Dir(file)))
 		out = append(out, "--setup-hook="+hook)
 	}
-	return append(out, "--customize-hook=sh -c "+quote(baseScript)+` sh "$1"`, r.distribution.codename, tar, sources)
+	return append(out, "--customize-hook=sh -c "+quote(baseScript)+` sh "$1"`, baseCodename, tar, sources)
 }
 
 // key names the base: the same key, the same base.
 func (r *recipe) key() string {
 	h := sha256.New()
-	fmt.Fprintf(h, "%q %q %q %s", runtime.GOARCH, r.arguments("", ""), r.distribution.text(), r.month)
+	fmt.Fprintf(h, "%q %q %q %s", runtime.GOARCH, r.arguments("", ""), r.distribution.mirrors(), r.month)
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
 // description is for a person who asks what the base is.
 func (r *recipe) description() string {
-	return fmt.Sprintf("%s, made by mmdebstrap on this machine from its own archive, %s",
-		r.distribution.name, r.month.Format("January 2006"))
+	return fmt.Sprintf("%s (%s), made by mmdebstrap on this machine (%s), %s",
+		baseName, baseCodename, r.distribution.name, r.month.Format("January 2006"))
 }
 
 // quote makes a word that a shell reads as it is.

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -17,8 +18,8 @@ type distribution struct {
 	id       string // "debian" or "ubuntu"
 	name     string // for a person: "Debian GNU/Linux 12 (bookworm)"
 	codename string // "bookworm"
-	keyring  string // path of the distribution's own, as its package installs it
 	archives []archive
+	ubuntu   []archive // what apt has of Ubuntu, of whatever release
 }
 
 // archive is one component of a suite on a mirror.
@@ -30,17 +31,30 @@ func readDistribution(ctx context.Context, r *runner, root string) (*distributio
 	if err != nil {
 		return nil, err
 	}
-	for _, ending := range []string{".gpg", ".pgp"} {
-		name := "/usr/share/keyrings/" + d.id + "-archive-keyring" + ending
-		if _, err := os.Stat(filepath.Join(root, name)); err == nil {
-			d.keyring = cmp.Or(d.keyring, name)
-		}
+	if d.archives, err = d.targets(ctx, r, root, map[string]string{"debian": "Debian", "ubuntu": "Ubuntu"}[d.id]); err != nil {
+		return nil, err
 	}
-	if d.keyring == "" {
-		return nil, fmt.Errorf("no keyring /usr/share/keyrings/%s-archive-keyring.gpg", d.id)
+	own := func(a archive) bool { return !slices.Contains(suites(d.codename), a.suite) }
+	if d.ubuntu, err = d.targets(ctx, r, root, "Ubuntu"); err != nil {
+		return nil, err
 	}
-	return d, d.readArchives(ctx, r, root)
+	d.archives = slices.DeleteFunc(d.archives, own)
+	if !slices.ContainsFunc(d.archives, func(a archive) bool { return a.suite == d.codename }) {
+		return nil, fmt.Errorf("apt has downloaded nothing of %s, suite %s", d.name, d.codename)
+	}
+	return d, nil
 }
+
+// suites are those of a release that a machine of it is made of.
+func suites(codename string) []string {
+	return []string{codename, codename + "-updates", codename + "-security"}
+}
+
+// osReleaseSize is more than any os-release has.
+const osReleaseSize = 16 << 10
+
+// assignment is a line of os-release(5): of quoted values those that say what they mean.
+var assignment = regexp.MustCompile("^([A-Z][A-Z0-9_]*)=(?:([-A-Za-z0-9._:/]*)|\"([^\"$`\\\\]*)\"|'([^']*)')$")
 
 // readRelease reads os-release(5).
 func readRelease(root string) (*distribution, error) {
@@ -51,67 +65,117 @@ func readRelease(root string) (*distribution, error) {
 	if err != nil {
 		return nil, err
 	}
-	v, err := variables(nil).source(text)
+	v, err := parseRelease(string(text))
 	if err != nil {
 		return nil, fmt.Errorf("/etc/os-release: %w", err)
 	}
-	d := &distribution{}
-	for name, to := range map[string]*string{"ID": &d.id, "PRETTY_NAME": &d.name, "VERSION_CODENAME": &d.codename} {
-		if *to, err = v.get(name); err != nil {
-			return nil, fmt.Errorf("/etc/os-release: %w", err)
-		}
-	}
+	d := &distribution{id: v["ID"], name: v["PRETTY_NAME"], codename: v["VERSION_CODENAME"]}
 	if d.id != "debian" && d.id != "ubuntu" || d.codename == "" {
 		return nil, fmt.Errorf("this machine is %q, neither a release of Debian nor of Ubuntu", cmp.Or(d.name, d.id))
 	}
 	return d, nil
 }
 
-// readArchives asks apt for the suites of the distribution's release that it
-// has downloaded and verified. Who else calls his archive the distribution's is
-// refused by apt later: text names the distribution's own keyring for each.
-func (d *distribution) readArchives(ctx context.Context, r *runner, root string) error {
-	origin := map[string]string{"debian": "Debian", "ubuntu": "Ubuntu"}[d.id]
-	var targets strings.Builder
-	err := r.stream(ctx, &targets, "apt-get", "indextargets", "-o", "Dir="+root,
+func parseRelease(text string) (map[string]string, error) {
+	if len(text) > osReleaseSize {
+		return nil, fmt.Errorf("more than %d bytes", osReleaseSize)
+	}
+	out := map[string]string{}
+	for i, line := range strings.Split(strings.TrimSuffix(text, "\n"), "\n") {
+		if line = strings.TrimSpace(line); line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		m := assignment.FindStringSubmatch(line)
+		if m == nil {
+			return nil, fmt.Errorf("line %d: not an assignment of a plain value", i+1)
+		}
+		out[m[1]] = m[2] + m[3] + m[4]
+	}
+	return out, nil
+}
+
+// targets asks apt for what it has downloaded and verified of an origin. Who
+// else calls his archive by its name is refused later: there, the
+// distribution's own keyring is named for each.
+func (d *distribution) targets(ctx context.Context, r *runner, root, origin string) ([]archive, error) {
+	var answer strings.Builder
+	err := r.stream(ctx, &answer, "apt-get", "indextargets", "-o", "Dir="+root,
 		"--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)",
 		"Created-By: Packages", "Target-Of: deb", "Trusted: yes", "Origin: "+origin)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	suites := []string{d.codename, d.codename + "-updates", d.codename + "-security"}
-	for line := range strings.Lines(targets.String()) {
+	var out []archive
+	for line := range strings.Lines(answer.String()) {
 		words := strings.Fields(line)
-		if len(words) != 3 || !slices.Contains(suites, words[1]) {
+		if len(words) != 3 {
 			continue
 		}
 		a := archive{uri: strings.TrimSuffix(words[0], "/"), suite: words[1], component: words[2]}
-		if !slices.Contains(d.archives, a) { // there is a target for each architecture
-			d.archives = append(d.archives, a)
+		if !slices.Contains(out, a) { // there is a target for each architecture
+			out = append(out, a)
 		}
 	}
-	if !slices.ContainsFunc(d.archives, func(a archive) bool { return a.suite == d.codename }) {
-		return fmt.Errorf("apt has downloaded nothing of %s, suite %s", d.name, d.codename)
-	}
-	return nil
+	return out, nil
 }
 
-// text is the archives in the deb822 format of sources.list(5).
-func (d *distribution) text() string {
-	var b strings.Builder
+// mirrors are where Ubuntu's archive may be, the likeliest first: where apt gets
+// Ubuntu from already, else in the folder beside each of the machine's mirrors of Debian.
+func (d *distribution) mirrors() []mirror {
+	from := d.archives
+	if d.id == "debian" {
+		from = d.ubuntu
+	}
+	if len(from) > 0 {
+		m := mirror{archive: from[0].uri, security: from[0].uri}
+		for _, a := range from {
+			if strings.HasSuffix(a.suite, "-security") {
+				m.security = a.uri
+			} else if !strings.Contains(a.suite, "-") {
+				m.archive = a.uri
+			}
+		}
+		return []mirror{m}
+	}
+	var out []mirror
 	for _, a := range d.archives {
-		fmt.Fprintf(&b, "Types: deb\nURIs: %s\nSuites: %s\nComponents: %s\nSigned-By: %s\n\n",
-			a.uri, a.suite, a.component, d.keyring)
+		beside, ok := strings.CutSuffix(a.uri, "/debian")
+		if m := (mirror{beside + "/ubuntu", beside + "/ubuntu"}); ok && !slices.Contains(out, m) {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// mirror is where a release's suites are: its security updates may be elsewhere.
+type mirror struct{ archive, security string }
+
+// sources are the mirror's suites of a release in the deb822 format of sources.list(5).
+func (m mirror) sources(codename, keyring string, components ...string) string {
+	var b strings.Builder
+	for _, suite := range suites(codename) {
+		uri := m.archive
+		if strings.HasSuffix(suite, "-security") {
+			uri = m.security
+		}
+		b.WriteString(stanza(uri, suite, keyring, components...))
 	}
 	return b.String()
+}
+
+func stanza(uri, suite, keyring string, components ...string) string {
+	return fmt.Sprintf("Types: deb\nURIs: %s\nSuites: %s\nComponents: %s\nSigned-By: %s\n\n",
+		uri, suite, strings.Join(components, " "), keyring)
 }
 
 // mirrorFiles are the files on this machine that list mirrors (apt-transport-mirror(1)).
 func (d *distribution) mirrorFiles() []string {
 	var out []string
-	for _, a := range d.archives {
-		if file, ok := strings.CutPrefix(a.uri, "mirror+file:"); ok && !slices.Contains(out, file) {
-			out = append(out, file)
+	for _, m := range d.mirrors() {
+		for _, uri := range []string{m.archive, m.security} {
+			if file, ok := strings.CutPrefix(uri, "mirror+file:"); ok && !slices.Contains(out, file) {
+				out = append(out, file)
+			}
 		}
 	}
 	return out

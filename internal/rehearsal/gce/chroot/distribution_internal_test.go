@@ -66,19 +66,16 @@ func downloaded(t *testing.T, root, origin string, suites map[string]string) {
 	}
 }
 
-func stanza(uri, suite, component, id string) string {
-	return "Types: deb\nURIs: " + uri + "\nSuites: " + suite + "\nComponents: " + component +
-		"\nSigned-By: /usr/share/keyrings/" + id + "-archive-keyring.gpg\n\n"
-}
-
-func TestTheDistributionsArchives(t *testing.T) {
+// Ubuntu is asked of where apt gets it from, else beside each mirror of Debian.
+func TestWhereUbuntuMayBe(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		files   map[string]string
 		origin  string
 		suites  map[string]string // that were downloaded from who has the origin, with their components
-		foreign map[string]string
-		want    string
+		debian  map[string]string // from Debian, where the origin is another
+		foreign map[string]string // from somebody else
+		want    []mirror
 	}{
 		"deb822": {
 			files:  map[string]string{"etc/os-release": bookworm, "etc/apt/sources.list.d/debian.sources": deb822},
@@ -87,9 +84,18 @@ func TestTheDistributionsArchives(t *testing.T) {
 				"archive.test_debian_dists_bookworm-updates":            "main",
 				"archive.test_debian_dists_bookworm-backports":          "main",
 				"security.test_debian-security_dists_bookworm-security": "main"},
-			want: stanza("http://archive.test/debian", "bookworm", "main", "debian") +
-				stanza("http://archive.test/debian", "bookworm-updates", "main", "debian") +
-				stanza("http://security.test/debian-security", "bookworm-security", "main", "debian"),
+			want: []mirror{{"http://archive.test/ubuntu", "http://archive.test/ubuntu"}},
+		},
+		"Ubuntu on Debian": {
+			files: map[string]string{"etc/os-release": bookworm, "etc/apt/sources.list": `
+deb http://archive.test/debian bookworm main
+deb http://u.test/ubuntu noble main
+deb http://us.test/ubuntu noble-security main
+`},
+			origin: "Ubuntu",
+			suites: map[string]string{"u.test_ubuntu_dists_noble": "main", "us.test_ubuntu_dists_noble-security": "main"},
+			debian: map[string]string{"archive.test_debian_dists_bookworm": "main"},
+			want:   []mirror{{"http://u.test/ubuntu", "http://us.test/ubuntu"}},
 		},
 		"lines, without a keyring": {
 			files: map[string]string{"usr/lib/os-release": noble, "etc/apt/sources.list": `
@@ -101,8 +107,7 @@ deb http://archive.test/ubuntu noble-backports main
 			origin: "Ubuntu",
 			suites: map[string]string{"archive.test_ubuntu_dists_noble": "main universe",
 				"archive.test_ubuntu_dists_noble-backports": "main"},
-			want: stanza("http://archive.test/ubuntu", "noble", "main", "ubuntu") +
-				stanza("http://archive.test/ubuntu", "noble", "universe", "ubuntu"),
+			want: []mirror{{"http://archive.test/ubuntu", "http://archive.test/ubuntu"}},
 		},
 		"others": {
 			files: map[string]string{
@@ -128,18 +133,18 @@ deb http://archive.test/ubuntu noble-backports main
 			foreign: map[string]string{"own.test_debian_dists_bookworm": "main", "theirs.test_dists_bookworm": "main",
 				"vendor.test_linux_debian_dists_bookworm": "stable", "node.test_dists_node": "main",
 				"ubuntu.test_dists_bookworm": "main"},
-			want: stanza("http://archive.test/debian", "bookworm", "main", "debian") +
-				stanza("http://security.test/debian-security", "bookworm-security", "main", "debian"),
+			want: []mirror{{"http://archive.test/ubuntu", "http://archive.test/ubuntu"}},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			root := systemOf(t, tc.files)
 			downloaded(t, root, tc.origin, tc.suites)
+			downloaded(t, root, "Debian", tc.debian)
 			downloaded(t, root, "Somebody", tc.foreign)
 			d, err := readDistribution(t.Context(), &runner{}, root)
 			require.NoError(t, err)
-			require.Equal(t, tc.want, d.text())
+			require.Equal(t, tc.want, d.mirrors())
 		})
 	}
 }
@@ -155,9 +160,11 @@ func TestReadDistributionRefuses(t *testing.T) {
 		want  string
 	}{
 		"no os-release":             {map[string]string{}, "os-release"},
-		"a huge os-release":         {of("etc/os-release", strings.Repeat("#\n", 1<<20)), "more than"},
-		"a command":                 {of("etc/os-release", bookworm+"ls"), "/etc/os-release: line 4: not an assignment"},
-		"a command's output":        {of("etc/os-release", "ID=`id`"), "set by a command"},
+		"a huge os-release":         {of("etc/os-release", strings.Repeat("#\n", 1<<20)), "more than 16384 bytes"},
+		"a command":                 {of("etc/os-release", bookworm+"ls"), "/etc/os-release: line 4: not an assignment of"},
+		"a command's output":        {of("etc/os-release", "ID=`id`"), "line 1: not an assignment of a plain value"},
+		"a variable":                {of("etc/os-release", `ID="$X"`), "line 1: not an assignment of a plain value"},
+		"an open quote":             {of("etc/os-release", "ID=\"debian"), "line 1: not an assignment of a plain value"},
 		"another system":            {of("etc/os-release", "ID=fedora\nPRETTY_NAME='Fedora'"), `this machine is "Fedora"`},
 		"no code name":              {of("etc/os-release", "ID=debian"), "neither a release"},
 		"no sources":                {of("etc/os-release", bookworm), "apt has downloaded nothing of Debian"},
@@ -176,10 +183,54 @@ func TestReadDistributionRefuses(t *testing.T) {
 			require.ErrorContains(t, err, tc.want)
 		})
 	}
-	root := systemOf(t, map[string]string{"etc/os-release": bookworm, "etc/apt/sources.list.d/debian.sources": deb822})
-	require.NoError(t, os.Remove(filepath.Join(root, "usr/share/keyrings/debian-archive-keyring.gpg")))
-	_, err := readDistribution(t.Context(), &runner{}, root)
-	require.ErrorContains(t, err, "no keyring")
+}
+
+// A machine that has no keyring of Ubuntu and no Debian to fetch it from is told so.
+func TestNoMirrorOfUbuntu(t *testing.T) {
+	t.Parallel()
+	a := &apt{dir: t.TempDir()}
+	_, err := a.find(t.Context(), &distribution{id: "debian", name: "Debian", archives: []archive{{uri: "mirror+file:/x", suite: "x"}}})
+	require.ErrorContains(t, err, "has no source of Ubuntu, nor a mirror of Debian")
+}
+
+// The security updates of a release come from where the machine gets its own.
+func TestSourcesOfUbuntu(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, `Types: deb
+URIs: http://a.test
+Suites: resolute
+Components: main universe
+Signed-By: /k.gpg
+
+Types: deb
+URIs: http://a.test
+Suites: resolute-updates
+Components: main universe
+Signed-By: /k.gpg
+
+Types: deb
+URIs: http://s.test
+Suites: resolute-security
+Components: main universe
+Signed-By: /k.gpg
+
+`, mirror{"http://a.test", "http://s.test"}.sources(baseCodename, "/k.gpg", "main", "universe"))
+}
+
+func FuzzParseRelease(f *testing.F) {
+	f.Add(bookworm)
+	f.Add("A='b'\n# c\n\nD=\"e f\"")
+	f.Fuzz(func(t *testing.T, text string) {
+		values, err := parseRelease(text)
+		if err != nil {
+			require.Nil(t, values)
+			return
+		}
+		for name, value := range values {
+			require.NotContains(t, name+value, "\n")
+			require.NotContains(t, value, "$")
+		}
+	})
 }
 
 func TestMirrorFiles(t *testing.T) {
@@ -197,7 +248,7 @@ func TestMirrorFiles(t *testing.T) {
 // Everything that goes into a base moves its key.
 func TestTheBasesKey(t *testing.T) {
 	t.Parallel()
-	d := distribution{id: "debian", codename: "bookworm", archives: []archive{{uri: "http://a.test"}}}
+	d := distribution{id: "debian", archives: []archive{{uri: "http://a.test/debian"}}}
 	november := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
 	key := func(d distribution, options []string, month time.Time) string {
 		return (&recipe{&d, options, month}).key()
@@ -205,8 +256,8 @@ func TestTheBasesKey(t *testing.T) {
 	first := key(d, nil, november)
 	require.Equal(t, first, key(d, nil, november))
 	other, mirrored := d, d
-	other.codename = "trixie"
-	mirrored.archives = []archive{{uri: "mirror+file:/etc/apt/mirrors.txt"}}
+	other.archives = []archive{{uri: "http://b.test/debian"}}
+	mirrored.ubuntu = []archive{{uri: "mirror+file:/etc/apt/mirrors.txt"}}
 	for _, another := range []string{key(other, nil, november), key(mirrored, nil, november),
 		key(d, []string{`Acquire::Check-Date "false"`}, november), key(d, nil, november.AddDate(0, 1, 0))} {
 		require.NotEqual(t, first, another)

@@ -83,7 +83,7 @@ func TestParseRefuses(t *testing.T) {
 		"a state outside":   {"[Service]\nStateDirectory=../etc", "StateDirectory=../etc is not supported"},
 		"a state's mode":    {"[Service]\nStateDirectoryMode=4755", "StateDirectoryMode=4755 is not supported"},
 		"a root of its own": {"[Service]\nRootDirectory=/x", "RootDirectory= is not supported"},
-		"other paths":       {"[Service]\nBindPaths=/x", "BindPaths= is not supported"},
+		"other paths":       {"[Service]\nBindPaths=/x", "BindPaths=/x is not supported"},
 		"an assertion":      {"[Unit]\nAssertPathExists=/x", "AssertPathExists= is not supported"},
 		"a preparation":     {"[Service]\nExecStartPre=/bin/x", "ExecStartPre= is not supported"},
 		"a file":            {"[Service]\nEnvironmentFile=/x", "EnvironmentFile= is not supported"},

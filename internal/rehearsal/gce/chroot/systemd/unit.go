@@ -149,9 +149,13 @@ func (s *Service) service(key, value string) error {
 		return s.state(key, value)
 	case "ExecStartPre", "ExecStartPost", "ExecCondition", "PassEnvironment", "UnsetEnvironment", "Group",
 		"SupplementaryGroups", "WorkingDirectory", "RootDirectory", "RootImage", "StandardInput", "RuntimeDirectory",
-		"CacheDirectory", "LogsDirectory", "ConfigurationDirectory", "TemporaryFileSystem", "BindPaths",
+		"CacheDirectory", "LogsDirectory", "ConfigurationDirectory", "TemporaryFileSystem",
 		"BindReadOnlyPaths", "LoadCredential", "SetCredential", "ImportCredential", "PAMName":
 		return unsupported(key)
+	case "BindPaths":
+		if !strings.HasPrefix(value, "-/dev/") || strings.ContainsAny(value, " :") { // a device, which no machine here has
+			return fmt.Errorf("BindPaths=%s is not supported here", value)
+		}
 	}
 	return nil
 }
