@@ -173,7 +173,8 @@ func (b *Boot) Check() error {
 		return err
 	}
 	if root != b.RootHash {
-		return fault.Mismatch("a measured boot has another root hash than its command line", root.String(), b.RootHash.String())
+		return fault.Mismatch("a measured boot has another root hash than its command line", root.String(),
+			b.RootHash.String())
 	}
 	if err := b.checkGPT(words); err != nil {
 		return err
@@ -227,7 +228,8 @@ func matches(register string, form, got []Event) error {
 			want.Digest = e.Digest
 		}
 		if e != want || e.Digest.IsZero() {
-			return fault.Mismatch(fmt.Sprintf("a measured boot has another event %d of %s", i+1, register), want.text(), e.text())
+			return fault.Mismatch(fmt.Sprintf("a measured boot has another event %d of %s", i+1, register), want.text(),
+				e.text())
 		}
 	}
 	return nil

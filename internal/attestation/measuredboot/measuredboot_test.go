@@ -125,14 +125,18 @@ func TestCheckRefuses(t *testing.T) {
 		"another table":   {func(b *measuredboot.Boot) { b.GPT[60]++ }, "another event 3 of RTMR1"},
 		"another type":    {func(b *measuredboot.Boot) { b.GPT[100]++ }, "partition 1 is another one"},
 		"another root ID": {func(b *measuredboot.Boot) { b.GPT[100+128+16]++ }, "is not the disk's partition"},
-		"more events":     {func(b *measuredboot.Boot) { b.RTMR1 = append(b.RTMR1, b.RTMR1[0]) }, "number of events of RTMR1"},
+		"more events": {func(b *measuredboot.Boot) {
+			b.RTMR1 = append(b.RTMR1, b.RTMR1[0])
+		}, "number of events of RTMR1"},
 		"no UKI":          {func(b *measuredboot.Boot) { b.RTMR1[3].Digest = tdx.Register{} }, "another event 4 of RTMR1"},
 		"other words":     {func(b *measuredboot.Boot) { b.RTMR1[1].Words = "nothing" }, "another event 2 of RTMR1"},
 		"another type's":  {func(b *measuredboot.Boot) { b.RTMR2[0].Type = "EV_SEPARATOR" }, "another event 1 of RTMR2"},
 		"another section": {func(b *measuredboot.Boot) { b.RTMR2[1].Words = ".ucode" }, "another event 2 of RTMR2"},
 		"other text":      {func(b *measuredboot.Boot) { b.RTMR2[5].Digest[0]++ }, "another event 6 of RTMR2"},
 		"other options":   {func(b *measuredboot.Boot) { b.KernelEvents[0].Digest[0]++ }, "another event 1 of the kernel"},
-		"no initrd":       {func(b *measuredboot.Boot) { b.KernelEvents[1].Digest = tdx.Register{} }, "another event 2 of the kernel"},
+		"no initrd": {func(b *measuredboot.Boot) {
+			b.KernelEvents[1].Digest = tdx.Register{}
+		}, "another event 2 of the kernel"},
 	} {
 		var b measuredboot.Boot
 		require.NoError(t, json.Unmarshal(text, &b))
