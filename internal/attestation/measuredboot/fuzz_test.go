@@ -2,7 +2,9 @@ package measuredboot_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"io"
+	"os"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -138,5 +140,18 @@ func FuzzParseTPM(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		events, err := measuredboot.ParseTPM(raw)
 		require.True(t, err == nil || events == nil)
+	})
+}
+
+func FuzzCheck(f *testing.F) {
+	text, err := os.ReadFile("testdata/qemu-boot.json")
+	require.NoError(f, err)
+	f.Add(string(text))
+	f.Add(`{"gpt":"","rtmr1":[{}]}`)
+	f.Fuzz(func(t *testing.T, text string) {
+		var b measuredboot.Boot
+		if json.Unmarshal([]byte(text), &b) == nil && b.Check() == nil {
+			require.NoError(t, b.Judge(b.Log()))
+		}
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha512"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -33,7 +34,12 @@ func (b *Boot) Judge(log []tdx.Event) error {
 	if err := judge("RTMR1", b.RTMR1, events(log, 1)); err != nil {
 		return err
 	}
-	return judge("RTMR2", b.RTMR2, events(log, 2))
+	err := judge("RTMR2", b.RTMR2, events(log, 2))
+	var f *fault.Error
+	if errors.As(err, &f) && judge("RTMR2", append(slices.Clone(b.RTMR2), b.KernelEvents...), events(log, 2)) == nil {
+		f.Hint = "the kernel measured into RTMR2, which it does where firmware shows it no TPM: run the VM with a vTPM"
+	}
+	return err
 }
 
 // JudgeTPM is Judge for a log of a TPM's PCRs, as ParseTPM reads it: the
@@ -242,13 +248,14 @@ func (b *Boot) Log() []tdx.Event {
 	add := func(rtmr int, e Event) {
 		out = append(out, tdx.Event{RTMR: rtmr, Type: number(e.Type), Digest: e.Digest, Payload: b.payload(e)})
 	}
-	for _, e := range b.RTMR1[:ukiEvent+1] {
+	before := min(ukiEvent+1, len(b.RTMR1))
+	for _, e := range b.RTMR1[:before] {
 		add(1, e)
 	}
 	for _, e := range b.RTMR2 {
 		add(2, e)
 	}
-	for _, e := range b.RTMR1[ukiEvent+1:] {
+	for _, e := range b.RTMR1[before:] {
 		add(1, e)
 	}
 	return out

@@ -107,6 +107,19 @@ func TestJudge(t *testing.T) {
 	}
 }
 
+// A machine whose firmware shows the kernel no TPM is told apart from a disk that makes other events.
+func TestJudgeOfAMachineWithoutTPM(t *testing.T) {
+	t.Parallel()
+	raw, err := measuredboot.ParseTPM(realLog(t))
+	require.NoError(t, err)
+	var f *fault.Error
+	require.ErrorAs(t, realBoot(t).Judge(raw), &f)
+	require.Contains(t, f.Hint, "run the VM with a vTPM")
+	require.ErrorAs(t, realBoot(t).Judge(append(raw, event(2, ipl, "a", "a"))), &f)
+	require.Empty(t, f.Hint)
+	require.Empty(t, (&measuredboot.Boot{}).Log(), "what was not checked has no events, and harms nobody")
+}
+
 func realLog(t *testing.T) []byte {
 	t.Helper()
 	raw, err := os.ReadFile("testdata/qemu-tpm.bin")

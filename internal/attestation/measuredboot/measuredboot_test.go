@@ -190,10 +190,7 @@ func TestVerifyRootRefuses(t *testing.T) {
 // with OVMF and a TPM with a SHA-384 bank on 2026-11-27. The prediction was made from the disk, the log by the boot.
 func TestRealBoot(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile("testdata/qemu-boot.json")
-	require.NoError(t, err)
-	var b measuredboot.Boot
-	require.NoError(t, json.Unmarshal(text, &b))
+	b := realBoot(t)
 	require.NoError(t, b.Check())
 	raw, err := os.ReadFile("testdata/qemu-tpm.bin")
 	require.NoError(t, err)
@@ -201,6 +198,15 @@ func TestRealBoot(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, b.JudgeTPM(log))
 	require.ErrorContains(t, b.Judge(log), "RTMR2 that the disk does not make", "the kernel measured into PCR 9")
+}
+
+func realBoot(t *testing.T) *measuredboot.Boot {
+	t.Helper()
+	text, err := os.ReadFile("testdata/qemu-boot.json")
+	require.NoError(t, err)
+	var b measuredboot.Boot
+	require.NoError(t, json.Unmarshal(text, &b))
+	return &b
 }
 
 func BenchmarkOpen(b *testing.B) {
