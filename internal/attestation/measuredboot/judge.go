@@ -185,7 +185,7 @@ func (b *Boot) Check() error {
 	if err := b.checkGPT(words); err != nil {
 		return err
 	}
-	if err := matches("RTMR1", firmwareEvents(b.GPT, tdx.Register{}), b.RTMR1); err != nil {
+	if err := matches("RTMR1", firmwareEvents(b.GPT), b.RTMR1); err != nil {
 		return err
 	}
 	var form []Event
