@@ -31,9 +31,11 @@ func (Verify) Event(ctx context.Context) error {
 	return cli.Exit("verify:event", cli.VerifyEvent(ctx))
 }
 
-// Quote explains a TDX quote and its event log, and says whether it is genuine. FILE [-eventLog=FILE]
-func (Verify) Quote(ctx context.Context, file string, eventLog *string) error {
-	return cli.Exit("verify:quote", cli.ExplainQuote(ctx, os.Stdout, file, cli.Value(eventLog)))
+// Quote explains a TDX quote and its event log, and says whether it is genuine and, with an image's record, of a boot of
+// that image. FILE [-eventLog=FILE] [-record=FILE]
+func (Verify) Quote(ctx context.Context, file string, eventLog, record *string) error {
+	return cli.Exit("verify:quote",
+		cli.ExplainQuote(ctx, os.Stdout, file, cli.Value(eventLog), cli.Value(record)))
 }
 
 // Measurement explains what machines measure.

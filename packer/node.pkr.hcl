@@ -52,6 +52,7 @@ source "googlecompute" "node" {
     device_name     = "mero" # /dev/disk/by-id/google-mero
     volume_type     = "pd-balanced"
     volume_size     = 2
+    interface_type  = "NVME" # the plugin's default is SCSI, which no C3 machine has
     attachment_mode = "READ_WRITE"
     create_image    = true
   }

@@ -64,7 +64,7 @@ func TestPredict(t *testing.T) {
 		"a log not there":   {path, "no-such-file", fault.Usage, "cannot read the evidence"},
 		"not there":         {"no-such-file", "", fault.Usage, "cannot read the disk"},
 		"a folder":          {t.TempDir(), "", fault.Verification, "size is not that of a disk"},
-		"not a disk":        {write("disk", make([]byte, 1<<20)), "", fault.Verification, "the partition table's header in sector 1 is none"},
+		"not a disk":        {write("disk", make([]byte, 1<<20)), "", fault.Verification, "header in sector 1 is none"},
 		"a root not its":    {write("disk", changed), "", fault.Verification, "block 0 of the root is not of its hash tree"},
 		"a disk that's cut": {write("disk", image[:len(image)-512]), "", fault.Verification, "cut or grown"},
 	} {

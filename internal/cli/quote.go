@@ -12,15 +12,18 @@ import (
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/base/file"
+	"github.com/calimero-network/mero-tee/internal/node/evidence"
+	"github.com/calimero-network/mero-tee/internal/node/image"
 )
 
-// maxEvidence bounds a file with a quote or an event log, in bytes.
-const maxEvidence = 2 << 20
+// maxEvidence bounds a file with a quote, an event log or an image's record, in bytes.
+const maxEvidence = 4 << 20
 
 // ExplainQuote writes what a quote and its event log say, for people, and then
 // verifies the quote. The file has the quote itself, or the JSON with which
-// dstack's guest agent or a key service gave it, event log included.
-func ExplainQuote(ctx context.Context, w io.Writer, name, eventLog string) error {
+// dstack's guest agent or a key service gave it, event log included. With the
+// record of a node image, it must be a boot of that image.
+func ExplainQuote(ctx context.Context, w io.Writer, name, eventLog, record string) error {
 	raw, log, err := readQuote(name, eventLog)
 	if err != nil {
 		return err
@@ -36,7 +39,33 @@ func ExplainQuote(ctx context.Context, w io.Writer, name, eventLog string) error
 	if err := tdx.Explain(w, q, events); err != nil {
 		return &fault.Error{Code: fault.Verification, Message: "the quote is not explained", Err: err}
 	}
+	if err := ofImage(record, q, events); err != nil {
+		return err
+	}
 	return operate(ctx, func(o *operator) error { return o.genuine(ctx, raw, q) })
+}
+
+// ofImage says whether quote and log, which replays to it, are of a boot of the
+// image whose record is in the file of that name; empty: nobody asks.
+func ofImage(name string, q *tdx.Quote, events []tdx.Event) error {
+	if name == "" {
+		return nil
+	}
+	data, err := readEvidence(name)
+	if err != nil {
+		return err
+	}
+	r, err := image.Decode(data)
+	if err != nil {
+		return err
+	}
+	if err := (&evidence.Observation{Events: events}).BootOf(r); err != nil {
+		return err
+	}
+	if want := tdx.ProfileRTMR3(string(r.Profile)); q.Registers.RTMR3 != want {
+		return fault.Mismatch("RTMR3 is not that of profile "+string(r.Profile), want.String(), q.Registers.RTMR3.String())
+	}
+	return nil
 }
 
 // genuine says whether the quote is of TDX hardware, and with which TCB status.

@@ -16,7 +16,9 @@ import (
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/kms/wire"
 	"github.com/calimero-network/mero-tee/internal/pipeline/environment"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/inprocess"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
+	"github.com/calimero-network/mero-tee/internal/release"
 )
 
 // evidenceFiles are one quote with its event log, in the forms that people have them.
@@ -99,10 +101,45 @@ func TestExplainQuoteRefuses(t *testing.T) {
 		"the quote is not explained":   {quote, log},
 	} {
 		var out bytes.Buffer
-		err := ExplainQuote(t.Context(), &out, write("quote", tc.quote), write("log", tc.log))
+		err := ExplainQuote(t.Context(), &out, write("quote", tc.quote), write("log", tc.log), "")
 		require.ErrorContains(t, err, want)
 		require.Equal(t, fault.Verification, fault.CodeOf(err))
 	}
+}
+
+// A boot is of the recorded image, event by event, or it is not.
+func TestQuoteOfAnImage(t *testing.T) {
+	t.Parallel()
+	pki, err := tdxsim.NewPKI([]byte("quote"))
+	require.NoError(t, err)
+	platform, err := pki.NewPlatform(1)
+	require.NoError(t, err)
+	booted := inprocess.Image{Version: release.Version{Major: 1}, Profile: release.DebugReadOnly}
+	m, err := booted.Boot(platform)
+	require.NoError(t, err)
+	record := func(i inprocess.Image) string {
+		data, err := i.Record("").Encode()
+		require.NoError(t, err)
+		name := filepath.Join(t.TempDir(), "record.json")
+		require.NoError(t, os.WriteFile(name, data, 0o600))
+		return name
+	}
+	events, err := tdx.ParseCCEL(m.Log.CCEL())
+	require.NoError(t, err)
+	q := &tdx.Quote{Registers: m.TD.Registers()}
+	require.NoError(t, ofImage("", q, nil), "nobody asks")
+	require.ErrorContains(t, ofImage(record(booted), q, events), "RTMR3 is not that of profile debug-read-only")
+	q.Registers.RTMR3 = tdx.ProfileRTMR3("debug-read-only")
+	require.NoError(t, ofImage(record(booted), q, events))
+	other := booted
+	other.Version.Minor = 1
+	err = ofImage(record(other), q, events)
+	require.ErrorContains(t, err, "not the boot that the image's record predicts")
+	require.Equal(t, fault.Verification, fault.CodeOf(err))
+	require.ErrorContains(t, ofImage(record(booted), q, nil), "without events of RTMR1")
+	_, _, write := evidenceFiles(t)
+	require.Equal(t, fault.Verification, fault.CodeOf(ofImage(write("record", []byte("{}")), q, events)))
+	require.Equal(t, fault.Usage, fault.CodeOf(ofImage("/nonexistent", q, events)))
 }
 
 func TestGenuine(t *testing.T) {

@@ -2,7 +2,9 @@ package measuredboot_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"io"
+	"os"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -46,12 +48,12 @@ func FuzzOpen(f *testing.F) {
 
 func FuzzPartitionTable(f *testing.F) {
 	d := disktest.Assemble([]byte("esp"), []byte("root"), []byte("tree"))
-	f.Add([]byte(d[:34*512]))
-	f.Add([]byte(d[:1024]))
-	f.Fuzz(func(t *testing.T, head []byte) {
+	f.Add([]byte(d[512:604]), []byte(d[1024:1536]))
+	f.Fuzz(func(t *testing.T, header, entries []byte) {
 		changed := bytes.Clone(d)
 		last := len(changed) - 512
-		copy(changed, head[:min(len(head), 34*512)])
+		copy(changed[512:1024], header)
+		copy(changed[1024:34*512], entries)
 		places := bytes.Clone(changed[last:])
 		copy(changed[last:], changed[512:1024])
 		copy(changed[last+24:], places[24:40]) // its own sector, and the other's
@@ -98,19 +100,23 @@ func (p over) ReadAt(b []byte, at int64) (int, error) {
 }
 
 func FuzzImage(f *testing.F) {
-	f.Add(disktest.UKI(disktest.Spec{}.Sections([32]byte{})...))
-	f.Add([]byte("MZ"))
-	f.Fuzz(func(t *testing.T, raw []byte) {
+	image := disktest.UKI(disktest.Spec{}.Sections([32]byte{})...)
+	f.Add(image[disktest.PEHeader : disktest.SectionTable+400])
+	f.Fuzz(func(t *testing.T, headers []byte) {
+		raw := bytes.Clone(image)
+		copy(raw[disktest.PEHeader:], headers)
 		if measuredboot.ReadUKI(io.NewSectionReader(bytes.NewReader(raw), 0, int64(len(raw)))) == nil {
-			require.Equal(t, "MZ", string(raw[:2]))
+			require.Equal(t, "PE", string(raw[disktest.PEHeader:][:2]))
 		}
 	})
 }
 
 func FuzzSuperblock(f *testing.F) {
 	tree, _ := disktest.Tree(make([]byte, 300*4096), []byte("salt"))
-	f.Add(tree[:4096])
-	f.Fuzz(func(t *testing.T, raw []byte) {
+	f.Add(tree[:128])
+	f.Fuzz(func(t *testing.T, super []byte) {
+		raw := bytes.Clone(tree)
+		copy(raw, super)
 		if measuredboot.ReadTree(io.NewSectionReader(bytes.NewReader(raw), 0, int64(len(raw))), 300*4096) == nil {
 			require.Equal(t, "verity", string(raw[:6]))
 		}
@@ -134,5 +140,18 @@ func FuzzParseTPM(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		events, err := measuredboot.ParseTPM(raw)
 		require.True(t, err == nil || events == nil)
+	})
+}
+
+func FuzzCheck(f *testing.F) {
+	text, err := os.ReadFile("testdata/qemu-boot.json")
+	require.NoError(f, err)
+	f.Add(string(text))
+	f.Add(`{"gpt":"","rtmr1":[{}]}`)
+	f.Fuzz(func(t *testing.T, text string) {
+		var b measuredboot.Boot
+		if json.Unmarshal([]byte(text), &b) == nil && b.Check() == nil {
+			require.NoError(t, b.Judge(b.Log()))
+		}
 	})
 }

@@ -44,8 +44,13 @@ func TestJudge(t *testing.T) {
 		"registers that are not ours": {func(l []tdx.Event) []tdx.Event {
 			return append(l, event(-1, variable, "a", ""), event(0, variable, "b", ""), event(3, ipl, "c", "d"))
 		}, "", "", ""},
-		"what is not extended":      {func(l []tdx.Event) []tdx.Event { return append(l, event(1, noAction, "a", "")) }, "", "", ""},
-		"words that are not looked": {func(l []tdx.Event) []tdx.Event { l[4].Payload = []byte("another"); return l }, "", "", ""},
+		"what is not extended": {func(l []tdx.Event) []tdx.Event {
+			return append(l, event(1, noAction, "a", ""))
+		}, "", "", ""},
+		"words that are not looked": {func(l []tdx.Event) []tdx.Event {
+			l[4].Payload = []byte("another")
+			return l
+		}, "", "", ""},
 		"missing": {func(l []tdx.Event) []tdx.Event { return slices.Delete(l, 3, 4) }, "is without events of RTMR1",
 			"UKI, Authenticode", "5 events of 6"},
 		"missing section": {func(l []tdx.Event) []tdx.Event { return slices.Delete(l, 8, 10) }, "is without events of RTMR2",
@@ -66,7 +71,8 @@ func TestJudge(t *testing.T) {
 		"moved sections": {func(l []tdx.Event) []tdx.Event {
 			return slices.Concat(l[:4], l[6:8], l[4:6], l[8:])
 		}, "event 1 of RTMR2 in another place", ".linux, name", ".osrel, name"},
-		"doubled": {func(l []tdx.Event) []tdx.Event { return slices.Insert(l, 5, l[4]) }, "has events of RTMR2 twice", "each once",
+		"doubled": {func(l []tdx.Event) []tdx.Event { return slices.Insert(l, 5, l[4]) }, "has events of RTMR2 twice",
+			"each once",
 			"event 2, .linux, name"},
 		"a second separator": {func(l []tdx.Event) []tdx.Event { return append(l, event(1, separator, zeros, zeros)) },
 			"event 7 of RTMR1 is a second separator", "one separator", "2"},
@@ -78,7 +84,10 @@ func TestJudge(t *testing.T) {
 			"event 11 of RTMR2 is of a type that is not known", "an event of a boot", "type 0x80000099"},
 		"a variable": {func(l []tdx.Event) []tdx.Event { return append(l, event(1, variable, "a", "a")) },
 			"event 7 of RTMR1 is of a type that is not known", "an event of a boot", "type 0x80000001"},
-		"a payload that is not of its digest": {func(l []tdx.Event) []tdx.Event { l[0].Payload = []byte("Calling something else"); return l },
+		"a payload that is not of its digest": {func(l []tdx.Event) []tdx.Event {
+			l[0].Payload = []byte("Calling something else")
+			return l
+		},
 			"event 1 of RTMR1, EV_EFI_ACTION, has a payload that is not of its digest", "77a0dab2", ""},
 		"a table that is not of its digest": {func(l []tdx.Event) []tdx.Event { l[2].Payload[100]++; return l },
 			"event 3 of RTMR1, EV_EFI_GPT_EVENT, has a payload", "", ""},
@@ -96,6 +105,19 @@ func TestJudge(t *testing.T) {
 		require.Contains(t, f.Got, tc.wantGot, name)
 		require.NotContains(t, f.Error()+f.Expected+f.Got, "Calling something else", "a log's own words are not shown")
 	}
+}
+
+// A machine whose firmware shows the kernel no TPM is told apart from a disk that makes other events.
+func TestJudgeOfAMachineWithoutTPM(t *testing.T) {
+	t.Parallel()
+	raw, err := measuredboot.ParseTPM(realLog(t))
+	require.NoError(t, err)
+	var f *fault.Error
+	require.ErrorAs(t, realBoot(t).Judge(raw), &f)
+	require.Contains(t, f.Hint, "run the VM with a vTPM")
+	require.ErrorAs(t, realBoot(t).Judge(append(raw, event(2, ipl, "a", "a"))), &f)
+	require.Empty(t, f.Hint)
+	require.Empty(t, (&measuredboot.Boot{}).Log(), "what was not checked has no events, and harms nobody")
 }
 
 func realLog(t *testing.T) []byte {
@@ -142,7 +164,8 @@ func TestParseTPM(t *testing.T) {
 func TestSecondSeparatorOfAPCR(t *testing.T) {
 	t.Parallel()
 	raw := realLog(t)
-	at := bytes.LastIndex(raw, []byte("\x04\x00\x00\x00\x04\x00\x00\x00\x03\x00\x00\x00")) // PCR 4, EV_SEPARATOR, three banks
+	// PCR 4, EV_SEPARATOR, three banks.
+	at := bytes.LastIndex(raw, []byte("\x04\x00\x00\x00\x04\x00\x00\x00\x03\x00\x00\x00"))
 	require.Positive(t, at)
 	size := 12 + 2 + 20 + 2 + 32 + 2 + 48 + 4 + 4
 	log, err := measuredboot.ParseTPM(append(bytes.Clone(raw), raw[at:at+size]...))
@@ -213,7 +236,8 @@ func TestComputeEngineLogWithoutSections(t *testing.T) {
 	log := shared(t, "CCEL_data_gcp.bin")
 	b := asOurs(t, log)
 	i := slices.IndexFunc(log, func(e tdx.Event) bool { return e.Type == application && e.Digest != b.RTMR1[3].Digest })
-	b.RTMR1 = slices.Insert(b.RTMR1, 4, measuredboot.Event{Type: "EV_EFI_BOOT_SERVICES_APPLICATION", Digest: log[i].Digest})
+	kernel := measuredboot.Event{Type: "EV_EFI_BOOT_SERVICES_APPLICATION", Digest: log[i].Digest}
+	b.RTMR1 = slices.Insert(b.RTMR1, 4, kernel)
 	require.ErrorContains(t, b.Judge(log), "is without events of RTMR2")
 	b.RTMR2 = nil
 	require.NoError(t, b.Judge(log))

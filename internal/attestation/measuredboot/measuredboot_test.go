@@ -125,14 +125,18 @@ func TestCheckRefuses(t *testing.T) {
 		"another table":   {func(b *measuredboot.Boot) { b.GPT[60]++ }, "another event 3 of RTMR1"},
 		"another type":    {func(b *measuredboot.Boot) { b.GPT[100]++ }, "partition 1 is another one"},
 		"another root ID": {func(b *measuredboot.Boot) { b.GPT[100+128+16]++ }, "is not the disk's partition"},
-		"more events":     {func(b *measuredboot.Boot) { b.RTMR1 = append(b.RTMR1, b.RTMR1[0]) }, "number of events of RTMR1"},
+		"more events": {func(b *measuredboot.Boot) {
+			b.RTMR1 = append(b.RTMR1, b.RTMR1[0])
+		}, "number of events of RTMR1"},
 		"no UKI":          {func(b *measuredboot.Boot) { b.RTMR1[3].Digest = tdx.Register{} }, "another event 4 of RTMR1"},
 		"other words":     {func(b *measuredboot.Boot) { b.RTMR1[1].Words = "nothing" }, "another event 2 of RTMR1"},
 		"another type's":  {func(b *measuredboot.Boot) { b.RTMR2[0].Type = "EV_SEPARATOR" }, "another event 1 of RTMR2"},
 		"another section": {func(b *measuredboot.Boot) { b.RTMR2[1].Words = ".ucode" }, "another event 2 of RTMR2"},
 		"other text":      {func(b *measuredboot.Boot) { b.RTMR2[5].Digest[0]++ }, "another event 6 of RTMR2"},
 		"other options":   {func(b *measuredboot.Boot) { b.KernelEvents[0].Digest[0]++ }, "another event 1 of the kernel"},
-		"no initrd":       {func(b *measuredboot.Boot) { b.KernelEvents[1].Digest = tdx.Register{} }, "another event 2 of the kernel"},
+		"no initrd": {func(b *measuredboot.Boot) {
+			b.KernelEvents[1].Digest = tdx.Register{}
+		}, "another event 2 of the kernel"},
 	} {
 		var b measuredboot.Boot
 		require.NoError(t, json.Unmarshal(text, &b))
@@ -186,10 +190,7 @@ func TestVerifyRootRefuses(t *testing.T) {
 // with OVMF and a TPM with a SHA-384 bank on 2026-11-27. The prediction was made from the disk, the log by the boot.
 func TestRealBoot(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile("testdata/qemu-boot.json")
-	require.NoError(t, err)
-	var b measuredboot.Boot
-	require.NoError(t, json.Unmarshal(text, &b))
+	b := realBoot(t)
 	require.NoError(t, b.Check())
 	raw, err := os.ReadFile("testdata/qemu-tpm.bin")
 	require.NoError(t, err)
@@ -197,6 +198,15 @@ func TestRealBoot(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, b.JudgeTPM(log))
 	require.ErrorContains(t, b.Judge(log), "RTMR2 that the disk does not make", "the kernel measured into PCR 9")
+}
+
+func realBoot(t *testing.T) *measuredboot.Boot {
+	t.Helper()
+	text, err := os.ReadFile("testdata/qemu-boot.json")
+	require.NoError(t, err)
+	var b measuredboot.Boot
+	require.NoError(t, json.Unmarshal(text, &b))
+	return &b
 }
 
 func BenchmarkOpen(b *testing.B) {

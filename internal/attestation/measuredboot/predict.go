@@ -43,15 +43,15 @@ func known(kind, words string, measured []byte) Event {
 	return Event{Type: kind, Words: words, Digest: sha512.Sum384(measured)}
 }
 
-// firmwareEvents are RTMR1's. Firmware of a TD separates each register once. The
+// firmwareEvents are RTMR1's, without the digest of the image. Firmware of a TD separates each register once. The
 // stub of systemd 259 starts the kernel by itself, so that firmware does not
 // measure the kernel; it would with Secure Boot and shim, which are not there.
-func firmwareEvents(gpt []byte, uki tdx.Register) []Event {
+func firmwareEvents(gpt []byte) []Event {
 	return []Event{
 		known(actionType, callingText, []byte(callingText)),
 		known(separatorType, "separator", zeros()),
 		known(gptType, gptWords, gpt),
-		{Type: applicationType, Words: ukiWords, Digest: uki},
+		{Type: applicationType, Words: ukiWords},
 		known(actionType, exitText, []byte(exitText)),
 		known(actionType, exitedText, []byte(exitedText)),
 	}
@@ -62,7 +62,7 @@ func nameEvent(section string) Event { return known(iplType, section+", name", [
 
 // predict gives the events of a boot of this image. Its digests are taken side by side.
 func predict(p *program, gpt []byte, line string, root digest.Digest) (*Boot, error) {
-	b := &Boot{CommandLine: line, RootHash: root, GPT: gpt, RTMR1: firmwareEvents(gpt, tdx.Register{}),
+	b := &Boot{CommandLine: line, RootHash: root, GPT: gpt, RTMR1: firmwareEvents(gpt),
 		RTMR2: sectionEvents(p), KernelEvents: kernelEvents(line)}
 	osrel, err := p.text(".osrel")
 	if err != nil {

@@ -257,7 +257,8 @@ func TestRealLogsReplay(t *testing.T) {
 	}
 }
 
-// go-eventlog's forgery of the log that belongs to the quote of TestRealCCEL: a separator was moved from RTMR1 to RTMR0.
+// go-eventlog's forgery of the log that belongs to the quote of TestRealCCEL: a
+// separator was moved from RTMR1 to RTMR0.
 func TestForgedLogIsRefused(t *testing.T) {
 	t.Parallel()
 	q, err := tdx.ParseQuote(guestFile(t, "ccel/cos-113-tdx-quote.dat"))

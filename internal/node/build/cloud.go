@@ -57,7 +57,9 @@ func (b *Builder) Discard(ctx context.Context, o image.BuildRequest, image bool)
 	for _, r := range swept {
 		o.Log(fmt.Sprintf("deleted %s %s of an interrupted run", r.Kind, r.Name))
 	}
-	err = errors.Join(err, client.DeleteDisk(ctx, instanceName(o))) // Packer cannot label it
+	for _, disk := range []string{instanceName(o), instanceName(o) + "-image"} { // Packer cannot label them
+		err = errors.Join(err, client.DeleteDisk(ctx, disk))
+	}
 	if image {
 		err = errors.Join(err, client.DeleteImage(ctx, o.Name))
 	}

@@ -1,9 +1,10 @@
 // Package noderelease is the release of the node images: the spec's
 // release-node-image-gcp pipeline, readable from top to bottom in Graph.
 //
-// Its promise: every published register comes from verified quotes of at least
-// two boots of the very image that is released, an image that exists is never
-// overwritten, and no VM outlives the step that made it.
+// Its promise: every published register comes from verified quotes of two boots
+// and a reboot of the very image that is released, which measured what its record
+// predicts, an image that exists is never overwritten, and no VM outlives the
+// step that made it.
 package noderelease
 
 import (
