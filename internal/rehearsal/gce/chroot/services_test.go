@@ -37,8 +37,9 @@ func TestServicesThatLast(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, chroot.Faults{})
 	services := map[string]string{
-		"web.service": lasting("", "User=web\nDynamicUser=yes\nStateDirectory=web\nStateDirectoryMode=0700\nLimitCORE=0", "serve"),
-		"z.service":   unit("Requires=web.service\nAfter=web.service", "say z runs"),
+		"web.service": lasting("",
+			"User=web\nDynamicUser=yes\nStateDirectory=web\nStateDirectoryMode=0700\nLimitCORE=0", "serve"),
+		"z.service": unit("Requires=web.service\nAfter=web.service", "say z runs"),
 	}
 	var last string
 	for _, address := range []string{"127.4.1.1", "127.4.1.2"} {
@@ -108,7 +109,8 @@ func TestStateIsInMemory(t *testing.T) {
 	disk := newDisk(t, map[string]string{"web.service": lasting("", "DynamicUser=yes\nStateDirectory=web", "serve")})
 	write(t, disk, "etc/fstab", "tmpfs /var tmpfs nosuid,nodev,mode=0755 0 0\n")
 	s := newSerial()
-	m, err := h.Boot(t.Context(), chroot.Spec{Name: "node", Disk: disk, Confidential: true, Serial: s, Address: "127.4.1.4"})
+	m, err := h.Boot(t.Context(), chroot.Spec{Name: "node", Disk: disk, Confidential: true, Serial: s,
+		Address: "127.4.1.4"})
 	require.NoError(t, err)
 	s.wait(t, "serving")
 	require.NoError(t, m.Stop())
