@@ -74,6 +74,7 @@ build {
       companions      = var.companions
       programs        = var.programs
       programs_dir    = var.programs_dir
+      tools_dir       = var.tools_dir
       tdx_root_sha256 = var.tdx_root_sha256
       archive         = "${var.output}/files.tar"
       report_file     = "${var.output}/report.txt"

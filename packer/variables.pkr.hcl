@@ -104,6 +104,10 @@ variable "programs_dir" {
   type        = string
   description = "Folder that has them as they go over the image's root."
 }
+variable "tools_dir" {
+  type        = string
+  description = "Folder that has what runs in the build VM below /run/mero, and is not in the image: mero-predict."
+}
 variable "tdx_root_sha256" {
   type        = string
   default     = ""

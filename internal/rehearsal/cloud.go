@@ -124,7 +124,7 @@ func (w *World) gceClient(ctx context.Context, j journal.Journal) (*gce.Client, 
 }
 
 // bootNodes boots images as VMs of the local Compute Engine.
-func (w *World) bootNodes(purpose, run string, j journal.Journal) agent.Nodes {
+func (w *World) bootNodes(purpose, run string, j journal.Journal) agent.Machines {
 	return &vm.VMs{Project: w.Env.Config.GCPProject, Purpose: purpose, Run: gce.RunLabel(run),
 		Client: func(ctx context.Context) (*gce.Client, error) { return w.gceClient(ctx, j) }}
 }

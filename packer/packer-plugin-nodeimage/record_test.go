@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"os"
@@ -12,6 +13,8 @@ import (
 	registryimage "github.com/hashicorp/packer-plugin-sdk/packer/registry/image"
 	"github.com/stretchr/testify/require"
 
+	"github.com/calimero-network/mero-tee/internal/attestation/measuredboot"
+	"github.com/calimero-network/mero-tee/internal/attestation/measuredboot/disktest"
 	"github.com/calimero-network/mero-tee/internal/base/canonical"
 	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/node/image"
@@ -27,9 +30,12 @@ var (
 func block(t *testing.T) map[string]any {
 	t.Helper()
 	dir := t.TempDir()
-	content := digest.Of([]byte(manifest))
-	report := fmt.Sprintf("ansible 2.14.18\ncommand-line quiet mero.profile=debug mero.content=%x\n%s",
-		content[:], manifest)
+	disk := disktest.Make(disktest.Spec{Profile: "debug", Content: digest.Of([]byte(manifest)).Hex()})
+	read, err := measuredboot.Open(disk.Reader(), int64(len(disk)))
+	require.NoError(t, err)
+	boot, err := json.Marshal(read.Boot())
+	require.NoError(t, err)
+	report := fmt.Sprintf("ansible 2.14.18\nboot %s\n%s", boot, manifest)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "report.txt"), []byte(report), 0o644))
 	binaries, err := canonical.Marshal([]image.Binary{{Name: "mero-agent", Version: "1.0.0", SHA256: agent,
 		Source: "here"}})
@@ -100,15 +106,18 @@ func TestNoRecordOfWhatCannotBe(t *testing.T) {
 		"other content": {files: func(t *testing.T, c map[string]any) { rewrite(t, c, "report", "0755", "0777") },
 			want: "mero.content"},
 		"another profile": {files: func(t *testing.T, c map[string]any) {
-			rewrite(t, c, "report", "mero.profile=debug", "")
+			rewrite(t, c, "report", "mero.profile=debug", "mero.profile=other")
 		}, want: "mero.profile"},
+		"an event of nothing": {files: func(t *testing.T, c map[string]any) {
+			rewrite(t, c, "report", "EV_SEPARATOR", "EV_ACTION")
+		}, want: "what is said of its boot"},
 		"another agent": {files: func(t *testing.T, c map[string]any) {
 			rewrite(t, c, "binaries", "mero-agent", "other")
 		}, want: "not in /usr/lib/mero"},
 		"a report of nobody": {files: func(t *testing.T, c map[string]any) { rewrite(t, c, "report", "ansible ", "") },
 			want: "report begins with"},
-		"no command line": {files: func(t *testing.T, c map[string]any) { rewrite(t, c, "report", "command-line ", "") },
-			want: "not with the kernel command line"},
+		"no boot": {files: func(t *testing.T, c map[string]any) { rewrite(t, c, "report", "\nboot ", "\n") },
+			want: "not with what the disk boots"},
 		"no report": {files: func(t *testing.T, c map[string]any) { require.NoError(t, os.Remove(c["report"].(string))) },
 			want: "no such file"},
 	} {

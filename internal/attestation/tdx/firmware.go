@@ -80,6 +80,25 @@ func (d Description) String() string {
 	return out
 }
 
+// FromHost names the events of RTMR0 by which whoever runs the machine has a say
+// in what is booted: a variable that systemd or its boot stub reads, a boot
+// option with a command line, and a variable or boot order that the log words
+// otherwise than it was measured, which may be any of these. An empty list says
+// that there is none. The log must have been replayed to a verified quote.
+func FromHost(log []Event) []string {
+	worded := []Kind{KindVariable, KindAuthority, KindBootOrder, KindBootOption}
+	var out []string
+	for _, e := range log {
+		if e.RTMR != 0 || e.Type == NoActionEvent {
+			continue
+		}
+		if d := e.Describe(); d.HostSays || !d.Measured && slices.Contains(worded, d.Kind) {
+			out = append(out, d.String())
+		}
+	}
+	return out
+}
+
 // Describe words an event of firmware's log. It reads payloads from outside and
 // accepts any.
 func (e Event) Describe() Description {

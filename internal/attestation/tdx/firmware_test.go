@@ -140,6 +140,41 @@ func TestWhatTheHostSays(t *testing.T) {
 	}
 }
 
+// A log of firmware has nothing from the host, and each way to have it is named.
+func TestFromHost(t *testing.T) {
+	t.Parallel()
+	usual, err := tdx.ParseCCEL(guestFile(t, "ccel/ccel_data.dat"))
+	require.NoError(t, err)
+	require.Empty(t, tdx.FromHost(usual))
+	event := func(kind uint32, payload []byte) tdx.Event {
+		return tdx.Event{Type: kind, Payload: payload, Digest: sha512.Sum384(payload)}
+	}
+	options := event(configVariable, uefi(systemdGUID, "SystemdOptions", []byte("x")))
+	secure := event(configVariable, uefi(globalGUID, "SecureBoot", []byte{0}))
+	elsewhere, never, forged := options, options, secure
+	elsewhere.RTMR, never.Type, forged.Digest = 1, tdx.NoActionEvent, tdx.Register{1}
+	for name, tc := range map[string]struct {
+		event tdx.Event
+		want  string
+	}{
+		"a variable of systemd's": {options,
+			"variable SystemdOptions of vendor 8cf2644b-4b0b-428f-9387-6d876050dc67: 1 bytes: what boots reads it from the host"},
+		"worded otherwise than measured": {forged, "variable SecureBoot: off (by the log's own word)"},
+		"firmware's own":                 {secure, ""},
+		"in another register":            {elsewhere, ""},
+		"never extended":                 {never, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			want := []string{tc.want}
+			if tc.want == "" {
+				want = nil
+			}
+			require.Equal(t, want, tdx.FromHost(append(usual[:len(usual):len(usual)], tc.event)))
+		})
+	}
+}
+
 // Words of which the digest is not are the log's own; those that cannot be read are no words.
 func TestMeasuredWords(t *testing.T) {
 	t.Parallel()

@@ -1,4 +1,5 @@
-// Package build makes node images: it compiles the agent, fetches the
+// Package build makes node images: it compiles the agent and the program that
+// predicts registers, fetches the
 // programs beside it by their pins, and has Packer and Ansible do the rest.
 //
 // Its promise: an image's content id follows from everything that decides it;
@@ -8,7 +9,6 @@ package build
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -70,8 +70,8 @@ func (b *Builder) Content(_ context.Context, p release.Profile) (string, error) 
 	if err != nil {
 		return "", err
 	}
-	return packer.Inputs{Root: b.o.Root, Profile: p, Agent: s.agent.SHA256, Companions: s.pins,
-		TDXRoot: b.o.TDXRoot}.ContentID()
+	return packer.Inputs{Root: b.o.Root, Profile: p, Agent: s.agent.SHA256, Predictor: s.predictor.SHA256,
+		Companions: s.pins, TDXRoot: b.o.TDXRoot}.ContentID()
 }
 
 // Programs is the folder of the agent and all companions, by name.
@@ -159,13 +159,12 @@ func (b *Builder) order(o image.BuildRequest) (*packer.BuildRequest, error) {
 			return nil, err
 		}
 	}
-	agent := s.agent
-	agent.Version = hex.EncodeToString(agent.SHA256[:6]) // compiled here: what it is follows from its sources alone
 	return &packer.BuildRequest{Profile: o.Profile, Version: o.Tag.Version, Commit: o.Commit, ContentID: o.Content,
 		Project: b.o.Project, Zone: b.o.Zone, ImageFamily: b.family(o.Profile), InstanceName: instanceName(o), SSHPort: port,
 		Labels: map[string]string{gce.LabelOwner: gce.Owner, gce.LabelRun: runLabel(o),
 			gce.LabelExpires: fmt.Sprint(time.Now().Add(lifetime).Unix())},
-		Agent: agent, AgentBinary: s.path(agent.Name), Companions: s.companions, CompanionsDir: s.dir,
+		Agent: s.agent, AgentBinary: s.path(s.agent.Name), Predictor: s.predictor, PredictorBinary: s.path(s.predictor.Name),
+		Companions: s.companions, CompanionsDir: s.dir,
 		TDXRoot: b.o.TDXRoot, Output: o.Work, Env: env, Log: o.Log}, nil
 }
 

@@ -375,7 +375,7 @@ func TestContentAndPrograms(t *testing.T) {
 	_, err = again.Programs(t.Context(), release.Debug)
 	require.NoError(t, err)
 	require.Len(t, w.said, fetched, "nothing is fetched twice")
-	for _, name := range []string{"mero-agent", "merod", "traefik"} {
+	for _, name := range []string{"mero-agent", "mero-predict", "merod", "traefik"} {
 		_, size, err := digest.OfFile(filepath.Join(dir, name))
 		require.NoError(t, err)
 		require.NotZero(t, size)

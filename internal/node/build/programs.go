@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -25,15 +26,18 @@ import (
 )
 
 const (
-	agentName    = "mero-agent"
-	architecture = "amd64" // of every machine with Intel TDX
+	agentName     = "mero-agent"
+	predictorName = "mero-predict"
+	architecture  = "amd64" // of every machine with Intel TDX
 )
 
-// sources is what decides the programs in images: the agent, compiled, and the companions' pins.
+// sources is what decides images besides the repository's files: the agent and
+// the program that predicts registers, compiled, and the companions' pins.
 type sources struct {
-	dir   string
-	agent packer.Companion
-	pins  []packer.Pin
+	dir       string
+	agent     packer.Companion
+	predictor packer.Companion
+	pins      []packer.Pin
 }
 
 // programs is the programs that go into images, in one folder.
@@ -44,7 +48,7 @@ type programs struct {
 
 func (s *sources) path(name string) string { return filepath.Join(s.dir, name) }
 
-// compile reads the pins and compiles the agent.
+// compile reads the pins and compiles the two programs that are ours.
 func (b *Builder) compile(ctx context.Context) (*sources, error) {
 	if _, err := packer.ReadBase(b.o.Root); err != nil { // before anything is fetched, or built on it
 		return nil, err
@@ -60,7 +64,11 @@ func (b *Builder) compile(ctx context.Context) (*sources, error) {
 	if s.dir, err = folder(s.pins); err != nil {
 		return nil, err
 	}
-	return s, b.compileAgent(ctx, s)
+	if s.agent, err = b.compileInto(ctx, s, agentName, packer.AgentSources); err != nil {
+		return nil, err
+	}
+	s.predictor, err = b.compileInto(ctx, s, predictorName, packer.PredictorSources)
+	return s, err
 }
 
 // prepare fetches every companion that a profile has.
@@ -124,24 +132,26 @@ func (b *Builder) companion(ctx context.Context, s *programs, pin packer.Pin) (p
 	return out, err
 }
 
-// compileAgent compiles into a folder of this process and then gives the result its name.
-func (b *Builder) compileAgent(ctx context.Context, s *sources) error {
-	scratch, err := os.MkdirTemp("", "mero-agent-")
+// compileInto compiles into a folder of this process and then gives the result its name.
+func (b *Builder) compileInto(ctx context.Context, s *sources, name, sources string) (packer.Companion, error) {
+	out := packer.Companion{Name: name, Source: sources}
+	scratch, err := os.MkdirTemp("", name+"-")
 	if err != nil {
-		return err
+		return out, err
 	}
 	defer os.RemoveAll(scratch)
-	program, err := gobuild.Compile(ctx, gobuild.Program{Module: b.o.Root, Package: "./" + packer.AgentSources,
-		Name: agentName, GOARCH: architecture, OutDir: scratch})
+	program, err := gobuild.Compile(ctx, gobuild.Program{Module: b.o.Root, Package: "./" + sources, Name: name,
+		GOARCH: architecture, OutDir: scratch})
 	if err != nil {
-		return err
+		return out, err
 	}
 	data, err := os.ReadFile(program)
 	if err != nil {
-		return err
+		return out, err
 	}
-	s.agent = packer.Companion{Name: agentName, SHA256: digest.Of(data), Source: packer.AgentSources}
-	return file.Write(s.path(agentName), data, 0o755)
+	out.SHA256 = digest.Of(data)
+	out.Version = hex.EncodeToString(out.SHA256[:6]) // what it is follows from its sources alone
+	return out, file.Write(s.path(name), data, 0o755)
 }
 
 const (

@@ -3,8 +3,9 @@
 // again.
 //
 // Its promise: an Observation exists only for a report that passed agent's
-// Verify; registers are published only when at least two boots agree on them;
-// and a register that does not agree is named with the events that moved it.
+// Verify; registers are published only when two boots and a reboot agree on
+// them and are what the image's record predicts; and a register that does not
+// agree is named with the events that moved it.
 package evidence
 
 import (
@@ -16,6 +17,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/node/agent"
+	"github.com/calimero-network/mero-tee/internal/node/image"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
@@ -24,6 +26,7 @@ type Observation struct {
 	Report  *agent.Report
 	Verdict *tdx.Verdict
 	Events  []tdx.Event // of all registers, replayed
+	Reboot  bool        // of a machine that had booted before
 }
 
 // Observe verifies the report of a node of the profile over the nonce that it was sent.
@@ -44,11 +47,32 @@ func Observe(ctx context.Context, v *tdx.Verifier, profile release.Profile, nonc
 func Agree(boots []*Observation) error {
 	for _, again := range boots[1:] {
 		for _, d := range boots[0].Verdict.Registers.Compare(again.Verdict.Registers) {
-			err := fault.Mismatch(d.Name+" differs between two boots of one image", d.Want.String(), d.Got.String())
+			message := d.Name + " differs between two boots of one image"
+			if again.Reboot {
+				message = d.Name + " differs between a boot of the image and the reboot of a machine"
+			}
+			err := fault.Mismatch(message, d.Want.String(), d.Got.String())
 			err.Hint = "explain it before anything is published: " +
 				strings.Join(Moved(boots[0].Events, again.Events, d.Name), "; ")
 			return err
 		}
+	}
+	return nil
+}
+
+// BootOf says whether the boot was one of the recorded image and of nothing
+// besides: the events of RTMR1 and RTMR2 are exactly those that the record
+// predicts, and none of RTMR0 is the word of whoever ran the machine. RTMR3 was
+// judged when the report was verified.
+func (o *Observation) BootOf(r *image.Record) error {
+	if err := r.Boot.Judge(o.Events); err != nil {
+		return fmt.Errorf("not the boot that the image's record predicts: %w", err)
+	}
+	if said := tdx.FromHost(o.Events); len(said) > 0 {
+		err := fault.Mismatch("RTMR0 measures what boots may read from the host",
+			"no variable of systemd's or of its boot stub, no command line in a boot option", strings.Join(said, "; "))
+		err.Hint = "who runs the machine put it into the variable store: measure on another host, and find out why it is there"
+		return err
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha512"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -87,24 +88,36 @@ func (w *world) evidence(t *testing.T, observations ...*evidence.Observation) *e
 	return e
 }
 
+// three is what is measured: two machines, and one of them again.
+func (w *world) three(t *testing.T) (first, second, again *evidence.Observation) {
+	t.Helper()
+	first, second, again = w.observed(t), w.observed(t), w.observed(t)
+	again.Reboot = true
+	return first, second, again
+}
+
 // What is written is read back and verifies again, and says what was seen.
 func TestEvidence(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	first, second := w.observed(t), w.observed(t)
-	require.NoError(t, evidence.Agree([]*evidence.Observation{first, second}))
-	data, err := w.evidence(t, first, second).Encode()
+	first, second, again := w.three(t)
+	require.NoError(t, evidence.Agree([]*evidence.Observation{first, second, again}))
+	data, err := w.evidence(t, first, second, again).Encode()
 	require.NoError(t, err)
 	e, err := evidence.DecodeEvidence(data)
 	require.NoError(t, err)
 	seen, err := e.Observe(t.Context(), w.verifier)
 	require.NoError(t, err)
-	require.Len(t, seen, 2)
+	require.Len(t, seen, 3)
+	for i, o := range seen {
+		require.Equal(t, i == 2, o.Reboot)
+		require.NoError(t, o.BootOf(bootedImage.Record("")))
+	}
 	published := e.Published(seen, measurement.Image{Name: bootedImage.Name(), Digest: digest.Of([]byte("x"))})
 	require.Equal(t, first.Verdict.Registers, published.Registers())
 	require.Equal(t, digest.Of(first.Report.Quote), published.Evidence.Quote)
 	require.Equal(t, digest.Of(first.Report.EventLog), published.Evidence.EventLog)
-	require.Equal(t, 2, published.Evidence.Boots)
+	require.Equal(t, 3, published.Evidence.Boots)
 	require.False(t, published.Evidence.Collateral.IsZero())
 	events, err := e.Events()
 	require.NoError(t, err)
@@ -114,12 +127,14 @@ func TestEvidence(t *testing.T) {
 func TestForgedEvidence(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	first, second := w.observed(t), w.observed(t)
+	first, second, again := w.three(t)
 	for name, tc := range map[string]struct {
 		forge func(*evidence.Evidence)
 		want  string
 	}{
-		"one boot":                {func(e *evidence.Evidence) { e.Boots = e.Boots[:1] }, "too few boots"},
+		"one boot":                {func(e *evidence.Evidence) { e.Boots = e.Boots[1:] }, "too few boots"},
+		"no reboot":               {func(e *evidence.Evidence) { e.Boots = e.Boots[:2] }, "too few boots"},
+		"no boot but reboots":     {func(e *evidence.Evidence) { e.Boots[0].Reboot = true }, "too few boots"},
 		"the same boot twice":     {func(e *evidence.Evidence) { e.Boots[1] = e.Boots[0] }, "two boots have one nonce"},
 		"another nonce":           {func(e *evidence.Evidence) { e.Boots[0].Nonce = strings.Repeat("0", 64) }, "quote"},
 		"no nonce":                {func(e *evidence.Evidence) { e.Boots[0].Nonce = "" }, "nonce"},
@@ -127,11 +142,11 @@ func TestForgedEvidence(t *testing.T) {
 		"another profile":         {func(e *evidence.Evidence) { e.Profile = release.Debug }, "RTMR3"},
 		"another node's identity": {func(e *evidence.Evidence) { e.Boots[0].PeerID = e.Boots[1].PeerID }, "quote"},
 		"a log that is no gzip":   {func(e *evidence.Evidence) { e.Boots[0].EventLog = []byte("log") }, "event log"},
-		"an unknown version":      {func(e *evidence.Evidence) { e.SchemaVersion = "2" }, "unknown version"},
+		"an unknown version":      {func(e *evidence.Evidence) { e.SchemaVersion = "1" }, "unknown version"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			data, err := w.evidence(t, first, second).Encode()
+			data, err := w.evidence(t, first, second, again).Encode()
 			require.NoError(t, err)
 			e, err := evidence.DecodeEvidence(data)
 			require.NoError(t, err)
@@ -172,6 +187,68 @@ func TestBootsThatDisagree(t *testing.T) {
 	require.Equal(t, fault.Verification, f.Code)
 	require.Equal(t, "rtmr0 differs between two boots of one image", f.Message)
 	require.Contains(t, f.Hint, "new event: boot entropy 17")
+	odd.Reboot = true
+	err = evidence.Agree([]*evidence.Observation{w.observed(t), w.observed(t), odd})
+	require.ErrorContains(t, err, "rtmr0 differs between a boot of the image and the reboot of a machine")
+}
+
+// The word of a log counts for nothing, and what a record did not predict is no boot of its image.
+func TestBootOf(t *testing.T) {
+	t.Parallel()
+	honest := newWorld(t).observed(t)
+	record := bootedImage.Record("")
+	require.NoError(t, honest.BootOf(record))
+	at := func(o *evidence.Observation, rtmr, n int) *tdx.Event {
+		for i := range o.Events {
+			if o.Events[i].RTMR == rtmr {
+				if n--; n < 0 {
+					return &o.Events[i]
+				}
+			}
+		}
+		return nil
+	}
+	options := slices.Concat([]byte("\x4b\x64\xf2\x8c\x0b\x4b\x8f\x42\x93\x87\x6d\x87\x60\x50\xdc\x67"),
+		[]byte("\x01\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00"), []byte("X\x00x"))
+	for name, tc := range map[string]struct {
+		change func(*evidence.Observation)
+		want   string
+	}{
+		"another UKI": {func(o *evidence.Observation) { at(o, 1, 3).Digest[0] ^= 1 }, "other events of RTMR1"},
+		"an event more": {func(o *evidence.Observation) {
+			o.Events = append(o.Events, tdx.Event{RTMR: 2, Type: 0xd, Digest: tdx.Register{1}})
+		}, "events of RTMR2 that the disk does not make"},
+		"an event fewer": {func(o *evidence.Observation) { at(o, 2, 0).Type = tdx.NoActionEvent }, "without events of RTMR2"},
+		"an event twice": {func(o *evidence.Observation) { o.Events = append(o.Events, *at(o, 2, 0)) },
+			"events of RTMR2 twice"},
+		"a second separator": {func(o *evidence.Observation) { o.Events = append(o.Events, *at(o, 1, 1)) },
+			"second separator"},
+		"another order": {func(o *evidence.Observation) {
+			a, b := at(o, 2, 0), at(o, 2, 1)
+			*a, *b = *b, *a
+		}, "in another place"},
+		"an unknown type": {func(o *evidence.Observation) { at(o, 1, 0).Type = 0x80000099 }, "a type that is not known"},
+		"a payload forged": {func(o *evidence.Observation) { at(o, 1, 0).Payload = []byte("Calling nobody") },
+			"a payload that is not of its digest"},
+		"a variable forged": {func(o *evidence.Observation) { at(o, 0, 2).Digest[0] ^= 1 },
+			"RTMR0 measures what boots may read from the host"},
+		"a variable of systemd's": {func(o *evidence.Observation) {
+			o.Events = append(o.Events, tdx.Event{Type: 0x80000001, Payload: options, Digest: sha512.Sum384(options)})
+		}, "RTMR0 measures what boots may read from the host"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := *honest
+			o.Events = slices.Clone(honest.Events)
+			tc.change(&o)
+			err := o.BootOf(record)
+			require.ErrorContains(t, err, tc.want)
+			require.Equal(t, fault.Verification, fault.CodeOf(err))
+			var f *fault.Error
+			require.ErrorAs(t, err, &f)
+			require.NotEmpty(t, f.Got)
+		})
+	}
 }
 
 func TestMoved(t *testing.T) {
@@ -202,7 +279,7 @@ func TestMoved(t *testing.T) {
 }
 
 func FuzzDecodeEvidence(f *testing.F) {
-	f.Add([]byte(`{"schema_version":"1","profile":"debug","image":"i","boots":[],"collateral":"sha256:` +
+	f.Add([]byte(`{"schema_version":"2","profile":"debug","image":"i","boots":[],"collateral":"sha256:` +
 		strings.Repeat("0", 64) + `"}`))
 	f.Add([]byte(`{}`))
 	f.Fuzz(func(t *testing.T, data []byte) {

@@ -23,8 +23,9 @@ import (
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
-// SchemaVersion is the only version of evidence files.
-const SchemaVersion = "1"
+// SchemaVersion is the only version of evidence files that is read: since 2, one
+// of the machines was rebooted.
+const SchemaVersion = "2"
 
 // Evidence is evidence-{profile}.json: the boots on which a profile's published
 // registers rest, so that anybody can verify them again.
@@ -32,13 +33,14 @@ type Evidence struct {
 	SchemaVersion string          `json:"schema_version"`
 	Profile       release.Profile `json:"profile"`
 	Image         string          `json:"image"` // its name
-	Boots         []Boot          `json:"boots"` // at least two
+	Boots         []Boot          `json:"boots"` // at least two of new machines, and a reboot
 
 	Collateral digest.Digest `json:"collateral"` // of what Intel's service said of the platforms
 }
 
 // Boot is one boot. REPORTDATA of the quote is nonce(32) and SHA-256(peer_id).
 type Boot struct {
+	Reboot   bool        `json:"reboot,omitempty"` // of a machine that had booted before, from the same disk
 	PeerID   wire.PeerID `json:"peer_id"`
 	Nonce    string      `json:"nonce"`     // 32 bytes in hex
 	Quote    []byte      `json:"quote"`     // base64
@@ -55,13 +57,13 @@ type Appraisal struct {
 	Token string `json:"token"`
 }
 
-// minBoots is how many boots must agree before values are published.
-const minBoots = 2
+// How many boots of new machines, and how many reboots, must agree before values are published.
+const minBoots, minReboots = 2, 1
 
 // Record is the evidence of one observation.
 func (o *Observation) Record(at time.Time, a *Appraisal) (Boot, error) {
 	log, err := compress(o.Report.EventLog)
-	return Boot{PeerID: o.Report.PeerID, Nonce: o.Report.Nonce, Quote: o.Report.Quote, EventLog: log,
+	return Boot{Reboot: o.Reboot, PeerID: o.Report.PeerID, Nonce: o.Report.Nonce, Quote: o.Report.Quote, EventLog: log,
 		TCB: o.Verdict.TCB, Time: at.UTC().Truncate(time.Second), Appraisal: a}, err
 }
 
@@ -77,9 +79,16 @@ func DecodeEvidence(data []byte) (*Evidence, error) {
 	if e.SchemaVersion != SchemaVersion {
 		return nil, fault.Mismatch("evidence of an unknown version", SchemaVersion, e.SchemaVersion)
 	}
-	if len(e.Boots) < minBoots {
+	reboots := 0
+	for _, b := range e.Boots {
+		if b.Reboot {
+			reboots++
+		}
+	}
+	if fresh := len(e.Boots) - reboots; fresh < minBoots || reboots < minReboots {
 		return nil, fault.Mismatch("evidence of too few boots",
-			fmt.Sprintf("at least %d", minBoots), fmt.Sprint(len(e.Boots)))
+			fmt.Sprintf("at least %d of new machines and %d of a machine that had booted before", minBoots, minReboots),
+			fmt.Sprintf("%d and %d", fresh, reboots))
 	}
 	return &e, nil
 }
@@ -104,6 +113,7 @@ func (e *Evidence) Observe(ctx context.Context, v *tdx.Verifier) ([]*Observation
 		if out[i], err = Observe(ctx, v, e.Profile, nonce, r); err != nil {
 			return nil, fmt.Errorf("boot %d: %w", i+1, err)
 		}
+		out[i].Reboot = b.Reboot
 	}
 	return out, Agree(out)
 }

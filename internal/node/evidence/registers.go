@@ -78,7 +78,8 @@ func readMeasured(dir string, p release.Profile) (*Measured, error) {
 
 // WriteDiff shows, profile by profile, which registers moved from one release to
 // the next, by which event of the boot, and which package, file or parameter of
-// the image is behind it.
+// the image is behind it, and by what way: a file of the root moves its hash,
+// which is on the command line in the UKI.
 func WriteDiff(w io.Writer, from, to *Release) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s to %s\n", from.Name, to.Name)
@@ -131,7 +132,11 @@ func writeProfile(b *strings.Builder, p release.Profile, a, z Measured) {
 		}
 	}
 	for _, c := range image.Diff(a.Record, z.Record) {
-		fmt.Fprintf(b, "  %s  %s\n", c.Kind, changed(c))
+		line := fmt.Sprintf("  %s  %s", c.Kind, changed(c))
+		if reaches := c.Reaches(); reaches != "" {
+			line += " (" + reaches + ")"
+		}
+		b.WriteString(line + "\n")
 	}
 }
 

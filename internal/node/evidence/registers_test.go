@@ -14,6 +14,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/calimero-network/mero-tee/internal/attestation/measuredboot"
+	"github.com/calimero-network/mero-tee/internal/attestation/measuredboot/disktest"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
@@ -32,19 +34,28 @@ var update = flag.Bool("update", false, "write the golden files anew")
 const roleFile = "/etc/ssh/sshd_config.d/mero.conf"
 
 // built is the record of an image whose SSH, where the profile has it, is configured so.
-func built(p release.Profile, config string) *image.Record {
+func built(t *testing.T, p release.Profile, config string) *image.Record {
+	t.Helper()
 	r := inprocess.Image{Version: release.Version{Minor: 1}, Profile: p}.Record(strings.Repeat("a", 40))
 	if p != release.LockedReadOnly {
 		r.Files = append(r.Files, image.File{Path: roleFile, Mode: "0644", Owner: "0:0", SHA256: digest.Of([]byte(config))})
 		slices.SortFunc(r.Files, func(a, b image.File) int { return strings.Compare(a.Path, b.Path) })
 	}
-	before := fmt.Sprintf("%x", r.Content[:])
-	r.Content = digest.Of(r.Manifest())
-	r.KernelCommandLine = strings.Replace(r.KernelCommandLine, before, fmt.Sprintf("%x", r.Content[:]), 1)
+	rebooted(t, r)
 	return r
 }
 
-// bootOf boots the recorded image: what GRUB measures is its kernel command line.
+// rebooted gives a record the boot of a disk whose root follows from its files.
+func rebooted(t *testing.T, r *image.Record) {
+	t.Helper()
+	r.Content = digest.Of(r.Manifest())
+	disk := disktest.Make(disktest.Spec{Profile: string(r.Profile), Content: r.Content.Hex(), Root: r.Manifest()})
+	read, err := measuredboot.Open(disk.Reader(), int64(len(disk)))
+	require.NoError(t, err)
+	r.Boot = *read.Boot()
+}
+
+// bootOf boots the recorded image.
 func bootOf(t *testing.T, r *image.Record) *evidence.Observation {
 	t.Helper()
 	pki, err := tdxsim.NewPKI([]byte(strings.Repeat("r", 32)))
@@ -54,10 +65,9 @@ func bootOf(t *testing.T, r *image.Record) *evidence.Observation {
 	td := platform.NewTD(tdx.Register(sha512.Sum384([]byte("firmware"))))
 	log := tdxsim.NewEventLog(td)
 	require.NoError(t, log.Measure(0, 0xd, []byte("VM shape")))
-	require.NoError(t, log.Measure(1, 0xd, []byte("shim and loader")))
-	require.NoError(t, log.Measure(2, 0xd, []byte("kernel")))
-	line := []byte("/vmlinuz root=LABEL=root ro " + r.KernelCommandLine)
-	require.NoError(t, log.Log(2, 0xd, line, slices.Concat([]byte("kernel_cmdline: "), line, []byte{0})))
+	for _, e := range r.Boot.Log() {
+		require.NoError(t, log.Add(e))
+	}
 	require.NoError(t, td.Extend(3, sha512.Sum384([]byte(r.Profile))))
 	quote, err := td.Quote(4, [64]byte{})
 	require.NoError(t, err)
@@ -74,12 +84,12 @@ func stage(t *testing.T, records ...*image.Record) string {
 		require.NoError(t, err)
 		require.NoError(t, os.WriteFile(filepath.Join(dir, release.RecordAsset(r.Profile)), data, 0o600))
 		e := &evidence.Evidence{SchemaVersion: evidence.SchemaVersion, Profile: r.Profile, Image: r.Image.Name}
-		for range 2 {
+		for i := range 3 {
 			b, err := bootOf(t, r).Record(time.Unix(0, 0), nil)
 			require.NoError(t, err)
+			b.Nonce, b.Reboot = fmt.Sprint(i), i == 2
 			e.Boots = append(e.Boots, b)
 		}
-		e.Boots[1].Nonce = "1"
 		data, err = e.Encode()
 		require.NoError(t, err)
 		require.NoError(t, os.WriteFile(filepath.Join(dir, release.EvidenceAsset(r.Profile)), data, 0o600))
@@ -101,20 +111,21 @@ func diff(t *testing.T, from, to *evidence.Release) string {
 	return b.String()
 }
 
-func all(config string) []*image.Record {
+func all(t *testing.T, config string) []*image.Record {
+	t.Helper()
 	var out []*image.Record
 	for _, p := range release.Profiles() {
-		out = append(out, built(p, config))
+		out = append(out, built(t, p, config))
 	}
 	return out
 }
 
-// "Changing one file in a role and building again moves RTMR2 of exactly the
-// profiles that contain it, and the diff names it."
+// Changing one file in a role and building again moves RTMR1 and RTMR2 of exactly
+// the profiles that contain it, and the diff names the file and its way there.
 func TestOneFileChanged(t *testing.T) {
 	t.Parallel()
-	got := diff(t, measured(t, "mero-tee-v0.1.0", all("PermitRootLogin no\n")...),
-		measured(t, "the working tree", all("PermitRootLogin yes\n")...))
+	got := diff(t, measured(t, "mero-tee-v0.1.0", all(t, "PermitRootLogin no\n")...),
+		measured(t, "the working tree", all(t, "PermitRootLogin yes\n")...))
 	golden := filepath.Join("testdata", "one-file.golden")
 	if *update {
 		require.NoError(t, os.WriteFile(golden, []byte(got), 0o600))
@@ -123,17 +134,20 @@ func TestOneFileChanged(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, string(want), got)
 	require.Contains(t, got, "locked-read-only: no register moved\n")
-	require.Equal(t, 2, strings.Count(got, "moved (owner:"))
+	require.Equal(t, 4, strings.Count(got, "moved (owner:"))
 	for _, p := range []release.Profile{release.Debug, release.DebugReadOnly} {
+		require.Contains(t, got, string(p)+": RTMR1 moved")
 		require.Contains(t, got, string(p)+": RTMR2 moved")
 	}
-	require.Equal(t, 2, strings.Count(got, "  event  kernel_cmdline: mero.content="))
+	require.Equal(t, 2, strings.Count(got, "  event  section .cmdline: its content"))
+	require.Equal(t, 2, strings.Count(got, "  root hash  root: "))
 	require.Equal(t, 2, strings.Count(got, "  file  "+roleFile+": "))
+	require.Equal(t, 2, strings.Count(got, " (in the root, by its hash: RTMR1 and RTMR2)\n"))
 }
 
 func TestNothingChanged(t *testing.T) {
 	t.Parallel()
-	got := diff(t, measured(t, "a", all("x")...), measured(t, "b", all("x")...))
+	got := diff(t, measured(t, "a", all(t, "x")...), measured(t, "b", all(t, "x")...))
 	require.Equal(t,
 		"a to b\ndebug: no register moved\ndebug-read-only: no register moved\nlocked-read-only: no register moved\n", got)
 }
@@ -141,13 +155,11 @@ func TestNothingChanged(t *testing.T) {
 // A file that appears or goes is said in words, and so is a profile of one side only.
 func TestOneSideOnly(t *testing.T) {
 	t.Parallel()
-	debug := built(release.Debug, "x")
-	bare := built(release.Debug, "x")
+	debug := built(t, release.Debug, "x")
+	bare := built(t, release.Debug, "x")
 	bare.Files = slices.DeleteFunc(bare.Files, func(f image.File) bool { return f.Path == roleFile })
-	line := fmt.Sprintf("%x", bare.Content[:])
-	bare.Content = digest.Of(bare.Manifest())
-	bare.KernelCommandLine = strings.Replace(bare.KernelCommandLine, line, fmt.Sprintf("%x", bare.Content[:]), 1)
-	without, with := measured(t, "without", bare), measured(t, "with", debug, built(release.LockedReadOnly, ""))
+	rebooted(t, bare)
+	without, with := measured(t, "without", bare), measured(t, "with", debug, built(t, release.LockedReadOnly, ""))
 	require.Contains(t, diff(t, without, with), "  file  "+roleFile+" is new: 0644 0:0 ")
 	require.Contains(t, diff(t, without, with), "locked-read-only: measured in one of the two only\n")
 	require.NotContains(t, diff(t, without, with), "debug-read-only", "measured in neither")
@@ -163,7 +175,7 @@ func TestReadRefuses(t *testing.T) {
 		"record": release.RecordAsset(release.Debug)} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			dir := stage(t, built(release.Debug, "x"))
+			dir := stage(t, built(t, release.Debug, "x"))
 			require.NoError(t, os.WriteFile(filepath.Join(dir, asset), []byte("{}"), 0o600))
 			_, err := evidence.ReadRelease("damaged", dir)
 			require.Equal(t, fault.Verification, fault.CodeOf(err))

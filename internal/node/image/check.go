@@ -1,6 +1,7 @@
 package image
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -18,7 +19,6 @@ var (
 	pathForm    = regexp.MustCompile(`^(/[^/\x00-\x1f\x7f]+)+$`)
 	textForm    = regexp.MustCompile(`^[^\x00-\x1f\x7f]+$`)
 	packageForm = regexp.MustCompile(`^[a-z0-9][a-z0-9+.-]*$`)
-	decimalForm = regexp.MustCompile(`^[1-9]\d{0,18}$`)
 )
 
 // findings collects everything that is wrong, so that one error never hides another.
@@ -36,7 +36,7 @@ func (r *Record) Check() error {
 	f.say(r.SchemaVersion == SchemaVersion, "schema_version is %q, not %q", r.SchemaVersion, SchemaVersion)
 	f.say(r.Commit == "" || commitForm.MatchString(r.Commit), "commit %.60q is not 40 hex digits", r.Commit)
 	r.checkImage(&f)
-	r.checkCommandLine(&f)
+	r.checkBoot(&f)
 	r.checkPackages(&f)
 	r.checkFiles(&f)
 	r.checkBinaries(&f)
@@ -64,35 +64,33 @@ func (r *Record) checkImage(f *findings) {
 		"the base image has no name or no project")
 }
 
-// checkCommandLine: RTMR2 measures these parameters, so each must be there once and say what the record says.
-func (r *Record) checkCommandLine(f *findings) {
-	f.say(textForm.MatchString(r.KernelCommandLine), "the kernel command line is empty, or more than one line")
+// checkBoot: the predicted events are consistent, and the command line that they
+// measure is that of this profile, this content and this root: each of these
+// parameters must be there once.
+func (r *Record) checkBoot(f *findings) {
+	if err := r.Boot.Check(); err != nil {
+		f.say(false, "what is said of its boot: %s", explained(err))
+	}
 	values := map[string][]string{}
-	for _, parameter := range strings.Fields(r.KernelCommandLine) {
+	for parameter := range strings.FieldsSeq(r.Boot.CommandLine) {
 		key, value, _ := strings.Cut(parameter, "=")
 		values[key] = append(values[key], value)
 	}
-	want := map[string]string{"mero.profile": string(r.Profile), "mero.content": fmt.Sprintf("%x", r.Content[:])}
-	if ReadOnly(r.Profile) {
-		want["mero.rootfs"], want["mero.roothash"] = "squashfs", fmt.Sprintf("%x", r.RootHash[:])
-	}
-	for key, value := range want {
+	for key, value := range map[string]string{"mero.profile": string(r.Profile), "mero.content": r.Content.Hex(),
+		"roothash": r.Boot.RootHash.Hex()} {
 		f.say(slices.Equal(values[key], []string{value}), "the kernel command line has %s=%.100q, not once %s", key,
 			values[key], value)
 	}
-	f.say(ReadOnly(r.Profile) != r.RootHash.IsZero(), "a root hash is for the read-only profiles, and for each of them")
-	offset := values["mero.hashoffset"]
-	if ReadOnly(r.Profile) {
-		f.say(len(offset) == 1 && decimalForm.MatchString(offset[0]), "mero.hashoffset is %.100q, not once a number", offset)
-	} else {
-		f.say(len(offset)+len(values["mero.roothash"])+len(values["mero.rootfs"]) == 0,
-			"the root of this profile is not verified, but the kernel command line says so")
-	}
+	f.say(!r.Boot.RootHash.IsZero(), "the root hash is missing")
 }
 
-// ReadOnly says whether images of the profile have a verified root.
-func ReadOnly(p release.Profile) bool {
-	return p == release.DebugReadOnly || p == release.LockedReadOnly
+// explained is an error with what was found, where it says so apart.
+func explained(err error) string {
+	var f *fault.Error
+	if errors.As(err, &f) && f.Got != "" {
+		return err.Error() + ": " + f.Got
+	}
+	return err.Error()
 }
 
 func (r *Record) checkPackages(f *findings) {

@@ -8,17 +8,37 @@ import (
 
 // Change is one thing that differs between two images; empty means absent.
 type Change struct {
-	Kind     string // "package", "file", "binary", "kernel parameter", "base image" or "tool"
+	Kind     string // one of those in kinds
 	Name     string
 	Old, New string
+}
+
+// kinds are the kinds of changes, in the order in which they are named.
+func kinds() []string {
+	return []string{"base image", "UKI", "kernel", "initrd", "kernel parameter", "root hash", "package", "binary", "file",
+		"tool"}
+}
+
+// Reaches says by what a change of its kind moves registers; empty: by nothing of its own.
+func (c Change) Reaches() string {
+	switch c.Kind {
+	case "UKI":
+		return "it is measured into RTMR1"
+	case "kernel", "initrd", "kernel parameter":
+		return "in the UKI: RTMR1 and RTMR2"
+	case "root hash":
+		return "on the command line in the UKI: RTMR1 and RTMR2"
+	case "package", "binary", "file":
+		return "in the root, by its hash: RTMR1 and RTMR2"
+	}
+	return ""
 }
 
 // Diff names what moved from one image to the next. Either side may be nil.
 func Diff(from, to *Record) []Change {
 	var out []Change
-	kinds := []string{"base image", "kernel parameter", "package", "binary", "file", "tool"}
 	a, b := from.facts(), to.facts()
-	for _, kind := range kinds {
+	for _, kind := range kinds() {
 		names := slices.Sorted(maps.Keys(a[kind]))
 		for name := range b[kind] {
 			if _, known := a[kind][name]; !known {
@@ -37,12 +57,18 @@ func Diff(from, to *Record) []Change {
 
 // facts are the things that can move, by kind and name.
 func (r *Record) facts() map[string]map[string]string {
-	out := map[string]map[string]string{"base image": {}, "kernel parameter": {}, "package": {}, "binary": {}, "file": {},
-		"tool": {}}
+	out := map[string]map[string]string{}
+	for _, kind := range kinds() {
+		out[kind] = map[string]string{}
+	}
 	if r == nil {
 		return out
 	}
 	out["base image"]["image"] = r.Base.Project + "/" + r.Base.Name
+	out["UKI"]["BOOTX64.EFI"] = r.Boot.UKI.String()
+	out["kernel"][".linux"] = r.Boot.Kernel.String()
+	out["initrd"][".initrd"] = r.Boot.Initrd.String()
+	out["root hash"]["root"] = r.Boot.RootHash.String()
 	out["tool"] = r.Tools.versions()
 	for _, p := range r.Packages {
 		out["package"][p.Name+":"+p.Architecture] = p.Version
@@ -53,7 +79,7 @@ func (r *Record) facts() map[string]map[string]string {
 	for _, f := range r.Files {
 		out["file"][f.Path] = f.summary()
 	}
-	for _, parameter := range strings.Fields(r.KernelCommandLine) {
+	for _, parameter := range strings.Fields(r.Boot.CommandLine) {
 		key, value, _ := strings.Cut(parameter, "=")
 		out["kernel parameter"][key] = strings.TrimSpace(out["kernel parameter"][key] + " " + value)
 	}

@@ -2,11 +2,11 @@ package image
 
 import (
 	"bytes"
-	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
 
+	"github.com/calimero-network/mero-tee/internal/attestation/measuredboot"
 	"github.com/calimero-network/mero-tee/internal/base/canonical"
 	"github.com/calimero-network/mero-tee/internal/base/digest"
 )
@@ -14,7 +14,7 @@ import (
 // Manifest renders packages and files as the image has them in
 // /usr/share/mero/manifest: one line each, fields parted by tabs, lines in the
 // order of their bytes. Its digest is mero.content on the kernel command line, so
-// that RTMR2 follows what is in the image also where the root is not verified.
+// that RTMR1 and RTMR2 follow what a record lists.
 func (r *Record) Manifest() []byte {
 	lines := make([]string, 0, len(r.Packages)+len(r.Files))
 	for _, p := range r.Packages {
@@ -88,28 +88,36 @@ func comparePackages(a, b Package) int {
 
 // Report is what the machine that was built says of itself at the end.
 type Report struct {
-	Ansible           string // the version of ansible-core that built it
-	KernelCommandLine string
-	Manifest          []byte
+	Ansible  string            // the version of ansible-core that built it
+	Boot     measuredboot.Boot // what the disk that it wrote will measure
+	Manifest []byte
 }
 
 // ParseReport reads the text that the role seal writes: a line "ansible" with
-// a version, a line "command-line" with the parameters, and the manifest.
+// a version, a line "boot" with what mero-predict says of the disk, in JSON, and
+// the manifest.
 func ParseReport(data []byte) (*Report, error) {
+	if len(data) > canonical.MaxSize {
+		return nil, fmt.Errorf("a report of %d bytes, more than the %d allowed", len(data), canonical.MaxSize)
+	}
 	version, rest, _ := bytes.Cut(data, []byte("\n"))
 	line, manifest, _ := bytes.Cut(rest, []byte("\n"))
 	ansible, ok := strings.CutPrefix(string(version), "ansible ")
 	if !ok {
 		return nil, fmt.Errorf("the build's report begins with %.80q, not with the version of ansible", version)
 	}
-	parameters, ok := strings.CutPrefix(string(line), "command-line ")
+	predicted, ok := bytes.CutPrefix(line, []byte("boot "))
 	if !ok {
-		return nil, fmt.Errorf("the build's report goes on with %.80q, not with the kernel command line", line)
+		return nil, fmt.Errorf("the build's report goes on with %.80q, not with what the disk boots", line)
 	}
-	return &Report{Ansible: ansible, KernelCommandLine: strings.TrimSpace(parameters), Manifest: manifest}, nil
+	out := &Report{Ansible: ansible, Manifest: manifest}
+	if err := canonical.Unmarshal(predicted, &out.Boot); err != nil {
+		return nil, fmt.Errorf("what the build's report says of the boot: %w", err)
+	}
+	return out, nil
 }
 
-// Fill completes a record by what the machine reported.
+// Fill completes a record by what the machine reported. Check judges it.
 func (r *Record) Fill(report *Report) error {
 	packages, files, err := ParseManifest(report.Manifest)
 	if err != nil {
@@ -117,22 +125,7 @@ func (r *Record) Fill(report *Report) error {
 	}
 	r.SchemaVersion, r.Packages, r.Files = SchemaVersion, packages, files
 	r.Content = digest.Of(report.Manifest)
-	r.KernelCommandLine, r.Tools.Ansible = report.KernelCommandLine, report.Ansible
+	r.Boot, r.Tools.Ansible = report.Boot, report.Ansible
 	r.sort()
-	return r.fillRootHash()
-}
-
-func (r *Record) fillRootHash() error {
-	for _, parameter := range strings.Fields(r.KernelCommandLine) {
-		digits, ok := strings.CutPrefix(parameter, "mero.roothash=")
-		if !ok {
-			continue
-		}
-		hash, err := hex.DecodeString(digits)
-		if err != nil || len(hash) != len(r.RootHash) {
-			return fmt.Errorf("the root hash %.80q is not 64 hex digits", digits)
-		}
-		r.RootHash = digest.Digest(hash)
-	}
 	return nil
 }

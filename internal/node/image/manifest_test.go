@@ -1,10 +1,12 @@
 package image_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/calimero-network/mero-tee/internal/attestation/measuredboot/disktest"
 	"github.com/calimero-network/mero-tee/internal/node/image"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
@@ -54,7 +56,8 @@ func TestDiffNamesWhatMoved(t *testing.T) {
 	from, to := complete(t, release.DebugReadOnly), complete(t, release.DebugReadOnly)
 	require.Empty(t, image.Diff(from, to))
 	to.Base.Name = "ubuntu-2404-tdx-v20250201"
-	to.KernelCommandLine += " panic=0"
+	to.Boot = bootOf(t, disktest.Spec{Profile: "debug-read-only", Content: to.Content.Hex(), Kernel: []byte("another"),
+		Initrd: []byte("another"), Root: []byte("another"), Words: []string{"loglevel=0"}})
 	to.Packages[0].Version = "14"
 	to.Packages = append(to.Packages, image.Package{Name: "new", Version: "1", Architecture: "all"})
 	to.Binaries[0].Version = "1.2.3"
@@ -66,9 +69,11 @@ func TestDiffNamesWhatMoved(t *testing.T) {
 	for _, c := range image.Diff(from, to) {
 		got = append(got, moved{c.Kind, c.Name})
 		require.NotEqual(t, c.Old, c.New)
+		require.Equal(t, c.Kind != "base image" && c.Kind != "tool", strings.Contains(c.Reaches(), "RTMR"), c.Kind)
 	}
-	require.Equal(t, []moved{{"base image", "image"}, {"kernel parameter", "panic"}, {"package", "base-files:amd64"},
-		{"package", "new:all"},
+	require.Equal(t, []moved{{"base image", "image"}, {"UKI", "BOOTX64.EFI"}, {"kernel", ".linux"}, {"initrd", ".initrd"},
+		{"kernel parameter", "loglevel"}, {"kernel parameter", "roothash"}, {"root hash", "root"},
+		{"package", "base-files:amd64"}, {"package", "new:all"},
 		{"binary", "mero-agent"}, {"file", "/etc/hostname"}, {"file", "/etc/mtab"}, {"file", "/usr/lib/mero/mero-agent"},
 		{"tool", "ansible"}}, got)
 	require.Empty(t, image.Diff(nil, nil))

@@ -2,19 +2,25 @@
 // what is in it.
 //
 // Its promise: a record that is read was written for exactly one image, says
-// everything that decides RTMR2 of it, and proves its own content: packages
-// and files give the digest that the image's kernel command line holds.
+// event by event what RTMR1 and RTMR2 of it are, and proves its own content:
+// packages and files give the digest that the image's kernel command line holds.
 package image
 
 import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/calimero-network/mero-tee/internal/attestation/measuredboot"
 	"github.com/calimero-network/mero-tee/internal/base/canonical"
 	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
-// SchemaVersion is the only version of the record that exists.
-const SchemaVersion = "1"
+// SchemaVersion is the only version of the record that is read. Records of
+// version 1 were of images that GRUB booted: nothing in them says what RTMR1
+// must be.
+const SchemaVersion = "2"
 
 // Folder is where an image keeps our programs.
 const Folder = "/usr/lib/mero"
@@ -28,14 +34,13 @@ type Record struct {
 	Image         Image           `json:"image"`
 	Base          Base            `json:"base"`
 	// 64 hex digits over everything that decided the image; the first 8 are in its name
-	ContentID         string        `json:"content_id"`
-	KernelCommandLine string        `json:"kernel_command_line"`
-	RootHash          digest.Digest `json:"root_hash,omitzero"` // of the verified root; the debug profile has none
-	Content           digest.Digest `json:"content"`            // digest of the manifest that lies in the image
-	Packages          []Package     `json:"packages"`
-	Files             []File        `json:"files"` // what no package brought, and all of /etc
-	Binaries          []Binary      `json:"binaries"`
-	Tools             Tools         `json:"tools"`
+	ContentID string            `json:"content_id"`
+	Boot      measuredboot.Boot `json:"boot"`    // what its disk boots, and what is measured of it
+	Content   digest.Digest     `json:"content"` // digest of the manifest that lies in the image
+	Packages  []Package         `json:"packages"`
+	Files     []File            `json:"files"` // what no package brought, and all of /etc
+	Binaries  []Binary          `json:"binaries"`
+	Tools     Tools             `json:"tools"`
 }
 
 // Image is where the image is.
@@ -94,6 +99,9 @@ func (r *Record) Encode() ([]byte, error) {
 // Decode reads a record and checks it. Bytes that are not the canonical form
 // of what they say are refused.
 func Decode(data []byte) (*Record, error) {
+	if err := readable(data); err != nil {
+		return nil, err
+	}
 	var r Record
 	if err := canonical.UnmarshalExact(data, &r); err != nil {
 		return nil, &fault.Error{Code: fault.Verification, Message: "the image record is malformed", Err: err}
@@ -102,6 +110,21 @@ func Decode(data []byte) (*Record, error) {
 		return nil, err
 	}
 	return &r, nil
+}
+
+// readable refuses a record of another version by its name, before its fields are
+// called unknown.
+func readable(data []byte) error {
+	var r struct {
+		SchemaVersion *string `json:"schema_version"`
+	}
+	if json.Unmarshal(data, &r) != nil || r.SchemaVersion == nil || *r.SchemaVersion == SchemaVersion {
+		return nil // what else may be wrong is Decode's to say
+	}
+	err := fault.Mismatch("an image record of a version that this program does not read", SchemaVersion,
+		fmt.Sprintf("%.20q", *r.SchemaVersion))
+	err.Hint = "verify a release with the program of its own tag"
+	return err
 }
 
 // PackageVersions lists the packages as "name version".

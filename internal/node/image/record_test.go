@@ -2,7 +2,6 @@ package image_test
 
 import (
 	"flag"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/calimero-network/mero-tee/internal/attestation/measuredboot"
+	"github.com/calimero-network/mero-tee/internal/attestation/measuredboot/disktest"
 	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/node/image"
@@ -24,7 +25,7 @@ var contentID = strings.Repeat("0badcafe", 8)
 func complete(t testing.TB, p release.Profile) *image.Record {
 	t.Helper()
 	agent := digest.Of([]byte("agent"))
-	r := &image.Record{SchemaVersion: "1", Profile: p,
+	r := &image.Record{SchemaVersion: "2", Profile: p,
 		Version: release.Version{Major: 1, Minor: 2, Patch: 3, Candidate: 4},
 		Commit:  strings.Repeat("01", 20), ContentID: contentID,
 		Base: image.Base{Name: "ubuntu-2404-tdx-v20250101", Project: "confidential-vm-images"},
@@ -37,16 +38,21 @@ func complete(t testing.TB, p release.Profile) *image.Record {
 			Source: "ansible/roles/agent/files/mero-agent"}},
 		Tools: image.Tools{Packer: "1.9.4", GoogleCompute: "1.2.5", AnsiblePlugin: "1.0.3", Ansible: "2.14.18"}}
 	r.Content = digest.Of(r.Manifest())
-	r.KernelCommandLine = fmt.Sprintf("mero.profile=%s mero.content=%x", p, r.Content[:])
-	if image.ReadOnly(p) {
-		r.RootHash = digest.Of([]byte("root"))
-		r.KernelCommandLine += fmt.Sprintf(" mero.rootfs=squashfs mero.roothash=%x mero.hashoffset=4096", r.RootHash[:])
-	}
+	r.Boot = bootOf(t, disktest.Spec{Profile: string(p), Content: r.Content.Hex()})
 	name, err := image.Name(p, r.Version, contentID)
 	require.NoError(t, err)
 	r.Image = image.Image{Name: name, Project: "p",
 		SelfLink: "https://www.googleapis.com/compute/v1/projects/p/global/images/" + name}
 	return r
+}
+
+// bootOf is what a disk boots.
+func bootOf(t testing.TB, s disktest.Spec) measuredboot.Boot {
+	t.Helper()
+	made := disktest.Make(s)
+	disk, err := measuredboot.Open(made.Reader(), int64(len(made)))
+	require.NoError(t, err)
+	return *disk.Boot()
 }
 
 func TestGolden(t *testing.T) {
@@ -73,7 +79,7 @@ func TestCheckRefuses(t *testing.T) {
 		spoil func(*image.Record)
 		want  string
 	}{
-		"schema":            {func(r *image.Record) { r.SchemaVersion = "2" }, "schema_version"},
+		"schema":            {func(r *image.Record) { r.SchemaVersion = "3" }, "schema_version"},
 		"profile":           {func(r *image.Record) { r.Profile = "open" }, "profile \"open\" is unknown"},
 		"version":           {func(r *image.Record) { r.Version = release.Version{} }, "the version is missing"},
 		"commit":            {func(r *image.Record) { r.Commit = "main" }, "commit"},
@@ -82,15 +88,18 @@ func TestCheckRefuses(t *testing.T) {
 		"image of another":  {func(r *image.Record) { r.Image.Name = "other" }, "image \"other\" is not called"},
 		"self link":         {func(r *image.Record) { r.Image.Project = "q" }, "self link"},
 		"base":              {func(r *image.Record) { r.Base.Name = "" }, "base image"},
-		"no command line":   {func(r *image.Record) { r.KernelCommandLine = "" }, "command line is empty"},
-		"profile elsewhere": {func(r *image.Record) { r.KernelCommandLine += " mero.profile=debug" }, "mero.profile="},
-		"content elsewhere": {func(r *image.Record) { r.KernelCommandLine = "mero.profile=locked-read-only" },
-			"mero.content="},
-		"root hash missing": {func(r *image.Record) { r.RootHash = digest.Digest{} }, "a root hash is for"},
-		"other root hash":   {func(r *image.Record) { r.RootHash = digest.Of(nil) }, "mero.roothash="},
-		"hash offset": {func(r *image.Record) {
-			r.KernelCommandLine = strings.Replace(r.KernelCommandLine, "=4096", "=0", 1)
-		}, "mero.hashoffset"},
+		"no boot":           {func(r *image.Record) { r.Boot = measuredboot.Boot{} }, "what is said of its boot: "},
+		"no event":          {func(r *image.Record) { r.Boot.RTMR2 = r.Boot.RTMR2[1:] }, "another number of events of RTMR2"},
+		"an event's digest": {func(r *image.Record) { r.Boot.RTMR1[0].Digest[0] ^= 1 }, "another event 1 of RTMR1"},
+		"a way in":          {func(r *image.Record) { r.Boot.CommandLine += " init=/bin/sh" }, "not known to be harmless"},
+		"no root hash":      {func(r *image.Record) { r.Boot.RootHash = digest.Digest{} }, "the root hash is missing"},
+		"other root hash":   {func(r *image.Record) { r.Boot.RootHash = digest.Of(nil) }, "roothash=[\""},
+		"profile of another": {func(r *image.Record) {
+			r.Boot = bootOf(t, disktest.Spec{Profile: "debug", Content: r.Content.Hex()})
+		}, `mero.profile=["debug"], not once locked-read-only`},
+		"content of another": {func(r *image.Record) {
+			r.Boot = bootOf(t, disktest.Spec{Profile: string(r.Profile)})
+		}, "mero.content=[\"0000"},
 		"no packages":        {func(r *image.Record) { r.Packages = nil }, "no package is listed"},
 		"package twice":      {func(r *image.Record) { r.Packages[1] = r.Packages[0] }, "listed twice"},
 		"package incomplete": {func(r *image.Record) { r.Packages[0].Version = "" }, "incomplete"},
@@ -119,14 +128,18 @@ func TestCheckRefuses(t *testing.T) {
 	}
 }
 
-func TestDebugHasNoVerifiedRoot(t *testing.T) {
+// A record of the images that GRUB booted is refused by its version, not by its fields.
+func TestRecordsOfAnotherVersion(t *testing.T) {
 	t.Parallel()
-	r := complete(t, release.Debug)
-	r.KernelCommandLine += " mero.roothash=00"
-	require.Error(t, r.Check())
-	r = complete(t, release.Debug)
-	r.RootHash = digest.Of(nil)
-	require.Error(t, r.Check())
+	for version, want := range map[string]string{
+		`"1"`: "an image record of a version that this program does not read",
+		`"3"`: "an image record of a version that this program does not read",
+		`2`:   "malformed",
+	} {
+		_, err := image.Decode([]byte(`{"schema_version": ` + version + `, "kernel_command_line": "quiet"}`))
+		require.Equal(t, fault.Verification, fault.CodeOf(err))
+		require.ErrorContains(t, err, want)
+	}
 }
 
 func TestDecodeIsStrict(t *testing.T) {

@@ -1,6 +1,7 @@
 package image_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -14,7 +15,9 @@ import (
 func TestFillFromAReport(t *testing.T) {
 	t.Parallel()
 	want := complete(t, release.LockedReadOnly)
-	text := fmt.Sprintf("ansible 2.14.18\ncommand-line  %s \n%s", want.KernelCommandLine, want.Manifest())
+	boot, err := json.Marshal(want.Boot)
+	require.NoError(t, err)
+	text := fmt.Sprintf("ansible 2.14.18\nboot %s\n%s", boot, want.Manifest())
 	report, err := image.ParseReport([]byte(text))
 	require.NoError(t, err)
 	got := &image.Record{Profile: want.Profile, Version: want.Version, Commit: want.Commit, ContentID: want.ContentID,
@@ -27,11 +30,16 @@ func TestFillFromAReport(t *testing.T) {
 
 func TestFillRefuses(t *testing.T) {
 	t.Parallel()
+	boot, err := json.Marshal(complete(t, release.Debug).Boot)
+	require.NoError(t, err)
 	for name, text := range map[string]string{
-		"empty": "", "no version": "command-line x\n", "no command line": "ansible 2.14\nx\n", "one line": "ansible 2.14",
-		"no manifest line": "ansible 2.14\ncommand-line x\ngarbage\n",
-		"root hash":        "ansible 2.14\ncommand-line mero.roothash=xyz\n",
-		"long root hash":   "ansible 2.14\ncommand-line mero.roothash=" + strings.Repeat("0", 66) + "\n",
+		"empty": "", "no version": "boot {}\n", "no boot": "ansible 2.14\nx\n", "one line": "ansible 2.14",
+		"no manifest line":  fmt.Sprintf("ansible 2.14\nboot %s\ngarbage\n", boot),
+		"no JSON":           "ansible 2.14\nboot x\n",
+		"a boot of nothing": "ansible 2.14\nboot {}\n",
+		"what is not known": fmt.Sprintf("ansible 2.14\nboot {\"more\": 1, %s\n", boot[1:]),
+		"more on the line":  fmt.Sprintf("ansible 2.14\nboot %s {}\n", boot),
+		"too much":          "ansible 2.14\nboot {}\n" + strings.Repeat("x", 4<<20),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -45,7 +53,9 @@ func TestFillRefuses(t *testing.T) {
 }
 
 func FuzzReport(f *testing.F) {
-	f.Add([]byte("ansible 2.14\ncommand-line mero.roothash=00\nlink\t/a\tb\n"))
+	boot, err := json.Marshal(complete(f, release.Debug).Boot)
+	require.NoError(f, err)
+	f.Add(fmt.Appendf(nil, "ansible 2.14\nboot %s\nlink\t/a\tb\n", boot))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		report, err := image.ParseReport(data)
 		if err != nil {

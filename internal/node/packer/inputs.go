@@ -19,14 +19,16 @@ type Inputs struct {
 	Root       string // of the repository
 	Profile    release.Profile
 	Agent      digest.Digest
+	Predictor  digest.Digest
 	Companions []Pin  // those of the profile must be among them
 	TDXRoot    string // digest of the TDX root that the agent believes; empty means Intel's
 }
 
 // ContentID is SHA-256 over everything that decides the image, as 64 hex
 // digits: the template, the base's pin, the profile's variables and the files
-// of its roles, the agent and the profile's companions. What another profile
-// alone uses does not count.
+// of its roles, the agent, the profile's companions, and the program that predicts
+// what the image measures: another prediction is another record. What another
+// profile alone uses does not count.
 func (i Inputs) ContentID() (string, error) {
 	profile, err := ReadProfile(i.Root, i.Profile)
 	if err != nil {
@@ -46,7 +48,7 @@ func (i Inputs) ContentID() (string, error) {
 			return "", err
 		}
 	}
-	fmt.Fprintf(h, "agent %s\ntdx root %q\n", i.Agent, i.TDXRoot)
+	fmt.Fprintf(h, "agent %s\npredictor %s\ntdx root %q\n", i.Agent, i.Predictor, i.TDXRoot)
 	for _, c := range companions {
 		fmt.Fprintf(h, "companion %q %q %s %q\n", c.Name, c.Version, c.SHA256, c.Member)
 	}
@@ -68,8 +70,11 @@ func (i Inputs) files(p *Profile) ([]string, error) {
 	return slices.Compact(files), nil
 }
 
-// AgentSources lie in the role that installs the agent; the agent's digest stands for them.
-const AgentSources = "ansible/roles/agent/files/mero-agent"
+// Sources of programs lie in the role that uses each; the program's digest stands for them.
+const (
+	AgentSources     = "ansible/roles/agent/files/mero-agent"
+	PredictorSources = "ansible/roles/disk/files/mero-predict"
+)
 
 func roleFiles(root, role string) (files []string, err error) {
 	top := filepath.Join(root, "ansible", "roles", role)
@@ -82,7 +87,7 @@ func roleFiles(root, role string) (files []string, err error) {
 			return err
 		}
 		switch name = filepath.ToSlash(name); {
-		case name == AgentSources:
+		case name == AgentSources, name == PredictorSources:
 			return fs.SkipDir
 		case !d.IsDir():
 			files = append(files, name)

@@ -61,6 +61,7 @@ func TestContentIDFollowsWhatTheProfileUses(t *testing.T) {
 		"the template":          {at("packer/node.pkr.hcl"), all},
 		"the playbook":          {at("ansible/node.yml"), all},
 		"the agent's sources":   {at("ansible/roles/agent/files/mero-agent/main.go"), nil},
+		"the predictor's":       {at("ansible/roles/disk/files/mero-predict/main.go"), nil},
 		"a link": {func(t *testing.T, root string) {
 			link := filepath.Join(root, "ansible/roles/locked-read-only/files/root/etc/systemd/system/getty@.service")
 			require.NoError(t, os.Remove(link))
@@ -98,6 +99,7 @@ func TestContentIDFollowsWhatIsHandedOver(t *testing.T) {
 		spoil func(*packer.Inputs)
 		moves int
 	}{
+		"the program that predicts":  {func(in *packer.Inputs) { in.Predictor = digest.Of(nil) }, 3},
 		"the agent":                  {func(in *packer.Inputs) { in.Agent = digest.Of(nil) }, 3},
 		"the TDX root":               {func(in *packer.Inputs) { in.TDXRoot = "00" }, 3},
 		"a telemetry program":        {func(in *packer.Inputs) { in.Companions[0].SHA256 = digest.Of(nil) }, 2},

@@ -161,7 +161,7 @@ func (p *Packer) Build(ctx context.Context, o BuildRequest) (record string, err 
 }
 
 func (o *BuildRequest) absolute() (err error) {
-	for _, path := range []*string{&o.Output, &o.AgentBinary, &o.CompanionsDir} {
+	for _, path := range []*string{&o.Output, &o.AgentBinary, &o.PredictorBinary, &o.CompanionsDir} {
 		if *path, err = filepath.Abs(*path); err != nil {
 			return err
 		}

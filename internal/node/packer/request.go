@@ -29,11 +29,13 @@ type BuildRequest struct {
 	Labels       map[string]string // of the build VM
 	SSHPort      int               // 0 means 22
 
-	Agent         Companion   // the compiled agent: Name is mero-agent
-	AgentBinary   string      // its path
-	Companions    []Companion // those of the profile must be among them
-	CompanionsDir string      // a folder that has them by name
-	TDXRoot       string      // see Inputs
+	Agent           Companion   // the compiled agent: Name is mero-agent
+	AgentBinary     string      // its path
+	Predictor       Companion   // the compiled mero-predict, which runs in the build VM and is not in the image
+	PredictorBinary string      // its path
+	Companions      []Companion // those of the profile must be among them
+	CompanionsDir   string      // a folder that has them by name
+	TDXRoot         string      // see Inputs
 
 	Output   string        // folder for what the build needs and leaves
 	Env      []string      // NAME=value for Packer: GOOGLE_CREDENTIALS, HTTPS_PROXY, SSL_CERT_FILE…
@@ -56,6 +58,7 @@ type variables struct {
 	ContentID     string            `json:"content_id"`
 	Programs      []program         `json:"programs"`
 	ProgramsDir   string            `json:"programs_dir"`
+	ToolsDir      string            `json:"tools_dir"`
 	TDXRoot       string            `json:"tdx_root_sha256"`
 	Output        string            `json:"output"`
 	GoogleCompute string            `json:"googlecompute_version"`
@@ -98,29 +101,36 @@ func (p *Packer) prepare(o BuildRequest) (variablesFile string, err error) {
 	return variablesFile, writeJSON(variablesFile, v)
 }
 
-// stage lays the programs out as they go over the image's root, each checked as it is copied.
+// stage lays out the programs as they go over the image's root, and what runs in
+// the build VM as it goes over its own, each checked as it is copied.
 func (o BuildRequest) stage(programs []Companion) error {
-	top := filepath.Join(o.Output, stagedPrograms)
-	if err := os.RemoveAll(top); err != nil {
-		return err
+	for _, dir := range []string{stagedPrograms, stagedTools} {
+		if err := os.RemoveAll(filepath.Join(o.Output, dir)); err != nil {
+			return err
+		}
 	}
 	for _, c := range programs {
 		from := filepath.Join(o.CompanionsDir, c.Name)
 		if c.Name == o.Agent.Name {
 			from = o.AgentBinary
 		}
-		to := filepath.Join(top, filepath.FromSlash(image.Folder), c.Name)
-		if err := file.Copy(to, from, 0o755); err != nil {
-			return &fault.Error{Code: fault.MissingAsset, Message: "program " + c.Name, Err: err}
-		}
-		if err := c.check(to); err != nil {
+		if err := c.lay(filepath.Join(o.Output, stagedPrograms, filepath.FromSlash(image.Folder)), from); err != nil {
 			return err
 		}
 	}
-	return nil
+	return o.Predictor.lay(filepath.Join(o.Output, stagedTools, "run", "mero"), o.PredictorBinary)
 }
 
-const stagedPrograms = "programs"
+// lay copies the program into a folder and checks the copy.
+func (c Companion) lay(dir, from string) error {
+	to := filepath.Join(dir, c.Name)
+	if err := file.Copy(to, from, 0o755); err != nil {
+		return &fault.Error{Code: fault.MissingAsset, Message: "program " + c.Name, Err: err}
+	}
+	return c.check(to)
+}
+
+const stagedPrograms, stagedTools = "programs", "tools"
 
 func (o BuildRequest) variables(programs []Companion) (*variables, error) {
 	name, err := image.Name(o.Profile, o.Version, o.ContentID)
@@ -135,8 +145,8 @@ func (o BuildRequest) variables(programs []Companion) (*variables, error) {
 		ImageLabels: image.Labels(o.Profile, o.Version, o.ContentID), InstanceName: o.InstanceName, Labels: o.Labels,
 		SSHPort: o.SSHPort,
 		Release: o.Version, Commit: o.Commit, ContentID: o.ContentID, Programs: listed,
-		ProgramsDir: filepath.Join(o.Output, stagedPrograms),
-		TDXRoot:     o.TDXRoot, Output: o.Output, GoogleCompute: GoogleComputeVersion, AnsiblePlugin: AnsibleVersion}, nil
+		ProgramsDir: filepath.Join(o.Output, stagedPrograms), ToolsDir: filepath.Join(o.Output, stagedTools),
+		TDXRoot: o.TDXRoot, Output: o.Output, GoogleCompute: GoogleComputeVersion, AnsiblePlugin: AnsibleVersion}, nil
 }
 
 func writeJSON(path string, v any) error {

@@ -32,12 +32,14 @@ func order(t *testing.T) BuildRequest {
 	o := BuildRequest{Profile: release.LockedReadOnly, Version: release.Version{Major: 1},
 		ContentID: strings.Repeat("0badcafe", 8), Project: "p", Zone: "z",
 		InstanceName: "vm", Labels: map[string]string{"owner": "mero-tee"}, CompanionsDir: dir,
-		AgentBinary: filepath.Join(dir, "mero-agent"),
-		Agent:       Companion{Name: "mero-agent", Version: "1.0.0", Source: "here"},
-		Output:      filepath.Join(t.TempDir(), "out")}
-	for _, name := range []string{"merod", "traefik", "mero-agent"} {
+		AgentBinary:     filepath.Join(dir, "mero-agent"),
+		Agent:           Companion{Name: "mero-agent", Version: "1.0.0", Source: "here"},
+		PredictorBinary: filepath.Join(dir, "mero-predict"),
+		Predictor:       Companion{Name: "mero-predict", SHA256: digest.Of([]byte("mero-predict"))},
+		Output:          filepath.Join(t.TempDir(), "out")}
+	for _, name := range []string{"merod", "traefik", "mero-agent", "mero-predict"} {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(name), 0o755))
-		if name != "mero-agent" {
+		if !strings.HasPrefix(name, "mero-") {
 			o.Companions = append(o.Companions, Companion{Name: name, Version: "1", SHA256: digest.Of([]byte(name)),
 				Source: "there"})
 		}
@@ -76,6 +78,10 @@ touch "$(dirname "$last")/record.json"`)
 	binaries, err := os.ReadFile(filepath.Join(o.Output, "binaries.json"))
 	require.NoError(t, err)
 	require.Contains(t, string(binaries), `"name": "mero-agent"`)
+	require.NotContains(t, string(binaries), "mero-predict", "it is not in the image")
+	require.NoFileExists(t, filepath.Join(o.Output, "programs/usr/lib/mero/mero-predict"))
+	require.FileExists(t, filepath.Join(o.Output, "tools/run/mero/mero-predict"))
+	require.Contains(t, said.String(), `"tools_dir": "`+filepath.Join(o.Output, "tools")+`"`)
 }
 
 func TestBuildSaysWhatPackerSaid(t *testing.T) {
@@ -120,6 +126,10 @@ func TestBuildRefusesOtherPrograms(t *testing.T) {
 	require.NoError(t, os.Remove(filepath.Join(o.CompanionsDir, "traefik")))
 	_, err = p.Build(t.Context(), o)
 	require.Equal(t, fault.MissingAsset, fault.CodeOf(err))
+	o = order(t)
+	o.Predictor.SHA256 = digest.Of([]byte("other"))
+	_, err = p.Build(t.Context(), o)
+	require.Equal(t, fault.Verification, fault.CodeOf(err))
 	o = order(t)
 	o.ContentID = "short"
 	_, err = p.Build(t.Context(), o)

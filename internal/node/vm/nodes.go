@@ -22,7 +22,7 @@ const (
 	// patience bounds the wait for a report: a TDX VM takes one to three minutes
 	// to boot, and the agent's own deadline is ten.
 	patience = 15 * time.Minute
-	// lifetime is after how long Compute Engine deletes a VM by itself.
+	// lifetime is after how long Compute Engine deletes a VM by itself that boots once.
 	lifetime = 30 * time.Minute
 )
 
@@ -38,32 +38,59 @@ type VMs struct {
 	err    error
 }
 
-var _ agent.Nodes = (*VMs)(nil)
+var _ agent.Machines = (*VMs)(nil)
 
 // Boot boots the image that is named in published and returns its agent's report.
 func (v *VMs) Boot(ctx context.Context, published *measurement.Published, profile release.Profile,
 	m agent.Mission) (*agent.Report, error) {
+	visited, err := v.run(ctx, published, profile, gce.RunSpec{MaxRun: lifetime}, m)
+	if visited == nil {
+		return nil, err
+	}
+	report, bad := agent.DecodeReport(visited.Report)
+	return report, errors.Join(bad, err)
+}
+
+// Reboot boots the image, resets the machine when its agent has reported, and returns both reports.
+func (v *VMs) Reboot(ctx context.Context, published *measurement.Published, profile release.Profile,
+	first, again agent.Mission) (out [2]*agent.Report, err error) {
+	attributes, err := again.Attributes()
+	if err != nil {
+		return out, err
+	}
+	visited, err := v.run(ctx, published, profile, gce.RunSpec{MaxRun: lifetime + patience, Again: attributes}, first)
+	if visited == nil {
+		return out, err
+	}
+	for i, data := range [][]byte{visited.Report, visited.Again} {
+		var bad error
+		out[i], bad = agent.DecodeReport(data)
+		err = errors.Join(bad, err)
+	}
+	return out, err
+}
+
+// run completes the life of a VM and goes through it. What reported, and could
+// not be deleted, comes with an error that is agent.ErrLeft.
+func (v *VMs) run(ctx context.Context, published *measurement.Published, profile release.Profile, spec gce.RunSpec,
+	m agent.Mission) (*gce.RunResult, error) {
 	if err := v.opened(ctx); err != nil {
 		return nil, err
 	}
-	attributes, err := m.Attributes()
-	if err != nil {
+	var err error
+	if spec.Metadata, err = m.Attributes(); err != nil {
 		return nil, err
 	}
 	image, err := v.client.Image(ctx, v.Project, published.Profiles[profile].Image.Name)
 	if err != nil {
 		return nil, err
 	}
-	visited, err := v.client.Run(ctx, gce.RunSpec{Purpose: v.Purpose, Profile: profile, Image: image.SelfLink, Run: v.Run,
-		Metadata: attributes, MaxRun: lifetime, Wait: patience})
-	if visited == nil {
-		return nil, err
-	}
-	report, bad := agent.DecodeReport(visited.Report)
-	if err != nil { // it reported, and could not be deleted
+	spec.Purpose, spec.Profile, spec.Image, spec.Run, spec.Wait = v.Purpose, profile, image.SelfLink, v.Run, patience
+	visited, err := v.client.Run(ctx, spec)
+	if visited != nil && err != nil {
 		err = fmt.Errorf("%w: %w", agent.ErrLeft, err)
 	}
-	return report, errors.Join(bad, err)
+	return visited, err
 }
 
 // Left lists the VMs and disks that carry the run's label.

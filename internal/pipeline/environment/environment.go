@@ -67,7 +67,7 @@ type Settings struct {
 	// Nodes boots nodes from the images of node releases, for a purpose ("measure",
 	// "e2e") and a run, whose name is the same when it is begun again. Every
 	// machine is journalled before it is made; the journal may be nil.
-	Nodes func(purpose, run string, j journal.Journal) agent.Nodes
+	Nodes func(purpose, run string, j journal.Journal) agent.Machines
 	// Images makes node images.
 	Images image.Images
 	// Cloud is Google Compute Engine, as this environment's own account there.

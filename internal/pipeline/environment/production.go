@@ -50,7 +50,7 @@ func Production(dir, dist string, cfg *config.Config, log func(string)) (*Enviro
 		Root: dir, Project: cfg.GCPProject, Zone: cfg.GCPZone, Family: cfg.GCPFamily, Log: log,
 		Cloud: e.Cloud, Fetch: build.Fetcher{Transport: e.Transport}, Env: e.packerEnvironment,
 		Pins: func(names []string) ([]packer.Pin, error) { return packer.ReadPins(dir, names) }}))
-	e.Nodes = func(purpose, run string, j journal.Journal) agent.Nodes {
+	e.Nodes = func(purpose, run string, j journal.Journal) agent.Machines {
 		return &vm.VMs{Project: cfg.GCPProject, Purpose: purpose, Run: gce.RunLabel(run),
 			Client: func(ctx context.Context) (*gce.Client, error) { return e.Cloud(ctx, j) }}
 	}

@@ -20,9 +20,6 @@ import (
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
-// boots is how often an image is booted before its registers are published.
-const boots = 2
-
 func (p *Pipeline) measurer(profile release.Profile) pipeline.Step {
 	return pipeline.Step{Needs: []string{pipeline.Part("node:build", string(profile))},
 		Outputs: p.AssetFiles(release.EvidenceAsset(profile)),
@@ -47,10 +44,10 @@ func (p *Pipeline) measure(ctx context.Context, w *pipeline.Work, profile releas
 	if err != nil {
 		return err
 	}
-	if err := evidence.Agree(seen); err != nil {
+	if err := proven(seen, record); err != nil {
 		return err
 	}
-	w.Infof("%d boots agree; TCB status %s", len(seen), seen[0].Verdict.TCB)
+	w.Infof("two boots and a reboot agree, and are what the image's record predicts; TCB status %s", seen[0].Verdict.TCB)
 	evidence := &evidence.Evidence{SchemaVersion: evidence.SchemaVersion, Profile: profile, Image: record.Image.Name,
 		Collateral: collateral.Digest()}
 	for _, o := range seen {
@@ -63,26 +60,51 @@ func (p *Pipeline) measure(ctx context.Context, w *pipeline.Work, profile releas
 	return p.EncodeAsset(release.EvidenceAsset(profile), evidence)
 }
 
-// bootAll boots the image several times at once, each over a nonce of its own.
+// proven: all boots measured the same, and that is what the image's record predicts.
+func proven(seen []*evidence.Observation, record *image.Record) error {
+	if err := evidence.Agree(seen); err != nil {
+		return err
+	}
+	for _, o := range seen {
+		if err := o.BootOf(record); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bootAll boots the image on two machines at once and then one of them again,
+// each over a nonce of its own. A reboot finds what the first boot left: in the
+// variable store, and on a disk that is not as read-only as it should be.
 func (p *Pipeline) bootAll(ctx context.Context, w *pipeline.Work, v *tdx.Verifier, profile release.Profile,
 	record *image.Record) ([]*evidence.Observation, error) {
 	nodes := p.Env.Nodes("measure", p.Tag.String()+"-measure-"+string(profile), w.Journal)
 	image := &measurement.Published{Family: release.Node, Tag: p.Tag, Profiles: map[release.Profile]measurement.Profile{
 		profile: {Image: measurement.Image{Name: record.Image.Name}}}} // what is known before anything is measured
-	out := make([]*evidence.Observation, boots)
-	g, ctx := errgroup.WithContext(ctx)
-	for i := range out {
-		g.Go(func() error {
-			mission := agent.Mission{Nonce: agent.NewNonce()}
-			report, err := nodes.Boot(ctx, image, profile, mission)
-			if err != nil {
-				return err
-			}
-			out[i], err = evidence.Observe(ctx, v, profile, mission.Nonce, report)
-			return err
-		})
+	missions := [3]agent.Mission{{Nonce: agent.NewNonce()}, {Nonce: agent.NewNonce()}, {Nonce: agent.NewNonce()}}
+	var reports [3]*agent.Report
+	g, booting := errgroup.WithContext(ctx)
+	g.Go(func() (err error) {
+		reports[0], err = nodes.Boot(booting, image, profile, missions[0])
+		return err
+	})
+	g.Go(func() error {
+		both, err := nodes.Reboot(booting, image, profile, missions[1], missions[2])
+		reports[1], reports[2] = both[0], both[1]
+		return err
+	})
+	if err := g.Wait(); err != nil {
+		return nil, err
 	}
-	return out, g.Wait()
+	out := make([]*evidence.Observation, len(reports))
+	for i, report := range reports {
+		var err error
+		if out[i], err = evidence.Observe(ctx, v, profile, missions[i].Nonce, report); err != nil {
+			return nil, err
+		}
+	}
+	out[2].Reboot = true
+	return out, nil
 }
 
 // appraised asks Intel Trust Authority about the same quote. Without a key for
@@ -173,13 +195,16 @@ func (p *Pipeline) published(ctx context.Context, v *tdx.Verifier,
 	if err != nil {
 		return measurement.Profile{}, err
 	}
-	seen, err := evidence.Observe(ctx, v)
-	if err != nil {
-		return measurement.Profile{}, fmt.Errorf("profile %s: %w", profile, err)
-	}
-	_, digest, err := p.record(profile)
+	record, digest, err := p.record(profile)
 	if err != nil {
 		return measurement.Profile{}, err
+	}
+	seen, err := evidence.Observe(ctx, v)
+	if err == nil {
+		err = proven(seen, record)
+	}
+	if err != nil {
+		return measurement.Profile{}, fmt.Errorf("profile %s: %w", profile, err)
 	}
 	return evidence.Published(seen, measurement.Image{Name: evidence.Image, Digest: digest}), nil
 }

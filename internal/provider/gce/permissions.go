@@ -35,8 +35,10 @@ func ReleasePermissions() []string {
 	return []string{
 		"compute.disks.create",
 		"compute.disks.delete",
+		"compute.disks.get",
 		"compute.disks.list",
 		"compute.disks.setLabels",
+		"compute.disks.use",
 		"compute.disks.useReadOnly",
 		"compute.globalOperations.get",
 		"compute.images.create",
@@ -52,6 +54,7 @@ func ReleasePermissions() []string {
 		"compute.instances.getGuestAttributes",
 		"compute.instances.getSerialPortOutput",
 		"compute.instances.list",
+		"compute.instances.reset",
 		"compute.instances.setLabels",
 		"compute.instances.setMetadata",
 		"compute.machineTypes.get",

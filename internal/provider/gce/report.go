@@ -54,13 +54,29 @@ func (c *Client) Serial(ctx context.Context, name string) (string, error) {
 
 // Report waits until a VM has published its report, and returns it whole.
 func (c *Client) Report(ctx context.Context, name string, wait time.Duration) ([]byte, error) {
+	return c.await(ctx, name, wait, func(entries []guestattr.Entry) ([]byte, error) {
+		return guestattr.Decode(guestattr.ReportName, entries)
+	})
+}
+
+// NextReport waits for another report of a VM than the one it published before.
+func (c *Client) NextReport(ctx context.Context, name string, wait time.Duration, before []byte) ([]byte, error) {
+	return c.await(ctx, name, wait, func(entries []guestattr.Entry) ([]byte, error) {
+		return guestattr.DecodeNext(guestattr.ReportName, entries, before)
+	})
+}
+
+// decoder puts a report together; guestattr.ErrIncomplete says that it is not there yet.
+type decoder func([]guestattr.Entry) ([]byte, error)
+
+func (c *Client) await(ctx context.Context, name string, wait time.Duration, decode decoder) ([]byte, error) {
 	var report []byte
 	err := c.poll(ctx, "the report of "+name, wait, func(ctx context.Context) (bool, error) {
 		vm, err := c.Instance(ctx, name) // asked first: a VM may stop when it has reported
 		if err != nil {
 			return false, err
 		}
-		report, err = c.report(ctx, name)
+		report, err = c.report(ctx, name, decode)
 		if !errors.Is(err, guestattr.ErrIncomplete) {
 			return err == nil, err
 		}
@@ -75,7 +91,7 @@ func (c *Client) Report(ctx context.Context, name string, wait time.Duration) ([
 }
 
 // report reads the report once; ErrIncomplete when it is not there yet.
-func (c *Client) report(ctx context.Context, name string) ([]byte, error) {
+func (c *Client) report(ctx context.Context, name string, decode decoder) ([]byte, error) {
 	entries, err := c.GuestAttributes(ctx, name, guestattr.Namespace)
 	switch {
 	case errors.Is(err, ErrNotFound):
@@ -85,7 +101,7 @@ func (c *Client) report(ctx context.Context, name string) ([]byte, error) {
 	}
 	var report []byte
 	if err == nil {
-		report, err = guestattr.Decode(guestattr.ReportName, entries)
+		report, err = decode(entries)
 	}
 	if err == nil || errors.Is(err, guestattr.ErrIncomplete) {
 		return report, err

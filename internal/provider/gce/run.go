@@ -14,30 +14,41 @@ import (
 // created can only be deleted when that has ended.
 const maxCleanup = 10 * time.Minute
 
-// RunSpec is one short life of a VM: it boots, reports and is deleted.
+// RunSpec is one short life of a VM: it boots, reports, perhaps boots and reports
+// once more, and is deleted.
 type RunSpec struct {
 	Purpose  string // "measure", "e2e": part of the VM's name
 	Profile  release.Profile
 	Image    string            // self link
 	Run      string            // see RunLabel
 	Metadata map[string]string // what the agent is asked
+	Again    map[string]string // the same after a reboot; nil: there is none
 	MaxRun   time.Duration     // after which Compute Engine deletes the VM by itself
-	Wait     time.Duration     // for the report, once the VM runs
+	Wait     time.Duration     // for each report, once the VM runs
 }
 
 // RunResult is what came of a run.
 type RunResult struct {
 	Instance *Instance // as it was after its boot; it is gone
 	Report   []byte
+	Again    []byte // the report after the reboot
 }
 
-// Run boots a VM, waits for its report and deletes the VM, also after an error,
+// waits is how long reports are waited for at most.
+func (s RunSpec) waits() time.Duration {
+	if s.Again != nil {
+		return 2 * s.Wait
+	}
+	return s.Wait
+}
+
+// Run boots a VM, waits for its reports and deletes the VM, also after an error,
 // a panic and a cancellation. Only a process that is killed leaves one behind:
 // SweepRun finds it, and Compute Engine deletes it after MaxRun.
 func (c *Client) Run(ctx context.Context, spec RunSpec) (out *RunResult, err error) {
-	if spec.Wait <= 0 || spec.Wait >= spec.MaxRun {
-		return nil, &fault.Error{Code: fault.Usage, Message: "gce: a VM must live longer than its report is waited for",
-			Expected: "more than " + spec.Wait.String(), Got: spec.MaxRun.String()}
+	if spec.Wait <= 0 || spec.waits() >= spec.MaxRun {
+		return nil, &fault.Error{Code: fault.Usage, Message: "gce: a VM must live longer than its reports are waited for",
+			Expected: "more than " + spec.waits().String(), Got: spec.MaxRun.String()}
 	}
 	vm := VM{Name: Name(spec.Purpose, spec.Profile), Image: spec.Image, Metadata: spec.Metadata, MaxRun: spec.MaxRun,
 		Labels: map[string]string{LabelRun: spec.Run}}
@@ -54,7 +65,19 @@ func (c *Client) Run(ctx context.Context, spec RunSpec) (out *RunResult, err err
 	if err != nil {
 		return nil, err
 	}
-	return &RunResult{Instance: i, Report: report}, nil
+	out = &RunResult{Instance: i, Report: report}
+	if spec.Again == nil {
+		return out, nil
+	}
+	vm.Metadata = spec.Again
+	if err := c.reboot(ctx, &vm); err != nil {
+		return nil, err
+	}
+	out.Again, err = c.NextReport(ctx, vm.Name, spec.Wait, report)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
 }
 
 // clean deletes a VM whatever became of ctx. One whose insertion is in doubt

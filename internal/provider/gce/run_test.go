@@ -33,6 +33,79 @@ func TestARun(t *testing.T) {
 	c.requireClean()
 }
 
+// After a reset the last boot's report is still there, and is not taken for the next one's.
+func TestARunThatReboots(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t, rehearsal.Faults{})
+	second := []byte(strings.Repeat(`{"quote":"another"}`, 50))
+	entries, err := guestattr.Encode(guestattr.ReportName, second)
+	require.NoError(t, err)
+	boots, later := 0, make(chan func(), 1)
+	c.guest = func(spec rehearsal.Spec) {
+		if boots++; boots == 1 {
+			publish(t, spec, report)
+			return
+		}
+		put(t, spec, entries[0]) // now the parts do not fit the summary
+		time.Sleep(time.Second)  // the third write of a second was that
+		later <- func() { put(t, spec, entries[1]) }
+	}
+	asked := 0
+	c.options.Wait = func(ctx context.Context, d time.Duration) error {
+		if len(later) > 0 {
+			if asked++; asked == 3 {
+				(<-later)()
+			}
+		}
+		return c.pause(ctx, d)
+	}
+	wanted := spec()
+	wanted.Again = map[string]string{"mero-nonce": strings.Repeat("a0", 32)}
+	got, err := c.bare().Run(t.Context(), wanted)
+	require.NoError(t, err)
+	require.Equal(t, report, got.Report)
+	require.Equal(t, second, got.Again)
+	require.Equal(t, 3, asked)
+	require.Equal(t, wholeLife, c.events())
+	c.requireClean()
+}
+
+// A VM that does not come up again, or says the same again, is deleted all the same.
+func TestARunThatDoesNotComeBack(t *testing.T) {
+	t.Parallel()
+	wanted := spec()
+	wanted.Again = wanted.Metadata
+	for name, tc := range map[string]struct {
+		faults rehearsal.Faults
+		want   string
+	}{
+		"nothing new": {rehearsal.Faults{}, "has not reported"},
+		"a refusal":   {rehearsal.Faults{Denied: []string{"compute.instances.reset"}}, "compute.instances.reset"},
+		"its reset": {rehearsal.Faults{Failures: []rehearsal.Failure{{Call: "instances.reset", Times: 1,
+			Code: "INTERNAL_ERROR"}}}, "rebooting"},
+		"a busy cloud": {rehearsal.Faults{Refusals: []rehearsal.Refusal{{Call: "instances.reset", Times: 3, Status: 503}}},
+			"has not reported"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newCloud(t, tc.faults)
+			boots := 0
+			c.guest = func(spec rehearsal.Spec) {
+				if boots++; boots == 1 {
+					publish(t, spec, report)
+				}
+			}
+			_, err := c.bare().Run(t.Context(), wanted)
+			require.ErrorContains(t, err, tc.want)
+			c.requireClean()
+		})
+	}
+	short := wanted
+	short.MaxRun = short.Wait + time.Second
+	_, err := newCloud(t, rehearsal.Faults{}).bare().Run(t.Context(), short)
+	require.ErrorContains(t, err, "must live longer")
+}
+
 func TestRunsSideBySide(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t, rehearsal.Faults{})

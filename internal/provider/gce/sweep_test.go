@@ -37,7 +37,7 @@ func listing(t *testing.T, past, future time.Time) http.Handler {
 		case "/compute/v1/projects/" + project + "/aggregated/disks":
 			body = `{"items":{"zones/us-central1-a":{"disks":[{"name":"vm-1","labels":` + labels("run-a", past) + `},
 				{"name":"somebody-elses","creationTimestamp":"2026-01-01T00:00:00Z"},
-				{"name":"mero-build-debug-0011",
+				{"name":"mero-build-debug-0011-image",
 					"creationTimestamp":` + strconv.Quote(past.Add(-2*time.Hour).Format(time.RFC3339)) + `},
 				{"name":"mero-build-debug-2233",
 					"creationTimestamp":` + strconv.Quote(future.Add(-2*time.Hour).Format(time.RFC3339)) + `}]}}}`
@@ -70,7 +70,7 @@ func TestLeftoversOfAllZones(t *testing.T) {
 		{Kind: gce.Instances, Name: "vm-1", Zone: "us-central1-a", Run: "run-a", Expires: past, Expired: true},
 		{Kind: gce.Instances, Name: "vm-2", Zone: "europe-west4-b", Run: "run-b", Expires: future},
 		{Kind: gce.Disks, Name: "vm-1", Zone: "us-central1-a", Run: "run-a", Expires: past, Expired: true},
-		{Kind: gce.Disks, Name: "mero-build-debug-0011", Zone: "us-central1-a", Expires: past, Expired: true},
+		{Kind: gce.Disks, Name: "mero-build-debug-0011-image", Zone: "us-central1-a", Expires: past, Expired: true},
 		{Kind: gce.Disks, Name: "mero-build-debug-2233", Zone: "us-central1-a", Expires: future},
 		{Kind: gce.Images, Name: "image-1"},
 	}, found)

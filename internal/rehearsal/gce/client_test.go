@@ -128,6 +128,10 @@ func TestEveryCallFitsTheDescription(t *testing.T) {
 	answers(w.instances())
 	answers(w.serial("all", "port", "1"))
 	answers(w.guestAttributes("all", "queryPath", "a/b"))
+	w.succeeds(w.setMetadata("all", "key", "value"))
+	for _, verb := range []string{"reset", "stop", "start"} {
+		w.succeeds(w.turn("all", verb))
+	}
 	w.succeeds(w.delete(path("instances", "all")))
 	w.succeeds(w.delete(imagePath("copy")))
 	w.succeeds(w.delete(path("disks", "extra")))

@@ -3,9 +3,9 @@ package gce
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"slices"
 	"strconv"
 
@@ -79,11 +79,35 @@ func (s *Server) describeDisk(disk *computepb.Disk, imageField string) error {
 	}
 	disk.Type = new(root + s.zonal("diskTypes", kind))
 	disk.LabelFingerprint, disk.PhysicalBlockSizeBytes = fingerprint(disk.Labels), new(int64(4096))
-	if disk.GetSourceImage() == "" {
-		disk.SizeGb = new(max(disk.GetSizeGb(), 10))
-		return nil
+	if disk.GetSourceImage() != "" {
+		if err := s.inherit(disk, imageField); err != nil {
+			return err
+		}
 	}
-	return s.inherit(disk, imageField)
+	return checkSize(disk)
+}
+
+// smallest are the sizes, in GB, below which a type of disk is not made; 1 of those that are not here.
+var smallest = map[string]int64{"hyperdisk-balanced": 4, "hyperdisk-balanced-high-availability": 4,
+	"hyperdisk-extreme": 64, "hyperdisk-ml": 4, "hyperdisk-throughput": 2048}
+
+const largest = 64 << 10 // GB, of every type
+
+func checkSize(disk *computepb.Disk) error {
+	kind, size := last(disk.GetType()), disk.GetSizeGb()
+	switch least := smallest[kind]; {
+	case disk.SizeGb == nil:
+		return invalid("resource.sizeGb", "", "A blank disk must say its size; the rehearsal has no default.")
+	case size <= 0:
+		return invalid("resource.sizeGb", strconv.FormatInt(size, 10), "Must be greater than 0.")
+	case size < least:
+		return refuse(http.StatusBadRequest, "badRequest", "Disk size cannot be smaller than %d GB for disk type %s.",
+			least, kind)
+	case size > largest:
+		return refuse(http.StatusBadRequest, "badRequest", "Disk size cannot be larger than %d GB for disk type %s.",
+			largest, kind)
+	}
+	return nil
 }
 
 // defaultDisk is what a disk is when nobody says what it is to be.
@@ -100,12 +124,23 @@ var bootDisks = map[string][]string{
 	"n2d": {"pd-balanced", "pd-ssd", "pd-standard"},
 }
 
-// checkBootDisk refuses a disk that the instance's machine type has no use for.
-func checkBootDisk(in *computepb.Instance, disk *computepb.Disk) error {
-	if kind := in.Disks[0].GetInterface(); series(in) == "c3" && kind != "" && kind != "NVME" {
-		return invalid("resource.disks[0].interface", kind, "C3 machines attach disks by NVMe alone.")
+// dataDisks are the types that a series takes besides those that it boots from.
+var dataDisks = map[string][]string{
+	"c3":  {"hyperdisk-ml", "hyperdisk-throughput"},
+	"n2":  {"hyperdisk-balanced", "hyperdisk-ml", "hyperdisk-throughput"},
+	"n2d": {"hyperdisk-throughput"},
+}
+
+// checkTaken refuses a disk that the instance's machine type has no use for.
+func checkTaken(in *computepb.Instance, i int, disk *computepb.Disk) error {
+	if kind := in.Disks[i].GetInterface(); series(in) == "c3" && kind != "" && kind != "NVME" {
+		return invalid(diskField(i, "interface"), kind, "C3 machines attach disks by NVMe alone.")
 	}
-	if kind := last(disk.GetType()); !slices.Contains(bootDisks[series(in)], kind) {
+	kind, taken := last(disk.GetType()), bootDisks[series(in)]
+	if i > 0 {
+		taken = slices.Concat(taken, dataDisks[series(in)])
+	}
+	if !slices.Contains(taken, kind) {
 		return refuse(http.StatusBadRequest, "badRequest", "%s disk type cannot be used by %s machine type.", kind,
 			last(in.GetMachineType()))
 	}
@@ -132,29 +167,32 @@ func (s *Server) inherit(disk *computepb.Disk, field string) error {
 
 // fill writes what a new disk holds.
 func (s *Server) fill(ctx context.Context, disk *computepb.Disk) error {
-	folder := s.file(disk, "")
-	if disk.GetSourceImage() == "" {
-		if err := os.Mkdir(folder, 0o755); err != nil {
-			return err
-		}
-	} else {
-		s.mu.Lock()
-		image, err := s.imageOf(disk.GetSourceImage())
-		s.mu.Unlock()
-		if err != nil { // deleted meanwhile
-			return s.failure("RESOURCE_NOT_FOUND", disk.GetSourceImage())
-		}
-		if s.namedOnly(image) {
-			return fmt.Errorf("the rehearsal knows image %s by name only", image.GetName())
-		}
-		if err := s.options.Host.Unpack(ctx, s.file(image, ".tar"), folder); err != nil {
-			return err
-		}
+	if err := s.write(ctx, disk); err != nil {
+		return err
 	}
 	return s.locked(func() error {
 		disk.Status = new("READY")
 		return s.save(disk)
 	})
+}
+
+func (s *Server) write(ctx context.Context, disk *computepb.Disk) error {
+	if disk.GetSourceImage() == "" {
+		return blank(s.file(disk, raw), disk.GetSizeGb()*gigabyte)
+	}
+	s.mu.Lock()
+	image, err := s.imageOf(disk.GetSourceImage())
+	s.mu.Unlock()
+	if err != nil { // deleted meanwhile
+		return s.failure("RESOURCE_NOT_FOUND", disk.GetSourceImage())
+	}
+	if from, ok := s.rawOf(image); ok {
+		return share(ctx, s.file(disk, raw), from)
+	}
+	if s.namedOnly(image) {
+		return fmt.Errorf("the rehearsal knows image %s by name only", image.GetName())
+	}
+	return s.options.Host.Unpack(ctx, s.file(image, archive), s.file(disk, ""))
 }
 
 func (s *Server) deleteDisk(q request) (any, error) {
@@ -196,7 +234,12 @@ func (s *Server) erase(disk *computepb.Disk) error {
 	}); err != nil {
 		return err
 	}
-	return s.wipe(s.file(disk, ""))
+	return s.empty(disk)
+}
+
+// empty deletes what the disk holds, be it a folder or a file.
+func (s *Server) empty(disk *computepb.Disk) error {
+	return errors.Join(s.wipe(s.file(disk, "")), remove(s.file(disk, raw)))
 }
 
 // busy says who needs the disk: an instance, or an image that is being made of it.
@@ -218,7 +261,7 @@ func (s *Server) busy(disk *computepb.Disk) error {
 
 // dropDisk forgets a disk. Call it with mu held.
 func (s *Server) dropDisk(disk *computepb.Disk) error {
-	if err := s.wipe(s.file(disk, "")); err != nil {
+	if err := s.empty(disk); err != nil {
 		return err
 	}
 	return s.drop(disk)

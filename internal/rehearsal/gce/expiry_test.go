@@ -61,7 +61,8 @@ func TestMaxRunDuration(t *testing.T) {
 		in := vm("a")
 		in.Disks = []*computepb.AttachedDisk{{Boot: new(true), AutoDelete: new(true), Source: new(path("disks", "d"))}}
 		in.Scheduling = limited()
-		require.Equal(t, http.StatusOK, b.do("POST", "zones/"+zone+"/disks", &computepb.Disk{Name: new("d")}).Code)
+		require.Equal(t, http.StatusOK, b.do("POST", "zones/"+zone+"/disks",
+			&computepb.Disk{Name: new("d"), SizeGb: new(int64(10))}).Code)
 		synctest.Wait()
 		answer := b.do("POST", "zones/"+zone+"/instances", in)
 		require.Equal(t, http.StatusOK, answer.Code, answer.Body)
@@ -94,7 +95,7 @@ func TestMaxRunDurationOfADeletedInstance(t *testing.T) {
 		in.Scheduling = limited()
 		for _, call := range []func() *httptest.ResponseRecorder{
 			func() *httptest.ResponseRecorder {
-				return b.do("POST", "zones/"+zone+"/disks", &computepb.Disk{Name: new("d")})
+				return b.do("POST", "zones/"+zone+"/disks", &computepb.Disk{Name: new("d"), SizeGb: new(int64(10))})
 			},
 			func() *httptest.ResponseRecorder { return b.do("POST", "zones/"+zone+"/instances", in) },
 			func() *httptest.ResponseRecorder { return b.do("DELETE", "zones/"+zone+"/instances/a", nil) },
@@ -116,7 +117,7 @@ func TestAnOperationIsLookedForATime(t *testing.T) {
 		b.server.SetFaults(gce.Faults{Slow: map[string]time.Duration{"disks.insert": 400 * time.Millisecond}})
 		var op computepb.Operation
 		require.NoError(t, protojson.Unmarshal(b.do("POST", "zones/"+zone+"/disks",
-			&computepb.Disk{Name: new("d")}).Body.Bytes(), &op))
+			&computepb.Disk{Name: new("d"), SizeGb: new(int64(10))}).Body.Bytes(), &op))
 		start := time.Now()
 		for _, want := range []struct {
 			after  time.Duration

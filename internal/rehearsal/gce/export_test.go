@@ -23,7 +23,10 @@ func (s *Server) Image(project, name string) (path string, ok bool) {
 	if err != nil || image.GetStatus() != "READY" {
 		return "", false
 	}
-	return s.file(image, ".tar"), true
+	if path, ok := s.rawOf(image); ok {
+		return path, true
+	}
+	return s.file(image, archive), true
 }
 
 // Calls names every call with its method and path below projects/{project}.

@@ -71,12 +71,12 @@ func TestCallsThatAreRefusedFirst(t *testing.T) {
 			w := newWorld(t, gce.Faults{Refusals: []gce.Refusal{{Call: "disks.insert", Times: 2, Status: status,
 				RetryAfter: 7 * time.Second}}})
 			for range 2 {
-				_, err := w.insertDisk(&computepb.Disk{Name: new("d")})
+				_, err := w.insertDisk(&computepb.Disk{Name: new("d"), SizeGb: new(int64(10))})
 				requireReason(t, err, status, reason)
 				require.Equal(t, "7", requireCode(t, err, status).Header.Get("Retry-After"))
 			}
 			require.Empty(t, w.server.Resources())
-			w.succeeds(w.insertDisk(&computepb.Disk{Name: new("d")}))
+			w.succeeds(w.insertDisk(&computepb.Disk{Name: new("d"), SizeGb: new(int64(10))}))
 		})
 	}
 }
@@ -130,7 +130,7 @@ func TestDeletionThatFailsLeavesTheInstanceRunning(t *testing.T) {
 func TestSlowOperations(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, gce.Faults{Slow: map[string]time.Duration{"disks.insert": time.Hour}})
-	op, err := w.insertDisk(&computepb.Disk{Name: new("d")})
+	op, err := w.insertDisk(&computepb.Disk{Name: new("d"), SizeGb: new(int64(10))})
 	require.NoError(t, err)
 	require.Equal(t, computepb.Operation_PENDING, op.GetStatus())
 	op, err = w.operation(op)
@@ -204,7 +204,7 @@ func TestBrokenMachines(t *testing.T) {
 	}
 	w := newWorld(t)
 	w.machines.broken["Capture"] = context.DeadlineExceeded
-	w.succeeds(w.insertDisk(&computepb.Disk{Name: new("d")}))
+	w.succeeds(w.insertDisk(&computepb.Disk{Name: new("d"), SourceImage: new(base)}))
 	op := w.done(w.insertImage(&computepb.Image{Name: new("i"), SourceDisk: new(path("disks", "d"))}))
 	require.Contains(t, op.Error.Errors[0].GetMessage(), "deadline exceeded")
 	require.Equal(t, []string{path("disks", "d")}, w.server.Resources())

@@ -15,11 +15,12 @@ import (
 	"cloud.google.com/go/compute/apiv1/computepb"
 )
 
-// Host is what instances run on.
+// Host is what instances run on. Of disks that are not raw files it knows alone
+// what they hold.
 type Host interface {
 	// Unpack makes the disk, a folder that does not exist yet, from an image file.
 	Unpack(ctx context.Context, image, disk string) error
-	// Capture writes an image file from a disk, wholly or not at all.
+	// Capture writes an image file from the folder of a disk, wholly or not at all.
 	Capture(ctx context.Context, disk, image string) error
 	// Boot returns when the machine has started; ctx ends when the server closes.
 	Boot(ctx context.Context, spec Spec) (Machine, error)
@@ -43,8 +44,9 @@ type Machine interface {
 // Spec is the machine that an instance needs.
 type Spec struct {
 	Name         string
-	Disk         string // the boot disk's folder
-	Confidential bool   // a TDX VM
+	Disk         string            // the boot disk: a raw file, to which nothing is written, or a folder
+	Devices      map[string]string // raw files of the other disks, by device name
+	Confidential bool              // a TDX VM
 	// Users are the logins of the metadata's ssh-keys with their authorized_keys.
 	Users    map[string]string
 	Address  string // the instance's own, 127.x.y.z
@@ -84,8 +86,10 @@ func (s *Server) started(in *instance, m Machine) bool {
 	if m != nil {
 		s.running.Go(func() { s.watch(in, m) })
 	}
-	if d := in.Scheduling.MaxRunDuration; d != nil {
-		in.limit = time.AfterFunc(time.Duration(d.GetSeconds())*time.Second, func() { s.expire(in, m) })
+	if d := in.Scheduling.MaxRunDuration; d != nil && in.limit == nil {
+		var limit *time.Timer
+		limit = time.AfterFunc(time.Duration(d.GetSeconds())*time.Second, func() { s.expire(in, &limit) })
+		in.limit = limit
 	}
 	return true
 }
@@ -93,6 +97,10 @@ func (s *Server) started(in *instance, m Machine) bool {
 // stage gives the instance what it has before it starts.
 func (s *Server) stage(in *instance) (spec Spec, silent bool, err error) {
 	address, err := freeAddress(s.options.SSHPort)
+	if err != nil {
+		return Spec{}, false, err
+	}
+	devices, err := s.devices(s.ctx, in)
 	if err != nil {
 		return Spec{}, false, err
 	}
@@ -110,7 +118,11 @@ func (s *Server) stage(in *instance) (spec Spec, silent bool, err error) {
 	if err != nil {
 		return Spec{}, false, err
 	}
-	in.Status = new("STAGING")
+	if in.GetStatus() == "RUNNING" { // it is being reset
+		address = in.NetworkInterfaces[0].GetNetworkIP()
+	} else {
+		in.Status = new("STAGING")
+	}
 	for _, nic := range in.NetworkInterfaces {
 		nic.NetworkIP = &address
 		for _, access := range nic.AccessConfigs {
@@ -121,7 +133,11 @@ func (s *Server) stage(in *instance) (spec Spec, silent bool, err error) {
 	if err != nil {
 		return Spec{}, false, err
 	}
-	spec = Spec{Name: in.GetName(), Disk: s.file(disk, ""), Confidential: confidential(in.Instance),
+	from, ok := s.rawOf(disk)
+	if !ok {
+		from = s.file(disk, "")
+	}
+	spec = Spec{Name: in.GetName(), Disk: from, Devices: devices, Confidential: confidential(in.Instance),
 		Users: users(in.Metadata), Address: address, SSHPort: s.options.SSHPort,
 		Metadata: in.metadata.address, Serial: in.serial}
 	return spec, s.faults.Silent, s.save(in)
@@ -170,24 +186,33 @@ func (s *Server) watch(in *instance, m Machine) {
 }
 
 // expire deletes an instance whose maxRunDuration is over.
-func (s *Server) expire(in *instance, m Machine) {
+func (s *Server) expire(in *instance, limit **time.Timer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || in.machine != m || in.GetStatus() != "RUNNING" {
+	if s.closed || in.limit != *limit || in.GetStatus() != "RUNNING" {
 		return
 	}
 	s.start("instances.delete", in, s.deletion(in))
 }
 
-// halt stops what runs of the instance and leaves its status alone.
+// halt stops what runs of the instance, and its clock, and leaves its status alone.
 func (s *Server) halt(in *instance) error {
 	s.mu.Lock()
-	m, metadata, serial, limit := in.machine, in.metadata, in.serial, in.limit
-	in.machine, in.metadata, in.serial, in.limit = nil, nil, nil, nil
+	limit := in.limit
+	in.limit = nil
 	s.mu.Unlock()
 	if limit != nil {
 		limit.Stop()
 	}
+	return s.cut(in)
+}
+
+// cut stops what runs of the instance, whose time goes on.
+func (s *Server) cut(in *instance) error {
+	s.mu.Lock()
+	m, metadata, serial := in.machine, in.metadata, in.serial
+	in.machine, in.metadata, in.serial = nil, nil, nil
+	s.mu.Unlock()
 	errs := []error{stop(m)}
 	if metadata != nil {
 		errs = append(errs, metadata.close())

@@ -37,7 +37,7 @@ func (q request) target() string {
 	if strings.HasSuffix(strings.ToLower(q.call.name), "list") {
 		return "projects/" + project(path)
 	}
-	for _, verb := range []string{"/deprecate", "/getGuestAttributes", "/serialPort"} {
+	for _, verb := range []string{"/deprecate", "/getGuestAttributes", "/reset", "/serialPort", "/setMetadata", "/start", "/stop"} {
 		path = strings.TrimSuffix(path, verb)
 	}
 	return path
@@ -102,19 +102,20 @@ func (s *Server) demandInstance(in *computepb.Instance) error {
 	if err := s.demand(s.zonal("instances", in.GetName()), wanted...); err != nil {
 		return err
 	}
-	for _, disk := range in.Disks {
-		if err := s.demandAttached(in, disk); err != nil {
+	for i := range in.Disks {
+		if err := s.demandAttached(in, i); err != nil {
 			return err
 		}
 	}
 	return s.demandNetworks(in)
 }
 
-func (s *Server) demandAttached(in *computepb.Instance, disk *computepb.AttachedDisk) error {
+func (s *Server) demandAttached(in *computepb.Instance, i int) error {
+	disk := in.Disks[i]
 	if source := disk.GetSource(); source != "" {
 		return s.demand(s.zonal("disks", last(source)), "compute.disks.use")
 	}
-	return s.demandDisk(diskName(in, disk), disk.GetInitializeParams().GetSourceImage(),
+	return s.demandDisk(diskName(in, i), disk.GetInitializeParams().GetSourceImage(),
 		disk.GetInitializeParams().GetLabels())
 }
 

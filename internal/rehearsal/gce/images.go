@@ -174,21 +174,34 @@ func hasFeature(all []*computepb.GuestOsFeature, name string) bool {
 
 // capturing writes the image's file; without it there is no image.
 func (s *Server) capturing(image *computepb.Image, disk *computepb.Disk) job {
-	tar := s.file(image, ".tar")
 	do := func(ctx context.Context) error {
-		if err := s.options.Host.Capture(ctx, s.file(disk, ""), tar); err != nil {
-			return err
-		}
-		info, err := os.Stat(tar)
+		size, err := s.capture(ctx, image, disk)
 		if err != nil {
 			return err
 		}
 		return s.locked(func() error {
-			image.Status, image.ArchiveSizeBytes = new("READY"), new(info.Size())
+			image.Status, image.ArchiveSizeBytes = new("READY"), &size
 			return s.save(image)
 		})
 	}
 	return job{do: do, undo: func() { _ = s.dropImage(image) }} // the operation's own error says enough
+}
+
+// capture writes the image's file and gives its size.
+func (s *Server) capture(ctx context.Context, image *computepb.Image, disk *computepb.Disk) (int64, error) {
+	if from, ok := s.rawOf(disk); ok {
+		err := copyRaw(ctx, s.file(image, raw), from, readOnly)
+		return disk.GetSizeGb() * gigabyte, err
+	}
+	tar := s.file(image, archive)
+	if err := s.options.Host.Capture(ctx, s.file(disk, ""), tar); err != nil {
+		return 0, err
+	}
+	info, err := os.Stat(tar)
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
 }
 
 func (s *Server) deprecateImage(q request) (any, error) {
@@ -231,13 +244,14 @@ func (s *Server) deleteImage(q request) (any, error) {
 
 // dropImage forgets an image. Call it with mu held.
 func (s *Server) dropImage(image *computepb.Image) error {
-	return errors.Join(remove(s.file(image, ".tar")), s.drop(image))
+	return errors.Join(remove(s.file(image, archive), s.file(image, raw)), s.drop(image))
 }
 
 // Import puts an image into a project as one that was always there. One that is
 // there already stays as it is; but one of a public project that is known by name
-// only gets what tar holds, and the description that says so.
-func (s *Server) Import(project string, image *computepb.Image, tar string) error {
+// only gets what from holds, and the description that says so. A file that ends
+// in .raw is the bytes of a disk, any other what the Host unpacks.
+func (s *Server) Import(project string, image *computepb.Image, from string) error {
 	if !projectForm.MatchString(project) || !nameForm.MatchString(image.GetName()) {
 		return errors.New("an image is imported under a project's and an image's name")
 	}
@@ -250,23 +264,39 @@ func (s *Server) Import(project string, image *computepb.Image, tar string) erro
 			return nil
 		}
 		known.Description = image.Description
-		return s.hold(known, tar)
+		return s.hold(known, from)
 	}
 	in := &computepb.Image{CreationTimestamp: new(s.stamp()), Architecture: new("X86_64"), DiskSizeGb: new(int64(10))}
 	proto.Merge(in, image)
 	in.Kind, in.Id, in.Status, in.SelfLink = new("compute#image"), new(newID()), new("READY"), new(root+path)
 	in.LabelFingerprint = fingerprint(in.Labels)
-	return s.hold(in, tar)
+	return s.hold(in, from)
 }
 
 // hold keeps an image with its file. Call it with mu held.
-func (s *Server) hold(image *computepb.Image, tar string) error {
-	size, err := place(tar, s.file(image, ".tar"))
+func (s *Server) hold(image *computepb.Image, from string) error {
+	var size int64
+	var err error
+	if filepath.Ext(from) == raw {
+		size, err = s.holdRaw(image, from)
+	} else {
+		size, err = place(from, s.file(image, archive))
+	}
 	if err != nil {
 		return err
 	}
 	image.ArchiveSizeBytes = &size
 	return s.add(image)
+}
+
+// holdRaw copies a raw file, which is the image's alone, as large as its disk.
+func (s *Server) holdRaw(image *computepb.Image, from string) (int64, error) {
+	info, err := os.Stat(from)
+	if err != nil {
+		return 0, err
+	}
+	image.DiskSizeGb = new((info.Size() + gigabyte - 1) / gigabyte)
+	return info.Size(), copyRaw(s.ctx, s.file(image, raw), from, readOnly)
 }
 
 // place gives a file a second name, or copies it where a link cannot reach.

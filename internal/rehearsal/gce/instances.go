@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"cloud.google.com/go/compute/apiv1/computepb"
@@ -14,8 +15,8 @@ import (
 // instance is one VM.
 type instance struct {
 	*computepb.Instance
-	creation   *operation        // nil when an earlier process made it
-	made       bool              // its disk was made with it
+	work       *operation        // that makes it, or starts or stops it; nil when an earlier process did
+	made       []*computepb.Disk // with it
 	machine    Machine           // nil when nothing runs
 	metadata   *metadataServer   // while it runs
 	serial     *os.File          // while it runs
@@ -39,6 +40,10 @@ func (s *Server) instanceCalls() []call {
 		}},
 		{"instances.insert", "POST " + instances, s.insertInstance},
 		{"instances.delete", "DELETE " + one, s.deleteInstance},
+		{"instances.setMetadata", "POST " + one + "/setMetadata", s.setMetadata},
+		{"instances.reset", "POST " + one + "/reset", s.resetInstance},
+		{"instances.stop", "POST " + one + "/stop", s.stopInstance},
+		{"instances.start", "POST " + one + "/start", s.startInstance},
 		{"instances.getSerialPortOutput", "GET " + one + "/serialPort", s.getSerialPort},
 		{"instances.getGuestAttributes", "GET " + one + "/getGuestAttributes", s.getGuestAttributes},
 	}
@@ -62,57 +67,25 @@ func (s *Server) insertInstance(q request) (any, error) {
 	if err := cmp.Or(s.demandInstance(in.Instance), s.checkInstance(in.Instance)); err != nil {
 		return nil, err
 	}
-	disk, err := s.planDisk(in.Instance)
+	disks, err := s.planDisks(in.Instance)
 	if err != nil {
 		return nil, err
 	}
-	if err := cmp.Or(checkBootDisk(in.Instance, disk), checkConfidential(in.Instance, disk)); err != nil {
+	if err := checkConfidential(in.Instance, disks[0]); err != nil {
 		return nil, err
 	}
 	s.describeInstance(in.Instance)
-	describeAttached(in.Disks[0], disk)
-	if err := s.addInstance(in, disk); err != nil {
+	for i, disk := range disks {
+		describeAttached(in.Disks[i], i, disk)
+	}
+	if err := s.addInstance(in, disks); err != nil {
 		return nil, err
 	}
-	in.creation = s.begin(q, in, job{
-		do:   func(ctx context.Context) error { return s.provision(ctx, in, disk) },
+	in.work = s.begin(q, in, job{
+		do:   func(ctx context.Context) error { return s.provision(ctx, in) },
 		undo: func() { s.unmake(in) },
 	})
-	return in.creation, nil
-}
-
-// planDisk is the boot disk, which exists or is to be made.
-func (s *Server) planDisk(in *computepb.Instance) (*computepb.Disk, error) {
-	if source := in.Disks[0].GetSource(); source != "" {
-		disk, err := s.diskOf(source)
-		if err != nil {
-			return nil, notFound(pathOf(source))
-		}
-		if disk.GetStatus() != "READY" {
-			return nil, notReady(pathOf(source))
-		}
-		return disk, s.busy(disk)
-	}
-	p := in.Disks[0].InitializeParams
-	const field = "resource.disks[0].initializeParams.sourceImage"
-	if p.GetSourceImage() == "" {
-		return nil, invalid(field, "", "Boot disk must have a source specified")
-	}
-	disk := &computepb.Disk{Name: new(diskName(in, in.Disks[0])), SizeGb: p.DiskSizeGb, Type: p.DiskType,
-		SourceImage: p.SourceImage, Labels: p.Labels}
-	return disk, s.describeDisk(disk, field)
-}
-
-// diskName is what a disk that is made with an instance is called.
-func diskName(in *computepb.Instance, disk *computepb.AttachedDisk) string {
-	return cmp.Or(disk.GetInitializeParams().GetDiskName(), in.GetName())
-}
-
-func describeAttached(attached *computepb.AttachedDisk, disk *computepb.Disk) {
-	attached.Kind, attached.Type, attached.Index = new("compute#attachedDisk"), new("PERSISTENT"), new(int32(0))
-	attached.Source, attached.InitializeParams = disk.SelfLink, nil
-	attached.DiskSizeGb, attached.GuestOsFeatures, attached.Licenses = disk.SizeGb, disk.GuestOsFeatures, disk.Licenses
-	attached.Architecture, attached.Mode = disk.Architecture, new(cmp.Or(attached.GetMode(), "READ_WRITE"))
+	return in.work, nil
 }
 
 // describeInstance fills in what the service says of an instance.
@@ -137,18 +110,25 @@ func (s *Server) describeInstance(in *computepb.Instance) {
 }
 
 // addInstance writes down what is going to be, before anything of it is made.
-func (s *Server) addInstance(in *instance, disk *computepb.Disk) error {
-	in.made = disk.GetStatus() == "CREATING"
+func (s *Server) addInstance(in *instance, disks []*computepb.Disk) error {
 	if err := s.add(in); err != nil {
 		return err
 	}
-	disk.Users, disk.LastAttachTimestamp = []string{in.GetSelfLink()}, new(s.stamp())
-	return s.add(disk)
+	for _, disk := range disks {
+		if disk.GetStatus() == "CREATING" {
+			in.made = append(in.made, disk)
+		}
+		disk.Users, disk.LastAttachTimestamp = []string{in.GetSelfLink()}, new(s.stamp())
+		if err := s.add(disk); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// provision makes a new disk and starts the machine.
-func (s *Server) provision(ctx context.Context, in *instance, disk *computepb.Disk) error {
-	if in.made {
+// provision makes the new disks and starts the machine.
+func (s *Server) provision(ctx context.Context, in *instance) error {
+	for _, disk := range in.made {
 		if err := s.fill(ctx, disk); err != nil {
 			return err
 		}
@@ -156,9 +136,13 @@ func (s *Server) provision(ctx context.Context, in *instance, disk *computepb.Di
 	return s.boot(ctx, in)
 }
 
-// unmake forgets an instance that could not be made, with the disk made for it.
+// unmake forgets an instance that could not be made, with the disks made for it.
 func (s *Server) unmake(in *instance) {
-	in.Disks[0].AutoDelete = &in.made
+	for _, attached := range in.Disks {
+		attached.AutoDelete = new(slices.ContainsFunc(in.made, func(disk *computepb.Disk) bool {
+			return disk.GetSelfLink() == attached.GetSource()
+		}))
+	}
 	_ = s.dropInstance(in) // the operation's own error says enough
 }
 
@@ -170,7 +154,10 @@ func (s *Server) deleteInstance(q request) (any, error) {
 	if in.GetStatus() == "STOPPING" {
 		return nil, notReady(pathOf(in.GetSelfLink()))
 	}
-	if disk := in.Disks[0]; disk.GetAutoDelete() {
+	for _, disk := range in.Disks {
+		if !disk.GetAutoDelete() {
+			continue
+		}
 		if err := s.demand(pathOf(disk.GetSource()), "compute.disks.delete"); err != nil {
 			return nil, err
 		}
@@ -178,18 +165,20 @@ func (s *Server) deleteInstance(q request) (any, error) {
 	return s.begin(q, in, s.deletion(in)), nil
 }
 
-// deletion ends an instance and forgets it, with its disk if that goes with it.
+// deletion ends an instance and forgets it, with the disks that go with it.
 func (s *Server) deletion(in *instance) job {
 	return job{do: func(ctx context.Context) error {
 		if err := s.claim(ctx, in); err != nil {
 			return err
 		}
-		s.mu.Lock()
-		disk, gone := s.diskOf(in.Disks[0].GetSource())
-		s.mu.Unlock()
 		err := s.halt(in)
-		if err == nil && gone == nil && in.Disks[0].GetAutoDelete() {
-			err = s.erase(disk)
+		for _, attached := range in.Disks {
+			s.mu.Lock()
+			disk, gone := s.diskOf(attached.GetSource())
+			s.mu.Unlock()
+			if err == nil && gone == nil && attached.GetAutoDelete() {
+				err = s.erase(disk)
+			}
 		}
 		return s.locked(func() error {
 			if err != nil {
@@ -200,18 +189,23 @@ func (s *Server) deletion(in *instance) job {
 	}}
 }
 
-// claim waits until the instance has been made and takes it for its end: one
-// that another operation is ending already is not ready for it.
+// claim waits until nobody makes or restarts the instance and takes it for its
+// end: one that another operation is ending already is not ready for it.
 func (s *Server) claim(ctx context.Context, in *instance) error {
-	if in.creation != nil {
+	for {
+		s.mu.Lock()
+		work := in.work
+		if work.ended() {
+			defer s.mu.Unlock()
+			break
+		}
+		s.mu.Unlock()
 		select {
-		case <-in.creation.done:
+		case <-work.done:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if err := s.present(in); err != nil {
 		return err
 	}
@@ -222,17 +216,21 @@ func (s *Server) claim(ctx context.Context, in *instance) error {
 	return s.save(in)
 }
 
-// dropInstance forgets an instance, and its disk unless that stays. Call it with mu held.
+// dropInstance forgets an instance, and its disks unless they stay. Call it with mu held.
 func (s *Server) dropInstance(in *instance) error {
-	disk, err := s.diskOf(in.Disks[0].GetSource())
-	switch {
-	case err != nil: // it is gone
-		err = nil
-	case in.Disks[0].GetAutoDelete():
-		err = s.dropDisk(disk)
-	default:
-		disk.Users, disk.LastDetachTimestamp = nil, new(s.stamp())
-		err = s.save(disk)
+	var errs []error
+	for _, attached := range in.Disks {
+		disk, err := s.diskOf(attached.GetSource())
+		switch {
+		case err != nil: // it is gone
+			err = nil
+		case attached.GetAutoDelete():
+			err = s.dropDisk(disk)
+		default:
+			disk.Users, disk.LastDetachTimestamp = nil, new(s.stamp())
+			err = s.save(disk)
+		}
+		errs = append(errs, err)
 	}
-	return errors.Join(err, remove(s.file(in, ".serial")), s.drop(in))
+	return errors.Join(append(errs, remove(s.file(in, ".serial")), s.drop(in))...)
 }

@@ -85,6 +85,30 @@ func attributes(metadata *computepb.Metadata) map[string]string {
 	return all
 }
 
+// setMetadata replaces an instance's metadata by a request that has read it.
+func (s *Server) setMetadata(q request) (any, error) {
+	in, err := s.instance(q)
+	if err != nil {
+		return nil, err
+	}
+	wanted := &computepb.Metadata{}
+	if err := q.decode(wanted); err != nil {
+		return nil, err
+	}
+	if err := checkMetadata(wanted); err != nil {
+		return nil, err
+	}
+	if wanted.GetFingerprint() != in.Metadata.GetFingerprint() {
+		return nil, refuse(http.StatusPreconditionFailed, "conditionNotMet",
+			"Supplied fingerprint does not match current metadata fingerprint.")
+	}
+	return s.change(q, in, func() error {
+		wanted.Kind, wanted.Fingerprint = new("compute#metadata"), fingerprint(wanted.Items)
+		in.Metadata = wanted
+		return s.save(in)
+	}), nil
+}
+
 const disabled = "Guest attributes endpoint access is disabled."
 
 func (in *instance) hasGuestAttributes() bool {

@@ -83,8 +83,9 @@ func (i publicImage) describe(owner, newest string) *computepb.Image {
 
 // namedOnly says that there is nothing to boot in an image.
 func (s *Server) namedOnly(image *computepb.Image) bool {
-	_, err := os.Stat(s.file(image, ".tar"))
-	return err != nil
+	_, isRaw := s.rawOf(image)
+	_, err := os.Stat(s.file(image, archive))
+	return !isRaw && err != nil
 }
 
 // Has says whether a project has an image, be it by name only.

@@ -127,7 +127,7 @@ func TestOtherRefusals(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.succeeds(w.insert(vm("a")))
-	w.succeeds(w.insertDisk(&computepb.Disk{Name: new("blank")}))
+	w.succeeds(w.insertDisk(&computepb.Disk{Name: new("blank"), SizeGb: new(int64(10))}))
 	refused := func(code int, reason string) func(_ any, err error) {
 		return func(_ any, err error) { t.Helper(); requireReason(t, err, code, reason) }
 	}
@@ -153,8 +153,8 @@ func TestOtherRefusals(t *testing.T) {
 	refused(400, "resourceInUseByAnotherResource")(w.insert(&computepb.Instance{Name: new("b"),
 		MachineType: new("e2-standard-4"), NetworkInterfaces: vm("b").NetworkInterfaces,
 		Disks: []*computepb.AttachedDisk{{Boot: new(true), Source: new(path("disks", "a-disk"))}}}))
-	refused(409, "alreadyExists")(w.insertDisk(&computepb.Disk{Name: new("blank")}))
-	refused(400, "invalid")(w.insertDisk(&computepb.Disk{Name: new("x_y")}))
+	refused(409, "alreadyExists")(w.insertDisk(&computepb.Disk{Name: new("blank"), SizeGb: new(int64(10))}))
+	refused(400, "invalid")(w.insertDisk(&computepb.Disk{Name: new("x_y"), SizeGb: new(int64(10))}))
 	refused(400, "invalid")(image(&computepb.Image{Name: new("i")}))
 	refused(400, "invalid")(image(&computepb.Image{Name: new("i"), SourceDisk: new(blank), SourceImage: new(base)}))
 	refused(400, "invalid")(image(&computepb.Image{Name: new("I"), SourceDisk: new(blank)}))

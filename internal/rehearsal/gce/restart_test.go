@@ -105,9 +105,16 @@ func TestMachinesThatRemoveTheirDisks(t *testing.T) {
 	s := newServer(t, gce.Options{State: t.TempDir(), Host: r})
 	w := &world{T: t, server: s}
 	w.connect(s)
-	w.succeeds(w.insertDisk(&computepb.Disk{Name: new("d")}))
-	w.succeeds(w.delete(path("disks", "d")))
-	require.Equal(t, []string{"d"}, r.removed)
+	file := filepath.Join(t.TempDir(), "base.tar")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	require.NoError(t, s.Import(ours, &computepb.Image{Name: new("i")}, file))
+	for name, disk := range map[string]*computepb.Disk{"d": {SourceImage: new(imagePath("i"))},
+		"raw": {SizeGb: new(int64(1))}} {
+		disk.Name = &name
+		w.succeeds(w.insertDisk(disk))
+		w.succeeds(w.delete(path("disks", name)))
+	}
+	require.Equal(t, []string{"d"}, r.removed, "a raw file is the server's own")
 }
 
 // The cloud goes on with an image when its client has died.

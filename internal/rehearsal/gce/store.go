@@ -17,10 +17,10 @@ import (
 	"github.com/calimero-network/mero-tee/internal/base/file"
 )
 
-// Everything is kept as STATE/images/PROJECT/NAME.json with NAME.tar,
-// STATE/disks/NAME.json with the folder NAME, and STATE/instances/NAME.json with
-// NAME.serial. The .json comes first and goes last, so that a kill never leaves
-// something that nobody knows of.
+// Everything is kept as STATE/images/PROJECT/NAME.json with NAME.raw, the bytes of
+// a disk, or NAME.tar, a root file system; STATE/disks/NAME.json with NAME.raw or
+// the folder NAME; and STATE/instances/NAME.json with NAME.serial. The .json comes
+// first and goes last, so that a kill never leaves something that nobody knows of.
 
 // file is where a part of a resource is kept.
 func (s *Server) file(r resource, ending string) string {
@@ -145,8 +145,11 @@ func (s *Server) resume(image *computepb.Image) error {
 	return nil
 }
 
-// wipe deletes a disk's folder, or nothing when it is not there.
+// wipe deletes a disk's folder or file, or nothing when it is not there.
 func (s *Server) wipe(folder string) error {
+	if info, err := os.Lstat(folder); err == nil && !info.IsDir() {
+		return remove(folder)
+	}
 	if _, err := os.Lstat(folder); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

@@ -1,6 +1,7 @@
 package gce
 
 import (
+	"cmp"
 	"net/http"
 	"regexp"
 	"strconv"
@@ -41,10 +42,7 @@ func (s *Server) checkInstance(in *computepb.Instance) error {
 		return invalid("resource.machineType", in.GetMachineType(),
 			"Machine type with name '%s' does not exist in zone '%s'.", name, s.options.Zone)
 	}
-	if len(in.Disks) != 1 || !in.Disks[0].GetBoot() {
-		return invalid("resource.disks", "", "One boot disk is required; the rehearsal attaches no others.")
-	}
-	if err := checkNetwork(in); err != nil {
+	if err := cmp.Or(checkAttached(in), checkNetwork(in)); err != nil {
 		return err
 	}
 	if in.Metadata == nil {

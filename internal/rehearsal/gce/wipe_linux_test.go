@@ -14,7 +14,7 @@ import (
 func TestADiskWithAMountStays(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.succeeds(w.insertDisk(&computepb.Disk{Name: new("d")}))
+	w.succeeds(w.insertDisk(&computepb.Disk{Name: new("d"), SourceImage: new(base)}))
 	dev := filepath.Join(w.state, "disks", "d", "dev")
 	require.NoError(t, os.Mkdir(dev, 0o755))
 	if err := syscall.Mount("tmpfs", dev, "tmpfs", 0, "size=64k"); err != nil {

@@ -87,8 +87,8 @@ func newServer(t *testing.T, o gce.Options) *gce.Server {
 }
 
 // theRole has, besides what a release calls, what these tests call.
-var theRole = append(provider.ReleasePermissions(), "compute.disks.get", "compute.disks.use",
-	"compute.images.getFromFamily")
+var theRole = append(provider.ReleasePermissions(), "compute.images.getFromFamily", "compute.instances.start",
+	"compute.instances.stop")
 
 var theKey = sync.OnceValues(func() ([]byte, error) { return gce.NewKey(ours) })
 
@@ -205,6 +205,13 @@ func (m *machines) last() (gce.Spec, *machine) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.booted[len(m.booted)-1], m.all[len(m.all)-1]
+}
+
+// count is how many have booted.
+func (m *machines) count() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.booted)
 }
 
 type machine struct {

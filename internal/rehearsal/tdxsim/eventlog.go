@@ -71,6 +71,9 @@ func (l *EventLog) preimage(e tdx.Event) []byte {
 	return text
 }
 
+// Add extends the TD by an event's digest.
+func (l *EventLog) Add(e tdx.Event) error { return l.add(e) }
+
 func (l *EventLog) add(e tdx.Event) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -84,7 +84,7 @@ func (a *auditor) boots(ctx context.Context, p release.Profile, published measur
 	if got := e.Published(seen, published.Image); !got.Equal(published) {
 		return check.Of(name, fault.Mismatch("the boots do not show what is published", summary(published), summary(got)))
 	}
-	if err := bootedFrom(seen[0], record); err != nil {
+	if err := bootedFrom(seen, record); err != nil {
 		return check.Of(name, err)
 	}
 	return check.Pass(name).Noting(standing(e, seen))
@@ -137,21 +137,16 @@ func summary(p measurement.Profile) string {
 		p.Evidence.EventLog, p.Evidence.Boots)
 }
 
-// bootedFrom: RTMR2 measures the kernel command line, which names the root hash
-// and the content of the recorded image, and nothing that the record does not
-// have: one more parameter can open a way in.
-func bootedFrom(o *evidence.Observation, record *image.Record) error {
+// bootedFrom: every boot measured into RTMR1 and RTMR2 exactly what the record
+// predicts of the image's disk, event by event.
+func bootedFrom(boots []*evidence.Observation, record *image.Record) error {
 	if record == nil {
 		return &fault.Error{Code: fault.Verification, Message: "the image's record is not valid, so nothing says what booted"}
 	}
-	line, err := tdx.KernelCommandLine(o.Events)
-	if err != nil {
-		return &fault.Error{Code: fault.Verification, Err: err,
-			Message: "nothing proves which kernel command line was booted"}
-	}
-	if !tdx.BootedWith(line, record.KernelCommandLine) {
-		return fault.Mismatch("RTMR2 measures another kernel command line than the record's",
-			"kernel, root, "+record.KernelCommandLine, line)
+	for i, o := range boots {
+		if err := o.BootOf(record); err != nil {
+			return fmt.Errorf("boot %d: %w", i+1, err)
+		}
 	}
 	return nil
 }

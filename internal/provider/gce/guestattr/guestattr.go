@@ -70,11 +70,24 @@ func Encode(name string, report []byte) ([]Entry, error) {
 func chunkKey(name string, i int) string { return name + "-" + strconv.Itoa(i) }
 
 func summary(chunks int, report []byte) string {
-	return fmt.Sprintf("%d sha256:%x", chunks, sha256.Sum256(report))
+	return fmt.Sprintf("%d %s", chunks, digestOf(report))
 }
+
+func digestOf(report []byte) string { return fmt.Sprintf("sha256:%x", sha256.Sum256(report)) }
 
 // ErrIncomplete says that the summary is not there yet.
 var ErrIncomplete = errors.New("the report is not complete")
+
+// DecodeNext is Decode of the report that comes in the place of an earlier one:
+// ErrIncomplete as long as the summary is that one's, whatever else was written since.
+func DecodeNext(name string, entries []Entry, before []byte) ([]byte, error) {
+	for _, e := range entries {
+		if _, sum, _ := strings.Cut(e.Value, " "); e.Key == name && sum == digestOf(before) {
+			return nil, ErrIncomplete
+		}
+	}
+	return Decode(name, entries)
+}
 
 // Decode puts the report of that name together from all entries of a VM.
 func Decode(name string, entries []Entry) ([]byte, error) {

@@ -22,11 +22,11 @@ func TestBootRefuses(t *testing.T) {
 		spec chroot.Spec
 		want string
 	}{
-		"a name":      {h, chroot.Spec{Name: "../x", Disk: disk}, "no name of an instance"},
-		"a login":     {h, chroot.Spec{Name: "x", Disk: disk, Users: map[string]string{"-r": ""}}, "no login"},
-		"no disk":     {h, chroot.Spec{Name: "x", Disk: disk + "/none"}, "no such file"},
-		"a disk file": {h, chroot.Spec{Name: "x", Disk: disk + "/etc/passwd"}, "not a folder"},
-		"no TDX":      {plain, chroot.Spec{Name: "x", Disk: disk, Confidential: true}, "no TDX"},
+		"a name":   {h, chroot.Spec{Name: "../x", Disk: disk}, "no name of an instance"},
+		"a login":  {h, chroot.Spec{Name: "x", Disk: disk, Users: map[string]string{"-r": ""}}, "no login"},
+		"no disk":  {h, chroot.Spec{Name: "x", Disk: disk + "/none"}, "no such file"},
+		"a device": {h, chroot.Spec{Name: "x", Disk: disk, Devices: map[string]string{"../x": disk}}, "no name of a device"},
+		"no TDX":   {plain, chroot.Spec{Name: "x", Disk: disk, Confidential: true}, "no TDX"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

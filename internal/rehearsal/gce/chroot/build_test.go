@@ -187,8 +187,10 @@ func debugProfile(t *testing.T, h *chroot.Host, disk string, l login) {
 		wanted := filepath.Join(disk, "etc/systemd/system/multi-user.target.wants/last.service")
 		require.NoError(t, os.RemoveAll(wanted))
 		require.NoError(t, os.Symlink("/etc/systemd/system/last.service", wanted))
+		raw := seal(t, disk, []string{debug}, "usr/share", "usr/lib/python3", "usr/lib/modules", "boot", "var/cache",
+			"var/lib/apt", "usr/lib/firmware", "usr/lib/x86_64-linux-gnu/perl", "usr/lib/x86_64-linux-gnu/perl-base")
 		s := newSerial()
-		spec := chroot.Spec{Name: "debug", Disk: disk, Users: map[string]string{"packer": l.public}, Address: "127.4.0.2",
+		spec := chroot.Spec{Name: "debug", Disk: raw, Users: map[string]string{"packer": l.public}, Address: "127.4.0.2",
 			Serial: s, Confidential: true}
 		spec.SSHPort = freePort(t, spec.Address)
 		m, err := h.Boot(t.Context(), spec)
@@ -203,6 +205,46 @@ func debugProfile(t *testing.T, h *chroot.Host, disk string, l login) {
 		}
 		require.NoError(t, m.Stop())
 		require.Equal(t, !locked, strings.Contains(s.String(), "Server listening"), s)
-		require.Contains(t, s.String(), "Command line: quiet\n")
+		require.Contains(t, s.String(), "Command line: roothash=")
+		require.NoError(t, os.Remove(raw))
 	}
+}
+
+// A second disk is a device of the build VM: what is written there is in its file.
+func TestADeviceOfABuildVM(t *testing.T) {
+	t.Parallel()
+	b, l, h := base(t), newLogin(t), newHost(t, chroot.Faults{})
+	dir := t.TempDir()
+	disk, second := filepath.Join(dir, "disk"), filepath.Join(dir, "second.raw")
+	require.NoError(t, h.Unpack(t.Context(), b.Tar, disk))
+	t.Cleanup(func() { require.NoError(t, h.Remove(context.Background(), disk)) })
+	require.NoError(t, os.WriteFile(second, nil, 0o644))
+	require.NoError(t, os.Truncate(second, 1<<30))
+	s := newSerial()
+	spec := chroot.Spec{Name: "build", Disk: disk, Users: map[string]string{"packer": l.public}, Address: "127.4.0.5",
+		Serial: s, Devices: map[string]string{"mero": second, "persistent-disk-2": second}}
+	spec.SSHPort = freePort(t, spec.Address)
+	m, err := h.Boot(t.Context(), spec)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, m.Stop()) })
+	s.wait(t, "Server listening")
+	for command, want := range map[string]string{
+		"ls /dev/disk/by-id":                        "google-mero\ngoogle-persistent-disk-2\n",
+		"stat -L -c %s /dev/disk/by-id/google-mero": "1073741824\n",
+		"printf written | sudo dd of=/dev/disk/by-id/google-mero bs=1 seek=1M conv=notrunc status=none": "",
+	} {
+		out, err := l.ssh(t, spec, command)
+		require.NoError(t, err, out)
+		require.Equal(t, want, out, command)
+	}
+	require.NoError(t, m.Stop())
+	f, err := os.Open(second)
+	require.NoError(t, err)
+	defer f.Close()
+	got := make([]byte, 7)
+	_, err = f.ReadAt(got, 1<<20)
+	require.NoError(t, err)
+	require.Equal(t, "written", string(got))
+	require.NoError(t, h.Capture(t.Context(), disk, filepath.Join(dir, "image.tar")))
+	require.NotContains(t, run(t, "tar", "--list", "--file", filepath.Join(dir, "image.tar")), "google-mero")
 }

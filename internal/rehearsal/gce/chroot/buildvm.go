@@ -18,10 +18,13 @@ const guestPath = "PATH=" + searchPath
 
 // bootOrdinary starts a build VM, as Google's guest agent sets it up.
 func (m *Machine) bootOrdinary() error {
+	if info, err := os.Stat(m.spec.Disk); err != nil || !info.IsDir() {
+		return errors.Join(err, errors.New("a raw disk boots confidential VMs alone: no kernel of an image runs here"))
+	}
 	if err := forbidServices(m.spec.Disk); err != nil {
 		return err
 	}
-	if err := m.mount(m.spec.Disk, "rw"); err != nil {
+	if err := m.mount(m.spec.Disk, writable); err != nil {
 		return fmt.Errorf("mounting the root file system: %w", err)
 	}
 	m.serveMetadata()

@@ -3,9 +3,9 @@
 // UTS and IPC namespaces of its own.
 //
 // Its promise: a build VM is reached by SSH as Google's guest agent would have
-// set it up; a confidential VM measures what its disk holds into a simulated
-// TD before it runs anything, boots a verified root only when every block of
-// it verifies, and then runs the image's own units; no process and no
+// set it up; a confidential VM measures what its raw disk boots into a simulated
+// TD before it runs anything, boots only when every block of its root verifies,
+// writes to no disk, and then runs the image's own units; no process and no
 // mount outlives Stop or this program, and none is ever seen outside.
 //
 // It is no security boundary: an instance shares the network, and whoever is
@@ -45,7 +45,6 @@ type Host struct {
 	runner  *runner
 	dir     string // of this process
 	roots   *roots
-	cache   *diskCache
 
 	mu       sync.Mutex
 	boots    int
@@ -56,7 +55,7 @@ type Host struct {
 // removes the run folders of processes that are gone.
 func Open(ctx context.Context, o Options) (*Host, error) {
 	r, err := newRunner(ctx, program{"tar", "tar"}, program{"hostname", "hostname"},
-		program{"veritysetup", "cryptsetup-bin"}, program{"unsquashfs", "squashfs-tools"})
+		program{"unsquashfs", "squashfs-tools"})
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +69,6 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 	}
 	h := &Host{options: o, runner: r, dir: dir, machines: map[*Machine]bool{}}
 	h.roots = &roots{runner: r, dir: filepath.Join(dir, "roots")}
-	h.cache = &diskCache{runner: r, dir: filepath.Join(dir, "unpacked")}
 	return h, nil
 }
 

@@ -2,10 +2,13 @@ package chroot
 
 import (
 	"crypto/sha512"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 
+	"github.com/calimero-network/mero-tee/internal/attestation/measuredboot"
+	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/file"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/chroot/bootchain"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/chroot/systemd"
@@ -14,35 +17,43 @@ import (
 
 // bootConfidential measures, verifies, mounts and runs, in the order of real hardware.
 func (m *Machine) bootConfidential() error {
-	td, err := m.measure()
+	disk, err := openDisk(m.spec.Disk)
 	if err != nil {
 		return err
 	}
-	folder, mode, err := m.rootFileSystem()
-	if err != nil {
+	td, folder, err := m.loadKernel(disk)
+	if err := errors.Join(err, disk.file.Close()); err != nil {
 		return err
 	}
 	if err := m.serveTSM(td, folder); err != nil {
 		return err
 	}
-	if err := m.mount(folder, mode); err != nil {
+	if err := m.mount(folder, mode(disk.Boot().CommandLine)); err != nil {
 		return fmt.Errorf("mounting the root file system: %w", err)
 	}
 	m.serveMetadata()
 	return m.bringUp(folder)
 }
 
-// measure makes the TD and leaves the event log where the guest finds it.
-func (m *Machine) measure() (*tdxsim.TD, error) {
-	events, err := Measure(m.spec.Disk)
+// loadKernel is the boot up to the root file system.
+func (m *Machine) loadKernel(disk *rawDisk) (*tdxsim.TD, string, error) {
+	td, err := m.measure(disk.Boot())
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	faults := m.host.options.Faults
+	m.say("Command line: %s", disk.Boot().CommandLine)
+	folder, err := m.host.roots.open(m.ctx, disk)
+	return td, folder, err
+}
+
+// measure makes the TD and leaves the event log where the guest finds it.
+func (m *Machine) measure(boot *measuredboot.Boot) (*tdxsim.TD, error) {
+	events, faults := boot.Log(), m.host.options.Faults
 	if faults.Drift {
-		events = append(events, bootchain.Event{RTMR: 2, Text: fmt.Sprintf("boot %d of this host", m.host.number())})
+		text := fmt.Appendf(nil, "boot %d of this host", m.host.number())
+		events = append(events, tdx.Event{RTMR: 2, Type: evIPL, Digest: sha512.Sum384(text), Payload: text})
 	}
-	td, log, err := events.Boot(m.host.options.TDX, faults.TD...)
+	td, log, err := bootchain.C3().Boot(m.host.options.TDX, events, faults.TD...)
 	if err != nil {
 		return nil, err
 	}
@@ -54,27 +65,14 @@ func (m *Machine) measure() (*tdxsim.TD, error) {
 	return td, file.Write(filepath.Join(m.dir, "sys", eventLog), log.CCEL(), 0o644)
 }
 
+// evIPL is EV_IPL, the type of what a boot loader measures.
+const evIPL = 0x0000000d
+
 func (h *Host) number() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.boots++
 	return h.boots
-}
-
-// rootFileSystem is the verified root, read-only, where the command line asks
-// for one; else the disk itself.
-func (m *Machine) rootFileSystem() (folder, mode string, err error) {
-	line, err := CommandLine(m.spec.Disk)
-	if err != nil {
-		return "", "", err
-	}
-	m.say("Command line: %s", line)
-	v, err := parseVerity(line)
-	if err != nil || v == nil {
-		return m.spec.Disk, "rw", err
-	}
-	folder, err = m.host.roots.open(m.ctx, m.spec.Disk, v)
-	return folder, "ro", err
 }
 
 // bringUp runs what the image enables.

@@ -55,6 +55,11 @@ func TestADiskAndItsImage(t *testing.T) {
 	require.NoError(t, h.Remove(t.Context(), again))
 }
 
+func folder(t *testing.T, disk, name string) {
+	t.Helper()
+	require.NoError(t, os.MkdirAll(filepath.Join(disk, name), 0o755))
+}
+
 func same(t *testing.T, disk string) {
 	t.Helper()
 	var one, two, top unix.Stat_t
@@ -85,32 +90,4 @@ func TestABrokenImage(t *testing.T) {
 	left, err := os.ReadDir(dir)
 	require.NoError(t, err)
 	require.Len(t, left, 1)
-}
-
-// Only disks that no machine writes to share their files.
-func TestDisksOfAVerifiedRootShareTheirFiles(t *testing.T) {
-	t.Parallel()
-	h := newHost(t, chroot.Faults{})
-	for name, frozen := range map[string]bool{"a verified root": true, "a writable root": false} {
-		dir := t.TempDir()
-		disk, image := filepath.Join(dir, "disk"), filepath.Join(dir, "image.tar")
-		folder(t, disk, "boot/mero")
-		write(t, disk, "file", "content")
-		if frozen {
-			write(t, disk, "boot/mero/root.img", "frozen")
-		}
-		require.NoError(t, h.Capture(t.Context(), disk, image))
-		var infos []os.FileInfo
-		for _, again := range []string{"one", "two", "three"} {
-			require.NoError(t, h.Unpack(t.Context(), image, filepath.Join(dir, again)))
-			info, err := os.Stat(filepath.Join(dir, again, "file"))
-			require.NoError(t, err)
-			infos = append(infos, info)
-		}
-		require.NoError(t, h.Remove(t.Context(), filepath.Join(dir, "one")))
-		require.Equal(t, frozen, os.SameFile(infos[1], infos[2]), name)
-		data, err := os.ReadFile(filepath.Join(dir, "three", "file"))
-		require.NoError(t, err)
-		require.Equal(t, "content", string(data))
-	}
 }

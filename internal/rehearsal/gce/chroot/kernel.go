@@ -43,7 +43,7 @@ func showsRegisters(root *os.Root) error {
 	return loaded(root, "tdx_guest")
 }
 
-// newestKernel is the one that GRUB would choose.
+// newestKernel is the one that an image would be made of; it has one alone.
 func newestKernel(root *os.Root) (folder, kernel string, err error) {
 	for _, folder := range []string{"usr/lib/modules", "lib/modules"} { // a link where /usr is merged
 		entries, err := fs.ReadDir(root.FS(), folder)

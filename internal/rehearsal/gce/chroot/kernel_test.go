@@ -69,7 +69,7 @@ func TestAnOldKernelMeasuresNothing(t *testing.T) {
 	disk := newDisk(t, units())
 	modules := filepath.Join(disk, "usr/lib/modules")
 	require.NoError(t, os.Rename(filepath.Join(modules, "7.0.0-1012-gcp"), filepath.Join(modules, "6.8.0-1012-gcp")))
-	_, s, _ := boot(t, h, disk)
+	_, s, _ := boot(t, h, seal(t, disk, []string{debug}))
 	s.wait(t, "Failed to start mero-agent.service: it requires mero-measure.service")
 	require.Contains(t, s.String(), "tdx_guest: kernel 6.8.0-1012-gcp has no RTMRs in sysfs")
 	require.Contains(t, s.String(), "Failed to start mero-measure.service")

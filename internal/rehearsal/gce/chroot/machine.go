@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 )
 
 //go:embed mounts.sh
@@ -17,8 +19,9 @@ var mountScript string
 // Spec is one machine to boot.
 type Spec struct {
 	Name         string
-	Disk         string // the boot disk's folder
-	Confidential bool   // a TDX VM
+	Disk         string            // the boot disk: a raw file, to which nothing is written, or a folder
+	Devices      map[string]string // raw files of the other disks, by device name
+	Confidential bool              // a TDX VM
 	// Users are logins with their authorized_keys.
 	Users    map[string]string
 	Address  string    // that sshd listens on
@@ -41,8 +44,9 @@ type Machine struct {
 }
 
 var (
-	nameForm  = regexp.MustCompile(`^[a-z][-a-z0-9]{0,62}$`)
-	loginForm = regexp.MustCompile(`^[a-z_][-a-z0-9_]{0,31}$`)
+	nameForm   = regexp.MustCompile(`^[a-z][-a-z0-9]{0,62}$`)
+	loginForm  = regexp.MustCompile(`^[a-z_][-a-z0-9_]{0,31}$`)
+	deviceForm = regexp.MustCompile(`^[a-z0-9][-_a-z0-9]{0,62}$`)
 )
 
 func (h *Host) check(s Spec) error {
@@ -57,10 +61,12 @@ func (h *Host) check(s Spec) error {
 	if s.Confidential && h.options.TDX == nil {
 		return errors.New("this host has no TDX")
 	}
-	info, err := os.Stat(s.Disk)
-	if err == nil && !info.IsDir() {
-		err = fmt.Errorf("disk %s is not a folder", s.Disk)
+	for name := range s.Devices {
+		if !deviceForm.MatchString(name) {
+			return fmt.Errorf("%q is no name of a device", name)
+		}
 	}
+	_, err := os.Stat(s.Disk)
 	return err
 }
 
@@ -87,6 +93,12 @@ func (h *Host) Boot(ctx context.Context, s Spec) (*Machine, error) {
 func (m *Machine) start() (err error) {
 	if m.spec.Disk, err = filepath.Abs(m.spec.Disk); err != nil {
 		return err
+	}
+	m.spec.Devices = maps.Clone(m.spec.Devices)
+	for name, path := range m.spec.Devices {
+		if m.spec.Devices[name], err = filepath.Abs(path); err != nil {
+			return err
+		}
 	}
 	if m.dir, err = os.MkdirTemp(m.host.dir, m.spec.Name+"-"); err != nil {
 		return err
@@ -140,7 +152,11 @@ func (m *Machine) say(format string, args ...any) {
 
 // mount makes the folder the machine's root file system.
 func (m *Machine) mount(folder, mode string) error {
-	return m.init.run("sh", "-c", mountScript, "sh", folder, m.root(), mode, m.dir, m.spec.Name)
+	args := []string{"sh", "-c", mountScript, "sh", folder, m.root(), mode, m.dir, m.spec.Name}
+	for _, name := range slices.Sorted(maps.Keys(m.spec.Devices)) {
+		args = append(args, name, m.spec.Devices[name])
+	}
+	return m.init.run(args...)
 }
 
 // root is where the root file system is mounted, in the machine's mount namespace only.

@@ -1,8 +1,25 @@
 # Mounts a machine's root file system, seen by nobody else: this runs in the
 # machine's own mount namespace.
-# $1 what boots, $2 where, $3 rw or ro, $4 the platform's folder, $5 the host name
+# $1 what boots, $2 where, $3 rw, ro, state or overlay, $4 the platform's folder,
+# $5 the host name, and then pairs of a device's name and its file
 set -eu
-mount --bind -o "$3" "$1" "$2"
+root=$2
+case "$3" in
+overlay)
+	mount -t tmpfs -o mode=755 tmpfs "$4/memory"
+	mkdir "$4/memory/upper" "$4/memory/work"
+	if ! mount -t overlay -o "lowerdir=$1,upperdir=$4/memory/upper,workdir=$4/memory/work" overlay "$2"; then
+		# A kernel that overlays nothing in a container: all of it is in memory then.
+		cp --archive --no-target-directory "$1" "$4/memory/upper"
+		mount --bind "$4/memory/upper" "$2"
+	fi
+	;;
+state)
+	mount --bind -o ro "$1" "$2"
+	mount -t tmpfs -o mode=755,nosuid,nodev tmpfs "$2/var"
+	;;
+*) mount --bind -o "$3" "$1" "$2" ;;
+esac
 mount -t proc -o nosuid,nodev,noexec proc "$2/proc"
 mount --bind -o ro "$4/sys" "$2/sys"
 mount -t tmpfs -o mode=755,nosuid tmpfs "$2/dev"
@@ -39,3 +56,11 @@ for file in resolv.conf hosts; do
 	fi
 done
 hostname "$5"
+shift 5
+# A file stands for the device that udev would name so.
+while test $# -gt 0; do
+	mkdir -p "$root/dev/disk/by-id"
+	: >"$root/dev/disk/by-id/google-$1"
+	mount --bind "$2" "$root/dev/disk/by-id/google-$1"
+	shift 2
+done

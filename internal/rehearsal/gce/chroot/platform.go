@@ -27,7 +27,7 @@ const eventLog = "firmware/acpi/tables/data/CCEL"
 
 // writeFiles writes what the mount script lays over the root file system.
 func (m *Machine) writeFiles() error {
-	for _, dir := range []string{"root", "sys", "run", "etc"} {
+	for _, dir := range []string{"root", "sys", "run", "etc", "memory"} {
 		if err := os.MkdirAll(filepath.Join(m.dir, dir), 0o755); err != nil {
 			return err
 		}

@@ -4,45 +4,59 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
-	"strconv"
+	"strings"
 	"sync"
+
+	"github.com/calimero-network/mero-tee/internal/attestation/measuredboot"
+	"github.com/calimero-network/mero-tee/internal/base/file"
 )
 
-// frozen is where a disk has its verified root: a squashfs, its hash tree behind it.
-const frozen = "boot/mero/root.img"
-
-// verity is what the kernel's command line says about a verified root.
-type verity struct {
-	hash   string
-	offset uint64
+// rawDisk is a machine's boot disk, open as long as the machine boots.
+type rawDisk struct {
+	*measuredboot.Disk
+	file *os.File
 }
 
-var rootHash = regexp.MustCompile(`^[0-9a-f]{64}$`)
+// openDisk reads what firmware would boot. It says why that would not boot.
+func openDisk(path string) (*rawDisk, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if info.IsDir() {
+		return nil, errors.New("no bootable device: the disk has no partition table; " +
+			"a public image is a root file system here, without kernel and boot loader")
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	d, err := measuredboot.Open(f, info.Size())
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return &rawDisk{d, f}, nil
+}
 
-// parseVerity is nil for a command line that asks for no verified root.
-func parseVerity(line string) (*verity, error) {
-	hash, asked, err := parameter(line, "mero.roothash")
-	if err != nil {
-		return nil, err
+// offset is where the root's partition begins.
+func (d *rawDisk) offset() (at int64, err error) {
+	var r io.ReaderAt = d.Root()
+	for {
+		section, ok := r.(*io.SectionReader)
+		if !ok {
+			break
+		}
+		outer, off, _ := section.Outer()
+		at, r = at+off, outer
 	}
-	kind, typed, err := parameter(line, "mero.rootfs")
-	if err != nil {
-		return nil, err
+	if r != io.ReaderAt(d.file) {
+		return 0, errors.New("the root is no part of the disk")
 	}
-	offset, placed, err := parameter(line, "mero.hashoffset")
-	if err != nil || !asked && !typed && !placed {
-		return nil, err
-	}
-	v := &verity{hash: hash}
-	v.offset, err = strconv.ParseUint(offset, 10, 63)
-	if err != nil || v.offset == 0 || kind != "squashfs" || !rootHash.MatchString(hash) {
-		return nil, fmt.Errorf("no verified root: mero.rootfs=%q mero.roothash=%q mero.hashoffset=%q", kind, hash, offset)
-	}
-	return v, nil
+	return at, nil
 }
 
 // roots are the verified root file systems, unpacked once each: mounting a
@@ -50,27 +64,29 @@ func parseVerity(line string) (*verity, error) {
 type roots struct {
 	runner *runner
 	dir    string
-	mu     sync.Mutex
+	locks  sync.Map // by root hash: *sync.Mutex
 }
 
-// open verifies every block of the disk's frozen root, at every boot, and
-// returns the folder that has its files.
-func (r *roots) open(ctx context.Context, disk string, v *verity) (string, error) {
-	if err := inDisk(disk, regular); err != nil {
-		return "", err
-	}
-	image := filepath.Join(disk, frozen)
-	err := r.runner.run(ctx, "veritysetup", "verify", image, image, v.hash, fmt.Sprintf("--hash-offset=%d", v.offset))
-	if err != nil {
+// open verifies every block of the disk's root, at every boot, and returns the
+// folder that has its files. No machine writes there.
+func (r *roots) open(ctx context.Context, d *rawDisk) (string, error) {
+	if err := d.VerifyRoot(ctx); err != nil {
 		return "", fmt.Errorf("the root file system does not verify: %w", err)
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	dir := filepath.Join(r.dir, v.hash)
+	hash := d.Boot().RootHash
+	l, _ := r.locks.LoadOrStore(hash, &sync.Mutex{})
+	l.(*sync.Mutex).Lock()
+	defer l.(*sync.Mutex).Unlock()
+	dir := filepath.Join(r.dir, hash.Hex())
 	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
 		return dir, err
 	}
-	return dir, r.runner.install(ctx, dir, "unsquashfs", "-quiet", "-no-progress", "-dest", dir+partial, image)
+	at, err := d.offset()
+	if err != nil {
+		return "", err
+	}
+	return dir, r.runner.install(ctx, dir, "unsquashfs", "-quiet", "-no-progress", "-offset", fmt.Sprint(at),
+		"-dest", dir+partial, d.file.Name())
 }
 
 // partial is the ending of a folder that is being filled.
@@ -88,16 +104,37 @@ func (r *runner) install(ctx context.Context, dir string, program ...string) err
 	return os.Rename(dir+partial, dir)
 }
 
-// regular refuses a frozen root that is a link out of its disk.
-func regular(root *os.Root) error {
-	for _, name := range []string{"boot", filepath.Dir(frozen), frozen} {
-		info, err := root.Lstat(name)
-		if err != nil {
-			return err
-		}
-		if !info.IsDir() && !info.Mode().IsRegular() {
-			return fmt.Errorf("/%s is neither a folder nor a file", name)
+// Modes in which a root file system is mounted.
+const (
+	writable = "rw"
+	readOnly = "ro"
+	state    = "state"   // read-only, and /var empty and in memory
+	overlay  = "overlay" // what is written is in memory
+)
+
+// mode is the one that the kernel's command line asks systemd for.
+func mode(line string) string {
+	for _, word := range strings.Fields(line) {
+		switch word {
+		case "systemd.volatile=overlay":
+			return overlay
+		case "systemd.volatile=state":
+			return state
 		}
 	}
-	return nil
+	return readOnly
+}
+
+// readFile reads a regular file of at most limit bytes.
+func readFile(root *os.Root, name string, limit int64) ([]byte, error) {
+	f, err := root.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	text, err := file.ReadAll(f, limit)
+	if err != nil {
+		err = fmt.Errorf("/%s: %w", name, err)
+	}
+	return text, err
 }

@@ -17,6 +17,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/calimero-network/mero-tee/internal/attestation/measuredboot"
+	"github.com/calimero-network/mero-tee/internal/attestation/measuredboot/disktest"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/chroot"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/network"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
@@ -91,8 +93,8 @@ func units() map[string]string {
 func newDisk(t *testing.T, units map[string]string) string {
 	t.Helper()
 	disk := filepath.Join(t.TempDir(), "disk")
-	for _, dir := range []string{"proc", "sys", "dev", "run", "tmp", "var", "usr/lib/mero", "boot/mero",
-		"etc/default/grub.d", "etc/modules-load.d", "usr/lib/modules/7.0.0-1012-gcp/kernel/drivers/virt/coco/tdx-guest",
+	for _, dir := range []string{"proc", "sys", "dev", "run", "tmp", "var", "usr/lib/mero", "etc/modules-load.d",
+		"usr/lib/modules/7.0.0-1012-gcp/kernel/drivers/virt/coco/tdx-guest",
 		"etc/systemd/system/multi-user.target.wants"} {
 		require.NoError(t, os.MkdirAll(filepath.Join(disk, dir), 0o755))
 	}
@@ -109,8 +111,6 @@ func newDisk(t *testing.T, units map[string]string) string {
 	write(t, disk, "usr/lib/modules/7.0.0-1012-gcp"+guestModule, "")
 	write(t, disk, "etc/modules-load.d/mero.conf", "tdx_guest\n")
 	write(t, disk, "etc/fstab", "# what where type options\nLABEL=x / ext4 defaults 0 1\n")
-	write(t, disk, "etc/default/grub", "GRUB_CMDLINE_LINUX=''\nGRUB_CMDLINE_LINUX_DEFAULT=quiet\n")
-	write(t, disk, "etc/default/grub.d/50-mero.cfg", `GRUB_CMDLINE_LINUX="$GRUB_CMDLINE_LINUX mero.profile=debug"`)
 	for name, text := range units {
 		write(t, disk, "etc/systemd/system/"+name, text)
 		require.NoError(t, os.Symlink("/etc/systemd/system/"+name,
@@ -122,6 +122,47 @@ func newDisk(t *testing.T, units map[string]string) string {
 func write(t *testing.T, disk, name, text string) {
 	t.Helper()
 	require.NoError(t, os.WriteFile(filepath.Join(disk, name), []byte(text), 0o644))
+}
+
+// debug is the word of a profile whose root is writable until the next boot.
+const debug = "systemd.volatile=overlay"
+
+// seal makes a raw disk whose root has the folder's files, with more words on
+// the kernel's command line. What is left out is named by paths in the folder.
+func seal(t *testing.T, folder string, words []string, without ...string) string {
+	t.Helper()
+	for _, program := range []string{"mksquashfs", "unsquashfs"} {
+		if _, err := exec.LookPath(program); err != nil {
+			t.Skipf("a root needs %s, which is not installed: see `go tool mage doctor -family=node`", program)
+		}
+	}
+	squash := filepath.Join(t.TempDir(), "root.squashfs")
+	run(t, append([]string{"mksquashfs", folder, squash, "-noappend", "-quiet", "-no-progress", "-noI", "-noD", "-noF",
+		"-e"}, append(without, "proc/*", "sys/*")...)...)
+	root, err := os.ReadFile(squash)
+	require.NoError(t, err)
+	disk := squash + ".raw"
+	require.NoError(t, disktest.Make(disktest.Spec{Words: words, Root: root}).WriteFile(disk))
+	return disk
+}
+
+// opened is what a disk boots.
+func opened(t *testing.T, disk string) *measuredboot.Boot {
+	t.Helper()
+	f, err := os.Open(disk)
+	require.NoError(t, err)
+	defer f.Close()
+	info, err := f.Stat()
+	require.NoError(t, err)
+	d, err := measuredboot.Open(f, info.Size())
+	require.NoError(t, err)
+	return d.Boot()
+}
+
+// node is a raw disk of the debug profile with the guest and the units.
+func node(t *testing.T, units map[string]string) string {
+	t.Helper()
+	return seal(t, newDisk(t, units), []string{debug})
 }
 
 // boot starts a confidential machine that has a metadata server.
@@ -145,6 +186,7 @@ type report struct {
 	UID                                        int
 	Groups                                     []int
 	Writable                                   map[string]bool
+	Found                                      []string
 	Processes                                  int
 }
 

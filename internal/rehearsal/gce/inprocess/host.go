@@ -4,8 +4,8 @@
 //
 // Its promise: from the instance's attributes to its guest attributes all is
 // production's own code over the configfs-tsm of a simulated TD; MRTD and RTMR0
-// are the platform's and equal in all images, RTMR1 and RTMR2 are the release's,
-// RTMR2 differs by profile, and RTMR3 stays zero until the agent extends it.
+// are the platform's and equal in all images, RTMR1 and RTMR2 follow from the
+// image's disk, a raw one, and RTMR3 stays zero until the agent extends it.
 // Nothing of a machine runs once Stop has returned.
 package inprocess
 
@@ -13,6 +13,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -20,6 +21,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/calimero-network/mero-tee/internal/attestation/measuredboot"
 	"github.com/calimero-network/mero-tee/internal/base/file"
 	"github.com/calimero-network/mero-tee/internal/node/agent"
 	"github.com/calimero-network/mero-tee/internal/node/mission"
@@ -28,12 +30,12 @@ import (
 	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
 )
 
-// Host boots disks that hold nothing but the description of a simulated image.
+// Host boots disks whose roots hold nothing but the description of a simulated image.
 type Host struct {
 	Platform *tdxsim.Platform
 	HTTP     *http.Client // of the nodes: reaches key services and collateral
 	TDXRoot  [32]byte
-	// Start boots an image otherwise; nil: as Image.Boot does.
+	// Start boots an image otherwise; nil: as its disk says.
 	Start func(Image) (*Machine, error)
 	// Forge changes a report before it leaves the VM; nil: nothing does.
 	Forge func(*agent.Report)
@@ -43,54 +45,66 @@ type Host struct {
 
 var _ gce.Host = (*Host)(nil)
 
-// imageFile is what a disk holds.
-const imageFile = "image.json"
+// largest is the size in bytes of the largest disk that may be a simulated image's.
+const largest = 64 << 20
 
-// Simulated says whether an image file, or a disk, is of a simulated image.
+// Simulated says whether a disk is one of a simulated image.
 func Simulated(path string) bool {
-	_, image := read(path)
-	_, disk := read(filepath.Join(path, imageFile))
-	return image == nil || disk == nil
+	_, _, err := read(path)
+	return err == nil
 }
 
-// read stops at the first byte of a file that is something else, however large it is.
-func read(path string) (i Image, err error) {
+// read gives the image that a raw disk is of, and what it boots. It stops at once
+// at a file that is something else, however large it is.
+func read(path string) (i Image, boot *measuredboot.Boot, err error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return i, err
+		return i, nil, err
 	}
 	defer f.Close()
-	dec := json.NewDecoder(f)
-	dec.DisallowUnknownFields()
-	return i, dec.Decode(&i)
-}
-
-// Unpack makes a disk from an image file.
-func (h *Host) Unpack(_ context.Context, image, disk string) error {
-	data, err := os.ReadFile(image)
-	if err != nil {
-		return err
+	info, err := f.Stat()
+	if err == nil && (!info.Mode().IsRegular() || info.Size() > largest) {
+		err = fmt.Errorf("%s is no disk of a simulated image", path)
 	}
-	return errors.Join(os.Mkdir(disk, 0o755), os.WriteFile(filepath.Join(disk, imageFile), data, 0o644))
+	if err != nil {
+		return i, nil, err
+	}
+	d, err := measuredboot.Open(f, info.Size())
+	if err == nil {
+		err = d.VerifyRoot(context.Background())
+	}
+	if err != nil {
+		return i, nil, err
+	}
+	dec := json.NewDecoder(d.Root())
+	dec.DisallowUnknownFields()
+	return i, d.Boot(), dec.Decode(&i)
 }
 
-// Capture makes an image file from a disk.
+// Unpack makes a folder of what is no disk: nothing here boots it.
+func (h *Host) Unpack(_ context.Context, image, disk string) error {
+	return errors.Join(os.Mkdir(disk, 0o755), file.Copy(filepath.Join(disk, "image"), image, 0o644))
+}
+
+// Capture makes the file of such a folder again.
 func (h *Host) Capture(_ context.Context, disk, image string) error {
-	return file.Copy(image, filepath.Join(disk, imageFile), 0o644)
+	return file.Copy(image, filepath.Join(disk, "image"), 0o644)
 }
 
-// Boot starts the agent of a confidential VM. In any other nothing runs.
+// Boot starts the agent of a confidential VM. In any other nothing runs. A disk
+// that does not boot is said on the serial port, as in a cloud.
 func (h *Host) Boot(ctx context.Context, spec gce.Spec) (gce.Machine, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	out := &machine{cancel: cancel, done: make(chan struct{})}
 	if !spec.Confidential {
 		return out, nil
 	}
-	image, err := read(filepath.Join(spec.Disk, imageFile))
+	image, boot, err := read(spec.Disk)
 	if err != nil {
-		return nil, errors.Join(err, out.Stop())
+		_, _ = fmt.Fprintf(spec.Serial, "Kernel panic - not syncing: %v\n", err)
+		return out, nil
 	}
-	booted, err := h.start(image)
+	booted, err := h.start(image, boot)
 	if err != nil {
 		return nil, errors.Join(err, out.Stop())
 	}
@@ -102,11 +116,11 @@ func (h *Host) Boot(ctx context.Context, spec gce.Spec) (gce.Machine, error) {
 	return out, nil
 }
 
-func (h *Host) start(i Image) (*Machine, error) {
+func (h *Host) start(i Image, boot *measuredboot.Boot) (*Machine, error) {
 	if h.Start != nil {
 		return h.Start(i)
 	}
-	return i.Boot(h.Platform)
+	return start(h.Platform, boot)
 }
 
 // report is what the agent does: it reads its mission, accomplishes it and reports.

@@ -7,10 +7,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"sync"
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 	"github.com/google/go-configfs-tsm/configfs/configfsi"
 
+	"github.com/calimero-network/mero-tee/internal/attestation/measuredboot"
+	"github.com/calimero-network/mero-tee/internal/attestation/measuredboot/disktest"
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/base/canonical"
 	"github.com/calimero-network/mero-tee/internal/base/digest"
@@ -40,13 +44,13 @@ func Boot(platform *tdxsim.Platform, profile release.Profile) (*Machine, error) 
 	return Image{Profile: profile}.Boot(platform)
 }
 
-// Boot starts a node from the image on the platform: firmware, loader, kernel.
+// Boot starts a node from the image on the platform: firmware, boot stub, kernel.
 func (i Image) Boot(platform *tdxsim.Platform, options ...tdxsim.TDOption) (*Machine, error) {
-	td, log, err := append(bootchain.C3().Events(),
-		bootchain.Event{RTMR: 1, Text: fmt.Sprintf("rehearsal shim and loader of %s", i.Version)},
-		bootchain.Event{RTMR: 2, Text: fmt.Sprintf("rehearsal kernel and initrd of %s", i.Version)},
-		bootchain.CommandLine(i.Record("").KernelCommandLine),
-	).Boot(platform, options...)
+	return start(platform, i.boot(), options...)
+}
+
+func start(platform *tdxsim.Platform, boot *measuredboot.Boot, options ...tdxsim.TDOption) (*Machine, error) {
+	td, log, err := bootchain.C3().Boot(platform, boot.Log(), options...)
 	if err != nil {
 		return nil, err
 	}
@@ -66,9 +70,16 @@ const (
 
 // Record is the record of the simulated image, the same whenever it is asked for.
 func (i Image) Record(commit string) *image.Record {
+	r := i.content()
+	r.Commit, r.Boot = commit, *i.boot()
+	return r
+}
+
+// content is the record without what is read from the disk.
+func (i Image) content() *image.Record {
 	sum := digest.Of([]byte(programBytes))
 	r := &image.Record{
-		SchemaVersion: image.SchemaVersion, Profile: i.Profile, Version: i.Version, Commit: commit, ContentID: i.contentID(),
+		SchemaVersion: image.SchemaVersion, Profile: i.Profile, Version: i.Version, ContentID: i.contentID(),
 		Base:     image.Base{Name: "simulated", Project: recorded},
 		Packages: []image.Package{{Name: "simulated-base", Version: i.Version.String(), Architecture: "amd64"}},
 		Files: []image.File{
@@ -83,12 +94,42 @@ func (i Image) Record(commit string) *image.Record {
 	r.Content = digest.Of(r.Manifest())
 	r.Image = image.Image{Name: i.Name(), Project: recorded,
 		SelfLink: "https://www.googleapis.com/compute/v1/projects/" + recorded + "/global/images/" + i.Name()}
-	r.KernelCommandLine = fmt.Sprintf("root=LABEL=simulated mero.profile=%s mero.content=%x", i.Profile, r.Content[:])
-	if image.ReadOnly(i.Profile) {
-		r.RootHash = sha256.Sum256(fmt.Appendf(nil, "simulated root file system of %s %s", i.Version, i.Profile))
-		r.KernelCommandLine += fmt.Sprintf(" mero.rootfs=squashfs mero.roothash=%x mero.hashoffset=4096", r.RootHash[:])
-	}
 	return r
+}
+
+// disk is the image's: its root holds the description of the image and no files.
+func (i Image) disk() disktest.Image {
+	root, err := canonical.Marshal(i)
+	if err != nil {
+		panic(err) // two words
+	}
+	spec := disktest.Spec{Profile: string(i.Profile), Content: i.content().Content.Hex(), Root: root,
+		Kernel: []byte("simulated kernel of " + i.Version.String())}
+	if i.Profile == release.Debug {
+		spec.Words = []string{"systemd.volatile=overlay"}
+	}
+	return disktest.Make(spec)
+}
+
+// boots remembers what each image's disk boots, which follows from the image
+// alone: making a disk takes 0.1 s, and a release asks for it many times.
+var boots sync.Map
+
+// boot is what the disk boots; the caller's own.
+func (i Image) boot() *measuredboot.Boot {
+	known, ok := boots.Load(i)
+	if !ok {
+		disk := i.disk()
+		d, err := measuredboot.Open(disk.Reader(), int64(len(disk)))
+		if err != nil {
+			panic(err) // the one that makes disks is made for the other
+		}
+		known, _ = boots.LoadOrStore(i, d.Boot())
+	}
+	b := *known.(*measuredboot.Boot)
+	b.GPT, b.KernelEvents = slices.Clone(b.GPT), slices.Clone(b.KernelEvents)
+	b.RTMR1, b.RTMR2 = slices.Clone(b.RTMR1), slices.Clone(b.RTMR2)
+	return &b
 }
 
 // contentID stands for everything that would decide a built image.
@@ -116,20 +157,16 @@ func (i Image) Labels() map[string]string { return image.Labels(i.Profile, i.Ver
 
 // Import makes the image one of the project.
 func (i Image) Import(s *gce.Server, project string, labels map[string]string) error {
-	data, err := canonical.Marshal(i)
-	if err != nil {
-		return err
-	}
 	dir, err := os.MkdirTemp("", "simulated-image-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	tar := filepath.Join(dir, imageFile)
-	if err := os.WriteFile(tar, data, 0o600); err != nil {
+	raw := filepath.Join(dir, "disk.raw")
+	if err := i.disk().WriteFile(raw); err != nil {
 		return err
 	}
-	return s.Import(project, &computepb.Image{Name: new(i.Name()), Labels: labels, GuestOsFeatures: Features()}, tar)
+	return s.Import(project, &computepb.Image{Name: new(i.Name()), Labels: labels, GuestOsFeatures: Features()}, raw)
 }
 
 // Features are those of an image that a confidential VM can boot.

@@ -3,6 +3,8 @@ package bootchain
 import (
 	"encoding/binary"
 	"unicode/utf16"
+
+	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 )
 
 // Types of firmware's events. Source: TCG PC Client Platform Firmware Profile 1.06, table 27.
@@ -41,38 +43,40 @@ func C3() Machine {
 // Events are what Google's firmware measured into RTMR0 in every public log of a
 // TDX machine: the same types in the same order, with the same words. Of the
 // volume, the tables and the handoff table the log has no bytes.
-func (m Machine) Events() Events {
+func (m Machine) Events() []tdx.Event {
 	const (
 		table = "\x09TdxTable\x00\x01\x00\x00\x00\x00\x00\x00\x00" +
 			"\xaf\x96\xbb\x93\xf2\xb9\xb8\x4e\x94\x62\xe0\xba\x74\x56\x42\x36\x00\x90\x80\x00\x00\x00\x00\x00"
 		volume = "\x29Fv(48DB5E17-707C-472D-91CD-1613E7EF51B0)\x00" +
 			"\x00\x00\xe0\xff\x00\x00\x00\x00\x00\x00\x02\x00\x00\x00\x00\x00"
+		separator = "\x00\x00\x00\x00"
 	)
-	out := Events{
-		{Type: evHandoffTables2, Text: "rehearsal memory of " + m.Shape, Words: table},
-		{Type: evFirmwareBlob2, Text: "rehearsal volume: " + m.Variables, Words: volume},
+	out := []tdx.Event{
+		measured(evHandoffTables2, "rehearsal memory of "+m.Shape, table),
+		measured(evFirmwareBlob2, "rehearsal volume: "+m.Variables, volume),
 		configured(global, "SecureBoot", string(m.Secure)),
 		configured(global, "PK", "rehearsal platform key"),
 		configured(global, "KEK", "rehearsal key exchange keys"),
 		configured(security, "db", "rehearsal certificates"),
 		configured(security, "dbx", "rehearsal revocations"),
-		{Type: evSeparator, Text: "\x00\x00\x00\x00"},
+		measured(evSeparator, separator, separator),
 	}
 	for _, name := range []string{"loader", "RSDP", "tables"} {
-		out = append(out, Event{Type: evConfigFlags, Text: "rehearsal " + name + " of " + m.Tables, Words: "ACPI DATA"})
+		out = append(out, measured(evConfigFlags, "rehearsal "+name+" of "+m.Tables, "ACPI DATA"))
 	}
 	return append(out, booted("BootOrder", string(m.Order)),
 		booted("Boot0001", option("UEFI nvme_card-pd")), booted("Boot0000", option("UiApp")))
 }
 
 // configured is a variable of which the log's words are measured.
-func configured(vendor, name, value string) Event {
-	return Event{Type: evVariableConfig, Text: variable(vendor, name, value)}
+func configured(vendor, name, value string) tdx.Event {
+	words := variable(vendor, name, value)
+	return measured(evVariableConfig, words, words)
 }
 
 // booted is a variable of which the value alone is measured.
-func booted(name, value string) Event {
-	return Event{Type: evVariableBoot, Text: value, Words: variable(global, name, value)}
+func booted(name, value string) tdx.Event {
+	return measured(evVariableBoot, value, variable(global, name, value))
 }
 
 // variable is UEFI_VARIABLE_DATA.

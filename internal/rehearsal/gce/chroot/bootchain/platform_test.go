@@ -20,7 +20,7 @@ func platformEvents(t *testing.T, m bootchain.Machine) []tdx.Event {
 	require.NoError(t, err)
 	platform, err := pki.NewPlatform(1)
 	require.NoError(t, err)
-	_, log, err := m.Events().Boot(platform)
+	_, log, err := m.Boot(platform, nil)
 	require.NoError(t, err)
 	events, err := tdx.ParseCCEL(log.CCEL())
 	require.NoError(t, err)

@@ -25,6 +25,7 @@ type report struct {
 	UID                                        int
 	Groups                                     []int
 	Writable                                   map[string]bool
+	Found                                      []string // that an earlier boot wrote
 	Processes                                  int
 }
 
@@ -102,6 +103,9 @@ func tell(a *agent.Agent) error {
 	r.Hostname, _ = os.Hostname()
 	r.Groups, _ = os.Getgroups()
 	for _, dir := range []string{"/", "/etc", "/run", "/tmp", "/sys", "/var"} {
+		if _, err := os.Stat(dir + "/written"); err == nil {
+			r.Found = append(r.Found, dir)
+		}
 		r.Writable[dir] = os.WriteFile(dir+"/written", nil, 0o600) == nil
 	}
 	all, _ := os.ReadDir("/proc")
