@@ -45,6 +45,12 @@ func (Measurement) Diff(ctx context.Context, from, to string) error {
 	return cli.Exit("measurement:diff", cli.RegisterDiff(ctx, os.Stdout, from, to))
 }
 
+// Predict shows what booting a raw disk extends into RTMR1 and RTMR2, event by event, and compares it with the event log
+// of a TD (CCEL) or of a TPM. DISK [-log=FILE]
+func (Measurement) Predict(ctx context.Context, disk string, log *string) error {
+	return cli.Exit("measurement:predict", cli.Predict(ctx, os.Stdout, disk, cli.Value(log)))
+}
+
 // Config makes configuration for those who use a release.
 type Config mg.Namespace
 

@@ -14,6 +14,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/stretchr/testify/require"
 
+	"github.com/calimero-network/mero-tee/internal/attestation/measuredboot/disktest"
 	"github.com/calimero-network/mero-tee/internal/pipeline/releasetest"
 )
 
@@ -42,7 +43,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("MERO_DIST", filepath.Join(env.WorkDir, "dist"))
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "flip": flip,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "flip": flip, "disk": disk,
 			"seeded": func(ts *testscript.TestScript, neg bool, _ []string) { seeded(ts, neg, seed) }},
 	})
 }
@@ -110,4 +111,12 @@ func flip(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	data[len(data)/2] ^= 1
 	ts.Check(os.WriteFile(path, data, 0o600))
+}
+
+// disk FILE writes a small disk of a node's layout.
+func disk(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: disk FILE")
+	}
+	ts.Check(disktest.Make(disktest.Spec{}).WriteFile(ts.MkAbs(args[0])))
 }

@@ -84,11 +84,11 @@ func readTable(disk io.ReaderAt, size int64) (*table, error) {
 			"whole sectors of %d bytes, up to %d bytes", sector, int64(maxDisk)), fmt.Sprintf("%d bytes", size))
 	}
 	last := uint64(size/sector) - 1
-	if err := checkMBR(disk, last); err != nil {
-		return nil, err
-	}
 	primary, entries, err := readHeader(disk, place{at: 1, other: last, entries: 2, last: last})
 	if err != nil {
+		return nil, err
+	}
+	if err := checkMBR(disk, last); err != nil {
 		return nil, err
 	}
 	backup, copied, err := readHeader(disk, place{at: last, other: 1, entries: last - tableSectors, last: last})

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha512"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -33,7 +34,12 @@ func (b *Boot) Judge(log []tdx.Event) error {
 	if err := judge("RTMR1", b.RTMR1, events(log, 1)); err != nil {
 		return err
 	}
-	return judge("RTMR2", b.RTMR2, events(log, 2))
+	err := judge("RTMR2", b.RTMR2, events(log, 2))
+	var f *fault.Error
+	if errors.As(err, &f) && judge("RTMR2", append(slices.Clone(b.RTMR2), b.KernelEvents...), events(log, 2)) == nil {
+		f.Hint = "the kernel measured into RTMR2, which it does where firmware shows it no TPM: run the VM with a vTPM"
+	}
+	return err
 }
 
 // JudgeTPM is Judge for a log of a TPM's PCRs, as ParseTPM reads it: the
@@ -173,7 +179,8 @@ func (b *Boot) Check() error {
 		return err
 	}
 	if root != b.RootHash {
-		return fault.Mismatch("a measured boot has another root hash than its command line", root.String(), b.RootHash.String())
+		return fault.Mismatch("a measured boot has another root hash than its command line", root.String(),
+			b.RootHash.String())
 	}
 	if err := b.checkGPT(words); err != nil {
 		return err
@@ -223,11 +230,12 @@ func matches(register string, form, got []Event) error {
 	}
 	for i, want := range form {
 		e := got[i]
-		if want.Digest.IsZero() && !e.Digest.IsZero() {
+		if want.Digest.IsZero() {
 			want.Digest = e.Digest
 		}
-		if e != want {
-			return fault.Mismatch(fmt.Sprintf("a measured boot has another event %d of %s", i+1, register), want.text(), e.text())
+		if e != want || e.Digest.IsZero() {
+			return fault.Mismatch(fmt.Sprintf("a measured boot has another event %d of %s", i+1, register), want.text(),
+				e.text())
 		}
 	}
 	return nil
@@ -240,13 +248,14 @@ func (b *Boot) Log() []tdx.Event {
 	add := func(rtmr int, e Event) {
 		out = append(out, tdx.Event{RTMR: rtmr, Type: number(e.Type), Digest: e.Digest, Payload: b.payload(e)})
 	}
-	for _, e := range b.RTMR1[:ukiEvent+1] {
+	before := min(ukiEvent+1, len(b.RTMR1))
+	for _, e := range b.RTMR1[:before] {
 		add(1, e)
 	}
 	for _, e := range b.RTMR2 {
 		add(2, e)
 	}
-	for _, e := range b.RTMR1[ukiEvent+1:] {
+	for _, e := range b.RTMR1[before:] {
 		add(1, e)
 	}
 	return out

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"errors"
+	"io"
 	"net/url"
 	"os"
 	"os/exec"
@@ -239,4 +240,36 @@ func TestRealCCEL(t *testing.T) {
 		}
 	}
 	require.Equal(t, 15, texts, "what GRUB did and the one command line")
+}
+
+// What an independent program made of the logs of other people's hardware.
+func TestRealLogsReplay(t *testing.T) {
+	t.Parallel()
+	var expected map[string]struct {
+		Events              int
+		RTMR0, RTMR1, RTMR2 tdx.Register
+	}
+	require.NoError(t, json.Unmarshal(sharedFile(t, "ccel", "expected.json"), &expected))
+	for _, name := range []string{"CCEL_data_gcp.bin", "CCEL_data_grub.bin", "CCEL_data_grub_gke.bin"} {
+		log, err := tdx.ParseCCEL(sharedFile(t, "ccel", name))
+		require.NoError(t, err, name)
+		require.Len(t, log, expected[name].Events, name)
+		for i, want := range []tdx.Register{expected[name].RTMR0, expected[name].RTMR1, expected[name].RTMR2} {
+			require.Equal(t, want, tdx.Replay(log, i), "%s, RTMR%d", name, i)
+		}
+	}
+}
+
+// go-eventlog's forgery of the log that belongs to the quote of TestRealCCEL: a
+// separator was moved from RTMR1 to RTMR0.
+func TestForgedLogIsRefused(t *testing.T) {
+	t.Parallel()
+	q, err := tdx.ParseQuote(guestFile(t, "ccel/cos-113-tdx-quote.dat"))
+	require.NoError(t, err)
+	log, err := tdx.ParseCCEL(sharedFile(t, "ccel", "cos-113-intel-tdx-dupe-separator.bin"))
+	require.NoError(t, err)
+	err = tdx.Explain(io.Discard, q, log)
+	require.ErrorIs(t, err, tdx.ErrNoReplay)
+	require.ErrorContains(t, err, "the event log does not replay to the quote: RTMR0, RTMR1")
+	require.NotContains(t, err.Error(), "RTMR2")
 }

@@ -43,12 +43,15 @@ func FAT(files ...File) []byte {
 	put16(v.b[14:], Reserved)
 	v.b[16] = 2
 	v.b[21] = 0xf8
+	put16(v.b[24:], 32) // sectors and heads, which tools want
+	put16(v.b[26:], 8)
 	put32(v.b[32:], uint32(size/sector))
 	put32(v.b[36:], uint32(v.table))
 	put32(v.b[44:], 2)
 	put16(v.b[48:], 1)
 	v.b[66] = 0x29
-	copy(v.b[71:], "ESP        FAT32   ")
+	put16(v.b[50:], 6) // where the copy of this sector is
+	copy(v.b[71:], "NO NAME    FAT32   ")
 	put16(v.b[510:], 0xaa55)
 	copy(v.b[sector:], "RRaA")
 	copy(v.b[sector+484:], "rrAa\xff\xff\xff\xff\xff\xff\xff\xff")
@@ -56,6 +59,10 @@ func FAT(files ...File) []byte {
 	v.set(0, 0x0ffffff8)
 	v.set(1, 0x0fffffff)
 	v.folder("", 0, files)
+	clusters := size/sector - Reserved - 2*v.table
+	put32(v.b[sector+488:], uint32(clusters)+2-v.next)
+	put32(v.b[sector+492:], v.next-1)
+	copy(v.b[6*sector:], v.b[:2*sector])
 	return v.b
 }
 
