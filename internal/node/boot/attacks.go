@@ -24,9 +24,9 @@ const (
 func credentials() map[string]string {
 	unit := "[Unit]\nDefaultDependencies=no\n[Service]\nType=oneshot\nExecStart=" + hostCommand + "\n"
 	return map[string]string{
-		"systemd.extra-unit.host.service":       unit,
-		"systemd.unit-dropin.sysinit.target":    "[Unit]\nWants=host.service\n",
-		"systemd.unit-dropin.multi-user.target": "[Unit]\nWants=host.service\n",
+		"systemd.extra-unit.h.service":          unit,
+		"systemd.unit-dropin.sysinit.target":    "[Unit]\nWants=h.service\n",
+		"systemd.unit-dropin.multi-user.target": "[Unit]\nWants=h.service\n",
 		"passwd.plaintext-password.root":        "host",
 		"passwd.shell.root":                     "/bin/sh",
 		"ssh.authorized_keys.root":              "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHRoZSBob3N0IHdhcyBoZXJlLCBhbmQgaXMgbm90IGFueSBr host",
@@ -50,12 +50,12 @@ func (s *session) hostsWords(ctx context.Context) error {
 		`systemd.run="` + hostCommand + `" systemd.debug_shell=ttyS0 systemd.unit=rescue.target systemd.default_debug_tty=ttyS0`)}}
 	for name, value := range credentials() {
 		c.SMBIOS = append(c.SMBIOS, "io.systemd.credential.binary:"+name+"="+base64.StdEncoding.EncodeToString([]byte(value)))
-		if !strings.ContainsAny(value, "\n") {
-			c.Files = append(c.Files, machine.File{Name: "opt/io.systemd.credentials/" + name, Content: value})
+		if file := "opt/io.systemd.credentials/" + name; len(file) <= machine.MaxFileName {
+			c.Files = append(c.Files, machine.File{Name: file, Content: value})
 		}
 	}
 	slices.Sort(c.SMBIOS)
-	g, closed, err := s.start(ctx, "host's words", c, nil)
+	g, closed, err := s.start(ctx, "host-words", c, nil)
 	if err != nil {
 		return err
 	}
@@ -67,11 +67,11 @@ func (s *session) hostsWords(ctx context.Context) error {
 	if err := errors.Join(s.lease(ctx, g), s.settle(ctx, g)); err != nil {
 		return err
 	}
-	return s.judgeWords(g, measured)
+	return s.judgeWords(g, measured, len(c.SMBIOS), len(c.Files))
 }
 
 // judgeWords says whether any of the host's words had an effect, on registers or behaviour.
-func (s *session) judgeWords(g *guest, measured []machine.Measurement) error {
+func (s *session) judgeWords(g *guest, measured []machine.Measurement, tables, files int) error {
 	said, err := g.serial()
 	if err != nil {
 		return err
@@ -94,18 +94,9 @@ func (s *session) judgeWords(g *guest, measured []machine.Measurement) error {
 		got = strings.Join(effects, "; ")
 	}
 	s.attack("the EFI variable SystemdOptions with systemd.run= and a debug shell, together with "+
-		fmt.Sprintf("%d systemd credentials by SMBIOS and %d by fw_cfg", len(credentials()), textCredentials()),
+		fmt.Sprintf("%d systemd credentials by SMBIOS and %d by fw_cfg", tables, files),
 		len(effects) == 0, "no effect on PCR 2 to 6 and 8 to 15, none on the node", got)
 	return nil
-}
-
-func textCredentials() (n int) {
-	for _, value := range credentials() {
-		if !strings.Contains(value, "\n") {
-			n++
-		}
-	}
-	return n
 }
 
 // extraCommandLine gives systemd's stub more command line by SMBIOS. Outside of
@@ -113,7 +104,7 @@ func textCredentials() (n int) {
 // When that is judged, a block of the root's hash tree is another one.
 func (s *session) extraCommandLine(ctx context.Context) error {
 	c := machine.Config{SMBIOS: []string{"io.systemd.stub.kernel-cmdline-extra=systemd.host=1"}}
-	g, closed, err := s.start(ctx, "command line from outside", c, nil, s.read.tree)
+	g, closed, err := s.start(ctx, "command-line", c, nil, s.read.tree)
 	if err != nil {
 		return err
 	}
@@ -133,7 +124,7 @@ func (s *session) extraCommandLine(ctx context.Context) error {
 
 // flippedUKI boots a disk of which a byte in the middle of the UKI is another.
 func (s *session) flippedUKI(ctx context.Context) error {
-	g, closed, err := s.start(ctx, "other UKI", machine.Config{}, nil, s.read.uki)
+	g, closed, err := s.start(ctx, "other-uki", machine.Config{}, nil, s.read.uki)
 	if err != nil {
 		return err
 	}
@@ -175,7 +166,7 @@ func (s *session) flippedUKI(ctx context.Context) error {
 // its root is another. Without a rule of dm-verity's to stop at once, the block
 // is an error for whoever reads it.
 func (s *session) flippedMiddle(ctx context.Context) error {
-	g, closed, err := s.start(ctx, "other root", machine.Config{}, nil, s.read.root)
+	g, closed, err := s.start(ctx, "other-root", machine.Config{}, nil, s.read.root)
 	if err != nil {
 		return err
 	}

@@ -50,8 +50,8 @@ type Event struct {
 
 // Network is the wire of one guest. Make one with New.
 type Network struct {
-	mu        sync.Mutex // of what follows
-	writer    *bufio.Writer
+	mu        sync.Mutex  // of what follows
+	out       chan []byte // frames to the guest; nil while there is none
 	conns     map[flow]*conn
 	listeners map[uint16]*listener
 	scan      *scan
@@ -59,7 +59,6 @@ type Network struct {
 	seen      map[string]bool
 	leases    int
 	nextPort  uint16
-	closed    bool
 }
 
 // New is a network that nothing is connected to yet.
@@ -70,10 +69,17 @@ func New() *Network {
 // Serve answers the frames of a connection in QEMU's form, four bytes of length
 // before each, until it ends.
 func (n *Network) Serve(wire io.ReadWriter) error {
+	out := make(chan []byte, maxQueue)
 	n.mu.Lock()
-	n.writer = bufio.NewWriter(wire)
+	n.out = out
 	n.mu.Unlock()
-	defer n.hangUp()
+	var sent sync.WaitGroup
+	sent.Go(func() { transmit(wire, out) })
+	defer func() {
+		n.hangUp()
+		close(out)
+		sent.Wait()
+	}()
 	r := bufio.NewReaderSize(wire, 1<<16)
 	frame := make([]byte, maxFrame)
 	for {
@@ -95,11 +101,25 @@ func (n *Network) Serve(wire io.ReadWriter) error {
 	}
 }
 
+// maxQueue is how many frames wait for the guest. What comes when it is full is
+// lost, as on any wire.
+const maxQueue = 4096
+
+// transmit writes frames until there are no more; after an error it only takes them.
+func transmit(wire io.Writer, frames <-chan []byte) {
+	var broken error // the reader sees it too
+	for f := range frames {
+		if broken == nil {
+			_, broken = wire.Write(f)
+		}
+	}
+}
+
 // hangUp ends every connection: the guest is gone.
 func (n *Network) hangUp() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.closed, n.writer = true, nil
+	n.out = nil
 	for f, c := range n.conns {
 		c.end()
 		delete(n.conns, f)
@@ -157,13 +177,6 @@ func (n *Network) receive(frame []byte) {
 			n.packet(p)
 		}
 	}
-	n.flush()
-}
-
-func (n *Network) flush() {
-	if n.writer != nil {
-		_ = n.writer.Flush() // the reader sees a broken wire too
-	}
 }
 
 // arp answers who asks for the gateway or for the metadata server.
@@ -181,13 +194,12 @@ func (n *Network) arp(b []byte) {
 
 // frame sends one to the guest. The caller holds the lock.
 func (n *Network) frame(kind uint16, body []byte) {
-	if n.writer == nil {
-		return
-	}
 	head := binary.BigEndian.AppendUint32(nil, uint32(14+len(body))) //nolint:gosec // at most the MTU
-	head = slices.Concat(head, guestMAC, gatewayMAC)
-	_, _ = n.writer.Write(binary.BigEndian.AppendUint16(head, kind)) // the reader sees a broken wire too
-	_, _ = n.writer.Write(body)
+	head = binary.BigEndian.AppendUint16(slices.Concat(head, guestMAC, gatewayMAC), kind)
+	select {
+	case n.out <- append(head, body...): // never, while there is no guest
+	default:
+	}
 }
 
 // packet is what is understood of an IPv4 packet.

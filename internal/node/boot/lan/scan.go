@@ -75,7 +75,6 @@ func (n *Network) ask(ctx context.Context, s *scan, ports []uint16, source uint1
 		s.waiting[p] = true
 		n.send(flow{netip.AddrPortFrom(guestIP, p), netip.AddrPortFrom(gatewayIP, source)}, 7000, 0, syn, nil)
 	}
-	n.flush()
 	n.mu.Unlock()
 	t := time.NewTimer(patience)
 	defer t.Stop()

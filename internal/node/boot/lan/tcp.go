@@ -121,20 +121,28 @@ func (n *Network) Dial(ctx context.Context, port uint16) (net.Conn, error) {
 	c, far := n.connect(f)
 	c.opening = true
 	n.conns[f] = c
-	n.send(f, c.base-1, 0, syn, nil)
-	n.flush()
 	n.mu.Unlock()
-	select {
-	case <-c.open:
-		return far, nil
-	case <-c.done:
-		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}
-	case <-ctx.Done():
+	t := time.NewTicker(again)
+	defer t.Stop()
+	for {
 		n.mu.Lock()
-		defer n.mu.Unlock()
-		c.end()
-		delete(n.conns, f)
-		return nil, ctx.Err()
+		if c.opening {
+			n.send(f, c.base-1, 0, syn, nil)
+		}
+		n.mu.Unlock()
+		select {
+		case <-c.open:
+			return far, nil
+		case <-c.done:
+			return nil, &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}
+		case <-t.C:
+		case <-ctx.Done():
+			n.mu.Lock()
+			defer n.mu.Unlock()
+			c.end()
+			delete(n.conns, f)
+			return nil, ctx.Err()
+		}
 	}
 }
 
@@ -302,7 +310,6 @@ func (c *conn) write(data []byte, flags byte) bool {
 			payload = nil
 		}
 		c.n.send(c.flow, c.base, c.received, flags, payload)
-		c.n.flush()
 		c.n.mu.Unlock()
 		c.wait()
 		c.n.mu.Lock()

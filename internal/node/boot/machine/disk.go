@@ -80,16 +80,16 @@ func (d *Disk) ReadAt(b []byte, off int64) (int, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	end := off + int64(len(b))
-	for at, bit := range d.flips {
-		if at >= off && at < end {
-			b[at-off] ^= bit
-		}
-	}
 	for p := off / page; p*page < end; p++ {
 		d.reads[p]++
 		if kept := d.written[p]; kept != nil {
 			from, to := max(off, p*page), min(end, (p+1)*page)
 			copy(b[from-off:to-off], kept[from-p*page:to-p*page])
+		}
+	}
+	for at, bit := range d.flips {
+		if at >= off && at < end {
+			b[at-off] ^= bit
 		}
 	}
 	return len(b), nil
@@ -120,8 +120,10 @@ func (d *Disk) kept(p int64) ([]byte, error) {
 		return kept, nil
 	}
 	kept = make([]byte, page)
-	_, err := d.ReadAt(kept, p*page)
-	return kept, err
+	if _, err := d.base.ReadAt(kept, p*page); err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	return kept, nil
 }
 
 // Numbers of the NBD protocol (github.com/NetworkBlockDevice/nbd, doc/proto.md).

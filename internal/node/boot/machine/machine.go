@@ -46,6 +46,9 @@ type Wire interface {
 // File is one of QEMU's fw_cfg.
 type File struct{ Name, Content string }
 
+// MaxFileName bounds a file's name, in bytes.
+const MaxFileName = 55
+
 // Machine is one that runs.
 type Machine struct {
 	config  Config
@@ -78,8 +81,16 @@ func Start(ctx context.Context, c Config) (m *Machine, err error) {
 
 func (m *Machine) path(name string) string { return filepath.Join(m.config.Folder, name) }
 
-// firmware writes the variable store that the machine begins with.
+// file is where the content of one of the host's files is kept.
+func (m *Machine) file(i int) string { return m.path("file-" + strconv.Itoa(i)) }
+
+// firmware writes what the machine begins with: the variable store, the host's files.
 func (m *Machine) firmware() error {
+	for i, f := range m.config.Files {
+		if err := os.WriteFile(m.file(i), []byte(f.Content), 0o600); err != nil {
+			return err
+		}
+	}
 	store, err := os.ReadFile(m.config.Programs.Variables)
 	if err != nil {
 		return err
@@ -157,8 +168,20 @@ func (m *Machine) startQEMU(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	m.monitor, err = newMonitor(conn)
-	return err
+	if m.monitor, err = newMonitor(conn); err != nil {
+		return m.because(err)
+	}
+	return nil
+}
+
+// because prefers QEMU's own words to those of a connection that it let go.
+func (m *Machine) because(err error) error {
+	select {
+	case <-m.qemu.ended:
+		return m.Ended()
+	case <-time.After(time.Second):
+		return err
+	}
 }
 
 // take waits for QEMU to connect, for as long as it lives.
@@ -185,21 +208,27 @@ func (m *Machine) take(ctx context.Context, l net.Listener) (net.Conn, error) {
 	}
 }
 
+// processor is one of this host's, or an emulated one. An emulated one has no
+// features that are slow to emulate, and a clock that counts what it has done:
+// so a guest on a busy host does not wait in vain, or take its timer for broken.
+func (c Config) processor() []string {
+	if c.KVM {
+		return []string{"-accel", "kvm", "-cpu", "host"}
+	}
+	return []string{"-accel", "tcg,thread=single", "-icount", "shift=2,sleep=on",
+		"-cpu", "max,erms=off,fsrm=off,smap=off,smep=off,la57=off,pku=off,umip=off,xsave=off"}
+}
+
 func (m *Machine) arguments() []string {
 	c := m.config
-	accelerator, processor := "tcg,thread=single", "max"
-	if c.KVM {
-		accelerator, processor = "kvm", "host"
-	}
-	args := []string{"-machine", "q35,smm=off", "-accel", accelerator, "-cpu", processor, "-m", strconv.Itoa(memory),
+	args := append(c.processor(), "-machine", "q35,smm=off", "-m", strconv.Itoa(memory),
 		"-smp", "1", "-nodefaults", "-no-user-config", "-display", "none", "-device", "VGA", "-device", "virtio-rng-pci",
-		"-drive", "if=pflash,format=raw,unit=0,readonly=on,file=" + c.Programs.Firmware,
-		"-drive", "if=pflash,format=raw,unit=1,file=" + m.path("variables"),
-		"-chardev", "socket,id=tpm,path=" + m.path("tpm.sock"), "-tpmdev", "emulator,id=tpm0,chardev=tpm",
+		"-drive", "if=pflash,format=raw,unit=0,readonly=on,file="+c.Programs.Firmware,
+		"-drive", "if=pflash,format=raw,unit=1,file="+m.path("variables"),
+		"-chardev", "socket,id=tpm,path="+m.path("tpm.sock"), "-tpmdev", "emulator,id=tpm0,chardev=tpm",
 		"-device", "tpm-crb,tpmdev=tpm0",
-		"-chardev", "file,id=serial,path=" + m.path("serial.log"), "-serial", "chardev:serial",
-		"-chardev", "socket,id=monitor,path=" + m.path("monitor"), "-mon", "chardev=monitor,mode=control"}
-	args = append(args, strings.Fields(os.Getenv("XARGS"))...)
+		"-chardev", "file,id=serial,path="+m.path("serial.log"), "-serial", "chardev:serial",
+		"-chardev", "socket,id=monitor,path="+m.path("monitor"), "-mon", "chardev=monitor,mode=control")
 	if c.Disk != nil {
 		args = append(args, "-blockdev", "driver=nbd,node-name=disk,server.type=unix,server.path="+m.path("disk"),
 			"-device", "nvme,drive=disk,serial=node,bootindex=1")
@@ -211,8 +240,8 @@ func (m *Machine) arguments() []string {
 	for _, text := range c.SMBIOS {
 		args = append(args, "-smbios", "type=11,value="+strings.ReplaceAll(text, ",", ",,"))
 	}
-	for _, f := range c.Files {
-		args = append(args, "-fw_cfg", "name="+f.Name+",string="+strings.ReplaceAll(f.Content, ",", ",,"))
+	for i, f := range c.Files {
+		args = append(args, "-fw_cfg", "name="+f.Name+",file="+m.file(i))
 	}
 	return args
 }
