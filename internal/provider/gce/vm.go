@@ -123,6 +123,10 @@ func (c *Client) instance(v *VM) *computepb.Instance {
 		ConfidentialInstanceConfig: &computepb.ConfidentialInstanceConfig{
 			ConfidentialInstanceType: proto.String(computepb.ConfidentialInstanceConfig_TDX.String()),
 		},
+		// Said, though both are the default: RTMR2 depends on the TPM (a kernel without one
+		// measures its command line there too), RTMR1 and RTMR0 on Secure Boot.
+		ShieldedInstanceConfig: &computepb.ShieldedInstanceConfig{EnableVtpm: proto.Bool(true),
+			EnableSecureBoot: proto.Bool(false)},
 		Scheduling: &computepb.Scheduling{
 			OnHostMaintenance:         proto.String(computepb.Scheduling_TERMINATE.String()),
 			AutomaticRestart:          proto.Bool(false),

@@ -65,6 +65,7 @@ const wantedJSON = `{
 	"machineType": "zones/us-central1-a/machineTypes/c3-standard-4",
 	"labels": {"owner": "mero-tee", "run": "` + runLabel + `", "expires":"X"},
 	"confidentialInstanceConfig": {"confidentialInstanceType": "TDX"},
+	"shieldedInstanceConfig": {"enableVtpm": true, "enableSecureBoot": false},
 	"scheduling": {"onHostMaintenance": "TERMINATE", "automaticRestart": false,
 		"maxRunDuration": {"seconds": "1800"}, "instanceTerminationAction": "DELETE"},
 	"disks": [{"boot": true, "autoDelete": true, "interface": "NVME", "initializeParams": {
