@@ -71,7 +71,7 @@ func (o *Observation) BootOf(r *image.Record) error {
 	if said := tdx.FromHost(o.Events); len(said) > 0 {
 		err := fault.Mismatch("RTMR0 measures what boots may read from the host",
 			"no variable of systemd's or of its boot stub, no command line in a boot option", strings.Join(said, "; "))
-		err.Hint = "who runs the machine put it into the variable store: measure on another host, and find out why it is there"
+		err.Hint = "who runs the machine put it into the variable store: find out why, and measure on another host"
 		return err
 	}
 	return nil
