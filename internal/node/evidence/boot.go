@@ -79,20 +79,31 @@ func (o *Observation) BootOf(r *image.Record) error {
 
 // Moved names the events of a register ("rtmr0" to "rtmr2") in which two logs differ.
 func Moved(before, after []tdx.Event, register string) []string {
+	return predictedMoved(before, after, register, nil)
+}
+
+// predictedMoved is Moved in the words of records, which know by their digests what events are.
+func predictedMoved(before, after []tdx.Event, register string, words map[tdx.Register]string) []string {
 	rtmr := -1
 	if _, err := fmt.Sscanf(register, "rtmr%d", &rtmr); err != nil {
 		return []string{register + " is the firmware itself: no event tells of it"}
 	}
 	var out []string
+	describe := func(e *tdx.Event) string {
+		if known, ok := words[e.Digest]; ok {
+			return fmt.Sprintf("%s, digest %.16s…", known, e.Digest)
+		}
+		return describe(*e)
+	}
 	for _, m := range tdx.Moves(before, after, rtmr) {
 		line := ""
 		switch {
 		case m.Before == nil:
-			line = "new event: " + describe(*m.After)
+			line = "new event: " + describe(m.After)
 		case m.After == nil:
-			line = "missing event: " + describe(*m.Before)
+			line = "missing event: " + describe(m.Before)
 		default:
-			line = change(describe(*m.Before), describe(*m.After))
+			line = change(describe(m.Before), describe(m.After))
 		}
 		out = append(out, fmt.Sprintf("%.*s", maxDescription, line))
 	}
