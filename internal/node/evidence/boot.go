@@ -77,6 +77,17 @@ func (o *Observation) BootOf(r *image.Record) error {
 	return nil
 }
 
+// Platform words the events of RTMR0, which are the host's and its firmware's to decide.
+func (o *Observation) Platform() []string {
+	var out []string
+	for _, e := range o.Events {
+		if e.RTMR == 0 && e.Type != tdx.NoActionEvent {
+			out = append(out, e.Describe().String())
+		}
+	}
+	return out
+}
+
 // Moved names the events of a register ("rtmr0" to "rtmr2") in which two logs differ.
 func Moved(before, after []tdx.Event, register string) []string {
 	return predictedMoved(before, after, register, nil)
