@@ -96,10 +96,11 @@ func TestUnitsAreConfined(t *testing.T) {
 	}
 	units := waiting(t)
 	merod := strings.Split(units["merod.service"], "\n")
-	require.Contains(t, merod, "RestrictAddressFamilies=AF_INET AF_INET6 AF_NETLINK", "its capability opens root's sockets")
+	require.Contains(t, merod, "RestrictAddressFamilies=AF_INET AF_INET6 AF_NETLINK",
+		"its capability opens root's sockets")
 	require.Subset(t, merod, []string{"PrivateDevices=yes", "BindPaths=-/dev/tdx_guest",
-		"ReadOnlyPaths=/run -/sys/bus -/sys/devices -/sys/firmware -/sys/fs -/sys/fs/cgroup -/sys/kernel -/sys/kernel/config " +
-			"-/sys/module -/sys/power",
+		"ReadOnlyPaths=/run -/sys/bus -/sys/devices -/sys/firmware -/sys/fs -/sys/fs/cgroup -/sys/kernel " +
+			"-/sys/kernel/config -/sys/module -/sys/power",
 		"ReadWritePaths=-/sys/kernel/config/tsm/report"}, "its capability would write elsewhere")
 	for _, name := range []string{"merod.service", "merod-init.service"} {
 		s := parsed(t, name)

@@ -106,7 +106,8 @@ func ParseMission(attributes map[string]string) (m Mission, err error) {
 	if config := attributes[ConfigAttribute]; config != "" {
 		m.Config = []byte(config)
 	}
-	if err := errors.Join(m.identify(attributes[IdentityAttribute]), m.askHealth(attributes[HealthAttribute])); err != nil {
+	err = errors.Join(m.identify(attributes[IdentityAttribute]), m.askHealth(attributes[HealthAttribute]))
+	if err != nil {
 		return Mission{}, err
 	}
 	if visits := attributes[VisitsAttribute]; visits != "" {

@@ -76,7 +76,8 @@ func (r *Report) check() error {
 		return fmt.Errorf("a quote of %d bytes, an event log of %d, %d visits: more than %d, %d, %d",
 			len(r.Quote), len(r.EventLog), len(r.Visits), maxQuote, MaxEventLog, maxVisits+1)
 	}
-	if err := errors.Join(checkTexts(r.Error), checkCode(r.Error, r.ExitCode), r.checkIdentity(), r.Health.check()); err != nil {
+	err := errors.Join(checkTexts(r.Error), checkCode(r.Error, r.ExitCode), r.checkIdentity(), r.Health.check())
+	if err != nil {
 		return err
 	}
 	names := uniqueNames{}

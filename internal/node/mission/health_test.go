@@ -53,7 +53,7 @@ func TestTheNodesHealth(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
-			w.node.Local = mission.Local{HTTP: &tc.said, Patience: 200 * time.Millisecond}
+			w.node.Local = mission.Local{HTTP: &tc.said, Patience: 3 * time.Second}
 			r, err := w.accomplish(t, agent.Mission{Health: true})
 			require.NoError(t, err, "health is judged by who asked")
 			if tc.want == "" {

@@ -89,8 +89,8 @@ func (s *settings) check() error {
 	if phala.Attestation["enabled"] != true || phala.Attestation["accept_mock"] == true {
 		return nil
 	}
-	for _, name := range []string{"allowed_tcb_statuses", "allowed_mrtd", "allowed_rtmr0", "allowed_rtmr1", "allowed_rtmr2",
-		"allowed_rtmr3"} {
+	for _, name := range []string{"allowed_tcb_statuses", "allowed_mrtd", "allowed_rtmr0", "allowed_rtmr1",
+		"allowed_rtmr2", "allowed_rtmr3"} {
 		if list, _ := phala.Attestation[name].([]any); len(list) == 0 {
 			return fmt.Errorf("tee.kms.phala.attestation.enabled is true, but %s is empty", name)
 		}

@@ -35,7 +35,10 @@ func TestWhatTheWorldMayAsk(t *testing.T) {
 	require.Equal(t, "Bad Gateway", said)
 
 	start(t, env, merod("run")...)
-	require.Eventually(t, func() bool { status, _ := ask(t, env, "GET", "/admin-api/health"); return status == 200 }, wait, tick)
+	require.Eventually(t, func() bool {
+		status, _ := ask(t, env, "GET", "/admin-api/health")
+		return status == http.StatusOK
+	}, wait, tick)
 	const noTD = http.StatusInternalServerError // merod's stand-in was reached
 	for request, want := range map[string]int{
 		"GET /admin-api/health":           http.StatusOK,

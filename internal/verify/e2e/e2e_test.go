@@ -272,7 +272,12 @@ func TestCancelledRunDeletesWhatItDeployed(t *testing.T) {
 	w := newWorld(t)
 	w.misses.Store(1000) // so that the run waits
 	ctx, cancel := context.WithCancel(t.Context())
-	w.deploy = func(d *dstack.Deployment, err error) (*dstack.Deployment, error) { cancel(); return d, err }
+	w.deploy = func(d *dstack.Deployment, err error) (*dstack.Deployment, error) {
+		if len(w.deployed) == 2 { // both: whoever is deployed after the end is not deployed at all
+			cancel()
+		}
+		return d, err
+	}
 	report := w.run.Execute(ctx)
 	got := notPassed(report.Checks.Results())
 	require.Contains(t, got[attestCheck].Reason+got[attestCheck].Expected, "policyReady")

@@ -25,8 +25,9 @@ func (s *stage) judge() (out Checks, matrix Matrix) {
 // nodeSuite is the mero-tee-node E2E without its clean-up, for each profile.
 func (s *stage) nodeSuite() (out Checks) {
 	for _, p := range s.run.Profiles {
-		out = append(out, NewCheck(DeployNode, s.nodeDeployed(p), p), NewCheck(BootVerification, s.nodeBooted(p), p),
-			NewCheck(BootVerification, s.nodeAnswers(p), p), NewCheck(KMSAttestation, s.attestation(p), p), NewCheck(KeyRelease, s.ownKey(p), p))
+		out = append(out, NewCheck(DeployNode, s.nodeDeployed(p), p),
+			NewCheck(BootVerification, s.nodeBooted(p), p), NewCheck(BootVerification, s.nodeAnswers(p), p),
+			NewCheck(KMSAttestation, s.attestation(p), p), NewCheck(KeyRelease, s.ownKey(p), p))
 	}
 	return out
 }

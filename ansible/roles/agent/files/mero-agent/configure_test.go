@@ -90,8 +90,9 @@ func TestMerodIsToldItsKeyService(t *testing.T) {
 		attribute, want string
 		code            fault.Code
 	}{
-		"no configuration":         {"x", "not a client configuration", fault.Usage},
-		"one that pins less":       {"[tee.kms.phala]\nurl = \"https://kms.example\"\n", "client configuration: attestation", fault.Usage},
+		"no configuration": {"x", "not a client configuration", fault.Usage},
+		"one that pins less": {"[tee.kms.phala]\nurl = \"https://kms.example\"\n", "client configuration: attestation",
+			fault.Usage},
 		"one that merod takes not": {client(t), "allowed_rtmr3 is empty", fault.General},
 	} {
 		code, said := configured(t, args, tc.attribute)
