@@ -158,7 +158,8 @@ func TestFromHost(t *testing.T) {
 		want  string
 	}{
 		"a variable of systemd's": {options,
-			"variable SystemdOptions of vendor 8cf2644b-4b0b-428f-9387-6d876050dc67: 1 bytes: what boots reads it from the host"},
+			"variable SystemdOptions of vendor 8cf2644b-4b0b-428f-9387-6d876050dc67: 1 bytes: " +
+				"what boots reads it from the host"},
 		"worded otherwise than measured": {forged, "variable SecureBoot: off (by the log's own word)"},
 		"firmware's own":                 {secure, ""},
 		"in another register":            {elsewhere, ""},

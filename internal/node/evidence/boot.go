@@ -71,28 +71,50 @@ func (o *Observation) BootOf(r *image.Record) error {
 	if said := tdx.FromHost(o.Events); len(said) > 0 {
 		err := fault.Mismatch("RTMR0 measures what boots may read from the host",
 			"no variable of systemd's or of its boot stub, no command line in a boot option", strings.Join(said, "; "))
-		err.Hint = "who runs the machine put it into the variable store: measure on another host, and find out why it is there"
+		err.Hint = "who runs the machine put it into the variable store: find out why, and measure on another host"
 		return err
 	}
 	return nil
 }
 
+// Platform words the events of RTMR0, which are the host's and its firmware's to decide.
+func (o *Observation) Platform() []string {
+	var out []string
+	for _, e := range o.Events {
+		if e.RTMR == 0 && e.Type != tdx.NoActionEvent {
+			out = append(out, e.Describe().String())
+		}
+	}
+	return out
+}
+
 // Moved names the events of a register ("rtmr0" to "rtmr2") in which two logs differ.
 func Moved(before, after []tdx.Event, register string) []string {
+	return predictedMoved(before, after, register, nil)
+}
+
+// predictedMoved is Moved in the words of records, which know by their digests what events are.
+func predictedMoved(before, after []tdx.Event, register string, words map[tdx.Register]string) []string {
 	rtmr := -1
 	if _, err := fmt.Sscanf(register, "rtmr%d", &rtmr); err != nil {
 		return []string{register + " is the firmware itself: no event tells of it"}
 	}
 	var out []string
+	describe := func(e *tdx.Event) string {
+		if known, ok := words[e.Digest]; ok {
+			return fmt.Sprintf("%s, digest %.16s…", known, e.Digest)
+		}
+		return describe(*e)
+	}
 	for _, m := range tdx.Moves(before, after, rtmr) {
 		line := ""
 		switch {
 		case m.Before == nil:
-			line = "new event: " + describe(*m.After)
+			line = "new event: " + describe(m.After)
 		case m.After == nil:
-			line = "missing event: " + describe(*m.Before)
+			line = "missing event: " + describe(m.Before)
 		default:
-			line = change(describe(*m.Before), describe(*m.After))
+			line = change(describe(m.Before), describe(m.After))
 		}
 		out = append(out, fmt.Sprintf("%.*s", maxDescription, line))
 	}

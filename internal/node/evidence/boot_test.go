@@ -112,6 +112,8 @@ func TestEvidence(t *testing.T) {
 	for i, o := range seen {
 		require.Equal(t, i == 2, o.Reboot)
 		require.NoError(t, o.BootOf(bootedImage.Record("")))
+		require.Len(t, o.Platform(), 14)
+		require.Subset(t, o.Platform(), []string{"variable SecureBoot: off", "boot order: 0001, 0000"})
 	}
 	published := e.Published(seen, measurement.Image{Name: bootedImage.Name(), Digest: digest.Of([]byte("x"))})
 	require.Equal(t, first.Verdict.Registers, published.Registers())

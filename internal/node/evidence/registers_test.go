@@ -139,7 +139,8 @@ func TestOneFileChanged(t *testing.T) {
 		require.Contains(t, got, string(p)+": RTMR1 moved")
 		require.Contains(t, got, string(p)+": RTMR2 moved")
 	}
-	require.Equal(t, 2, strings.Count(got, "  event  section .cmdline: its content"))
+	require.Equal(t, 2, strings.Count(got, "  event  .cmdline, digest "))
+	require.Equal(t, 2, strings.Count(got, "  event  UKI, Authenticode, digest "))
 	require.Equal(t, 2, strings.Count(got, "  root hash  root: "))
 	require.Equal(t, 2, strings.Count(got, "  file  "+roleFile+": "))
 	require.Equal(t, 2, strings.Count(got, " (in the root, by its hash: RTMR1 and RTMR2)\n"))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -47,6 +48,7 @@ func (p *Pipeline) measure(ctx context.Context, w *pipeline.Work, profile releas
 	if err := proven(seen, record); err != nil {
 		return err
 	}
+	w.Infof("RTMR0 measures %s", strings.Join(seen[0].Platform(), "; "))
 	w.Infof("two boots and a reboot agree, and are what the image's record predicts; TCB status %s", seen[0].Verdict.TCB)
 	evidence := &evidence.Evidence{SchemaVersion: evidence.SchemaVersion, Profile: profile, Image: record.Image.Name,
 		Collateral: collateral.Digest()}

@@ -57,7 +57,8 @@ func TestWholeRelease(t *testing.T) {
 	require.NotContains(t, s.Log, "[FAIL]")
 	require.Contains(t, s.Log, "[PASS] node:audit: boots of locked-read-only")
 	require.Contains(t, s.Log, "node:measure/debug: Intel Trust Authority agrees")
-	require.Contains(t, s.Log, "node:measure/debug: two boots and a reboot agree, and are what the image's record predicts; TCB status UpToDate")
+	require.Contains(t, s.Log, "node:measure/debug: two boots and a reboot agree, and are what the image's record "+
+		"predicts; TCB status UpToDate")
 	latest, err := p.GitHub(t).Latest(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, stable.String(), latest.TagName)

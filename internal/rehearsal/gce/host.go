@@ -123,12 +123,7 @@ func (s *Server) stage(in *instance) (spec Spec, silent bool, err error) {
 	} else {
 		in.Status = new("STAGING")
 	}
-	for _, nic := range in.NetworkInterfaces {
-		nic.NetworkIP = &address
-		for _, access := range nic.AccessConfigs {
-			access.NatIP = &address
-		}
-	}
+	in.live(address)
 	disk, err := s.diskOf(in.Disks[0].GetSource())
 	if err != nil {
 		return Spec{}, false, err
@@ -141,6 +136,16 @@ func (s *Server) stage(in *instance) (spec Spec, silent bool, err error) {
 		Users: users(in.Metadata), Address: address, SSHPort: s.options.SSHPort,
 		Metadata: in.metadata.address, Serial: in.serial}
 	return spec, s.faults.Silent, s.save(in)
+}
+
+// live gives the instance its address, inside and out.
+func (in *instance) live(address string) {
+	for _, nic := range in.NetworkInterfaces {
+		nic.NetworkIP = &address
+		for _, access := range nic.AccessConfigs {
+			access.NatIP = &address
+		}
+	}
 }
 
 // freeAddress finds a loopback address whose port nobody listens on: one of four

@@ -37,7 +37,8 @@ func (q request) target() string {
 	if strings.HasSuffix(strings.ToLower(q.call.name), "list") {
 		return "projects/" + project(path)
 	}
-	for _, verb := range []string{"/deprecate", "/getGuestAttributes", "/reset", "/serialPort", "/setMetadata", "/start", "/stop"} {
+	for _, verb := range []string{"/deprecate", "/getGuestAttributes", "/reset", "/serialPort", "/setMetadata", "/start",
+		"/stop"} {
 		path = strings.TrimSuffix(path, verb)
 	}
 	return path

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 	"github.com/stretchr/testify/require"
@@ -136,6 +137,28 @@ func TestAKillDuringAnImage(t *testing.T) {
 	require.Eventually(t, func() bool { _, ok := k.server.Image(ours, "i"); return ok }, waitFor, tick)
 	close(w.machines.block)
 	w.succeeds(op, nil)
+}
+
+// So it does with one of a raw disk; what was half copied is removed.
+func TestAnEndDuringARawImage(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, gce.Faults{Slow: map[string]time.Duration{"images.insert": time.Hour}})
+	w.blank("d", 1)
+	writeAt(t, filepath.Join(w.state, "disks", "d.raw"), 1<<20, "written")
+	_, err := w.insertImage(&computepb.Image{Name: new("i"), SourceDisk: new(path("disks", "d"))})
+	require.NoError(t, err)
+	half := filepath.Join(w.state, "images", ours, ".i.raw.1.tmp")
+	require.NoError(t, os.WriteFile(half, []byte("half"), 0o600))
+	require.NoError(t, w.server.Close())
+
+	k := openWorld(t, w.state)
+	require.Eventually(t, func() bool { _, ok := k.server.Image(ours, "i"); return ok }, waitFor, tick)
+	require.NoFileExists(t, half)
+	file, _ := k.server.Image(ours, "i")
+	require.Equal(t, "written", readAt(t, file, 1<<20, 7))
+	info, err := os.Stat(file)
+	require.NoError(t, err)
+	require.Zero(t, info.Mode().Perm()&0o222, "nobody writes to it")
 }
 
 // An image whose disk is gone as well cannot be made any more.

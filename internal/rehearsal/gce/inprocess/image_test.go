@@ -31,8 +31,8 @@ func TestASimulatedImageIsItsDisk(t *testing.T) {
 	t.Parallel()
 	one := release.Version{Major: 1}
 	seen := map[tdx.Register]bool{}
-	for _, i := range []inprocess.Image{{Profile: release.Debug, Version: one}, {Profile: release.LockedReadOnly, Version: one},
-		{Profile: release.Debug, Version: release.Version{Major: 2}}} {
+	for _, i := range []inprocess.Image{{Profile: release.Debug, Version: one},
+		{Profile: release.LockedReadOnly, Version: one}, {Profile: release.Debug, Version: release.Version{Major: 2}}} {
 		r := i.Record("")
 		require.NoError(t, r.Check())
 		data, err := r.Encode()

@@ -35,8 +35,8 @@ func main() {
 // command's words, Verification for what the disk holds, else General.
 func run(ctx context.Context, args []string, stdout io.Writer) error {
 	if len(args) != 1 {
-		return &fault.Error{Code: fault.Usage, Message: "usage: mero-predict DEVICE", Expected: "one block device, or disk file",
-			Got: fmt.Sprintf("%d words", len(args))}
+		return &fault.Error{Code: fault.Usage, Message: "usage: mero-predict DEVICE",
+			Expected: "one block device, or disk file", Got: fmt.Sprintf("%d words", len(args))}
 	}
 	boot, err := predict(ctx, args[0])
 	if err != nil {
