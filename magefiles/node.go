@@ -70,8 +70,8 @@ func (Node) Promote(ctx context.Context) error {
 	return cli.Step(ctx, release.Node, "promote", Node.Catalog)
 }
 
-// Boot boots a node image's disk for real, on an emulated machine, and judges what it measures, runs and opens, and what
-// an attacker can do to it; exit 10 when a check fails. [-profile=] [-disk=FILE]
+// Boot boots a node image's disk for real, on an emulated machine, and judges what it measures, runs and opens, and
+// what attacks on it do; exit 10 when a check fails. [-profile=] [-disk=FILE]
 func (Node) Boot(ctx context.Context, profile, disk *string) error {
 	return cli.Exit("node:boot", cli.BootNode(ctx, cli.Value(profile), cli.Value(disk)))
 }

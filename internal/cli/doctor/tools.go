@@ -19,7 +19,15 @@ type program struct {
 	name    string
 	version string               // the argument that makes it say its version; none has an effect
 	pkg     string               // Debian's package; "" for Go, whose Debian package is too old
-	needed  func(t *target) bool // what is asked for fails without it; nil: `mage lint` goes on without
+	needed  func(t *target) bool // what is asked for fails without it; nil: `mage lint` or node:boot skips what it does
+}
+
+// skips is the target that goes on without a program that is not needed.
+func (p program) skips() string {
+	if strings.HasSuffix(p.name, "lint") {
+		return "`mage lint` skips what it does"
+	}
+	return "`node:boot` is skipped"
 }
 
 func programs() []program {
@@ -39,6 +47,9 @@ func programs() []program {
 		{"unsquashfs", "-version", "squashfs-tools", boots},
 		{"mksquashfs", "-version", "squashfs-tools", boots},
 		{"newuidmap", "", "uidmap", isolates},
+		{"qemu-system-x86_64", "--version", "ovmf qemu-system-x86", nil},
+		{"swtpm", "--version", "swtpm", nil},
+		{"swtpm_setup", "--version", "swtpm-tools", nil},
 		{"ansible-lint", "--version", "ansible-lint", nil},
 		{"yamllint", "--version", "yamllint", nil},
 	}
@@ -86,7 +97,7 @@ func (p program) inspect(ctx context.Context, t *target, path []string) check.Re
 	case found != "":
 		return check.Pass(strings.TrimSpace(p.name + " " + p.versionOf(ctx, found)))
 	case p.needed == nil:
-		return remark(p.name, "not installed (%s); `mage lint` skips what it does", source)
+		return remark(p.name, "not installed (%s); %s", source, p.skips())
 	case p.needed(t):
 		return fail(p.name, "not installed ("+source+")", "", "", "")
 	}

@@ -29,7 +29,7 @@ func credentials() map[string]string {
 		"systemd.unit-dropin.multi-user.target": "[Unit]\nWants=h.service\n",
 		"passwd.plaintext-password.root":        "host",
 		"passwd.shell.root":                     "/bin/sh",
-		"ssh.authorized_keys.root":              "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHRoZSBob3N0IHdhcyBoZXJlLCBhbmQgaXMgbm90IGFueSBr host",
+		"ssh.authorized_keys.root":              "ssh-ed25519 " + strings.Repeat("A", 68) + " host",
 		"tmpfiles.extra":                        "w /dev/ttyS0 - - - - " + hostRuns + "\n",
 		"sysctl.extra":                          "kernel.sysrq=1\n",
 		"fstab.extra":                           "tmpfs /etc/systemd/system tmpfs defaults 0 0\n",
@@ -46,10 +46,11 @@ func credentials() map[string]string {
 // hostsWords boots the disk with everything that a host can say to a node
 // without a change to the disk: variables, tables, files of the emulator.
 func (s *session) hostsWords(ctx context.Context) error {
-	c := machine.Config{Variables: []machine.Variable{machine.SystemdOptions(
-		`systemd.run="` + hostCommand + `" systemd.debug_shell=ttyS0 systemd.unit=rescue.target systemd.default_debug_tty=ttyS0`)}}
+	c := machine.Config{Variables: []machine.Variable{machine.SystemdOptions(`systemd.run="` + hostCommand +
+		`" systemd.debug_shell=ttyS0 systemd.unit=rescue.target systemd.default_debug_tty=ttyS0`)}}
 	for name, value := range credentials() {
-		c.SMBIOS = append(c.SMBIOS, "io.systemd.credential.binary:"+name+"="+base64.StdEncoding.EncodeToString([]byte(value)))
+		c.SMBIOS = append(c.SMBIOS,
+			"io.systemd.credential.binary:"+name+"="+base64.StdEncoding.EncodeToString([]byte(value)))
 		if file := "opt/io.systemd.credentials/" + name; len(file) <= machine.MaxFileName {
 			c.Files = append(c.Files, machine.File{Name: file, Content: value})
 		}

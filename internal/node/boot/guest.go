@@ -27,15 +27,16 @@ type guest struct {
 	firmware int // bytes of the serial port that are the firmware's own
 }
 
-// patience is how long a phase of a boot may take. Under TCG, on a host that
-// does other things too, a whole boot takes some minutes.
-const patience = 15 * time.Minute
+// patience is how long a phase of a boot may take: under TCG, on a host that does
+// other things too, a boot takes many minutes. What does not come is seen by
+// the check that waits for it.
+const patience = 40 * time.Minute
 
 // start makes a machine, when there is room for one, and lets it begin. The
 // caller closes what it is given.
-func (s *session) start(ctx context.Context, name string, c machine.Config, attributes map[string]string, flips ...int64) (
-	*guest, func(), error,
-) {
+func (s *session) start(ctx context.Context, name string, c machine.Config, attributes map[string]string,
+	flips ...int64,
+) (*guest, func(), error) {
 	select {
 	case s.slots <- struct{}{}:
 	case <-ctx.Done():

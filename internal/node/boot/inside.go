@@ -109,7 +109,7 @@ func (v *visitor) enter(ctx context.Context, g *guest) error {
 	config := &ssh.ClientConfig{User: visitorName, Auth: []ssh.AuthMethod{ssh.PublicKeys(v.signer)},
 		HostKeyCallback: ssh.InsecureIgnoreHostKey()} //nolint:gosec // the wire ends in this process
 	var last error
-	err := g.await(ctx, patience/3, func() (bool, error) {
+	err := g.await(ctx, patience/4, func() (bool, error) {
 		dial, stop := context.WithTimeout(ctx, 10*time.Second)
 		defer stop()
 		conn, err := g.network.Dial(dial, 22)
@@ -172,7 +172,9 @@ func lines(said string) []string {
 // judgeInside judges what a node says of itself.
 func (s *session) judgeInside() check.Results {
 	in := s.report.Inside
-	failed := slices.DeleteFunc(slices.Clone(in.Units), func(u string) bool { return strings.HasPrefix(u, measureUnit+" ") })
+	failed := slices.DeleteFunc(slices.Clone(in.Units), func(u string) bool {
+		return strings.HasPrefix(u, measureUnit+" ")
+	})
 	waits := slices.DeleteFunc(slices.Clone(in.Waits), func(u string) bool { return strings.HasSuffix(u, " inactive") })
 	root := rootMount(in.Mounts)
 	want := "squashfs"

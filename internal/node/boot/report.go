@@ -75,8 +75,8 @@ func (r *Report) write(folder string) error {
 // markdown is the report for people.
 func (r *Report) markdown() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# A real boot of %s\n\n%s, %.0f s. The processor: %s.\n\n    %s\n", r.Profile, r.Disk, r.Seconds, r.Processor,
-		r.CommandLine)
+	fmt.Fprintf(&b, "# A real boot of %s\n\n%s, %.0f s. The processor: %s.\n\n    %s\n", r.Profile, r.Disk, r.Seconds,
+		r.Processor, r.CommandLine)
 	b.WriteString("\n| check | result | |\n|---|---|---|\n")
 	for _, c := range r.Results {
 		detail := c.Reason
@@ -85,7 +85,8 @@ func (r *Report) markdown() string {
 		}
 		fmt.Fprintf(&b, "| %s | %s | %s |\n", cell(c.Name), c.Status, cell(detail))
 	}
-	b.WriteString("\n## What was measured\n\nRead from the TPM's own record of its commands.\n\n| PCR | event | predicted | digest |\n|---|---|---|---|\n")
+	b.WriteString("\n## What was measured\n\nRead from the TPM's own record of its commands.\n\n" +
+		"| PCR | event | predicted | digest |\n|---|---|---|---|\n")
 	for _, e := range r.Events {
 		predicted := "no"
 		if e.Predicted {
@@ -103,8 +104,8 @@ func (r *Report) markdown() string {
 func (r *Report) insideMarkdown(b *strings.Builder) {
 	b.WriteString("\n## Inside\n\n")
 	if r.Inside == nil {
-		b.WriteString("Not seen: the profile has no way in. From outside: the disk's reads and writes, the TPM, the serial port, " +
-			"the screen, the network, every TCP port.\n")
+		b.WriteString("Not seen: the profile has no way in. From outside: the disk's reads and writes, the TPM, " +
+			"the serial port, the screen, the network, every TCP port.\n")
 		return
 	}
 	for _, part := range []struct {
@@ -117,14 +118,15 @@ func (r *Report) insideMarkdown(b *strings.Builder) {
 }
 
 func (r *Report) bootsMarkdown(b *strings.Builder) {
-	b.WriteString("\n## The machines\n\n| machine | seconds | asked for on the network | pages written | restarts |\n|---|---|---|---|---|\n")
+	b.WriteString("\n## The machines\n\n" +
+		"| machine | seconds | asked for on the network | pages written | restarts |\n|---|---|---|---|---|\n")
 	for _, m := range r.Boots {
 		var phases []string
 		for _, p := range m.Phases {
 			phases = append(phases, fmt.Sprintf("%.0f %s", p.Seconds, p.Name))
 		}
-		fmt.Fprintf(b, "| %s | %s | %s | %d | %d |\n", m.Name, cell(strings.Join(phases, "; ")), cell(strings.Join(m.Network, "; ")),
-			m.Written, m.Restarts)
+		fmt.Fprintf(b, "| %s | %s | %s | %d | %d |\n", m.Name, cell(strings.Join(phases, "; ")),
+			cell(strings.Join(m.Network, "; ")), m.Written, m.Restarts)
 	}
 }
 

@@ -178,7 +178,11 @@ func (s *session) keys(ctx context.Context, g *guest, measured []machine.Measure
 		}
 	}
 	slices.Sort(effects)
-	s.attack(name, len(effects) == 0, "no effect", strings.Join(append(effects, "the node runs on")[:max(1, len(effects))], ", "))
+	got := "the node runs on"
+	if len(effects) > 0 {
+		got = strings.Join(effects, ", ")
+	}
+	s.attack(name, len(effects) == 0, "no effect", got)
 	s.say(g, "the keys were pressed")
 	return nil
 }
@@ -259,7 +263,8 @@ func (s *session) stops(ctx context.Context, g *guest, what string, restarts, le
 		got = "the boot stops and the machine restarts"
 	}
 	s.say(g, got)
-	s.attack(what+" is another", strings.HasPrefix(got, "the boot stops"), "the boot stops, without a shell and a network", got)
+	s.attack(what+" is another", strings.HasPrefix(got, "the boot stops"), "the boot stops, without a shell and a network",
+		got)
 	return nil
 }
 

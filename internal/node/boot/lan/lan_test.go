@@ -105,7 +105,8 @@ var server = [4]byte{169, 254, 169, 254}
 func TestTheGatewayHasAnAddress(t *testing.T) {
 	t.Parallel()
 	_, g := connected(t)
-	request := []byte{0, 1, 8, 0, 6, 4, 0, 1, 0x42, 1, 0x0a, 0x80, 0, 0x0f, 10, 128, 0, 15, 0, 0, 0, 0, 0, 0, 10, 128, 0, 1}
+	request := []byte{0, 1, 8, 0, 6, 4, 0, 1, 0x42, 1, 0x0a, 0x80, 0, 0x0f, 10, 128, 0, 15, 0, 0, 0, 0, 0, 0, 10, 128, 0,
+		1}
 	other := append(append([]byte(nil), request[:27]...), 9)
 	g.send(0x0806, other) // nobody has it, so nobody answers
 	g.send(0x0806, request)

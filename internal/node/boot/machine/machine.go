@@ -202,7 +202,7 @@ func (m *Machine) take(ctx context.Context, l net.Listener) (net.Conn, error) {
 		}
 		return got.conn, got.err
 	case <-m.qemu.ended:
-		return nil, &fault.Error{Code: fault.General, Message: "QEMU ended", Err: cmp.Or(m.qemu.wait(), errors.New("at once"))}
+		return nil, m.Ended()
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}

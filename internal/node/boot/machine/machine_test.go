@@ -65,7 +65,8 @@ func TestMeasured(t *testing.T) {
 		printed(startup, success) + printed(extend(4, 2), success)
 	boots, err := machine.Measured(strings.NewReader(record))
 	require.NoError(t, err)
-	require.Equal(t, [][]machine.Measurement{{{PCR: 4, Digest: one}, {PCR: 11, Digest: two}}, {{PCR: 4, Digest: two}}}, boots)
+	require.Equal(t, [][]machine.Measurement{{{PCR: 4, Digest: one}, {PCR: 11, Digest: two}}, {{PCR: 4, Digest: two}}},
+		boots)
 	require.Equal(t, tdx.Register{}.Extend(one), machine.Replay(boots[0], 4))
 	boots, err = machine.Measured(strings.NewReader(record[:len(record)-200]))
 	require.NoError(t, err, "a record that is being written")
@@ -76,7 +77,8 @@ func TestARecordThatIsNotUnderstoodIsRefused(t *testing.T) {
 	t.Parallel()
 	short := extend(4, 1)
 	for name, tc := range map[string]struct{ record, want string }{
-		"an event":           {printed(command(0x13c, 0, 0, 0, 4), success), "a PCR was changed by a command that nobody expects, 0x13c"},
+		"an event": {printed(command(0x13c, 0, 0, 0, 4), success),
+			"a PCR was changed by a command that nobody expects, 0x13c"},
 		"a reset":            {printed(command(0x13d, 0, 0, 0, 16), success), "0x13d"},
 		"no SHA-384":         {printed(startup, success) + printed(short[:len(short)-50], success), "cannot be read"},
 		"before its start":   {printed(short, success), "extended before it was started"},

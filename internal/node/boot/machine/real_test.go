@@ -1,0 +1,67 @@
+package machine_test
+
+import (
+	"bytes"
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/calimero-network/mero-tee/internal/node/boot/lan"
+	"github.com/calimero-network/mero-tee/internal/node/boot/machine"
+)
+
+// A machine starts, its firmware measures and looks for something to boot on the
+// disk, and it ends when it is told to. Nothing on the disk boots.
+func TestARealMachine(t *testing.T) {
+	t.Parallel()
+	programs, missing := machine.Find()
+	if testing.Short() || len(missing) > 0 {
+		t.Skipf("a real machine; not installed: %v", missing)
+	}
+	ctx, stop := context.WithTimeout(t.Context(), 10*time.Minute)
+	defer stop()
+	disk := machine.NewDisk(bytes.NewReader(make([]byte, 1<<20)), 1<<20)
+	wire := lan.New()
+	m, err := machine.Start(ctx, machine.Config{Programs: programs, Folder: t.TempDir(), Disk: disk, Wire: wire, MAC: lan.MAC,
+		Variables: []machine.Variable{machine.SystemdOptions("quiet")},
+		SMBIOS:    []string{"io.systemd.credential:a=b,c"},
+		Files:     []machine.File{{Name: "opt/io.systemd.credentials/a", Content: "b\n"}}})
+	require.NoError(t, err)
+	defer m.Close()
+	var boots [][]machine.Measurement
+	for len(boots) == 0 || len(boots[0]) < 5 || len(disk.Read(0, 1<<20)) == 0 {
+		require.NoError(t, m.Ended())
+		require.NoError(t, ctx.Err())
+		boots, err = m.Measured()
+		require.NoError(t, err)
+		time.Sleep(200 * time.Millisecond)
+	}
+	require.NotZero(t, machine.Replay(boots[0], 0), "the firmware itself")
+	running, err := m.Running()
+	require.NoError(t, err)
+	require.True(t, running)
+	require.NoError(t, m.Press("ctrl", "alt", "delete"))
+	screen, err := m.Screen()
+	require.NoError(t, err)
+	require.False(t, screen.IsZero())
+	busy, err := m.Busy()
+	require.NoError(t, err)
+	require.Positive(t, busy)
+	require.NoError(t, m.Reset())
+	require.Empty(t, disk.Written())
+	m.Close()
+	require.Error(t, m.Ended())
+}
+
+func TestAMachineThatCannotStartSaysWhy(t *testing.T) {
+	t.Parallel()
+	programs, missing := machine.Find()
+	if testing.Short() || len(missing) > 0 {
+		t.Skipf("a real machine; not installed: %v", missing)
+	}
+	_, err := machine.Start(t.Context(), machine.Config{Programs: programs, Folder: t.TempDir(),
+		Files: []machine.File{{Name: "a-name-that-is-longer-than-the-fifty-five-characters-of-QEMU"}}})
+	require.ErrorContains(t, err, "name too long")
+}
