@@ -131,10 +131,10 @@ func (w *world) finish(op *computepb.Operation, err error) error {
 	return err
 }
 
-// conversation is what Packer 1.9.4 with googlecompute 1.2.5 asks for in a rehearsed
-// build, without its questions after operations: recorded on 2026-11-26, and the disk
-// that the image is made of by the plugin's source (step_create_disks.go,
-// block_device.go). NAME stands for the VM and its disk, IMAGE for the image.
+// conversation is what Packer 1.9.4 with googlecompute 1.2.5 asked for in a rehearsed
+// build of 2026-11-27, without its questions after operations. NAME stands for the
+// VM and its disk, NAME-image for the disk that the image is made of, IMAGE for the
+// image.
 const conversation = "testdata/packer.jsonl"
 
 // packer makes an image as Packer does.
