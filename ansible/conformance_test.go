@@ -112,8 +112,9 @@ var everywhere = map[string]spoilt{
 		"systemd.verity_root_data is not PARTUUID="},
 	"another tree": {func(i *image) { i.words("00000004 ", "00000005 ") },
 		"systemd.verity_root_hash is not PARTUUID="},
-	"EFI variables":          {func(i *image) { i.words("efi=noruntime ", "") }, "efi is not noruntime"},
-	"a host's credentials":   {func(i *image) { i.words("_credentials=no", "_credentials=yes") }, "systemd.import_credentials is not no"},
+	"EFI variables": {func(i *image) { i.words("efi=noruntime ", "") }, "efi is not noruntime"},
+	"a host's credentials": {func(i *image) { i.words("_credentials=no", "_credentials=yes") },
+		"systemd.import_credentials is not no"},
 	"a failed boot's shell":  {func(i *image) { i.words("panic=5 ", "") }, "panic is not 5"},
 	"a shell in the initrd":  {func(i *image) { i.words("rd.shell=0 ", "") }, "rd.shell is not 0"},
 	"a shell in emergencies": {func(i *image) { i.words("rd.emergency=reboot ", "") }, "rd.emergency is not reboot"},
@@ -138,8 +139,9 @@ var everywhere = map[string]spoilt{
 	"a generator in the initrd": {func(i *image) {
 		delete(i.initrd, "etc/systemd/system-generators/systemd-debug-generator")
 	}, "system-generators/systemd-debug-generator of the initrd is not masked"},
-	"a timer":    {func(i *image) { i.remove("/etc/systemd/system/apt-daily.timer") }, "apt-daily.timer is not masked"},
-	"a new unit": {func(i *image) { i.write("/usr/lib/systemd/system/new.socket", "", 0o644) }, "new.socket is not masked"},
+	"a timer": {func(i *image) { i.remove("/etc/systemd/system/apt-daily.timer") }, "apt-daily.timer is not masked"},
+	"a new unit": {func(i *image) { i.write("/usr/lib/systemd/system/new.socket", "", 0o644) },
+		"new.socket is not masked"},
 	"an alias of what may not act": {func(i *image) { i.link("/usr/lib/systemd/system/dbus.service", "new.service") },
 		"dbus.service is not masked"},
 	"a unit of the machine's": {func(i *image) { i.write("/etc/systemd/system/snap-core.path", "", 0o644) },

@@ -58,9 +58,12 @@ func TestTheDiskIsRefusedBeforeAnythingIsMade(t *testing.T) {
 		spoil func(*testing.T, string)
 		want  string
 	}{
-		"none":   {func(t *testing.T, disk string) { require.NoError(t, os.Remove(disk)) }, "neither a block device nor a file"},
-		"small":  {func(t *testing.T, disk string) { require.NoError(t, os.Truncate(disk, 1<<30)) }, "1073741824 bytes instead"},
-		"larger": {func(t *testing.T, disk string) { require.NoError(t, os.Truncate(disk, 3<<30)) }, "instead of 2147483648"},
+		"none": {func(t *testing.T, disk string) { require.NoError(t, os.Remove(disk)) },
+			"neither a block device nor a file"},
+		"small": {func(t *testing.T, disk string) { require.NoError(t, os.Truncate(disk, 1<<30)) },
+			"it has 1073741824 bytes instead of 2147483648"},
+		"larger": {func(t *testing.T, disk string) { require.NoError(t, os.Truncate(disk, 3<<30)) },
+			"it has 3221225472 bytes instead of 2147483648"},
 		"used": {func(t *testing.T, disk string) {
 			require.NoError(t, os.WriteFile(disk, []byte("x"), 0o644))
 			require.NoError(t, os.Truncate(disk, diskSize))

@@ -31,7 +31,8 @@ func readDistribution(ctx context.Context, r *runner, root string) (*distributio
 	if err != nil {
 		return nil, err
 	}
-	if d.archives, err = d.targets(ctx, r, root, map[string]string{"debian": "Debian", "ubuntu": "Ubuntu"}[d.id]); err != nil {
+	origin := map[string]string{"debian": "Debian", "ubuntu": "Ubuntu"}[d.id]
+	if d.archives, err = d.targets(ctx, r, root, origin); err != nil {
 		return nil, err
 	}
 	own := func(a archive) bool { return !slices.Contains(suites(d.codename), a.suite) }

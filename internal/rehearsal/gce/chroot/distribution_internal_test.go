@@ -189,7 +189,8 @@ func TestReadDistributionRefuses(t *testing.T) {
 func TestNoMirrorOfUbuntu(t *testing.T) {
 	t.Parallel()
 	a := &apt{dir: t.TempDir()}
-	_, err := a.find(t.Context(), &distribution{id: "debian", name: "Debian", archives: []archive{{uri: "mirror+file:/x", suite: "x"}}})
+	_, err := a.find(t.Context(), &distribution{id: "debian", name: "Debian",
+		archives: []archive{{uri: "mirror+file:/x", suite: "x"}}})
 	require.ErrorContains(t, err, "has no source of Ubuntu, nor a mirror of Debian")
 }
 

@@ -88,7 +88,8 @@ func (a *apt) keyring(ctx context.Context, d *distribution) (string, error) {
 func (a *apt) find(ctx context.Context, d *distribution) (string, error) {
 	mirrors := d.mirrors()
 	if len(mirrors) == 0 {
-		return "", fmt.Errorf("apt on this machine (%s) has no source of Ubuntu, nor a mirror of Debian beside which it may be", d.name)
+		return "", fmt.Errorf("apt (of %s) has no source of Ubuntu, nor a mirror of Debian beside which it may be",
+			d.name)
 	}
 	keyring, err := a.keyring(ctx, d)
 	if err != nil {
