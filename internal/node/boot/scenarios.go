@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/calimero-network/mero-tee/internal/base/check"
@@ -19,6 +20,8 @@ type reads struct{ uki, superblock, root, tree int64 }
 
 // released boots the disk as it is, looks at it, presses keys, and boots it again.
 func (s *session) released(ctx context.Context) error {
+	over := sync.OnceFunc(func() { close(s.seen) })
+	defer over()
 	visitor, err := newVisitor(s.Profile)
 	if err != nil {
 		return err
@@ -34,11 +37,11 @@ func (s *session) released(ctx context.Context) error {
 	}
 	s.report.Events = explain(s.disk.boot, measured)
 	s.report.add(predicted("measured", s.disk.boot, measured)...)
-	if err := errors.Join(s.lease(ctx, g), s.settle(ctx, g)); err != nil {
+	if err := s.started(ctx, g); err != nil {
 		return err
 	}
 	s.observe(g)
-	close(s.seen)
+	over()
 	s.report.add(s.running(g)...)
 	if err := s.outside(ctx, g); err != nil {
 		return err
