@@ -193,6 +193,7 @@ func (s *session) flippedMiddle(ctx context.Context) error {
 		got, ok = "a way in: "+way, false
 	}
 	s.say(g, got)
-	s.attack("one byte in the middle of the root is another", ok, "the boot stops, without a shell", got)
+	r := must("attack: one byte in the middle of the root is another", ok, "the boot stops, without a shell", got)
+	s.report.add(r.WithHint("dm-verity stops at once with systemd.verity_root_options=panic-on-corruption"))
 	return nil
 }
