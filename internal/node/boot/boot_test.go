@@ -246,3 +246,10 @@ func TestABootThatStopsIsAFailedCheck(t *testing.T) {
 	err := s.later(t.Context(), otherRoot, func(context.Context) error { return os.ErrInvalid })
 	require.ErrorIs(t, err, os.ErrInvalid)
 }
+
+func TestWhatIsMeasuredLater(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, check.Passed, unexpected(nil).Status)
+	require.Equal(t, check.Passed, unexpected([]machine.Measurement{{PCR: 10}}).Status)
+	require.Equal(t, check.Failed, unexpected([]machine.Measurement{{PCR: 10}, {PCR: 11}}).Status)
+}

@@ -1,6 +1,7 @@
 package boot
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,7 +44,7 @@ func (s *session) released(ctx context.Context) error {
 	s.observe(g)
 	over()
 	s.report.add(s.running(g)...)
-	if err := s.outside(ctx, g); err != nil {
+	if err := s.outside(ctx, g, measured); err != nil {
 		return err
 	}
 	if err := s.inside(ctx, g, visitor); err != nil {
@@ -95,7 +96,12 @@ func openPorts(p release.Profile) []uint16 {
 }
 
 // outside asks every port, and looks at the serial port and at what was asked for.
-func (s *session) outside(ctx context.Context, g *guest) error {
+func (s *session) outside(ctx context.Context, g *guest, measured []machine.Measurement) error {
+	now, err := g.measurements(0)
+	if err != nil {
+		return err
+	}
+	s.report.add(unexpected(now[min(len(measured), len(now)):]))
 	ports, err := g.network.Scan(ctx)
 	if err != nil {
 		return err
@@ -120,6 +126,22 @@ func (s *session) outside(ctx context.Context, g *guest) error {
 	s.report.add(must("measurement: without TDX nobody reports one", len(reported) == 0, "no guest attribute",
 		fmt.Sprintf("%d guest attributes", len(reported))))
 	return nil
+}
+
+// imaPCR takes the kernel's own aggregate of a TPM's PCRs when IMA starts; a TD has
+// no register for it.
+const imaPCR = 10
+
+// unexpected judges what is measured once the kernel runs, which nobody predicts.
+func unexpected(later []machine.Measurement) check.Result {
+	var others []string
+	for _, m := range later {
+		if m.PCR != imaPCR {
+			others = append(others, fmt.Sprintf("PCR %d: %s", m.PCR, m.Digest))
+		}
+	}
+	return must("measured: nothing after the kernel's start but IMA's aggregate, PCR 10", len(others) == 0, "nothing",
+		cmp.Or(strings.Join(others, "; "), fmt.Sprintf("%d of PCR 10", len(later))))
 }
 
 func list(ports []uint16) string {
