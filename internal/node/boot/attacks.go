@@ -194,6 +194,6 @@ func (s *session) flippedMiddle(ctx context.Context) error {
 	}
 	s.say(g, got)
 	r := must("attack: one byte in the middle of the root is another", ok, "the boot stops, without a shell", got)
-	s.report.add(r.WithHint("dm-verity stops at once with systemd.verity_root_options=panic-on-corruption"))
+	s.report.add(r.WithHint(verityHint))
 	return nil
 }

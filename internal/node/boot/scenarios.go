@@ -293,10 +293,15 @@ func (s *session) stops(ctx context.Context, g *guest, what string, restarts, le
 		got = "the boot stops and the machine restarts"
 	}
 	s.say(g, got)
-	s.attack(what+" is another", strings.HasPrefix(got, "the boot stops"), "the boot stops, without a shell and a network",
-		got)
+	r := must("attack: "+what+" is another", strings.HasPrefix(got, "the boot stops"),
+		"the boot stops, without a shell and a network", got)
+	s.report.add(r.WithHint(verityHint))
 	return nil
 }
+
+// verityHint is what makes one other byte of the root or of its tree the boot's end.
+// Without it, dm-verity makes an error of each block, and whoever reads it goes on.
+const verityHint = "dm-verity stops at once with systemd.verity_root_options=panic-on-corruption"
 
 // attack is a result that is listed among those tried, too.
 func (s *session) attack(name string, ok bool, expected, got string) {
