@@ -59,12 +59,11 @@ func (w *workspace) bootDisk(ctx context.Context, c *console.Console, p release.
 	if err != nil {
 		return err
 	}
-	err = report.Results.Report(c)
 	if report.Results.Count(check.Skipped) < len(report.Results) {
 		c.Infof("%s: booted for %.0f s; the report: %s", report.Profile, report.Seconds,
 			console.Path(filepath.Join(folder, "report.md")))
 	}
-	return err
+	return report.Err()
 }
 
 // builtDisk is the disk of the image that the rehearsal built for a tag's profile.

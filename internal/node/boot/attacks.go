@@ -3,7 +3,6 @@ package boot
 import (
 	"context"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -56,7 +55,7 @@ func (s *session) hostsWords(ctx context.Context) error {
 		}
 	}
 	slices.Sort(c.SMBIOS)
-	g, closed, err := s.start(ctx, "host-words", c, nil)
+	g, closed, err := s.start(ctx, hostWords, c, nil)
 	if err != nil {
 		return err
 	}
@@ -65,7 +64,7 @@ func (s *session) hostsWords(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(s.lease(ctx, g), s.settle(ctx, g)); err != nil {
+	if err := s.started(ctx, g); err != nil {
 		return err
 	}
 	return s.judgeWords(g, measured, len(c.SMBIOS), len(c.Files))
@@ -105,7 +104,7 @@ func (s *session) judgeWords(g *guest, measured []machine.Measurement, tables, f
 // When that is judged, a block of the root's hash tree is another one.
 func (s *session) extraCommandLine(ctx context.Context) error {
 	c := machine.Config{SMBIOS: []string{"io.systemd.stub.kernel-cmdline-extra=systemd.host=1"}}
-	g, closed, err := s.start(ctx, "command-line", c, nil, s.read.tree)
+	g, closed, err := s.start(ctx, commandLine, c, nil, s.read.tree)
 	if err != nil {
 		return err
 	}
@@ -125,7 +124,7 @@ func (s *session) extraCommandLine(ctx context.Context) error {
 
 // flippedUKI boots a disk of which a byte in the middle of the UKI is another.
 func (s *session) flippedUKI(ctx context.Context) error {
-	g, closed, err := s.start(ctx, "other-uki", machine.Config{}, nil, s.read.uki)
+	g, closed, err := s.start(ctx, otherUKI, machine.Config{}, nil, s.read.uki)
 	if err != nil {
 		return err
 	}
@@ -167,7 +166,7 @@ func (s *session) flippedUKI(ctx context.Context) error {
 // its root is another. Without a rule of dm-verity's to stop at once, the block
 // is an error for whoever reads it.
 func (s *session) flippedMiddle(ctx context.Context) error {
-	g, closed, err := s.start(ctx, "other-root", machine.Config{}, nil, s.read.root)
+	g, closed, err := s.start(ctx, otherRoot, machine.Config{}, nil, s.read.root)
 	if err != nil {
 		return err
 	}
@@ -176,7 +175,7 @@ func (s *session) flippedMiddle(ctx context.Context) error {
 		return err
 	}
 	asked := func() bool { return len(g.disk.Read(s.read.root/4096*4096, s.read.root/4096*4096+4096)) > 0 }
-	if err := errors.Join(s.lease(ctx, g), s.settle(ctx, g)); err != nil {
+	if err := s.started(ctx, g); err != nil {
 		return err
 	}
 	said, err := g.serial()
@@ -194,6 +193,7 @@ func (s *session) flippedMiddle(ctx context.Context) error {
 		got, ok = "a way in: "+way, false
 	}
 	s.say(g, got)
-	s.attack("one byte in the middle of the root is another", ok, "the boot stops, without a shell", got)
+	r := must("attack: one byte in the middle of the root is another", ok, "the boot stops, without a shell", got)
+	s.report.add(r.WithHint(verityHint))
 	return nil
 }

@@ -49,7 +49,9 @@ func Run(ctx context.Context, r Request) (*Report, error) {
 	}
 	programs, missing := machine.Find()
 	if len(missing) > 0 {
-		return skipped(r.Profile, missing), nil
+		report := skipped(r.Profile, missing)
+		report.Results.Print(r.Console)
+		return report, nil
 	}
 	folder, err := os.MkdirTemp("", "mero-boot-") // short: it has sockets in it
 	if err != nil {
@@ -57,19 +59,18 @@ func Run(ctx context.Context, r Request) (*Report, error) {
 	}
 	defer os.RemoveAll(folder)
 	s := &session{Request: r, programs: programs, disk: disk, folder: folder, begun: time.Now(),
-		report: &Report{Profile: r.Profile, Disk: filepath.Base(r.Disk), CommandLine: disk.boot.CommandLine},
-		slots:  make(chan struct{}, machines), seen: make(chan struct{})}
+		slots: make(chan struct{}, machines), seen: make(chan struct{}),
+		report: &Report{Profile: r.Profile, Disk: filepath.Base(r.Disk), CommandLine: disk.boot.CommandLine,
+			console: r.Console}}
 	if reason := programs.KVM(ctx, folder); reason != "" {
 		s.report.Processor = "emulated by TCG, since KVM is not to be had: " + reason
 	} else {
 		s.kvm, s.report.Processor = true, "KVM"
 	}
 	r.Console.Infof("booting %s as %s; the processor: %s", r.Disk, r.Profile, s.report.Processor)
-	if err := s.perform(ctx); err != nil {
-		return nil, err
-	}
+	err = s.perform(ctx)
 	s.report.Seconds = time.Since(s.begun).Seconds()
-	return s.report, s.report.write(r.Report)
+	return s.report, errors.Join(err, s.report.write(r.Report))
 }
 
 // machines is how many run at a time: an emulated processor takes one of the
@@ -78,8 +79,8 @@ const machines = 2
 
 // skipped is the report where a machine cannot be made.
 func skipped(p release.Profile, missing []string) *Report {
-	return &Report{Profile: p, Results: check.Results{check.Skip("a real boot", "these packages are not installed: "+
-		strings.Join(missing, ", ")).WithHint("apt-get install " + strings.Join(missing, " "))}}
+	return &Report{Profile: p, Results: check.Results{check.Skip("a real boot", "not installed; apt-get install "+
+		strings.Join(missing, " "))}}
 }
 
 // session is one disk's boots.
@@ -91,7 +92,7 @@ type session struct {
 	folder   string
 	begun    time.Time
 	slots    chan struct{}
-	seen     chan struct{} // closed when the released disk's boot has shown what it reads
+	seen     chan struct{} // closed when the released disk's boot has shown what it reads, or is over
 	read     reads
 	report   *Report
 }
@@ -100,22 +101,46 @@ type session struct {
 // disks of which a byte is another wait for the boot that shows which bytes count.
 func (s *session) perform(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return s.released(ctx) })
-	g.Go(func() error { return s.hostsWords(ctx) })
-	g.Go(func() error { return s.later(ctx, s.extraCommandLine) })
-	g.Go(func() error { return s.later(ctx, s.flippedMiddle) })
-	g.Go(func() error { return s.later(ctx, s.flippedUKI) })
+	g.Go(func() error { return s.judged("released", s.released(ctx)) })
+	g.Go(func() error { return s.judged(hostWords, s.hostsWords(ctx)) })
+	for name, do := range map[string]func(context.Context) error{
+		commandLine: s.extraCommandLine, otherRoot: s.flippedMiddle, otherUKI: s.flippedUKI,
+	} {
+		g.Go(func() error { return s.judged(name, s.later(ctx, name, do)) })
+	}
 	return g.Wait()
 }
 
+// The machines' names.
+const (
+	hostWords   = "host-words"
+	commandLine = "command-line"
+	otherRoot   = "other-root"
+	otherUKI    = "other-uki"
+)
+
+// judged makes a failed check of what did not come in time: the disk may be why.
+func (s *session) judged(name string, err error) error {
+	if !errors.Is(err, errNotYet) {
+		return err
+	}
+	s.report.add(check.Fail("machine "+name, fault.Verification, "it came to a stop", "the next phase of its boot",
+		err.Error()))
+	return nil
+}
+
 // later waits for what the released disk reads.
-func (s *session) later(ctx context.Context, do func(context.Context) error) error {
+func (s *session) later(ctx context.Context, name string, do func(context.Context) error) error {
 	select {
 	case <-s.seen:
-		return do(ctx)
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+	if s.read == (reads{}) {
+		s.report.add(check.Skip("machine "+name, "the released disk did not start all that it should"))
+		return nil
+	}
+	return do(ctx)
 }
 
 // image is a disk that was opened and understood.

@@ -1,7 +1,9 @@
 package boot
 
 import (
+	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -207,6 +209,9 @@ func TestReport(t *testing.T) {
 	data, err := os.ReadFile(filepath.Join(folder, "report.json"))
 	require.NoError(t, err)
 	require.True(t, json.Valid(data))
+	require.EqualError(t, r.Err(), "locked-read-only: 1 of 2 checks failed")
+	require.Equal(t, fault.Verification, fault.CodeOf(r.Err()))
+	require.Error(t, (&Report{}).Err(), "no check is no success")
 }
 
 func TestWithoutTheProgramsItIsSkipped(t *testing.T) {
@@ -214,7 +219,7 @@ func TestWithoutTheProgramsItIsSkipped(t *testing.T) {
 	r := skipped(release.Debug, []string{"ovmf", "swtpm"})
 	require.NoError(t, r.Results.Err())
 	require.Equal(t, 1, r.Results.Count(check.Skipped))
-	require.Contains(t, r.Results[0].Reason, "ovmf, swtpm")
+	require.Contains(t, r.Results[0].Reason, "apt-get install ovmf swtpm")
 }
 
 func TestCredentialsFitTheirTables(t *testing.T) {
@@ -224,4 +229,27 @@ func TestCredentialsFitTheirTables(t *testing.T) {
 	}
 	require.NotContains(t, hostCommand, hostRuns, "a printed command line is no run")
 	require.NotContains(t, strings.Join(shells(), " "), hostRuns)
+}
+
+// What does not come in time is the disk's fault until somebody shows otherwise;
+// everything else that goes wrong is no judgement.
+func TestABootThatStopsIsAFailedCheck(t *testing.T) {
+	t.Parallel()
+	s := &session{report: &Report{}, seen: make(chan struct{})}
+	require.NoError(t, s.judged("released", fmt.Errorf("released: %w", errNotYet)))
+	require.Equal(t, 1, s.report.Results.Count(check.Failed))
+	require.ErrorIs(t, s.judged("released", os.ErrPermission), os.ErrPermission)
+	close(s.seen)
+	require.NoError(t, s.later(t.Context(), otherRoot, func(context.Context) error { return os.ErrInvalid }))
+	require.Equal(t, 1, s.report.Results.Count(check.Skipped))
+	s.read.root = 4096
+	err := s.later(t.Context(), otherRoot, func(context.Context) error { return os.ErrInvalid })
+	require.ErrorIs(t, err, os.ErrInvalid)
+}
+
+func TestWhatIsMeasuredLater(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, check.Passed, unexpected(nil).Status)
+	require.Equal(t, check.Passed, unexpected([]machine.Measurement{{PCR: 10}}).Status)
+	require.Equal(t, check.Failed, unexpected([]machine.Measurement{{PCR: 10}, {PCR: 11}}).Status)
 }

@@ -108,7 +108,15 @@ func (s *session) kernel(ctx context.Context, g *guest, n int) ([]machine.Measur
 	return measured, err
 }
 
-// network waits until the guest has its address.
+// started waits until the guest runs: it has its address, and nothing more begins.
+func (s *session) started(ctx context.Context, g *guest) error {
+	if err := s.lease(ctx, g); err != nil {
+		return err
+	}
+	return s.settle(ctx, g)
+}
+
+// lease waits until the guest has its address, or has restarted.
 func (s *session) lease(ctx context.Context, g *guest) error {
 	err := g.await(ctx, patience, func() (bool, error) { return g.network.Leases() > 0 || g.machine.Restarts() > 0, nil })
 	if err == nil && g.network.Leases() > 0 {

@@ -9,6 +9,8 @@ import (
 	"sync"
 
 	"github.com/calimero-network/mero-tee/internal/base/check"
+	"github.com/calimero-network/mero-tee/internal/base/console"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/base/file"
 	"github.com/calimero-network/mero-tee/internal/node/boot/lan"
 	"github.com/calimero-network/mero-tee/internal/release"
@@ -27,7 +29,8 @@ type Report struct {
 	Inside      *Inside         `json:"inside"` // null: the profile has no way in
 	Boots       []machineReport `json:"boots"`
 
-	mu sync.Mutex // of Results and Boots
+	mu      sync.Mutex // of Results and Boots
+	console *console.Console
 }
 
 // machineReport is what was seen of one machine from outside.
@@ -39,10 +42,24 @@ type machineReport struct {
 	Restarts int      `json:"restarts"`
 }
 
+// add keeps results, and says them at once: a boot takes its time.
 func (r *Report) add(results ...check.Result) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.Results = append(r.Results, results...)
+	if r.console != nil {
+		check.Results(results).Print(r.console)
+	}
+}
+
+// Err is nil unless a check failed; each has been said.
+func (r *Report) Err() error {
+	first := r.Results.Err()
+	if first == nil || len(r.Results) == 0 {
+		return first
+	}
+	return &fault.Error{Code: fault.CodeOf(first),
+		Message: fmt.Sprintf("%s: %d of %d checks failed", r.Profile, r.Results.Count(check.Failed), len(r.Results))}
 }
 
 // boot adds a machine that has done its part.

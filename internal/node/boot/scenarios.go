@@ -1,11 +1,13 @@
 package boot
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/calimero-network/mero-tee/internal/base/check"
@@ -19,6 +21,8 @@ type reads struct{ uki, superblock, root, tree int64 }
 
 // released boots the disk as it is, looks at it, presses keys, and boots it again.
 func (s *session) released(ctx context.Context) error {
+	over := sync.OnceFunc(func() { close(s.seen) })
+	defer over()
 	visitor, err := newVisitor(s.Profile)
 	if err != nil {
 		return err
@@ -34,13 +38,13 @@ func (s *session) released(ctx context.Context) error {
 	}
 	s.report.Events = explain(s.disk.boot, measured)
 	s.report.add(predicted("measured", s.disk.boot, measured)...)
-	if err := errors.Join(s.lease(ctx, g), s.settle(ctx, g)); err != nil {
+	if err := s.started(ctx, g); err != nil {
 		return err
 	}
 	s.observe(g)
-	close(s.seen)
+	over()
 	s.report.add(s.running(g)...)
-	if err := s.outside(ctx, g); err != nil {
+	if err := s.outside(ctx, g, measured); err != nil {
 		return err
 	}
 	if err := s.inside(ctx, g, visitor); err != nil {
@@ -92,7 +96,12 @@ func openPorts(p release.Profile) []uint16 {
 }
 
 // outside asks every port, and looks at the serial port and at what was asked for.
-func (s *session) outside(ctx context.Context, g *guest) error {
+func (s *session) outside(ctx context.Context, g *guest, measured []machine.Measurement) error {
+	now, err := g.measurements(0)
+	if err != nil {
+		return err
+	}
+	s.report.add(unexpected(now[min(len(measured), len(now)):]))
 	ports, err := g.network.Scan(ctx)
 	if err != nil {
 		return err
@@ -117,6 +126,22 @@ func (s *session) outside(ctx context.Context, g *guest) error {
 	s.report.add(must("measurement: without TDX nobody reports one", len(reported) == 0, "no guest attribute",
 		fmt.Sprintf("%d guest attributes", len(reported))))
 	return nil
+}
+
+// imaPCR takes the kernel's own aggregate of a TPM's PCRs when IMA starts; a TD has
+// no register for it.
+const imaPCR = 10
+
+// unexpected judges what is measured once the kernel runs, which nobody predicts.
+func unexpected(later []machine.Measurement) check.Result {
+	var others []string
+	for _, m := range later {
+		if m.PCR != imaPCR {
+			others = append(others, fmt.Sprintf("PCR %d: %s", m.PCR, m.Digest))
+		}
+	}
+	return must("measured: nothing after the kernel's start but IMA's aggregate, PCR 10", len(others) == 0, "nothing",
+		cmp.Or(strings.Join(others, "; "), fmt.Sprintf("%d of PCR 10", len(later))))
 }
 
 func list(ports []uint16) string {
@@ -147,15 +172,7 @@ func (s *session) keys(ctx context.Context, g *guest, measured []machine.Measure
 	if err != nil {
 		return err
 	}
-	for _, keys := range consoleKeys() {
-		if err := g.machine.Press(keys...); err != nil {
-			return err
-		}
-		if err := pause(ctx, 200*time.Millisecond); err != nil {
-			return err
-		}
-	}
-	if err := pause(ctx, 5*time.Second); err != nil {
+	if err := g.press(ctx); err != nil {
 		return err
 	}
 	after, err := g.screens(ctx)
@@ -171,7 +188,7 @@ func (s *session) keys(ctx context.Context, g *guest, measured []machine.Measure
 	for effect, seen := range map[string]bool{
 		"the machine restarted":      g.machine.Restarts() > 0,
 		"the screen changed":         len(fresh) > 0,
-		"something else is measured": !slices.Equal(now, measured),
+		"something else is measured": len(now) < len(measured) || !slices.Equal(now[:len(measured)], measured),
 	} {
 		if seen {
 			effects = append(effects, effect)
@@ -185,6 +202,19 @@ func (s *session) keys(ctx context.Context, g *guest, measured []machine.Measure
 	s.attack(name, len(effects) == 0, "no effect", got)
 	s.say(g, "the keys were pressed")
 	return nil
+}
+
+// press presses all of them, and waits for what comes of it.
+func (g *guest) press(ctx context.Context) error {
+	for _, keys := range consoleKeys() {
+		if err := g.machine.Press(keys...); err != nil {
+			return err
+		}
+		if err := pause(ctx, 200*time.Millisecond); err != nil {
+			return err
+		}
+	}
+	return pause(ctx, 5*time.Second)
 }
 
 // screens are the digests of what the screen shows within two seconds: a cursor blinks.
@@ -263,10 +293,15 @@ func (s *session) stops(ctx context.Context, g *guest, what string, restarts, le
 		got = "the boot stops and the machine restarts"
 	}
 	s.say(g, got)
-	s.attack(what+" is another", strings.HasPrefix(got, "the boot stops"), "the boot stops, without a shell and a network",
-		got)
+	r := must("attack: "+what+" is another", strings.HasPrefix(got, "the boot stops"),
+		"the boot stops, without a shell and a network", got)
+	s.report.add(r.WithHint(verityHint))
 	return nil
 }
+
+// verityHint is what makes one other byte of the root or of its tree the boot's end.
+// Without it, dm-verity makes an error of each block, and whoever reads it goes on.
+const verityHint = "dm-verity stops at once with systemd.verity_root_options=panic-on-corruption"
 
 // attack is a result that is listed among those tried, too.
 func (s *session) attack(name string, ok bool, expected, got string) {

@@ -24,7 +24,8 @@ func TestARealMachine(t *testing.T) {
 	defer stop()
 	disk := machine.NewDisk(bytes.NewReader(make([]byte, 1<<20)), 1<<20)
 	wire := lan.New()
-	m, err := machine.Start(ctx, machine.Config{Programs: programs, Folder: t.TempDir(), Disk: disk, Wire: wire, MAC: lan.MAC,
+	m, err := machine.Start(ctx, machine.Config{Programs: programs, Folder: t.TempDir(),
+		Disk: disk, Wire: wire, MAC: lan.MAC,
 		Variables: []machine.Variable{machine.SystemdOptions("quiet")},
 		SMBIOS:    []string{"io.systemd.credential:a=b,c"},
 		Files:     []machine.File{{Name: "opt/io.systemd.credentials/a", Content: "b\n"}}})
