@@ -27,7 +27,8 @@ type visitor struct {
 	client *ssh.Client
 }
 
-const visitorName = "visitor"
+// visitorName is the one account that may log in (ansible/roles/ssh).
+const visitorName = "debug"
 
 // newVisitor has a key of its own, nil where the profile has no way in.
 func newVisitor(p release.Profile) (*visitor, error) {
@@ -104,7 +105,7 @@ const (
 
 func questions() []string { return []string{askFailed, askMounts, askListeners, askWaits, askLog} }
 
-// enter logs in as soon as the node lets it: Google's guest agent makes the user after the network is up.
+// enter logs in as soon as the node lets it.
 func (v *visitor) enter(ctx context.Context, g *guest) error {
 	config := &ssh.ClientConfig{User: visitorName, Auth: []ssh.AuthMethod{ssh.PublicKeys(v.signer)},
 		HostKeyCallback: ssh.InsecureIgnoreHostKey()} //nolint:gosec // the wire ends in this process
