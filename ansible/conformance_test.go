@@ -112,6 +112,8 @@ var everywhere = map[string]spoilt{
 		"systemd.verity_root_data is not PARTUUID="},
 	"another tree": {func(i *image) { i.words("00000004 ", "00000005 ") },
 		"systemd.verity_root_hash is not PARTUUID="},
+	"a root that goes on without a block": {func(i *image) { i.words("panic-on-corruption", "ignore-corruption") },
+		"systemd.verity_root_options is not panic-on-corruption"},
 	"EFI variables": {func(i *image) { i.words("efi=noruntime ", "") }, "efi is not noruntime"},
 	"a host's credentials": {func(i *image) { i.words("_credentials=no", "_credentials=yes") },
 		"systemd.import_credentials is not no"},

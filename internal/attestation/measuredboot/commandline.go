@@ -25,6 +25,8 @@ func words() []word {
 		{"roothash", `[0-9a-f]{64}`, true},
 		{"systemd.verity_root_data", partUUID, true},
 		{"systemd.verity_root_hash", partUUID, true},
+		// Without it a changed block is one that cannot be read, and no more; records demand it.
+		{"systemd.verity_root_options", `panic-on-corruption`, false},
 		{"ro", ``, true},
 		{"systemd.gpt_auto", `0`, true},
 		{"efi", `noruntime`, true},

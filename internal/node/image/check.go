@@ -77,11 +77,14 @@ func (r *Record) checkBoot(f *findings) {
 		values[key] = append(values[key], value)
 	}
 	for key, value := range map[string]string{"mero.profile": string(r.Profile), "mero.content": r.Content.Hex(),
-		"roothash": r.Boot.RootHash.Hex()} {
+		"roothash": r.Boot.RootHash.Hex(), "systemd.verity_root_options": "panic-on-corruption"} {
 		f.say(slices.Equal(values[key], []string{value}), "the kernel command line has %s=%.100q, not once %s", key,
 			values[key], value)
 	}
 	f.say(!r.Boot.RootHash.IsZero(), "the root hash is missing")
+	f.say(r.Profile == release.Debug || len(values["systemd.volatile"]) == 0, "the root of %s takes writes", r.Profile)
+	f.say(r.Profile == release.Debug || !slices.Contains(values["console"], "ttyS0,115200"),
+		"%s has a serial console", r.Profile)
 }
 
 // explained is an error with what was found, where it says so apart.

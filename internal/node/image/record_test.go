@@ -100,6 +100,17 @@ func TestCheckRefuses(t *testing.T) {
 		"content of another": {func(r *image.Record) {
 			r.Boot = bootOf(t, disktest.Spec{Profile: string(r.Profile)})
 		}, "mero.content=[\"0000"},
+		"a serial console": {func(r *image.Record) {
+			r.Boot = bootOf(t, disktest.Spec{Profile: string(r.Profile), Content: r.Content.Hex(),
+				Words: []string{"console=ttyS0,115200"}})
+		}, "locked-read-only has a serial console"},
+		"a root that takes writes": {func(r *image.Record) {
+			r.Boot = bootOf(t, disktest.Spec{Profile: string(r.Profile), Content: r.Content.Hex(),
+				Words: []string{"systemd.volatile=overlay"}})
+		}, "the root of locked-read-only takes writes"},
+		"a root that goes on without a block": {func(r *image.Record) {
+			r.Boot.CommandLine = strings.Replace(r.Boot.CommandLine, "systemd.verity_root_options=panic-on-corruption ", "", 1)
+		}, "systemd.verity_root_options=[], not once panic-on-corruption"},
 		"no packages":        {func(r *image.Record) { r.Packages = nil }, "no package is listed"},
 		"package twice":      {func(r *image.Record) { r.Packages[1] = r.Packages[0] }, "listed twice"},
 		"package incomplete": {func(r *image.Record) { r.Packages[0].Version = "" }, "incomplete"},

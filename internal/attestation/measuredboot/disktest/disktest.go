@@ -59,7 +59,8 @@ func (s Spec) CommandLine(rootHash [sha256.Size]byte) string {
 		content = strings.Repeat("0", 64)
 	}
 	words := []string{"roothash=" + hex.EncodeToString(rootHash[:]), "systemd.verity_root_data=PARTUUID=" + Root,
-		"systemd.verity_root_hash=PARTUUID=" + RootVerity, "ro", "systemd.gpt_auto=0", "efi=noruntime", "panic=5",
+		"systemd.verity_root_hash=PARTUUID=" + RootVerity, "ro", "systemd.verity_root_options=panic-on-corruption",
+		"systemd.gpt_auto=0", "efi=noruntime", "panic=5",
 		"systemd.import_credentials=no", "rd.shell=0", "rd.emergency=reboot", "mero.profile=" + profile,
 		"mero.content=" + content}
 	return strings.Join(append(words, s.Words...), " ")
