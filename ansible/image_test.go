@@ -185,7 +185,8 @@ var added = map[release.Profile]string{
 func (i *image) parts() {
 	const partition = "PARTUUID=4d45524f-5445-4500-8000-00000000000"
 	i.line = fmt.Sprintf("roothash=%s systemd.verity_root_data=%s3 systemd.verity_root_hash=%s4 ro "+
-		"systemd.verity_root_options=panic-on-corruption systemd.gpt_auto=0 efi=noruntime panic=5 systemd.import_credentials=no rd.shell=0 rd.emergency=reboot mero.profile=%s "+
+		"systemd.verity_root_options=panic-on-corruption systemd.gpt_auto=0 efi=noruntime panic=5 "+
+		"systemd.import_credentials=no rd.shell=0 rd.emergency=reboot mero.profile=%s "+
 		"mero.content=%x%s", rootHash, partition, partition, i.profile,
 		sha256.Sum256([]byte(i.read("/usr/share/mero/manifest"))), added[i.profile])
 	i.stub = "code \x3d\x1a\x75\x96\xf4\x72\xa6\x41 code \xa7\x94\xed\x5d\x0e\x67\xae\x6b"

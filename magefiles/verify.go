@@ -31,8 +31,8 @@ func (Verify) Event(ctx context.Context) error {
 	return cli.Exit("verify:event", cli.VerifyEvent(ctx))
 }
 
-// Quote explains a TDX quote and its event log, and says whether it is genuine and, with an image's record, of a boot of
-// that image. FILE [-eventLog=FILE] [-record=FILE]
+// Quote explains a TDX quote and its event log, and says whether it is genuine and, with an image's record, of a boot
+// of that image. FILE [-eventLog=FILE] [-record=FILE]
 func (Verify) Quote(ctx context.Context, file string, eventLog, record *string) error {
 	return cli.Exit("verify:quote",
 		cli.ExplainQuote(ctx, os.Stdout, file, cli.Value(eventLog), cli.Value(record)))
@@ -47,8 +47,8 @@ func (Measurement) Diff(ctx context.Context, from, to string) error {
 	return cli.Exit("measurement:diff", cli.RegisterDiff(ctx, os.Stdout, from, to))
 }
 
-// Predict shows what booting a raw disk extends into RTMR1 and RTMR2, event by event, and compares it with the event log
-// of a TD (CCEL) or of a TPM. DISK [-log=FILE]
+// Predict shows what booting a raw disk extends into RTMR1 and RTMR2, event by event, and compares it with the event
+// log of a TD (CCEL) or of a TPM. DISK [-log=FILE]
 func (Measurement) Predict(ctx context.Context, disk string, log *string) error {
 	return cli.Exit("measurement:predict", cli.Predict(ctx, os.Stdout, disk, cli.Value(log)))
 }

@@ -54,7 +54,7 @@ func openFAT(volume *io.SectionReader) (*fat, error) {
 			maxESP)), fmt.Sprintf("%d bytes", total*sector))
 	}
 	f := &fat{volume: volume, cluster: perCluster * sector, data: (reserved + copies*tableSize) * sector,
-		root: uint32(u32(44)) & clusterMask}
+		root: uint32(u32(44)) & clusterMask} //nolint:gosec // of four bytes
 	count := (total*sector - f.data) / f.cluster
 	if f.data >= total*sector || count < minClusters || count >= clusterMask-16 || (count+2)*4 > tableSize*sector {
 		return nil, refusal("the EFI system partition's FAT32 has %d clusters, or no room for their table", count)

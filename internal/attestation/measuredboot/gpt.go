@@ -69,7 +69,8 @@ type partition struct {
 }
 
 func (p partition) reader(disk io.ReaderAt) *io.SectionReader {
-	return io.NewSectionReader(disk, int64(p.first)*sector, int64(p.last-p.first+1)*sector)
+	first, count := int64(p.first), int64(p.last-p.first+1) //nolint:gosec // check has seen that they are on the disk
+	return io.NewSectionReader(disk, first*sector, count*sector)
 }
 
 // table is a partition table that is whole, twice there, and the one we make.
@@ -145,7 +146,8 @@ type place struct{ at, other, entries, last uint64 }
 func readHeader(disk io.ReaderAt, p place) (header, entries []byte, err error) {
 	b := make([]byte, sector)
 	name := fmt.Sprintf("the partition table's header in sector %d", p.at)
-	if err := readAt(disk, b, int64(p.at)*sector, name); err != nil {
+	at := int64(p.at) * sector //nolint:gosec // sector 1, or the disk's last
+	if err := readAt(disk, b, at, name); err != nil {
 		return nil, nil, err
 	}
 	header, rest := b[:headerSize], b[headerSize:]
@@ -164,7 +166,8 @@ func readHeader(disk io.ReaderAt, p place) (header, entries []byte, err error) {
 		return nil, nil, refusal("%s has something behind it, or the disk has no GUID", name)
 	}
 	entries = make([]byte, entryCount*entrySize)
-	if err := readAt(disk, entries, int64(p.entries)*sector, "the partition table's entries"); err != nil {
+	at = int64(p.entries) * sector //nolint:gosec // beside the header
+	if err := readAt(disk, entries, at, "the partition table's entries"); err != nil {
 		return nil, nil, err
 	}
 	if got, want := crc32.ChecksumIEEE(entries), binary.LittleEndian.Uint32(header[88:]); got != want {

@@ -288,7 +288,7 @@ func (b *Boot) payload(e Event) []byte {
 			id++
 		}
 		tag := binary.LittleEndian.AppendUint32(nil, id)
-		tag = binary.LittleEndian.AppendUint32(tag, uint32(len(e.Words)+1))
+		tag = binary.LittleEndian.AppendUint32(tag, uint32(len(e.Words)+1)) //nolint:gosec // our own words
 		return append(append(tag, e.Words...), 0)
 	}
 	return []byte(e.Words)
@@ -306,7 +306,7 @@ func wide(text string) (out []byte) {
 // path of the file's name. None of it is measured.
 func loadEvent(path string) []byte {
 	name := wide(path)
-	node := binary.LittleEndian.AppendUint16([]byte{4, 4}, uint16(4+len(name)))
+	node := binary.LittleEndian.AppendUint16([]byte{4, 4}, uint16(4+len(name))) //nolint:gosec // our own path
 	node = append(append(node, name...), 0x7f, 0xff, 4, 0)
 	out := binary.LittleEndian.AppendUint64(make([]byte, 24), uint64(len(node)))
 	return append(out, node...)

@@ -146,7 +146,7 @@ func archive(osrel []byte) []byte {
 func loadOptions(line string) []byte {
 	var out []byte
 	for _, r := range line + "\x00" {
-		out = binary.LittleEndian.AppendUint16(out, uint16(r)) // ASCII: checkCommandLine has seen to it
+		out = binary.LittleEndian.AppendUint16(out, uint16(r)) //nolint:gosec // ASCII: parseCommandLine has seen to it
 	}
 	return out
 }

@@ -66,7 +66,7 @@ func permissions(ctx context.Context, t *target, client *gce.Client) check.Resul
 }
 
 // permissions are those of a release. The key service's E2E, which boots
-// released images, makes none.
+// released images, makes none, attaches no disk to make one of, and reboots nothing.
 func (t *target) permissions() []string {
 	all := gce.ReleasePermissions()
 	if t.releases(release.Node) {
@@ -74,7 +74,8 @@ func (t *target) permissions() []string {
 	}
 	return slices.DeleteFunc(all, func(s string) bool {
 		verb, ofImages := strings.CutPrefix(s, "compute.images.")
-		return ofImages && slices.Contains([]string{"create", "delete", "deprecate", "setLabels"}, verb)
+		return ofImages && slices.Contains([]string{"create", "delete", "deprecate", "setLabels"}, verb) ||
+			slices.Contains([]string{"compute.disks.get", "compute.disks.use", "compute.instances.reset"}, s)
 	})
 }
 

@@ -49,7 +49,7 @@ func TestWhatProductionPrints(t *testing.T) {
 		"[PASS] rules of main: require what a release requires\n",
 		"[PASS] registry push: ghcr.io/calimero-network/mero-kms\n",
 		"[INFO] VMs on this machine: not applicable: Google's are used\n",
-		"[PASS] Google Cloud permissions: all 27 in mero-tests\n",
+		"[PASS] Google Cloud permissions: all 30 in mero-tests\n",
 		"[PASS] base image: ubuntu-2604-resolute-amd64-v20260918, the newest of its family\n",
 		"[PASS] Intel Trust Authority: https://api.trustauthority.intel.com takes the key\n",
 		"[PASS] dstack provider: https://cloud-api.phala.com/api/v1 takes the key\n",

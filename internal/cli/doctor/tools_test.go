@@ -51,11 +51,13 @@ func TestTools(t *testing.T) {
 	said, results = installed(t, config.Rehearsal,
 		folder(t, "ansible-playbook", "mmdebstrap", "unsquashfs", "mksquashfs", "qemu-system-x86_64", "yamllint"),
 		release.Families()...)
-	require.Contains(t, said, "[WARN] qemu-system-x86_64: not installed (Debian: ovmf qemu-system-x86); `node:boot` is skipped\n")
+	require.Contains(t, said,
+		"[WARN] qemu-system-x86_64: not installed (Debian: ovmf qemu-system-x86); `node:boot` is skipped\n")
 	require.Error(t, results.Err())
 	require.Contains(t, said, "[FAIL] ansible-playbook: not installed (Debian: ansible-core)\n")
 	require.Contains(t, said, "[WARN] yamllint: not installed (Debian: yamllint); `mage lint` skips what it does\n"+
-		"       Hint:     apt-get install ansible-core mmdebstrap ovmf qemu-system-x86 squashfs-tools yamllint\n", "one line installs everything")
+		"       Hint:     apt-get install ansible-core mmdebstrap ovmf qemu-system-x86 squashfs-tools yamllint\n",
+		"one line installs everything")
 	require.Equal(t, 1, bytes.Count([]byte(said), []byte("apt-get")))
 }
 

@@ -116,14 +116,14 @@ func (v *visitor) enter(ctx context.Context, g *guest) error {
 		conn, err := g.network.Dial(dial, 22)
 		if err != nil {
 			last = err
-			return false, nil //nolint:nilerr // the next try may succeed
+			return false, nil // the next try may succeed
 		}
 		_ = conn.SetDeadline(time.Now().Add(time.Minute)) // a pipe's, which can be set
 		c, channels, requests, err := ssh.NewClientConn(conn, "node:22", config)
 		if err != nil {
 			_ = conn.Close() // a pipe's end
 			last = err
-			return false, nil //nolint:nilerr // the next try may succeed
+			return false, nil // the next try may succeed
 		}
 		_ = conn.SetDeadline(time.Time{}) // a pipe's
 		v.client = ssh.NewClient(c, channels, requests)

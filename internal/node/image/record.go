@@ -119,7 +119,7 @@ func readable(data []byte) error {
 		SchemaVersion *string `json:"schema_version"`
 	}
 	if json.Unmarshal(data, &r) != nil || r.SchemaVersion == nil || *r.SchemaVersion == SchemaVersion {
-		return nil // what else may be wrong is Decode's to say
+		return nil //nolint:nilerr // what else may be wrong is Decode's to say
 	}
 	err := fault.Mismatch("an image record of a version that this program does not read", SchemaVersion,
 		fmt.Sprintf("%.20q", *r.SchemaVersion))

@@ -46,7 +46,7 @@ func FAT(files ...File) []byte {
 	put16(v.b[24:], 32) // sectors and heads, which tools want
 	put16(v.b[26:], 8)
 	put32(v.b[32:], uint32(size/sector))
-	put32(v.b[36:], uint32(v.table))
+	put32(v.b[36:], uint32(v.table)) //nolint:gosec // a test's disk is small
 	put32(v.b[44:], 2)
 	put16(v.b[48:], 1)
 	v.b[66] = 0x29
@@ -60,7 +60,7 @@ func FAT(files ...File) []byte {
 	v.set(1, 0x0fffffff)
 	v.folder("", 0, files)
 	clusters := size/sector - Reserved - 2*v.table
-	put32(v.b[sector+488:], uint32(clusters)+2-v.next)
+	put32(v.b[sector+488:], uint32(clusters)+2-v.next) //nolint:gosec // a test's disk is small
 	put32(v.b[sector+492:], v.next-1)
 	copy(v.b[6*sector:], v.b[:2*sector])
 	return v.b
@@ -75,7 +75,7 @@ func (v *volume) set(cluster, value uint32) {
 
 // take gives a chain of clusters, one behind the other.
 func (v *volume) take(bytes int) (first uint32, content []byte) {
-	n := uint32(max(1, align(bytes, sector)/sector))
+	n := uint32(max(1, align(bytes, sector)/sector)) //nolint:gosec // a test's disk is small
 	first = v.next
 	v.next += n
 	for c := first; c < v.next-1; c++ {
@@ -95,8 +95,8 @@ func (v *volume) folder(path string, parent uint32, files []File) uint32 {
 		copy(e, name)
 		e[11] = kind
 		binary.LittleEndian.PutUint16(e[20:], uint16(cluster>>16))
-		binary.LittleEndian.PutUint16(e[26:], uint16(cluster))
-		binary.LittleEndian.PutUint32(e[28:], uint32(size))
+		binary.LittleEndian.PutUint16(e[26:], uint16(cluster)) //nolint:gosec // a test's disk is small
+		binary.LittleEndian.PutUint32(e[28:], uint32(size))    //nolint:gosec // a test's disk is small
 		at += 32
 	}
 	if path != "" {

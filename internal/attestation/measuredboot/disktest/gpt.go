@@ -43,7 +43,7 @@ func Partitioned(partitions ...Partition) Image {
 		copy(e[16:], GUID(p.ID))
 		end := at + align(len(p.Content), mebibyte)
 		binary.LittleEndian.PutUint64(e[32:], uint64(at/sector))
-		binary.LittleEndian.PutUint64(e[40:], uint64(end/sector)-1)
+		binary.LittleEndian.PutUint64(e[40:], uint64(end/sector)-1) //nolint:gosec // a test's disk is small
 		for j, u := range utf16.Encode([]rune(p.Name)) {
 			binary.LittleEndian.PutUint16(e[56+2*j:], u)
 		}

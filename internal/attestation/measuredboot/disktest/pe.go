@@ -44,12 +44,12 @@ func UKI(sections ...Section) []byte {
 	put32(b[60:], PEHeader)
 	copy(b[PEHeader:], "PE\x00\x00")
 	put16(b[PEHeader+4:], 0x8664)
-	put16(b[PEHeader+6:], uint16(len(sections)))
+	put16(b[PEHeader+6:], uint16(len(sections))) //nolint:gosec // a test's disk is small
 	put16(b[PEHeader+20:], 240)
 	put16(b[Optional:], 0x20b)
 	put32(b[Optional+32:], MemoryAlign)
 	put32(b[Optional+36:], FileAlign)
-	put32(b[Optional+60:], uint32(headers))
+	put32(b[Optional+60:], uint32(headers)) //nolint:gosec // a test's disk is small
 	put16(b[Optional+68:], 10)
 	put32(b[Optional+108:], 16)
 	address := MemoryAlign
@@ -57,10 +57,10 @@ func UKI(sections ...Section) []byte {
 		h := b[SectionTable+40*i:]
 		size := align(len(s.Content), FileAlign)
 		copy(h, s.Name)
-		put32(h[8:], uint32(len(s.Content)))
+		put32(h[8:], uint32(len(s.Content))) //nolint:gosec // a test's disk is small
 		put32(h[12:], uint32(address))
-		put32(h[16:], uint32(size))
-		put32(h[20:], uint32(len(b)))
+		put32(h[16:], uint32(size))   //nolint:gosec // a test's disk is small
+		put32(h[20:], uint32(len(b))) //nolint:gosec // a test's disk is small
 		address += align(len(s.Content), MemoryAlign)
 		b = append(b, s.Content...)
 		b = append(b, make([]byte, size-len(s.Content))...)

@@ -79,7 +79,7 @@ func lease(m message, kind byte) []byte {
 		{26, []byte{mtu >> 8, mtu & 255}},
 		{121, slices.Concat([]byte{32}, gateway[:], []byte{0, 0, 0, 0}, []byte{0}, gateway[:])},
 	} {
-		b = append(append(b, o.code, byte(len(o.data))), o.data...)
+		b = append(append(b, o.code, byte(len(o.data))), o.data...) //nolint:gosec // our own options are short
 	}
 	return append(b, 255)
 }

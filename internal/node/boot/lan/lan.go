@@ -285,7 +285,7 @@ func checksum(b []byte) uint16 {
 	for sum>>16 != 0 {
 		sum = sum&0xffff + sum>>16
 	}
-	return ^uint16(sum) //nolint:gosec // folded to 16 bits above
+	return ^uint16(sum) // folded to 16 bits above
 }
 
 // Listen takes the guest's connections to a port of the metadata server.

@@ -48,7 +48,7 @@ func (n *Network) Scan(ctx context.Context) (Ports, error) {
 	for first := 1; first < 1<<16; first += batch {
 		var ports []uint16
 		for p := first; p < first+batch && p < 1<<16; p++ {
-			ports = append(ports, uint16(p)) //nolint:gosec // below 65536
+			ports = append(ports, uint16(p))
 		}
 		for round := uint16(0); round < asks && len(ports) > 0; round++ {
 			var err error

@@ -67,7 +67,7 @@ func TestMeasured(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, [][]machine.Measurement{{{PCR: 4, Digest: one}, {PCR: 11, Digest: two}}, {{PCR: 4, Digest: two}}},
 		boots)
-	require.Equal(t, tdx.Register{}.Extend(one), machine.Replay(boots[0], 4))
+	require.Equal(t, tdx.Register{}.Extend(one), replay(boots[0], 4))
 	boots, err = machine.Measured(strings.NewReader(record[:len(record)-200]))
 	require.NoError(t, err, "a record that is being written")
 	require.Len(t, boots, 2)
@@ -275,4 +275,15 @@ func FuzzDisk(f *testing.F) {
 		}{bytes.NewReader(said), io.Discard})
 		require.LessOrEqual(t, len(d.Written()), 2)
 	})
+}
+
+// replay computes a PCR from what was extended into it.
+func replay(measured []machine.Measurement, pcr int) tdx.Register {
+	var r tdx.Register
+	for _, m := range measured {
+		if m.PCR == pcr {
+			r = r.Extend(m.Digest)
+		}
+	}
+	return r
 }

@@ -39,7 +39,7 @@ func TestARealMachine(t *testing.T) {
 		require.NoError(t, err)
 		time.Sleep(200 * time.Millisecond)
 	}
-	require.NotZero(t, machine.Replay(boots[0], 0), "the firmware itself")
+	require.NotZero(t, replay(boots[0], 0), "the firmware itself")
 	running, err := m.Running()
 	require.NoError(t, err)
 	require.True(t, running)

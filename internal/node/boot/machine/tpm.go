@@ -19,17 +19,6 @@ type Measurement struct {
 	Digest tdx.Register
 }
 
-// Replay computes a PCR from what was extended into it.
-func Replay(measured []Measurement, pcr int) tdx.Register {
-	var r tdx.Register
-	for _, m := range measured {
-		if m.PCR == pcr {
-			r = r.Extend(m.Digest)
-		}
-	}
-	return r
-}
-
 // Commands of a TPM (TCG TPM 2.0 Library, part 2, 6.5.2).
 const (
 	tpmPCREvent         = 0x13c

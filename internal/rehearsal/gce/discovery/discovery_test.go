@@ -23,7 +23,8 @@ var update = flag.Bool("update", false, "write compute-v1.json anew")
 var calls = []string{"disks.aggregatedList", "disks.delete", "disks.get", "disks.insert", "globalOperations.get",
 	"images.delete", "images.deprecate", "images.get", "images.getFromFamily", "images.insert", "images.list",
 	"instances.aggregatedList", "instances.delete", "instances.get", "instances.getGuestAttributes",
-	"instances.getSerialPortOutput", "instances.insert", "instances.reset", "instances.setMetadata", "instances.start", "instances.stop",
+	"instances.getSerialPortOutput", "instances.insert", "instances.reset", "instances.setMetadata", "instances.start",
+	"instances.stop",
 	"machineTypes.get", "projects.get", "zoneOperations.get", "zones.get"}
 
 // whole is the document of the module that this repository builds with.

@@ -34,6 +34,7 @@ func (o *options) configure(ctx context.Context, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	//nolint:gosec // a list of arguments, never a shell's; merod judges them
 	cmd := exec.CommandContext(ctx, o.merod.program, o.merod.arguments(c)...)
 	cmd.Stdout, cmd.Stderr = stderr, stderr
 	if err := cmd.Run(); err != nil {

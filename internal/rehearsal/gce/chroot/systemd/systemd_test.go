@@ -167,7 +167,8 @@ func TestServices(t *testing.T) {
 			wrong[s.Name] = s.Err.Error()
 		}
 	}
-	require.Equal(t, []string{"b.service", "bad.service", "daemon.service", "more.service", "z.service", "a.service"}, order)
+	require.Equal(t, []string{"b.service", "bad.service", "daemon.service", "more.service", "z.service",
+		"a.service"}, order)
 	require.Len(t, wrong, 2)
 	require.Contains(t, wrong["bad.service"], "absolute path")
 	require.Contains(t, wrong["more.service"], "drop-ins")
