@@ -41,6 +41,7 @@ var elsewhere = []struct{ name, purpose, reader, otherwise string }{
 	{"DSTACK_SOCKET_PATH", "the dstack guest agent's socket", "the key service", "`/var/run/dstack.sock`"},
 	{"MERO_TSM_SOCKET", "the socket of a simulated TD", "the node's agent", "the hardware's"},
 	{"GCE_METADATA_HOST", "where instance metadata is", "the node's agent", "`metadata.google.internal`"},
+	{"MERO_NODE_HOST", "where a rehearsed node's port 80 is", "the node's agent", "`127.0.0.1:80`"},
 }
 
 // readers are the files that may look at the process environment, and why it is
@@ -62,6 +63,7 @@ var readers = map[string]struct {
 	"internal/pipeline/releasetest/stages.go":      {[]string{""}, "tests: hands it on to git"},
 	"internal/pipeline/releasetest/death.go":       {[]string{""}, "tests: hands it on to a child"},
 	"internal/rehearsal/actions/job.go":            {[]string{"PATH"}, "hands it on to a rehearsed job"},
+	"internal/rehearsal/companion/standin/main.go": {[]string{""}, "runs in a rehearsed node, whose platform sets it"},
 	"internal/cli/dev/bench.go":                    {[]string{""}, "hands it on to a rehearsal"},
 	"internal/cli/doctor/tools.go":                 {[]string{"PATH", ""}, "looks for programs, and calls them"},
 	"internal/cli/session.go":                      {[]string{"GITHUB_ACTIONS"}, "its errors are annotations, too"},

@@ -150,7 +150,7 @@ func TestDisksThatDoNotBoot(t *testing.T) {
 		}, "the root file system does not verify: "},
 		"a disk that is cut": {func(t *testing.T, disk string) {
 			require.NoError(t, os.Truncate(disk, int64(len(data)-512)))
-		}, "protective MBR"},
+		}, "the disk is cut or grown"},
 		"nothing": {func(t *testing.T, disk string) { require.NoError(t, os.Truncate(disk, 0)) }, ""},
 		"a way in": {func(t *testing.T, disk string) {
 			require.NoError(t, os.Rename(seal(t, folder, []string{"init=/bin/sh"}), disk))

@@ -12,4 +12,4 @@ umask 077
 home=$(getent passwd "$1" | cut -d: -f6)
 mkdir -p "$home/.ssh"
 printf '%s\n' "$2" >"$home/.ssh/authorized_keys"
-chown -R "$1:" "$home/.ssh"
+chown -R "$1:$(id -gn "$1")" "$home/.ssh" # Ubuntu 26.04's chown leaves the group of "$1:" alone
