@@ -181,10 +181,12 @@ func TestABuildVM(t *testing.T) {
 func debugProfile(t *testing.T, h *chroot.Host, disk string, l login) {
 	t.Helper()
 	for _, locked := range []bool{false, true} {
-		ssh := filepath.Join(disk, "etc/systemd/system/ssh.service")
-		require.NoError(t, os.RemoveAll(ssh))
-		if locked {
-			require.NoError(t, os.Symlink("/dev/null", ssh))
+		for _, unit := range []string{"ssh.service", "ssh.socket"} { // Ubuntu enables the socket
+			unit = filepath.Join(disk, "etc/systemd/system", unit)
+			require.NoError(t, os.RemoveAll(unit))
+			if locked {
+				require.NoError(t, os.Symlink("/dev/null", unit))
+			}
 		}
 		write(t, disk, "etc/systemd/system/last.service", "[Service]\nType=oneshot\nExecStart=/usr/bin/echo it is up\n")
 		wanted := filepath.Join(disk, "etc/systemd/system/multi-user.target.wants/last.service")
