@@ -37,7 +37,7 @@ func build(order []byte) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
 	defer cancel()
 	p, err := fixture.Begin(ctx, m.Root, m.Dist, stable, console.New(listener{m.Saying}, false))
 	if err == nil {

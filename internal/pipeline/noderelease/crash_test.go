@@ -46,7 +46,7 @@ func crash(order []byte) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
 	around := func(next http.RoundTripper) http.RoundTripper { return &deadly{accident: a, kinds: kinds{next: next}} }
 	p, err := begin(ctx, a.Root, a.Dist, stable, inCloud(gce.Faults{}, around))

@@ -250,7 +250,7 @@ func (s *serial) String() string {
 // wait returns when the machine has said text.
 func (s *serial) wait(t *testing.T, text string) {
 	t.Helper()
-	deadline := time.After(2 * time.Minute)
+	deadline := time.After(10 * time.Minute)
 	for !strings.Contains(s.String(), text) {
 		select {
 		case <-s.news:
