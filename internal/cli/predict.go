@@ -43,11 +43,7 @@ func predict(ctx context.Context, name string) (*measuredboot.Boot, error) {
 		return nil, &fault.Error{Code: fault.Usage, Message: "cannot read the disk", Err: err}
 	}
 	defer f.Close()
-	size, err := f.Seek(0, io.SeekEnd) // a block device's size too
-	if err != nil {
-		return nil, &fault.Error{Code: fault.Usage, Message: "cannot read the disk", Err: err}
-	}
-	disk, err := measuredboot.Open(f, size)
+	disk, err := measuredboot.OpenFile(f)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,8 @@
 package measuredboot
 
 import (
+	"strings"
+
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/digest"
 )
@@ -26,6 +28,17 @@ type Event struct {
 	Type   string       `json:"type"`  // by TCG's name, EV_SEPARATOR
 	Words  string       `json:"words"` // for people: "UKI, Authenticode"
 	Digest tdx.Register `json:"digest"`
+}
+
+// Word is the value of a command line's parameter, empty where there is none or
+// it has none. None is there twice: see Check.
+func (b *Boot) Word(key string) string {
+	for word := range strings.FieldsSeq(b.CommandLine) {
+		if value, ok := strings.CutPrefix(word, key+"="); ok {
+			return value
+		}
+	}
+	return ""
 }
 
 // Registers are RTMR1 and RTMR2 of a TD that booted this.

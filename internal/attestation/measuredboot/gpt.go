@@ -68,9 +68,14 @@ type partition struct {
 	name        string
 }
 
+func (p partition) extent() Extent {
+	first, last := int64(p.first), int64(p.last) //nolint:gosec // check has seen that they are on the disk
+	return Extent{first * sector, (last + 1) * sector}
+}
+
 func (p partition) reader(disk io.ReaderAt) *io.SectionReader {
-	first, count := int64(p.first), int64(p.last-p.first+1) //nolint:gosec // check has seen that they are on the disk
-	return io.NewSectionReader(disk, first*sector, count*sector)
+	e := p.extent()
+	return io.NewSectionReader(disk, e.Start, e.End-e.Start)
 }
 
 // table is a partition table that is whole, twice there, and the one we make.

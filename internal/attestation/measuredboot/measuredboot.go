@@ -16,15 +16,30 @@ package measuredboot
 import (
 	"context"
 	"io"
+	"os"
 
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 )
 
 // Disk is a raw disk whose form is understood. Its root has not been read.
 type Disk struct {
-	boot *Boot
-	root *io.SectionReader
-	tree *tree
+	boot  *Boot
+	parts [3]Extent
+	root  *io.SectionReader
+	tree  *tree
+}
+
+// Extent is a part of a disk, in bytes; End is the first byte behind it.
+type Extent struct{ Start, End int64 }
+
+// OpenFile is Open of the disk in a file, or of a block device. A file that has
+// no end, like a pipe, is the caller's mistake: code Usage.
+func OpenFile(f *os.File) (*Disk, error) {
+	size, err := f.Seek(0, io.SeekEnd) // a block device tells its size in no other way
+	if err != nil {
+		return nil, &fault.Error{Code: fault.Usage, Message: "cannot read the disk", Err: err}
+	}
+	return Open(f, size)
 }
 
 // Open reads a raw disk's partition table, its EFI system partition and its
@@ -56,6 +71,9 @@ func Open(disk io.ReaderAt, size int64) (*Disk, error) {
 		return nil, err
 	}
 	d := &Disk{root: t.partitions[1].reader(disk)}
+	for i, p := range t.partitions {
+		d.parts[i] = p.extent()
+	}
 	if err := checkRoots(words, t.partitions); err != nil {
 		return nil, err
 	}
@@ -82,6 +100,9 @@ func checkRoots(words map[string]string, partitions [3]partition) error {
 
 // Boot is what the disk boots and what is measured of it.
 func (d *Disk) Boot() *Boot { return d.boot }
+
+// Partitions are where the EFI system partition, the root and the root's hash tree lie.
+func (d *Disk) Partitions() [3]Extent { return d.parts }
 
 // Root is the partition of the root file system, a squashfs and what fills the partition up.
 func (d *Disk) Root() *io.SectionReader { return io.NewSectionReader(d.root, 0, d.root.Size()) }

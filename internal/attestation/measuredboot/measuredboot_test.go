@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha512"
 	"encoding/json"
+	"errors"
 	"os"
 	"testing"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/attestation/measuredboot/disktest"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/digest"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
 )
 
 func open(t testing.TB, d disktest.Image) (*measuredboot.Disk, error) {
@@ -224,4 +226,37 @@ func BenchmarkVerifyRoot(b *testing.B) {
 	for b.Loop() {
 		require.NoError(b, d.VerifyRoot(b.Context()))
 	}
+}
+
+func TestPartitions(t *testing.T) {
+	t.Parallel()
+	made := disktest.Make(disktest.Spec{Root: []byte("hsqs, found by its place")})
+	d, err := measuredboot.Open(made.Reader(), int64(len(made)))
+	require.NoError(t, err)
+	esp, root, tree := d.Partitions()[0], d.Partitions()[1], d.Partitions()[2]
+	require.Equal(t, int64(1<<20), esp.Start)
+	require.Equal(t, esp.End, root.Start)
+	require.True(t, bytes.HasPrefix(made[root.Start:], []byte("hsqs, found by its place")))
+	require.Equal(t, d.Root().Size(), root.End-root.Start)
+	require.True(t, bytes.HasPrefix(made[tree.Start:], []byte("verity")))
+	require.Less(t, tree.End, int64(len(made)))
+}
+
+// A parameter is found by its whole name, and one without a value has none.
+func TestWord(t *testing.T) {
+	t.Parallel()
+	b := measuredboot.Boot{CommandLine: "roothash=aa ro mero.profile=debug systemd.volatile=overlay"}
+	for key, want := range map[string]string{"roothash": "aa", "mero.profile": "debug", "systemd.volatile": "overlay",
+		"ro": "", "profile": "", "mero": "", "console": ""} {
+		require.Equal(t, want, b.Word(key), key)
+	}
+}
+
+func TestOpenFile(t *testing.T) {
+	t.Parallel()
+	r, w, err := os.Pipe()
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = errors.Join(r.Close(), w.Close()) })
+	_, err = measuredboot.OpenFile(r)
+	require.Equal(t, fault.Usage, fault.CodeOf(err), "a pipe has no end")
 }

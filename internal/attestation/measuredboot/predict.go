@@ -105,7 +105,7 @@ func sectionEvents(p *program) (out []Event) {
 }
 
 func kernelEvents(line string) []Event {
-	return []Event{known(tagType, optionsWords, loadOptions(line)), {Type: tagType, Words: initrdWords}}
+	return []Event{known(tagType, optionsWords, wide(line)), {Type: tagType, Words: initrdWords}}
 }
 
 // piece is how much is read at a time, in bytes.

@@ -2,7 +2,6 @@ package measuredboot
 
 import (
 	"bytes"
-	"encoding/binary"
 	"fmt"
 	"io"
 	"regexp"
@@ -140,13 +139,4 @@ func archive(osrel []byte) []byte {
 	b.WriteString("070701" + strings.Repeat("0", 32) + "00000001" + strings.Repeat("0", 48) +
 		"0000000B00000000TRAILER!!!\x00\x00\x00\x00")
 	return b.Bytes()
-}
-
-// loadOptions is a command line as the stub hands it to the kernel: UTF-16, and a NUL.
-func loadOptions(line string) []byte {
-	var out []byte
-	for _, r := range line + "\x00" {
-		out = binary.LittleEndian.AppendUint16(out, uint16(r)) //nolint:gosec // ASCII: parseCommandLine has seen to it
-	}
-	return out
 }

@@ -148,11 +148,8 @@ type image struct {
 	file  *os.File
 	size  int64
 	boot  *measuredboot.Boot
-	parts [3]span // ESP, root, root's tree
+	parts [3]measuredboot.Extent // ESP, root, root's tree
 }
-
-// span is a part of a disk, in bytes; to is the first byte behind it.
-type span struct{ from, to int64 }
 
 // open reads what a disk will measure. A file that does not exist is a missing
 // asset, one that is no disk of a node is not what it should be.
@@ -182,27 +179,16 @@ func (d *image) read() error {
 		return fault.Mismatch("not a disk", "a file", info.Mode().Type().String())
 	}
 	d.size = info.Size()
-	opened, err := measuredboot.Open(d.file, d.size)
+	opened, err := measuredboot.OpenFile(d.file)
 	if err != nil {
 		return &fault.Error{Code: fault.Verification, Message: "not a node's disk: " + d.file.Name(), Err: err}
 	}
-	d.boot = opened.Boot()
-	d.parts, err = partitions(d.boot.GPT)
-	return err
-}
-
-// profile is the one that the disk's command line names.
-func (d *image) profile() string {
-	for word := range strings.FieldsSeq(d.boot.CommandLine) {
-		if name, ok := strings.CutPrefix(word, "mero.profile="); ok {
-			return name
-		}
-	}
-	return ""
+	d.boot, d.parts = opened.Boot(), opened.Partitions()
+	return nil
 }
 
 func (d *image) checkProfile(asked release.Profile) (release.Profile, error) {
-	p, err := release.ParseProfile(d.profile())
+	p, err := release.ParseProfile(d.boot.Word("mero.profile"))
 	if err != nil {
 		return "", &fault.Error{Code: fault.Verification, Message: "the disk's command line names no profile", Err: err}
 	}

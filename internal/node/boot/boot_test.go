@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -64,20 +63,6 @@ func TestWhatIsNoDiskIsRefused(t *testing.T) {
 			require.ErrorContains(t, err, tc.want)
 		})
 	}
-}
-
-func TestPartitions(t *testing.T) {
-	t.Parallel()
-	d := testImage(t)
-	require.Equal(t, int64(1<<20), d.parts[0].from)
-	require.Equal(t, d.parts[0].to, d.parts[1].from)
-	require.Less(t, d.parts[2].to, d.size)
-	_, err := partitions(d.boot.GPT[1:])
-	require.ErrorContains(t, err, "a partition table of 483 bytes")
-	cut := slices.Clone(d.boot.GPT)
-	cut[100+40+7] = 1
-	_, err = partitions(cut)
-	require.ErrorContains(t, err, "partition 1 ends before it begins")
 }
 
 // asPredicted is what a TPM sees of a boot.

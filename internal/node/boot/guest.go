@@ -3,8 +3,6 @@ package boot
 import (
 	"context"
 	"crypto/sha512"
-	"encoding/binary"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -164,22 +162,4 @@ func (g *guest) effort() effort {
 func (g *guest) serial() (string, error) {
 	said, err := g.machine.Serial()
 	return string(said[min(g.firmware, len(said)):]), err
-}
-
-// partitions are where the three partitions of a node's disk are, from the table
-// as firmware measures it: header, count, entries (UEFI 2.10, 5.3).
-func partitions(gpt []byte) (out [3]span, err error) {
-	const head, entry, sector = 92 + 8, 128, 512
-	if len(gpt) != head+len(out)*entry {
-		return out, fmt.Errorf("a partition table of %d bytes", len(gpt))
-	}
-	for i := range out {
-		e := gpt[head+i*entry:]
-		first, last := binary.LittleEndian.Uint64(e[32:]), binary.LittleEndian.Uint64(e[40:])
-		if last < first || last > 1<<40 {
-			return out, fmt.Errorf("partition %d ends before it begins", i+1)
-		}
-		out[i] = span{int64(first) * sector, int64(last+1) * sector} //nolint:gosec // below 2^50
-	}
-	return out, nil
 }

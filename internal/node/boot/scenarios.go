@@ -12,6 +12,7 @@ import (
 
 	"github.com/calimero-network/mero-tee/internal/base/check"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/retry"
 	"github.com/calimero-network/mero-tee/internal/node/boot/machine"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
@@ -59,8 +60,8 @@ func (s *session) released(ctx context.Context) error {
 // observe remembers which bytes a boot depends on: another one in their place must be seen.
 func (s *session) observe(g *guest) {
 	esp, root, tree := s.disk.parts[0], s.disk.parts[1], s.disk.parts[2]
-	s.read = reads{superblock: root.from, uki: middle(g.disk.Read(esp.from, esp.to)),
-		root: middle(g.disk.Read(root.from+1<<20, root.to)), tree: middle(g.disk.Read(tree.from+4096, tree.to))}
+	s.read = reads{superblock: root.Start, uki: middle(g.disk.Read(esp.Start, esp.End)),
+		root: middle(g.disk.Read(root.Start+1<<20, root.End)), tree: middle(g.disk.Read(tree.Start+4096, tree.End))}
 }
 
 func middle(pages []int64) int64 {
@@ -75,10 +76,10 @@ func (s *session) running(g *guest) check.Results {
 	root, tree := s.disk.parts[1], s.disk.parts[2]
 	written := g.disk.Written()
 	return check.Results{
-		must("root: read from its partition, with its hash tree", len(g.disk.Read(root.from, root.to)) > 0 &&
-			len(g.disk.Read(tree.from, tree.to)) > 1, "both are read",
-			fmt.Sprintf("%d and %d pages of 4096 bytes", len(g.disk.Read(root.from, root.to)),
-				len(g.disk.Read(tree.from, tree.to)))),
+		must("root: read from its partition, with its hash tree", len(g.disk.Read(root.Start, root.End)) > 0 &&
+			len(g.disk.Read(tree.Start, tree.End)) > 1, "both are read",
+			fmt.Sprintf("%d and %d pages of 4096 bytes", len(g.disk.Read(root.Start, root.End)),
+				len(g.disk.Read(tree.Start, tree.End)))),
 		must("root: nothing was written to the disk", len(written) == 0, "no page", fmt.Sprintf("%d pages", len(written))),
 		must("network: an address by DHCP", g.network.Leases() > 0, "a lease", fmt.Sprintf("%d", g.network.Leases())),
 		must("running: the machine did not restart", g.machine.Restarts() == 0, "never",
@@ -210,11 +211,11 @@ func (g *guest) press(ctx context.Context) error {
 		if err := g.machine.Press(keys...); err != nil {
 			return err
 		}
-		if err := pause(ctx, 200*time.Millisecond); err != nil {
+		if err := retry.For(ctx, 200*time.Millisecond); err != nil {
 			return err
 		}
 	}
-	return pause(ctx, 5*time.Second)
+	return retry.For(ctx, 5*time.Second)
 }
 
 // screens are the digests of what the screen shows within two seconds: a cursor blinks.
@@ -225,20 +226,11 @@ func (g *guest) screens(ctx context.Context) (out []string, err error) {
 			return nil, err
 		}
 		out = append(out, d.String())
-		if err := pause(ctx, 250*time.Millisecond); err != nil {
+		if err := retry.For(ctx, 250*time.Millisecond); err != nil {
 			return nil, err
 		}
 	}
 	return out, nil
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	select {
-	case <-time.After(d):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // again presses the machine's button: the same disk must measure the same. Its

@@ -28,7 +28,7 @@ func (m *Machine) bootConfidential() error {
 	if err := m.serveTSM(td, folder); err != nil {
 		return err
 	}
-	if err := m.mount(folder, mode(disk.Boot().CommandLine)); err != nil {
+	if err := m.mount(folder, mode(disk.Boot())); err != nil {
 		return fmt.Errorf("mounting the root file system: %w", err)
 	}
 	m.serveMetadata()
@@ -51,7 +51,7 @@ func (m *Machine) measure(boot *measuredboot.Boot) (*tdxsim.TD, error) {
 	events, faults := boot.Log(), m.host.options.Faults
 	if faults.Drift {
 		text := fmt.Appendf(nil, "boot %d of this host", m.host.number())
-		events = append(events, tdx.Event{RTMR: 2, Type: evIPL, Digest: sha512.Sum384(text), Payload: text})
+		events = append(events, tdx.Event{RTMR: 2, Type: tdx.BootLoaderEvent, Digest: sha512.Sum384(text), Payload: text})
 	}
 	td, log, err := bootchain.C3().Boot(m.host.options.TDX, events, faults.TD...)
 	if err != nil {
@@ -64,9 +64,6 @@ func (m *Machine) measure(boot *measuredboot.Boot) (*tdxsim.TD, error) {
 	}
 	return td, file.Write(filepath.Join(m.dir, "sys", eventLog), log.CCEL(), 0o644)
 }
-
-// evIPL is EV_IPL, the type of what a boot loader measures.
-const evIPL = 0x0000000d
 
 func (h *Host) number() int {
 	h.mu.Lock()

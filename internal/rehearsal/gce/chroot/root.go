@@ -1,14 +1,13 @@
 package chroot
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/measuredboot"
@@ -35,28 +34,11 @@ func openDisk(path string) (*rawDisk, error) {
 	if err != nil {
 		return nil, err
 	}
-	d, err := measuredboot.Open(f, info.Size())
+	d, err := measuredboot.OpenFile(f)
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return &rawDisk{d, f}, nil
-}
-
-// offset is where the root's partition begins.
-func (d *rawDisk) offset() (at int64, err error) {
-	var r io.ReaderAt = d.Root()
-	for {
-		section, ok := r.(*io.SectionReader)
-		if !ok {
-			break
-		}
-		outer, off, _ := section.Outer()
-		at, r = at+off, outer
-	}
-	if r != io.ReaderAt(d.file) {
-		return 0, errors.New("the root is no part of the disk")
-	}
-	return at, nil
 }
 
 // roots are the verified root file systems, unpacked once each: mounting a
@@ -81,11 +63,8 @@ func (r *roots) open(ctx context.Context, d *rawDisk) (string, error) {
 	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
 		return dir, err
 	}
-	at, err := d.offset()
-	if err != nil {
-		return "", err
-	}
-	return dir, r.runner.install(ctx, dir, "unsquashfs", "-quiet", "-no-progress", "-offset", fmt.Sprint(at),
+	at := fmt.Sprint(d.Partitions()[1].Start)
+	return dir, r.runner.install(ctx, dir, "unsquashfs", "-quiet", "-no-progress", "-offset", at,
 		"-dest", dir+partial, d.file.Name())
 }
 
@@ -113,17 +92,7 @@ const (
 )
 
 // mode is the one that the kernel's command line asks systemd for.
-func mode(line string) string {
-	for _, word := range strings.Fields(line) {
-		switch word {
-		case "systemd.volatile=overlay":
-			return overlay
-		case "systemd.volatile=state":
-			return state
-		}
-	}
-	return readOnly
-}
+func mode(boot *measuredboot.Boot) string { return cmp.Or(boot.Word("systemd.volatile"), readOnly) }
 
 // readFile reads a regular file of at most limit bytes.
 func readFile(root *os.Root, name string, limit int64) ([]byte, error) {

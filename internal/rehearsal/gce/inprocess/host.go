@@ -69,7 +69,7 @@ func read(path string) (i Image, boot *measuredboot.Boot, err error) {
 	if err != nil {
 		return i, nil, err
 	}
-	d, err := measuredboot.Open(f, info.Size())
+	d, err := measuredboot.OpenFile(f)
 	if err == nil {
 		err = d.VerifyRoot(context.Background())
 	}

@@ -10,7 +10,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -48,33 +47,17 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 }
 
 func predict(ctx context.Context, path string) (*measuredboot.Boot, error) {
-	disk, err := os.Open(path)
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	defer disk.Close()
-	size, err := disk.Seek(0, io.SeekEnd) // a block device tells its size in no other way
+	defer f.Close()
+	disk, err := measuredboot.OpenFile(f)
 	if err != nil {
 		return nil, err
 	}
-	read, err := measuredboot.Open(disk, size)
-	if err != nil {
-		return nil, judged(path, err)
+	if err := disk.VerifyRoot(ctx); err != nil {
+		return nil, err
 	}
-	if err := read.VerifyRoot(ctx); err != nil {
-		if ctx.Err() != nil {
-			return nil, err
-		}
-		return nil, judged(path, err)
-	}
-	return read.Boot(), nil
-}
-
-// judged gives what was found on the disk the code of a verification, unless the
-// disk could not be read.
-func judged(path string, err error) error {
-	if errors.As(err, new(*os.PathError)) || fault.CodeOf(err) != fault.General {
-		return err
-	}
-	return &fault.Error{Code: fault.Verification, Message: path + " is not a node's disk", Err: err}
+	return disk.Boot(), nil
 }
