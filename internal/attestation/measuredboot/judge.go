@@ -8,22 +8,20 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode/utf16"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 )
 
-// types are the types of events that a boot has, by number. Source: TCG PC
-// Client Platform Firmware Profile 1.06, table 27.
+// types are TCG's names of the types of events that a boot has.
 func types() map[uint32]string {
 	return map[uint32]string{
-		0x00000004: separatorType,
-		0x00000006: tagType,
-		0x0000000d: iplType,
-		0x80000003: applicationType,
-		0x80000006: gptType,
-		0x80000007: actionType,
+		tdx.SeparatorEvent:   separatorType,
+		tdx.TagEvent:         tagType,
+		tdx.BootLoaderEvent:  iplType,
+		tdx.ApplicationEvent: applicationType,
+		tdx.PartitionsEvent:  gptType,
+		tdx.ActionEvent:      actionType,
 	}
 }
 
@@ -295,12 +293,7 @@ func (b *Boot) payload(e Event) []byte {
 }
 
 // wide is UTF-16 with a NUL.
-func wide(text string) (out []byte) {
-	for _, u := range utf16.Encode([]rune(text + "\x00")) {
-		out = binary.LittleEndian.AppendUint16(out, u)
-	}
-	return out
-}
+func wide(text string) []byte { return tdx.UTF16(text + "\x00") }
 
 // loadEvent is UEFI_IMAGE_LOAD_EVENT of a file: no address, no length, a device
 // path of the file's name. None of it is measured.

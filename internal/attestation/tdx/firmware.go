@@ -11,18 +11,23 @@ import (
 	"strings"
 )
 
-// Event types of firmware. Source: TCG PC Client Platform Firmware Profile 1.06, table 27.
+// Types of events that firmware, boot stub and kernel log, which the one that logs
+// them to be read here makes too. Source: TCG PC Client Platform Firmware Profile 1.06, table 27.
 const (
-	evSeparator         uint32 = 0x00000004
-	evEventTag          uint32 = 0x00000006
-	evConfigFlags       uint32 = 0x0000000a
-	evVariableConfig    uint32 = 0x80000001
-	evVariableBoot      uint32 = 0x80000002
-	evApplication       uint32 = 0x80000003
-	evGPT               uint32 = 0x80000006
-	evAction            uint32 = 0x80000007
-	evFirmwareBlob2     uint32 = 0x8000000a
-	evHandoffTables2    uint32 = 0x8000000b
+	SeparatorEvent    uint32 = 0x00000004 // EV_SEPARATOR
+	TagEvent          uint32 = 0x00000006 // EV_EVENT_TAG
+	ConfigEvent       uint32 = 0x0000000a // EV_PLATFORM_CONFIG_FLAGS
+	VariableEvent     uint32 = 0x80000001 // EV_EFI_VARIABLE_DRIVER_CONFIG
+	BootVariableEvent uint32 = 0x80000002 // EV_EFI_VARIABLE_BOOT
+	ApplicationEvent  uint32 = 0x80000003 // EV_EFI_BOOT_SERVICES_APPLICATION
+	PartitionsEvent   uint32 = 0x80000006 // EV_EFI_GPT_EVENT
+	ActionEvent       uint32 = 0x80000007 // EV_EFI_ACTION
+	VolumeEvent       uint32 = 0x8000000a // EV_EFI_PLATFORM_FIRMWARE_BLOB2
+	HandoffEvent      uint32 = 0x8000000b // EV_EFI_HANDOFF_TABLES2
+)
+
+// Types that are only read.
+const (
 	evVariableBoot2     uint32 = 0x8000000c
 	evVariableAuthority uint32 = 0x800000e0
 )
@@ -112,30 +117,30 @@ func (e Event) Describe() Description {
 func (e Event) describe() (Description, bool) {
 	whole := e.Digest == sha512.Sum384(e.Payload)
 	switch e.Type {
-	case evSeparator:
+	case SeparatorEvent:
 		return Description{Kind: KindSeparator, Text: hex.EncodeToString(e.Payload), Measured: whole}, len(e.Payload) == 4
-	case evAction:
+	case ActionEvent:
 		return Description{Kind: KindAction, Text: plain(e.Payload), Measured: whole}, true
-	case evConfigFlags:
+	case ConfigEvent:
 		return Description{Kind: KindConfig, Subject: plain(e.Payload)}, len(e.Payload) > 0 // the table is not in the log
-	case evVariableConfig, evVariableBoot2:
+	case VariableEvent, evVariableBoot2:
 		return e.variable(func(variable) bool { return whole })
 	case evVariableAuthority:
 		d, ok := e.variable(func(variable) bool { return whole })
 		d.Kind = KindAuthority
 		return d, ok
-	case evVariableBoot: // the value alone is measured
+	case BootVariableEvent: // the value alone is measured
 		return e.variable(func(v variable) bool { return e.Digest == sha512.Sum384(v.value) })
-	case evFirmwareBlob2:
+	case VolumeEvent:
 		return e.volume()
-	case evHandoffTables2:
+	case HandoffEvent:
 		name, rest, ok := shortString(e.Payload)
 		return Description{Kind: KindHandoff, Subject: name}, ok && len(rest) >= 8
-	case evApplication:
+	case ApplicationEvent:
 		return Description{Kind: KindApplication, Text: "Authenticode " + e.Digest.String(), Measured: true}, true
-	case evGPT:
+	case PartitionsEvent:
 		return e.partitions(whole)
-	case evEventTag:
+	case TagEvent:
 		return e.tagged()
 	case BootLoaderEvent:
 		return e.bootLoader()

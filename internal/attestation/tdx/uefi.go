@@ -69,6 +69,14 @@ func (r *logReader) u64() uint64 {
 	return 0
 }
 
+// UTF16 is text as firmware writes it, without a NUL behind it.
+func UTF16(text string) (out []byte) {
+	for _, u := range utf16.Encode([]rune(text)) {
+		out = binary.LittleEndian.AppendUint16(out, u)
+	}
+	return out
+}
+
 func fromUTF16(b []byte) (string, bool) {
 	if len(b)%2 != 0 {
 		return "", false

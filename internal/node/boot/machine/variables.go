@@ -5,7 +5,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"unicode/utf16"
+
+	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 )
 
 // Variable is one that whoever holds the machine puts into the firmware's store.
@@ -23,13 +24,7 @@ func SystemdOptions(line string) Variable {
 }
 
 // utf16z is text as EFI keeps it, with its NUL.
-func utf16z(text string) []byte {
-	var b []byte
-	for _, u := range utf16.Encode([]rune(text + "\x00")) {
-		b = binary.LittleEndian.AppendUint16(b, u)
-	}
-	return b
-}
+func utf16z(text string) []byte { return tdx.UTF16(text + "\x00") }
 
 // What a store of variables with times of authentication looks like (edk2,
 // MdeModulePkg/Include/Guid/VariableFormat.h and MdePkg's PiFirmwareVolume.h).

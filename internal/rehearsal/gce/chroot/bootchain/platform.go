@@ -2,19 +2,8 @@ package bootchain
 
 import (
 	"encoding/binary"
-	"unicode/utf16"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
-)
-
-// Types of firmware's events. Source: TCG PC Client Platform Firmware Profile 1.06, table 27.
-const (
-	evSeparator      = 0x00000004
-	evConfigFlags    = 0x0000000a
-	evVariableConfig = 0x80000001
-	evVariableBoot   = 0x80000002
-	evFirmwareBlob2  = 0x8000000a
-	evHandoffTables2 = 0x8000000b
 )
 
 // Vendors of UEFI variables, in the order of a GUID's bytes.
@@ -52,17 +41,17 @@ func (m Machine) Events() []tdx.Event {
 		separator = "\x00\x00\x00\x00"
 	)
 	out := []tdx.Event{
-		measured(evHandoffTables2, "rehearsal memory of "+m.Shape, table),
-		measured(evFirmwareBlob2, "rehearsal volume: "+m.Variables, volume),
+		measured(tdx.HandoffEvent, "rehearsal memory of "+m.Shape, table),
+		measured(tdx.VolumeEvent, "rehearsal volume: "+m.Variables, volume),
 		configured(global, "SecureBoot", string(m.Secure)),
 		configured(global, "PK", "rehearsal platform key"),
 		configured(global, "KEK", "rehearsal key exchange keys"),
 		configured(security, "db", "rehearsal certificates"),
 		configured(security, "dbx", "rehearsal revocations"),
-		measured(evSeparator, separator, separator),
+		measured(tdx.SeparatorEvent, separator, separator),
 	}
 	for _, name := range []string{"loader", "RSDP", "tables"} {
-		out = append(out, measured(evConfigFlags, "rehearsal "+name+" of "+m.Tables, "ACPI DATA"))
+		out = append(out, measured(tdx.ConfigEvent, "rehearsal "+name+" of "+m.Tables, "ACPI DATA"))
 	}
 	return append(out, booted("BootOrder", string(m.Order)),
 		booted("Boot0001", option("UEFI nvme_card-pd")), booted("Boot0000", option("UiApp")))
@@ -71,12 +60,12 @@ func (m Machine) Events() []tdx.Event {
 // configured is a variable of which the log's words are measured.
 func configured(vendor, name, value string) tdx.Event {
 	words := variable(vendor, name, value)
-	return measured(evVariableConfig, words, words)
+	return measured(tdx.VariableEvent, words, words)
 }
 
 // booted is a variable of which the value alone is measured.
 func booted(name, value string) tdx.Event {
-	return measured(evVariableBoot, value, variable(global, name, value))
+	return measured(tdx.BootVariableEvent, value, variable(global, name, value))
 }
 
 // variable is UEFI_VARIABLE_DATA.
@@ -92,10 +81,4 @@ func option(description string) string {
 	return active + "\x04\x00" + text16(description+"\x00") + end + autoCreated
 }
 
-func text16(s string) string {
-	var out []byte
-	for _, u := range utf16.Encode([]rune(s)) {
-		out = binary.LittleEndian.AppendUint16(out, u)
-	}
-	return string(out)
-}
+func text16(s string) string { return string(tdx.UTF16(s)) }
