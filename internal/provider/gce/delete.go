@@ -7,7 +7,6 @@ import (
 
 	compute "cloud.google.com/go/compute/apiv1"
 	"cloud.google.com/go/compute/apiv1/computepb"
-	"github.com/google/uuid"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/calimero-network/mero-tee/internal/base/journal"
@@ -47,17 +46,8 @@ func (c *Client) deleteDisk(ctx context.Context, zone, name string) error {
 // remove deletes what has its intent in the journal, to the end of the operation.
 // An end that cannot be written is an error, but none that leaves the resource behind.
 func (c *Client) remove(ctx context.Context, kind journal.Kind, name string, ask asker,
-	send func(ctx context.Context, requestID string) (*compute.Operation, error), also ...tolerance) error {
-	doing := fmt.Sprintf("deleting %s %s", kind, name)
-	var op *compute.Operation
-	id := uuid.NewString()
-	err := c.call(ctx, doing, func(ctx context.Context) (err error) {
-		op, err = send(ctx, id)
-		return err
-	}, append(also, notReady)...)
-	if err == nil {
-		err = c.finish(ctx, doing, op, ask)
-	}
+	send sender, also ...tolerance) error {
+	err := c.operate(ctx, fmt.Sprintf("deleting %s %s", kind, name), ask, send, also...)
 	if errors.Is(err, ErrNotFound) {
 		err = nil
 	}

@@ -6,6 +6,7 @@ import (
 
 	compute "cloud.google.com/go/compute/apiv1"
 	"cloud.google.com/go/compute/apiv1/computepb"
+	"github.com/google/uuid"
 
 	"github.com/calimero-network/mero-tee/internal/base/retry"
 )
@@ -37,6 +38,23 @@ func (c *Client) inProject(ctx context.Context, name string) (*computepb.Operati
 }
 
 type asker func(ctx context.Context, name string) (*computepb.Operation, error)
+
+// sender sends the request for a change. The id says to the service which attempts are one.
+type sender func(ctx context.Context, requestID string) (*compute.Operation, error)
+
+// operate sends a request until it is answered and waits for the end of its operation.
+func (c *Client) operate(ctx context.Context, doing string, ask asker, send sender, also ...tolerance) error {
+	var op *compute.Operation
+	id := uuid.NewString()
+	err := c.call(ctx, doing, func(ctx context.Context) (err error) {
+		op, err = send(ctx, id)
+		return err
+	}, append(also, notReady)...)
+	if err != nil {
+		return err
+	}
+	return c.finish(ctx, doing, op, ask)
+}
 
 // finish waits until an operation has ended, well or not.
 func (c *Client) finish(ctx context.Context, doing string, started *compute.Operation, ask asker) error {

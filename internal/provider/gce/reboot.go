@@ -5,7 +5,6 @@ import (
 
 	compute "cloud.google.com/go/compute/apiv1"
 	"cloud.google.com/go/compute/apiv1/computepb"
-	"github.com/google/uuid"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -17,8 +16,7 @@ func (c *Client) reboot(ctx context.Context, vm *VM) error {
 	if err := c.setMetadata(ctx, doing, vm); err != nil {
 		return err
 	}
-	id := uuid.NewString()
-	return c.operate(ctx, doing, func(ctx context.Context) (*compute.Operation, error) {
+	return c.operate(ctx, doing, c.inZone(c.zone), func(ctx context.Context, id string) (*compute.Operation, error) {
 		return c.instances.Reset(ctx, &computepb.ResetInstanceRequest{Project: c.project, Zone: c.zone, Instance: vm.Name,
 			RequestId: proto.String(id)})
 	})
@@ -37,23 +35,8 @@ func (c *Client) setMetadata(ctx context.Context, doing string, vm *VM) error {
 	}
 	wanted := vm.metadata()
 	wanted.Fingerprint = proto.String(was.GetMetadata().GetFingerprint())
-	id := uuid.NewString()
-	return c.operate(ctx, doing, func(ctx context.Context) (*compute.Operation, error) {
+	return c.operate(ctx, doing, c.inZone(c.zone), func(ctx context.Context, id string) (*compute.Operation, error) {
 		return c.instances.SetMetadata(ctx, &computepb.SetMetadataInstanceRequest{Project: c.project, Zone: c.zone,
 			Instance: vm.Name, MetadataResource: wanted, RequestId: proto.String(id)})
 	})
-}
-
-// operate sends a request until it is answered and waits for the end of its operation.
-func (c *Client) operate(ctx context.Context, doing string,
-	send func(context.Context) (*compute.Operation, error)) error {
-	var op *compute.Operation
-	err := c.call(ctx, doing, func(ctx context.Context) (err error) {
-		op, err = send(ctx)
-		return err
-	}, notReady)
-	if err != nil {
-		return err
-	}
-	return c.finish(ctx, doing, op, c.inZone(c.zone))
 }
