@@ -27,7 +27,7 @@ func (s *Server) file(r resource, ending string) string {
 	path := pathOf(r.GetSelfLink())
 	folder := last(strings.TrimSuffix(path, "/"+r.GetName())) // "images", "disks", "instances"
 	if folder == "images" {
-		folder = filepath.Join(folder, project(path))
+		return imageFile(s.options.State, project(path), r.GetName(), ending)
 	}
 	return filepath.Join(s.options.State, folder, r.GetName()+ending)
 }

@@ -121,22 +121,27 @@ func freePort(t *testing.T, address string) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-// A build VM is what Packer and Ansible find at Google, and its image has nothing of this machine.
-func TestABuildVM(t *testing.T) {
-	t.Parallel()
-	b, l, h := base(t), newLogin(t), newHost(t, chroot.Faults{})
-	dir := t.TempDir()
-	disk, image := filepath.Join(dir, "disk"), filepath.Join(dir, "image.tar")
-	require.NoError(t, h.Unpack(t.Context(), b.Tar, disk))
-	t.Cleanup(func() { require.NoError(t, h.Remove(context.Background(), disk)) })
+// buildVM boots a machine from the base, on a new disk, and waits until it can be entered.
+func buildVM(t *testing.T, h *chroot.Host, l login, spec chroot.Spec) (*chroot.Machine, chroot.Spec) {
+	t.Helper()
+	require.NoError(t, h.Unpack(t.Context(), base(t).Tar, spec.Disk))
+	t.Cleanup(func() { require.NoError(t, h.Remove(context.Background(), spec.Disk)) })
 	s := newSerial()
-	spec := chroot.Spec{Name: "build", Disk: disk, Users: map[string]string{"packer": l.public}, Address: "127.4.0.1",
-		Serial: s}
+	spec.Name, spec.Users, spec.Serial = "build", map[string]string{"packer": l.public}, s
 	spec.SSHPort = freePort(t, spec.Address)
 	m, err := h.Boot(t.Context(), spec)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, m.Stop()) })
 	s.wait(t, "Server listening")
+	return m, spec
+}
+
+// A build VM is what Packer and Ansible find at Google, and its image has nothing of this machine.
+func TestABuildVM(t *testing.T) {
+	t.Parallel()
+	l, h, dir := newLogin(t), newHost(t, chroot.Faults{}), t.TempDir()
+	disk, image := filepath.Join(dir, "disk"), filepath.Join(dir, "image.tar")
+	m, spec := buildVM(t, h, l, chroot.Spec{Disk: disk, Address: "127.4.0.1"})
 
 	for command, want := range map[string]string{
 		"whoami":                "packer\n",
@@ -218,21 +223,12 @@ func debugProfile(t *testing.T, h *chroot.Host, disk string, l login) {
 // A second disk is a device of the build VM: what is written there is in its file.
 func TestADeviceOfABuildVM(t *testing.T) {
 	t.Parallel()
-	b, l, h := base(t), newLogin(t), newHost(t, chroot.Faults{})
-	dir := t.TempDir()
+	l, h, dir := newLogin(t), newHost(t, chroot.Faults{}), t.TempDir()
 	disk, second := filepath.Join(dir, "disk"), filepath.Join(dir, "second.raw")
-	require.NoError(t, h.Unpack(t.Context(), b.Tar, disk))
-	t.Cleanup(func() { require.NoError(t, h.Remove(context.Background(), disk)) })
 	require.NoError(t, os.WriteFile(second, nil, 0o644))
 	require.NoError(t, os.Truncate(second, 1<<30))
-	s := newSerial()
-	spec := chroot.Spec{Name: "build", Disk: disk, Users: map[string]string{"packer": l.public}, Address: "127.4.0.5",
-		Serial: s, Devices: map[string]string{"mero": second, "persistent-disk-2": second}}
-	spec.SSHPort = freePort(t, spec.Address)
-	m, err := h.Boot(t.Context(), spec)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, m.Stop()) })
-	s.wait(t, "Server listening")
+	m, spec := buildVM(t, h, l, chroot.Spec{Disk: disk, Address: "127.4.0.5",
+		Devices: map[string]string{"mero": second, "persistent-disk-2": second}})
 	for command, want := range map[string]string{
 		"ls /dev/disk/by-id":                        "google-mero\ngoogle-persistent-disk-2\n",
 		"stat -L -c %s /dev/disk/by-id/google-mero": "1073741824\n",
