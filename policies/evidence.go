@@ -1,7 +1,10 @@
 package policies
 
 import (
+	"errors"
 	"fmt"
+	"strings"
+	"time"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
@@ -53,6 +56,56 @@ func CheckStable(p *measurement.Published) error {
 			return fault.Mismatch(fmt.Sprintf("the %s measurement of %s is not stable", name, p.Tag),
 				fmt.Sprintf("at least %d boots that agreed", minBoots), fmt.Sprintf("%d", boots))
 		}
+	}
+	return nil
+}
+
+// ErrNotAsked is why somebody judges without what others published or revoked.
+var ErrNotAsked = errors.New("nobody was asked")
+
+// Published are what node releases publish, by tag: every one that was asked for and exists.
+type Published map[release.Tag]Evidence
+
+// Judge says whether m, a tuple of the profile's policy, is what the node release
+// that it names publishes. One that was seen later, on a platform that moved, has
+// the release's image, and a day that is not after at. Its errors have code Verification.
+func (p Published) Judge(profile release.Profile, m Measurement, at time.Time) error {
+	ev, exists := p[m.NodeRelease]
+	if !exists {
+		return &fault.Error{Code: fault.Verification,
+			Message:  fmt.Sprintf("the %s policy names a node release that does not exist", profile),
+			Expected: "a public release " + m.NodeRelease.String(), Got: "no such release"}
+	}
+	if today := at.UTC().Format(time.DateOnly); m.FirstSeen > today { // days in this form sort as they follow
+		return fault.Mismatch(fmt.Sprintf("a measurement of %s in the %s policy was first seen in the future", m.NodeRelease,
+			profile), "a day up to "+today, m.FirstSeen)
+	}
+	return ev.publishes(profile, m)
+}
+
+func (e Evidence) publishes(p release.Profile, m Measurement) error {
+	regs, ok := e.Registers[p]
+	if !ok {
+		return fault.Mismatch(fmt.Sprintf("%s publishes no measurement of %s", e.Tag, p), string(p), "nothing")
+	}
+	if m.Refreshed() { // only the image is the release's
+		if !SameImage(regs, m.Registers) {
+			return fault.Mismatch(fmt.Sprintf("the refreshed measurement of %s in the %s policy is of another image", e.Tag, p),
+				regs.RTMR2.String(), m.RTMR2.String())
+		}
+		return nil
+	}
+	if m.Evidence != e.Digest {
+		return fault.Mismatch(fmt.Sprintf("%s of %s is not the evidence in the %s policy", release.MeasurementsAsset, e.Tag, p),
+			m.Evidence, e.Digest)
+	}
+	if diffs := regs.Compare(m.Registers); len(diffs) > 0 {
+		names := make([]string, len(diffs))
+		for i, d := range diffs {
+			names[i] = d.Name
+		}
+		return fault.Mismatch(fmt.Sprintf("%s of %s in the %s policy differs from what is published",
+			strings.Join(names, ", "), e.Tag, p), diffs[0].Want.String(), diffs[0].Got.String())
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -9,10 +10,12 @@ import (
 	"github.com/calimero-network/mero-tee/internal/base/console"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/pipeline/environment"
+	"github.com/calimero-network/mero-tee/internal/pipeline/steps"
 	"github.com/calimero-network/mero-tee/internal/provider/git"
 	"github.com/calimero-network/mero-tee/internal/provider/github"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/verify/audit"
+	"github.com/calimero-network/mero-tee/policies"
 )
 
 // operator is a stranger with a terminal: who uses releases and makes none.
@@ -67,7 +70,9 @@ func (o *operator) audited(ctx context.Context, s audit.Subject, folder string, 
 	}
 	s.Repository, s.TDXRoot, s.Sources = o.env.Config.Repository, o.env.TDXRoot, git.Tree(o.env.Root)
 	var src audit.Source = audit.Folder{Dir: folder}
+	s.Published = unpublished
 	if folder == "" {
+		s.Published = steps.NewPublished(o.env, o.github, filepath.Join(dir, "published")).Named
 		src = &audit.GitHub{Client: o.github, Tag: s.Tag.String()}
 		if s.Commit, err = o.commit(ctx, s.Tag); err != nil {
 			return err
@@ -89,6 +94,11 @@ func (o *operator) audited(ctx context.Context, s audit.Subject, folder string, 
 		return nil
 	}
 	return read(dir)
+}
+
+// unpublished is for a folder, which is judged without GitHub.
+func unpublished(context.Context, []release.Tag) (policies.Published, error) {
+	return nil, fmt.Errorf("%w: a folder is judged without GitHub; verify:release TAG asks it", policies.ErrNotAsked)
 }
 
 // commit is that of a tag, which GitHub must have.

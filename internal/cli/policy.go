@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -13,7 +14,9 @@ import (
 	"github.com/calimero-network/mero-tee/internal/base/check"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/base/reason"
+	"github.com/calimero-network/mero-tee/internal/pipeline/steps"
 	"github.com/calimero-network/mero-tee/internal/release"
+	"github.com/calimero-network/mero-tee/internal/release/config"
 	"github.com/calimero-network/mero-tee/policies"
 	"github.com/calimero-network/mero-tee/policies/diff"
 	"github.com/calimero-network/mero-tee/policies/inspection"
@@ -46,12 +49,36 @@ func governed(ctx context.Context, root string) error {
 	if working, err := policies.LoadDir(os.DirFS(filepath.Join(root, "policies"))); err == nil { // else that was said
 		tests := evidence.Folder{FS: os.DirFS(filepath.Join(root, evidence.Dir))}
 		results = append(results, inspection.Tested(ctx, working, tests)...)
+		results = append(results, inspection.Origins(ctx, working, named, time.Now())...)
 	}
 	data, err := readJSON(filepath.Join(root, tcb.HostFile))
 	if err != nil {
 		return err
 	}
 	return append(results, inspection.Host(tcb.HostFile, data, time.Now())...).Report(newConsole())
+}
+
+// named are what node releases publish, as GitHub has them. The policies here are those
+// of production: of its releases a rehearsal knows none.
+func named(ctx context.Context, tags []release.Tag) (out policies.Published, err error) {
+	w, err := configure()
+	if err != nil {
+		return nil, err
+	}
+	if w.cfg.Environment == config.Rehearsal {
+		return nil, fmt.Errorf("%w: a rehearsal does not know the releases that policies/ names; "+
+			"`MERO_ENVIRONMENT=production go tool mage policy:check` asks GitHub", policies.ErrNotAsked)
+	}
+	dir, err := os.MkdirTemp("", "mero-tee-policies-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	err = w.operate(ctx, func(o *operator) error {
+		out, err = steps.NewPublished(o.env, o.github, dir).Named(ctx, tags)
+		return err
+	})
+	return out, err
 }
 
 func inspected(path string) (check.Results, error) {

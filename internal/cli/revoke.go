@@ -134,7 +134,7 @@ func (o *operator) revoked() audit.Revoked {
 func (o *operator) revocations(ctx context.Context) (map[release.Profile][]policies.Revocation, error) {
 	set, err := propose.Load(ctx, o.github, propose.Base)
 	if fault.CodeOf(err) == fault.MissingAsset {
-		return nil, fmt.Errorf("%w: there are no working policies on %s", audit.ErrNotAsked, propose.Base)
+		return nil, fmt.Errorf("%w: there are no working policies on %s", policies.ErrNotAsked, propose.Base)
 	}
 	out := map[release.Profile][]policies.Revocation{}
 	for p, w := range set {
@@ -145,6 +145,6 @@ func (o *operator) revocations(ctx context.Context) (map[release.Profile][]polic
 
 // notAsked is for a folder, which is judged without GitHub.
 func notAsked(context.Context) (map[release.Profile][]policies.Revocation, error) {
-	return nil, fmt.Errorf("%w: a folder is judged without GitHub; verify:release TAG asks %s", audit.ErrNotAsked,
+	return nil, fmt.Errorf("%w: a folder is judged without GitHub; verify:release TAG asks %s", policies.ErrNotAsked,
 		propose.Base)
 }

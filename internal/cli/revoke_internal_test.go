@@ -15,7 +15,6 @@ import (
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/provider/github"
 	"github.com/calimero-network/mero-tee/internal/release"
-	"github.com/calimero-network/mero-tee/internal/verify/audit"
 	"github.com/calimero-network/mero-tee/policies"
 	"github.com/calimero-network/mero-tee/policies/propose"
 )
@@ -154,11 +153,11 @@ func TestRevocationsAreMains(t *testing.T) {
 	require.Empty(t, out[release.Debug], "read once for one run of the auditor")
 
 	_, err = notAsked(t.Context())
-	require.ErrorIs(t, err, audit.ErrNotAsked)
+	require.ErrorIs(t, err, policies.ErrNotAsked)
 	empty, _ := proposing(t)
 	require.NoError(t, empty.github.Unshare(t.Context(), propose.Base))
 	_, err = empty.revoked()(t.Context())
-	require.ErrorIs(t, err, audit.ErrNotAsked, "a repository without policies revokes nothing")
+	require.ErrorIs(t, err, policies.ErrNotAsked, "a repository without policies revokes nothing")
 }
 
 // A release goes into the policies by E2E, or by a reason.

@@ -95,6 +95,41 @@ func Tested(ctx context.Context, working map[release.Profile]*policies.Working, 
 	return out
 }
 
+// Asked reads what node releases publish; one that is not public is left out. An error
+// that wraps policies.ErrNotAsked says why nobody was asked.
+type Asked func(context.Context, []release.Tag) (policies.Published, error)
+
+// Origins judges whether each tuple of the working policies that stands is what the
+// node release publishes that it names, as of the day of at.
+func Origins(ctx context.Context, working map[release.Profile]*policies.Working, ask Asked,
+	at time.Time) check.Results {
+	var named []release.Tag
+	for _, p := range release.Profiles() {
+		for _, m := range working[p].Standing() {
+			named = append(named, m.NodeRelease)
+		}
+	}
+	if len(named) == 0 {
+		return nil
+	}
+	published, err := ask(ctx, named)
+	const name = "node releases publish the measurements"
+	switch {
+	case errors.Is(err, policies.ErrNotAsked):
+		return check.Results{check.Skip(name, err.Error())}
+	case err != nil:
+		return check.Results{check.Of(name, err)}
+	}
+	var out check.Results
+	for _, p := range release.Profiles() {
+		for _, m := range working[p].Standing() {
+			name := fmt.Sprintf("%s: %s publishes the measurement", policies.File(p), m.NodeRelease)
+			out = append(out, check.Of(name, published.Judge(p, m, at)))
+		}
+	}
+	return out
+}
+
 func file(name string, data []byte) (check.Results, subject) {
 	conforms, known, into := schema.ValidateWorking, working, any(new(policies.Working))
 	if isReleased(data) {

@@ -1,6 +1,9 @@
 package inspection_test
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"path"
 	"testing"
 	"testing/fstest"
@@ -94,4 +97,40 @@ func TestWhatE2EVouchesFor(t *testing.T) {
 			require.Equal(t, tc.failed, results.Count(check.Failed))
 		})
 	}
+}
+
+// policy:check says of each measurement of the working policies whether its release publishes it.
+func TestWhatNodeReleasesPublish(t *testing.T) {
+	t.Parallel()
+	files, _ := folders(t)
+	working, err := policies.LoadDir(files)
+	require.NoError(t, err)
+	other := evidence()
+	other.Digest = digest.Of([]byte("another file")).String()
+	for name, tc := range map[string]struct {
+		published policies.Published
+		err       error
+		result    check.Status
+		code      fault.Code
+	}{
+		"the same":                  {policies.Published{tag: evidence()}, nil, check.Passed, fault.Success},
+		"another file":              {policies.Published{tag: other}, nil, check.Failed, fault.Verification},
+		"no such release":           {nil, nil, check.Failed, fault.Verification},
+		"nobody was asked":          {nil, fmt.Errorf("%w: offline", policies.ErrNotAsked), check.Skipped, fault.Success},
+		"an answer that never came": {nil, errors.New("connection refused"), check.Failed, fault.General},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			results := inspection.Origins(t.Context(), working, func(context.Context, []release.Tag) (policies.Published, error) {
+				return tc.published, tc.err
+			}, time.Now())
+			require.NotEmpty(t, results)
+			for _, r := range results {
+				require.Equal(t, tc.result, r.Status, r.Reason)
+			}
+			require.Equal(t, tc.code, fault.CodeOf(results.Err()))
+		})
+	}
+	require.Empty(t, inspection.Origins(t.Context(), map[release.Profile]*policies.Working{release.Debug: {},
+		release.DebugReadOnly: {}, release.LockedReadOnly: {}}, nil, time.Now()), "nothing to ask")
 }

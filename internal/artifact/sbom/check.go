@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"path/filepath"
 	"runtime/debug"
@@ -184,6 +185,27 @@ func (p Packages) Check(image [32]byte, packages []string) error {
 	}
 	return fault.Mismatch(fmt.Sprintf("SBOM: %d of %d packages are missing", len(missing), len(packages)),
 		strings.Join(missing[:min(len(missing), 5)], ", "), fmt.Sprintf("%d others", len(listed)))
+}
+
+// Describe wants the document to be about these images and no others, by name,
+// version and the SHA-256 of each: what is listed counts for what it is listed of.
+func (p Packages) Describe(name, version string, images [][32]byte) error {
+	want, got := map[string]bool{}, map[string]bool{}
+	for _, image := range images {
+		want[fmt.Sprintf("%s %s sha256:%s", name, version, hex.EncodeToString(image[:]))] = true
+	}
+	for _, id := range described(p.doc) {
+		for _, root := range p.doc.Packages {
+			if root.PackageSPDXIdentifier == id {
+				got[fmt.Sprintf("%s %s sha256:%s", root.PackageName, root.PackageVersion, sha256Of(root.PackageChecksums))] = true
+			}
+		}
+	}
+	if maps.Equal(want, got) {
+		return nil
+	}
+	return fault.Mismatch("SBOM: it does not describe the images of this release, or others too",
+		strings.Join(slices.Sorted(maps.Keys(want)), ", "), strings.Join(slices.Sorted(maps.Keys(got)), ", "))
 }
 
 func imageOf(doc *spdx.Document, image [32]byte) common.ElementID {

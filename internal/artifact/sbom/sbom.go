@@ -42,7 +42,7 @@ type Options struct {
 
 // Source is one thing to scan; see Image and Folder.
 type Source struct {
-	Label string   // tells it from the others, e.g. "linux/amd64" or "debug"
+	Label string   // tells it from the others, e.g. "debug"
 	scan  []string // syft's arguments
 	sha   string   // of what a folder stands for, 64 hex digits; an image has its own
 	err   error
@@ -145,10 +145,9 @@ func scan(ctx context.Context, o Options, source Source) (*spdx.Document, error)
 
 // Image is the linux/amd64 image in an OCI layout, a folder. Without the scheme
 // syft would guess, and try a registry.
-func Image(layout string) Source {
-	const platform = "linux/amd64"
+func Image(layout, label string) Source {
 	path, err := found(layout)
-	return Source{Label: platform, err: err, scan: []string{"oci-dir:" + path, "--platform", platform}}
+	return Source{Label: label, err: err, scan: []string{"oci-dir:" + path, "--platform", "linux/amd64"}}
 }
 
 // Folder is a file tree that stands for something whose digest is sha256:

@@ -59,7 +59,7 @@ func build(t testing.TB) built {
 }
 
 func (b built) options(layout string) sbom.Options {
-	return sbom.Options{Syft: b.syft, Sources: []sbom.Source{sbom.Image(layout)}, Name: "mero-kms", Version: "1.2.0",
+	return sbom.Options{Syft: b.syft, Sources: []sbom.Source{sbom.Image(layout, "debug")}, Name: "mero-kms", Version: "1.2.0",
 		Epoch: time.Date(2026, 11, 23, 12, 0, 0, 0, time.FixedZone("somewhere", 3600))}
 }
 
@@ -108,7 +108,7 @@ func TestGenerateRefuses(t *testing.T) {
 	b := build(t)
 	layout := writeLayout(t, b.binary, "amd64")
 	riscv := writeLayout(t, b.binary, "riscv64")
-	image := func(layout string) []sbom.Source { return []sbom.Source{sbom.Image(layout)} }
+	image := func(layout string) []sbom.Source { return []sbom.Source{sbom.Image(layout, "debug")} }
 	for name, tc := range map[string]struct {
 		change func(*sbom.Options)
 		code   fault.Code
@@ -126,7 +126,7 @@ func TestGenerateRefuses(t *testing.T) {
 		"no layout in it": {func(o *sbom.Options) { o.Sources = image(layout + "/blobs") }, fault.General,
 			"cannot describe"},
 		"another platform": {func(o *sbom.Options) { o.Sources = image(riscv) }, fault.General,
-			"cannot describe linux/amd64"},
+			"cannot describe debug"},
 		"syft is no syft":   {func(o *sbom.Options) { o.Syft = "/bin/false" }, fault.General, "cannot describe"},
 		"syft says nothing": {func(o *sbom.Options) { o.Syft = "/bin/true" }, fault.General, "EOF"},
 	} {

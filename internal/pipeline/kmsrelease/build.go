@@ -22,7 +22,7 @@ import (
 
 const (
 	imagesFile = "images.json"
-	layoutDir  = "layout" // the production profile's image on disk, for syft
+	layoutDir  = "layout" // has each profile's image on disk, for syft
 	contextDir = "context"
 	binaryName = "mero-kms"
 	binaryArch = "amd64" // TDX is a technology of x86-64 processors
@@ -53,7 +53,7 @@ func (p *Pipeline) build(ctx context.Context, w *pipeline.Work) error {
 			return err
 		}
 	}
-	if err := p.layout(built[p.Env.Config.Profile]); err != nil {
+	if err := p.layouts(built); err != nil {
 		return err
 	}
 	return steps.WriteJSON(p.Work(imagesFile), pushed)
@@ -90,12 +90,16 @@ func (p *Pipeline) push(ctx context.Context, w *pipeline.Work, profile release.P
 	return digest.Parse(pushed.Digest.String())
 }
 
-func (p *Pipeline) layout(built v1.Image) error {
-	dir := p.Work(layoutDir)
-	if err := os.RemoveAll(dir); err != nil {
+func (p *Pipeline) layouts(built map[release.Profile]v1.Image) error {
+	if err := os.RemoveAll(p.Work(layoutDir)); err != nil {
 		return err
 	}
-	return image.Layout(built, dir)
+	for profile, i := range built {
+		if err := image.Layout(i, p.Work(layoutDir, string(profile))); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (p *Pipeline) remote() image.Remote {
@@ -127,10 +131,14 @@ func isSource(name string) bool {
 	return !strings.Contains(name, "/") || strings.HasPrefix(name, "docker/") || filepath.Ext(name) == ".go"
 }
 
-// sbom lets syft read the image as it was pushed, and then compares the result
-// with what the Go linker wrote into the binary.
+// sbom lets syft read each profile's image as it was pushed, and then compares the
+// result with what the Go linker wrote into the binary that they share.
 func (p *Pipeline) sbom(ctx context.Context, w *pipeline.Work) error {
 	binary := p.Work(contextDir, binaryName+"-linux-"+binaryArch)
-	return p.WriteSBOM(ctx, w, binaryName, []sbom.Source{sbom.Image(p.Work(layoutDir))},
+	var sources []sbom.Source
+	for _, profile := range release.Profiles() {
+		sources = append(sources, sbom.Image(p.Work(layoutDir, string(profile)), string(profile)))
+	}
+	return p.WriteSBOM(ctx, w, string(release.KMS), sources,
 		func(data []byte) error { return sbom.Check(data, binary) })
 }

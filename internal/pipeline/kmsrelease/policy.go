@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/calimero-network/mero-tee/internal/pipeline"
 	"github.com/calimero-network/mero-tee/internal/pipeline/steps"
@@ -39,6 +40,9 @@ func (p *Pipeline) generatePolicies(_ context.Context, w *pipeline.Work) error {
 		if policy.NotReady() {
 			w.Warnf("the policy of %s is %s: it enforces no register yet", profile, policy.Status)
 		}
+		if err := p.publishedAll(policy); err != nil {
+			return err
+		}
 		set[profile] = policy
 	}
 	if err := policies.CheckSet(set); err != nil {
@@ -46,6 +50,21 @@ func (p *Pipeline) generatePolicies(_ context.Context, w *pipeline.Work) error {
 	}
 	for profile, policy := range set {
 		if err := p.EncodeAsset(release.PolicyAsset(profile), policy); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// publishedAll: each tuple is what the node release that it names publishes, which
+// guard 3 verified and left where this step finds it.
+func (p *Pipeline) publishedAll(policy *policies.Policy) error {
+	published, err := p.Verified(policy.Measurements)
+	if err != nil {
+		return err
+	}
+	for _, m := range policy.Measurements {
+		if err := published.Judge(policy.Profile, m, time.Now()); err != nil {
 			return err
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/calimero-network/mero-tee/catalog"
 	"github.com/calimero-network/mero-tee/internal/base/check"
@@ -136,7 +137,7 @@ func (r *Release) pair(ctx context.Context) (check.Results, error) {
 		return nil, err
 	}
 	in := guard.PairInput{Tag: r.Tag, Counterpart: r.variable(r.Tag.Family.Counterpart()), Releases: r.Published(),
-		Catalog: pairs, CatalogPath: r.Env.Config.CatalogPath, Evidence: r.reviewed()}
+		Catalog: pairs, CatalogPath: r.Env.Config.CatalogPath, Evidence: r.reviewed(), Now: time.Now()}
 	if r.Tag.Family == release.KMS {
 		in.Working = working
 	}

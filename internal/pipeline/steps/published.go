@@ -3,6 +3,7 @@ package steps
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -54,6 +55,41 @@ func (r *Release) HasCounterpart() (bool, error) {
 }
 
 func (r *Release) auditedDir(tag release.Tag) string { return r.Work("audited", tag.String()) }
+
+// Verified are what the node releases publish that the tuples name, as the guards
+// of this release verified them; one that they did not is left out.
+func (r *Release) Verified(tuples []policies.Measurement) (policies.Published, error) {
+	out := policies.Published{}
+	for _, m := range tuples {
+		ev, err := ReadEvidence(r.auditedDir(m.NodeRelease))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		out[m.NodeRelease] = ev
+	}
+	return out, nil
+}
+
+// Named are what the node releases of these tags publish; one that is not public is left out.
+func (p Published) Named(ctx context.Context, tags []release.Tag) (policies.Published, error) {
+	public, err := p.Tags(ctx, release.Node)
+	if err != nil {
+		return nil, err
+	}
+	out := policies.Published{}
+	for _, tag := range tags {
+		if _, have := out[tag]; have || !slices.Contains(public, tag) {
+			continue
+		}
+		if out[tag], err = p.Measurements(ctx, tag); err != nil {
+			return nil, fmt.Errorf("measurements of %s: %w", tag, err)
+		}
+	}
+	return out, nil
+}
 
 // Tags lists the published releases of a family.
 func (p Published) Tags(ctx context.Context, f release.Family) ([]release.Tag, error) {
@@ -112,7 +148,8 @@ func (p Published) Audited(ctx context.Context, tag release.Tag) (string, error)
 	if err := errors.Join(os.RemoveAll(dir), os.MkdirAll(dir, 0o755)); err != nil {
 		return "", err
 	}
-	report, err := examine(ctx, p.env, &audit.GitHub{Client: p.github, Tag: tag.String()}, dir, audit.Subject{Tag: tag})
+	report, err := examine(ctx, p.env, &audit.GitHub{Client: p.github, Tag: tag.String()}, dir,
+		audit.Subject{Tag: tag, Published: p.Named})
 	if err != nil {
 		return "", err
 	}

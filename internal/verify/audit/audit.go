@@ -46,7 +46,8 @@ type Subject struct {
 	TDXRoot    [32]byte // SHA-256 of the one TDX root that a key service may believe
 	Quick      bool     // only checksums, signatures and measurements
 
-	Revoked Revoked // what a key service must not admit any more; nil: not asked, and nothing is said
+	Revoked   Revoked   // what a key service must not admit any more; nil: not asked, and nothing is said
+	Published Published // what node releases publish, which policies may admit; nil: not asked, and nothing is said
 
 	Verifier *tdx.Verifier // of the quotes of a node release; without one they are not verified again, and that is said
 	Sources  Sources       // of the repository; without them nothing is compared with the commit's files, and that is said

@@ -28,7 +28,7 @@ func (a *auditor) contents(ctx context.Context) {
 	} else {
 		a.nodeImages(ctx, published)
 	}
-	a.add(check.Of("SBOM", a.sbom()))
+	a.add(check.Of("SBOM", a.sbom(published)))
 }
 
 func (a *auditor) measurements() (*measurement.Published, error) {
@@ -65,6 +65,7 @@ func (a *auditor) policies(ctx context.Context) {
 	if len(set) == len(release.Profiles()) {
 		a.add(check.Of("policies keep the profiles apart", policies.CheckSet(set)))
 	}
+	a.origins(ctx, set)
 	a.revocations(ctx, set)
 }
 
@@ -102,10 +103,23 @@ func (a *auditor) policy(profile release.Profile) (*policies.Policy, error) {
 	return p, err
 }
 
-func (a *auditor) sbom() error {
+// sbom: a sound document about other images says nothing of this release's. Where no
+// measurements name them, that was said, and its form alone is judged.
+func (a *auditor) sbom(published *measurement.Published) error {
 	data, err := a.read(release.SBOMAsset)
 	if err != nil {
 		return err
 	}
-	return sbom.Check(data)
+	if err := sbom.Check(data); err != nil || published == nil {
+		return err
+	}
+	listed, err := sbom.Read(data)
+	if err != nil {
+		return err
+	}
+	var images [][32]byte
+	for _, p := range release.Profiles() {
+		images = append(images, published.Profiles[p].Image.Digest)
+	}
+	return listed.Describe(string(a.Tag.Family), a.Tag.Version.String(), images)
 }

@@ -11,12 +11,10 @@ import (
 	"github.com/calimero-network/mero-tee/policies"
 )
 
-// Revoked reads what people revoked, by profile, also after the release.
-type Revoked func(context.Context) (map[release.Profile][]policies.Revocation, error)
-
-// ErrNotAsked says why nobody was asked what is revoked: the release is judged
+// Revoked reads what people revoked, by profile, also after the release. An error
+// that wraps policies.ErrNotAsked says why nobody was asked: the release is judged
 // without it, and the report says so.
-var ErrNotAsked = errors.New("nobody was asked what is revoked")
+type Revoked func(context.Context) (map[release.Profile][]policies.Revocation, error)
 
 const revokedName = "policies admit no revoked measurement"
 
@@ -29,7 +27,7 @@ func (a *auditor) revocations(ctx context.Context, set map[release.Profile]*poli
 	}
 	revoked, err := a.Revoked(ctx)
 	switch {
-	case errors.Is(err, ErrNotAsked): // whoever verifies a folder asked for a judgement without GitHub
+	case errors.Is(err, policies.ErrNotAsked): // whoever verifies a folder asked for a judgement without GitHub
 		a.add(check.NotApplicable(revokedName, err.Error()))
 		return
 	case err != nil:

@@ -77,11 +77,11 @@ func TestWhoWasNotAskedWhatIsRevoked(t *testing.T) {
 	t.Parallel()
 	report := judge(t, released(t), audit.Subject{Tag: stable, Revoked: func(context.Context) (
 		map[release.Profile][]policies.Revocation, error) {
-		return nil, fmt.Errorf("%w: offline", audit.ErrNotAsked)
+		return nil, fmt.Errorf("%w: offline", policies.ErrNotAsked)
 	}})
 	require.NoError(t, report.Results.Err())
 	require.Contains(t, report.Results, check.NotApplicable("policies admit no revoked measurement",
-		"nobody was asked what is revoked: offline"))
+		"nobody was asked: offline"))
 	for _, r := range judge(t, released(t), audit.Subject{Tag: stable}).Results {
 		require.False(t, strings.Contains(r.Name, "revoked"), "nothing is claimed where nothing was asked")
 	}

@@ -311,7 +311,11 @@ func (s *stager) rest() error {
 	if err != nil {
 		return err
 	}
-	document, err := os.ReadFile("../../artifact/sbom/testdata/small.spdx.json")
+	var images []digest.Digest
+	for _, profile := range release.Profiles() {
+		images = append(images, s.images[profile].Digest)
+	}
+	document, err := document(s.tag, images)
 	if err != nil {
 		return err
 	}
@@ -395,7 +399,7 @@ func (s *stager) nodeRelease() error {
 	if _, err := s.write(release.MeasurementsAsset, data); err != nil {
 		return err
 	}
-	document, err := nodeDocument(s.digests, s.tag.Version)
+	document, err := document(s.tag, s.digests)
 	if err != nil {
 		return err
 	}
@@ -449,8 +453,8 @@ func (h *hardware) boot(image inprocess.Image) (evidence.Boot, error) {
 	return o.Record(time.Unix(1_800_000_000, 0), nil)
 }
 
-// nodeDocument is an SBOM of three images with one package each.
-func nodeDocument(images []digest.Digest, version release.Version) ([]byte, error) {
+// document is an SBOM of three images with one package each.
+func document(tag release.Tag, images []digest.Digest) ([]byte, error) {
 	small, err := os.ReadFile("../../artifact/sbom/testdata/small.spdx.json")
 	if err != nil {
 		return nil, err
@@ -463,11 +467,11 @@ func nodeDocument(images []digest.Digest, version release.Version) ([]byte, erro
 	for i, digest := range images {
 		root, inside := fmt.Sprintf("SPDXRef-image-%d", i), fmt.Sprintf("SPDXRef-package-%d", i)
 		packages = append(packages,
-			map[string]any{"SPDXID": root, "name": "mero-tee", "versionInfo": version.String(),
+			map[string]any{"SPDXID": root, "name": string(tag.Family), "versionInfo": tag.Version.String(),
 				"downloadLocation": "NOASSERTION",
 				"checksums": []any{map[string]any{"algorithm": "SHA256",
 					"checksumValue": strings.TrimPrefix(digest.String(), "sha256:")}}},
-			map[string]any{"SPDXID": inside, "name": "simulated-base", "versionInfo": version.String(),
+			map[string]any{"SPDXID": inside, "name": "simulated-base", "versionInfo": tag.Version.String(),
 				"downloadLocation": "NOASSERTION"})
 		relations = append(relations,
 			map[string]any{"spdxElementId": "SPDXRef-DOCUMENT", "relatedSpdxElement": root, "relationshipType": "DESCRIBES"},

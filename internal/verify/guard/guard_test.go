@@ -44,6 +44,6 @@ func TestSelfTest(t *testing.T) {
 	t.Parallel()
 	results := check.Fire(guard.Drills())
 	require.NoError(t, results.Err())
-	require.Len(t, results, 77)
+	require.Len(t, results, 78)
 	require.Equal(t, len(results), results.Count(check.Passed))
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/calimero-network/mero-tee/catalog"
 	"github.com/calimero-network/mero-tee/catalog/evidence"
@@ -41,6 +42,7 @@ type PairInput struct {
 	CatalogPath string                                // where it lies in the repository, for the hint
 	Working     map[release.Profile]*policies.Working // policies/, for a KMS release
 	Evidence    evidence.Source                       // of E2E, as people reviewed it
+	Now         time.Time                             // no measurement was seen after it
 }
 
 // Pair is guard 3, "KMS ↔ Node Dependency Guard": four results, always. In a
@@ -166,82 +168,82 @@ func (in PairInput) references(ctx context.Context, counterpart release.Tag) (ch
 // compared is check 3 by what is published, and the tuples that are enforced.
 func (in PairInput) compared(ctx context.Context, counterpart release.Tag) (check.Result, Tuples, error) {
 	if in.Tag.Family == release.KMS {
-		ev, err := in.Releases.Measurements(ctx, counterpart)
+		tuples := standing(in.Working)
+		published, err := in.published(ctx, tuples, counterpart)
 		if err != nil {
-			return check.Result{}, nil, fmt.Errorf("measurements of %s: %w", counterpart, err)
+			return check.Result{}, nil, err
 		}
-		return WorkingReferences(in.Tag, in.Working, ev), standing(in.Working), nil
+		return in.WorkingReferences(counterpart, published), tuples, nil
 	}
 	set, err := in.Releases.Policies(ctx, counterpart)
 	if err != nil {
 		return check.Result{}, nil, fmt.Errorf("policies of %s: %w", counterpart, err)
 	}
-	published, err := in.published(ctx, set)
+	published, err := in.published(ctx, held(set))
 	if err != nil {
 		return check.Result{}, nil, err
 	}
-	return PolicyReferences(in.Tag, counterpart, set, published), enforced(set), nil
+	return in.PolicyReferences(counterpart, set, published), enforced(set), nil
 }
 
-// published reads what the node releases named in the policies publish; one that does not exist is left out.
-func (in PairInput) published(ctx context.Context,
-	set map[release.Profile]*policies.Policy) (map[release.Tag]policies.Evidence, error) {
+// published reads what the node releases publish that the tuples name, and those
+// named besides; one that does not exist is left out.
+func (in PairInput) published(ctx context.Context, tuples Tuples, besides ...release.Tag) (policies.Published, error) {
 	tags, err := in.Releases.Tags(ctx, release.Node)
 	if err != nil {
 		return nil, fmt.Errorf("list releases of %s: %w", release.Node, err)
 	}
-	out := map[release.Tag]policies.Evidence{}
-	for _, p := range set {
-		for _, m := range p.Measurements {
-			if _, have := out[m.NodeRelease]; have || !slices.Contains(tags, m.NodeRelease) {
-				continue
-			}
-			if out[m.NodeRelease], err = in.Releases.Measurements(ctx, m.NodeRelease); err != nil {
-				return nil, fmt.Errorf("measurements of %s: %w", m.NodeRelease, err)
-			}
+	out := policies.Published{}
+	for _, node := range append(tuples.releases(), besides...) {
+		if _, have := out[node]; have || !slices.Contains(tags, node) {
+			continue
+		}
+		if out[node], err = in.Releases.Measurements(ctx, node); err != nil {
+			return nil, fmt.Errorf("measurements of %s: %w", node, err)
 		}
 	}
 	return out, nil
 }
 
-// WorkingReferences is check 3 for a KMS release: the tuples in policies/ that
-// name the counterpart equal what it publishes and are not revoked. A stable
-// release needs one in every profile; a candidate may go without, with
-// policy_not_ready.
-func WorkingReferences(t release.Tag, working map[release.Profile]*policies.Working,
-	ev policies.Evidence) check.Result {
+// WorkingReferences is check 3 for a KMS release: every tuple in policies/ that is
+// not revoked is what the node release publishes that it names, and none of the
+// counterpart's is revoked. A stable release needs one of the counterpart in every
+// profile; a candidate may go without, with policy_not_ready.
+func (in PairInput) WorkingReferences(counterpart release.Tag, published policies.Published) check.Result {
 	var missing []string
 	for _, p := range release.Profiles() {
-		w := working[p]
+		w := in.Working[p]
 		if w == nil {
 			return check.Fail(referencesName, fault.MissingAsset, "no working policy", policies.File(p), "nothing")
 		}
-		named := policies.Naming(w.Measurements, ev.Tag)
+		named := policies.Naming(w.Measurements, counterpart)
 		if len(named) == 0 {
 			missing = append(missing, string(p))
 		}
 		for _, m := range named {
 			if r := w.Revocation(m.Registers); r != nil {
 				return check.Fail(referencesName, fault.Verification, fmt.Sprintf("the %s measurement of %s is revoked: %s", p,
-					ev.Tag, r.Reason), "a measurement that stands", m.MRTD.String())
+					counterpart, r.Reason), "a measurement that stands", m.MRTD.String())
 			}
-			if err := sameAsPublished(p, m, ev); err != nil {
-				return check.Of(referencesName, err)
+		}
+		for _, m := range w.Standing() {
+			if err := published.Judge(p, m, in.Now); err != nil {
+				return check.Of(referencesName, err).WithHint("revoke or remove the tuple by a pull request: docs/policies.md")
 			}
 		}
 	}
 	if len(missing) == 0 {
 		return check.Pass(referencesName)
 	}
-	return unreferenced(t, fmt.Sprintf("no measurement of %s is promoted for %s", ev.Tag, strings.Join(missing, ", ")),
-		"policy:promote")
+	return unreferenced(in.Tag, fmt.Sprintf("no measurement of %s is promoted for %s", counterpart,
+		strings.Join(missing, ", ")), "policy:promote")
 }
 
 // PolicyReferences is check 3 for a node release: every tuple in the
 // counterpart KMS's published policies comes from a node release that exists
 // and publishes it.
-func PolicyReferences(t, kms release.Tag, set map[release.Profile]*policies.Policy,
-	published map[release.Tag]policies.Evidence) check.Result {
+func (in PairInput) PolicyReferences(kms release.Tag, set map[release.Profile]*policies.Policy,
+	published policies.Published) check.Result {
 	tuples := 0
 	for _, p := range release.Profiles() {
 		policy := set[p]
@@ -251,19 +253,13 @@ func PolicyReferences(t, kms release.Tag, set map[release.Profile]*policies.Poli
 		}
 		for _, m := range policy.Measurements {
 			tuples++
-			ev, exists := published[m.NodeRelease]
-			if !exists {
-				return check.Fail(referencesName, fault.Verification,
-					fmt.Sprintf("%s of %s names a node release that does not exist", release.PolicyAsset(p), kms),
-					m.NodeRelease.String(), "no such release")
-			}
-			if err := sameAsPublished(p, m, ev); err != nil {
-				return check.Of(referencesName, err)
+			if err := published.Judge(p, m, in.Now); err != nil {
+				return check.Of(referencesName, fmt.Errorf("%s of %s: %w", release.PolicyAsset(p), kms, err))
 			}
 		}
 	}
 	if tuples == 0 {
-		return unreferenced(t, fmt.Sprintf("the policies of %s hold no measurement yet", kms),
+		return unreferenced(in.Tag, fmt.Sprintf("the policies of %s hold no measurement yet", kms),
 			"release a KMS candidate that is paired with a node release")
 	}
 	return check.Pass(referencesName)
@@ -276,33 +272,4 @@ func unreferenced(t release.Tag, reason, hint string) check.Result {
 			"a measurement of the counterpart in every profile's policy", "none").WithHint(hint)
 	}
 	return check.NotApplicable(referencesName, reason+" (policy_not_ready)")
-}
-
-func sameAsPublished(p release.Profile, m policies.Measurement, ev policies.Evidence) error {
-	regs, ok := ev.Registers[p]
-	if !ok {
-		return fault.Mismatch(fmt.Sprintf("%s publishes no measurement of %s", ev.Tag, p), string(p), "nothing")
-	}
-	if m.Refreshed() { // seen after the release, on a platform that moved: only the image is the release's
-		if !policies.SameImage(regs, m.Registers) {
-			return fault.Mismatch(fmt.Sprintf("the refreshed measurement of %s in the %s policy is of another image", ev.Tag, p),
-				regs.RTMR2.String(), m.RTMR2.String())
-		}
-		return nil
-	}
-	if m.Evidence != ev.Digest {
-		return fault.Mismatch(fmt.Sprintf("%s of %s is not the evidence in the %s policy",
-			release.MeasurementsAsset, ev.Tag, p),
-			m.Evidence, ev.Digest)
-	}
-	if diffs := regs.Compare(m.Registers); len(diffs) > 0 {
-		names := make([]string, len(diffs))
-		for i, d := range diffs {
-			names[i] = d.Name
-		}
-		return fault.Mismatch(fmt.Sprintf("%s of %s in the %s policy differs from what is published",
-			strings.Join(names, ", "), ev.Tag, p),
-			diffs[0].Want.String(), diffs[0].Got.String())
-	}
-	return nil
 }

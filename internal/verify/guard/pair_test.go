@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -186,7 +187,7 @@ func TestPair(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			results, err := guard.Pair(t.Context(), guard.PairInput{Tag: tag(t, tc.tag), Counterpart: tc.counterpart,
-				Releases: tc.world, Catalog: shipped(t), Working: tc.working, Evidence: tested(t, rc, final)})
+				Releases: tc.world, Catalog: shipped(t), Working: tc.working, Evidence: tested(t, rc, final), Now: today})
 			require.NoError(t, err)
 			require.Len(t, results, 4)
 			for i, r := range results[:3] {
@@ -262,6 +263,64 @@ func TestCounterpartHintNamesWhatExists(t *testing.T) {
 	require.Contains(t, guard.CounterpartExists(tag(t, "mero-kms-v1.0.0"), nil).Hint, "mero-kms-v1.0.0-rc.1")
 }
 
+// today is a day on which every measurement of these tests was seen.
+var today = time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
+
+// A tuple is judged against the release that it names, whether that is the counterpart or an older one.
+func TestEveryTupleIsOfTheReleaseThatItNames(t *testing.T) {
+	t.Parallel()
+	rc, final := evidence(t, "mero-tee-v1.0.0-rc.1", 1), evidence(t, "mero-tee-v1.0.0", 2)
+	const p = release.LockedReadOnly
+	seen := func(day string) func(*policies.Measurement) {
+		return func(m *policies.Measurement) { m.FirstSeen, m.MRTD = day, tdx.Register{9} }
+	}
+	for name, tc := range map[string]struct {
+		change func(*policies.Measurement) // of the older release's tuple
+		reason string
+	}{
+		"as it was published":            {func(*policies.Measurement) {}, ""},
+		"seen later, on another machine": {seen("2026-06-01"), ""},
+		"an evil image": {func(m *policies.Measurement) { m.RTMR1, m.RTMR2 = tdx.Register{66}, tdx.Register{67} },
+			"rtmr1, rtmr2 of mero-tee-v1.0.0-rc.1 in the locked-read-only policy differs"},
+		"registers of two releases": {func(m *policies.Measurement) { m.RTMR2 = final.Registers[p].RTMR2 },
+			"rtmr2 of mero-tee-v1.0.0-rc.1 in the locked-read-only policy differs"},
+		"evidence of another release": {func(m *policies.Measurement) { m.Evidence = final.Digest },
+			"of mero-tee-v1.0.0-rc.1 is not the evidence"},
+		"a release that does not exist": {func(m *policies.Measurement) { m.NodeRelease = tag(t, "mero-tee-v0.9.0") },
+			"names a node release that does not exist"},
+		"seen tomorrow":    {seen("2026-06-02"), "first seen in the future"},
+		"of the year 9999": {seen("9999-12-31"), "first seen in the future"},
+		"seen later, of another image": {func(m *policies.Measurement) {
+			seen("2026-05-01")(m)
+			m.RTMR1 = tdx.Register{66}
+		}, "is of another image"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			working := promoted(t, rc, final)
+			tc.change(&working[p].Measurements[0])
+			kms := map[release.Profile]*policies.Policy{}
+			for profile, w := range working {
+				kms[profile] = &policies.Policy{Profile: profile, Measurements: w.Measurements}
+			}
+			w := world{nodes: map[release.Tag]policies.Evidence{rc.Tag: rc, final.Tag: final},
+				kms: map[release.Tag]map[release.Profile]*policies.Policy{tag(t, "mero-kms-v1.0.0"): kms}}
+			for _, mine := range []string{"mero-kms-v1.0.0", "mero-tee-v1.0.0"} {
+				results, err := guard.Pair(t.Context(), guard.PairInput{Tag: tag(t, mine), Counterpart: "1.0.0", Releases: w,
+					Catalog: shipped(t), Working: working, Evidence: tested(t, rc, final), Now: today})
+				require.NoError(t, err)
+				if tc.reason == "" {
+					require.Equal(t, check.Passed, results[2].Status, results[2].Reason)
+					continue
+				}
+				require.Equal(t, check.Failed, results[2].Status, mine)
+				require.Equal(t, fault.Verification, fault.CodeOf(results.Err()))
+				require.Contains(t, results[2].Reason, tc.reason, mine)
+			}
+		})
+	}
+}
+
 func TestARefreshedTupleIsOfThePublishedImage(t *testing.T) {
 	t.Parallel()
 	tag := release.Tag{Family: release.Node, Version: release.Version{Major: 1}}
@@ -277,9 +336,10 @@ func TestARefreshedTupleIsOfThePublishedImage(t *testing.T) {
 				{NodeRelease: tag, Evidence: "sha256:b", FirstSeen: "2026-05-01", Registers: seen}}}
 	}
 	kms := release.Tag{Family: release.KMS, Version: release.Version{Major: 1}}
-	require.Equal(t, check.Passed, guard.WorkingReferences(kms, working, ev).Status)
+	in, published := guard.PairInput{Tag: kms, Working: working, Now: today}, policies.Published{tag: ev}
+	require.Equal(t, check.Passed, in.WorkingReferences(tag, published).Status)
 	working[release.Debug].Measurements[1].RTMR2[5] = 1
-	r := guard.WorkingReferences(kms, working, ev)
+	r := in.WorkingReferences(tag, published)
 	require.Equal(t, check.Failed, r.Status)
 	require.Contains(t, r.Reason, "another image")
 }

@@ -101,9 +101,8 @@ func pairDrills() []check.Drill {
 		tuples := []policies.Measurement{{NodeRelease: node, Evidence: ev.Digest, Registers: ev.Registers[p]}}
 		working[p], set[p] = &policies.Working{Measurements: tuples}, &policies.Policy{Measurements: tuples}
 	}
-	published := func(e policies.Evidence) map[release.Tag]policies.Evidence {
-		return map[release.Tag]policies.Evidence{node: e}
-	}
+	published := func(e policies.Evidence) policies.Published { return policies.Published{node: e} }
+	ours, theirs := PairInput{Tag: kms, Working: working}, PairInput{Tag: node}
 	return []check.Drill{
 		{Name: existsName, Bad: CounterpartExists(node, nil), Good: CounterpartExists(node, []release.Tag{node}),
 			Code: fault.Verification},
@@ -111,10 +110,12 @@ func pairDrills() []check.Drill {
 			Good: Listed(listed, catalog.Path, kms, node), Code: fault.Verification},
 		{Name: stableName, Bad: StableCounterpart(kms, candidate, []release.Tag{candidate, node}),
 			Good: StableCounterpart(kms, candidate, []release.Tag{candidate}), Code: fault.Verification},
-		{Name: referencesName + " (KMS)", Bad: WorkingReferences(kms, working, other),
-			Good: WorkingReferences(kms, working, ev), Code: fault.Verification},
-		{Name: referencesName + " (node)", Bad: PolicyReferences(node, kms, set, published(other)),
-			Good: PolicyReferences(node, kms, set, published(ev)), Code: fault.Verification},
+		{Name: referencesName + " (KMS)", Bad: ours.WorkingReferences(node, published(other)),
+			Good: ours.WorkingReferences(node, published(ev)), Code: fault.Verification},
+		{Name: referencesName + " (KMS), a release that nobody made", Bad: ours.WorkingReferences(node, nil),
+			Good: ours.WorkingReferences(node, published(ev)), Code: fault.Verification},
+		{Name: referencesName + " (node)", Bad: theirs.PolicyReferences(kms, set, published(other)),
+			Good: theirs.PolicyReferences(kms, set, published(ev)), Code: fault.Verification},
 	}
 }
 

@@ -36,6 +36,25 @@ func enforced(set map[release.Profile]*policies.Policy) Tuples {
 	return out
 }
 
+// held are all of released policies, ready or not.
+func held(set map[release.Profile]*policies.Policy) Tuples {
+	out := Tuples{}
+	for p, policy := range set {
+		out[p] = policy.Measurements
+	}
+	return out
+}
+
+// releases are the node releases that the tuples name, some more than once.
+func (t Tuples) releases() (out []release.Tag) {
+	for _, p := range release.Profiles() {
+		for _, m := range t[p] {
+			out = append(out, m.NodeRelease)
+		}
+	}
+	return out
+}
+
 // vouched is check 3 by the evidence of E2E: "only verified measurements from
 // successful E2E runs". r is what the check found before. Evidence that is
 // broken is refused; evidence that could not be read is an error.
