@@ -156,6 +156,15 @@ func TestARevokedCertificateIsSaidToBeOne(t *testing.T) {
 	}
 }
 
+// So is one that ended: certificates of platforms do, years after a release.
+func TestACertificateThatEndedIsSaidToHave(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	_, err := w.verifier(t).AsOf(time.Now().AddDate(100, 0, 0), w.kept(t)).Verify(t.Context(), w.quote(t, 4), w.reportData)
+	requireNotGenuine(t, err, "has ended on ")
+	require.ErrorAs(t, err, new(*tdx.Ended))
+}
+
 func FuzzStored(f *testing.F) {
 	w := newWorld(f)
 	now := time.Now()

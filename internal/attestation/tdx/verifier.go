@@ -130,9 +130,14 @@ func (v *Verifier) genuine(ctx context.Context, e *evidence) (*Verdict, error) {
 	if err != nil {
 		return nil, err
 	}
+	now, rec := v.config.Now(), newRecorder(v.config.Collateral, v.config.Update, chain.RootCertificate)
+	for _, c := range []*x509.Certificate{chain.PCKCertificate, chain.IntermediateCertificate, chain.RootCertificate} {
+		if now.After(c.NotAfter) {
+			return nil, &Ended{c.Subject.CommonName, c.NotAfter}
+		}
+	}
 	roots := x509.NewCertPool()
 	roots.AddCert(chain.RootCertificate)
-	now, rec := v.config.Now(), newRecorder(v.config.Collateral, v.config.Update, chain.RootCertificate)
 	err = verify.TdxQuoteContext(ctx, e.proto, &verify.Options{
 		TrustedRoots: roots, GetCollateral: true, CheckRevocations: true, Getter: rec,
 		Now: &verify.TimeSet{PckCertChain: now, TcbInfo: now, QeIdentity: now, PckCrl: now, RootCaCrl: now},
@@ -252,6 +257,18 @@ func (e *Revocation) Error() string { return e.Err.Error() }
 
 // Unwrap gives errors.Is and errors.As the reason.
 func (e *Revocation) Unwrap() error { return e.Err }
+
+// Ended says that a certificate under a quote was valid, and is not any more. It
+// is found inside a NotGenuine: of a machine that answers now it is a refusal, of
+// a quote that was proven before it is none.
+type Ended struct {
+	Certificate string // its subject
+	On          time.Time
+}
+
+func (e *Ended) Error() string {
+	return fmt.Sprintf("its certificate %q has ended on %s", e.Certificate, e.On.UTC().Format(time.DateOnly))
+}
 
 // Violation says that a genuine quote states something that is never allowed
 // (a key service answers 403).

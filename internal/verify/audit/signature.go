@@ -70,7 +70,7 @@ func (a *auditor) signatures() {
 		certificate, err := a.signature(v, name)
 		if err == nil {
 			a.mu.Lock()
-			commits[certificate.Commit] = true
+			commits[certificate.Commit], a.signed[name] = true, certificate.Time
 			a.mu.Unlock()
 		}
 		return check.Of("signature of "+name, err)
