@@ -134,8 +134,8 @@ func withoutNetwork(err error) error {
 		return err
 	}
 	named := *f
-	named.Hint = "without a network give the root: -trust=FILE, which `go tool mage verify:trust` writes where there is one " +
-		"(docs/verifying.md); nothing is said about any signature"
+	named.Hint = "without a network give the root: -trust=FILE, which `go tool mage verify:trust` writes where " +
+		"there is one (docs/verifying.md); nothing is said about any signature"
 	return &named
 }
 

@@ -65,7 +65,8 @@ func TrustedRoot(ctx context.Context, w io.Writer) error {
 		if err != nil {
 			return err
 		}
-		o.console.Infof("the trusted root of %s, root version %d: %s%s", trust.Mirror, status.Root, digest.Of(raw), o.banner())
+		o.console.Infof("the trusted root of %s, root version %d: %s%s", trust.Mirror, status.Root, digest.Of(raw),
+			o.banner())
 		_, err = w.Write(raw)
 		return err
 	})

@@ -289,7 +289,8 @@ func TestMoved(t *testing.T) {
 }
 
 func FuzzDecodeEvidence(f *testing.F) {
-	f.Add([]byte(`{"schema_version":"3","profile":"debug","image":"i","boots":[],"collateral":[{"url":"u","body":"eA=="}]}`))
+	f.Add([]byte(`{"schema_version":"3","profile":"debug","image":"i","boots":[],` +
+		`"collateral":[{"url":"u","body":"eA=="}]}`))
 	f.Add([]byte(`{}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		e, err := evidence.DecodeEvidence(data)

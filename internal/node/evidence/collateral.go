@@ -74,8 +74,8 @@ func (c Collateral) open() (*opened, error) {
 	for i, a := range c {
 		body, err := decompress(a.Body, maxAnswer)
 		if err != nil {
-			return nil, &fault.Error{Code: fault.Verification, Message: fmt.Sprintf("the collateral of %.200q cannot be unpacked",
-				a.URL), Err: err}
+			return nil, &fault.Error{Code: fault.Verification, Err: err,
+				Message: fmt.Sprintf("the collateral of %.200q cannot be unpacked", a.URL)}
 		}
 		out.Stored[i] = tdx.Answer{URL: a.URL, Chain: a.Chain, Body: body}
 	}
