@@ -15,9 +15,15 @@ import (
 type Verify mg.Namespace
 
 // Release checks a public release as a stranger would: one line per check, exit 10 when one fails, 11 when an asset is
-// missing. TAG [-quick] [-offline=DIR]
-func (Verify) Release(ctx context.Context, tag string, quick *bool, offline *string) error {
-	return cli.Exit("verify:release", cli.Verify(ctx, tag, cli.Value(quick), cli.Value(offline)))
+// missing. With -offline and -trust it needs no network. TAG [-quick] [-offline=DIR] [-trust=FILE]
+func (Verify) Release(ctx context.Context, tag string, quick *bool, offline, trust *string) error {
+	return cli.Exit("verify:release", cli.Verify(ctx, tag, cli.Judgement{Quick: cli.Value(quick),
+		Place: cli.Place{Folder: cli.Value(offline), Trust: cli.Value(trust)}}))
+}
+
+// Trust prints the trusted root by which signatures are judged today, for verify:release -trust=FILE without a network.
+func (Verify) Trust(ctx context.Context) error {
+	return cli.Exit("verify:trust", cli.TrustedRoot(ctx, os.Stdout))
 }
 
 // Recent checks the N newest public releases of each family, as verify:release does. N

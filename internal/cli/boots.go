@@ -24,10 +24,6 @@ func (o *operator) releasedBoots(ctx context.Context, node release.Tag) (out pro
 // boots are the event logs of the profiles whose evidence is in dir. Every quote is verified: what a file says that
 // nobody signed is not believed.
 func (o *operator) boots(ctx context.Context, dir string) (propose.Boots, error) {
-	v, err := o.env.Verifier()
-	if err != nil {
-		return nil, err
-	}
 	out := propose.Boots{}
 	for _, p := range release.Profiles() {
 		data, err := readJSON(filepath.Join(dir, release.EvidenceAsset(p)))
@@ -44,7 +40,7 @@ func (o *operator) boots(ctx context.Context, dir string) (propose.Boots, error)
 		if e.Profile != p {
 			return nil, fault.Mismatch("evidence of another profile", string(p), string(e.Profile))
 		}
-		boots, err := e.Observe(ctx, v)
+		boots, err := e.Observe(ctx, o.env.TDXRoot)
 		if err != nil {
 			return nil, err
 		}

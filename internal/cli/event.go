@@ -174,7 +174,7 @@ func (o *operator) isPublic(ctx context.Context, tag release.Tag) (bool, error) 
 // and its commit are looked at: as a status of the tag's commit. A status that
 // cannot be set is an error, and hides no verdict.
 func (o *operator) auditAndSay(ctx context.Context, tag release.Tag, revoked audit.Revoked) error {
-	verdict := o.audited(ctx, audit.Subject{Tag: tag, Revoked: revoked}, "", nil)
+	verdict := o.audited(ctx, audit.Subject{Tag: tag, Revoked: revoked}, Place{}, nil)
 	return errors.Join(verdict, o.say(ctx, tag, verdict))
 }
 

@@ -2,12 +2,19 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 
+	"github.com/sigstore/sigstore-go/pkg/root"
+
+	"github.com/calimero-network/mero-tee/internal/artifact/signature"
+	"github.com/calimero-network/mero-tee/internal/artifact/trust"
+	"github.com/calimero-network/mero-tee/internal/base/check"
 	"github.com/calimero-network/mero-tee/internal/base/console"
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/pipeline/environment"
 	"github.com/calimero-network/mero-tee/internal/pipeline/steps"
@@ -56,38 +63,26 @@ func closeWorld(world io.Closer, c *console.Console) {
 	}
 }
 
-// audited judges a public release, or the one in folder, prints one line per
+// audited judges a public release, or the one in a folder, prints one line per
 // check, and returns an error unless every check passed. Then read, unless it is
 // nil, may look at the assets in dir.
-func (o *operator) audited(ctx context.Context, s audit.Subject, folder string, read func(dir string) error) error {
+func (o *operator) audited(ctx context.Context, s audit.Subject, from Place, read func(dir string) error) error {
 	dir, err := os.MkdirTemp("", "mero-tee-audit-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	if s.Trust, err = o.env.Trust(ctx); err != nil {
+	src, err := o.subject(ctx, &s, from)
+	if err != nil {
 		return err
 	}
-	s.Repository, s.TDXRoot, s.Sources = o.env.Config.Repository, o.env.TDXRoot, git.Tree(o.env.Root)
-	var src audit.Source = audit.Folder{Dir: folder}
-	s.Published = unpublished
-	if folder == "" {
-		s.Published = steps.NewPublished(o.env, o.github, filepath.Join(dir, "published")).Named
-		src = &audit.GitHub{Client: o.github, Tag: s.Tag.String()}
-		if s.Commit, err = o.commit(ctx, s.Tag); err != nil {
-			return err
-		}
-	}
-	if s.Verifier, err = o.env.Verifier(); err != nil {
-		return err
-	}
+	s.Published = o.named(from, filepath.Join(dir, "published"))
 	report, err := audit.Release(ctx, src, dir, s)
 	if err != nil {
 		return err
 	}
 	if err := report.Results.Report(o.console); err != nil {
-		return &fault.Error{Code: fault.CodeOf(err), Step: "verify:release",
-			Message: s.Tag.String() + " is not to be trusted", Err: err}
+		return condemned(s.Tag, report.Results, err)
 	}
 	o.console.Infof("%s was built from commit %s by %s%s", s.Tag, report.Commit, s.Tag.Family.Workflow(), o.banner())
 	if read == nil {
@@ -96,9 +91,80 @@ func (o *operator) audited(ctx context.Context, s audit.Subject, folder string, 
 	return read(dir)
 }
 
-// unpublished is for a folder, which is judged without GitHub.
-func unpublished(context.Context, []release.Tag) (policies.Published, error) {
-	return nil, fmt.Errorf("%w: a folder is judged without GitHub; verify:release TAG asks it", policies.ErrNotAsked)
+// named reads what node releases publish. A folder is judged without GitHub.
+func (o *operator) named(from Place, dir string) audit.Published {
+	if from.Folder == "" {
+		return steps.NewPublished(o.env, o.github, dir).Named
+	}
+	return func(context.Context, []release.Tag) (policies.Published, error) {
+		return nil, fmt.Errorf("%w: a folder is judged without GitHub; verify:release TAG asks it", policies.ErrNotAsked)
+	}
+}
+
+// subject fills in whom this environment believes, and says where the release is read.
+func (o *operator) subject(ctx context.Context, s *audit.Subject, from Place) (src audit.Source, err error) {
+	if s.Trust, err = o.trust(ctx, from); err != nil {
+		return nil, err
+	}
+	s.Repository, s.TDXRoot, s.Sources = o.env.Config.Repository, o.env.TDXRoot, git.Tree(o.env.Root)
+	if from.Folder != "" {
+		s.Offline = true
+		return audit.Folder{Dir: from.Folder}, nil
+	}
+	if s.Commit, err = o.commit(ctx, s.Tag); err != nil {
+		return nil, err
+	}
+	s.Verifier, err = o.env.Verifier()
+	return &audit.GitHub{Client: o.github, Tag: s.Tag.String()}, err
+}
+
+// trust is whom to believe about signatures: the root in a file that somebody
+// chose, or Sigstore's of today. Which one judges is said, so that it can be compared.
+func (o *operator) trust(ctx context.Context, from Place) (root.TrustedMaterial, error) {
+	if from.Trust != "" {
+		material, sum, err := signature.NamedRoot(from.Trust)
+		if err != nil {
+			return nil, err
+		}
+		o.console.Infof("signatures are judged by the trusted root in %s, %s", console.Path(from.Trust), sum)
+		return material, nil
+	}
+	material, err := o.env.Trust(ctx)
+	if err != nil {
+		return nil, withoutNetwork(err)
+	}
+	raw, err := o.env.Sigstore.TrustedRootFile(ctx)
+	if err != nil {
+		return nil, err
+	}
+	o.console.Infof("signatures are judged by the trusted root of %s, %s", trust.Mirror, digest.Of(raw))
+	return material, nil
+}
+
+// withoutNetwork names the other way where Sigstore's repository cannot be asked.
+func withoutNetwork(err error) error {
+	var f *fault.Error
+	if !errors.As(err, &f) || f.Code != fault.General {
+		return err
+	}
+	named := *f
+	named.Hint = "without a network give the root: -trust=FILE, which `go tool mage verify:trust` writes where " +
+		"there is one (docs/verifying.md); nothing is said about any signature"
+	return &named
+}
+
+// condemned is the error of a release that did not pass: something is wrong with
+// it, or something could not be looked at, which is another thing.
+func condemned(tag release.Tag, results check.Results, err error) error {
+	out := &fault.Error{Code: fault.CodeOf(err), Step: "verify:release", Err: err,
+		Message: tag.String() + " could not be judged whole, and nothing that was looked at is wrong"}
+	for _, r := range results {
+		if code := fault.CodeOf(r.Err()); code == fault.Verification || code == fault.MissingAsset {
+			out.Code, out.Message = code, tag.String()+" is not to be trusted"
+			break
+		}
+	}
+	return out
 }
 
 // commit is that of a tag, which GitHub must have.
@@ -109,7 +175,7 @@ func (o *operator) commit(ctx context.Context, tag release.Tag) (string, error) 
 
 // reading audits a release and lets read look at its assets.
 func (o *operator) reading(ctx context.Context, tag release.Tag, read func(dir string) error) error {
-	return o.audited(ctx, audit.Subject{Tag: tag}, "", read)
+	return o.audited(ctx, audit.Subject{Tag: tag}, Place{}, read)
 }
 
 // published is the audited published-mrtds.json of a node release.

@@ -8,7 +8,9 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/calimero-network/mero-tee/internal/artifact/trust"
 	"github.com/calimero-network/mero-tee/internal/base/check"
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/node/evidence"
 	"github.com/calimero-network/mero-tee/internal/pipeline/plan"
@@ -20,19 +22,53 @@ import (
 	"github.com/calimero-network/mero-tee/internal/verify/guard"
 )
 
+// Judgement is how a release is to be judged.
+type Judgement struct {
+	Quick bool // only checksums, signatures and measurements
+	Place      // where it lies, and whom to believe
+}
+
+// Place is where a release lies, and whom to believe about its signatures.
+type Place struct {
+	Folder string // with all its assets, judged without asking anybody; empty: GitHub
+	Trust  string // a trusted_root.json; empty: Sigstore's, over TUF
+}
+
 // Verify audits a public release of either family, or a folder that holds one,
 // and prints one line per check.
-func Verify(ctx context.Context, name string, quick bool, folder string) error {
+func Verify(ctx context.Context, name string, j Judgement) error {
 	tag, err := release.ParseTag(name)
 	if err != nil {
 		return err
 	}
 	return operate(ctx, func(o *operator) error {
 		revoked := o.revoked()
-		if folder != "" {
+		if j.Folder != "" {
 			revoked = notAsked
 		}
-		return o.audited(ctx, audit.Subject{Tag: tag, Quick: quick, Revoked: revoked}, folder, nil)
+		return o.audited(ctx, audit.Subject{Tag: tag, Quick: j.Quick, Revoked: revoked}, j.Place, nil)
+	})
+}
+
+// TrustedRoot writes whom a verifier believes about signatures to w, as it is
+// known here over TUF, for one that will have no network; and its digest to the console.
+func TrustedRoot(ctx context.Context, w io.Writer) error {
+	return operate(ctx, func(o *operator) error {
+		if _, err := o.env.Trust(ctx); err != nil {
+			return err
+		}
+		raw, err := o.env.Sigstore.TrustedRootFile(ctx)
+		if err != nil {
+			return err
+		}
+		status, err := o.env.Sigstore.Status(ctx)
+		if err != nil {
+			return err
+		}
+		o.console.Infof("the trusted root of %s, root version %d: %s%s", trust.Mirror, status.Root, digest.Of(raw),
+			o.banner())
+		_, err = w.Write(raw)
+		return err
 	})
 }
 
@@ -46,7 +82,7 @@ func VerifyRecent(ctx context.Context, n int) error {
 	return operate(ctx, func(o *operator) error {
 		revoked := o.revoked()
 		return o.auditRecent(ctx, n, func(ctx context.Context, tag release.Tag) error {
-			return o.audited(ctx, audit.Subject{Tag: tag, Revoked: revoked}, "", nil)
+			return o.audited(ctx, audit.Subject{Tag: tag, Revoked: revoked}, Place{}, nil)
 		})
 	})
 }

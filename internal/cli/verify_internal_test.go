@@ -1,13 +1,20 @@
 package cli
 
 import (
+	"bytes"
 	"errors"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/calimero-network/mero-tee/internal/base/check"
+	"github.com/calimero-network/mero-tee/internal/base/console"
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/provider/github"
+	"github.com/calimero-network/mero-tee/internal/release"
 )
 
 func TestRecent(t *testing.T) {
@@ -38,4 +45,58 @@ func TestSummaryHasTheFirstCode(t *testing.T) {
 func TestRecentWantsANumber(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, fault.Usage, fault.CodeOf(VerifyRecent(t.Context(), 0)))
+}
+
+// "Could not look" is never "bad": only what was looked at and is wrong condemns a release.
+func TestWhatCondemnsARelease(t *testing.T) {
+	t.Parallel()
+	unseen := check.Results{check.Unseen("today's TCB of debug", "nobody answers", "ask later")}.Strict()[0]
+	forged := check.Fail("signature of a", fault.Verification, "differs", "x", "y")
+	missing := check.Fail("asset a", fault.MissingAsset, "missing", "a", "nothing")
+	for name, tc := range map[string]struct {
+		results check.Results
+		code    fault.Code
+		words   string
+	}{
+		"not looked at":       {check.Results{check.Pass("a"), unseen}, fault.General, "could not be judged whole"},
+		"wrong":               {check.Results{forged}, fault.Verification, "is not to be trusted"},
+		"wrong behind unseen": {check.Results{unseen, missing}, fault.MissingAsset, "is not to be trusted"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			err := condemned(release.Tag{Family: release.Node}, tc.results, tc.results.Err())
+			require.Equal(t, tc.code, fault.CodeOf(err))
+			require.ErrorContains(t, err, tc.words)
+		})
+	}
+}
+
+// The root that judges is the one that was named, and which one it was is said.
+func TestTheNamedRootJudges(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	o := &operator{console: console.New(&b, false)}
+	path := filepath.Join(t.TempDir(), "trusted_root.json")
+	_, err := o.trust(t.Context(), Place{Trust: path})
+	require.Equal(t, fault.Usage, fault.CodeOf(err))
+	raw := []byte(`{"mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1"}`)
+	require.NoError(t, os.WriteFile(path, raw, 0o600))
+	tm, err := o.trust(t.Context(), Place{Trust: path})
+	require.NoError(t, err)
+	require.NotNil(t, tm)
+	require.Contains(t, b.String(), "signatures are judged by the trusted root in ")
+	require.Contains(t, b.String(), digest.Of(raw).String())
+}
+
+// Without a network the way that exists is named.
+func TestWithoutANetworkTheRootIsToBeNamed(t *testing.T) {
+	t.Parallel()
+	unreached := &fault.Error{Code: fault.General, Message: "could not be asked", Hint: "check the network"}
+	err := withoutNetwork(unreached)
+	var f *fault.Error
+	require.ErrorAs(t, err, &f)
+	require.Contains(t, f.Hint, "-trust=FILE")
+	require.Equal(t, "check the network", unreached.Hint)
+	bad := &fault.Error{Code: fault.Verification, Message: "not to be believed"}
+	require.Equal(t, bad, withoutNetwork(bad))
 }

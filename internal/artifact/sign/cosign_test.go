@@ -2,10 +2,14 @@ package sign_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"testing"
 
 	"github.com/sigstore/cosign/v2/pkg/cosign"
+	cosignbundle "github.com/sigstore/cosign/v2/pkg/cosign/bundle"
 	"github.com/sigstore/sigstore-go/pkg/bundle"
+	"github.com/sigstore/sigstore-go/pkg/root"
+	keys "github.com/sigstore/sigstore-go/pkg/sign"
 	"github.com/sigstore/sigstore-go/pkg/verify"
 	"github.com/stretchr/testify/require"
 
@@ -34,6 +38,33 @@ func TestCosignAcceptsWhatWeSign(t *testing.T) {
 				require.ErrorContains(t, byCosign(t, digest[:], raw, stamps, other), "expected SAN value")
 				require.Error(t, byCosign(t, bytes.Repeat([]byte{1}, 32), raw, stamps, identity))
 			}
+		})
+	}
+}
+
+// Whoever signs by `cosign sign-blob`, whose function this is, is believed as
+// well: form is what we write, not what we demand.
+func TestWhatCosignSignsIsTaken(t *testing.T) {
+	t.Parallel()
+	v := newVerifier(t, instance, identity)
+	for name, config := range map[string]string{"v1": instance.SigningConfigPath,
+		"v2": instance.SigningConfigRekorV2Path} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			content := []byte(t.Name())
+			token, err := tokenOf(instance, identity)(t.Context())
+			require.NoError(t, err)
+			sc, err := root.NewSigningConfigFromPath(config)
+			require.NoError(t, err)
+			key, err := keys.NewEphemeralKeypair(nil)
+			require.NoError(t, err)
+			raw, err := cosignbundle.SignData(t.Context(), &keys.PlainData{Data: content}, key, token, sc, nil)
+			require.NoError(t, err)
+			got, err := v.Verify(sha256.Sum256(content), raw)
+			require.NoError(t, err)
+			require.Contains(t, got.Form, "other JSON than ours")
+			_, err = v.Verify(sha256.Sum256([]byte("another")), raw)
+			require.ErrorContains(t, err, "signature refused: digest")
 		})
 	}
 }

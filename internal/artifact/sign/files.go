@@ -27,8 +27,8 @@ type SignerFunc func(ctx context.Context) (*Signer, error)
 type Result struct{ Kept, Signed []string }
 
 // Files gives each named file in dir its bundle, <name>.sigstore.json beside
-// it. A bundle on disk that v accepts for the file's current bytes is kept; any
-// other is replaced. What is signed is verified before it is written. A file
+// it. A bundle on disk that v accepts for the file's current bytes, and that is in
+// our form, is kept; any other is replaced. What is signed is verified before it is written. A file
 // that is not there is a fault.Error with code MissingAsset.
 func Files(ctx context.Context, signer SignerFunc, v *signature.Verifier, dir string, names []string) (Result, error) {
 	first := sync.OnceValues(func() (*Signer, error) { return signer(ctx) })
@@ -62,7 +62,7 @@ func signFile(ctx context.Context, signer func() (*Signer, error), v *signature.
 		return false, err
 	}
 	if raw, err := file.Read(path+release.BundleSuffix, signature.MaxBundleSize); err == nil {
-		if _, err := v.Verify(digest, raw); err == nil {
+		if c, err := v.Verify(digest, raw); err == nil && c.Form == "" {
 			return false, nil
 		}
 	}

@@ -19,11 +19,14 @@ import (
 // sigstore-go 1.3.0 reads for Rekor v2 only the index, the hashes and the
 // checkpoint, and recomputes the rest; what it never reads could be changed at will.
 func consistent(e *rekor.TransparencyLogEntry) error {
-	version, err := describes(e)
+	v1, err := describes(e)
 	if err != nil {
 		return err
 	}
 	p := e.GetInclusionProof()
+	if p == nil && v1 && e.GetInclusionPromise() != nil {
+		return nil // a bundle v0.1 may have the log's promise alone, which sigstore-go checks
+	}
 	c, err := readCheckpoint(p.GetCheckpoint().GetEnvelope(), e.GetLogId().GetKeyId())
 	if err != nil {
 		return err
@@ -40,7 +43,7 @@ func consistent(e *rekor.TransparencyLogEntry) error {
 	if err != nil {
 		return fmt.Errorf("the entry is not in the tree: %w", err)
 	}
-	if version == rekorV1Entry {
+	if v1 {
 		return nil // index and time are under the log's signed entry timestamp, which sigstore-go checks
 	}
 	if e.GetLogIndex() != p.GetLogIndex() || e.GetIntegratedTime() != 0 || e.GetInclusionPromise() != nil {
@@ -49,28 +52,27 @@ func consistent(e *rekor.TransparencyLogEntry) error {
 	return nil
 }
 
-const (
-	rekorV1Entry = "0.0.1" // version of a hashedrekord in Rekor v1
-	rekorV2Entry = "0.0.2"
-)
-
-// describes returns the entry's version after checking that the label is its body's own.
-func describes(e *rekor.TransparencyLogEntry) (version string, err error) {
+// describes returns whether the entry is of Rekor v1, after checking that the label is its body's own.
+func describes(e *rekor.TransparencyLogEntry) (v1 bool, err error) {
 	var body struct {
 		Kind       string `json:"kind"`
 		APIVersion string `json:"apiVersion"`
 	}
 	if err := json.Unmarshal(e.GetCanonicalizedBody(), &body); err != nil {
-		return "", fmt.Errorf("the entry's body: %w", err)
+		return false, fmt.Errorf("the entry's body: %w", err)
 	}
 	label := e.GetKindVersion()
 	if label.GetKind() != body.Kind || label.GetVersion() != body.APIVersion {
-		return "", fmt.Errorf("labelled %s %s, is %s %s", label.GetKind(), label.GetVersion(), body.Kind, body.APIVersion)
+		return false, fmt.Errorf("labelled %s %s, is %s %s", label.GetKind(), label.GetVersion(), body.Kind, body.APIVersion)
 	}
-	if body.Kind != "hashedrekord" || (body.APIVersion != rekorV1Entry && body.APIVersion != rekorV2Entry) {
-		return "", fmt.Errorf("an entry of kind %s %s", body.Kind, body.APIVersion)
+	switch kind := body.Kind + " " + body.APIVersion; kind {
+	case "hashedrekord 0.0.1", "dsse 0.0.1", "intoto 0.0.2":
+		return true, nil
+	case "hashedrekord 0.0.2", "dsse 0.0.2":
+		return false, nil
+	default:
+		return false, fmt.Errorf("an entry of kind %s", kind)
 	}
-	return body.APIVersion, nil
 }
 
 // readCheckpoint reads a signed checkpoint (c2sp.org/tlog-checkpoint). Its

@@ -44,8 +44,9 @@ func stampOf(t testing.TB) []byte {
 func TestDecodesWhatWasRecorded(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{inRekorV1, inRekorV2} {
-		_, err := decode(recorded(t, name))
+		_, form, err := decode(recorded(t, name))
 		require.NoError(t, err, name)
+		require.Empty(t, form, name)
 	}
 }
 
@@ -96,9 +97,9 @@ func TestLogEntryRefusals(t *testing.T) {
 		want   string
 	}{
 		"no JSON": {inRekorV2, func(e *entry) { e.CanonicalizedBody = []byte("{") }, "the entry's body"},
-		"another label": {inRekorV2, func(e *entry) { e.KindVersion.Version = rekorV1Entry },
+		"another label": {inRekorV2, func(e *entry) { e.KindVersion.Version = "0.0.1" },
 			"labelled hashedrekord 0.0.1"},
-		"another kind": {inRekorV2, func(e *entry) { relabel(t, e, "dsse", rekorV2Entry) }, "an entry of kind dsse"},
+		"another kind": {inRekorV2, func(e *entry) { relabel(t, e, "rekord", "0.0.2") }, "an entry of kind rekord"},
 		"another version": {inRekorV2, func(e *entry) { relabel(t, e, "hashedrekord", "0.0.3") },
 			"an entry of kind hashedrekord"},
 		"another size":     {inRekorV2, func(e *entry) { e.InclusionProof.TreeSize++ }, "for another tree"},
@@ -170,17 +171,19 @@ func FuzzTimestamp(f *testing.F) {
 	})
 }
 
-// The bundle's one form: what is read is what Encode writes.
+// What is said to be in our form is what Encode writes, and nothing else is.
 func FuzzBundle(f *testing.F) {
 	f.Add(recorded(f, inRekorV1))
 	f.Add(recorded(f, inRekorV2))
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		b, err := decode(raw)
+		b, form, err := decode(raw)
 		if err != nil {
 			return
 		}
 		again, err := Encode(b.Bundle)
 		require.NoError(t, err)
-		require.Equal(t, raw, again)
+		if form == "" {
+			require.Equal(t, raw, again)
+		}
 	})
 }

@@ -1,5 +1,6 @@
-// Package signature verifies keyless signatures: Sigstore bundles v0.3 with a
-// Fulcio certificate, a Rekor entry and an RFC 3161 timestamp.
+// Package signature verifies keyless signatures: Sigstore bundles with a Fulcio
+// certificate, a Rekor entry and a trusted time. It writes bundles in one form
+// and takes them in any that Sigstore's clients write; which form it was is said.
 //
 // Its promise: what it verifies was signed by exactly one workflow file of one
 // repository, run for exactly one tag on a GitHub-hosted runner, while its
@@ -10,10 +11,10 @@
 package signature
 
 import (
-	"bytes"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -35,6 +36,7 @@ type Certificate struct {
 	Time       time.Time // verified: by a timestamp authority, or by a Rekor v1 log
 	LogID      string    // hex
 	LogIndex   int64
+	Form       string // in what the bundle is not as Encode writes ours; empty when it is
 }
 
 // Verifier judges bundles of one identity under one trusted root. It is safe for concurrent use.
@@ -57,6 +59,10 @@ func NewVerifier(tm root.TrustedMaterial, id Identity) (*Verifier, error) {
 	if err != nil {
 		return nil, err
 	}
+	return newVerifier(tm, id, policy)
+}
+
+func newVerifier(tm root.TrustedMaterial, id Identity, policy verify.PolicyOption) (*Verifier, error) {
 	v, err := verify.NewVerifier(tm, verify.WithSignedCertificateTimestamps(1), verify.WithTransparencyLog(1),
 		verify.WithObserverTimestamps(1))
 	if err != nil {
@@ -68,14 +74,12 @@ func NewVerifier(tm root.TrustedMaterial, id Identity) (*Verifier, error) {
 // Verify checks that raw is a bundle over the file with this SHA-256. Every
 // error is a fault.Error with code Verification that says what was expected.
 func (v *Verifier) Verify(digest [32]byte, raw []byte) (Certificate, error) {
-	b, err := decode(raw)
+	b, form, err := decode(raw)
 	if err != nil {
-		return Certificate{}, refusal("bundle", "a Sigstore bundle v0.3 over one file", err.Error())
+		return Certificate{}, refusal("bundle", "a Sigstore bundle over one file", err.Error())
 	}
-	signed := b.GetMessageSignature().GetMessageDigest().GetDigest()
-	if !bytes.Equal(signed, digest[:]) {
-		return Certificate{}, refusal("digest", fmt.Sprintf("sha256:%x, which the bundle signs", signed),
-			fmt.Sprintf("sha256:%x", digest))
+	if err := covers(b, digest); err != nil {
+		return Certificate{}, err
 	}
 	result, err := v.sigstore.Verify(b, verify.NewPolicy(verify.WithArtifactDigest("sha256", digest[:]), v.policy))
 	if err != nil {
@@ -84,7 +88,36 @@ func (v *Verifier) Verify(digest [32]byte, raw []byte) (Certificate, error) {
 	if err := v.everyStamp(b, result.VerifiedTimestamps); err != nil {
 		return Certificate{}, err
 	}
-	return summarize(b, result), nil
+	c := summarize(b, result)
+	c.Form = form
+	return c, nil
+}
+
+// covers: what is signed is the file, or a statement that names it. sigstore-go
+// demands it once more, and has no word of its own for it.
+func covers(b *bundle.Bundle, digest [32]byte) error {
+	want := fmt.Sprintf("%x", digest)
+	var signed []string
+	if m := b.GetMessageSignature(); m != nil {
+		signed = []string{fmt.Sprintf("%x", m.GetMessageDigest().GetDigest())}
+	} else {
+		envelope, err := b.Envelope()
+		if err != nil {
+			return refusal("bundle", "a statement about files", err.Error())
+		}
+		statement, err := envelope.Statement()
+		if err != nil {
+			return refusal("bundle", "a statement about files", err.Error())
+		}
+		for _, s := range statement.GetSubject() {
+			signed = append(signed, s.GetDigest()["sha256"])
+		}
+	}
+	if slices.Contains(signed, want) {
+		return nil
+	}
+	return refusal("digest", fmt.Sprintf("sha256:%.200s, which the bundle signs", strings.Join(signed, ", ")),
+		"sha256:"+want)
 }
 
 // everyStamp refuses a bundle with a timestamp that does not verify: to
@@ -131,7 +164,7 @@ func (v *Verifier) diagnose(b *bundle.Bundle, cause error) error {
 	if err := v.everyStamp(b, times); err != nil {
 		return err
 	}
-	leaf, err := x509.ParseCertificate(b.GetVerificationMaterial().GetCertificate().GetRawBytes())
+	leaf, err := x509.ParseCertificate(leafOf(b.Bundle))
 	if err != nil {
 		return refusal("certificate", "an X.509 certificate", err.Error())
 	}

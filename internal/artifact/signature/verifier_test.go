@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"testing"
@@ -258,7 +259,8 @@ func TestRefusesAnotherFile(t *testing.T) {
 	}
 }
 
-func TestRefusesEveryChangedByte(t *testing.T) {
+// No byte changes the meaning of a bundle, and none changes unseen.
+func TestSeesEveryChangedByte(t *testing.T) {
 	t.Parallel()
 	v := newVerifier(t, local(t), identity)
 	for name, config := range map[string]string{"v1": local(t).SigningConfigPath,
@@ -266,12 +268,19 @@ func TestRefusesEveryChangedByte(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			digest, raw := signedWith(t, newSigner(t, config, tokenOf(local(t), identity)))
+			accepted := 0
 			for i := 0; i < len(raw); i += 5 {
 				changed := bytes.Clone(raw)
 				changed[i] ^= 1 << (i / 5 % 7)
-				_, err := v.Verify(digest, changed)
+				got, err := v.Verify(digest, changed)
+				if err == nil { // the name of a field that is not needed, or base64 spelled otherwise
+					require.NotEmpty(t, got.Form, "byte %d changed unseen: %s", i, raw[max(0, i-30):i+1])
+					accepted++
+					continue
+				}
 				require.Equal(t, fault.Verification, fault.CodeOf(err), "byte %d: %s", i, raw[max(0, i-30):i+1])
 			}
+			require.Less(t, accepted, len(raw)/5/10, "few bytes carry no meaning")
 		})
 	}
 }
@@ -299,8 +308,6 @@ func TestRefusesEveryChangedByteOfATimestamp(t *testing.T) {
 func TestRefusesWhatIsNoBundle(t *testing.T) {
 	t.Parallel()
 	digest, raw := signedBy(t, local(t), identity)
-	var indented bytes.Buffer
-	require.NoError(t, json.Indent(&indented, raw, "", "  "))
 	v := newVerifier(t, local(t), identity)
 	edit := func(old, replacement string) []byte {
 		changed := bytes.Replace(raw, []byte(old), []byte(replacement), 1)
@@ -311,25 +318,62 @@ func TestRefusesWhatIsNoBundle(t *testing.T) {
 		raw  []byte
 		says string
 	}{
-		"empty":           {nil, "unexpected token"},
-		"null":            {[]byte("null\n"), "unexpected token"},
-		"empty object":    {[]byte("{}\n"), "media type"},
-		"truncated":       {raw[:len(raw)/2], "unexpected"},
-		"without newline": {raw[:len(raw)-1], "canonical form"},
-		"trailing data":   {append(bytes.Clone(raw), "{}\n"...), "unexpected token"},
-		"indented":        {indented.Bytes(), "canonical form"},
+		"empty":         {nil, "unexpected token"},
+		"null":          {[]byte("null\n"), "unexpected token"},
+		"empty object":  {[]byte("{}\n"), "it signs no file"},
+		"truncated":     {raw[:len(raw)/2], "unexpected"},
+		"trailing data": {append(bytes.Clone(raw), "{}\n"...), "unexpected token"},
 		"huge": {append(bytes.Clone(raw), bytes.Repeat([]byte(" "), signature.MaxBundleSize)...),
 			"more than 65536 bytes"},
-		"other media type":  {edit("bundle.v0.3+json", "bundle.v0.2+json"), "media type"},
-		"unknown field":     {edit(`{"mediaType"`, `{"extra":1,"mediaType"`), "unknown field"},
+		"a later version":   {edit("bundle.v0.3+json", "bundle.v0.4+json"), "not yet supported"},
+		"no version":        {edit("bundle.v0.3+json", "bundle+json"), "media type"},
 		"duplicate field":   {edit(`{"mediaType"`, `{"mediaType":"x","mediaType"`), "duplicate"},
-		"no message":        {edit(`"messageSignature"`, `"dsseEnvelope"`), "unknown field"},
+		"no message":        {edit(`"messageSignature"`, `"messageSignaturf"`), "it signs no file"},
+		"no certificate":    {edit(`"certificate"`, `"certificatf"`), "it holds no certificate"},
+		"no log entry":      {edit(`"tlogEntries"`, `"tlogEntriet"`), "it holds no log entry"},
 		"another algorithm": {edit("SHA2_256", "SHA2_384"), "not a SHA-256"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			_, err := v.Verify(digest, c.raw)
 			requireRefusal(t, err, "bundle", c.says)
+		})
+	}
+}
+
+// The same signature in other JSON proves the same, and is said to be in another form.
+func TestTakesABundleInAnyForm(t *testing.T) {
+	t.Parallel()
+	digest, raw := signedBy(t, local(t), identity)
+	var indented bytes.Buffer
+	require.NoError(t, json.Indent(&indented, raw, "", "  "))
+	v := newVerifier(t, local(t), identity)
+	want, err := v.Verify(digest, raw)
+	require.NoError(t, err)
+	require.Empty(t, want.Form)
+	edit := func(old, replacement string) []byte {
+		changed := bytes.Replace(raw, []byte(old), []byte(replacement), 1)
+		require.NotEqual(t, raw, changed)
+		return changed
+	}
+	var fields map[string]json.RawMessage
+	require.NoError(t, json.Unmarshal(raw, &fields))
+	reordered := fmt.Sprintf(`{"verificationMaterial":%s,"mediaType":%s,"messageSignature":%s}`,
+		fields["verificationMaterial"], fields["mediaType"], fields["messageSignature"])
+	for name, other := range map[string][]byte{
+		"indented": indented.Bytes(), "without newline": raw[:len(raw)-1], "in another order": []byte(reordered),
+		"with a field of tomorrow": edit(`{"mediaType"`, `{"extra":{"a":1},"mediaType"`),
+		"escaped":                  edit(`"mediaType"`, `"mediaTyp\u0065"`),
+		"of the older spelling":    edit("bundle.v0.3+json", "bundle+json;version=0.3"),
+		"of an older version":      edit("bundle.v0.3+json", "bundle+json;version=0.2"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, err := v.Verify(digest, other)
+			require.NoError(t, err)
+			require.NotEmpty(t, got.Form)
+			got.Form = ""
+			require.Equal(t, want, got)
 		})
 	}
 }
@@ -360,8 +404,8 @@ func FuzzVerify(f *testing.F) {
 	f.Add(raw)
 	f.Add([]byte("{}\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if _, err := v.Verify(digest, b); err == nil {
-			require.Equal(t, raw, b)
+		if c, err := v.Verify(digest, b); err == nil {
+			require.Equal(t, bytes.Equal(raw, b), c.Form == "")
 		} else if fault.CodeOf(err) != fault.Verification || errors.Unwrap(err) != nil {
 			t.Fatalf("%v", err)
 		}

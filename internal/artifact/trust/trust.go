@@ -107,6 +107,15 @@ func (r *Repository) TrustedRoot(ctx context.Context) (root.TrustedMaterial, err
 	return tm, nil
 }
 
+// TrustedRootFile is the trusted root as its repository holds it, for a verifier
+// that will have no network. Its errors are those of TrustedRoot.
+func (r *Repository) TrustedRootFile(ctx context.Context) ([]byte, error) {
+	return target(ctx, r, RootTarget, func(raw []byte) ([]byte, error) {
+		_, err := root.NewTrustedRootFromJSON(raw)
+		return raw, err
+	})
+}
+
 // SigningConfig is where a signer goes. Its errors are those of TrustedRoot.
 func (r *Repository) SigningConfig(ctx context.Context) (*root.SigningConfig, error) {
 	return target(ctx, r, SigningTarget, root.NewSigningConfigFromJSON)

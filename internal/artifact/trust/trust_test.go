@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sigstore/sigstore-go/pkg/root"
 	"github.com/stretchr/testify/require"
 
 	"github.com/calimero-network/mero-tee/internal/artifact/trust"
@@ -104,6 +105,11 @@ func TestAsksOnce(t *testing.T) {
 	status, err := c.Status(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, trust.Status{Root: 1, RootEnds: w.now.Add(197 * day), Ends: w.now.Add(7 * day)}, status)
+	raw, err := c.TrustedRootFile(t.Context())
+	require.NoError(t, err)
+	again, err := root.NewTrustedRootFromJSON(raw)
+	require.NoError(t, err)
+	require.Equal(t, tm, again, "the file is the very root that is believed")
 	asked := len(w.asked)
 	require.Equal(t, []string{"/2.root.json", "/timestamp.json", "/1.snapshot.json", "/1.targets.json"}, w.asked[:4])
 	_, err = c.TrustedRoot(t.Context())

@@ -33,6 +33,7 @@ type Verdict struct {
 	Advisories                []string
 	EvaluationNumber          int // the smaller tcbEvaluationDataNumber of TCB info and QE identity
 	Root                      [32]byte
+	At, Issued                time.Time // as of when it was reached; when Intel issued the TCB info
 }
 
 // Config is what a Verifier trusts.
@@ -66,6 +67,14 @@ func NewVerifier(c Config) (*Verifier, error) {
 func (v *Verifier) At(u Update) *Verifier {
 	c := v.config
 	c.Update = u
+	return &Verifier{config: c}
+}
+
+// AsOf is a verifier of the same trust that judges as of a time, by the
+// collateral of that time.
+func (v *Verifier) AsOf(at time.Time, source CollateralSource) *Verifier {
+	c := v.config
+	c.Collateral, c.Now = source, func() time.Time { return at }
 	return &Verifier{config: c}
 }
 
@@ -121,9 +130,14 @@ func (v *Verifier) genuine(ctx context.Context, e *evidence) (*Verdict, error) {
 	if err != nil {
 		return nil, err
 	}
+	now, rec := v.config.Now(), newRecorder(v.config.Collateral, v.config.Update, chain.RootCertificate)
+	for _, c := range []*x509.Certificate{chain.PCKCertificate, chain.IntermediateCertificate, chain.RootCertificate} {
+		if now.After(c.NotAfter) {
+			return nil, &Ended{c.Subject.CommonName, c.NotAfter}
+		}
+	}
 	roots := x509.NewCertPool()
 	roots.AddCert(chain.RootCertificate)
-	now, rec := v.config.Now(), newRecorder(v.config.Collateral, v.config.Update, chain.RootCertificate)
 	err = verify.TdxQuoteContext(ctx, e.proto, &verify.Options{
 		TrustedRoots: roots, GetCollateral: true, CheckRevocations: true, Getter: rec,
 		Now: &verify.TimeSet{PckCertChain: now, TcbInfo: now, QeIdentity: now, PckCrl: now, RootCaCrl: now},
@@ -142,7 +156,8 @@ func (v *Verifier) genuine(ctx context.Context, e *evidence) (*Verdict, error) {
 	if err != nil {
 		return nil, err
 	}
-	verdict := &Verdict{Quote: e.quote, FMSPC: pck.FMSPC, Root: v.config.Root}
+	verdict := &Verdict{Quote: e.quote, FMSPC: pck.FMSPC, Root: v.config.Root, At: now,
+		Issued: statements.tcbInfo.IssueDate}
 	return verdict, verdict.judge(statements, pck, e.qeReport)
 }
 
@@ -180,9 +195,15 @@ func blame(ctx context.Context, e *evidence, roots *x509.CertPool, now time.Time
 	for _, words := range []string{"unable to receive ", "could not verify collaterals obtained: ",
 		"tcbInfo response verification failed: ", "tcbInfo ID ", "tcbInfo version ",
 		"QeIdentity response verification failed: ", "QeIdentity ID ", "QeIdentity version ",
-		"root CA CRL verification failed using ", "PCK CRL verification failed using ", "issuer's name("} {
+		"root CA CRL verification failed using ", "PCK CRL verification failed using ", "issuer's name(",
+		"FMSPC from PCK Certificate(", "PCEID from PCK Certificate("} {
 		if strings.HasPrefix(err.Error(), words) {
 			return fmt.Errorf("%w: %w", ErrCollateral, err)
+		}
+	}
+	for _, certificate := range []string{"PCK Leaf", "intermediate"} {
+		if strings.HasPrefix(err.Error(), certificate+" certificate in PCK certificate chain was revoked at ") {
+			return &Revocation{err}
 		}
 	}
 	return err
@@ -226,6 +247,28 @@ func (e *NotGenuine) Error() string {
 
 // Unwrap gives errors.Is and errors.As the reason.
 func (e *NotGenuine) Unwrap() error { return e.Err }
+
+// Revocation says that Intel revoked a certificate under a quote that is signed
+// as it should be. It is found inside a NotGenuine: whoever has the key of a
+// revoked certificate can make such quotes.
+type Revocation struct{ Err error }
+
+func (e *Revocation) Error() string { return e.Err.Error() }
+
+// Unwrap gives errors.Is and errors.As the reason.
+func (e *Revocation) Unwrap() error { return e.Err }
+
+// Ended says that a certificate under a quote was valid, and is not any more. It
+// is found inside a NotGenuine: of a machine that answers now it is a refusal, of
+// a quote that was proven before it is none.
+type Ended struct {
+	Certificate string // its subject
+	On          time.Time
+}
+
+func (e *Ended) Error() string {
+	return fmt.Sprintf("its certificate %q has ended on %s", e.Certificate, e.On.UTC().Format(time.DateOnly))
+}
 
 // Violation says that a genuine quote states something that is never allowed
 // (a key service answers 403).

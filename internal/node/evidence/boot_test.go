@@ -27,10 +27,12 @@ import (
 
 // world is a simulated platform with its collateral service.
 type world struct {
+	pki        *tdxsim.PKI
 	platform   *tdxsim.Platform
+	pcs        *tdxsim.PCS
 	root       [32]byte
 	client     *http.Client
-	collateral *evidence.Collateral
+	collateral *tdx.Keeper
 	verifier   *tdx.Verifier
 }
 
@@ -38,16 +40,17 @@ func newWorld(t *testing.T) *world {
 	t.Helper()
 	pki, err := tdxsim.NewPKI([]byte(strings.Repeat("s", 32)))
 	require.NoError(t, err)
-	w := &world{root: pki.RootSHA256()}
+	w := &world{pki: pki, root: pki.RootSHA256()}
 	w.platform, err = pki.NewPlatform(0)
 	require.NoError(t, err)
+	w.pcs = tdxsim.NewPCS(pki, time.Now, w.platform)
 	n := network.New()
 	t.Cleanup(func() { require.NoError(t, n.Close()) })
 	for _, host := range tdxsim.Hosts() {
-		require.NoError(t, n.Handle(host, tdxsim.NewPCS(pki, time.Now, w.platform)))
+		require.NoError(t, n.Handle(host, w.pcs))
 	}
 	w.client = &http.Client{Transport: n.Transport()}
-	w.collateral = &evidence.Collateral{Source: tdx.NewCollateral(w.client)}
+	w.collateral = &tdx.Keeper{Source: tdx.NewCollateral(w.client)}
 	w.verifier, err = tdx.NewVerifier(tdx.Config{Root: w.root, Collateral: w.collateral})
 	require.NoError(t, err)
 	return w
@@ -78,10 +81,12 @@ func (w *world) observed(t *testing.T) *evidence.Observation {
 
 func (w *world) evidence(t *testing.T, observations ...*evidence.Observation) *evidence.Evidence {
 	t.Helper()
+	kept, err := evidence.Keep(w.collateral.Stored())
+	require.NoError(t, err)
 	e := &evidence.Evidence{SchemaVersion: evidence.SchemaVersion, Profile: bootedImage.Profile, Image: bootedImage.Name(),
-		Collateral: w.collateral.Digest()}
-	for i, o := range observations {
-		b, err := o.Record(time.Unix(int64(1_000_000+i), 999), &evidence.Appraisal{ID: "id", Token: "token"})
+		Collateral: kept}
+	for _, o := range observations {
+		b, err := o.Record(&evidence.Appraisal{ID: "id", Token: "token"})
 		require.NoError(t, err)
 		e.Boots = append(e.Boots, b)
 	}
@@ -106,7 +111,7 @@ func TestEvidence(t *testing.T) {
 	require.NoError(t, err)
 	e, err := evidence.DecodeEvidence(data)
 	require.NoError(t, err)
-	seen, err := e.Observe(t.Context(), w.verifier)
+	seen, err := e.Observe(t.Context(), w.root)
 	require.NoError(t, err)
 	require.Len(t, seen, 3)
 	for i, o := range seen {
@@ -120,7 +125,7 @@ func TestEvidence(t *testing.T) {
 	require.Equal(t, digest.Of(first.Report.Quote), published.Evidence.Quote)
 	require.Equal(t, digest.Of(first.Report.EventLog), published.Evidence.EventLog)
 	require.Equal(t, 3, published.Evidence.Boots)
-	require.False(t, published.Evidence.Collateral.IsZero())
+	require.Equal(t, digest.Digest(w.collateral.Stored().Digest()), published.Evidence.Collateral)
 	events, err := e.Events()
 	require.NoError(t, err)
 	require.Equal(t, first.Events, events)
@@ -144,7 +149,10 @@ func TestForgedEvidence(t *testing.T) {
 		"another profile":         {func(e *evidence.Evidence) { e.Profile = release.Debug }, "RTMR3"},
 		"another node's identity": {func(e *evidence.Evidence) { e.Boots[0].PeerID = e.Boots[1].PeerID }, "quote"},
 		"a log that is no gzip":   {func(e *evidence.Evidence) { e.Boots[0].EventLog = []byte("log") }, "event log"},
-		"an unknown version":      {func(e *evidence.Evidence) { e.SchemaVersion = "1" }, "unknown version"},
+		"an unknown version":      {func(e *evidence.Evidence) { e.SchemaVersion = "4" }, "unknown version"},
+		"an older version": {func(e *evidence.Evidence) { e.SchemaVersion = "2" },
+			"evidence of version 2, which carries no collateral"},
+		"another TCB status": {func(e *evidence.Evidence) { e.Boots[0].TCB = tdx.OutOfDate }, "TCB status is another"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -155,19 +163,19 @@ func TestForgedEvidence(t *testing.T) {
 			tc.forge(e)
 			data, err = e.Encode()
 			require.NoError(t, err)
-			err = verify(t.Context(), data, w.verifier)
+			err = verify(t.Context(), data, w.root)
 			require.Equal(t, fault.Verification, fault.CodeOf(err), "%v", err)
 			require.ErrorContains(t, err, tc.want)
 		})
 	}
 }
 
-func verify(ctx context.Context, data []byte, v *tdx.Verifier) error {
+func verify(ctx context.Context, data []byte, root [32]byte) error {
 	e, err := evidence.DecodeEvidence(data)
 	if err != nil {
 		return err
 	}
-	_, err = e.Observe(ctx, v)
+	_, err = e.Observe(ctx, root)
 	return err
 }
 
@@ -281,8 +289,8 @@ func TestMoved(t *testing.T) {
 }
 
 func FuzzDecodeEvidence(f *testing.F) {
-	f.Add([]byte(`{"schema_version":"2","profile":"debug","image":"i","boots":[],"collateral":"sha256:` +
-		strings.Repeat("0", 64) + `"}`))
+	f.Add([]byte(`{"schema_version":"3","profile":"debug","image":"i","boots":[],` +
+		`"collateral":[{"url":"u","body":"eA=="}]}`))
 	f.Add([]byte(`{}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		e, err := evidence.DecodeEvidence(data)
@@ -290,5 +298,6 @@ func FuzzDecodeEvidence(f *testing.F) {
 			return
 		}
 		_, _ = e.Events() // must not panic, and is bounded
+		_ = e.Collateral.Digest()
 	})
 }

@@ -4,12 +4,9 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
-	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
-	"sync"
 	"time"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
@@ -24,8 +21,9 @@ import (
 )
 
 // SchemaVersion is the only version of evidence files that is read: since 2, one
-// of the machines was rebooted.
-const SchemaVersion = "2"
+// of the machines was rebooted; since 3, the collateral is in the file, so that
+// the boots can be verified as of their time.
+const SchemaVersion = "3"
 
 // Evidence is evidence-{profile}.json: the boots on which a profile's published
 // registers rest, so that anybody can verify them again.
@@ -35,7 +33,7 @@ type Evidence struct {
 	Image         string          `json:"image"` // its name
 	Boots         []Boot          `json:"boots"` // at least two of new machines, and a reboot
 
-	Collateral digest.Digest `json:"collateral"` // of what Intel's service said of the platforms
+	Collateral Collateral `json:"collateral"` // all verdicts rest on it
 }
 
 // Boot is one boot. REPORTDATA of the quote is nonce(32) and SHA-256(peer_id).
@@ -45,8 +43,8 @@ type Boot struct {
 	Nonce    string      `json:"nonce"`     // 32 bytes in hex
 	Quote    []byte      `json:"quote"`     // base64
 	EventLog []byte      `json:"event_log"` // the CCEL, gzip, base64
-	TCB      tdx.Status  `json:"tcb"`       // at the time of measuring
-	Time     time.Time   `json:"time"`      // of the verification
+	TCB      tdx.Status  `json:"tcb"`       // by the collateral, at that time
+	Time     time.Time   `json:"time"`      // as of when the quote was verified, minutes after the boot
 
 	Appraisal *Appraisal `json:"appraisal,omitempty"` // of Intel Trust Authority; absent when it was not asked
 }
@@ -61,10 +59,10 @@ type Appraisal struct {
 const minBoots, minReboots = 2, 1
 
 // Record is the evidence of one observation.
-func (o *Observation) Record(at time.Time, a *Appraisal) (Boot, error) {
+func (o *Observation) Record(a *Appraisal) (Boot, error) {
 	log, err := compress(o.Report.EventLog)
 	return Boot{Reboot: o.Reboot, PeerID: o.Report.PeerID, Nonce: o.Report.Nonce, Quote: o.Report.Quote, EventLog: log,
-		TCB: o.Verdict.TCB, Time: at.UTC().Truncate(time.Second), Appraisal: a}, err
+		TCB: o.Verdict.TCB, Time: o.Verdict.At.UTC().Truncate(time.Second), Appraisal: a}, err
 }
 
 // Encode renders the file canonically.
@@ -72,12 +70,12 @@ func (e *Evidence) Encode() ([]byte, error) { return canonical.Marshal(e) }
 
 // DecodeEvidence reads the file strictly and checks its form; Observe verifies it.
 func DecodeEvidence(data []byte) (*Evidence, error) {
+	if err := known(data); err != nil {
+		return nil, err
+	}
 	var e Evidence
 	if err := canonical.Unmarshal(data, &e); err != nil {
 		return nil, &fault.Error{Code: fault.Verification, Message: "the evidence file is malformed", Err: err}
-	}
-	if e.SchemaVersion != SchemaVersion {
-		return nil, fault.Mismatch("evidence of an unknown version", SchemaVersion, e.SchemaVersion)
 	}
 	reboots := 0
 	for _, b := range e.Boots {
@@ -90,11 +88,40 @@ func DecodeEvidence(data []byte) (*Evidence, error) {
 			fmt.Sprintf("at least %d of new machines and %d of a machine that had booted before", minBoots, minReboots),
 			fmt.Sprintf("%d and %d", fresh, reboots))
 	}
-	return &e, nil
+	return &e, e.Collateral.check()
 }
 
-// Observe verifies every boot again, as of its own nonce, and that all agree.
-func (e *Evidence) Observe(ctx context.Context, v *tdx.Verifier) ([]*Observation, error) {
+// known refuses a file of another version before its form is looked at, which is another one.
+func known(data []byte) error {
+	var of struct {
+		SchemaVersion string `json:"schema_version"`
+	}
+	if err := json.Unmarshal(data, &of); err != nil {
+		return &fault.Error{Code: fault.Verification, Message: "the evidence file is malformed", Err: err}
+	}
+	switch of.SchemaVersion {
+	case SchemaVersion:
+		return nil
+	case "1", "2":
+		err := fault.Mismatch("evidence of version "+of.SchemaVersion+", which carries no collateral: "+
+			"its boots cannot be verified as of their time", SchemaVersion, of.SchemaVersion)
+		err.Hint = "verify it with the sources of the release's own tag, or measure the images again"
+		return err
+	}
+	return fault.Mismatch("evidence of an unknown version", SchemaVersion, fmt.Sprintf("%.20q", of.SchemaVersion))
+}
+
+// Observe verifies every boot again, as of its own time and by the collateral in
+// the file alone, under one root (SHA-256 of its DER); and that all agree.
+func (e *Evidence) Observe(ctx context.Context, root [32]byte) ([]*Observation, error) {
+	kept, err := e.Collateral.open()
+	if err != nil {
+		return nil, err
+	}
+	v, err := tdx.NewVerifier(tdx.Config{Root: root, Collateral: kept})
+	if err != nil {
+		return nil, err
+	}
 	out := make([]*Observation, len(e.Boots))
 	seen := map[string]bool{}
 	for i, b := range e.Boots {
@@ -102,25 +129,47 @@ func (e *Evidence) Observe(ctx context.Context, v *tdx.Verifier) ([]*Observation
 			return nil, fault.Mismatch("two boots have one nonce", "a fresh nonce for each", b.Nonce)
 		}
 		seen[b.Nonce] = true
-		r, err := b.report(e.Profile)
-		if err != nil {
-			return nil, err
+		if err := kept.Check(root, b.Time); err != nil {
+			return nil, unfit(i, err)
 		}
-		nonce, err := agent.ParseNonce(b.Nonce)
-		if err != nil {
-			return nil, fault.Mismatch("the nonce of a boot is malformed", "32 bytes in hex", fmt.Sprintf("%.70q", b.Nonce))
+		out[i], err = b.observe(ctx, v.AsOf(b.Time, kept), e.Profile)
+		if errors.Is(err, tdx.ErrCollateral) || errors.As(err, new(*tdx.Unrated)) {
+			return nil, unfit(i, err)
 		}
-		if out[i], err = Observe(ctx, v, e.Profile, nonce, r); err != nil {
+		if err != nil {
 			return nil, fmt.Errorf("boot %d: %w", i+1, err)
 		}
-		out[i].Reboot = b.Reboot
+	}
+	if err := kept.used(); err != nil {
+		return nil, err
 	}
 	return out, Agree(out)
 }
 
+// observe verifies one boot, and that what is said of its TCB is so.
+func (b Boot) observe(ctx context.Context, v *tdx.Verifier, p release.Profile) (*Observation, error) {
+	r, err := b.report(p)
+	if err != nil {
+		return nil, err
+	}
+	nonce, err := agent.ParseNonce(b.Nonce)
+	if err != nil {
+		return nil, fault.Mismatch("the nonce of a boot is malformed", "32 bytes in hex", fmt.Sprintf("%.70q", b.Nonce))
+	}
+	o, err := Observe(ctx, v, p, nonce, r)
+	if err != nil {
+		return nil, err
+	}
+	if o.Verdict.TCB != b.TCB {
+		return nil, fault.Mismatch("the TCB status is another than the collateral says", string(o.Verdict.TCB), string(b.TCB))
+	}
+	o.Reboot = b.Reboot
+	return o, nil
+}
+
 // Events are the event logs of the boots, unverified, for a comparison that people read.
 func (e *Evidence) Events() ([]tdx.Event, error) {
-	log, err := decompress(e.Boots[0].EventLog)
+	log, err := decompress(e.Boots[0].EventLog, agent.MaxEventLog)
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +177,7 @@ func (e *Evidence) Events() ([]tdx.Event, error) {
 }
 
 func (b Boot) report(p release.Profile) (*agent.Report, error) {
-	log, err := decompress(b.EventLog)
+	log, err := decompress(b.EventLog, agent.MaxEventLog)
 	if err != nil {
 		return nil, &fault.Error{Code: fault.Verification, Message: "the event log of a boot cannot be read", Err: err}
 	}
@@ -141,59 +190,24 @@ func (e *Evidence) Published(o []*Observation, image measurement.Image) measurem
 	return measurement.Profile{MRTD: r.MRTD, RTMR0: r.RTMR0, RTMR1: r.RTMR1, RTMR2: r.RTMR2, RTMR3: &r.RTMR3,
 		Owners: measurement.OwnersOf(release.Node), Image: image,
 		Evidence: measurement.Evidence{Quote: digest.Of(o[0].Report.Quote), EventLog: digest.Of(o[0].Report.EventLog),
-			Collateral: e.Collateral, Boots: len(o)}}
+			Collateral: e.Collateral.Digest(), Boots: len(o)}}
 }
 
-func compress(log []byte) ([]byte, error) {
+func compress(data []byte) ([]byte, error) {
 	var b bytes.Buffer
 	w, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
 	if err != nil {
 		return nil, err
 	}
-	_, err = w.Write(log)
+	_, err = w.Write(data)
 	err = errors.Join(err, w.Close())
 	return b.Bytes(), err
 }
 
-func decompress(packed []byte) ([]byte, error) {
+func decompress(packed []byte, most int64) ([]byte, error) {
 	r, err := gzip.NewReader(bytes.NewReader(packed))
 	if err != nil {
 		return nil, err
 	}
-	return file.ReadAll(r, agent.MaxEventLog)
-}
-
-// Collateral remembers the digest of every piece of collateral that verdicts
-// rest on. It is a tdx.CollateralSource.
-type Collateral struct {
-	Source tdx.CollateralSource
-
-	mu   sync.Mutex
-	seen map[string]digest.Digest
-}
-
-// GetContext asks the source and remembers its answer.
-func (c *Collateral) GetContext(ctx context.Context, url string) (map[string][]string, []byte, error) {
-	header, body, err := c.Source.GetContext(ctx, url)
-	if err != nil {
-		return nil, nil, err
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.seen == nil {
-		c.seen = map[string]digest.Digest{}
-	}
-	c.seen[url] = digest.Of(body)
-	return header, body, nil
-}
-
-// Digest is over the addresses and digests of everything seen, in order.
-func (c *Collateral) Digest() digest.Digest {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	h := sha256.New()
-	for _, url := range slices.Sorted(maps.Keys(c.seen)) {
-		fmt.Fprintf(h, "%s  %s\n", c.seen[url].Hex(), url)
-	}
-	return digest.Digest(h.Sum(nil))
+	return file.ReadAll(r, most)
 }

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -83,9 +82,10 @@ func stage(t *testing.T, records ...*image.Record) string {
 		data, err := r.Encode()
 		require.NoError(t, err)
 		require.NoError(t, os.WriteFile(filepath.Join(dir, release.RecordAsset(r.Profile)), data, 0o600))
-		e := &evidence.Evidence{SchemaVersion: evidence.SchemaVersion, Profile: r.Profile, Image: r.Image.Name}
+		e := &evidence.Evidence{SchemaVersion: evidence.SchemaVersion, Profile: r.Profile, Image: r.Image.Name,
+			Collateral: evidence.Collateral{{URL: "https://certificates.test/root.der", Body: []byte("a list")}}}
 		for i := range 3 {
-			b, err := bootOf(t, r).Record(time.Unix(0, 0), nil)
+			b, err := bootOf(t, r).Record(nil)
 			require.NoError(t, err)
 			b.Nonce, b.Reboot = fmt.Sprint(i), i == 2
 			e.Boots = append(e.Boots, b)

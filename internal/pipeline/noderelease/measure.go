@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -36,7 +35,7 @@ func (p *Pipeline) measure(ctx context.Context, w *pipeline.Work, profile releas
 	if adopted, err := p.adoptEvidence(ctx, w, profile, record); adopted || err != nil {
 		return err
 	}
-	collateral := &evidence.Collateral{Source: p.Env.Collateral()}
+	collateral := &tdx.Keeper{Source: p.Env.Collateral()}
 	v, err := p.Env.VerifierOf(collateral)
 	if err != nil {
 		return err
@@ -50,16 +49,30 @@ func (p *Pipeline) measure(ctx context.Context, w *pipeline.Work, profile releas
 	}
 	w.Infof("RTMR0 measures %s", strings.Join(seen[0].Platform(), "; "))
 	w.Infof("two boots and a reboot agree, and are what the image's record predicts; TCB status %s", seen[0].Verdict.TCB)
-	evidence := &evidence.Evidence{SchemaVersion: evidence.SchemaVersion, Profile: profile, Image: record.Image.Name,
-		Collateral: collateral.Digest()}
+	boots, err := p.evidenceOf(ctx, w, seen, collateral.Stored())
+	if err != nil {
+		return err
+	}
+	boots.Profile, boots.Image = profile, record.Image.Name
+	return p.EncodeAsset(release.EvidenceAsset(profile), boots)
+}
+
+// evidenceOf is what was seen, each boot appraised, with the collateral that all verdicts rest on.
+func (p *Pipeline) evidenceOf(ctx context.Context, w *pipeline.Work, seen []*evidence.Observation,
+	kept tdx.Stored) (*evidence.Evidence, error) {
+	collateral, err := evidence.Keep(kept)
+	if err != nil {
+		return nil, err
+	}
+	out := &evidence.Evidence{SchemaVersion: evidence.SchemaVersion, Collateral: collateral}
 	for _, o := range seen {
 		b, err := p.appraised(ctx, w, o)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		evidence.Boots = append(evidence.Boots, b)
+		out.Boots = append(out.Boots, b)
 	}
-	return p.EncodeAsset(release.EvidenceAsset(profile), evidence)
+	return out, nil
 }
 
 // proven: all boots measured the same, and that is what the image's record predicts.
@@ -123,28 +136,26 @@ func (p *Pipeline) appraised(ctx context.Context, w *pipeline.Work, o *evidence.
 	a, err := authority.Appraise(ctx, o.Report.Quote, o.Verdict)
 	if errors.Is(err, ita.ErrIncomparable) && !p.Tag.Stable() {
 		w.Warnf("%v", err)
-		return o.Record(time.Now(), nil)
+		return o.Record(nil)
 	}
 	if err != nil {
 		return evidence.Boot{}, err
 	}
 	w.Infof("Intel Trust Authority agrees: %s", a.ID)
-	return o.Record(time.Now(), &evidence.Appraisal{ID: a.ID, Token: a.Token})
+	return o.Record(&evidence.Appraisal{ID: a.ID, Token: a.Token})
 }
 
 // mrtds writes published-mrtds.json from the evidence, which it verifies once more.
 func (p *Pipeline) mrtds(ctx context.Context, _ *pipeline.Work) error {
-	v, err := p.Env.Verifier()
-	if err != nil {
-		return err
-	}
 	out := &measurement.Published{SchemaVersion: measurement.SchemaVersion, Family: release.Node, Tag: p.Tag,
 		Commit:   p.Checkout.Commit,
 		Profiles: map[release.Profile]measurement.Profile{}}
 	for _, profile := range release.Profiles() {
-		if out.Profiles[profile], err = p.published(ctx, v, profile); err != nil {
+		published, err := p.published(ctx, profile)
+		if err != nil {
 			return err
 		}
+		out.Profiles[profile] = published
 	}
 	return p.EncodeAsset(release.MeasurementsAsset, out)
 }
@@ -183,12 +194,11 @@ func (p *Pipeline) unappraised(w *pipeline.Work, o *evidence.Observation) (evide
 			Expected: "a token for each quote", Got: reason, Hint: "set the secret ITA_API_KEY"}
 	}
 	w.Warnf("appraisal by Intel Trust Authority skipped: %s", reason)
-	return o.Record(time.Now(), nil)
+	return o.Record(nil)
 }
 
 // published is what the staged evidence of a profile proves of its image.
-func (p *Pipeline) published(ctx context.Context, v *tdx.Verifier,
-	profile release.Profile) (measurement.Profile, error) {
+func (p *Pipeline) published(ctx context.Context, profile release.Profile) (measurement.Profile, error) {
 	data, err := p.ReadAsset(release.EvidenceAsset(profile))
 	if err != nil {
 		return measurement.Profile{}, err
@@ -201,7 +211,7 @@ func (p *Pipeline) published(ctx context.Context, v *tdx.Verifier,
 	if err != nil {
 		return measurement.Profile{}, err
 	}
-	seen, err := evidence.Observe(ctx, v)
+	seen, err := evidence.Observe(ctx, p.Env.TDXRoot)
 	if err == nil {
 		err = proven(seen, record)
 	}

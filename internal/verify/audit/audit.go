@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/sigstore/sigstore-go/pkg/root"
 	"golang.org/x/sync/errgroup"
@@ -49,7 +50,8 @@ type Subject struct {
 	Revoked   Revoked   // what a key service must not admit any more; nil: not asked, and nothing is said
 	Published Published // what node releases publish, which policies may admit; nil: not asked, and nothing is said
 
-	Verifier *tdx.Verifier // of the quotes of a node release; without one they are not verified again, and that is said
+	Verifier *tdx.Verifier // of quotes, by what Intel says today; as of their time they need none
+	Offline  bool          // nobody is asked for what is said today, and the report says so
 	Sources  Sources       // of the repository; without them nothing is compared with the commit's files, and that is said
 }
 
@@ -80,7 +82,7 @@ func Release(ctx context.Context, src Source, dir string, s Subject) (*Report, e
 		return nil, err
 	}
 	a := &auditor{Subject: s, dir: dir, report: &Report{Tag: s.Tag, Digests: map[string]string{}},
-		digests: map[string]digest.Digest{}, oversized: map[string]bool{}}
+		digests: map[string]digest.Digest{}, signed: map[string]time.Time{}, oversized: map[string]bool{}}
 	present := a.completeness(listed)
 	if err := a.fetch(ctx, src, present); err != nil {
 		return nil, err
@@ -100,6 +102,7 @@ type auditor struct {
 	report  *Report
 	mu      sync.Mutex
 	digests map[string]digest.Digest
+	signed  map[string]time.Time // when each asset was signed, of those whose signature stands
 
 	oversized map[string]bool // assets that were not read for their size
 }

@@ -2,9 +2,9 @@ package audit
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/calimero-network/mero-tee/internal/artifact/sbom"
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
@@ -28,7 +28,7 @@ func (a *auditor) nodeImages(ctx context.Context, published *measurement.Publish
 	for _, p := range release.Profiles() {
 		record, err := a.record(p, published.Profiles[p])
 		a.add(check.Of("image record of "+string(p), err))
-		a.add(a.boots(ctx, p, published.Profiles[p], record))
+		a.add(a.boots(ctx, p, published.Profiles[p], record)...)
 		if record != nil {
 			err := unlisted
 			if err == nil {
@@ -65,30 +65,55 @@ func (a *auditor) record(p release.Profile, published measurement.Profile) (*ima
 	return r, nil
 }
 
-// boots verifies the quotes and event logs again, as of today's collateral, and
-// compares them with what was published and with the image's record.
+// boots verifies the quotes and event logs again, as of their time by the
+// collateral beside them; compares them with what was published and with the
+// image's record; and then asks what Intel says of the machines today.
 func (a *auditor) boots(ctx context.Context, p release.Profile, published measurement.Profile,
-	record *image.Record) check.Result {
+	record *image.Record) []check.Result {
 	name := "boots of " + string(p)
-	if a.Verifier == nil {
-		return check.Skip(name, "no verifier of TDX quotes")
+	seen, err := a.proven(ctx, p, published, record)
+	if err != nil {
+		return []check.Result{check.Of(name, err)}
 	}
+	return []check.Result{check.Pass(name).Noting(asOf(seen)), a.today(ctx, p, seen)}
+}
+
+// proven is what the evidence of a profile proves as of its time.
+func (a *auditor) proven(ctx context.Context, p release.Profile, published measurement.Profile,
+	record *image.Record) ([]*evidence.Observation, error) {
 	e, err := a.evidence(p, published)
 	if err != nil {
-		return check.Of(name, err)
+		return nil, err
 	}
-	seen, err := e.Observe(ctx, a.Verifier)
+	if err := a.signedAfter(e); err != nil {
+		return nil, err
+	}
+	seen, err := e.Observe(ctx, a.TDXRoot)
 	if err != nil {
-		return unjudged(check.Of(name, err), err)
+		return nil, err
 	}
 	if got := e.Published(seen, published.Image); !got.Equal(published) {
-		return check.Of(name, fault.Mismatch("the boots do not show what is published", summary(published), summary(got)))
+		return nil, fault.Mismatch("the boots do not show what is published", summary(published), summary(got))
 	}
-	if err := bootedFrom(seen, record); err != nil {
-		return check.Of(name, err)
-	}
-	return check.Pass(name).Noting(standing(e, seen))
+	return seen, bootedFrom(seen, record)
 }
+
+// signedAfter: the time of a boot is the publisher's word; that it was before the
+// signature is the timestamp authority's. Without a signature that stands the
+// release has failed already.
+func (a *auditor) signedAfter(e *evidence.Evidence) error {
+	at, ok := a.signed[release.EvidenceAsset(e.Profile)]
+	for i, b := range e.Boots {
+		if ok && b.Time.After(at.Add(clockSkew)) {
+			return fault.Mismatch(fmt.Sprintf("boot %d is of a later time than the signature over it", i+1),
+				"before "+at.UTC().Format(time.RFC3339), b.Time.UTC().Format(time.RFC3339))
+		}
+	}
+	return nil
+}
+
+// clockSkew is how far apart the clocks of a release's machine and of a timestamp authority may be.
+const clockSkew = 5 * time.Minute
 
 func (a *auditor) evidence(p release.Profile, published measurement.Profile) (*evidence.Evidence, error) {
 	data, err := a.read(release.EvidenceAsset(p))
@@ -103,28 +128,6 @@ func (a *auditor) evidence(p release.Profile, published measurement.Profile) (*e
 		return nil, fault.Mismatch("the evidence is of another image", published.Image.Name, e.Image)
 	}
 	return e, nil
-}
-
-// unjudged says of boots without a TCB level what did not change: the release.
-func unjudged(r check.Result, err error) check.Result {
-	if !errors.As(err, new(*tdx.Unrated)) {
-		return r
-	}
-	return r.WithHint("no byte of the release changed and its quotes are signed as they were; " +
-		"what moved is Intel's collateral. " +
-		"Images are proven again by a release that is measured on hosts with current firmware")
-}
-
-// standing is what today's collateral says of the machines that were measured,
-// unless all is well: whether that is good enough is for the policies to say.
-func standing(e *evidence.Evidence, seen []*evidence.Observation) string {
-	for i, o := range seen {
-		if v := o.Verdict; v.TCB != tdx.UpToDate {
-			return fmt.Sprintf("today the TCB of boot %d is %s (%s), on the day of the measurement it was %s", i+1, v.TCB,
-				strings.Join(v.Advisories, ", "), e.Boots[i].TCB)
-		}
-	}
-	return ""
 }
 
 func summary(p measurement.Profile) string {

@@ -66,21 +66,33 @@ func (a *auditor) signatures() {
 		return
 	}
 	commits := map[string]bool{}
+	forms := map[string]string{}
 	a.add(parallel(a.Tag.Family.SignedAssets(), func(name string) check.Result {
 		certificate, err := a.signature(v, name)
 		if err == nil {
 			a.mu.Lock()
-			commits[certificate.Commit] = true
+			commits[certificate.Commit], a.signed[name], forms[name] = true, certificate.Time, certificate.Form
 			a.mu.Unlock()
 		}
 		return check.Of("signature of "+name, err)
 	})...)
+	a.forms(forms)
 	switch found := slices.Sorted(maps.Keys(commits)); {
 	case len(found) == 1:
 		a.report.Commit = found[0]
 	case len(found) > 1:
 		a.add(check.Fail("commit", fault.Verification, "assets were signed from different commits", "one commit",
 			strings.Join(found, ", ")))
+	}
+}
+
+// forms: a bundle in another form than ours proves as much; but our own releases
+// write one form, so somebody else wrote it, which is said.
+func (a *auditor) forms(of map[string]string) {
+	for _, name := range slices.Sorted(maps.Keys(of)) {
+		if form := of[name]; form != "" {
+			a.add(check.Pass("form of " + name + release.BundleSuffix).Noting("not ours, which proves nothing less: " + form))
+		}
 	}
 }
 

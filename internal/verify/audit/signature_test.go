@@ -2,14 +2,17 @@ package audit_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/calimero-network/mero-tee/internal/artifact/signature"
+	"github.com/calimero-network/mero-tee/internal/base/check"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/verify/audit"
@@ -89,6 +92,32 @@ func TestCommitsDiffer(t *testing.T) {
 	require.Equal(t, fault.Verification, fault.CodeOf(report.Results.Err()))
 	require.Equal(t, []string{"commit"}, failed(report.Results))
 	require.Empty(t, report.Commit)
+}
+
+// A bundle in another form proves as much, and that somebody else wrote it is said.
+func TestABundleInAnotherForm(t *testing.T) {
+	t.Parallel()
+	dir := released(t)
+	path := filepath.Join(dir, release.SBOMAsset+release.BundleSuffix)
+	raw, err := os.ReadFile(path)
+	require.NoError(t, err)
+	var indented bytes.Buffer
+	require.NoError(t, json.Indent(&indented, raw, "", "\t"))
+	require.NoError(t, os.WriteFile(path, indented.Bytes(), 0o600))
+	report := judge(t, dir, audit.Subject{Tag: stable, Commit: commit})
+	require.NoError(t, report.Results.Err())
+	var forms []check.Result
+	for _, r := range report.Results {
+		if strings.HasPrefix(r.Name, "form of ") {
+			forms = append(forms, r)
+		}
+	}
+	require.Len(t, forms, 1)
+	require.Equal(t, "form of sbom.spdx.json.sigstore.json", forms[0].Name)
+	require.Contains(t, forms[0].Reason, "not ours, which proves nothing less: other JSON")
+	for _, r := range judge(t, released(t), audit.Subject{Tag: stable, Commit: commit}).Results {
+		require.False(t, strings.HasPrefix(r.Name, "form of "), "ours are in our form")
+	}
 }
 
 func TestChecksums(t *testing.T) {
