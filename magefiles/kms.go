@@ -44,9 +44,14 @@ func (KMS) ComposeHash(ctx context.Context, file, env, profile *string) error {
 // SBOM writes sbom.spdx.json with syft and checks that it lists every Go module of the binaries (step 5).
 func (KMS) SBOM(ctx context.Context) error { return cli.Step(ctx, release.KMS, "sbom", KMS.Build) }
 
+// Provenance writes provenance.intoto.jsonl: what the release was made of, by which workflow, and what came out.
+func (KMS) Provenance(ctx context.Context) error {
+	return cli.Step(ctx, release.KMS, "provenance", KMS.Policy, KMS.Measure, KMS.SBOM)
+}
+
 // Checksums writes checksums.sha256 over every asset (step 6).
 func (KMS) Checksums(ctx context.Context) error {
-	return cli.Step(ctx, release.KMS, "checksums", KMS.Policy, KMS.Measure, KMS.SBOM)
+	return cli.Step(ctx, release.KMS, "checksums", KMS.Provenance)
 }
 
 // Sign signs every asset and the checksums, keyless, as bundles (step 7).

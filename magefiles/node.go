@@ -37,9 +37,14 @@ func (Node) SBOM(ctx context.Context) error {
 	return cli.Step(ctx, release.Node, "sbom", mg.F(nodeBuild, ""))
 }
 
+// Provenance writes provenance.intoto.jsonl: what the images were made of, by which workflow, and what came out.
+func (Node) Provenance(ctx context.Context) error {
+	return cli.Step(ctx, release.Node, "provenance", Node.Mrtds, Node.SBOM)
+}
+
 // Checksums writes checksums.sha256 over every asset.
 func (Node) Checksums(ctx context.Context) error {
-	return cli.Step(ctx, release.Node, "checksums", Node.Mrtds, Node.SBOM)
+	return cli.Step(ctx, release.Node, "checksums", Node.Provenance)
 }
 
 // Sign signs every asset and the checksums, keyless, as bundles (step 5).

@@ -151,7 +151,7 @@ func TestAPolicyThatNobodySignedIsNotMigratedTo(t *testing.T) {
 	got, err := o.keyService(t.Context(), tag, release.LockedReadOnly)
 	require.Equal(t, fault.Verification, fault.CodeOf(err), "%v", err)
 	require.ErrorContains(t, err, "mero-kms-v1.3.0 is not to be trusted")
-	require.Contains(t, said.String(), "[PASS] all 20 expected assets are present")
+	require.Contains(t, said.String(), "[PASS] all 22 expected assets are present")
 	require.Contains(t, said.String(), "[FAIL] signature of attestation-policy-locked-read-only.json: signature refused")
 	require.Nil(t, got.Policy)
 	require.Nil(t, got.AppCompose)

@@ -6,6 +6,7 @@ import "fmt"
 const (
 	MeasurementsAsset = "published-mrtds.json"
 	SBOMAsset         = "sbom.spdx.json"
+	ProvenanceAsset   = "provenance.intoto.jsonl"
 	ChecksumsAsset    = "checksums.sha256"
 	ComposeHashAsset  = "compose-hash.txt"
 	BundleSuffix      = ".sigstore.json"
@@ -34,7 +35,7 @@ func (f Family) Assets() []string {
 		for _, p := range Profiles() {
 			out = append(out, RecordAsset(p))
 		}
-		return append(out, MeasurementsAsset, SBOMAsset)
+		return append(out, ProvenanceAsset, MeasurementsAsset, SBOMAsset)
 	}
 	for _, p := range Profiles() {
 		out = append(out, PolicyAsset(p))
@@ -42,7 +43,7 @@ func (f Family) Assets() []string {
 	for _, p := range Profiles() {
 		out = append(out, ComposeAsset(p))
 	}
-	return append(out, ComposeHashAsset, MeasurementsAsset, SBOMAsset)
+	return append(out, ComposeHashAsset, ProvenanceAsset, MeasurementsAsset, SBOMAsset)
 }
 
 // SignedAssets is Assets plus the checksum file: everything that has a bundle.

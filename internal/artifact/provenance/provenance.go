@@ -43,6 +43,8 @@ type Resource struct {
 	Name   string            `json:"name,omitempty"`
 	URI    string            `json:"uri,omitempty"`
 	Digest map[string]string `json:"digest,omitempty"` // algorithm to lower-case hex
+	// where it was fetched from, which may be an archive that holds it
+	DownloadLocation string `json:"downloadLocation,omitempty"`
 }
 
 // Predicate is SLSA's provenance.
@@ -89,10 +91,16 @@ func New(b Build) *Statement {
 	}
 	definition, details := &s.Predicate.BuildDefinition, &s.Predicate.RunDetails
 	definition.BuildType, definition.ExternalParameters = BuildType, b.parameters()
-	definition.ResolvedDependencies = append([]Resource{b.source()}, slices.SortedFunc(slices.Values(b.Dependencies),
-		func(a, b Resource) int { return cmp.Or(cmp.Compare(a.URI, b.URI), cmp.Compare(a.Name, b.Name)) })...)
+	definition.ResolvedDependencies = append([]Resource{b.source()}, b.once()...)
 	details.Builder.ID, details.Metadata.InvocationID = b.builder(), b.Invocation
 	return s
+}
+
+// once are the dependencies in one order; images of several profiles share some.
+func (b Build) once() []Resource {
+	sorted := slices.SortedFunc(slices.Values(b.Dependencies),
+		func(a, b Resource) int { return cmp.Compare(a.line(), b.line()) })
+	return slices.CompactFunc(sorted, func(a, b Resource) bool { return a.line() == b.line() })
 }
 
 func (b Build) page() string { return "https://github.com/" + b.Repository }
@@ -114,6 +122,23 @@ func SHA256(d digest.Digest) map[string]string { return map[string]string{"sha25
 
 // File is a dependency that lies in the commit: what it was when the build read it.
 func File(path string, d digest.Digest) Resource { return Resource{Name: path, Digest: SHA256(d)} }
+
+// Assets are the files of a release that the statement vouches for: all but itself
+// and what is made after it, the checksums and the bundles.
+func Assets(f release.Family) []string {
+	return slices.DeleteFunc(f.Assets(), func(name string) bool { return name == release.ProvenanceAsset })
+}
+
+// Files are those of the commit that decide, beside the sources, what a release of
+// the family is made of: the statement has the digest of each.
+func Files(f release.Family) []string {
+	files := []string{"go.mod", "go.sum", "tools/syft/go.mod", "tools/syft/go.sum"}
+	if f == release.Node {
+		return append(files, "ansible/node.yml", "packer/base.pkrvars.hcl", "packer/companions.json", "packer/node.pkr.hcl",
+			"tools/packer/go.mod", "tools/packer/go.sum")
+	}
+	return append(files, "docker/mero-kms/Dockerfile", "docker/mero-kms/docker-compose.yaml")
+}
 
 // Encode renders the statement as one line.
 func (s *Statement) Encode() ([]byte, error) {
@@ -137,7 +162,8 @@ func Decode(data []byte) (*Statement, error) {
 			return nil, fault.Mismatch("provenance: not a statement that is known here", StatementType, quoted(head.Type))
 		}
 		if head.PredicateType != PredicateType {
-			return nil, fault.Mismatch("provenance: a predicate that is not known here", PredicateType, quoted(head.PredicateType))
+			return nil, fault.Mismatch("provenance: a predicate that is not known here", PredicateType,
+				quoted(head.PredicateType))
 		}
 	}
 	if err := canonical.Unmarshal(data, s); err != nil {
@@ -145,8 +171,8 @@ func Decode(data []byte) (*Statement, error) {
 	}
 	again, err := s.Encode()
 	if err == nil && !bytes.Equal(again, data) {
-		err = fault.Mismatch("provenance: not written as our releases write it", "one line, the fields in their order, no more",
-			"other JSON of the same content")
+		err = fault.Mismatch("provenance: not written as our releases write it",
+			"one line, the fields in their order, no more", "other JSON of the same content")
 	}
 	return s, err
 }
@@ -179,12 +205,28 @@ func (s *Statement) Judge(b Build) error {
 	if err := sameSubjects(want.Subject, s.Subject); err != nil {
 		return err
 	}
-	for _, d := range b.Dependencies {
-		if !slices.ContainsFunc(p.ResolvedDependencies, func(o Resource) bool { return o.line() == d.line() }) {
-			return fault.Mismatch("provenance: a dependency of the build is not in it", d.line(), named(p.ResolvedDependencies, d))
+	return s.MadeOf(b.Dependencies)
+}
+
+// MadeOf wants each of these among the build's dependencies.
+func (s *Statement) MadeOf(dependencies []Resource) error {
+	said := s.Predicate.BuildDefinition.ResolvedDependencies
+	for _, d := range dependencies {
+		if !slices.ContainsFunc(said, func(o Resource) bool { return o.line() == d.line() }) {
+			return fault.Mismatch("provenance: a dependency of the build is not in it", d.line(), named(said, d))
 		}
 	}
 	return nil
+}
+
+// Of is the SHA-256 that the statement gives of a subject; zero where it gives none.
+func (s *Statement) Of(name string) digest.Digest {
+	for _, r := range s.Subject {
+		if sum, err := digest.Parse("sha256:" + r.Digest["sha256"]); r.Name == name && err == nil {
+			return sum
+		}
+	}
+	return digest.Digest{}
 }
 
 // sameSubjects wants each file and image, with its digest, and nothing else.
@@ -212,7 +254,7 @@ func sameSubjects(want, got []Resource) error {
 // line is the resource in one line, by which two are compared whole.
 func (r Resource) line() string {
 	out := []string{}
-	for _, part := range []string{r.Name, r.URI} {
+	for _, part := range []string{r.Name, r.URI, r.DownloadLocation} {
 		if part != "" {
 			out = append(out, part)
 		}

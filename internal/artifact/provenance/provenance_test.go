@@ -38,7 +38,8 @@ func TestAStatementIsOneLine(t *testing.T) {
 	t.Parallel()
 	data := encoded(t, provenance.New(build()))
 	require.Equal(t, 1, bytes.Count(data, []byte("\n")))
-	require.True(t, bytes.HasPrefix(data, []byte(`{"_type":"https://in-toto.io/Statement/v1","subject":[{"name":"ghcr.io/`)))
+	begin := `{"_type":"https://in-toto.io/Statement/v1","subject":[{"name":"ghcr.io/`
+	require.True(t, bytes.HasPrefix(data, []byte(begin)))
 	s, err := provenance.Decode(data)
 	require.NoError(t, err)
 	require.NoError(t, s.Judge(build()))
@@ -55,14 +56,18 @@ func TestWhoseStatementIsRefused(t *testing.T) {
 		change func(*provenance.Build) // of what the statement says
 		says   string
 	}{
-		"a subject missing":   {func(b *provenance.Build) { delete(b.Subjects, "sbom.spdx.json") }, "does not vouch for sbom.spdx.json"},
-		"a subject added":     {func(b *provenance.Build) { b.Subjects["evil"] = of("evil") }, "vouches for what is not of this release"},
-		"another digest":      {func(b *provenance.Build) { b.Subjects["sbom.spdx.json"] = of("x") }, "does not vouch for sbom.spdx.json"},
-		"another commit":      {func(b *provenance.Build) { b.Commit = strings.Repeat("f", 40) }, "another commit"},
-		"another repository":  {func(b *provenance.Build) { b.Repository = "evil/mero-tee" }, "another builder"},
-		"another tag":         {func(b *provenance.Build) { b.Tag.Version.Minor++ }, "another builder"},
-		"another workflow":    {func(b *provenance.Build) { b.Tag.Family = release.Node }, "another builder"},
-		"a dependency missed": {func(b *provenance.Build) { b.Dependencies = b.Dependencies[:1] }, "a dependency of the build is not in it"},
+		"a subject missing": {func(b *provenance.Build) { delete(b.Subjects, "sbom.spdx.json") },
+			"does not vouch for sbom.spdx.json"},
+		"a subject added": {func(b *provenance.Build) { b.Subjects["evil"] = of("evil") },
+			"vouches for what is not of this release"},
+		"another digest": {func(b *provenance.Build) { b.Subjects["sbom.spdx.json"] = of("x") },
+			"does not vouch for sbom.spdx.json"},
+		"another commit":     {func(b *provenance.Build) { b.Commit = strings.Repeat("f", 40) }, "another commit"},
+		"another repository": {func(b *provenance.Build) { b.Repository = "evil/mero-tee" }, "another builder"},
+		"another tag":        {func(b *provenance.Build) { b.Tag.Version.Minor++ }, "another builder"},
+		"another workflow":   {func(b *provenance.Build) { b.Tag.Family = release.Node }, "another builder"},
+		"a dependency missed": {func(b *provenance.Build) { b.Dependencies = b.Dependencies[:1] },
+			"a dependency of the build is not in it"},
 		"a dependency moved": {func(b *provenance.Build) { b.Dependencies[0] = provenance.File("go.sum", of("x")) },
 			"a dependency of the build is not in it"},
 	} {
@@ -89,15 +94,17 @@ func TestStatementsOfAnotherForm(t *testing.T) {
 	t.Parallel()
 	good := string(encoded(t, provenance.New(build())))
 	for name, tc := range map[string]struct{ data, says string }{
-		"empty":             {"", "not a statement in our form"},
-		"no JSON":           {"{", "not a statement in our form"},
-		"cut off":           {good[:len(good)/2], "not a statement in our form"},
-		"two lines":         {good + good, "not a statement in our form"},
-		"indented":          {strings.Replace(good, `{"_type"`, "{\n\"_type\"", 1), "not written as our releases write it"},
-		"an unknown field":  {strings.Replace(good, `{"_type"`, `{"evil":1,"_type"`, 1), "unknown field"},
-		"a key twice":       {strings.Replace(good, `{"_type"`, `{"_type":"x","_type"`, 1), "twice"},
-		"another statement": {strings.Replace(good, provenance.StatementType, "https://in-toto.io/Statement/v9", 1), "not a statement that is known here"},
-		"another predicate": {strings.Replace(good, provenance.PredicateType, "https://slsa.dev/provenance/v9", 1), "a predicate that is not known here"},
+		"empty":            {"", "not a statement in our form"},
+		"no JSON":          {"{", "not a statement in our form"},
+		"cut off":          {good[:len(good)/2], "not a statement in our form"},
+		"two lines":        {good + good, "not a statement in our form"},
+		"indented":         {strings.Replace(good, `{"_type"`, "{\n\"_type\"", 1), "not written as our releases write it"},
+		"an unknown field": {strings.Replace(good, `{"_type"`, `{"evil":1,"_type"`, 1), "unknown field"},
+		"a key twice":      {strings.Replace(good, `{"_type"`, `{"_type":"x","_type"`, 1), "twice"},
+		"another statement": {strings.Replace(good, provenance.StatementType, "https://in-toto.io/Statement/v9", 1),
+			"not a statement that is known here"},
+		"another predicate": {strings.Replace(good, provenance.PredicateType, "https://slsa.dev/provenance/v9", 1),
+			"a predicate that is not known here"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -26,10 +26,11 @@ type SignerFunc func(ctx context.Context) (*Signer, error)
 // Result says what Files did, in the order of the names given.
 type Result struct{ Kept, Signed []string }
 
-// Files gives each named file in dir its bundle, <name>.sigstore.json beside
-// it. A bundle on disk that v accepts for the file's current bytes, and that is in
-// our form, is kept; any other is replaced. What is signed is verified before it is written. A file
-// that is not there is a fault.Error with code MissingAsset.
+// Files gives each named file in dir its bundle, <name>.sigstore.json beside it: a
+// statement in an envelope, of any other file the signature. A bundle on disk that v
+// accepts for the file's current bytes, and that is in our form, is kept; any other
+// is replaced. What is signed is verified before it is written. A file that is not
+// there is a fault.Error with code MissingAsset.
 func Files(ctx context.Context, signer SignerFunc, v *signature.Verifier, dir string, names []string) (Result, error) {
 	first := sync.OnceValues(func() (*Signer, error) { return signer(ctx) })
 	signed := make([]bool, len(names))
@@ -57,12 +58,16 @@ func Files(ctx context.Context, signer SignerFunc, v *signature.Verifier, dir st
 
 // signFile returns whether it had to sign.
 func signFile(ctx context.Context, signer func() (*Signer, error), v *signature.Verifier, path string) (bool, error) {
-	digest, err := digestOf(path)
+	k, err := kindOf(v, path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, &fault.Error{Code: fault.MissingAsset, Message: "nothing to sign", Expected: filepath.Base(path),
+			Got: "no such file", Err: err}
+	}
 	if err != nil {
 		return false, err
 	}
 	if raw, err := file.Read(path+release.BundleSuffix, signature.MaxBundleSize); err == nil {
-		if c, err := v.Verify(digest, raw); err == nil && c.Form == "" {
+		if c, err := k.verify(raw); err == nil && c.Form == "" {
 			return false, nil
 		}
 	}
@@ -70,21 +75,29 @@ func signFile(ctx context.Context, signer func() (*Signer, error), v *signature.
 	if err != nil {
 		return false, err
 	}
-	raw, err := s.Sign(ctx, digest)
+	raw, err := k.sign(ctx, s)
 	if err != nil {
 		return false, err
 	}
-	if _, err := v.Verify(digest, raw); err != nil {
+	if _, err := k.verify(raw); err != nil {
 		return false, err
 	}
 	return true, file.Write(path+release.BundleSuffix, raw, 0o644)
 }
 
-func digestOf(path string) ([32]byte, error) {
-	sum, _, err := digest.OfFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return sum, &fault.Error{Code: fault.MissingAsset, Message: "nothing to sign", Expected: filepath.Base(path),
-			Got: "no such file", Err: err}
+// kind is how one file is signed and verified.
+type kind struct {
+	sign   func(context.Context, *Signer) ([]byte, error)
+	verify func(bundle []byte) (signature.Certificate, error)
+}
+
+func kindOf(v *signature.Verifier, path string) (kind, error) {
+	if signature.IsStatement(path) {
+		statement, err := file.Read(path, signature.MaxBundleSize)
+		return kind{func(ctx context.Context, s *Signer) ([]byte, error) { return s.Attest(ctx, statement) },
+			func(bundle []byte) (signature.Certificate, error) { return v.VerifyStatement(statement, bundle) }}, err
 	}
-	return sum, err
+	sum, _, err := digest.OfFile(path)
+	return kind{func(ctx context.Context, s *Signer) ([]byte, error) { return s.Sign(ctx, sum) },
+		func(bundle []byte) (signature.Certificate, error) { return v.Verify(sum, bundle) }}, err
 }

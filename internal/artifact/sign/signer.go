@@ -91,15 +91,23 @@ func (s *Signer) choose(c *root.SigningConfig, now time.Time) (authority root.Se
 	return authority, err
 }
 
-// Sign returns a Sigstore bundle v0.3, as JSON in the form that Verify demands,
-// over the file with this SHA-256.
+// Sign returns a Sigstore bundle v0.3, as JSON in our form, over the file with this SHA-256.
 func (s *Signer) Sign(ctx context.Context, digest [32]byte) ([]byte, error) {
+	return s.signed(ctx, digestContent(digest), prehashed{s.key})
+}
+
+// Attest returns a bundle whose envelope (DSSE) holds the in-toto statement.
+func (s *Signer) Attest(ctx context.Context, statement []byte) ([]byte, error) {
+	return s.signed(ctx, &sign.DSSEData{Data: statement, PayloadType: signature.StatementType}, s.key)
+}
+
+func (s *Signer) signed(ctx context.Context, content sign.Content, key sign.Keypair) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, signDeadline)
 	defer cancel()
-	raw, err := s.sign(ctx, digest)
+	raw, err := s.sign(ctx, content, key)
 	if err != nil && ctx.Err() == nil {
 		// A log that took an entry but whose answer was lost refuses the same entry (409): a new signature is a new entry.
-		raw, err = s.sign(ctx, digest)
+		raw, err = s.sign(ctx, content, key)
 	}
 	if err != nil {
 		return nil, &fault.Error{Code: fault.General, Message: "signing", Err: err}
@@ -111,7 +119,7 @@ func (s *Signer) persistent(ctx context.Context) persistent {
 	return persistent{ctx: ctx, next: s.transport, wait: s.wait}
 }
 
-func (s *Signer) sign(ctx context.Context, digest [32]byte) ([]byte, error) {
+func (s *Signer) sign(ctx context.Context, content sign.Content, key sign.Keypair) ([]byte, error) {
 	transport := s.persistent(ctx)
 	o := sign.BundleOptions{Context: ctx, CertificateProvider: s.certificate}
 	for _, t := range s.timestamps {
@@ -125,7 +133,7 @@ func (s *Signer) sign(ctx context.Context, digest [32]byte) ([]byte, error) {
 		}
 		o.TransparencyLogs = append(o.TransparencyLogs, log)
 	}
-	b, err := sign.Bundle(digestContent(digest), prehashed{s.key}, o)
+	b, err := sign.Bundle(content, key, o)
 	if err != nil {
 		return nil, err
 	}

@@ -127,6 +127,10 @@ func difference(b *protobundle.Bundle, raw []byte) (string, error) {
 	case entries != 1:
 		return fmt.Sprintf("%d log entries, not one", entries), nil
 	}
+	return otherJSON(b, raw)
+}
+
+func otherJSON(b *protobundle.Bundle, raw []byte) (string, error) {
 	again, err := Encode(b)
 	if err == nil && !bytes.Equal(raw, again) {
 		return "other JSON than ours (compact, sorted keys, known fields, one newline at the end)", nil

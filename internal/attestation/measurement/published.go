@@ -101,6 +101,15 @@ func (i Image) Reference(f release.Family) (string, error) {
 	return i.Name[:at] + "@" + i.Digest.String(), nil
 }
 
+// Images are the digests of the release's images, by their names.
+func (p *Published) Images() map[string]digest.Digest {
+	out := map[string]digest.Digest{}
+	for _, profile := range p.Profiles {
+		out[profile.Image.Name] = profile.Image.Digest
+	}
+	return out
+}
+
 // Rehashed is the profile of a key service whose compose file became another:
 // the events that follow from its hash change, and nothing else.
 func (p Profile) Rehashed(composeHash digest.Digest) Profile {

@@ -55,7 +55,7 @@ func commands(ctx context.Context, w io.Writer, page io.Writer) error {
 		{"`go tool mage -l`", "0.5 s", "-l"},
 		{"`go tool mage release:kms`, dist/ empty", "20 s", "release:kms"},
 		{"`go tool mage release:kms`, again", "", "release:kms"},
-		{"`go tool mage verify:release`, 20 assets", "", "verify:release mero-kms-v0.1.0"},
+		{"`go tool mage verify:release`, 22 assets", "", "verify:release mero-kms-v0.1.0"},
 		{"`go tool mage release:node`, after a key service", "120 s", "release:node"},
 		{"`go tool mage release:node`, again", "", "release:node -tag=mero-tee-v0.2.0"},
 	} {

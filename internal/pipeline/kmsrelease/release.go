@@ -55,8 +55,11 @@ func (p *Pipeline) Graph() pipeline.Graph {
 		// 5. Generate SBOM.
 		{Name: "kms:sbom", Title: "listing what is in the image", Needs: []string{"kms:build"},
 			Outputs: p.AssetFiles(release.SBOMAsset), Do: p.sbom},
+		// What the release was made of, and what came out.
+		{Name: "kms:provenance", Title: "writing the provenance", Needs: []string{"kms:policy", "kms:measure", "kms:sbom"},
+			Outputs: p.AssetFiles(release.ProvenanceAsset), Do: p.provenance},
 		// 6. Checksums: SHA-256 of all assets.
-		{Name: "kms:checksums", Title: "writing the checksums", Needs: []string{"kms:policy", "kms:measure", "kms:sbom"},
+		{Name: "kms:checksums", Title: "writing the checksums", Needs: []string{"kms:provenance"},
 			Outputs: p.AssetFiles(release.ChecksumsAsset), Do: p.Checksums},
 		// 7. Sigstore Sign, keyless.
 		{Name: "kms:sign", Title: "signing every asset", Needs: []string{"kms:checksums"},

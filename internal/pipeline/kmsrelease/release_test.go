@@ -38,7 +38,7 @@ func TestGraph(t *testing.T) {
 	t.Parallel()
 	g := kmsrelease.Plan()
 	require.NoError(t, g.Check())
-	require.Equal(t, []string{"kms:version", "kms:build", "kms:policy", "kms:measure", "kms:sbom", "kms:checksums",
+	require.Equal(t, []string{"kms:version", "kms:build", "kms:policy", "kms:measure", "kms:sbom", "kms:provenance", "kms:checksums",
 		"kms:sign", "kms:publish", "kms:audit", "kms:catalog", "kms:e2e", "kms:propose", "kms:promote"},
 		releasetest.Targets(g))
 }
@@ -49,7 +49,7 @@ func TestWholeRelease(t *testing.T) {
 	dist := releasetest.From(t, s.After("kms:promote"))
 	requireReleased(t, fixture.Opened(t, s.Root, dist, stable), dist)
 	releasetest.RequireChecksums(t, releasetest.Contents(t, releasetest.Staged(dist, stable)), release.KMS.Assets())
-	require.Contains(t, s.Log, "[PASS] kms:audit: all 20 expected assets are present")
+	require.Contains(t, s.Log, "[PASS] kms:audit: all 22 expected assets are present")
 	require.NotContains(t, s.Log, "[FAIL]")
 }
 

@@ -53,7 +53,10 @@ func (p *Pipeline) Graph() pipeline.Graph {
 				Outputs: p.AssetFiles(release.MeasurementsAsset), Do: p.mrtds},
 			{Name: "node:sbom", Title: "listing what is in the images", Needs: perProfile("node:build"),
 				Outputs: p.AssetFiles(release.SBOMAsset), Do: p.sbom},
-			{Name: "node:checksums", Title: "writing the checksums", Needs: []string{"node:mrtds", "node:sbom"},
+			// What the release was made of, and what came out.
+			{Name: "node:provenance", Title: "writing the provenance", Needs: []string{"node:mrtds", "node:sbom"},
+				Outputs: p.AssetFiles(release.ProvenanceAsset), Do: p.provenance},
+			{Name: "node:checksums", Title: "writing the checksums", Needs: []string{"node:provenance"},
 				Outputs: p.AssetFiles(release.ChecksumsAsset), Do: p.Checksums},
 			// 5. Sign: Sigstore + release.
 			{Name: "node:sign", Title: "signing every asset", Needs: []string{"node:checksums"},

@@ -29,6 +29,7 @@ func (a *auditor) contents(ctx context.Context) {
 		a.nodeImages(ctx, published)
 	}
 	a.add(check.Of("SBOM", a.sbom(published)))
+	a.provenance(ctx, published)
 }
 
 func (a *auditor) measurements() (*measurement.Published, error) {

@@ -187,8 +187,8 @@ func TestWhatIsNotLookedAtInAStableRelease(t *testing.T) {
 	report, err := audit.Release(t.Context(), audit.Folder{Dir: dir}, t.TempDir(), s) // without a verifier of quotes
 	require.NoError(t, err)
 	require.Equal(t, fault.Verification, fault.CodeOf(report.Results.Err()))
-	require.Equal(t, []string{"today's TCB of debug", "today's TCB of debug-read-only", "today's TCB of locked-read-only"},
-		failed(report.Results))
+	require.Equal(t, []string{"today's TCB of debug", "today's TCB of debug-read-only", "today's TCB of locked-read-only",
+		"provenance is made of the commit's files"}, failed(report.Results))
 	for _, r := range report.Results {
 		require.NotEqual(t, check.Skipped, r.Status, r.Name)
 	}

@@ -104,5 +104,12 @@ func (a *auditor) signature(v *signature.Verifier, name string) (signature.Certi
 	if err != nil {
 		return signature.Certificate{}, err
 	}
+	if signature.IsStatement(name) {
+		statement, err := a.read(name)
+		if err != nil {
+			return signature.Certificate{}, err
+		}
+		return v.VerifyStatement(statement, bundle)
+	}
 	return v.Verify(a.digests[name], bundle)
 }

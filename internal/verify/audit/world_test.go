@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/calimero-network/mero-tee/internal/artifact/checksum"
+	"github.com/calimero-network/mero-tee/internal/artifact/provenance"
 	"github.com/calimero-network/mero-tee/internal/artifact/sign"
 	"github.com/calimero-network/mero-tee/internal/artifact/signature"
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
@@ -29,6 +30,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/kms/compose"
 	"github.com/calimero-network/mero-tee/internal/node/agent"
 	"github.com/calimero-network/mero-tee/internal/node/evidence"
+	nodeimage "github.com/calimero-network/mero-tee/internal/node/image"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/gce"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/inprocess"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/network"
@@ -328,7 +330,37 @@ func (s *stager) rest() error {
 			return err
 		}
 	}
-	return nil
+	return s.statement(nil)
+}
+
+// statement writes the provenance of what is there.
+func (s *stager) statement(went []provenance.Resource) error {
+	b := provenance.Build{Repository: repository, Tag: s.tag, Commit: commit, Subjects: map[string]digest.Digest{},
+		Dependencies: went}
+	if data, err := os.ReadFile(filepath.Join(s.dir, release.MeasurementsAsset)); err != nil {
+		return err
+	} else if published, err := measurement.Decode(data); err == nil { // a test may have broken it
+		b.Subjects = published.Images()
+	}
+	for _, name := range provenance.Assets(s.tag.Family) {
+		sum, _, err := digest.OfFile(filepath.Join(s.dir, name))
+		if err != nil {
+			return err
+		}
+		b.Subjects[name] = sum
+	}
+	for _, path := range provenance.Files(s.tag.Family) {
+		data, err := clone(commit).Here(path)
+		if err != nil {
+			return err
+		}
+		b.Dependencies = append(b.Dependencies, provenance.File(path, digest.Of(data)))
+	}
+	data, err := provenance.New(b).Encode()
+	if err == nil {
+		_, err = s.write(release.ProvenanceAsset, data)
+	}
+	return err
 }
 
 // nodes is the simulated hardware under the node releases of the tests.
@@ -408,8 +440,20 @@ func (s *stager) nodeRelease() error {
 	if err != nil {
 		return err
 	}
-	_, err = s.write(release.SBOMAsset, document)
-	return err
+	if _, err = s.write(release.SBOMAsset, document); err != nil {
+		return err
+	}
+	var went []provenance.Resource
+	for _, profile := range release.Profiles() {
+		data, err := os.ReadFile(filepath.Join(s.dir, release.RecordAsset(profile)))
+		if err != nil {
+			return err
+		}
+		if r, err := nodeimage.Decode(data); err == nil { // a test may have broken it
+			went = append(went, r.Ingredients()...)
+		}
+	}
+	return s.statement(went)
 }
 
 func (s *stager) nodeProfile(h *hardware, image inprocess.Image) (measurement.Profile, error) {

@@ -1,0 +1,95 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/calimero-network/mero-tee/internal/artifact/provenance"
+	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
+	"github.com/calimero-network/mero-tee/internal/base/check"
+	"github.com/calimero-network/mero-tee/internal/base/digest"
+	"github.com/calimero-network/mero-tee/internal/release"
+)
+
+const (
+	vouchesName = "provenance vouches for every asset and image"
+	madeOfName  = "provenance is made of the commit's files"
+)
+
+// provenance judges the statement: it is about this release, all of it and nothing
+// else, of the signatures' commit, by the workflow that signed. Then what it says
+// went in is compared with the commit's own files.
+func (a *auditor) provenance(ctx context.Context, published *measurement.Published) {
+	data, err := a.read(release.ProvenanceAsset)
+	if err != nil {
+		a.add(check.Of(vouchesName, err))
+		return
+	}
+	s, err := provenance.Decode(data)
+	if err != nil {
+		a.add(check.Of(vouchesName, err))
+		return
+	}
+	if published == nil { // said under "measurements"
+		return
+	}
+	b := provenance.Build{Repository: a.Repository, Tag: a.Tag, Commit: published.Commit, Subjects: published.Images(),
+		Dependencies: a.ingredients(published)}
+	for _, name := range provenance.Assets(a.Tag.Family) {
+		sum, ok := a.digests[name]
+		if !ok { // that it is missing was said; the statement names it all the same
+			sum = s.Of(name)
+		}
+		b.Subjects[name] = sum
+	}
+	a.add(check.Of(vouchesName, s.Judge(b)))
+	a.add(a.madeOfFiles(ctx, s, published.Commit))
+}
+
+// ingredients are what the image records say went into the images and lies in no commit.
+func (a *auditor) ingredients(published *measurement.Published) (out []provenance.Resource) {
+	if a.Tag.Family != release.Node {
+		return nil
+	}
+	for _, p := range release.Profiles() {
+		if record, err := a.record(p, published.Profiles[p]); err == nil { // else said under "image record"
+			out = append(out, record.Ingredients()...)
+		}
+	}
+	return out
+}
+
+// madeOfFiles compares the digests of the files that decide what a release is made
+// of with those files in the commit. A work tree with the same files is as good: a
+// rehearsal releases changes that are not committed.
+func (a *auditor) madeOfFiles(ctx context.Context, s *provenance.Statement, commit string) check.Result {
+	if a.Sources == nil {
+		return check.Unseen(madeOfName, "there is no clone of the repository", "verify in a clone of "+a.Repository)
+	}
+	if here, err := deciding(a.Tag.Family, a.Sources.Here); err == nil && s.MadeOf(here) == nil {
+		return check.Pass(madeOfName)
+	}
+	there, err := deciding(a.Tag.Family, func(path string) ([]byte, error) { return a.Sources.At(ctx, commit, path) })
+	if errors.Is(err, fs.ErrNotExist) {
+		return check.Unseen(madeOfName, fmt.Sprintf("commit %.12s is not in this clone, and this work tree's files are others",
+			commit), "git fetch --unshallow --tags, and verify again")
+	}
+	if err == nil {
+		err = s.MadeOf(there)
+	}
+	return check.Of(madeOfName, err)
+}
+
+// deciding are the files that decide what a release of the family is made of.
+func deciding(f release.Family, read func(path string) ([]byte, error)) (out []provenance.Resource, err error) {
+	for _, path := range provenance.Files(f) {
+		data, err := read(path)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, provenance.File(path, digest.Of(data)))
+	}
+	return out, nil
+}
