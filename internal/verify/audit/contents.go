@@ -22,13 +22,17 @@ func (a *auditor) contents(ctx context.Context) {
 		a.add(check.Skip("contents", "a quick check reads no other asset than the measurements"))
 		return
 	}
+	listed, unread := a.listed()
 	if a.Tag.Family == release.KMS {
 		a.policies(ctx)
 		a.composeFiles(ctx, published)
 	} else {
-		a.nodeImages(ctx, published)
+		a.nodeImages(ctx, published, listed, unread)
 	}
-	a.add(check.Of("SBOM", a.sbom()))
+	if unread == nil {
+		unread = listed.Form()
+	}
+	a.add(check.Of("SBOM", unread))
 }
 
 func (a *auditor) measurements() (*measurement.Published, error) {
@@ -102,10 +106,11 @@ func (a *auditor) policy(profile release.Profile) (*policies.Policy, error) {
 	return p, err
 }
 
-func (a *auditor) sbom() error {
+// listed is what the SBOM says, read once for all that ask.
+func (a *auditor) listed() (sbom.Packages, error) {
 	data, err := a.read(release.SBOMAsset)
 	if err != nil {
-		return err
+		return sbom.Packages{}, err
 	}
-	return sbom.Check(data)
+	return sbom.Read(data)
 }
