@@ -37,15 +37,20 @@ func Check(data []byte, binaries ...string) error {
 	if err != nil {
 		return invalid("not an SPDX 2.3 JSON document", "", err)
 	}
+	if err := checkForm(doc); err != nil {
+		return err // a document of the wrong form is not searched for modules
+	}
+	var problems []error
+	for _, path := range binaries {
+		problems = append(problems, checkBinary(doc, path))
+	}
+	return errors.Join(problems...)
+}
+
+func checkForm(doc *spdx.Document) error {
 	problems := []error{checkHeader(doc), checkCreation(doc.CreationInfo), checkIdentifiers(doc), checkDescribed(doc)}
 	if err := spdxlib.ValidateDocument(doc); err != nil {
 		problems = append(problems, invalid("a relationship leads nowhere", "", err))
-	}
-	if err := errors.Join(problems...); err != nil {
-		return err // a document of the wrong form is not searched for modules
-	}
-	for _, path := range binaries {
-		problems = append(problems, checkBinary(doc, path))
 	}
 	return errors.Join(problems...)
 }
@@ -165,6 +170,9 @@ func Read(data []byte) (Packages, error) {
 	}
 	return Packages{doc}, nil
 }
+
+// Form is Check, without binaries, of the document that was read.
+func (p Packages) Form() error { return checkForm(p.doc) }
 
 // Check wants every package, "name version", among those that the document says
 // are in the image with this digest: the profiles of a release do not hold the same.

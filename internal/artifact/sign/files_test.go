@@ -82,10 +82,10 @@ func TestFilesSignsOnceAndKeepsAfterwards(t *testing.T) {
 	require.Equal(t, sign.Result{Kept: names}, r)
 }
 
-// A resumed release: only what is missing, damaged or outdated is signed anew.
+// A resumed release: only what is missing, damaged, outdated or not in our form is signed anew.
 func TestFilesRepairs(t *testing.T) {
 	t.Parallel()
-	dir, names := assets(t, 6)
+	dir, names := assets(t, 7)
 	v, signer := newVerifier(t, instance, identity), signerOver(t, nil, instance.SigningConfigPath)
 	_, err := sign.Files(t.Context(), signer, v, dir, names)
 	require.NoError(t, err)
@@ -96,9 +96,12 @@ func TestFilesRepairs(t *testing.T) {
 	writeFile(t, dir, names[2], []byte("other bytes"))
 	writeFile(t, dir, names[3]+release.BundleSuffix, kept)
 	writeFile(t, dir, names[4]+release.BundleSuffix, bytes.Repeat([]byte("x"), 2*signature.MaxBundleSize))
+	good, err := os.ReadFile(filepath.Join(dir, names[5]+release.BundleSuffix))
+	require.NoError(t, err)
+	writeFile(t, dir, names[5]+release.BundleSuffix, bytes.TrimSpace(good))
 	r, err := sign.Files(t.Context(), signer, v, dir, names)
 	require.NoError(t, err)
-	require.Equal(t, sign.Result{Kept: []string{names[0], names[5]}, Signed: names[1:5]}, r)
+	require.Equal(t, sign.Result{Kept: []string{names[0], names[6]}, Signed: names[1:6]}, r)
 	after, err := os.ReadFile(filepath.Join(dir, names[0]+release.BundleSuffix))
 	require.NoError(t, err)
 	require.Equal(t, kept, after)

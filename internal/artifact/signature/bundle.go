@@ -93,10 +93,11 @@ func leafOf(b *protobundle.Bundle) []byte {
 	if c := b.GetVerificationMaterial().GetCertificate(); c != nil {
 		return c.GetRawBytes()
 	}
-	for _, c := range b.GetVerificationMaterial().GetX509CertificateChain().GetCertificates() {
-		return c.GetRawBytes()
+	chain := b.GetVerificationMaterial().GetX509CertificateChain().GetCertificates()
+	if len(chain) == 0 {
+		return nil
 	}
-	return nil
+	return chain[0].GetRawBytes()
 }
 
 // noRoot: a bundle that brings the root of its own trust along is refused, as

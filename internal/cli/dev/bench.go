@@ -58,6 +58,8 @@ func commands(ctx context.Context, w io.Writer, page io.Writer) error {
 		{"`go tool mage verify:release`, 22 assets", "", "verify:release mero-kms-v0.1.0"},
 		{"`go tool mage release:node`, after a key service", "120 s", "release:node"},
 		{"`go tool mage release:node`, again", "", "release:node -tag=mero-tee-v0.2.0"},
+		{"`go tool mage verify:release -offline`, a node release", "1 s", "verify:release mero-tee-v0.2.0 -offline=" +
+			filepath.Join(dist, "mero-tee-v0.2.0", "assets")},
 	} {
 		took, said, err := timed(ctx, w, dist, c.command)
 		if err != nil {

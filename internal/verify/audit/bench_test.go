@@ -14,12 +14,25 @@ import (
 	"github.com/calimero-network/mero-tee/internal/verify/audit"
 )
 
-// BenchmarkRelease verifies a whole KMS release from a folder. What SHA-256
-// over the same bytes takes alone is subtracted: the rest is the verifier's.
+// BenchmarkRelease verifies a whole release of each family from a folder. What
+// SHA-256 over the same bytes takes alone is subtracted: the rest is the verifier's.
 func BenchmarkRelease(b *testing.B) {
-	dir := released(b)
-	subject := audit.Subject{Tag: stable, Commit: commit, Repository: repository, Trust: trust(b, local), TDXRoot: tdxRoot,
-		Sources: clone(commit)}
+	h, err := nodes()
+	require.NoError(b, err)
+	for _, tag := range []release.Tag{stable, node} {
+		b.Run(string(tag.Family), func(b *testing.B) {
+			subject := audit.Subject{Tag: tag, Commit: commit, Repository: repository, Trust: trust(b, local), TDXRoot: tdxRoot,
+				Sources: clone(commit), Offline: true}
+			if tag.Family == release.Node {
+				subject.TDXRoot = h.pki.RootSHA256()
+			}
+			benchmark(b, made(b, tag, nil), subject)
+		})
+	}
+}
+
+func benchmark(b *testing.B, dir string, subject audit.Subject) {
+	b.Helper()
 	scratch := b.TempDir()
 	b.ResetTimer()
 	for b.Loop() {
@@ -29,18 +42,19 @@ func BenchmarkRelease(b *testing.B) {
 	}
 	each := b.Elapsed() / time.Duration(b.N)
 	b.StopTimer()
+	assets := subject.Tag.Family.ExpectedAssets()
 	start := time.Now()
 	for range b.N {
-		hashAll(b, dir)
+		hashAll(b, dir, assets)
 	}
 	hashing := time.Since(start) / time.Duration(b.N)
 	b.ReportMetric(float64(each-hashing)/1e6, "ms-beyond-hashing")
-	b.ReportMetric(float64(len(release.KMS.ExpectedAssets())), "files")
+	b.ReportMetric(float64(len(assets)), "files")
 }
 
-func hashAll(b *testing.B, dir string) {
+func hashAll(b *testing.B, dir string, assets []string) {
 	b.Helper()
-	for _, name := range release.KMS.ExpectedAssets() {
+	for _, name := range assets {
 		f, err := os.Open(filepath.Join(dir, name))
 		require.NoError(b, err)
 		_, err = io.Copy(sha256.New(), f)

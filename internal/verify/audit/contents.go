@@ -22,13 +22,17 @@ func (a *auditor) contents(ctx context.Context) {
 		a.add(check.Skip("contents", "a quick check reads no other asset than the measurements"))
 		return
 	}
+	listed, unread := a.listed()
 	if a.Tag.Family == release.KMS {
 		a.policies(ctx)
 		a.composeFiles(ctx, published)
 	} else {
-		a.nodeImages(ctx, published)
+		a.nodeImages(ctx, published, listed, unread)
 	}
-	a.add(check.Of("SBOM", a.sbom(published)))
+	if unread == nil {
+		unread = a.describes(listed, published)
+	}
+	a.add(check.Of("SBOM", unread))
 	a.provenance(ctx, published)
 }
 
@@ -104,18 +108,10 @@ func (a *auditor) policy(profile release.Profile) (*policies.Policy, error) {
 	return p, err
 }
 
-// sbom: a sound document about other images says nothing of this release's. Where no
-// measurements name them, that was said, and its form alone is judged.
-func (a *auditor) sbom(published *measurement.Published) error {
-	data, err := a.read(release.SBOMAsset)
-	if err != nil {
-		return err
-	}
-	if err := sbom.Check(data); err != nil || published == nil {
-		return err
-	}
-	listed, err := sbom.Read(data)
-	if err != nil {
+// describes: a sound document about other images says nothing of this release's. Where
+// no measurements name them, that was said, and its form alone is judged.
+func (a *auditor) describes(listed sbom.Packages, published *measurement.Published) error {
+	if err := listed.Form(); err != nil || published == nil {
 		return err
 	}
 	var images [][32]byte
@@ -123,4 +119,13 @@ func (a *auditor) sbom(published *measurement.Published) error {
 		images = append(images, published.Profiles[p].Image.Digest)
 	}
 	return listed.Describe(string(a.Tag.Family), a.Tag.Version.String(), images)
+}
+
+// listed is what the SBOM says, read once for all that ask.
+func (a *auditor) listed() (sbom.Packages, error) {
+	data, err := a.read(release.SBOMAsset)
+	if err != nil {
+		return sbom.Packages{}, err
+	}
+	return sbom.Read(data)
 }

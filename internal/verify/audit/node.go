@@ -19,18 +19,18 @@ import (
 
 // nodeImages verifies once more what a node release rests on: for each profile
 // the record of its image, the boots that were measured, and the SBOM's packages.
-func (a *auditor) nodeImages(ctx context.Context, published *measurement.Published) {
+func (a *auditor) nodeImages(ctx context.Context, published *measurement.Published, listed sbom.Packages,
+	unread error) {
 	if published == nil {
 		a.add(check.Skip("node images", "there are no measurements to compare them with"))
 		return
 	}
-	listed, unlisted := a.listed()
 	for _, p := range release.Profiles() {
 		record, err := a.record(p, published.Profiles[p])
 		a.add(check.Of("image record of "+string(p), err))
 		a.add(a.boots(ctx, p, published.Profiles[p], record)...)
 		if record != nil {
-			err := unlisted
+			err := unread
 			if err == nil {
 				err = listed.Check(published.Profiles[p].Image.Digest, record.PackageVersions())
 			}
@@ -152,13 +152,4 @@ func bootedFrom(boots []*evidence.Observation, record *image.Record) error {
 		}
 	}
 	return nil
-}
-
-// listed is what the SBOM says of all images.
-func (a *auditor) listed() (sbom.Packages, error) {
-	data, err := a.read(release.SBOMAsset)
-	if err != nil {
-		return sbom.Packages{}, err
-	}
-	return sbom.Read(data)
 }

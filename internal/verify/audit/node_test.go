@@ -1,6 +1,9 @@
 package audit_test
 
 import (
+	"bytes"
+	"compress/gzip"
+	"io"
 	"regexp"
 	"strings"
 	"testing"
@@ -11,6 +14,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/check"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/node/evidence"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/verify/audit"
@@ -24,49 +28,52 @@ func TestNodeReleaseThatLies(t *testing.T) {
 		asset string
 		edit  func(string) string
 		want  string // the check
+		says  string // why; empty: it is plain
 	}{
 		"a record of another version": {release.RecordAsset(release.Debug), func(s string) string {
 			return strings.Replace(s, `"version": "1.1.0"`, `"version": "1.1.1"`, 1)
-		}, "image record of debug"},
+		}, "image record of debug", ""},
 		"a package that the SBOM hides": {release.SBOMAsset, func(s string) string {
 			return strings.Replace(s, `"name":"simulated-base"`, `"name":"other"`, 1)
-		}, "SBOM lists the packages of debug"},
+		}, "SBOM lists the packages of debug", ""},
 		"a record of another UKI": {release.RecordAsset(release.LockedReadOnly), func(s string) string {
 			return authenticode.ReplaceAllStringFunc(s, func(event string) string {
 				at := len(event) - 1
 				return event[:at] + flipped(event[at:])
 			})
-		}, "boots of locked-read-only"},
+		}, "boots of locked-read-only", ""},
 		"a record with another command line": {release.RecordAsset(release.LockedReadOnly), func(s string) string {
 			return strings.Replace(s, "panic=5", "panic=6", 1)
-		}, "image record of locked-read-only"},
+		}, "image record of locked-read-only", ""},
 		"a record that does not add up": {release.RecordAsset(release.DebugReadOnly), func(s string) string {
 			return strings.Replace(s, `"simulated-base"`, `"simulated-basf"`, 1)
-		}, "image record of debug-read-only"},
+		}, "image record of debug-read-only", ""},
 		"evidence of another image": {release.EvidenceAsset(release.Debug), func(s string) string {
 			return strings.Replace(s, "mero-tee-debug-", "mero-tee-debuh-", 1)
-		}, "boots of debug"},
+		}, "boots of debug", ""},
+		"an event log with a forged payload": {release.EvidenceAsset(release.Debug), forgedPayload, "boots of debug",
+			"a payload that is not of its digest"},
 		"evidence of another TCB status": {release.EvidenceAsset(release.Debug), func(s string) string {
 			return strings.Replace(s, `"tcb": "UpToDate"`, `"tcb": "OutOfDate"`, 1)
-		}, "boots of debug"},
+		}, "boots of debug", "TCB status is another"},
 		"evidence without its collateral": {release.EvidenceAsset(release.Debug), func(s string) string {
 			return collateral.ReplaceAllString(s, `"collateral": []`)
-		}, "boots of debug"},
+		}, "boots of debug", "carries no collateral"},
 		"evidence of an older version": {release.EvidenceAsset(release.Debug), func(s string) string {
 			return strings.Replace(s, `"schema_version": "3"`, `"schema_version": "2"`, 1)
-		}, "boots of debug"},
+		}, "boots of debug", "evidence of version 2"},
 		"evidence of a boot after its signature": {release.EvidenceAsset(release.Debug), func(s string) string {
 			at := time.Now().Add(24 * time.Hour).UTC().Format(time.RFC3339)
 			return bootTime.ReplaceAllString(s, `"time": "`+at+`"`)
-		}, "boots of debug"},
+		}, "boots of debug", "later time than the signature"},
 		"other collateral than was published": {release.MeasurementsAsset, func(s string) string {
 			at := strings.Index(s, `"collateral": "sha256:`) + len(`"collateral": "sha256:`)
 			return s[:at] + flipped(s[at:at+1]) + s[at+1:]
-		}, "boots of debug"},
+		}, "boots of debug", "do not show what is published"},
 		"a published register of no boot": {release.MeasurementsAsset, func(s string) string {
 			at := strings.Index(s, `"rtmr1": "`) + len(`"rtmr1": "`)
 			return s[:at] + flipped(s[at:at+1]) + s[at+1:]
-		}, "boots of debug"},
+		}, "boots of debug", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -81,6 +88,11 @@ func TestNodeReleaseThatLies(t *testing.T) {
 			report := judge(t, dir, audit.Subject{Tag: node, Commit: commit})
 			require.Equal(t, fault.Verification, fault.CodeOf(report.Results.Err()))
 			require.Contains(t, failed(report.Results), tc.want)
+			for _, r := range report.Results {
+				if r.Name == tc.want {
+					require.Contains(t, r.Reason, tc.says)
+				}
+			}
 		})
 	}
 }
@@ -167,6 +179,32 @@ var (
 	collateral = regexp.MustCompile(`(?s)"collateral": \[.*\n  \]`)
 	bootTime   = regexp.MustCompile(`"time": "[^"]*"`)
 )
+
+// forgedPayload writes into a log what was not measured: its digests still replay to the quote.
+func forgedPayload(s string) string {
+	e, err := evidence.DecodeEvidence([]byte(s))
+	if err != nil {
+		return s
+	}
+	packed, err := gzip.NewReader(bytes.NewReader(e.Boots[1].EventLog))
+	if err != nil {
+		return s
+	}
+	log, err := io.ReadAll(packed)
+	if err != nil {
+		return s
+	}
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	_, _ = w.Write(bytes.Replace(log, []byte("Calling EFI Application"), []byte("Calling EFI Applikation"), 1))
+	_ = w.Close()
+	e.Boots[1].EventLog = b.Bytes()
+	data, err := e.Encode()
+	if err != nil {
+		return s
+	}
+	return string(data)
+}
 
 func flipped(digit string) string {
 	if digit == "0" {
