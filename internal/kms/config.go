@@ -38,6 +38,7 @@ type Config struct {
 	ChallengeTTL  time.Duration
 	Redis         *redis.Options // where challenges are kept; nil: in memory
 	KeyPrefix     string         // without slashes at its ends
+	RequireSealed bool           // no key leaves in the clear
 }
 
 // repository is whose releases this service belongs to.
@@ -67,6 +68,7 @@ func Load(environ []string, imageProfile string) (Config, error) {
 	}
 	for _, read := range []func(map[string]string) error{
 		c.readVersion, c.readProfile, c.readPolicy, c.readRoot, c.readCollateral, c.readChallenges, c.readKeyPrefix,
+		c.readSealed,
 	} {
 		if err := read(env); err != nil {
 			return Config{}, err
@@ -195,6 +197,15 @@ func (c *Config) readKeyPrefix(env map[string]string) error {
 	if len(c.KeyPrefix) > 128 || !prefixForm.MatchString(c.KeyPrefix) {
 		return usage("KEY_NAMESPACE_PREFIX", "letters, digits, _ and - between single slashes", c.KeyPrefix)
 	}
+	return nil
+}
+
+func (c *Config) readSealed(env map[string]string) error {
+	text := or(env["MERO_KMS_REQUIRE_SEALED_KEY_RELEASE"], "true")
+	if text != "true" && text != "false" { // nothing else is guessed at: false gives keys away
+		return usage("MERO_KMS_REQUIRE_SEALED_KEY_RELEASE", "true or false", text)
+	}
+	c.RequireSealed = text == "true"
 	return nil
 }
 
