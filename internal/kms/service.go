@@ -84,6 +84,9 @@ func New(c Config, p Parts) *Service {
 // foreignRoot is said in /health, at start and with every decision.
 const foreignRoot = "the trusted TDX root is not Intel's: whoever holds that root gets every key"
 
+// unsigned is said in /health.
+const unsigned = "the policy's signature is not asked for: its pin alone vouches for it"
+
 // notEnforced is the spec's "logs a warning on every key request".
 const notEnforced = "policy_not_ready: MRTD and RTMR values are not enforced"
 
@@ -111,11 +114,11 @@ func (s *Service) health(*http.Request) (any, error) {
 	h := wire.Health{Status: "alive", Service: wire.Service, Version: s.config.Version.String(),
 		Profile:     string(s.config.Profile),
 		PolicyReady: state.policy != nil, PolicyReason: state.reason, PolicyURL: s.config.PolicyURL.String(),
-		PolicySHA256: state.sha256, PolicySignedBy: state.signer, TDXRootSHA256: s.config.TDXRoot}
+		PolicySHA256: state.sha256, PolicySignedBy: state.signer, PolicyTrust: s.policyTrust(),
+		TDXRootSHA256: s.config.TDXRoot, Warning: s.warning()}
 	if state.policy != nil && state.policy.NotReady() {
 		h.PolicyReason = notEnforced
 	}
-	h.Warning = s.warning()
 	return h, nil
 }
 
@@ -124,6 +127,9 @@ func (s *Service) warning() string {
 	var said []string
 	if !s.config.Intel() {
 		said = append(said, foreignRoot)
+	}
+	if s.config.Unsigned {
+		said = append(said, unsigned)
 	}
 	if !s.config.RequireSealed {
 		said = append(said, inTheClear)

@@ -80,9 +80,10 @@ type Health struct {
 	PolicyReason   string `json:"policyReason,omitempty"` // why not, or why with a warning
 	PolicyURL      string `json:"policyUrl"`
 	PolicySHA256   string `json:"policySha256,omitempty"`
-	PolicySignedBy string `json:"policySignedBy,omitempty"` // SAN, when a trusted root is configured
+	PolicySignedBy string `json:"policySignedBy,omitempty"` // SAN; empty when no signature is asked for
+	PolicyTrust    string `json:"policyTrust,omitempty"`    // the trusted root that the signature is verified under
 	TDXRootSHA256  string `json:"tdxRootSha256"`
-	Warning        string `json:"warning,omitempty"` // said when the trusted root is not Intel's
+	Warning        string `json:"warning,omitempty"` // what of the configuration lowers the guard
 }
 
 // Error is the body of every answer but 200.
