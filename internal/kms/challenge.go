@@ -71,16 +71,23 @@ func newChallenges(c Config, guest Guest, now func() time.Time) *challenges {
 
 // derived asks the platform once for the key; what failed is asked again.
 func derived(guest Guest) func(context.Context) ([]byte, error) {
-	var kept atomic.Pointer[[]byte]
-	return func(ctx context.Context) ([]byte, error) {
-		if key := kept.Load(); key != nil {
-			return *key, nil
+	return once(func(ctx context.Context) ([]byte, error) {
+		return guest.Key(ctx, challengeKeyPath, challengeKeyPurpose)
+	})
+}
+
+// once keeps what get gave the first time without an error.
+func once[T any](get func(context.Context) (T, error)) func(context.Context) (T, error) {
+	var kept atomic.Pointer[T]
+	return func(ctx context.Context) (T, error) {
+		if v := kept.Load(); v != nil {
+			return *v, nil
 		}
-		key, err := guest.Key(ctx, challengeKeyPath, challengeKeyPurpose)
+		v, err := get(ctx)
 		if err == nil {
-			kept.Store(&key)
+			kept.Store(&v)
 		}
-		return key, err
+		return v, err
 	}
 }
 

@@ -28,7 +28,8 @@ type Config struct {
 	Profile       release.Profile
 	PolicyURL     *url.URL // https or file
 	PolicySHA256  string   // 64 hex digits; empty means not pinned
-	TrustedRoot   string   // path of Sigstore's trusted_root.json; empty: the policy needs no signature
+	Unsigned      bool     // the policy needs no signature: its pin alone vouches for it
+	TrustedRoot   string   // path of a Sigstore trusted_root.json; empty: the public one, which the program carries
 	TDXRoot       string   // SHA-256 of the DER of the one trusted root, 64 hex digits
 	PCSURL        string   // who answers for Intel's service; empty: Intel
 	MinEvaluation int      // smallest tcbEvaluationDataNumber that is believed
@@ -38,6 +39,7 @@ type Config struct {
 	ChallengeTTL  time.Duration
 	Redis         *redis.Options // where challenges are kept; nil: in memory
 	KeyPrefix     string         // without slashes at its ends
+	RequireSealed bool           // no key leaves in the clear
 }
 
 // repository is whose releases this service belongs to.
@@ -67,6 +69,7 @@ func Load(environ []string, imageProfile string) (Config, error) {
 	}
 	for _, read := range []func(map[string]string) error{
 		c.readVersion, c.readProfile, c.readPolicy, c.readRoot, c.readCollateral, c.readChallenges, c.readKeyPrefix,
+		c.readSealed,
 	} {
 		if err := read(env); err != nil {
 			return Config{}, err
@@ -140,6 +143,19 @@ func (c *Config) readPolicy(env map[string]string) error {
 	if c.PolicySHA256 != "" && !digestForm.MatchString(c.PolicySHA256) {
 		return usage("MERO_KMS_POLICY_SHA256", "64 lower-case hex digits", c.PolicySHA256)
 	}
+	return c.readSignature(env)
+}
+
+func (c *Config) readSignature(env map[string]string) error {
+	text := or(env["MERO_KMS_POLICY_SIGNATURE"], "required")
+	if text != "required" && text != "none" {
+		return usage("MERO_KMS_POLICY_SIGNATURE", "required or none", text)
+	}
+	if c.Unsigned = text == "none"; c.Unsigned && c.PolicySHA256 == "" {
+		return &fault.Error{Code: fault.Usage, Message: "nothing vouches for the policy",
+			Expected: "MERO_KMS_POLICY_SHA256 where MERO_KMS_POLICY_SIGNATURE is none", Got: "no pin",
+			Hint: "pin the policy that you verified with `go tool mage verify:release`"}
+	}
 	return nil
 }
 
@@ -195,6 +211,15 @@ func (c *Config) readKeyPrefix(env map[string]string) error {
 	if len(c.KeyPrefix) > 128 || !prefixForm.MatchString(c.KeyPrefix) {
 		return usage("KEY_NAMESPACE_PREFIX", "letters, digits, _ and - between single slashes", c.KeyPrefix)
 	}
+	return nil
+}
+
+func (c *Config) readSealed(env map[string]string) error {
+	text := or(env["MERO_KMS_REQUIRE_SEALED_KEY_RELEASE"], "true")
+	if text != "true" && text != "false" { // nothing else is guessed at: false gives keys away
+		return usage("MERO_KMS_REQUIRE_SEALED_KEY_RELEASE", "true or false", text)
+	}
+	c.RequireSealed = text == "true"
 	return nil
 }
 

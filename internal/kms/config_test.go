@@ -34,8 +34,8 @@ func TestLoadDefaults(t *testing.T) {
 	c.PolicyURL = nil
 	require.Equal(t, kms.Config{Version: release.Version{Major: 1, Minor: 2, Candidate: 1}, Profile: release.DebugReadOnly,
 		TDXRoot: tdx.IntelRootSHA256,
-		Listen:  "0.0.0.0:8080", GuestSocket: "/var/run/dstack.sock", ChallengeTTL: time.Minute, KeyPrefix: "merod/storage"},
-		c)
+		Listen:  "0.0.0.0:8080", GuestSocket: "/var/run/dstack.sock", ChallengeTTL: time.Minute, KeyPrefix: "merod/storage",
+		RequireSealed: true}, c)
 }
 
 func TestLoadAll(t *testing.T) {
@@ -45,8 +45,10 @@ func TestLoadAll(t *testing.T) {
 		"MERO_KMS_POLICY_SHA256=" + digest,
 		"MERO_KMS_TDX_ROOT_SHA256=" + digest, "LISTEN_ADDR=127.0.0.1:1", "DSTACK_SOCKET_PATH=/s", "CHALLENGE_TTL_SECS=5",
 		"MERO_KMS_PCS_URL=https://pccs.example.com:8081", "MERO_KMS_MIN_TCB_EVALUATION_NUMBER=17",
-		"MERO_KMS_TRUSTED_ROOT=/root.json", "KEY_NAMESPACE_PREFIX=/a/b/"}, pin(t, "debug"))
+		"MERO_KMS_TRUSTED_ROOT=/root.json", "KEY_NAMESPACE_PREFIX=/a/b/",
+		"MERO_KMS_REQUIRE_SEALED_KEY_RELEASE=false"}, pin(t, "debug"))
 	require.NoError(t, err)
+	require.False(t, c.RequireSealed)
 	require.Equal(t, "/p.json", c.PolicyURL.Path)
 	require.False(t, c.Intel())
 	require.Equal(t, []string{digest, digest, "127.0.0.1:1", "/s", "a/b"},
@@ -78,15 +80,20 @@ func TestLoadRefuses(t *testing.T) {
 		"PCS with a query": {[]string{"MERO_KMS_PCS_URL=https://pccs/?a"}, "MERO_KMS_PCS_URL is malformed"},
 		"evaluation number": {[]string{"MERO_KMS_MIN_TCB_EVALUATION_NUMBER=-1"},
 			"MERO_KMS_MIN_TCB_EVALUATION_NUMBER is malformed"},
-		"short root":          {[]string{"MERO_KMS_TDX_ROOT_SHA256=ab"}, "MERO_KMS_TDX_ROOT_SHA256 is malformed"},
-		"TTL zero":            {[]string{"CHALLENGE_TTL_SECS=0"}, "CHALLENGE_TTL_SECS is malformed"},
-		"TTL of two hours":    {[]string{"CHALLENGE_TTL_SECS=7200"}, "CHALLENGE_TTL_SECS is malformed"},
-		"TTL negative":        {[]string{"CHALLENGE_TTL_SECS=-5"}, "CHALLENGE_TTL_SECS is malformed"},
-		"TTL that overflows":  {[]string{"CHALLENGE_TTL_SECS=9223372036854775807"}, "CHALLENGE_TTL_SECS is malformed"},
-		"TTL that wraps":      {[]string{"CHALLENGE_TTL_SECS=18446744074"}, "CHALLENGE_TTL_SECS is malformed"},
-		"TTL no number":       {[]string{"CHALLENGE_TTL_SECS=1m"}, "CHALLENGE_TTL_SECS is malformed"},
-		"prefix that climbs":  {[]string{"KEY_NAMESPACE_PREFIX=a/../b"}, "KEY_NAMESPACE_PREFIX is malformed"},
-		"prefix with a gap":   {[]string{"KEY_NAMESPACE_PREFIX=a//b"}, "KEY_NAMESPACE_PREFIX is malformed"},
+		"short root":         {[]string{"MERO_KMS_TDX_ROOT_SHA256=ab"}, "MERO_KMS_TDX_ROOT_SHA256 is malformed"},
+		"TTL zero":           {[]string{"CHALLENGE_TTL_SECS=0"}, "CHALLENGE_TTL_SECS is malformed"},
+		"TTL of two hours":   {[]string{"CHALLENGE_TTL_SECS=7200"}, "CHALLENGE_TTL_SECS is malformed"},
+		"TTL negative":       {[]string{"CHALLENGE_TTL_SECS=-5"}, "CHALLENGE_TTL_SECS is malformed"},
+		"TTL that overflows": {[]string{"CHALLENGE_TTL_SECS=9223372036854775807"}, "CHALLENGE_TTL_SECS is malformed"},
+		"TTL that wraps":     {[]string{"CHALLENGE_TTL_SECS=18446744074"}, "CHALLENGE_TTL_SECS is malformed"},
+		"TTL no number":      {[]string{"CHALLENGE_TTL_SECS=1m"}, "CHALLENGE_TTL_SECS is malformed"},
+		"prefix that climbs": {[]string{"KEY_NAMESPACE_PREFIX=a/../b"}, "KEY_NAMESPACE_PREFIX is malformed"},
+		"prefix with a gap":  {[]string{"KEY_NAMESPACE_PREFIX=a//b"}, "KEY_NAMESPACE_PREFIX is malformed"},
+		"signed, perhaps":    {[]string{"MERO_KMS_POLICY_SIGNATURE=no"}, "MERO_KMS_POLICY_SIGNATURE is malformed"},
+		"nothing vouches for the policy": {[]string{"MERO_KMS_POLICY_SIGNATURE=none"},
+			"nothing vouches for the policy"},
+		"sealed, perhaps": {[]string{"MERO_KMS_REQUIRE_SEALED_KEY_RELEASE=0"},
+			"MERO_KMS_REQUIRE_SEALED_KEY_RELEASE is malformed"},
 		"ALLOWED_MRTD":        {[]string{"ALLOWED_MRTD=ab"}, "ALLOWED_MRTD is set"},
 		"ALLOWED_* but empty": {[]string{"ALLOWED_TCB_STATUS="}, "ALLOWED_TCB_STATUS is set"},
 	} {

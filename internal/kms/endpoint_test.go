@@ -1,8 +1,8 @@
 package kms_test
 
 import (
-	"bytes"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"net/http"
 	"strings"
@@ -67,33 +67,69 @@ func TestBodies(t *testing.T) {
 	}
 }
 
-func TestAttestBindsNonceAndBinding(t *testing.T) {
+func TestAttestBindsNonceBindingAndTransportKey(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
-	nonce, binding := [32]byte{1}, [32]byte{2}
+	nonce, own, transport := [32]byte{1}, [32]byte{2}, transportOf(w)
+	usual := wire.DefaultBinding()
 	for _, tc := range []struct {
 		request wire.AttestRequest
-		want    [64]byte
+		want    [32]byte
 	}{
-		{wire.AttestRequest{NonceB64: b64(nonce[:])}, wire.AttestReportData(nonce, wire.DefaultBinding())},
-		{wire.AttestRequest{NonceB64: b64(nonce[:]), BindingB64: b64(binding[:])}, wire.AttestReportData(nonce, binding)},
+		{wire.AttestRequest{}, usual},
+		{wire.AttestRequest{BindingB64: b64(usual[:]), EventLog: true}, usual},
+		{wire.AttestRequest{TransportKey: true}, wire.AttestBinding(usual, transport)},
+		{wire.AttestRequest{TransportKey: true, EventLog: true, BindingB64: b64(own[:])},
+			wire.AttestBinding(own, transport)},
 	} {
-		body, err := json.Marshal(tc.request)
-		require.NoError(t, err)
-		resp, err := http.Post(w.url+"/attest", "application/json", bytes.NewReader(body))
-		require.NoError(t, err)
+		tc.request.NonceB64 = b64(nonce[:])
 		var answer wire.AttestResponse
-		require.NoError(t, json.NewDecoder(resp.Body).Decode(&answer))
-		require.NoError(t, resp.Body.Close())
+		answered(t, w.url+"/attest", tc.request, &answer)
 		raw, err := base64.StdEncoding.DecodeString(answer.QuoteB64)
 		require.NoError(t, err)
-		_, err = w.verifier.Verify(t.Context(), raw, tc.want)
+		_, err = w.verifier.Verify(t.Context(), raw, wire.AttestReportData(nonce, tc.want))
 		require.NoError(t, err)
+		require.Equal(t, tc.request.TransportKey, answer.TransportPublicKeyB64 == b64(transport[:]))
+		require.Equal(t, tc.request.TransportKey, answer.TransportPublicKeyB64 != "")
+		log := ""
+		if tc.request.EventLog {
+			log = b64(answer.EventLog)
+		}
+		require.Equal(t, log, answer.EventLogB64)
 	}
 	w.guest.noTDX.Store(true)
 	status, said := post(t, w.url+"/attest", wire.AttestRequest{NonceB64: b64(nonce[:])})
 	require.Equal(t, http.StatusInternalServerError, status)
 	require.Equal(t, wire.InternalError, said.Error)
+}
+
+// Who could choose the quote's second half would have the service vouch for a transport key of theirs.
+func TestAttestVouchesForNoKeyOfAnybodyElse(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	evil := wire.AttestBinding(wire.DefaultBinding(), wire.NewSealingKey().Public())
+	status, said := post(t, w.url+"/attest", wire.AttestRequest{NonceB64: b64(make([]byte, 32)), BindingB64: b64(evil[:])})
+	require.Equal(t, http.StatusBadRequest, status)
+	require.Equal(t, wire.InvalidAttestation, said.Error)
+	require.Contains(t, said.Details, "only together with transportKey")
+
+	var answer wire.AttestResponse
+	answered(t, w.url+"/attest", wire.AttestRequest{NonceB64: b64(make([]byte, 32)), BindingB64: b64(evil[:]),
+		TransportKey: true}, &answer)
+	require.NotContains(t, answer.ReportDataHex, hex.EncodeToString(evil[:]))
+}
+
+func TestAttestWithoutATransportKey(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.guest.noKey.Store(true)
+	asks := wire.AttestRequest{NonceB64: b64(make([]byte, 32)), TransportKey: true}
+	status, said := post(t, w.url+"/attest", asks)
+	require.Equal(t, http.StatusInternalServerError, status)
+	require.Equal(t, wire.KeyDerivationFailed, said.Error)
+	w.guest.noKey.Store(false)
+	var answer wire.AttestResponse
+	answered(t, w.url+"/attest", asks, &answer) // what failed is asked again
 }
 
 // RFC 9110: who answers GET answers HEAD, with its headers and without its body.

@@ -30,3 +30,6 @@ func (s *Service) FillQueues() (empty func()) {
 		}
 	}
 }
+
+// PublicRootDate is said of the trusted root that the program carries.
+const PublicRootDate = publicRootDate

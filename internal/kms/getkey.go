@@ -5,10 +5,10 @@ import (
 	"crypto/ed25519"
 	"crypto/subtle"
 	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/tcb"
@@ -45,7 +45,7 @@ func (s *Service) challenge(r *http.Request) (any, error) {
 }
 
 // getKey takes the whole decision in the order of the wire format: form, policy,
-// encoding, challenge, signature, quote, policy's verdict, key.
+// encoding, challenge, signature, key to seal to, quote, policy's verdict, key.
 func (s *Service) getKey(r *http.Request) (any, error) {
 	req, err := decode[wire.KeyRequest](r, wire.InvalidRequest)
 	if err != nil {
@@ -67,7 +67,10 @@ func (s *Service) getKey(r *http.Request) (any, error) {
 	if state.policy.NotReady() {
 		log.Warn("key requested; " + notEnforced)
 	}
-	key, err := s.decide(r.Context(), log, state.policy, id, req)
+	if !s.config.RequireSealed {
+		log.Warn("key requested; "+inTheClear, "sealed", req.SealToB64 != "")
+	}
+	answer, err := s.decide(r.Context(), log, state.policy, id, req)
 	if err != nil {
 		var no *refusal
 		if errors.As(err, &no) {
@@ -75,13 +78,13 @@ func (s *Service) getKey(r *http.Request) (any, error) {
 		}
 		return nil, err
 	}
-	log.Info("key released")
-	return wire.KeyResponse{Key: hex.EncodeToString(key)}, nil
+	log.Info("key released", "sealed", req.SealToB64 != "")
+	return answer, nil
 }
 
 func (s *Service) decide(ctx context.Context, log *slog.Logger, policy *policies.Policy, id wire.PeerID,
-	req wire.KeyRequest) ([]byte, error) {
-	c, err := parseClaim(id, req)
+	req wire.KeyRequest) (any, error) {
+	c, err := s.parseClaim(id, req)
 	if err != nil {
 		return nil, err
 	}
@@ -95,6 +98,10 @@ func (s *Service) decide(ctx context.Context, log *slog.Logger, policy *policies
 	}
 	c.nonce = challenge.nonce
 	if err := c.checkSignature(); err != nil {
+		return nil, err
+	}
+	seals, err := s.seals(ctx, c)
+	if err != nil {
 		return nil, err
 	}
 	verdict, err := s.verify(ctx, c)
@@ -114,7 +121,8 @@ func (s *Service) decide(ctx context.Context, log *slog.Logger, policy *policies
 	if err != nil {
 		return nil, refuse(http.StatusInternalServerError, wire.KeyDerivationFailed, "the platform gave no key").because(err)
 	}
-	return key, nil
+	defer clear(key)
+	return released(key, seals), nil
 }
 
 // admit is the policy's verdict of today; a machine that only a waiver accepts is logged with it.
@@ -151,7 +159,7 @@ func parsePeer(text string) (wire.PeerID, error) {
 func (s *Service) verify(ctx context.Context, c *claim) (*tdx.Verdict, error) {
 	ctx, cancel := context.WithTimeout(ctx, decisionDeadline)
 	defer cancel()
-	verdict, err := s.parts.Verifier.Verify(ctx, c.quote, wire.NodeReportData(c.nonce, c.id))
+	verdict, err := s.parts.Verifier.Verify(ctx, c.quote, c.reportData())
 	var never *tdx.Violation
 	var unrated *tdx.Unrated
 	switch {
@@ -187,12 +195,16 @@ type claim struct {
 	id               wire.PeerID
 	key              ed25519.PublicKey
 	quote, signature []byte
-	nonce            [32]byte // of the challenge, once it is known to be ours
+	sealTo           *wire.PublicKey // nil: the released key is asked for in the clear
+	nonce            [32]byte        // of the challenge, once it is known to be ours
 }
 
-func parseClaim(id wire.PeerID, req wire.KeyRequest) (*claim, error) {
+func (s *Service) parseClaim(id wire.PeerID, req wire.KeyRequest) (*claim, error) {
 	c := &claim{challenge: req.ChallengeID, id: id}
 	var err error
+	if c.sealTo, err = s.parseSealTo(req.SealToB64); err != nil {
+		return nil, err
+	}
 	if c.quote, err = wire.Bytes(req.QuoteB64); err != nil {
 		return nil, refuse(http.StatusBadRequest, wire.InvalidRequest, "quoteB64 is not base64")
 	}
@@ -209,23 +221,51 @@ func parseClaim(id wire.PeerID, req wire.KeyRequest) (*claim, error) {
 	return c, nil
 }
 
+func (c *claim) reportData() [64]byte {
+	if c.sealTo == nil {
+		return wire.NodeReportData(c.nonce, c.id)
+	}
+	return wire.SealedReportData(c.nonce, *c.sealTo, c.id)
+}
+
+// signed says whether the signature is the peer's with this key to seal to.
+func (c *claim) signed(sealTo *wire.PublicKey) bool {
+	return slices.ContainsFunc(wire.SignedPayloads(c.challenge, c.nonce, c.id, c.quote, sealTo), func(p []byte) bool {
+		return ed25519.Verify(c.key, p, c.signature)
+	})
+}
+
 func (c *claim) checkSignature() error {
 	if wire.PeerIDOf(c.key) != c.id {
 		return refuse(http.StatusUnauthorized, wire.PeerIdentityMismatch, "the public key is not that of the peer ID")
 	}
-	if !ed25519.Verify(c.key, wire.SignedPayload(c.challenge, c.nonce, c.id, c.quote), c.signature) {
+	switch {
+	case c.signed(c.sealTo):
+		return nil
+	case c.sealTo != nil && c.signed(nil):
+		return refuse(http.StatusUnauthorized, wire.InvalidSignature,
+			"sealToB64 is not what the peer signed, which names no key to seal to")
+	case c.sealTo == nil:
 		return refuse(http.StatusUnauthorized, wire.InvalidSignature,
 			"the signature is not the peer's over this challenge and quote")
 	}
-	return nil
+	return refuse(http.StatusUnauthorized, wire.InvalidSignature,
+		"the signature is not the peer's over this challenge, quote and key to seal to")
 }
 
 // mismatch says which half of REPORTDATA is not this request's.
 func (c *claim) mismatch(err error) error {
 	q, parseErr := tdx.ParseQuote(c.quote)
-	if parseErr == nil && subtle.ConstantTimeCompare(q.ReportData[:32], c.nonce[:]) == 1 {
-		return refuse(http.StatusUnauthorized, wire.PeerIDMismatch, "the quote is bound to another peer ID").because(err)
+	if parseErr != nil || subtle.ConstantTimeCompare(q.ReportData[:32], c.nonce[:]) != 1 {
+		return refuse(http.StatusUnauthorized, wire.InvalidChallenge, "the quote does not hold this challenge's nonce").
+			because(err)
 	}
-	return refuse(http.StatusUnauthorized, wire.InvalidChallenge, "the quote does not hold this challenge's nonce").
-		because(err)
+	words := "the quote is bound to another peer ID"
+	if c.sealTo != nil {
+		words += " or key to seal to"
+		if q.ReportData == wire.NodeReportData(c.nonce, c.id) {
+			words = "the quote is bound to the peer ID and to no key to seal to"
+		}
+	}
+	return refuse(http.StatusUnauthorized, wire.PeerIDMismatch, "%s", words).because(err)
 }

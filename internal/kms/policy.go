@@ -3,6 +3,7 @@ package kms
 import (
 	"context"
 	"crypto/sha256"
+	_ "embed"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -12,6 +13,8 @@ import (
 	"net/url"
 	"sync/atomic"
 	"time"
+
+	"github.com/sigstore/sigstore-go/pkg/root"
 
 	"github.com/calimero-network/mero-tee/internal/artifact/signature"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
@@ -171,15 +174,24 @@ type PolicySigner interface {
 	Verify(digest [32]byte, bundle []byte) (signature.Certificate, error)
 }
 
+// publicRoot is whom Sigstore's public instance has everybody believe, as of
+// publicRootDate: the target trusted_root.json of its TUF repository, unchanged
+// from root metadata 14 to 16.
+//
+//go:embed trusted_root.json
+var publicRoot []byte
+
+const publicRootDate = "2026-11-27"
+
 // NewPolicySigner is the signer that the policy must have: the release workflow
-// of this service's own version, under the trusted root that is configured.
-// Without one there is none, and it returns nil: then the pin or the compose
-// hash is all that vouches for the policy.
+// of this service's own version, under the configured trusted root, else under
+// that of Sigstore's public instance, which the program carries. Where the policy
+// needs no signature it returns nil.
 func NewPolicySigner(c Config) (PolicySigner, error) {
-	if c.TrustedRoot == "" {
+	if c.Unsigned {
 		return nil, nil //nolint:nilnil // no signer is a value here
 	}
-	trust, err := signature.TrustedRoot(c.TrustedRoot)
+	trust, err := trustedRoot(c)
 	if err != nil {
 		return nil, fmt.Errorf("MERO_KMS_TRUSTED_ROOT: %w", err)
 	}
@@ -189,6 +201,24 @@ func NewPolicySigner(c Config) (PolicySigner, error) {
 		return nil, fmt.Errorf("MERO_KMS_TRUSTED_ROOT: %w", err)
 	}
 	return v, nil
+}
+
+func trustedRoot(c Config) (root.TrustedMaterial, error) {
+	if c.TrustedRoot != "" {
+		return signature.TrustedRoot(c.TrustedRoot)
+	}
+	return root.NewTrustedRootFromJSON(publicRoot)
+}
+
+// policyTrust says in /health what the policy's signature rests on.
+func (s *Service) policyTrust() string {
+	switch {
+	case s.parts.PolicySigner == nil:
+		return ""
+	case s.config.TrustedRoot != "":
+		return s.config.TrustedRoot
+	}
+	return "Sigstore's public trusted root of " + publicRootDate
 }
 
 // signedBy fetches the policy's bundle, which stands beside it under the name

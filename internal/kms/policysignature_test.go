@@ -71,7 +71,9 @@ func TestAPolicyMustBeSignedByItsOwnRelease(t *testing.T) {
 	good := bundleOver(t, instance, releaseWorkflow, policy)
 	s := signedRemote(t, instance.TrustedRootPath, policy, good)
 	require.NoError(t, s.TryPolicy(t.Context()))
-	require.Equal(t, releaseWorkflow.SAN(), health(t, &world{url: newServer(t, s)}).PolicySignedBy)
+	said := health(t, &world{url: newServer(t, s)})
+	require.Equal(t, []string{releaseWorkflow.SAN(), instance.TrustedRootPath},
+		[]string{said.PolicySignedBy, said.PolicyTrust})
 
 	by := func(change func(*signature.Identity)) []byte {
 		id := releaseWorkflow
@@ -118,7 +120,52 @@ func TestATrustedRootThatIsNoneStopsTheStart(t *testing.T) {
 		require.ErrorContains(t, err, "MERO_KMS_TRUSTED_ROOT")
 		require.Equal(t, fault.Usage, fault.CodeOf(err))
 	}
-	none, err := kms.NewPolicySigner(kms.Config{})
+}
+
+// Nothing configured means the public root, and so no policy that another Sigstore signed.
+func TestAPolicyMustBeSignedByDefault(t *testing.T) {
+	t.Parallel()
+	policy := policyBytes(t, nil)
+	for name, bundle := range map[string][]byte{
+		"fetch the policy's signature: github.com answered 404": nil,
+		"signature refused": bundleOver(t, startSigstore(t), releaseWorkflow, policy),
+	} {
+		s := signedRemote(t, "", policy, bundle)
+		require.ErrorContains(t, s.TryPolicy(t.Context()), name)
+		said := health(t, &world{url: newServer(t, s)})
+		require.False(t, said.PolicyReady)
+		require.Regexp(t, `^Sigstore's public trusted root of 20\d\d-\d\d-\d\d$`, said.PolicyTrust)
+	}
+}
+
+// The copy is that of 2026-11-27; who renews it renews its date.
+func TestTheCarriedRootIsThePublicOne(t *testing.T) {
+	t.Parallel()
+	data, err := os.ReadFile("trusted_root.json")
+	require.NoError(t, err)
+	require.Equal(t, "6494e21ea73fa7ee769f85f57d5a3e6a08725eae1e38c755fc3517c9e6bc0b66 of 2026-11-27",
+		sha(data)+" of "+kms.PublicRootDate)
+	trust, err := root.NewTrustedRootFromJSON(data)
+	require.NoError(t, err)
+	require.NotEmpty(t, trust.RekorLogs())
+	require.NotEmpty(t, trust.FulcioCertificateAuthorities())
+	require.NotEmpty(t, trust.TimestampingAuthorities())
+}
+
+func TestAPinnedPolicyNeedsNoSignatureWhereThatIsSaid(t *testing.T) {
+	t.Parallel()
+	policy := policyBytes(t, nil)
+	c, err := kms.Load([]string{"MERO_KMS_VERSION=1.2.0", "MERO_KMS_PROFILE=debug", "MERO_KMS_POLICY_SIGNATURE=none",
+		"MERO_KMS_POLICY_SHA256=" + sha(policy)}, "/nonexistent")
+	require.NoError(t, err)
+	none, err := kms.NewPolicySigner(c)
 	require.NoError(t, err)
 	require.Nil(t, none)
+	s := kms.New(c, kms.Parts{Transport: local{serve(policy)}, PolicySigner: none, Now: time.Now,
+		Log: slog.New(slog.DiscardHandler)})
+	require.NoError(t, s.TryPolicy(t.Context()))
+	said := health(t, &world{url: newServer(t, s)})
+	require.True(t, said.PolicyReady)
+	require.Contains(t, said.Warning, "its pin alone vouches for it")
+	require.Empty(t, said.PolicyTrust+said.PolicySignedBy)
 }

@@ -40,8 +40,7 @@ func TestKeyRequestRefused(t *testing.T) {
 			func(_ *testing.T, a *attempt) { a.request.PeerPublicKeyB64 = b64(make([]byte, 36)) }},
 		"signature not base64": {401, wire.InvalidSignature, func(_ *testing.T, a *attempt) { a.request.SignatureB64 = "%" }},
 		"signature of another": {401, wire.InvalidSignature, func(t *testing.T, a *attempt) {
-			a.request.SignatureB64 = b64(ed25519.Sign(stranger(t),
-				wire.SignedPayload(a.challenge.ChallengeID, a.nonce, a.id, a.quote)))
+			a.request.SignatureB64 = b64(ed25519.Sign(stranger(t), a.payload()))
 		}},
 		"signature over another nonce": {401, wire.InvalidSignature,
 			func(_ *testing.T, a *attempt) { a.nonce[0] ^= 1; a.sign() }},
@@ -52,15 +51,15 @@ func TestKeyRequestRefused(t *testing.T) {
 		"peer of another challenge": {401, wire.InvalidChallenge, func(t *testing.T, a *attempt) {
 			a.node.Key = stranger(t)
 			a.id = a.node.PeerID()
-			a.quoteOver(t, wire.NodeReportData(a.nonce, a.id))
+			a.again(t)
 		}},
 		"challenge expired": {401, wire.InvalidChallenge,
 			func(_ *testing.T, a *attempt) { a.w.ahead.Store(int64(time.Minute + time.Second)) }},
 		"nonce of another challenge": {401, wire.InvalidChallenge, func(t *testing.T, a *attempt) {
-			a.quoteOver(t, wire.NodeReportData([32]byte{1}, a.id))
+			a.quoteOver(t, reportData([32]byte{1}, a.id, a.sealTo))
 		}},
 		"quote bound to another peer": {401, wire.PeerIDMismatch, func(t *testing.T, a *attempt) {
-			a.quoteOver(t, wire.NodeReportData(a.nonce, wire.PeerIDOf(stranger(t).Public().(ed25519.PublicKey))))
+			a.quoteOver(t, reportData(a.nonce, wire.PeerIDOf(stranger(t).Public().(ed25519.PublicKey)), a.sealTo))
 		}},
 		"quote is garbage": {401, wire.AttestationFailed,
 			func(_ *testing.T, a *attempt) { a.quote = []byte("quote"); a.sign() }},
@@ -112,7 +111,7 @@ func TestKeyRequestRefused(t *testing.T) {
 func TestDebugTDGetsNoKeyEvenWhenRegistersAreNotEnforced(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, func(p *policies.Policy) { p.Status, p.KMSVersion.Candidate = policies.NotReady, 3 })
-	_, err := w.node(t, "1.0.0", release.Debug, tdxsim.Debug).GetKey(t.Context(), w.url)
+	_, err := w.node(t, "1.0.0", release.Debug, tdxsim.Debug).GetKey(t.Context(), w.url, transportOf(w))
 	requireRefused(t, err, http.StatusForbidden, wire.PolicyViolation)
 	require.ErrorContains(t, err, "debug")
 }
@@ -130,7 +129,7 @@ func TestForeignPlatformGetsNoKey(t *testing.T) {
 	for i, e := range nodeEvents("1.0.0") {
 		require.NoError(t, td.Extend(i, e))
 	}
-	_, err = agentOver(t, td, release.Debug, 4).GetKey(t.Context(), w.url)
+	_, err = agentOver(t, td, release.Debug, 4).GetKey(t.Context(), w.url, transportOf(w))
 	requireRefused(t, err, http.StatusUnauthorized, wire.AttestationFailed)
 	require.ErrorContains(t, err, "not the pinned")
 }
@@ -144,7 +143,7 @@ func TestEachRegisterCounts(t *testing.T) {
 			allowed := nodeRegisters("1.0.0", release.Debug)
 			*[]*tdx.Register{&allowed.MRTD, &allowed.RTMR0, &allowed.RTMR1, &allowed.RTMR2, &allowed.RTMR3}[i] = wrong
 			w := newWorld(t, func(p *policies.Policy) { *p = *policyFor(allowed) })
-			_, err := w.node(t, "1.0.0", release.Debug).GetKey(t.Context(), w.url)
+			_, err := w.node(t, "1.0.0", release.Debug).GetKey(t.Context(), w.url, transportOf(w))
 			requireRefused(t, err, http.StatusForbidden, wire.PolicyViolation)
 			require.ErrorContains(t, err, name+" "+nodeRegisters("1.0.0", release.Debug).Values()[i].String())
 			require.ErrorContains(t, err, wrong.String(), "the nearest tuple is shown")
@@ -157,14 +156,14 @@ func TestRegistersOfTwoReleasesDoNotMix(t *testing.T) {
 	old, current := nodeRegisters("1.0.0", release.Debug), nodeRegisters("1.1.0", release.Debug)
 	w := newWorld(t, func(p *policies.Policy) { *p = *policyFor(old, current) })
 	for _, version := range []string{"1.0.0", "1.1.0"} {
-		_, err := w.node(t, version, release.Debug).GetKey(t.Context(), w.url)
+		_, err := w.node(t, version, release.Debug).GetKey(t.Context(), w.url, transportOf(w))
 		require.NoError(t, err, version)
 	}
 	mixed := w.platform.NewTD(nodeMRTD("1.0.0"))
 	for i, e := range nodeEvents("1.1.0") {
 		require.NoError(t, mixed.Extend(i, e))
 	}
-	_, err := agentOver(t, mixed, release.Debug, 4).GetKey(t.Context(), w.url)
+	_, err := agentOver(t, mixed, release.Debug, 4).GetKey(t.Context(), w.url, transportOf(w))
 	requireRefused(t, err, http.StatusForbidden, wire.PolicyViolation)
 }
 

@@ -41,14 +41,14 @@ func TestVerifyThenKeyTwice(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, report.Events, 10)
 
-	first, err := a.GetKey(t.Context(), w.url)
+	first, err := a.GetKey(t.Context(), w.url, transportOf(w))
 	require.NoError(t, err)
-	second, err := a.GetKey(t.Context(), w.url)
+	second, err := a.GetKey(t.Context(), w.url, transportOf(w))
 	require.NoError(t, err)
 	require.Equal(t, first, second, "the same key each time")
 	require.Equal(t, keyOf("merod/storage/debug/"+string(a.PeerID())), hex.EncodeToString(first))
 
-	other, err := w.node(t, "1.0.0", release.Debug).GetKey(t.Context(), w.url)
+	other, err := w.node(t, "1.0.0", release.Debug).GetKey(t.Context(), w.url, transportOf(w))
 	require.NoError(t, err)
 	require.NotEqual(t, first, other, "another peer, another key")
 
@@ -61,11 +61,11 @@ func TestThePlatformGoesAndComesBack(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
 	node := w.node(t, "1.0.0", release.Debug)
-	before, err := node.GetKey(t.Context(), w.url)
+	before, err := node.GetKey(t.Context(), w.url, transportOf(w))
 	require.NoError(t, err)
 
 	w.guest.server.Close()
-	_, err = node.GetKey(t.Context(), w.url)
+	_, err = node.GetKey(t.Context(), w.url, transportOf(w))
 	var refused *agent.Refused
 	require.ErrorAs(t, err, &refused)
 	require.Equal(t, http.StatusInternalServerError, refused.Status)
@@ -73,7 +73,7 @@ func TestThePlatformGoesAndComesBack(t *testing.T) {
 	require.Equal(t, "alive", health(t, w).Status)
 
 	t.Cleanup(w.guest.listen(t).Close)
-	after, err := node.GetKey(t.Context(), w.url)
+	after, err := node.GetKey(t.Context(), w.url, transportOf(w))
 	require.NoError(t, err)
 	require.Equal(t, before, after)
 }
@@ -85,7 +85,7 @@ func TestQuoteOfVersion5(t *testing.T) {
 	for i, e := range nodeEvents("1.0.0") {
 		require.NoError(t, td.Extend(i, e))
 	}
-	_, err := agentOver(t, td, release.Debug, 5).GetKey(t.Context(), w.url)
+	_, err := agentOver(t, td, release.Debug, 5).GetKey(t.Context(), w.url, transportOf(w))
 	require.NoError(t, err)
 }
 
@@ -95,7 +95,7 @@ func TestForeignRootIsSaidAloud(t *testing.T) {
 	h := health(t, w)
 	require.Contains(t, h.Warning, "not Intel's")
 	require.Len(t, h.TDXRootSHA256, 64)
-	_, err := w.node(t, "1.0.0", release.Debug).GetKey(t.Context(), w.url)
+	_, err := w.node(t, "1.0.0", release.Debug).GetKey(t.Context(), w.url, transportOf(w))
 	require.NoError(t, err)
 	for _, line := range strings.Split(strings.TrimSpace(w.logs.String()), "\n") {
 		require.Contains(t, line, "not Intel's")
@@ -120,7 +120,7 @@ func TestHealth(t *testing.T) {
 func TestProfilesAreIsolated(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, func(p *policies.Policy) { *p = *policyFor(nodeRegisters("1.0.0", release.LockedReadOnly)) })
-	_, err := w.node(t, "1.0.0", release.Debug).GetKey(t.Context(), w.url)
+	_, err := w.node(t, "1.0.0", release.Debug).GetKey(t.Context(), w.url, transportOf(w))
 	var no *agent.Refused
 	require.ErrorAs(t, err, &no)
 	require.Equal(t, http.StatusForbidden, no.Status)
@@ -137,7 +137,7 @@ func TestPolicyNotReadyInACandidate(t *testing.T) {
 	require.Equal(t, "policy_not_ready: MRTD and RTMR values are not enforced", health(t, w).PolicyReason)
 	a := w.node(t, "7.7.7", release.LockedReadOnly)
 	for range 2 {
-		_, err := a.GetKey(t.Context(), w.url)
+		_, err := a.GetKey(t.Context(), w.url, transportOf(w))
 		require.NoError(t, err, "all MRTD/RTMR values are accepted")
 	}
 	require.Equal(t, 2, strings.Count(w.logs.String(), `"msg":"key requested; policy_not_ready`),
@@ -145,7 +145,7 @@ func TestPolicyNotReadyInACandidate(t *testing.T) {
 
 	stale := newWorld(t, func(p *policies.Policy) { p.Status, p.KMSVersion.Candidate = policies.NotReady, 1 })
 	stale.pcs.Change(outOfDate)
-	_, err := stale.node(t, "7.7.7", release.Debug).GetKey(t.Context(), stale.url)
+	_, err := stale.node(t, "7.7.7", release.Debug).GetKey(t.Context(), stale.url, transportOf(stale))
 	// the TCB list is an operator's choice and stays in force
 	requireRefused(t, err, http.StatusForbidden, wire.PolicyViolation)
 }
@@ -165,7 +165,7 @@ func TestNothingWithoutAPolicyButAttest(t *testing.T) {
 	t.Parallel()
 	w := idle(t, nil)
 	a := w.node(t, "1.0.0", release.Debug)
-	_, err := a.GetKey(t.Context(), w.url)
+	_, err := a.GetKey(t.Context(), w.url, transportOf(w))
 	requireRefused(t, err, http.StatusServiceUnavailable, wire.PolicyNotReady)
 
 	c := wire.KeyRequest{PeerID: string(a.PeerID()), ChallengeID: strings.Repeat("0", 32)}

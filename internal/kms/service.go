@@ -4,8 +4,9 @@
 //
 // Its promise: no key leaves without a genuine quote under the one configured
 // root, the nonce of a challenge used for the first time, the signature of the
-// peer that the key is for, and a policy that admits the quote. Whatever is
-// missing or unclear means no key.
+// peer that the key is for, and a policy that admits the quote; and what leaves
+// opens for nobody but the TD that was quoted, unless the measured compose file
+// says otherwise. Whatever is missing or unclear means no key.
 //
 // A key request carries no event log: the policy judges whole tuples of register
 // values, which a log could only explain.
@@ -23,6 +24,7 @@ import (
 	"encoding/hex"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
@@ -59,6 +61,7 @@ type Service struct {
 	log        *slog.Logger
 	policy     *policySource
 	challenges *challenges
+	transport  func(context.Context) (*wire.SealingKey, error)
 	metrics    *metrics
 	decisions  limiter
 	quotes     limiter
@@ -72,13 +75,17 @@ func New(c Config, p Parts) *Service {
 		log = log.With("warning", foreignRoot, "tdx_root_sha256", c.TDXRoot)
 	}
 	s := &Service{config: c, parts: p, log: log, decisions: newLimiter(maxDecisions), quotes: newLimiter(maxQuotes),
-		policy: newPolicySource(c, p, log), challenges: newChallenges(c, p.Guest, p.Now)}
+		policy: newPolicySource(c, p, log), challenges: newChallenges(c, p.Guest, p.Now),
+		transport: transportKey(p.Guest)}
 	s.metrics = newMetrics(s)
 	return s
 }
 
 // foreignRoot is said in /health, at start and with every decision.
 const foreignRoot = "the trusted TDX root is not Intel's: whoever holds that root gets every key"
+
+// unsigned is said in /health.
+const unsigned = "the policy's signature is not asked for: its pin alone vouches for it"
 
 // notEnforced is the spec's "logs a warning on every key request".
 const notEnforced = "policy_not_ready: MRTD and RTMR values are not enforced"
@@ -107,14 +114,27 @@ func (s *Service) health(*http.Request) (any, error) {
 	h := wire.Health{Status: "alive", Service: wire.Service, Version: s.config.Version.String(),
 		Profile:     string(s.config.Profile),
 		PolicyReady: state.policy != nil, PolicyReason: state.reason, PolicyURL: s.config.PolicyURL.String(),
-		PolicySHA256: state.sha256, PolicySignedBy: state.signer, TDXRootSHA256: s.config.TDXRoot}
+		PolicySHA256: state.sha256, PolicySignedBy: state.signer, PolicyTrust: s.policyTrust(),
+		TDXRootSHA256: s.config.TDXRoot, Warning: s.warning()}
 	if state.policy != nil && state.policy.NotReady() {
 		h.PolicyReason = notEnforced
 	}
-	if !s.config.Intel() {
-		h.Warning = foreignRoot
-	}
 	return h, nil
+}
+
+// warning is what everybody should know who trusts this service.
+func (s *Service) warning() string {
+	var said []string
+	if !s.config.Intel() {
+		said = append(said, foreignRoot)
+	}
+	if s.config.Unsigned {
+		said = append(said, unsigned)
+	}
+	if !s.config.RequireSealed {
+		said = append(said, inTheClear)
+	}
+	return strings.Join(said, "; ")
 }
 
 // attest lets a node verify the service before it asks for a key. It works without a policy.
@@ -127,24 +147,51 @@ func (s *Service) attest(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	binding := wire.DefaultBinding()
-	if req.BindingB64 != "" {
-		if binding, err = bytes32("bindingB64", req.BindingB64); err != nil {
-			return nil, err
-		}
-	}
 	if err := s.quotes.enter(r.Context()); err != nil {
 		return nil, err
 	}
 	defer s.quotes.leave()
+	binding, transport, err := s.binding(r.Context(), req)
+	if err != nil {
+		return nil, err
+	}
 	reportData := wire.AttestReportData(nonce, binding)
 	q, err := s.parts.Guest.Quote(r.Context(), reportData)
 	if err != nil {
 		return nil, refuse(http.StatusInternalServerError, wire.InternalError, "the platform gave no quote").because(err)
 	}
-	return wire.AttestResponse{QuoteB64: base64.StdEncoding.EncodeToString(q.Raw),
-		ReportDataHex: hex.EncodeToString(reportData[:]),
-		EventLog:      q.EventLog, VMConfig: q.VMConfig}, nil
+	answer := wire.AttestResponse{QuoteB64: base64.StdEncoding.EncodeToString(q.Raw),
+		ReportDataHex: hex.EncodeToString(reportData[:]), TransportPublicKeyB64: transport,
+		EventLog: q.EventLog, VMConfig: q.VMConfig}
+	if req.EventLog {
+		answer.EventLogB64 = base64.StdEncoding.EncodeToString(q.EventLog)
+	}
+	return answer, nil
+}
+
+// binding is the second half of the service's REPORTDATA, and the transport key when it was asked for. Nobody chooses
+// that half: a caller's own value goes in under a domain, or who stands between could have the service vouch for a
+// transport key that is not its own.
+func (s *Service) binding(ctx context.Context, req wire.AttestRequest) (b [32]byte, transport string, err error) {
+	b = wire.DefaultBinding()
+	if req.BindingB64 != "" {
+		if b, err = bytes32("bindingB64", req.BindingB64); err != nil {
+			return b, "", err
+		}
+	}
+	if !req.TransportKey {
+		if b != wire.DefaultBinding() {
+			return b, "", refuse(http.StatusBadRequest, wire.InvalidAttestation,
+				"bindingB64 is the caller's own: that is quoted only together with transportKey, true")
+		}
+		return b, "", nil
+	}
+	key, err := s.transport(ctx)
+	if err != nil {
+		return b, "", err
+	}
+	public := key.Public()
+	return wire.AttestBinding(b, public), base64.StdEncoding.EncodeToString(public[:]), nil
 }
 
 func bytes32(field, text string) (b [32]byte, err error) {

@@ -23,12 +23,12 @@ func TestAWaivedMachineUntilItsEnd(t *testing.T) {
 	})
 	w.pcs.Change(outOfDate)
 	node := w.node(t, "1.0.0", release.Debug)
-	_, err := node.GetKey(t.Context(), w.url)
+	_, err := node.GetKey(t.Context(), w.url, transportOf(w))
 	require.NoError(t, err)
 	require.Contains(t, w.logs.String(), "OutOfDate until "+lastDay)
 
 	w.ahead.Store(int64(48 * time.Hour))
-	_, err = node.GetKey(t.Context(), w.url)
+	_, err = node.GetKey(t.Context(), w.url, transportOf(w))
 	requireRefused(t, err, http.StatusForbidden, wire.PolicyViolation)
 	require.ErrorContains(t, err, "its waiver has ended: OutOfDate until "+lastDay)
 }

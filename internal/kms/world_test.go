@@ -24,6 +24,7 @@ import (
 
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/kms"
+	"github.com/calimero-network/mero-tee/internal/kms/wire"
 	"github.com/calimero-network/mero-tee/internal/node/agent"
 	"github.com/calimero-network/mero-tee/internal/provider/dstack/guest"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
@@ -253,6 +254,13 @@ func (g *guestAgent) quote(reportData string) map[string]string {
 	log, _ := g.log.Dstack()
 	return map[string]string{"quote": hex.EncodeToString(raw), "event_log": string(log), "report_data": reportData,
 		"vm_config": "{}"}
+}
+
+// transportOf is the transport key of the world's service, as a node learns it by verifying.
+func transportOf(*world) wire.PublicKey {
+	derived, _ := hex.DecodeString(keyOf(wire.TransportKeyPath))
+	key, _ := wire.NewTransportKey(derived) // 32 bytes
+	return key.Public()
 }
 
 // keyOf is what this agent derives for a path.

@@ -65,7 +65,7 @@ func (w *World) startDstack() error {
 		return err
 	}
 	p, err := dstack.New(dstack.Options{State: filepath.Join(w.State, "dstack"), Seed: seed, APIKey: token,
-		TDX: w.under, Proxy: proxy, Unpack: w.unpack})
+		TDX: w.under, Proxy: proxy, TrustedRoot: w.trustedRoot(), Unpack: w.unpack})
 	if err != nil {
 		return err
 	}

@@ -12,12 +12,14 @@ import (
 	"github.com/calimero-network/mero-tee/internal/base/canonical"
 )
 
-// Decode reads a request's body: one JSON object of v's fields, each a string
-// and at most once, spelled exactly so, and nothing after it; an optional field
-// is not written empty. One that is missing is the caller's to judge. It goes
-// over the body once: on the way to a key, reading it by canonical.Unmarshal
-// cost as much as all cryptography (2026-11-23).
-// V points to one of the request types, which have string fields alone.
+// Decode reads a request's body: one JSON object of v's fields, each a string or
+// a boolean and at most once, spelled exactly so, and nothing after it; an
+// optional string is not written empty. One that is missing is the caller's to
+// judge. A field that is not v's is refused: it may ask for more protection than
+// a service knows of, as sealToB64 once did. It goes over the body once: on the
+// way to a key, reading it by canonical.Unmarshal cost as much as all
+// cryptography (2026-11-23).
+// V points to one of the request types, which have strings and booleans alone.
 func Decode(data []byte, v any) error {
 	if err := canonical.Unicode(data); err != nil {
 		return err
@@ -85,11 +87,23 @@ func (all fields) read(dec *json.Decoder) error {
 	if t, err = dec.Token(); err != nil {
 		return orElse(err, "")
 	}
+	f.seen = true
+	return f.set(key, t)
+}
+
+func (f *field) set(key string, t json.Token) error {
+	if f.value.Kind() == reflect.Bool {
+		yes, ok := t.(bool)
+		if !ok {
+			return fmt.Errorf("field %q is neither true nor false", key)
+		}
+		f.value.SetBool(yes)
+		return nil
+	}
 	text, ok := t.(string)
 	if !ok || (f.optional && text == "") {
 		return fmt.Errorf("field %q is not a string, or optional and empty", key)
 	}
 	f.value.SetString(text)
-	f.seen = true
 	return nil
 }

@@ -27,9 +27,15 @@ func TestReportData(t *testing.T) {
 
 func TestSignedPayload(t *testing.T) {
 	t.Parallel()
-	got := wire.SignedPayload("00ff", [32]byte{1}, "12D3", nil)
-	require.Equal(t, `{"challengeId":"00ff","challengeNonceHex":"01`+strings.Repeat("00", 31)+
-		`","peerId":"12D3","quoteHashHex":"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}`, string(got))
+	plain := `{"challengeId":"00ff","challengeNonceHex":"01` + strings.Repeat("00", 31) +
+		`","peerId":"12D3","quoteHashHex":"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"`
+	require.Equal(t, plain+"}", string(wire.SignedPayload("00ff", [32]byte{1}, "12D3", nil, nil)))
+	require.Equal(t, [][]byte{[]byte(plain + "}")}, wire.SignedPayloads("00ff", [32]byte{1}, "12D3", nil, nil))
+	sealTo := &wire.PublicKey{31: 5}
+	inHex := plain + `,"sealToHex":"` + strings.Repeat("00", 31) + `05"}`
+	require.Equal(t, inHex, string(wire.SignedPayload("00ff", [32]byte{1}, "12D3", nil, sealTo)))
+	require.Equal(t, [][]byte{[]byte(inHex), []byte(plain + `,"sealToB64":"` + strings.Repeat("A", 42) + `U="}`)},
+		wire.SignedPayloads("00ff", [32]byte{1}, "12D3", nil, sealTo))
 }
 
 func TestIsChallengeID(t *testing.T) {

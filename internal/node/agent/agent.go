@@ -2,7 +2,8 @@
 // makes quotes, verifies the key service, and asks for the node's key.
 //
 // Its promise: it extends RTMR3 at most once, it calls a key service verified
-// only when a fresh quote says what was expected of it, and what it proves about
+// only when a fresh quote says what was expected of it, it takes a key only from
+// the service that proved itself and sealed to this TD, and what it proves about
 // itself comes from the TD it runs in. Only the configfs client differs
 // between hardware and a simulated TD.
 package agent

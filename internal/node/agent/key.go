@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/base/file"
 	"github.com/calimero-network/mero-tee/internal/kms/wire"
 )
@@ -20,8 +21,11 @@ import (
 const keySize = 32
 
 // GetKey asks the key service at url for this node's key: 32 bytes, the same
-// each time. A refusal is a *Refused. Verify the service first: see VerifyKMS.
-func (a *Agent) GetKey(ctx context.Context, url string) ([]byte, error) {
+// each time. It comes sealed to a key of this one request, and opens only when
+// the service with that transport key sealed it: VerifyKMS says which one proved
+// itself. A refusal is a *Refused; a key in the clear, or one that does not open,
+// is an error of code Verification.
+func (a *Agent) GetKey(ctx context.Context, url string, transport wire.PublicKey) ([]byte, error) {
 	id := a.PeerID()
 	var c wire.ChallengeResponse
 	if err := a.post(ctx, url, "/challenge", wire.ChallengeRequest{PeerID: string(id)}, &c); err != nil {
@@ -31,7 +35,12 @@ func (a *Agent) GetKey(ctx context.Context, url string) ([]byte, error) {
 	if err != nil || len(nonce) != 32 || !wire.IsChallengeID(c.ChallengeID) {
 		return nil, errors.New("/challenge: the challenge is malformed")
 	}
-	request, err := a.keyRequest(id, c.ChallengeID, [32]byte(nonce))
+	own, release := wire.NewSealingKey(), wire.Release{Nonce: [32]byte(nonce), PeerID: id}
+	seals, err := own.SealedBy(transport, release)
+	if err != nil {
+		return nil, failed("the key service's transport key", err)
+	}
+	request, err := a.keyRequest(c.ChallengeID, release, own.Public())
 	if err != nil {
 		return nil, err
 	}
@@ -39,24 +48,45 @@ func (a *Agent) GetKey(ctx context.Context, url string) ([]byte, error) {
 	if err := a.post(ctx, url, "/get-key", request, &answer); err != nil {
 		return nil, err
 	}
-	key, err := hex.DecodeString(answer.Key)
-	if err != nil || len(key) != keySize {
-		return nil, errors.New("/get-key: the key is not 32 bytes of hex")
+	return unseal(answer, seals)
+}
+
+func unseal(answer wire.KeyResponse, seals *wire.Seals) ([]byte, error) {
+	if answer.Key != "" {
+		return nil, fault.Mismatch("/get-key: the key came in the clear: others may have read it", "a sealed key", "a key")
+	}
+	sealed, err := wire.Bytes(answer.SealedKeyB64)
+	if err != nil {
+		return nil, failed("/get-key: sealedKeyB64 is not base64", nil)
+	}
+	nonce, err := wire.Bytes(answer.SealNonceB64)
+	if err != nil {
+		return nil, failed("/get-key: sealNonceB64 is not base64", nil)
+	}
+	digits, err := seals.Open(nonce, sealed)
+	if err != nil {
+		return nil, failed("/get-key", err)
+	}
+	defer clear(digits)
+	key := make([]byte, keySize)
+	if n, err := hex.Decode(key, digits); err != nil || n != keySize { // the cause is dropped: it may quote a key
+		return nil, failed("/get-key: the key is not 32 bytes of hex", nil)
 	}
 	return key, nil
 }
 
-// keyRequest binds a quote of this TD to the challenge and to the peer ID, and signs both.
-func (a *Agent) keyRequest(id wire.PeerID, challenge string, nonce [32]byte) (*wire.KeyRequest, error) {
-	quote, err := a.Quote(wire.NodeReportData(nonce, id))
+// keyRequest binds a quote of this TD to the challenge, to the peer ID and to the key to seal to, and signs them all.
+func (a *Agent) keyRequest(challenge string, r wire.Release, sealTo wire.PublicKey) (*wire.KeyRequest, error) {
+	quote, err := a.Quote(wire.SealedReportData(r.Nonce, sealTo, r.PeerID))
 	if err != nil {
 		return nil, err
 	}
-	signature := ed25519.Sign(a.Key, wire.SignedPayload(challenge, nonce, id, quote))
+	signature := ed25519.Sign(a.Key, wire.SignedPayload(challenge, r.Nonce, r.PeerID, quote, &sealTo))
 	return &wire.KeyRequest{
-		ChallengeID: challenge, PeerID: string(id), QuoteB64: base64.StdEncoding.EncodeToString(quote),
+		ChallengeID: challenge, PeerID: string(r.PeerID), QuoteB64: base64.StdEncoding.EncodeToString(quote),
 		PeerPublicKeyB64: base64.StdEncoding.EncodeToString(wire.MarshalPublicKey(a.public())),
 		SignatureB64:     base64.StdEncoding.EncodeToString(signature),
+		SealToB64:        base64.StdEncoding.EncodeToString(sealTo[:]),
 	}, nil
 }
 

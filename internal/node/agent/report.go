@@ -108,9 +108,9 @@ func (v *VisitResult) check() error {
 	if v.Refusal != nil {
 		texts = append(texts, v.Refusal.Path, v.Refusal.Tag, v.Refusal.Details)
 	}
-	if len(v.Quote) > maxQuote || len(v.Nonce) > 32 || len(v.KeyDigest) > 32 {
-		return fmt.Errorf("visit %s: a quote of %d bytes, a nonce of %d, a key's digest of %d", v.Name, len(v.Quote),
-			len(v.Nonce), len(v.KeyDigest))
+	if len(v.Quote) > maxQuote || len(v.Nonce) > 32 || len(v.TransportKey) > 32 || len(v.KeyDigest) > 32 {
+		return fmt.Errorf("visit %s: a quote of %d bytes, a nonce of %d, a transport key of %d, a key's digest of %d", v.Name,
+			len(v.Quote), len(v.Nonce), len(v.TransportKey), len(v.KeyDigest))
 	}
 	if v.Refusal != nil && v.Error == "" {
 		return fmt.Errorf("visit %s: refused without an error", v.Name)

@@ -110,6 +110,9 @@ func TestDecodeReportRefuses(t *testing.T) {
 			"control characters"},
 		"a visit's exit code":    {func(r *agent.Report) { r.Visits[0].ExitCode = 10 }, "exit code 10"},
 		"a service's huge quote": {func(r *agent.Report) { r.Visits[0].Quote = make([]byte, 64<<10+1) }, "65537 bytes"},
+		"a service's long transport key": {func(r *agent.Report) {
+			r.Visits[0].TransportKey = make([]byte, 33)
+		}, "transport key of 33"},
 		"a service's long nonce": {func(r *agent.Report) { r.Visits[0].Nonce = make([]byte, 33) }, "nonce of 33"},
 	} {
 		t.Run(name, func(t *testing.T) {

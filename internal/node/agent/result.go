@@ -14,20 +14,21 @@ import (
 // VisitResult is how a visit went. No key is in it: the node compared them, and
 // of a test's key says a digest.
 type VisitResult struct {
-	Name        string         `json:"name"` // "mero-client-config" for the operator's
-	URL         string         `json:"url"`
-	Verified    bool           `json:"verified"`
-	TCB         string         `json:"tcb,omitempty"`
-	Registers   *tdx.Registers `json:"registers,omitempty"`
-	Nonce       []byte         `json:"nonce,omitempty"` // that the service's quote answers
-	Quote       []byte         `json:"quote,omitempty"` // of the service
-	KeyReleased bool           `json:"key_released"`
-	KeySame     bool           `json:"key_same"`             // asked again: the same key; false when not asked
-	KeyOwn      bool           `json:"key_own"`              // another peer got another key; false when not asked
-	KeyDigest   []byte         `json:"key_digest,omitempty"` // see DigestKey; of a node with a test's identity
-	Refusal     *Refused       `json:"refusal,omitempty"`
-	Error       string         `json:"error,omitempty"`
-	ExitCode    fault.Code     `json:"exit_code"`
+	Name         string         `json:"name"` // "mero-client-config" for the operator's
+	URL          string         `json:"url"`
+	Verified     bool           `json:"verified"`
+	TCB          string         `json:"tcb,omitempty"`
+	Registers    *tdx.Registers `json:"registers,omitempty"`
+	Nonce        []byte         `json:"nonce,omitempty"`         // that the service's quote answers
+	TransportKey []byte         `json:"transport_key,omitempty"` // of the service; its quote holds it
+	Quote        []byte         `json:"quote,omitempty"`         // of the service
+	KeyReleased  bool           `json:"key_released"`
+	KeySame      bool           `json:"key_same"`             // asked again: the same key; false when not asked
+	KeyOwn       bool           `json:"key_own"`              // another peer got another key; false when not asked
+	KeyDigest    []byte         `json:"key_digest,omitempty"` // see DigestKey; of a node with a test's identity
+	Refusal      *Refused       `json:"refusal,omitempty"`
+	Error        string         `json:"error,omitempty"`
+	ExitCode     fault.Code     `json:"exit_code"`
 }
 
 // DigestKey is what a test compares instead of keys that a node got in two boots:

@@ -30,12 +30,13 @@ type Expectation struct {
 
 // KMSReport is what a verified key service proved.
 type KMSReport struct {
-	Verdict  *tdx.Verdict
-	Events   []tdx.Event // of RTMR3, before system-ready
-	Nonce    [32]byte    // that the quote answers
-	Quote    []byte
-	EventLog []byte // dstack's JSON, replayed to the quote's RTMR3
-	VMConfig string // dstack's word, unproven
+	Verdict   *tdx.Verdict
+	Transport wire.PublicKey // that keys are sealed with; the quote holds it
+	Events    []tdx.Event    // of RTMR3, before system-ready
+	Nonce     [32]byte       // that the quote answers
+	Quote     []byte
+	EventLog  []byte // dstack's JSON, replayed to the quote's RTMR3
+	VMConfig  string // dstack's word, unproven
 }
 
 // VerifyKMS asks the key service at url for a quote over a fresh nonce and
@@ -57,7 +58,8 @@ func (a *Agent) attested(ctx context.Context, url string, want Expectation,
 	judge func(*tdx.Verdict) error) (*KMSReport, error) {
 	nonce := NewNonce()
 	var answer wire.AttestResponse
-	err := a.post(ctx, url, "/attest", wire.AttestRequest{NonceB64: base64.StdEncoding.EncodeToString(nonce[:])}, &answer)
+	err := a.post(ctx, url, "/attest", wire.AttestRequest{NonceB64: base64.StdEncoding.EncodeToString(nonce[:]),
+		TransportKey: true}, &answer)
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +67,11 @@ func (a *Agent) attested(ctx context.Context, url string, want Expectation,
 	if err != nil {
 		return nil, failed("the key service's quote is not base64", err)
 	}
-	verdict, err := want.Verifier.Verify(ctx, quote, wire.AttestReportData(nonce, wire.DefaultBinding()))
+	transport, err := wire.Bytes(answer.TransportPublicKeyB64)
+	if err != nil || len(transport) != len(wire.PublicKey{}) {
+		return nil, noTransport(len(transport))
+	}
+	verdict, err := want.Verifier.Verify(ctx, quote, attestReportData(nonce, wire.PublicKey(transport)))
 	if err := undecided("the key service's quote", err); err != nil {
 		return nil, err
 	}
@@ -76,8 +82,19 @@ func (a *Agent) attested(ctx context.Context, url string, want Expectation,
 	if err != nil {
 		return nil, err
 	}
-	return &KMSReport{Verdict: verdict, Events: events, Nonce: nonce, Quote: quote, EventLog: answer.EventLog,
-		VMConfig: answer.VMConfig}, nil
+	return &KMSReport{Verdict: verdict, Transport: wire.PublicKey(transport), Events: events, Nonce: nonce, Quote: quote,
+		EventLog: answer.EventLog, VMConfig: answer.VMConfig}, nil
+}
+
+// attestReportData is that of a service which answers nonce and tells its transport key.
+func attestReportData(nonce [32]byte, transport wire.PublicKey) [64]byte {
+	return wire.AttestReportData(nonce, wire.AttestBinding(wire.DefaultBinding(), transport))
+}
+
+func noTransport(size int) error {
+	return &fault.Error{Code: fault.Verification, Message: "the key service tells no transport key",
+		Expected: "32 bytes, which its quote holds", Got: fmt.Sprintf("%d bytes", size),
+		Hint: "a service that seals no keys is older than this program: deploy a newer release of it"}
 }
 
 func (e Expectation) check(v *tdx.Verdict) error {
@@ -168,17 +185,17 @@ func (r *Report) replay(quoted tdx.Registers) error {
 }
 
 // Verify checks, from outside, that the service which a node says it verified
-// proved itself to it: by a genuine quote over the node's nonce, of the very
-// instance whose registers are given.
+// proved itself to it: by a genuine quote over the node's nonce and the key that
+// seals what it releases, of the very instance whose registers are given.
 func (v *VisitResult) Verify(ctx context.Context, verifier *tdx.Verifier, service tdx.Registers) (*tdx.Verdict, error) {
 	switch {
 	case !v.Verified && v.Error != "":
 		return nil, v.Err()
-	case !v.Verified || len(v.Nonce) != 32 || v.Registers == nil:
+	case !v.Verified || len(v.Nonce) != 32 || len(v.TransportKey) != 32 || v.Registers == nil:
 		return nil, fault.Mismatch("the node did not verify the key service",
-			"verified, with nonce and registers", fmt.Sprintf("verified: %t", v.Verified))
+			"verified, with nonce, transport key and registers", fmt.Sprintf("verified: %t", v.Verified))
 	}
-	verdict, err := verifier.Verify(ctx, v.Quote, wire.AttestReportData([32]byte(v.Nonce), wire.DefaultBinding()))
+	verdict, err := verifier.Verify(ctx, v.Quote, attestReportData([32]byte(v.Nonce), wire.PublicKey(v.TransportKey)))
 	if err := undecided("the key service's quote to the node", err); err != nil {
 		return nil, err
 	}

@@ -21,6 +21,9 @@ import (
 	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
 )
 
+// transport is the services' key.
+var transport = wire.NewSealingKey()
+
 var composeHash = sha256.Sum256([]byte("app-compose"))
 
 // attested is a key service's /attest over a simulated TD, with faults.
@@ -29,6 +32,7 @@ type attested struct {
 	log     *tdxsim.EventLog
 	pcs     *tdxsim.PCS
 	stale   bool                             // quotes another nonce
+	tells   func(wire.PublicKey) string      // the transport key that is told, in base64; nil: the one that is quoted
 	editLog func(log []byte) json.RawMessage // changes the event log on its way
 }
 
@@ -82,13 +86,22 @@ func (s *attested) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.stale {
 		nonce[0] ^= 1
 	}
-	raw, _ := s.td.Quote(4, wire.AttestReportData([32]byte(nonce), wire.DefaultBinding()))
+	public := transport.Public()
+	binding := wire.AttestBinding(wire.DefaultBinding(), public)
+	if !q.TransportKey { // as an older service would
+		binding = wire.DefaultBinding()
+	}
+	raw, _ := s.td.Quote(4, wire.AttestReportData([32]byte(nonce), binding))
+	told := base64.StdEncoding.EncodeToString(public[:])
+	if s.tells != nil {
+		told = s.tells(public)
+	}
 	log, _ := s.log.Dstack()
 	if s.editLog != nil {
 		log = s.editLog(log)
 	}
 	_ = json.NewEncoder(w).Encode(wire.AttestResponse{QuoteB64: base64.StdEncoding.EncodeToString(raw), EventLog: log,
-		VMConfig: "{}"})
+		VMConfig: "{}", TransportPublicKeyB64: told})
 }
 
 func TestVerifyKMS(t *testing.T) {
@@ -101,6 +114,7 @@ func TestVerifyKMS(t *testing.T) {
 	require.Equal(t, s.td.Registers(), report.Verdict.Registers)
 	require.Len(t, report.Events, 3, "events after system-ready are the application's word")
 	require.NotEmpty(t, report.Quote)
+	require.Equal(t, transport.Public(), report.Transport)
 	require.JSONEq(t, "{}", report.VMConfig)
 }
 
@@ -128,6 +142,15 @@ func TestVerifyKMSRefuses(t *testing.T) {
 		want   string
 	}{
 		"a recorded answer": {nil, func(s *attested, _ *agent.Expectation) { s.stale = true }, "report data"},
+		"no transport key": {nil, func(s *attested, _ *agent.Expectation) {
+			s.tells = func(wire.PublicKey) string { return "" }
+		}, "tells no transport key"},
+		"a short transport key": {nil, func(s *attested, _ *agent.Expectation) {
+			s.tells = func(k wire.PublicKey) string { return base64.StdEncoding.EncodeToString(k[:31]) }
+		}, "tells no transport key"},
+		"another's transport key": {nil, func(s *attested, _ *agent.Expectation) {
+			s.tells = func(k wire.PublicKey) string { k[0] ^= 1; return base64.StdEncoding.EncodeToString(k[:]) }
+		}, "report data"},
 		"TCB out of date": {nil, func(s *attested, _ *agent.Expectation) {
 			s.pcs.Change(func(k *tdxsim.Faults) { k.QE = tdx.OutOfDate })
 		}, "TCB status"},

@@ -1,9 +1,12 @@
 package clientconfig_test
 
 import (
+	"encoding/base64"
+	"os"
 	"strings"
 	"testing"
 
+	"github.com/BurntSushi/toml"
 	"github.com/stretchr/testify/require"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
@@ -51,6 +54,68 @@ allowed_rtmr3 = []
 allowed_compose_hashes = ["01`+strings.Repeat("00", 31)+`"]
 binding_b64 = "IyP+rOn9F1GomrK+u4q6FF80OjaI49FlXtQo6wdm45Y="
 `, string(example(t).TOML("of a release")))
+}
+
+// merodConfig is what merod 0.11.0-rc.47 and later read below [tee.kms.phala] (calimero-network/core, crates/config and
+// crates/merod, read 2026-11): names, types, and which may be missing.
+type merodConfig struct {
+	URL string `toml:"url"`
+	TLS struct {
+		CACertPath     *string `toml:"ca_cert_path"`
+		ClientCertPath *string `toml:"client_cert_path"`
+		ClientKeyPath  *string `toml:"client_key_path"`
+	} `toml:"tls"`
+	Attestation struct {
+		Enabled              bool     `toml:"enabled"`
+		AcceptMock           bool     `toml:"accept_mock"`
+		AllowedTCBStatuses   []string `toml:"allowed_tcb_statuses"`
+		AllowedMRTD          []string `toml:"allowed_mrtd"`
+		AllowedRTMR0         []string `toml:"allowed_rtmr0"`
+		AllowedRTMR1         []string `toml:"allowed_rtmr1"`
+		AllowedRTMR2         []string `toml:"allowed_rtmr2"`
+		AllowedRTMR3         []string `toml:"allowed_rtmr3"`
+		AllowedComposeHashes []string `toml:"allowed_compose_hashes"`
+		BindingB64           *string  `toml:"binding_b64"`
+		PolicyJSONPath       *string  `toml:"policy_json_path"`
+	} `toml:"attestation"`
+}
+
+// The file of testdata is what -attest writes. merod passes over what it does not know, so a key that it has no field
+// for would pin nothing: each of ours has one, of its type, in the form that merod compares.
+func TestMerodReadsEveryPin(t *testing.T) {
+	t.Parallel()
+	fixture, err := os.ReadFile("testdata/merod-kms.toml")
+	require.NoError(t, err)
+	c := example(t)
+	verdict := new(tdx.Verdict)
+	verdict.Registers.RTMR3 = register(0x13)
+	c.Pin(&agent.KMSReport{Verdict: verdict})
+	require.Equal(t, string(fixture), string(c.TOML("mero-kms-v1.2.0, locked-read-only")))
+
+	var read struct {
+		TEE struct {
+			KMS struct {
+				Phala merodConfig `toml:"phala"`
+			} `toml:"kms"`
+		} `toml:"tee"`
+	}
+	meta, err := toml.Decode(string(fixture), &read)
+	require.NoError(t, err)
+	require.Empty(t, meta.Undecoded())
+	a := read.TEE.KMS.Phala.Attestation
+	require.True(t, a.Enabled)
+	require.False(t, a.AcceptMock)
+	for name, list := range map[string][]string{"mrtd": a.AllowedMRTD, "rtmr0": a.AllowedRTMR0, "rtmr1": a.AllowedRTMR1,
+		"rtmr2": a.AllowedRTMR2, "rtmr3": a.AllowedRTMR3} {
+		require.Len(t, list, 1, name) // an empty one is refused where attestation is enabled
+		require.Regexp(t, "^[0-9a-f]{96}$", list[0], name)
+	}
+	require.Len(t, a.AllowedComposeHashes, 1)
+	require.Regexp(t, "^[0-9a-f]{64}$", a.AllowedComposeHashes[0])
+	require.NotEmpty(t, a.AllowedTCBStatuses)
+	binding, err := base64.StdEncoding.DecodeString(*a.BindingB64)
+	require.NoError(t, err)
+	require.Len(t, binding, 32)
 }
 
 func TestBothFormatsSayTheSame(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/kms/wire"
 	"github.com/calimero-network/mero-tee/internal/node/agent"
 	"github.com/calimero-network/mero-tee/internal/node/clientconfig"
 )
@@ -55,14 +56,15 @@ func (v visitor) verify(ctx context.Context, file []byte, r *agent.VisitResult) 
 		return err
 	}
 	r.Verified, r.TCB, r.Registers = true, string(proved.Verdict.TCB), &proved.Verdict.Registers
-	r.Nonce, r.Quote = proved.Nonce[:], proved.Quote
+	r.Nonce, r.Quote, r.TransportKey = proved.Nonce[:], proved.Quote, proved.Transport[:]
 	return nil
 }
 
 // ask gets this node's key. That it came, and how it compares, is the result;
 // nothing here has a use for it.
 func (v visitor) ask(ctx context.Context, r *agent.VisitResult, compare bool) error {
-	first, err := v.agent.GetKey(ctx, r.URL)
+	transport := wire.PublicKey(r.TransportKey)
+	first, err := v.agent.GetKey(ctx, r.URL, transport)
 	defer clear(first)
 	r.KeyReleased = err == nil
 	if err != nil || !compare {
@@ -77,12 +79,12 @@ func (v visitor) ask(ctx context.Context, r *agent.VisitResult, compare bool) er
 	}
 	stranger := *v.agent
 	stranger.Key = identity
-	again, err := v.agent.GetKey(ctx, r.URL)
+	again, err := v.agent.GetKey(ctx, r.URL, transport)
 	defer clear(again)
 	if err != nil {
 		return err
 	}
-	other, err := stranger.GetKey(ctx, r.URL)
+	other, err := stranger.GetKey(ctx, r.URL, transport)
 	defer clear(other)
 	if err != nil {
 		return err

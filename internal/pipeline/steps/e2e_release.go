@@ -46,7 +46,8 @@ func (t *Trial) updated(ctx context.Context, dir string, r *e2e.Release) (map[re
 }
 
 // reconfigure is an app-compose file that names another policy, which is shared
-// where the deployed service can fetch it.
+// where the deployed service can fetch it. No release signed it: the pin in the
+// measured file vouches for it.
 func (t *Trial) reconfigure(ctx context.Context, app []byte, policy *policies.Policy, folder string) ([]byte, error) {
 	data, err := policy.Encode()
 	if err != nil {
@@ -61,7 +62,8 @@ func (t *Trial) reconfigure(ctx context.Context, app []byte, policy *policies.Po
 	}
 	digest := digest.Of(data)
 	return compose.Reconfigure(app, map[string]string{
-		"MERO_KMS_POLICY_URL": url, "MERO_KMS_POLICY_SHA256": hex.EncodeToString(digest[:])})
+		"MERO_KMS_POLICY_URL": url, "MERO_KMS_POLICY_SHA256": hex.EncodeToString(digest[:]),
+		"MERO_KMS_POLICY_SIGNATURE": "none"})
 }
 
 // readRelease reads a KMS release from the folder into which the auditor

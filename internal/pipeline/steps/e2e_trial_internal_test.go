@@ -100,7 +100,8 @@ func (w *trying) release(t *testing.T, status policies.Status, admitted []string
 		require.NoError(t, err)
 		require.NoError(t, os.WriteFile(filepath.Join(w.KMS, release.PolicyAsset(p)), data, 0o600))
 		w.released.AppCompose[p], err = compose.AppCompose(p, []byte(`{"services":{"mero-kms":{"environment":`+
-			`{"MERO_KMS_POLICY_SHA256":"0","MERO_KMS_POLICY_URL":"https://github.com/x"}}}}`))
+			`{"MERO_KMS_POLICY_SHA256":"0","MERO_KMS_POLICY_SIGNATURE":"required",`+
+			`"MERO_KMS_POLICY_URL":"https://github.com/x"}}}}`))
 		require.NoError(t, err)
 	}
 }
@@ -128,8 +129,9 @@ func (w *trying) named(t *testing.T, app []byte) *policies.Policy {
 	require.NoError(t, err)
 	services, err := parsed.Services()
 	require.NoError(t, err)
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet,
-		services["mero-kms"].Environment["MERO_KMS_POLICY_URL"], nil)
+	environment := services["mero-kms"].Environment
+	require.Equal(t, "none", environment["MERO_KMS_POLICY_SIGNATURE"], "no release signed it")
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, environment["MERO_KMS_POLICY_URL"], nil)
 	require.NoError(t, err)
 	req.Header.Set("User-Agent", "test")
 	resp, err := w.fetch.Do(req)

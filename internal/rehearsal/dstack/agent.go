@@ -133,17 +133,21 @@ func (c *cvm) emitEvent(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// certificateFile is where the application finds the roots it trusts.
-const certificateFile = "/run/platform/ca.pem"
+// Where the application finds whom it trusts in a rehearsal, and is told so by
+// variables: nobody else's machine has these files.
+const (
+	certificateFile = "/run/platform/ca.pem"
+	sigstoreFile    = "/run/platform/trusted_root.json"
+)
 
-// writeCertificate adds the platform's roots to the application's root file
-// system. os.Root follows no symbolic link out of it.
-func writeCertificate(root *os.Root, certificate []byte) error {
-	name := strings.TrimPrefix(certificateFile, "/")
+// writeTrust adds a file of the platform's to the application's root file system.
+// os.Root follows no symbolic link out of it.
+func writeTrust(root *os.Root, file string, data []byte) error {
+	name := strings.TrimPrefix(file, "/")
 	if err := image.Folder(root, path.Dir(name)); err != nil {
 		return err
 	}
-	if err := root.WriteFile(name, certificate, 0o644); err != nil {
+	if err := root.WriteFile(name, data, 0o644); err != nil {
 		return err
 	}
 	return root.Chmod(name, 0o644) // whatever the umask

@@ -183,7 +183,10 @@ func (c *cvm) runApplication(ctx context.Context, log *os.File, started func(add
 		return err
 	}
 	defer closing(&err, root)
-	if err := writeCertificate(root, c.options.Proxy.CertificatePEM); err != nil {
+	if err := writeTrust(root, certificateFile, c.options.Proxy.CertificatePEM); err != nil {
+		return err
+	}
+	if err := c.writeSigstore(root); err != nil {
 		return err
 	}
 	agent, err := serveAgent(root, c.app.socket, c.agent())
@@ -277,7 +280,22 @@ func (c *cvm) entryPoint(root string, image v1.Config) (*entryPoint, error) {
 	proxy := c.options.Proxy.URL
 	p.env = append(append(p.env, image.Env...), c.app.environment()...)
 	p.env = append(p.env, "HTTPS_PROXY="+proxy, "HTTP_PROXY="+proxy, "SSL_CERT_FILE="+certificateFile, "LISTEN_FDS=1")
+	if c.options.TrustedRoot != "" {
+		p.env = append(p.env, "MERO_KMS_TRUSTED_ROOT="+sigstoreFile)
+	}
 	return p, nil
+}
+
+// writeSigstore has the application believe the rehearsal's Sigstore, as it believes the rehearsal's certificates.
+func (c *cvm) writeSigstore(root *os.Root) error {
+	if c.options.TrustedRoot == "" {
+		return nil
+	}
+	data, err := os.ReadFile(c.options.TrustedRoot)
+	if err != nil {
+		return err
+	}
+	return writeTrust(root, sigstoreFile, data)
 }
 
 // parseUser reads "uid" or "uid:gid"; an image without a user runs as root.

@@ -39,7 +39,10 @@ type Options struct {
 	APIKey string           // what X-API-Key must say
 	TDX    *tdxsim.Platform // the machine that the CVMs run on
 	Proxy  network.Proxy    // how applications reach the network
-	Faults Faults
+	// TrustedRoot is the path of the rehearsal's Sigstore trusted root, read when an application boots; none: the key
+	// service believes the public one alone.
+	TrustedRoot string
+	Faults      Faults
 	// EventLog is how the system writes event logs; none: as dstack 0.5.6 and later do.
 	EventLog []tdxsim.LogOption
 	// Unpack pulls the image that ref pins by digest and writes its files into

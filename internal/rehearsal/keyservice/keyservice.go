@@ -2,9 +2,9 @@
 // those who talk to one.
 //
 // Its promise: its /attest is as true as the real one's, over a simulated TD;
-// /get-key refuses what the real one would before it looks at a policy, and then
-// answers what the test chose. It does not verify the node's quote, only what
-// the quote is over.
+// /get-key refuses what the real one would before it looks at a policy, a request
+// for a clear key among it, and then answers what the test chose, sealed. It does
+// not verify the node's quote, only what the quote is over.
 package keyservice
 
 import (
@@ -30,9 +30,10 @@ type Keys func(n int, peerID string) (key string, refused *wire.Error)
 
 // Service is the http.Handler of one instance.
 type Service struct {
-	TD   *tdxsim.TD
-	keys Keys
-	log  *tdxsim.EventLog
+	TD        *tdxsim.TD
+	keys      Keys
+	log       *tdxsim.EventLog
+	transport *wire.SealingKey
 
 	mu         sync.Mutex
 	asked      []string
@@ -47,7 +48,8 @@ type challenge struct {
 
 // New boots an instance whose compose hash is measured as dstack does.
 func New(platform *tdxsim.Platform, composeHash [32]byte, keys Keys) (*Service, error) {
-	s := &Service{TD: platform.NewTD(tdx.Register{3}), keys: keys, challenges: map[string]challenge{}}
+	s := &Service{TD: platform.NewTD(tdx.Register{3}), keys: keys, challenges: map[string]challenge{},
+		transport: wire.NewSealingKey()}
 	s.log = tdxsim.NewEventLog(s.TD)
 	for i := range 3 {
 		if err := s.log.Measure(i, 6, []byte{byte(i)}); err != nil {
@@ -110,25 +112,45 @@ func (s *Service) attest(data []byte) (int, any) {
 	if err := wire.Decode(data, &q); err != nil {
 		return refuse(http.StatusBadRequest, wire.InvalidAttestation, err.Error())
 	}
+	nonce, fresh := bytes32(q.NonceB64)
+	if !fresh {
+		return refuse(http.StatusBadRequest, wire.InvalidAttestation, "nonceB64 is not 32 bytes")
+	}
+	answer := wire.AttestResponse{VMConfig: "{}"}
+	binding, refused := s.binding(q, &answer)
+	if refused != nil {
+		return http.StatusBadRequest, *refused
+	}
+	reportData := wire.AttestReportData(nonce, binding)
+	quote, err := s.TD.Quote(4, reportData)
+	if err == nil {
+		answer.EventLog, err = s.log.Dstack()
+	}
+	if err != nil {
+		return refuse(http.StatusInternalServerError, wire.InternalError, err.Error())
+	}
+	answer.QuoteB64, answer.ReportDataHex = base64.StdEncoding.EncodeToString(quote), hex.EncodeToString(reportData[:])
+	if q.EventLog {
+		answer.EventLogB64 = base64.StdEncoding.EncodeToString(answer.EventLog)
+	}
+	return http.StatusOK, answer
+}
+
+// binding is what is quoted behind the nonce; a caller's own only together with the transport key.
+func (s *Service) binding(q wire.AttestRequest, answer *wire.AttestResponse) ([32]byte, *wire.Error) {
 	binding, bound := wire.DefaultBinding(), true
 	if q.BindingB64 != "" {
 		binding, bound = bytes32(q.BindingB64)
 	}
-	nonce, fresh := bytes32(q.NonceB64)
-	if !fresh || !bound {
-		return refuse(http.StatusBadRequest, wire.InvalidAttestation, "nonceB64 and bindingB64 are 32 bytes")
+	if !bound || (!q.TransportKey && binding != wire.DefaultBinding()) {
+		return binding, &wire.Error{Error: wire.InvalidAttestation, Details: "bindingB64"}
 	}
-	reportData := wire.AttestReportData(nonce, binding)
-	quote, err := s.TD.Quote(4, reportData)
-	if err != nil {
-		return refuse(http.StatusInternalServerError, wire.InternalError, err.Error())
+	if q.TransportKey {
+		public := s.transport.Public()
+		answer.TransportPublicKeyB64 = base64.StdEncoding.EncodeToString(public[:])
+		binding = wire.AttestBinding(binding, public)
 	}
-	log, err := s.log.Dstack()
-	if err != nil {
-		return refuse(http.StatusInternalServerError, wire.InternalError, err.Error())
-	}
-	return http.StatusOK, wire.AttestResponse{QuoteB64: base64.StdEncoding.EncodeToString(quote),
-		ReportDataHex: hex.EncodeToString(reportData[:]), EventLog: log, VMConfig: "{}"}
+	return binding, nil
 }
 
 func (s *Service) challenge(data []byte) (int, any) {
@@ -155,6 +177,10 @@ func (s *Service) getKey(data []byte) (int, any) {
 	if err := wire.Decode(data, &q); err != nil {
 		return refuse(http.StatusBadRequest, wire.InvalidRequest, err.Error())
 	}
+	sealTo, named := bytes32(q.SealToB64)
+	if !named {
+		return refuse(http.StatusBadRequest, wire.InvalidAttestation, "sealToB64 is missing or not 32 bytes")
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c, given := s.challenges[q.ChallengeID]
@@ -162,20 +188,26 @@ func (s *Service) getKey(data []byte) (int, any) {
 	if !given || c.peer != q.PeerID {
 		return refuse(http.StatusUnauthorized, wire.InvalidChallenge, "unknown, used, or another's")
 	}
-	if status, refused := unproven(q, c.nonce); refused != nil {
+	if status, refused := unproven(q, c.nonce, sealTo); refused != nil {
 		return status, refused
+	}
+	seals, err := s.transport.SealTo(sealTo, wire.Release{Nonce: c.nonce, PeerID: wire.PeerID(q.PeerID)})
+	if err != nil {
+		return refuse(http.StatusBadRequest, wire.InvalidAttestation, err.Error())
 	}
 	s.asked = append(s.asked, q.PeerID)
 	key, refused := s.keys(len(s.asked), q.PeerID)
 	if refused != nil {
 		return http.StatusForbidden, *refused
 	}
-	return http.StatusOK, wire.KeyResponse{Key: key}
+	nonce, sealed := seals.Seal([]byte(key))
+	return http.StatusOK, wire.KeyResponse{SealedKeyB64: base64.StdEncoding.EncodeToString(sealed),
+		SealNonceB64: base64.StdEncoding.EncodeToString(nonce)}
 }
 
 // unproven refuses a request that the peer did not sign, or whose quote is over
-// something else than the challenge and the peer ID.
-func unproven(q wire.KeyRequest, nonce [32]byte) (int, any) {
+// something else than the challenge, the key to seal to and the peer ID.
+func unproven(q wire.KeyRequest, nonce [32]byte, sealTo wire.PublicKey) (int, any) {
 	id, err := wire.ParsePeerID(q.PeerID)
 	if err != nil {
 		return refuse(http.StatusBadRequest, wire.InvalidPeerID, err.Error())
@@ -190,12 +222,13 @@ func unproven(q wire.KeyRequest, nonce [32]byte) (int, any) {
 	}
 	quote, _ := wire.Bytes(q.QuoteB64)
 	signature, _ := wire.Bytes(q.SignatureB64)
-	if !ed25519.Verify(key, wire.SignedPayload(q.ChallengeID, nonce, id, quote), signature) {
+	if !ed25519.Verify(key, wire.SignedPayload(q.ChallengeID, nonce, id, quote, &sealTo), signature) {
 		return refuse(http.StatusUnauthorized, wire.InvalidSignature, "the signature is not the peer's")
 	}
 	parsed, err := tdx.ParseQuote(quote)
-	if err != nil || parsed.ReportData != wire.NodeReportData(nonce, id) {
-		return refuse(http.StatusUnauthorized, wire.AttestationFailed, "the quote is not over this challenge and this peer")
+	if err != nil || parsed.ReportData != wire.SealedReportData(nonce, sealTo, id) {
+		return refuse(http.StatusUnauthorized, wire.AttestationFailed,
+			"the quote is not over this challenge, this key to seal to and this peer")
 	}
 	return 0, nil
 }

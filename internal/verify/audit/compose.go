@@ -83,6 +83,8 @@ func (a *auditor) composeFile(profile release.Profile, published *measurement.Pu
 		{"MERO_KMS_POLICY_URL", a.policyURL(profile)},
 		{"MERO_KMS_POLICY_SHA256", policy.Hex()},
 		{"MERO_KMS_TDX_ROOT_SHA256", hex.EncodeToString(a.TDXRoot[:])},
+		{"MERO_KMS_POLICY_SIGNATURE", "required"},
+		{"MERO_KMS_REQUIRE_SEALED_KEY_RELEASE", "true"},
 	} {
 		if got := s.Environment[want[0]]; got != want[1] {
 			return fault.Mismatch(want[0], want[1], got)

@@ -139,6 +139,12 @@ func TestNodesThatLie(t *testing.T) {
 			map[string]string{attestationCheck: "did not verify", keyCheck: "did not verify"}},
 		"verified, by an old quote": {func(w *world) { w.onVisit(func(v *agent.VisitResult) { v.Nonce[0] ^= 1 }) },
 			map[string]string{attestationCheck: "report data", keyCheck: "report data"}},
+		"verified, without a key that seals": {func(w *world) {
+			w.onVisit(func(v *agent.VisitResult) { v.TransportKey = nil })
+		}, map[string]string{attestationCheck: "did not verify", keyCheck: "did not verify"}},
+		"verified, of another's key that seals": {func(w *world) {
+			w.onVisit(func(v *agent.VisitResult) { v.TransportKey[0] ^= 1 })
+		}, map[string]string{attestationCheck: "report data", keyCheck: "report data"}},
 		"verified, of other registers": {func(w *world) {
 			w.onVisit(func(v *agent.VisitResult) { v.Registers.RTMR1[0] ^= 1 })
 		},
@@ -219,7 +225,7 @@ func TestANodeThatVerifiedAnotherService(t *testing.T) {
 		case release.DebugReadOnly:
 			<-ready
 			own := &r.Visits[0]
-			own.Nonce, own.Quote, own.Registers = lent.Nonce, lent.Quote, lent.Registers
+			own.Nonce, own.Quote, own.Registers, own.TransportKey = lent.Nonce, lent.Quote, lent.Registers, lent.TransportKey
 		}
 		return r, err
 	}
