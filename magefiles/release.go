@@ -15,8 +15,8 @@ import (
 // Release runs a whole pipeline and shows how far one got.
 type Release mg.Namespace
 
-// KMS releases the key service: version, build, policy, measure, SBOM, provenance, checksums, sign, publish, audit, catalog, E2E,
-// propose, promote. [-tag=mero-kms-vX.Y.Z]
+// KMS releases the key service: version, build, policy, measure, SBOM, provenance, checksums, sign, publish, audit,
+// catalog, E2E, propose, promote. [-tag=mero-kms-vX.Y.Z]
 func (Release) KMS(ctx context.Context, tag *string) error {
 	return cli.Release(ctx, release.KMS, "release:kms", tag, KMS.Promote)
 }
@@ -27,8 +27,8 @@ func (Release) Prerelease(ctx context.Context, tag *string) error {
 	return cli.Release(ctx, release.KMS, "release:prerelease", tag, KMS.E2e)
 }
 
-// Node releases the node images: version, Packer build, measure, MRTDs, SBOM, provenance, checksums, sign, publish, audit, E2E,
-// catalog, promote. [-tag=mero-tee-vX.Y.Z]
+// Node releases the node images: version, Packer build, measure, MRTDs, SBOM, provenance, checksums, sign, publish,
+// audit, E2E, catalog, promote. [-tag=mero-tee-vX.Y.Z]
 func (Release) Node(ctx context.Context, tag *string) error {
 	return cli.Release(ctx, release.Node, "release:node", tag, Node.Promote)
 }

@@ -121,9 +121,8 @@ func TestWhatNodeReleasesPublish(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			results := inspection.Origins(t.Context(), working, func(context.Context, []release.Tag) (policies.Published, error) {
-				return tc.published, tc.err
-			}, time.Now())
+			ask := func(context.Context, []release.Tag) (policies.Published, error) { return tc.published, tc.err }
+			results := inspection.Origins(t.Context(), working, ask, time.Now())
 			require.NotEmpty(t, results)
 			for _, r := range results {
 				require.Equal(t, tc.result, r.Status, r.Reason)

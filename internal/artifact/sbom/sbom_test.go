@@ -59,8 +59,9 @@ func build(t testing.TB) built {
 }
 
 func (b built) options(layout string) sbom.Options {
-	return sbom.Options{Syft: b.syft, Sources: []sbom.Source{sbom.Image(layout, "debug")}, Name: "mero-kms", Version: "1.2.0",
-		Epoch: time.Date(2026, 11, 23, 12, 0, 0, 0, time.FixedZone("somewhere", 3600))}
+	return sbom.Options{Syft: b.syft, Sources: []sbom.Source{sbom.Image(layout, "debug")}, Name: "mero-kms",
+		Version: "1.2.0",
+		Epoch:   time.Date(2026, 11, 23, 12, 0, 0, 0, time.FixedZone("somewhere", 3600))}
 }
 
 func generate(t testing.TB, o sbom.Options) []byte {

@@ -21,14 +21,15 @@ import (
 
 // statement names one file, with the SHA-256 of its content.
 func statement(content []byte) []byte {
-	return fmt.Appendf(nil, `{"_type":"https://in-toto.io/Statement/v1","subject":[{"name":"a","digest":{"sha256":"%x"}}],`+
-		`"predicateType":"https://slsa.dev/provenance/v1","predicate":{}}`+"\n", sha256.Sum256(content))
+	return fmt.Appendf(nil, `{"_type":"https://in-toto.io/Statement/v1",`+
+		`"subject":[{"name":"a","digest":{"sha256":"%x"}}],"predicateType":"https://slsa.dev/provenance/v1","predicate":{}}`+"\n", sha256.Sum256(content))
 }
 
 // A statement is signed in its envelope, once, and whoever has the bundle alone verifies the files that it names.
 func TestStatements(t *testing.T) {
 	t.Parallel()
-	for name, config := range map[string]string{"v1": instance.SigningConfigPath, "v2": instance.SigningConfigRekorV2Path} {
+	for name, config := range map[string]string{"v1": instance.SigningConfigPath,
+		"v2": instance.SigningConfigRekorV2Path} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			content := []byte(t.Name())

@@ -237,7 +237,8 @@ func TestPerforms(t *testing.T) {
 	require.Equal(t, []string{"kms:version"}, performs(all, "kms:version"))
 	require.Equal(t, []string{"node:measure"}, performs(all, "node:measure"))
 	require.Empty(t, performs(all, "release:merge"))
-	require.Equal(t, []string{"node:version", "node:build", "node:measure", "node:mrtds", "node:sbom", "node:provenance", "node:checksums",
+	require.Equal(t, []string{"node:version", "node:build", "node:measure", "node:mrtds", "node:sbom", "node:provenance",
+		"node:checksums",
 		"node:sign",
 		"node:publish", "node:audit", "node:e2e"}, performs(all, "release:nodeprerelease"))
 	require.NotContains(t, performs(all, "release:prerelease"), "kms:promote")

@@ -38,7 +38,8 @@ func TestGraph(t *testing.T) {
 	t.Parallel()
 	g := kmsrelease.Plan()
 	require.NoError(t, g.Check())
-	require.Equal(t, []string{"kms:version", "kms:build", "kms:policy", "kms:measure", "kms:sbom", "kms:provenance", "kms:checksums",
+	require.Equal(t, []string{"kms:version", "kms:build", "kms:policy", "kms:measure", "kms:sbom", "kms:provenance",
+		"kms:checksums",
 		"kms:sign", "kms:publish", "kms:audit", "kms:catalog", "kms:e2e", "kms:propose", "kms:promote"},
 		releasetest.Targets(g))
 }

@@ -39,7 +39,8 @@ func TestGraph(t *testing.T) {
 	t.Parallel()
 	g := noderelease.Plan()
 	require.NoError(t, g.Check())
-	require.Equal(t, []string{"node:version", "node:build", "node:measure", "node:mrtds", "node:sbom", "node:provenance", "node:checksums",
+	require.Equal(t, []string{"node:version", "node:build", "node:measure", "node:mrtds", "node:sbom", "node:provenance",
+		"node:checksums",
 		"node:sign",
 		"node:publish", "node:audit", "node:e2e", "node:catalog", "node:promote"}, releasetest.Targets(g))
 	for _, target := range []string{"node:build", "node:measure"} {

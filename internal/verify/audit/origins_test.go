@@ -45,8 +45,9 @@ func TestAPolicyAdmitsWhatANodeReleasePublishes(t *testing.T) {
 		"the same": {theirs(same), nil, nil, "", fault.Success},
 		"nothing of one profile": {theirs(func(ev policies.Evidence) { delete(ev.Registers, release.Debug) }), nil,
 			[]string{of(release.Debug)}, "publishes no measurement of debug", fault.Verification},
-		"other registers": {theirs(func(ev policies.Evidence) { ev.Registers[release.LockedReadOnly] = tdx.Registers{} }), nil,
-			[]string{of(release.LockedReadOnly)}, "differs from what is published", fault.Verification},
+		"other registers": {theirs(func(ev policies.Evidence) {
+			ev.Registers[release.LockedReadOnly] = tdx.Registers{}
+		}), nil, []string{of(release.LockedReadOnly)}, "differs from what is published", fault.Verification},
 		"no such release": {policies.Published{}, nil, []string{of(release.Debug), of(release.DebugReadOnly),
 			of(release.LockedReadOnly)}, "names a node release that does not exist", fault.Verification},
 		"an answer that did not come": {nil, errors.New("connection refused"),
@@ -96,8 +97,8 @@ func TestTheSBOMIsOfTheseImages(t *testing.T) {
 				return s[:at] + strings.Repeat("0", 64) + s[at+64:]
 			},
 			"an image too many": func(s string) string {
-				return strings.Replace(s, `"packages":[`, `"packages":[{"SPDXID":"SPDXRef-evil","name":"mero-kms","versionInfo":"1.2.0",`+
-					`"downloadLocation":"NOASSERTION","checksums":[{"algorithm":"SHA256","checksumValue":"`+
+				return strings.Replace(s, `"packages":[`, `"packages":[{"SPDXID":"SPDXRef-evil","name":"mero-kms",`+
+					`"versionInfo":"1.2.0","downloadLocation":"NOASSERTION","checksums":[{"algorithm":"SHA256","checksumValue":"`+
 					strings.Repeat("6", 64)+`"}]},`, 1) // described below
 			},
 		} {
