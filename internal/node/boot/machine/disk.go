@@ -46,6 +46,17 @@ func (d *Disk) Flip(at int64) {
 	d.flips[at] ^= 1
 }
 
+// Replace has the machine see other bytes at an offset from now on, where it has seen old.
+func (d *Disk) Replace(at int64, old, other []byte) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for i := range min(len(old), len(other)) {
+		if change := old[i] ^ other[i]; change != 0 {
+			d.flips[at+int64(i)] ^= change
+		}
+	}
+}
+
 // Written are the offsets of the pages that the machine wrote.
 func (d *Disk) Written() []int64 {
 	d.mu.Lock()

@@ -138,7 +138,7 @@ func (m *Machine) startTPM(ctx context.Context) error {
 // startQEMU starts it and takes its connections: monitor, disk, network.
 func (m *Machine) startQEMU(ctx context.Context) error {
 	links := map[string]net.Listener{}
-	for _, name := range []string{"monitor", "disk", "wire"} {
+	for _, name := range []string{"monitor", "disk", "wire", "tpm-link"} {
 		l, err := (&net.ListenConfig{}).Listen(ctx, "unix", m.path(name))
 		if err != nil {
 			return err
@@ -146,6 +146,7 @@ func (m *Machine) startQEMU(ctx context.Context) error {
 		defer l.Close()
 		links[name] = l
 	}
+	go serveTPM(links["tpm-link"], m.path("tpm.sock")) // before the rest: QEMU asks the TPM while it starts
 	var err error
 	if m.qemu, err = start(ctx, m.config.Programs.QEMU, m.arguments()...); err != nil {
 		return err
@@ -225,7 +226,7 @@ func (m *Machine) arguments() []string {
 		"-smp", "1", "-nodefaults", "-no-user-config", "-display", "none", "-device", "VGA", "-device", "virtio-rng-pci",
 		"-drive", "if=pflash,format=raw,unit=0,readonly=on,file="+c.Programs.Firmware,
 		"-drive", "if=pflash,format=raw,unit=1,file="+m.path("variables"),
-		"-chardev", "socket,id=tpm,path="+m.path("tpm.sock"), "-tpmdev", "emulator,id=tpm0,chardev=tpm",
+		"-chardev", "socket,id=tpm,path="+m.path("tpm-link"), "-tpmdev", "emulator,id=tpm0,chardev=tpm",
 		"-device", "tpm-crb,tpmdev=tpm0",
 		"-chardev", "file,id=serial,path="+m.path("serial.log"), "-serial", "chardev:serial",
 		"-chardev", "socket,id=monitor,path="+m.path("monitor"), "-mon", "chardev=monitor,mode=control")

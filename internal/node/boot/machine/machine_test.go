@@ -246,6 +246,9 @@ func TestADiskIsNotWrittenTo(t *testing.T) {
 	d.Flip(0)
 	_, got = c.do(0, 0, 1, nil)
 	require.Equal(t, []byte{6}, got)
+	d.Replace(8000, []byte("\x07\x07\x07"), []byte("new"))
+	_, got = c.do(0, 7999, 5, nil)
+	require.Equal(t, "\x07new\x07", string(got))
 }
 
 func TestARequestOutsideOfTheDiskIsRefused(t *testing.T) {
