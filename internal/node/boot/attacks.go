@@ -42,9 +42,9 @@ func credentials() map[string]string {
 	}
 }
 
-// hostsWords boots the disk with everything that a host can say to a node
-// without a change to the disk: variables, tables, files of the emulator.
-func (s *session) hostsWords(ctx context.Context) error {
+// words are everything that a host can say to a node without a change to the disk:
+// variables, tables, files of the emulator.
+func words() machine.Config {
 	c := machine.Config{Variables: []machine.Variable{machine.SystemdOptions(`systemd.run="` + hostCommand +
 		`" systemd.debug_shell=ttyS0 systemd.unit=rescue.target systemd.default_debug_tty=ttyS0`)}}
 	for name, value := range credentials() {
@@ -55,6 +55,13 @@ func (s *session) hostsWords(ctx context.Context) error {
 		}
 	}
 	slices.Sort(c.SMBIOS)
+	return c
+}
+
+// hostsWords boots the disk with everything that a host can say to a node, and
+// presses the keys of its console.
+func (s *session) hostsWords(ctx context.Context) error {
+	c := words()
 	g, closed, err := s.start(ctx, hostWords, c, nil)
 	if err != nil {
 		return err
@@ -67,7 +74,52 @@ func (s *session) hostsWords(ctx context.Context) error {
 	if err := s.started(ctx, g); err != nil {
 		return err
 	}
-	return s.judgeWords(g, measured, len(c.SMBIOS), len(c.Files))
+	if err := s.judgeWords(g, measured, len(c.SMBIOS), len(c.Files)); err != nil {
+		return err
+	}
+	return s.keys(ctx, g, measured)
+}
+
+// control boots the disk with the same words, but without what keeps them out:
+// they must have an effect there, or that they have none elsewhere says nothing.
+func (s *session) control(ctx context.Context) error {
+	c := words()
+	var err error
+	if c.Disk, err = s.disk.open(); err != nil {
+		return err
+	}
+	g, closed, err := s.start(ctx, control, c, nil)
+	if err != nil {
+		return err
+	}
+	defer closed()
+	measured, err := s.kernel(ctx, g, 0)
+	if err != nil {
+		return err
+	}
+	s.report.add(must("control: a disk whose command line lets the host in measures another digest",
+		moved(s.disk.boot, measured) != nil, "another digest", fmt.Sprint(moved(s.disk.boot, measured))))
+	ran := false
+	err = g.await(ctx, patience, func() (bool, error) {
+		said, err := g.serial()
+		ran = strings.Contains(said, hostRuns)
+		return ran || g.network.Leases() > 0 || g.machine.Restarts() > 0, err
+	})
+	if err == nil && g.network.Leases() > 0 {
+		err = s.settle(ctx, g)
+	}
+	if err != nil {
+		return err
+	}
+	said, err := g.serial()
+	if err != nil {
+		return err
+	}
+	ran = strings.Contains(said, hostRuns)
+	s.say(g, "the host's words had their time")
+	s.report.add(must("control: the host's words have an effect where the disk lets the host in", ran,
+		"the serial port says "+hostRuns, fmt.Sprintf("%q", tailOf(said))))
+	return nil
 }
 
 // judgeWords says whether any of the host's words had an effect, on registers or behaviour.
