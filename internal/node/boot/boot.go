@@ -34,6 +34,7 @@ type Request struct {
 	Disk    string          // the raw disk's file
 	Profile release.Profile // empty: the one that the disk's command line names
 	Report  string          // folder for report.json, report.md and what the machines left
+	Control bool            // boot a disk, too, on which the host's words must have an effect
 	Console *console.Console
 }
 
@@ -60,7 +61,6 @@ func Run(ctx context.Context, r Request) (*Report, error) {
 	}
 	defer os.RemoveAll(folder)
 	s := &session{Request: r, programs: programs, disk: disk, folder: folder, begun: time.Now(),
-		seen: make(chan struct{}),
 		report: &Report{Profile: r.Profile, Disk: filepath.Base(r.Disk), CommandLine: disk.boot.CommandLine,
 			console: r.Console}}
 	if reason := programs.KVM(ctx, folder); reason != "" {
@@ -92,8 +92,6 @@ type session struct {
 	disk     *image
 	folder   string
 	begun    time.Time
-	seen     chan struct{} // closed when the released disk's boot has shown what it reads, or is over
-	read     reads
 	report   *Report
 }
 
@@ -103,12 +101,15 @@ type task struct {
 	do   func(context.Context) error
 }
 
-// perform boots everything, as many machines at a time as there is room for. The
-// disks of which a byte is another wait for the boot that shows which bytes count.
+// perform boots everything, as many machines at a time as there is room for.
 func (s *session) perform(ctx context.Context) error {
-	tasks := make(chan task, 8)
-	for _, t := range []task{{released, s.released}, {hostWords, s.hostsWords}, s.later(otherRoot, s.flippedMiddle),
-		s.later(commandLine, s.extraCommandLine), {control, s.control}, s.later(otherUKI, s.flippedUKI)} {
+	all := []task{{released, s.released}, {commandLine, s.extraCommandLine}, {otherRoot, s.flippedMiddle},
+		{otherUKI, s.flippedUKI}}
+	if s.Control {
+		all = append(all, task{control, s.control})
+	}
+	tasks := make(chan task, len(all))
+	for _, t := range all {
 		tasks <- t
 	}
 	close(tasks)
@@ -129,7 +130,6 @@ func (s *session) perform(ctx context.Context) error {
 // The machines' names.
 const (
 	released    = "released"
-	hostWords   = "host-words"
 	control     = "control"
 	commandLine = "command-line"
 	otherRoot   = "other-root"
@@ -144,22 +144,6 @@ func (s *session) judged(name string, err error) error {
 	s.report.add(check.Fail("machine "+name, fault.Verification, "it came to a stop", "the next phase of its boot",
 		err.Error()))
 	return nil
-}
-
-// later waits for what the released disk reads.
-func (s *session) later(name string, do func(context.Context) error) task {
-	return task{name, func(ctx context.Context) error {
-		select {
-		case <-s.seen:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		if s.read == (reads{}) {
-			s.report.add(check.Skip("machine "+name, "the released disk did not start all that it should"))
-			return nil
-		}
-		return do(ctx)
-	}}
 }
 
 // image is a disk that was opened and understood.
@@ -206,23 +190,34 @@ func (d *image) read() error {
 	return nil
 }
 
-// open is the disk with a command line that takes what the host says.
-func (d *image) open() (*machine.Disk, error) {
+// lineAt is where the command line is on the disk.
+func (d *image) lineAt() (int64, error) {
 	esp := d.parts[0]
 	b := make([]byte, esp.End-esp.Start)
 	if _, err := d.file.ReadAt(b, esp.Start); err != nil {
+		return 0, err
+	}
+	at := bytes.Index(b, []byte(d.boot.CommandLine))
+	if at < 0 {
+		return 0, fault.Mismatch("the disk's command line is in one piece", d.boot.CommandLine, "not found")
+	}
+	return esp.Start + int64(at), nil
+}
+
+// open is the disk with a command line that takes what the host says.
+func (d *image) open() (*machine.Disk, error) {
+	at, err := d.lineAt()
+	if err != nil {
 		return nil, err
 	}
-	line := []byte(d.boot.CommandLine)
-	at := bytes.Index(b, line)
 	out := machine.NewDisk(d.file, d.size)
 	for _, word := range [][2]string{{"efi=noruntime", "efi=runtime  "},
 		{"systemd.import_credentials=no", "systemd.import_credentials=on"}} {
-		in := bytes.Index(line, []byte(word[0]))
-		if at < 0 || in < 0 {
+		in := strings.Index(d.boot.CommandLine, word[0])
+		if in < 0 {
 			return nil, fault.Mismatch("the command line keeps the host out", word[0], d.boot.CommandLine)
 		}
-		out.Replace(esp.Start+int64(at+in), []byte(word[0]), []byte(word[1]))
+		out.Replace(at+int64(in), []byte(word[0]), []byte(word[1]))
 	}
 	return out, nil
 }

@@ -1,6 +1,7 @@
 package boot
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha512"
 	"os"
@@ -31,17 +32,14 @@ type guest struct {
 const patience = 40 * time.Minute
 
 // start makes a machine and lets it begin. The caller closes what it is given.
-func (s *session) start(ctx context.Context, name string, c machine.Config, attributes map[string]string,
-	flips ...int64,
-) (*guest, func(), error) {
+func (s *session) start(ctx context.Context, name string, c machine.Config, attributes map[string]string) (
+	*guest, func(), error,
+) {
 	folder, err := os.MkdirTemp(s.folder, "m")
 	if err != nil {
 		return nil, nil, err
 	}
-	g := &guest{name: name, disk: machine.NewDisk(s.disk.file, s.disk.size, flips...), network: lan.New()}
-	if c.Disk != nil {
-		g.disk = c.Disk
-	}
+	g := &guest{name: name, disk: cmp.Or(c.Disk, machine.NewDisk(s.disk.file, s.disk.size)), network: lan.New()}
 	c.Programs, c.KVM, c.Folder, c.Disk, c.Wire, c.MAC = s.programs, s.kvm, folder, g.disk, g.network, lan.MAC
 	g.metadata = g.network.ServeMetadata(attributes)
 	if g.machine, err = machine.Start(ctx, c); err != nil {

@@ -251,6 +251,21 @@ func TestADiskIsNotWrittenTo(t *testing.T) {
 	require.Equal(t, "\x07new\x07", string(got))
 }
 
+func TestTheFirstPageThatIsReadIsAnother(t *testing.T) {
+	t.Parallel()
+	d := machine.NewDisk(bytes.NewReader(make([]byte, 8192)), 8192)
+	c := attach(t, d)
+	d.FlipFirstRead(4096, 8192)
+	_, got := c.do(0, 0, 4096, nil)
+	require.Equal(t, make([]byte, 4096), got)
+	require.Empty(t, d.Flipped())
+	for range 2 {
+		_, got = c.do(0, 6144, 2, nil)
+		require.Equal(t, []byte{1, 0}, got, "and stays so")
+		require.Equal(t, []int64{6144}, d.Flipped())
+	}
+}
+
 func TestARequestOutsideOfTheDiskIsRefused(t *testing.T) {
 	t.Parallel()
 	c := attach(t, machine.NewDisk(bytes.NewReader(make([]byte, 8192)), 8192))
