@@ -118,7 +118,7 @@ func (v *visitor) enter(ctx context.Context, g *guest) error {
 			last = err
 			return false, nil // the next try may succeed
 		}
-		_ = conn.SetDeadline(time.Now().Add(time.Minute)) // a pipe's, which can be set
+		_ = conn.SetDeadline(time.Now().Add(patience / 8)) // a pipe's; an emulated processor takes its time for a key
 		c, channels, requests, err := ssh.NewClientConn(conn, "node:22", config)
 		if err != nil {
 			_ = conn.Close() // a pipe's end

@@ -102,7 +102,7 @@ func (s *session) outside(ctx context.Context, g *guest, measured []machine.Meas
 	}
 	if s.Profile == release.Debug {
 		s.report.add(must("console: debug asks for a login on the serial port", strings.Contains(said, "login:"), "login:",
-			tailOf(said)))
+			fmt.Sprintf("%d bytes, the last: %q", len(said), tailOf(said))))
 	} else {
 		s.report.add(must("console: the serial port is silent once the kernel runs", said == "", "nothing",
 			fmt.Sprintf("%d bytes: %q", len(said), tailOf(said))))
