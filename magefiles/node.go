@@ -76,9 +76,10 @@ func (Node) Promote(ctx context.Context) error {
 }
 
 // Boot boots a node image's disk for real, on an emulated machine, and judges what it measures, runs and opens, and
-// what attacks on it do; exit 10 when a check fails. [-profile=] [-disk=FILE]
-func (Node) Boot(ctx context.Context, profile, disk *string) error {
-	return cli.Exit("node:boot", cli.BootNode(ctx, cli.Value(profile), cli.Value(disk)))
+// what attacks on it do; exit 10 when a check fails. -control: the attacks must work on a disk that lets them in.
+// [-profile=] [-disk=FILE] [-control]
+func (Node) Boot(ctx context.Context, profile, disk *string, control *bool) error {
+	return cli.Exit("node:boot", cli.BootNode(ctx, cli.Value(profile), cli.Value(disk), cli.Value(control)))
 }
 
 // nodeBuild is Node.Build as a dependency: once in a command for each profile, all of them for an empty one.

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,8 +21,9 @@ import (
 
 // BootNode boots a node's disk on an emulated machine and judges it: the file
 // disk, or the image that was rehearsed for the current tag; without a profile,
-// each that there is. A report is left in dist.
-func BootNode(ctx context.Context, profile, disk string) error {
+// each that there is. With control, a disk that lets the host in is booted, too. A
+// report is left in dist.
+func BootNode(ctx context.Context, profile, disk string, control bool) error {
 	profiles := release.Profiles()
 	if profile != "" {
 		p, err := release.ParseProfile(profile)
@@ -36,12 +38,12 @@ func BootNode(ctx context.Context, profile, disk string) error {
 	}
 	c := newConsole()
 	if disk != "" {
-		return w.bootDisk(ctx, c, release.Profile(profile), disk)
+		return w.bootDisk(ctx, c, boot.Request{Profile: release.Profile(profile), Disk: disk, Control: control})
 	}
 	for _, p := range profiles {
 		file, err := w.builtDisk(tag, p)
 		if err == nil {
-			err = w.bootDisk(ctx, c, p, file)
+			err = w.bootDisk(ctx, c, boot.Request{Profile: p, Disk: file, Control: control})
 		}
 		if err != nil {
 			return err
@@ -50,12 +52,10 @@ func BootNode(ctx context.Context, profile, disk string) error {
 	return nil
 }
 
-func (w *workspace) bootDisk(ctx context.Context, c *console.Console, p release.Profile, disk string) error {
-	folder := filepath.Join(w.dist, "boot", filepath.Base(disk))
-	if p != "" {
-		folder = filepath.Join(w.dist, "boot", string(p))
-	}
-	report, err := boot.Run(ctx, boot.Request{Disk: disk, Profile: p, Report: folder, Console: c})
+func (w *workspace) bootDisk(ctx context.Context, c *console.Console, r boot.Request) error {
+	folder := filepath.Join(w.dist, "boot", cmp.Or(string(r.Profile), filepath.Base(r.Disk)))
+	r.Report, r.Console = folder, c
+	report, err := boot.Run(ctx, r)
 	if err != nil {
 		return err
 	}

@@ -42,9 +42,9 @@ func credentials() map[string]string {
 	}
 }
 
-// hostsWords boots the disk with everything that a host can say to a node
-// without a change to the disk: variables, tables, files of the emulator.
-func (s *session) hostsWords(ctx context.Context) error {
+// words are everything that a host can say to a node without a change to the disk:
+// variables, tables, files of the emulator.
+func words() machine.Config {
 	c := machine.Config{Variables: []machine.Variable{machine.SystemdOptions(`systemd.run="` + hostCommand +
 		`" systemd.debug_shell=ttyS0 systemd.unit=rescue.target systemd.default_debug_tty=ttyS0`)}}
 	for name, value := range credentials() {
@@ -55,7 +55,18 @@ func (s *session) hostsWords(ctx context.Context) error {
 		}
 	}
 	slices.Sort(c.SMBIOS)
-	g, closed, err := s.start(ctx, hostWords, c, nil)
+	return c
+}
+
+// control boots the disk with the same words, but without what keeps them out:
+// they must have an effect there, or that they have none elsewhere says nothing.
+func (s *session) control(ctx context.Context) error {
+	c := words()
+	var err error
+	if c.Disk, err = s.disk.open(); err != nil {
+		return err
+	}
+	g, closed, err := s.start(ctx, control, c, nil)
 	if err != nil {
 		return err
 	}
@@ -64,10 +75,29 @@ func (s *session) hostsWords(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.started(ctx, g); err != nil {
+	s.report.add(must("control: a disk whose command line lets the host in measures another digest",
+		moved(s.disk.boot, measured) != nil, "another digest", fmt.Sprint(moved(s.disk.boot, measured))))
+	ran := false
+	err = g.await(ctx, patience, func() (bool, error) {
+		said, err := g.serial()
+		ran = strings.Contains(said, hostRuns)
+		return ran || g.network.Leases() > 0 || g.machine.Restarts() > 0, err
+	})
+	if err == nil && g.network.Leases() > 0 {
+		err = s.settle(ctx, g)
+	}
+	if err != nil {
 		return err
 	}
-	return s.judgeWords(g, measured, len(c.SMBIOS), len(c.Files))
+	said, err := g.serial()
+	if err != nil {
+		return err
+	}
+	ran = strings.Contains(said, hostRuns)
+	s.say(g, "the host's words had their time")
+	s.report.add(must("control: the host's words have an effect where the disk lets the host in", ran,
+		"the serial port says "+hostRuns, fmt.Sprintf("%q", tailOf(said))))
+	return nil
 }
 
 // judgeWords says whether any of the host's words had an effect, on registers or behaviour.
@@ -101,10 +131,10 @@ func (s *session) judgeWords(g *guest, measured []machine.Measurement, tables, f
 
 // extraCommandLine gives systemd's stub more command line by SMBIOS. Outside of
 // a confidential VM the stub takes it and measures it: then registers must move.
-// When that is judged, a block of the root's hash tree is another one.
+// When that is judged, the topmost block of the root's hash tree is another one.
 func (s *session) extraCommandLine(ctx context.Context) error {
 	c := machine.Config{SMBIOS: []string{"io.systemd.stub.kernel-cmdline-extra=systemd.host=1"}}
-	g, closed, err := s.start(ctx, commandLine, c, nil, s.read.tree)
+	g, closed, err := s.start(ctx, commandLine, c, nil)
 	if err != nil {
 		return err
 	}
@@ -119,12 +149,18 @@ func (s *session) extraCommandLine(ctx context.Context) error {
 	} else {
 		s.report.add(check.Pass(name).Noting("not taken: the same digests, that of the kernel's command line among them"))
 	}
+	g.disk.Flip(s.disk.parts[2].Start + 4096) // behind the tree's own superblock
 	return s.stops(ctx, g, "one byte of the root's hash tree", 0, 0)
 }
 
-// flippedUKI boots a disk of which a byte in the middle of the UKI is another.
+// flippedUKI boots a disk of which a byte of the UKI, behind its command line, is another.
 func (s *session) flippedUKI(ctx context.Context) error {
-	g, closed, err := s.start(ctx, otherUKI, machine.Config{}, nil, s.read.uki)
+	at, err := s.disk.lineAt()
+	if err != nil {
+		return err
+	}
+	disk := machine.NewDisk(s.disk.file, s.disk.size, at+1<<20)
+	g, closed, err := s.start(ctx, otherUKI, machine.Config{Disk: disk}, nil)
 	if err != nil {
 		return err
 	}
@@ -162,11 +198,11 @@ func (s *session) flippedUKI(ctx context.Context) error {
 	return nil
 }
 
-// flippedMiddle boots a disk of which a byte in the middle of what it reads of
-// its root is another. Without a rule of dm-verity's to stop at once, the block
-// is an error for whoever reads it.
+// flippedMiddle boots a disk of which a byte is another in the first block that
+// is read in the middle half of its root: behind what probes of the partition
+// read, so that dm-verity is who sees it.
 func (s *session) flippedMiddle(ctx context.Context) error {
-	g, closed, err := s.start(ctx, otherRoot, machine.Config{}, nil, s.read.root)
+	g, closed, err := s.start(ctx, otherRoot, machine.Config{}, nil)
 	if err != nil {
 		return err
 	}
@@ -174,26 +210,8 @@ func (s *session) flippedMiddle(ctx context.Context) error {
 	if _, err := s.kernel(ctx, g, 0); err != nil {
 		return err
 	}
-	asked := func() bool { return len(g.disk.Read(s.read.root/4096*4096, s.read.root/4096*4096+4096)) > 0 }
-	if err := s.started(ctx, g); err != nil {
-		return err
-	}
-	said, err := g.serial()
-	if err != nil {
-		return err
-	}
-	got, ok := "the byte was never asked for", false
-	switch {
-	case g.machine.Restarts() > 0:
-		got, ok = "the boot stops and the machine restarts", true
-	case asked():
-		got = "the block was asked for, and the node goes on without it"
-	}
-	if way := shell(said); way != "" && s.Profile != "debug" {
-		got, ok = "a way in: "+way, false
-	}
-	s.say(g, got)
-	r := must("attack: one byte in the middle of the root is another", ok, "the boot stops, without a shell", got)
-	s.report.add(r.WithHint(verityHint))
-	return nil
+	root := s.disk.parts[1]
+	quarter := (root.End - root.Start) / 4
+	g.disk.FlipFirstRead(root.Start+quarter, root.End-quarter)
+	return s.stops(ctx, g, "one byte in the middle of the root", 0, 0)
 }

@@ -9,6 +9,7 @@
 package boot
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -33,6 +34,7 @@ type Request struct {
 	Disk    string          // the raw disk's file
 	Profile release.Profile // empty: the one that the disk's command line names
 	Report  string          // folder for report.json, report.md and what the machines left
+	Control bool            // boot a disk, too, on which the host's words must have an effect
 	Console *console.Console
 }
 
@@ -59,7 +61,6 @@ func Run(ctx context.Context, r Request) (*Report, error) {
 	}
 	defer os.RemoveAll(folder)
 	s := &session{Request: r, programs: programs, disk: disk, folder: folder, begun: time.Now(),
-		slots: make(chan struct{}, machines), seen: make(chan struct{}),
 		report: &Report{Profile: r.Profile, Disk: filepath.Base(r.Disk), CommandLine: disk.boot.CommandLine,
 			console: r.Console}}
 	if reason := programs.KVM(ctx, folder); reason != "" {
@@ -91,29 +92,45 @@ type session struct {
 	disk     *image
 	folder   string
 	begun    time.Time
-	slots    chan struct{}
-	seen     chan struct{} // closed when the released disk's boot has shown what it reads, or is over
-	read     reads
 	report   *Report
 }
 
-// perform boots everything, as many machines at a time as there is room for. The
-// disks of which a byte is another wait for the boot that shows which bytes count.
+// task is one machine's part.
+type task struct {
+	name string
+	do   func(context.Context) error
+}
+
+// perform boots everything, as many machines at a time as there is room for.
 func (s *session) perform(ctx context.Context) error {
+	all := []task{{released, s.released}, {commandLine, s.extraCommandLine}, {otherRoot, s.flippedMiddle},
+		{otherUKI, s.flippedUKI}}
+	if s.Control {
+		all = append(all, task{control, s.control})
+	}
+	tasks := make(chan task, len(all))
+	for _, t := range all {
+		tasks <- t
+	}
+	close(tasks)
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return s.judged("released", s.released(ctx)) })
-	g.Go(func() error { return s.judged(hostWords, s.hostsWords(ctx)) })
-	for name, do := range map[string]func(context.Context) error{
-		commandLine: s.extraCommandLine, otherRoot: s.flippedMiddle, otherUKI: s.flippedUKI,
-	} {
-		g.Go(func() error { return s.judged(name, s.later(ctx, name, do)) })
+	for range machines {
+		g.Go(func() error {
+			for t := range tasks {
+				if err := s.judged(t.name, t.do(ctx)); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
 	}
 	return g.Wait()
 }
 
 // The machines' names.
 const (
-	hostWords   = "host-words"
+	released    = "released"
+	control     = "control"
 	commandLine = "command-line"
 	otherRoot   = "other-root"
 	otherUKI    = "other-uki"
@@ -127,20 +144,6 @@ func (s *session) judged(name string, err error) error {
 	s.report.add(check.Fail("machine "+name, fault.Verification, "it came to a stop", "the next phase of its boot",
 		err.Error()))
 	return nil
-}
-
-// later waits for what the released disk reads.
-func (s *session) later(ctx context.Context, name string, do func(context.Context) error) error {
-	select {
-	case <-s.seen:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	if s.read == (reads{}) {
-		s.report.add(check.Skip("machine "+name, "the released disk did not start all that it should"))
-		return nil
-	}
-	return do(ctx)
 }
 
 // image is a disk that was opened and understood.
@@ -187,6 +190,38 @@ func (d *image) read() error {
 	return nil
 }
 
+// lineAt is where the command line is on the disk.
+func (d *image) lineAt() (int64, error) {
+	esp := d.parts[0]
+	b := make([]byte, esp.End-esp.Start)
+	if _, err := d.file.ReadAt(b, esp.Start); err != nil {
+		return 0, err
+	}
+	at := bytes.Index(b, []byte(d.boot.CommandLine))
+	if at < 0 {
+		return 0, fault.Mismatch("the disk's command line is in one piece", d.boot.CommandLine, "not found")
+	}
+	return esp.Start + int64(at), nil
+}
+
+// open is the disk with a command line that takes what the host says.
+func (d *image) open() (*machine.Disk, error) {
+	at, err := d.lineAt()
+	if err != nil {
+		return nil, err
+	}
+	out := machine.NewDisk(d.file, d.size)
+	for _, word := range [][2]string{{"efi=noruntime", "efi=runtime  "},
+		{"systemd.import_credentials=no", "systemd.import_credentials=on"}} {
+		in := strings.Index(d.boot.CommandLine, word[0])
+		if in < 0 {
+			return nil, fault.Mismatch("the command line keeps the host out", word[0], d.boot.CommandLine)
+		}
+		out.Replace(at+int64(in), []byte(word[0]), []byte(word[1]))
+	}
+	return out, nil
+}
+
 func (d *image) checkProfile(asked release.Profile) (release.Profile, error) {
 	p, err := release.ParseProfile(d.boot.Word("mero.profile"))
 	if err != nil {
@@ -198,17 +233,21 @@ func (d *image) checkProfile(asked release.Profile) (release.Profile, error) {
 	return p, nil
 }
 
-// phase is a moment of a boot, in seconds since the machine was made.
+// phase is a moment of a boot: seconds since the machine was made, and those that
+// its processor has worked by then, which a busy host does not change.
 type phase struct {
-	Name    string  `json:"name"`
-	Seconds float64 `json:"seconds"`
+	Name      string  `json:"name"`
+	Seconds   float64 `json:"seconds"`
+	Processor float64 `json:"processor_seconds"` // 0 where the host does not say
 }
 
 // say reports a boot's progress, and keeps it.
 func (s *session) say(g *guest, name string) {
-	p := phase{name, g.machine.Age().Round(100 * time.Millisecond).Seconds()}
+	busy, _ := g.machine.Busy() // 0 on a host without /proc
+	p := phase{name, g.machine.Age().Round(100 * time.Millisecond).Seconds(),
+		busy.Round(100 * time.Millisecond).Seconds()}
 	g.phases = append(g.phases, p)
-	s.Console.Infof("%s: %s after %.0f s", g.name, p.Name, p.Seconds)
+	s.Console.Infof("%s: %s after %.0f s; the processor worked %.0f s", g.name, p.Name, p.Seconds, p.Processor)
 }
 
 // errNotYet is a condition that did not come true in time.

@@ -1,7 +1,7 @@
 package boot
 
 import (
-	"context"
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -147,7 +147,8 @@ func TestJudgeInside(t *testing.T) {
 		"the measurement succeeded": {ro, func(in *Inside) { in.Units = nil }, []bool{true, false, false}},
 		"merod runs": {ro, func(in *Inside) { in.Waits[1] = "merod.service active" },
 			[]bool{false, true, false}},
-		"nobody waits": {ro, func(in *Inside) { in.Waits = nil }, []bool{false, true, false}},
+		"nobody waits":        {ro, func(in *Inside) { in.Waits = nil }, []bool{false, true, false}},
+		"merod does not wait": {ro, func(in *Inside) { in.Waits = in.Waits[:1] }, []bool{false, true, false}},
 		"writable": {ro, func(in *Inside) { in.Mounts[1] = "/ /dev/mapper/root squashfs rw" },
 			[]bool{false, false, true}},
 		"another root": {ro, func(in *Inside) { in.Mounts[1] = "/ /dev/nvme0n1p2 squashfs ro" },
@@ -182,7 +183,7 @@ func TestReport(t *testing.T) {
 	r := &Report{Profile: release.LockedReadOnly, Disk: "disk.raw", CommandLine: d.boot.CommandLine, Processor: "KVM",
 		Events: explain(d.boot, asPredicted(d.boot))}
 	r.add(check.Pass("one").Noting("a|b"), must("two", false, "this", "that"))
-	r.Boots = []machineReport{{Name: "released", Network: []string{"lease"}}}
+	r.Boots = []machineReport{{Name: released, Network: []string{"lease"}}}
 	folder := filepath.Join(t.TempDir(), "report")
 	require.NoError(t, r.write(folder))
 	text, err := os.ReadFile(filepath.Join(folder, "report.md"))
@@ -213,6 +214,9 @@ func TestCredentialsFitTheirTables(t *testing.T) {
 		require.NotContains(t, name, ",", "QEMU separates by it")
 	}
 	require.NotContains(t, hostCommand, hostRuns, "a printed command line is no run")
+	for name, value := range credentials() {
+		require.Equal(t, name == "tmpfiles.extra", strings.Contains(value, hostRuns), name)
+	}
 	require.NotContains(t, strings.Join(shells(), " "), hostRuns)
 }
 
@@ -220,16 +224,10 @@ func TestCredentialsFitTheirTables(t *testing.T) {
 // everything else that goes wrong is no judgement.
 func TestABootThatStopsIsAFailedCheck(t *testing.T) {
 	t.Parallel()
-	s := &session{report: &Report{}, seen: make(chan struct{})}
-	require.NoError(t, s.judged("released", fmt.Errorf("released: %w", errNotYet)))
+	s := &session{report: &Report{}}
+	require.NoError(t, s.judged(released, fmt.Errorf("released: %w", errNotYet)))
 	require.Equal(t, 1, s.report.Results.Count(check.Failed))
-	require.ErrorIs(t, s.judged("released", os.ErrPermission), os.ErrPermission)
-	close(s.seen)
-	require.NoError(t, s.later(t.Context(), otherRoot, func(context.Context) error { return os.ErrInvalid }))
-	require.Equal(t, 1, s.report.Results.Count(check.Skipped))
-	s.read.root = 4096
-	err := s.later(t.Context(), otherRoot, func(context.Context) error { return os.ErrInvalid })
-	require.ErrorIs(t, err, os.ErrInvalid)
+	require.ErrorIs(t, s.judged(released, os.ErrPermission), os.ErrPermission)
 }
 
 func TestWhatIsMeasuredLater(t *testing.T) {
@@ -237,4 +235,35 @@ func TestWhatIsMeasuredLater(t *testing.T) {
 	require.Equal(t, check.Passed, unexpected(nil).Status)
 	require.Equal(t, check.Passed, unexpected([]machine.Measurement{{PCR: 10}}).Status)
 	require.Equal(t, check.Failed, unexpected([]machine.Measurement{{PCR: 10}, {PCR: 11}}).Status)
+}
+
+// The control's disk says the opposite of what keeps the host out, and nothing else differs.
+func TestTheControlsDisk(t *testing.T) {
+	t.Parallel()
+	d := testImage(t)
+	other, err := d.open()
+	require.NoError(t, err)
+	before, after := make([]byte, d.size), make([]byte, d.size)
+	_, err = d.file.ReadAt(before, 0)
+	require.NoError(t, err)
+	_, err = other.ReadAt(after, 0)
+	require.NoError(t, err)
+	_, err = measuredboot.Open(bytes.NewReader(after), d.size)
+	require.ErrorContains(t, err, "efi", "no release has such a disk")
+	want := strings.NewReplacer("efi=noruntime", "efi=runtime  ", "systemd.import_credentials=no",
+		"systemd.import_credentials=on").Replace(d.boot.CommandLine)
+	require.Equal(t, 1, bytes.Count(after, []byte(want)))
+	changed := 0
+	for i := range before {
+		if before[i] != after[i] {
+			changed++
+		}
+	}
+	require.Equal(t, len("noruntime")+len("no"), changed)
+	d.boot.CommandLine = "roothash="
+	_, err = d.open()
+	require.ErrorContains(t, err, "the command line keeps the host out")
+	d.boot.CommandLine = "what is not on the disk"
+	_, err = d.open()
+	require.ErrorContains(t, err, "in one piece")
 }

@@ -1,6 +1,7 @@
 package boot
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha512"
 	"os"
@@ -30,34 +31,24 @@ type guest struct {
 // the check that waits for it.
 const patience = 40 * time.Minute
 
-// start makes a machine, when there is room for one, and lets it begin. The
-// caller closes what it is given.
-func (s *session) start(ctx context.Context, name string, c machine.Config, attributes map[string]string,
-	flips ...int64,
-) (*guest, func(), error) {
-	select {
-	case s.slots <- struct{}{}:
-	case <-ctx.Done():
-		return nil, nil, ctx.Err()
-	}
-	free := func() { <-s.slots }
+// start makes a machine and lets it begin. The caller closes what it is given.
+func (s *session) start(ctx context.Context, name string, c machine.Config, attributes map[string]string) (
+	*guest, func(), error,
+) {
 	folder, err := os.MkdirTemp(s.folder, "m")
 	if err != nil {
-		free()
 		return nil, nil, err
 	}
-	g := &guest{name: name, disk: machine.NewDisk(s.disk.file, s.disk.size, flips...), network: lan.New()}
+	g := &guest{name: name, disk: cmp.Or(c.Disk, machine.NewDisk(s.disk.file, s.disk.size)), network: lan.New()}
 	c.Programs, c.KVM, c.Folder, c.Disk, c.Wire, c.MAC = s.programs, s.kvm, folder, g.disk, g.network, lan.MAC
 	g.metadata = g.network.ServeMetadata(attributes)
 	if g.machine, err = machine.Start(ctx, c); err != nil {
-		free()
 		return nil, nil, &fault.Error{Code: fault.General, Message: "the machine for " + name + " does not start", Err: err}
 	}
 	s.Console.Infof("%s: begins", name)
 	return g, func() {
 		g.machine.Close()
 		s.keep(g, folder)
-		free()
 	}, nil
 }
 

@@ -62,20 +62,20 @@ func (g group) difference(measured []machine.Measurement) error {
 	for i := range max(len(got), len(g.events)) {
 		switch {
 		case i >= len(got):
-			return fault.Mismatch(fmt.Sprintf("event %d of %s is missing", i+1, g.name), words(g.events[i]),
+			return fault.Mismatch(fmt.Sprintf("event %d of %s is missing", i+1, g.name), said(g.events[i]),
 				fmt.Sprintf("%d events", len(got)))
 		case i >= len(g.events):
 			return fault.Mismatch(fmt.Sprintf("event %d of %s was not predicted", i+1, g.name),
 				fmt.Sprintf("%d events", len(g.events)), fmt.Sprintf("PCR %d: %s", got[i].PCR, got[i].Digest))
 		case got[i].Digest != g.events[i].Digest:
-			return fault.Mismatch(fmt.Sprintf("event %d of %s is another", i+1, g.name), words(g.events[i]),
+			return fault.Mismatch(fmt.Sprintf("event %d of %s is another", i+1, g.name), said(g.events[i]),
 				fmt.Sprintf("PCR %d: %s", got[i].PCR, got[i].Digest))
 		}
 	}
 	return nil
 }
 
-func words(e measuredboot.Event) string { return fmt.Sprintf("%s: %s", e.Words, e.Digest) }
+func said(e measuredboot.Event) string { return fmt.Sprintf("%s: %s", e.Words, e.Digest) }
 
 // moved is nil when what was measured is what the disk makes.
 func moved(b *measuredboot.Boot, measured []machine.Measurement) error {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/calimero-network/mero-tee/internal/base/check"
@@ -17,18 +16,15 @@ import (
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
-// reads are offsets of the disk that the released disk's boot has read.
-type reads struct{ uki, superblock, root, tree int64 }
-
-// released boots the disk as it is, looks at it, presses keys, and boots it again.
+// released boots the disk as it is, with all that a host can say to a node without
+// a change to the disk; looks at it, presses keys, and boots it again.
 func (s *session) released(ctx context.Context) error {
-	over := sync.OnceFunc(func() { close(s.seen) })
-	defer over()
 	visitor, err := newVisitor(s.Profile)
 	if err != nil {
 		return err
 	}
-	g, closed, err := s.start(ctx, "released", machine.Config{}, visitor.attributes())
+	c := words()
+	g, closed, err := s.start(ctx, released, c, visitor.attributes())
 	if err != nil {
 		return err
 	}
@@ -39,13 +35,15 @@ func (s *session) released(ctx context.Context) error {
 	}
 	s.report.Events = explain(s.disk.boot, measured)
 	s.report.add(predicted("measured", s.disk.boot, measured)...)
+	before := len(g.disk.Read(s.disk.parts[1].Start, s.disk.parts[1].End))
 	if err := s.started(ctx, g); err != nil {
 		return err
 	}
-	s.observe(g)
-	over()
-	s.report.add(s.running(g)...)
+	s.report.add(s.running(g, before)...)
 	if err := s.outside(ctx, g, measured); err != nil {
+		return err
+	}
+	if err := s.judgeWords(g, measured, len(c.SMBIOS), len(c.Files)); err != nil {
 		return err
 	}
 	if err := s.inside(ctx, g, visitor); err != nil {
@@ -57,29 +55,15 @@ func (s *session) released(ctx context.Context) error {
 	return s.again(ctx, g, measured)
 }
 
-// observe remembers which bytes a boot depends on: another one in their place must be seen.
-func (s *session) observe(g *guest) {
-	esp, root, tree := s.disk.parts[0], s.disk.parts[1], s.disk.parts[2]
-	s.read = reads{superblock: root.Start, uki: middle(g.disk.Read(esp.Start, esp.End)),
-		root: middle(g.disk.Read(root.Start+1<<20, root.End)), tree: middle(g.disk.Read(tree.Start+4096, tree.End))}
-}
-
-func middle(pages []int64) int64 {
-	if len(pages) == 0 {
-		return 0
-	}
-	return pages[len(pages)/2] + 2048
-}
-
-// running judges what can be seen of a running node from outside of it.
-func (s *session) running(g *guest) check.Results {
+// running judges what can be seen of a running node from outside of it; firmware
+// had read so many pages of the root.
+func (s *session) running(g *guest, before int) check.Results {
 	root, tree := s.disk.parts[1], s.disk.parts[2]
 	written := g.disk.Written()
+	ofRoot, ofTree := len(g.disk.Read(root.Start, root.End)), len(g.disk.Read(tree.Start+4096, tree.End))
 	return check.Results{
-		must("root: read from its partition, with its hash tree", len(g.disk.Read(root.Start, root.End)) > 0 &&
-			len(g.disk.Read(tree.Start, tree.End)) > 1, "both are read",
-			fmt.Sprintf("%d and %d pages of 4096 bytes", len(g.disk.Read(root.Start, root.End)),
-				len(g.disk.Read(tree.Start, tree.End)))),
+		must("root: read from its partition, with its hash tree", ofRoot > before && ofTree > 1,
+			"both are read", fmt.Sprintf("%d and %d pages of 4096 bytes", ofRoot, ofTree)),
 		must("root: nothing was written to the disk", len(written) == 0, "no page", fmt.Sprintf("%d pages", len(written))),
 		must("network: an address by DHCP", g.network.Leases() > 0, "a lease", fmt.Sprintf("%d", g.network.Leases())),
 		must("running: the machine did not restart", g.machine.Restarts() == 0, "never",
@@ -109,8 +93,8 @@ func (s *session) outside(ctx context.Context, g *guest, measured []machine.Meas
 	}
 	s.say(g, "every port was asked")
 	s.report.Ports = ports
-	s.report.add(must("ports: no TCP port is open but "+list(openPorts(s.Profile)),
-		slices.Equal(ports.Open, openPorts(s.Profile)), list(openPorts(s.Profile)),
+	s.report.add(must("ports: each TCP port answers, and none is open but "+list(openPorts(s.Profile)),
+		ports.Silent == 0 && slices.Equal(ports.Open, openPorts(s.Profile)), list(openPorts(s.Profile)),
 		fmt.Sprintf("open: %s; closed: %d; silent: %d", list(ports.Open), ports.Closed, ports.Silent)))
 	said, err := g.serial()
 	if err != nil {
@@ -118,7 +102,7 @@ func (s *session) outside(ctx context.Context, g *guest, measured []machine.Meas
 	}
 	if s.Profile == release.Debug {
 		s.report.add(must("console: debug asks for a login on the serial port", strings.Contains(said, "login:"), "login:",
-			tailOf(said)))
+			fmt.Sprintf("%d bytes, the last: %q", len(said), tailOf(said))))
 	} else {
 		s.report.add(must("console: the serial port is silent once the kernel runs", said == "", "nothing",
 			fmt.Sprintf("%d bytes: %q", len(said), tailOf(said))))
@@ -237,7 +221,7 @@ func (g *guest) screens(ctx context.Context) (out []string, err error) {
 // superblock is another one from then on, which nothing before the kernel reads.
 func (s *session) again(ctx context.Context, g *guest, first []machine.Measurement) error {
 	before := g.machine.Restarts()
-	g.disk.Flip(s.read.superblock)
+	g.disk.Flip(s.disk.parts[1].Start)
 	if err := g.machine.Reset(); err != nil {
 		return err
 	}
@@ -281,6 +265,8 @@ func (s *session) stops(ctx context.Context, g *guest, what string, restarts, le
 		got = "a way in: " + way
 	case g.network.Leases() > leases:
 		got = "the node runs"
+	case err == nil && len(g.disk.Flipped()) == 0:
+		got = "the machine restarts before it has asked for the byte"
 	case err == nil:
 		got = "the boot stops and the machine restarts"
 	}

@@ -105,12 +105,17 @@ func (n *Network) Serve(wire io.ReadWriter) error {
 // lost, as on any wire.
 const maxQueue = 4096
 
-// transmit writes frames until there are no more; after an error it only takes them.
+// transmit writes frames until there are no more, as many at once as there are;
+// after an error it only takes them.
 func transmit(wire io.Writer, frames <-chan []byte) {
+	w := bufio.NewWriter(wire)
 	var broken error // the reader sees it too
 	for f := range frames {
 		if broken == nil {
-			_, broken = wire.Write(f)
+			_, broken = w.Write(f)
+		}
+		if broken == nil && len(frames) == 0 {
+			broken = w.Flush()
 		}
 	}
 }

@@ -2,6 +2,7 @@ package lan
 
 import (
 	"context"
+	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -14,9 +15,10 @@ type Ports struct {
 	Silent int // no answer, asked three times
 }
 
-// What a scan asks at once, how long it waits for the last answers, and how often it asks.
+// What a scan asks at once, how long it waits for another answer, and how often it
+// asks. A guest's network device takes 256 frames before somebody looks at them.
 const (
-	batch    = 512
+	window   = 256
 	patience = 2 * time.Second
 	asks     = 3
 )
@@ -44,19 +46,15 @@ func (n *Network) Scan(ctx context.Context) (Ports, error) {
 		n.scan = nil
 		n.mu.Unlock()
 	}()
-	var silent []uint16
-	for first := 1; first < 1<<16; first += batch {
-		var ports []uint16
-		for p := first; p < first+batch && p < 1<<16; p++ {
-			ports = append(ports, uint16(p))
+	silent := make([]uint16, 0, 1<<16)
+	for p := 1; p < 1<<16; p++ {
+		silent = append(silent, uint16(p))
+	}
+	for round := uint16(0); round < asks && len(silent) > 0; round++ {
+		var err error
+		if silent, err = n.ask(ctx, s, silent, scanPort+round); err != nil {
+			return Ports{}, err
 		}
-		for round := uint16(0); round < asks && len(ports) > 0; round++ {
-			var err error
-			if ports, err = n.ask(ctx, s, ports, scanPort+round); err != nil {
-				return Ports{}, err
-			}
-		}
-		silent = append(silent, ports...)
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -68,33 +66,50 @@ func (n *Network) Scan(ctx context.Context) (Ports, error) {
 	return out, nil
 }
 
-// ask sends a SYN to each port and returns those that did not answer.
-func (n *Network) ask(ctx context.Context, s *scan, ports []uint16, source uint16) ([]uint16, error) {
-	n.mu.Lock()
-	for _, p := range ports {
-		s.waiting[p] = true
-		n.send(flow{netip.AddrPortFrom(guestIP, p), netip.AddrPortFrom(gatewayIP, source)}, 7000, 0, syn, nil)
+// ask sends a SYN to each port, a window of them at a time, and returns those that did not answer.
+func (n *Network) ask(ctx context.Context, s *scan, ports []uint16, source uint16) (silent []uint16, err error) {
+	for len(ports) > 0 {
+		n.mu.Lock()
+		size := min(len(ports), window-len(s.waiting))
+		for _, p := range ports[:size] {
+			s.waiting[p] = true
+			n.send(flow{netip.AddrPortFrom(guestIP, p), netip.AddrPortFrom(gatewayIP, source)}, 7000, 0, syn, nil)
+		}
+		n.mu.Unlock()
+		room := window / 2
+		if ports = ports[size:]; len(ports) == 0 {
+			room = window
+		}
+		late, err := n.answers(ctx, s, window-room)
+		if err != nil {
+			return nil, err
+		}
+		silent = append(silent, late...)
 	}
-	n.mu.Unlock()
+	return silent, nil
+}
+
+// answers waits until no more than some ports have not answered. When none does
+// any more, it returns them all.
+func (n *Network) answers(ctx context.Context, s *scan, some int) ([]uint16, error) {
 	t := time.NewTimer(patience)
 	defer t.Stop()
 	for {
 		n.mu.Lock()
-		left := make([]uint16, 0, len(s.waiting))
-		for p := range s.waiting {
-			left = append(left, p)
-		}
+		left := len(s.waiting)
 		n.mu.Unlock()
-		if len(left) == 0 {
+		if left <= some {
 			return nil, nil
 		}
 		select {
 		case <-s.moved:
+			t.Reset(patience)
 		case <-t.C:
 			n.mu.Lock()
+			defer n.mu.Unlock()
+			late := slices.Sorted(maps.Keys(s.waiting))
 			clear(s.waiting)
-			n.mu.Unlock()
-			return left, nil
+			return late, nil
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}

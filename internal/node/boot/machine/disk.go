@@ -22,6 +22,7 @@ type Disk struct {
 	flips   map[int64]byte   // by offset; what is XORed
 	written map[int64][]byte // by number of the page
 	reads   map[int64]int    // by number of the page
+	trap    [2]int64         // offsets between which the first page that is read has another bit
 }
 
 // page is the unit in which writes are kept and reads are counted, in bytes.
@@ -44,6 +45,32 @@ func (d *Disk) Flip(at int64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.flips[at] ^= 1
+}
+
+// FlipFirstRead makes one bit another in the first page that the machine reads
+// between two offsets from now on. It stays so.
+func (d *Disk) FlipFirstRead(from, to int64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.trap = [2]int64{from, to}
+}
+
+// Flipped are the offsets of the bytes that are other than on the disk.
+func (d *Disk) Flipped() []int64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Sorted(maps.Keys(d.flips))
+}
+
+// Replace has the machine see other bytes at an offset from now on, where it has seen old.
+func (d *Disk) Replace(at int64, old, other []byte) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for i := range min(len(old), len(other)) {
+		if change := old[i] ^ other[i]; change != 0 {
+			d.flips[at+int64(i)] ^= change
+		}
+	}
 }
 
 // Written are the offsets of the pages that the machine wrote.
@@ -82,6 +109,10 @@ func (d *Disk) ReadAt(b []byte, off int64) (int, error) {
 	end := off + int64(len(b))
 	for p := off / page; p*page < end; p++ {
 		d.reads[p]++
+		if at := p * page; at >= d.trap[0] && at < d.trap[1] {
+			d.flips[at+page/2] ^= 1
+			d.trap = [2]int64{}
+		}
 		if kept := d.written[p]; kept != nil {
 			from, to := max(off, p*page), min(end, (p+1)*page)
 			copy(b[from-off:to-off], kept[from-p*page:to-p*page])

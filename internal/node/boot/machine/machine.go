@@ -138,7 +138,7 @@ func (m *Machine) startTPM(ctx context.Context) error {
 // startQEMU starts it and takes its connections: monitor, disk, network.
 func (m *Machine) startQEMU(ctx context.Context) error {
 	links := map[string]net.Listener{}
-	for _, name := range []string{"monitor", "disk", "wire"} {
+	for _, name := range []string{"monitor", "disk", "wire", "tpm-link"} {
 		l, err := (&net.ListenConfig{}).Listen(ctx, "unix", m.path(name))
 		if err != nil {
 			return err
@@ -146,6 +146,7 @@ func (m *Machine) startQEMU(ctx context.Context) error {
 		defer l.Close()
 		links[name] = l
 	}
+	go serveTPM(links["tpm-link"], m.path("tpm.sock")) // before the rest: QEMU asks the TPM while it starts
 	var err error
 	if m.qemu, err = start(ctx, m.config.Programs.QEMU, m.arguments()...); err != nil {
 		return err
@@ -208,24 +209,28 @@ func (m *Machine) take(ctx context.Context, l net.Listener) (net.Conn, error) {
 	}
 }
 
-// processor is one of this host's, or an emulated one. An emulated one has no
-// features that are slow to emulate, and a clock that counts what it has done:
-// so a guest on a busy host does not wait in vain, or take its timer for broken.
+// processor is one of this host's, or an emulated one. An emulated one has a clock
+// that counts what it has done, so that a guest on a busy host does not wait in
+// vain, or take its timer for broken: four nanoseconds an instruction, since a
+// faster clock makes its waits longer and a slower one its ticks more. It has no
+// vector instructions, whose emulation is slower than what a kernel does without
+// them, and is of a family of which the kernel knows no speculation to guard against.
 func (c Config) processor() []string {
 	if c.KVM {
 		return []string{"-accel", "kvm", "-cpu", "host"}
 	}
 	return []string{"-accel", "tcg,thread=single", "-icount", "shift=2,sleep=on",
-		"-cpu", "max,erms=off,fsrm=off,smap=off,smep=off,la57=off,pku=off,umip=off,xsave=off"}
+		"-cpu", "max,vendor=GenuineIntel,family=5,xsave=off,ssse3=off,sse4.1=off,sse4.2=off,aes=off,pclmulqdq=off," +
+			"erms=off,fsrm=off,smap=off,smep=off,la57=off,pku=off,umip=off"}
 }
 
 func (m *Machine) arguments() []string {
 	c := m.config
-	args := append(c.processor(), "-machine", "q35,smm=off", "-m", strconv.Itoa(memory),
+	args := append(c.processor(), "-machine", "q35,smm=off,sata=off,smbus=off,vmport=off,hpet=off", "-m", strconv.Itoa(memory),
 		"-smp", "1", "-nodefaults", "-no-user-config", "-display", "none", "-device", "VGA", "-device", "virtio-rng-pci",
 		"-drive", "if=pflash,format=raw,unit=0,readonly=on,file="+c.Programs.Firmware,
 		"-drive", "if=pflash,format=raw,unit=1,file="+m.path("variables"),
-		"-chardev", "socket,id=tpm,path="+m.path("tpm.sock"), "-tpmdev", "emulator,id=tpm0,chardev=tpm",
+		"-chardev", "socket,id=tpm,path="+m.path("tpm-link"), "-tpmdev", "emulator,id=tpm0,chardev=tpm",
 		"-device", "tpm-crb,tpmdev=tpm0",
 		"-chardev", "file,id=serial,path="+m.path("serial.log"), "-serial", "chardev:serial",
 		"-chardev", "socket,id=monitor,path="+m.path("monitor"), "-mon", "chardev=monitor,mode=control")

@@ -246,6 +246,24 @@ func TestADiskIsNotWrittenTo(t *testing.T) {
 	d.Flip(0)
 	_, got = c.do(0, 0, 1, nil)
 	require.Equal(t, []byte{6}, got)
+	d.Replace(8000, []byte("\x07\x07\x07"), []byte("new"))
+	_, got = c.do(0, 7999, 5, nil)
+	require.Equal(t, "\x07new\x07", string(got))
+}
+
+func TestTheFirstPageThatIsReadIsAnother(t *testing.T) {
+	t.Parallel()
+	d := machine.NewDisk(bytes.NewReader(make([]byte, 8192)), 8192)
+	c := attach(t, d)
+	d.FlipFirstRead(4096, 8192)
+	_, got := c.do(0, 0, 4096, nil)
+	require.Equal(t, make([]byte, 4096), got)
+	require.Empty(t, d.Flipped())
+	for range 2 {
+		_, got = c.do(0, 6144, 2, nil)
+		require.Equal(t, []byte{1, 0}, got, "and stays so")
+		require.Equal(t, []int64{6144}, d.Flipped())
+	}
 }
 
 func TestARequestOutsideOfTheDiskIsRefused(t *testing.T) {
