@@ -21,6 +21,12 @@ func (Verify) Release(ctx context.Context, tag string, quick *bool, offline, tru
 		Place: cli.Place{Folder: cli.Value(offline), Trust: cli.Value(trust)}}))
 }
 
+// Reproduce builds a release's images again from a clean clone of its commit, and compares them with what was released:
+// equal byte for byte, or which layer, file and byte differs. TAG
+func (Verify) Reproduce(ctx context.Context, tag string) error {
+	return cli.Exit("verify:reproduce", cli.Reproduce(ctx, tag))
+}
+
 // Trust prints the trusted root by which signatures are judged today, for verify:release -trust=FILE without a network.
 func (Verify) Trust(ctx context.Context) error {
 	return cli.Exit("verify:trust", cli.TrustedRoot(ctx, os.Stdout))

@@ -12,7 +12,6 @@ import (
 
 	"github.com/calimero-network/mero-tee/internal/artifact/sbom"
 	"github.com/calimero-network/mero-tee/internal/base/digest"
-	"github.com/calimero-network/mero-tee/internal/base/gobuild"
 	"github.com/calimero-network/mero-tee/internal/base/journal"
 	"github.com/calimero-network/mero-tee/internal/kms/image"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
@@ -24,8 +23,6 @@ const (
 	imagesFile = "images.json"
 	layoutDir  = "layout" // has each profile's image on disk, for syft
 	contextDir = "context"
-	binaryName = "mero-kms"
-	binaryArch = "amd64" // TDX is a technology of x86-64 processors
 )
 
 // images is work/images.json: the image digest of each profile.
@@ -38,12 +35,8 @@ func (p *Pipeline) buildInputs(context.Context) (pipeline.Digests, error) {
 
 // build compiles the service, makes one image per profile, and pushes each by digest.
 func (p *Pipeline) build(ctx context.Context, w *pipeline.Work) error {
-	if err := p.compile(ctx); err != nil {
-		return err
-	}
-	built, err := image.Build(image.Options{
-		Dockerfile: filepath.Join(p.Env.Root, "docker/mero-kms/Dockerfile"), Context: p.Work(contextDir),
-		Version: p.Tag.Version, Revision: p.Checkout.Commit, Source: p.SourceURL(), Epoch: p.Checkout.Time})
+	built, err := image.FromSource(ctx, p.Env.Root, image.Options{Context: p.Work(contextDir), Version: p.Tag.Version,
+		Revision: p.Checkout.Commit, Source: p.SourceURL(), Epoch: p.Checkout.Time})
 	if err != nil {
 		return err
 	}
@@ -57,15 +50,6 @@ func (p *Pipeline) build(ctx context.Context, w *pipeline.Work) error {
 		return err
 	}
 	return steps.WriteJSON(p.Work(imagesFile), pushed)
-}
-
-func (p *Pipeline) compile(ctx context.Context) error {
-	_, err := gobuild.Compile(ctx, gobuild.Program{Module: p.Env.Root, Package: "./docker/mero-kms", Name: binaryName,
-		GOARCH: binaryArch, OutDir: p.Work(contextDir)})
-	if err != nil {
-		return err
-	}
-	return image.PinProfiles(p.Work(contextDir))
 }
 
 func (p *Pipeline) push(ctx context.Context, w *pipeline.Work, profile release.Profile,
@@ -134,7 +118,7 @@ func isSource(name string) bool {
 // sbom lets syft read each profile's image as it was pushed, and then compares the
 // result with what the Go linker wrote into the binary that they share.
 func (p *Pipeline) sbom(ctx context.Context, w *pipeline.Work) error {
-	binary := p.Work(contextDir, binaryName+"-linux-"+binaryArch)
+	binary := p.Work(contextDir, image.Binary)
 	var sources []sbom.Source
 	for _, profile := range release.Profiles() {
 		sources = append(sources, sbom.Image(p.Work(layoutDir, string(profile)), string(profile)))

@@ -2,6 +2,7 @@ package git_test
 
 import (
 	"io/fs"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -38,4 +39,35 @@ func TestTree(t *testing.T) {
 	require.Error(t, err)
 	_, err = tree.Here("none")
 	require.ErrorIs(t, err, fs.ErrNotExist)
+}
+
+// A clone holds what the commit holds, whatever lies in the work tree or is asked of hooks there.
+func TestClone(t *testing.T) {
+	t.Parallel()
+	dir := repository(t)
+	one, err := git.Clone(t.Context(), dir, "v1", filepath.Join(t.TempDir(), "one"))
+	require.NoError(t, err)
+	require.Equal(t, int64(1_700_000_000), one.Time.Unix())
+	write(t, dir, "a.txt", "changed\n")
+	write(t, dir, "untracked", "")
+	to := filepath.Join(t.TempDir(), "two")
+	head, err := git.Head(t.Context(), dir)
+	require.NoError(t, err)
+	two, err := git.Clone(t.Context(), dir, head.Hash, to)
+	require.NoError(t, err)
+	require.Equal(t, head, two)
+	data, err := git.Tree(to).Here("a.txt")
+	require.NoError(t, err)
+	require.Equal(t, "1\n", string(data))
+	require.NoFileExists(t, filepath.Join(to, "untracked"))
+	dirty, err := git.Dirty(t.Context(), to)
+	require.NoError(t, err)
+	require.Empty(t, dirty)
+
+	_, err = git.Clone(t.Context(), dir, strings.Repeat("0", 40), filepath.Join(t.TempDir(), "none"))
+	require.ErrorIs(t, err, fs.ErrNotExist)
+	_, err = git.Clone(t.Context(), dir, "--all", filepath.Join(t.TempDir(), "none"))
+	require.Error(t, err)
+	_, err = git.Clone(t.Context(), dir, "v1", to)
+	require.Error(t, err, "a folder that exists")
 }
