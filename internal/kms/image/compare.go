@@ -194,6 +194,7 @@ func configDifferences(a, b v1.Image) ([]string, error) {
 	}
 	return out, nil
 }
+
 // valueDifferences walks two JSON values side by side and names each place at which they differ.
 func valueDifferences(at string, was, isNow any) (out []string) {
 	a, isA := was.(map[string]any)
