@@ -97,7 +97,8 @@ func (e Evidence) publishes(p release.Profile, m Measurement) error {
 	}
 	if m.Evidence != e.Digest {
 		return fault.Mismatch(
-			fmt.Sprintf("%s of %s is not the evidence in the %s policy", release.MeasurementsAsset, e.Tag, p), m.Evidence, e.Digest)
+			fmt.Sprintf("%s of %s is not the evidence in the %s policy", release.MeasurementsAsset, e.Tag, p),
+			m.Evidence, e.Digest)
 	}
 	if diffs := regs.Compare(m.Registers); len(diffs) > 0 {
 		names := make([]string, len(diffs))

@@ -22,7 +22,8 @@ import (
 // statement names one file, with the SHA-256 of its content.
 func statement(content []byte) []byte {
 	return fmt.Appendf(nil, `{"_type":"https://in-toto.io/Statement/v1",`+
-		`"subject":[{"name":"a","digest":{"sha256":"%x"}}],"predicateType":"https://slsa.dev/provenance/v1","predicate":{}}`+"\n", sha256.Sum256(content))
+		`"subject":[{"name":"a","digest":{"sha256":"%x"}}],`+
+		`"predicateType":"https://slsa.dev/provenance/v1","predicate":{}}`+"\n", sha256.Sum256(content))
 }
 
 // A statement is signed in its envelope, once, and whoever has the bundle alone verifies the files that it names.

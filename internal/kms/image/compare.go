@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -133,7 +134,7 @@ func entriesOf(layer v1.Layer) (out []entry, err error) {
 			if n > 0 {
 				e.blocks = append(e.blocks, sha256.Sum256(buffer[:n]))
 			}
-			if err == io.EOF || err == io.ErrUnexpectedEOF { //nolint:errorlint // as ReadFull returns them
+			if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 				break
 			}
 			if err != nil {

@@ -74,7 +74,8 @@ func (a *auditor) madeOfFiles(ctx context.Context, s *provenance.Statement, comm
 	there, err := deciding(a.Tag.Family, func(path string) ([]byte, error) { return a.Sources.At(ctx, commit, path) })
 	if errors.Is(err, fs.ErrNotExist) {
 		return check.Unseen(madeOfName,
-			fmt.Sprintf("commit %.12s is not in this clone, and this work tree's files are others", commit), "git fetch --unshallow --tags, and verify again")
+			fmt.Sprintf("commit %.12s is not in this clone, and this work tree's files are others", commit),
+			"git fetch --unshallow --tags, and verify again")
 	}
 	if err == nil {
 		err = s.MadeOf(there)

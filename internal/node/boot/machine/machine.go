@@ -227,7 +227,8 @@ func (c Config) processor() []string {
 func (m *Machine) arguments() []string {
 	c := m.config
 	args := append(c.processor(), "-machine", "q35,smm=off,sata=off,smbus=off,vmport=off,hpet=off",
-		"-m", strconv.Itoa(memory), "-smp", "1", "-nodefaults", "-no-user-config", "-display", "none", "-device", "VGA", "-device", "virtio-rng-pci",
+		"-m", strconv.Itoa(memory), "-smp", "1", "-nodefaults", "-no-user-config", "-display", "none",
+		"-device", "VGA", "-device", "virtio-rng-pci",
 		"-drive", "if=pflash,format=raw,unit=0,readonly=on,file="+c.Programs.Firmware,
 		"-drive", "if=pflash,format=raw,unit=1,file="+m.path("variables"),
 		"-chardev", "socket,id=tpm,path="+m.path("tpm-link"), "-tpmdev", "emulator,id=tpm0,chardev=tpm",

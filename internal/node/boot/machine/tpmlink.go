@@ -78,17 +78,17 @@ func (k *tpmLink) commands(rights []byte) (far *os.File, message []byte, err err
 	if err != nil || len(fds) != 1 {
 		return nil, nil, errors.Join(errors.New("the emulator passes no socket"), err)
 	}
-	emulator := os.NewFile(uintptr(fds[0]), "emulator") //nolint:gosec // a descriptor is not negative
+	emulator := os.NewFile(uintptr(fds[0]), "emulator")
 	pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
 	if err != nil {
 		return nil, nil, errors.Join(err, emulator.Close())
 	}
-	near := os.NewFile(uintptr(pair[0]), "near") //nolint:gosec // the same
+	near := os.NewFile(uintptr(pair[0]), "near")
 	go func() {
 		_ = exchange(emulator, near) // either end is gone
 		_ = errors.Join(emulator.Close(), near.Close())
 	}()
-	return os.NewFile(uintptr(pair[1]), "far"), syscall.UnixRights(pair[1]), nil //nolint:gosec // the same
+	return os.NewFile(uintptr(pair[1]), "far"), syscall.UnixRights(pair[1]), nil
 }
 
 const (
