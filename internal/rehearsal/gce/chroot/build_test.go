@@ -179,7 +179,10 @@ func TestABuildVM(t *testing.T) {
 	for _, no := range []string{" ./usr/sbin/policy-rc.d", "residue", "./dev/null", "./proc/1"} {
 		require.False(t, strings.Contains(inside, no), no)
 	}
-	debugProfile(t, h, disk, l)
+	files, done, err := h.Flat(t.Context(), disk)
+	require.NoError(t, err)
+	debugProfile(t, h, files, l)
+	require.NoError(t, done())
 }
 
 // debugProfile boots what was built as a confidential VM: who has sshd is let in, who masks it is not.

@@ -4,9 +4,9 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 )
 
@@ -21,14 +21,21 @@ func (m *Machine) bootOrdinary() error {
 	if info, err := os.Stat(m.spec.Disk); err != nil || !info.IsDir() {
 		return errors.Join(err, errors.New("a raw disk boots confidential VMs alone: no kernel of an image runs here"))
 	}
-	if err := forbidServices(m.spec.Disk); err != nil {
-		return err
+	folder, mode := m.spec.Disk, writable
+	if layer, ok := layerOf(m.spec.Disk); ok {
+		if _, err := os.Stat(filepath.Join(layer, baseLink)); err != nil {
+			return fmt.Errorf("the files of the disk's image went with the process that had unpacked them: %w", err)
+		}
+		folder, mode = layer, layered
 	}
-	if err := m.mount(m.spec.Disk, writable); err != nil {
+	if err := m.mount(folder, mode); err != nil {
 		return fmt.Errorf("mounting the root file system: %w", err)
 	}
+	if err := m.forbidServices(); err != nil {
+		return err
+	}
 	m.serveMetadata()
-	if err := m.guestAgent(m.spec.Disk); err != nil {
+	if err := m.guestAgent(); err != nil {
 		return err
 	}
 	return m.serveSSH()
@@ -36,15 +43,15 @@ func (m *Machine) bootOrdinary() error {
 
 // guestAgent makes the users' logins and the host keys. What fails is said,
 // and does not stop the rest: a guest agent cannot stop a boot.
-func (m *Machine) guestAgent(disk string) error {
+func (m *Machine) guestAgent() error {
 	for _, login := range slices.Sorted(maps.Keys(m.spec.Users)) {
 		args := m.inside(nil, []string{guestPath}, "/bin/sh", "-c", loginScript, "sh", login, m.spec.Users[login])
 		if err := m.try("google-guest-agent: login "+login, args...); err != nil {
 			return err
 		}
 	}
-	if hasHostKeys(disk) {
-		return nil
+	if has, err := m.hasHostKeys(); has || err != nil {
+		return err
 	}
 	return m.try("ssh-keygen -A", m.inside(nil, []string{guestPath}, "/usr/bin/ssh-keygen", "-A")...)
 }
@@ -64,9 +71,17 @@ func (m *Machine) try(what string, args ...string) error {
 	return err
 }
 
-func hasHostKeys(disk string) bool {
-	found, err := fs.Glob(os.DirFS(disk), "etc/ssh/ssh_host_*_key")
-	return err == nil && len(found) > 0
+func (m *Machine) hasHostKeys() (bool, error) {
+	return m.asks(`ls /etc/ssh/ssh_host_*_key >/dev/null 2>&1`)
+}
+
+// asks runs a shell's script in the image; one that has no shell answers no.
+func (m *Machine) asks(script string, args ...string) (bool, error) {
+	err := m.init.run(m.inside(nil, []string{guestPath}, append([]string{"/bin/sh", "-c", script, "sh"}, args...)...)...)
+	if errors.Is(err, errEnded) {
+		return false, err
+	}
+	return err == nil, nil
 }
 
 // policyFile is asked by Debian's maintainer scripts before they start a
@@ -77,19 +92,11 @@ const policyFile = "usr/sbin/policy-rc.d"
 const policy = "#!/bin/sh\n" +
 	"# No package starts a service in the rehearsal's VMs. Capture leaves this file out.\nexit 101\n"
 
-// forbidServices leaves the policy of a disk that has its own.
-func forbidServices(disk string) error {
-	return inDisk(disk, func(root *os.Root) error {
-		f, err := root.OpenFile(policyFile, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o755)
-		if errors.Is(err, fs.ErrExist) || errors.Is(err, fs.ErrNotExist) {
-			return nil // it has its own, or it is no Debian
-		}
-		if err != nil {
-			return err
-		}
-		_, err = f.WriteString(policy)
-		return errors.Join(err, f.Chmod(0o755), f.Close())
-	})
+// forbidServices leaves the policy in a root file system that has none of its own.
+func (m *Machine) forbidServices() error {
+	_, err := m.asks(`[ -d "${1%/*}" ] && [ ! -e "$1" ] && [ ! -L "$1" ] && printf %s "$2" >"$1" && chmod 755 "$1"`,
+		"/"+policyFile, policy)
+	return err
 }
 
 // allowServices takes away what forbidServices left.

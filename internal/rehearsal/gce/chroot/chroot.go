@@ -45,6 +45,7 @@ type Host struct {
 	runner  *runner
 	dir     string // of this process
 	roots   *roots
+	bases   *bases
 
 	mu       sync.Mutex
 	boots    int
@@ -69,6 +70,7 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 	}
 	h := &Host{options: o, runner: r, dir: dir, machines: map[*Machine]bool{}}
 	h.roots = &roots{runner: r, dir: filepath.Join(dir, "roots")}
+	h.bases = newBases(context.WithoutCancel(ctx), r, filepath.Join(dir, "bases"))
 	return h, nil
 }
 

@@ -85,13 +85,13 @@ func (m *Machine) bringUp(folder string) error {
 		if m.spec.SSHPort == 0 {
 			return nil
 		}
-		return m.admit(root, folder)
+		return m.admit(root)
 	})
 }
 
 // admit starts sshd where the image enables it, and before that Google's guest
 // agent where the image does not mask it.
-func (m *Machine) admit(image *os.Root, folder string) error {
+func (m *Machine) admit(image *os.Root) error {
 	for _, name := range []string{"ssh.service", "ssh.socket"} {
 		on, err := systemd.Enabled(image, name)
 		if err != nil {
@@ -101,7 +101,7 @@ func (m *Machine) admit(image *os.Root, folder string) error {
 			continue
 		}
 		if !systemd.Masked(image, "google-guest-agent.service") {
-			if err := m.guestAgent(folder); err != nil {
+			if err := m.guestAgent(); err != nil {
 				return err
 			}
 		}

@@ -40,15 +40,29 @@ func (h *Host) Unpack(ctx context.Context, image, disk string) (err error) {
 	return os.Rename(partial, disk)
 }
 
-// fill puts the image's files into a folder.
+// fill makes a layer over the image's files, or puts them all there where this
+// machine knows no layers.
 func (h *Host) fill(ctx context.Context, image, dir string) error {
-	return h.runner.run(ctx, "tar", "--extract", "--file", image, "--directory", dir,
-		"--numeric-owner", "--same-owner", "--preserve-permissions", "--xattrs", "--xattrs-include=*", "--exclude=./dev/*")
+	if h.bases.usable() {
+		return h.bases.layer(ctx, image, dir)
+	}
+	return h.runner.run(ctx, unpack(image, dir)...)
+}
+
+// unpack is the program that puts an image's files into a folder.
+func unpack(image, dir string) []string {
+	return []string{"tar", "--extract", "--file", image, "--directory", dir, "--numeric-owner", "--same-owner",
+		"--preserve-permissions", "--xattrs", "--xattrs-include=*", "--exclude=./dev/*"}
 }
 
 // Capture writes the folder disk to the image: one file system, sorted, the
 // same bytes for the same files. The machine that wrote it must have ended.
-func (h *Host) Capture(ctx context.Context, disk, image string) error {
+func (h *Host) Capture(ctx context.Context, disk, image string) (err error) {
+	disk, done, err := h.flat(ctx, disk)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, done()) }()
 	if err := allowServices(disk); err != nil {
 		return err
 	}

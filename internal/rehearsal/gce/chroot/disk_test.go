@@ -3,6 +3,7 @@
 package chroot_test
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -22,7 +23,20 @@ func TestADiskAndItsImage(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("who is not root makes no files of others")
 	}
-	h := newHost(t, chroot.Faults{})
+	for name, layers := range map[string]bool{"a layer": true, "a folder": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHost(t, chroot.Faults{})
+			if !layers {
+				h.WithoutLayers()
+			}
+			diskAndImage(t, h, layers)
+		})
+	}
+}
+
+func diskAndImage(t *testing.T, h *chroot.Host, layers bool) {
+	t.Helper()
 	dir := t.TempDir()
 	disk, image := filepath.Join(dir, "disk"), filepath.Join(dir, "images", "image.tar")
 	folder(t, disk, "etc")
@@ -40,19 +54,66 @@ func TestADiskAndItsImage(t *testing.T) {
 	require.NoError(t, h.Capture(t.Context(), disk, image))
 	again := filepath.Join(dir, "again")
 	require.NoError(t, h.Unpack(t.Context(), image, again))
-	same(t, again)
+	files := again
+	if layers {
+		var err error
+		files, err = os.Readlink(filepath.Join(again, ".layer/base"))
+		require.NoError(t, err)
+	}
+	same(t, files)
 	second := filepath.Join(dir, "second.tar")
 	require.NoError(t, h.Capture(t.Context(), again, second))
 	a, err := os.ReadFile(image)
 	require.NoError(t, err)
 	b, err := os.ReadFile(second)
 	require.NoError(t, err)
-	require.Equal(t, a, b, "the same files, the same bytes")
+	require.True(t, bytes.Equal(a, b), "the same files, the same bytes")
 
 	require.ErrorIs(t, h.Unpack(t.Context(), image, again), os.ErrExist)
 	require.NoError(t, h.Remove(t.Context(), again))
 	require.NoDirExists(t, again)
 	require.NoError(t, h.Remove(t.Context(), again))
+}
+
+// Two disks of one image share its files, and neither sees what the other writes.
+func TestTwoDisksOfAnImage(t *testing.T) {
+	t.Parallel()
+	h, dir := newHost(t, chroot.Faults{}), t.TempDir()
+	if !h.Layers() {
+		t.Skip("this machine lays no folder over another")
+	}
+	disk, image := filepath.Join(dir, "disk"), filepath.Join(dir, "a:b,c image.tar")
+	folder(t, disk, "etc")
+	write(t, disk, "etc/hostname", "one")
+	require.NoError(t, h.Capture(t.Context(), disk, image))
+	one, two := filepath.Join(dir, "one, a:b"), filepath.Join(dir, "two")
+	for _, d := range []string{one, two} {
+		require.NoError(t, h.Unpack(t.Context(), image, d))
+	}
+	base, err := os.Readlink(filepath.Join(one, ".layer/base"))
+	require.NoError(t, err)
+	other, err := os.Readlink(filepath.Join(two, ".layer/base"))
+	require.NoError(t, err)
+	require.Equal(t, base, other)
+	folder(t, filepath.Join(one, ".layer/upper"), "etc")
+	write(t, filepath.Join(one, ".layer/upper"), "etc/written", "")
+	for d, there := range map[string]bool{one: true, two: false} {
+		flat, done, err := h.Flat(t.Context(), d)
+		require.NoError(t, err)
+		require.FileExists(t, filepath.Join(flat, "etc/hostname"))
+		_, err = os.Stat(filepath.Join(flat, "etc/written"))
+		require.Equal(t, there, err == nil, d)
+		require.NoError(t, done())
+		require.NoDirExists(t, flat)
+	}
+	require.NoFileExists(t, filepath.Join(base, "etc/written"))
+
+	require.NoError(t, os.RemoveAll(base))
+	s := newSerial()
+	m, err := h.Boot(t.Context(), chroot.Spec{Name: "late", Disk: two, Serial: s, Address: "127.4.0.9"})
+	require.NoError(t, err)
+	s.wait(t, "went with the process that had unpacked them")
+	require.NoError(t, m.Stop())
 }
 
 func folder(t *testing.T, disk, name string) {

@@ -152,7 +152,7 @@ func (m *Machine) say(format string, args ...any) {
 
 // mount makes the folder the machine's root file system.
 func (m *Machine) mount(folder, mode string) error {
-	args := []string{"sh", "-c", mountScript, "sh", folder, m.root(), mode, m.dir, m.spec.Name}
+	args := []string{"sh", "-c", overlayFunction + mountScript, "sh", folder, m.root(), mode, m.dir, m.spec.Name}
 	for _, name := range slices.Sorted(maps.Keys(m.spec.Devices)) {
 		args = append(args, name, m.spec.Devices[name])
 	}

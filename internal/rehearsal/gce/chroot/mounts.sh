@@ -1,10 +1,11 @@
 # Mounts a machine's root file system, seen by nobody else: this runs in the
 # machine's own mount namespace.
-# $1 what boots, $2 where, $3 rw, ro, state or overlay, $4 the platform's folder,
+# $1 what boots, $2 where, $3 rw, layer, ro, state or overlay, $4 the platform's folder,
 # $5 the host name, and then pairs of a device's name and its file
 set -eu
 root=$2
 case "$3" in
+layer) overlay "$1" "$2" ;;
 overlay)
 	mount -t tmpfs -o mode=755 tmpfs "$4/memory"
 	mkdir "$4/memory/upper" "$4/memory/work"

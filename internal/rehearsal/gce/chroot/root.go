@@ -86,6 +86,7 @@ func (r *runner) install(ctx context.Context, dir string, program ...string) err
 // Modes in which a root file system is mounted.
 const (
 	writable = "rw"
+	layered  = "layer" // writable, over what an image holds
 	readOnly = "ro"
 	state    = "state"   // read-only, and /var empty and in memory
 	overlay  = "overlay" // what is written is in memory
