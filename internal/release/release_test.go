@@ -69,9 +69,9 @@ func TestExpectedAssetsOfKMS(t *testing.T) {
 		"attestation-policy-debug.json", "attestation-policy-debug-read-only.json",
 		"attestation-policy-locked-read-only.json",
 		"app-compose-debug.json", "app-compose-debug-read-only.json", "app-compose-locked-read-only.json",
-		"compose-hash.txt", "published-mrtds.json", "sbom.spdx.json",
+		"compose-hash.txt", "provenance.intoto.jsonl", "published-mrtds.json", "sbom.spdx.json",
 	}, release.KMS.Assets())
-	require.Len(t, release.KMS.ExpectedAssets(), 20)
+	require.Len(t, release.KMS.ExpectedAssets(), 22)
 	require.Contains(t, release.Node.ExpectedAssets(), "checksums.sha256.sigstore.json")
 }
 
