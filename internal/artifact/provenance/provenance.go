@@ -240,7 +240,7 @@ func sameSubjects(want, got []Resource) error {
 	}
 	for _, r := range want {
 		if !lines[r.line()] {
-			return fault.Mismatch("provenance: it does not vouch for "+r.Name, r.line(), named(got, r))
+			return unvouched(r, got)
 		}
 		delete(lines, r.line())
 	}
@@ -249,6 +249,15 @@ func sameSubjects(want, got []Resource) error {
 			slices.Sorted(maps.Keys(lines))[0])
 	}
 	return nil
+}
+
+// unvouched: what is signed is expected, what is at hand was got.
+func unvouched(r Resource, said []Resource) error {
+	i := slices.IndexFunc(said, func(o Resource) bool { return o.Name == r.Name })
+	if i < 0 {
+		return fault.Mismatch("provenance: it does not vouch for "+r.Name, "a subject of this name", "none")
+	}
+	return fault.Mismatch("provenance: "+r.Name+" is not what it vouches for", said[i].line(), r.line())
 }
 
 // line is the resource in one line, by which two are compared whole.

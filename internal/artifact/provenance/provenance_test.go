@@ -61,7 +61,7 @@ func TestWhoseStatementIsRefused(t *testing.T) {
 		"a subject added": {func(b *provenance.Build) { b.Subjects["evil"] = of("evil") },
 			"vouches for what is not of this release"},
 		"another digest": {func(b *provenance.Build) { b.Subjects["sbom.spdx.json"] = of("x") },
-			"does not vouch for sbom.spdx.json"},
+			"sbom.spdx.json is not what it vouches for"},
 		"another commit":     {func(b *provenance.Build) { b.Commit = strings.Repeat("f", 40) }, "another commit"},
 		"another repository": {func(b *provenance.Build) { b.Repository = "evil/mero-tee" }, "another builder"},
 		"another tag":        {func(b *provenance.Build) { b.Tag.Version.Minor++ }, "another builder"},
