@@ -45,10 +45,15 @@ func (s running) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	nonce, _ := base64.StdEncoding.DecodeString(q.NonceB64)
-	raw, _ := s.td.Quote(4, wire.AttestReportData([32]byte(nonce), wire.DefaultBinding()))
+	binding, transport := wire.DefaultBinding(), ""
+	if q.TransportKey {
+		key := wire.NewSealingKey().Public()
+		binding, transport = wire.AttestBinding(binding, key), base64.StdEncoding.EncodeToString(key[:])
+	}
+	raw, _ := s.td.Quote(4, wire.AttestReportData([32]byte(nonce), binding))
 	log, _ := s.log.Dstack()
 	_ = json.NewEncoder(w).Encode(wire.AttestResponse{QuoteB64: base64.StdEncoding.EncodeToString(raw), EventLog: log,
-		VMConfig: "{}"})
+		TransportPublicKeyB64: transport, VMConfig: "{}"})
 }
 
 func TestPinTakesTheRTMR3OfAVerifiedService(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/base/console"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/file"
 	"github.com/calimero-network/mero-tee/internal/pipeline/releasetest"
 	"github.com/calimero-network/mero-tee/internal/provider/github"
 	"github.com/calimero-network/mero-tee/internal/rehearsal"
@@ -29,8 +30,11 @@ import (
 func repository(t *testing.T) string {
 	t.Helper()
 	root := filepath.Join(t.TempDir(), "repository")
-	for _, name := range []string{"policies", "catalog", "docs", "packer", "docker/mero-kms"} {
+	for _, name := range []string{"ansible", "policies", "catalog", "docs", "packer", "docker/mero-kms"} {
 		require.NoError(t, os.CopyFS(filepath.Join(root, name), os.DirFS(filepath.Join("..", "..", name))))
+	}
+	for _, name := range []string{"go.mod", "go.sum"} {
+		require.NoError(t, file.Copy(filepath.Join(root, name), filepath.Join("..", "..", name), 0o644))
 	}
 	tools, err := filepath.Abs(filepath.Join("..", "..", "tools"))
 	require.NoError(t, err)

@@ -81,6 +81,6 @@ func TestSigningWaitsOutLimits(t *testing.T) {
 		return cfg, err
 	}
 	require.NoError(t, p.Perform(t.Context(), "kms:sign"), "%s", p.Log)
-	require.Contains(t, p.Log.String(), "signed 10 assets")
+	require.Contains(t, p.Log.String(), "signed 11 assets")
 	require.GreaterOrEqual(t, l.refused, 2)
 }
