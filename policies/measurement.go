@@ -46,6 +46,15 @@ func Naming(tuples []Measurement, node release.Tag) []Measurement {
 	return slices.DeleteFunc(slices.Clone(tuples), func(m Measurement) bool { return m.NodeRelease != node })
 }
 
+// NodeReleases are the releases that the tuples name, in their order, one for each tuple.
+func NodeReleases(tuples []Measurement) []release.Tag {
+	out := make([]release.Tag, len(tuples))
+	for i, m := range tuples {
+		out[i] = m.NodeRelease
+	}
+	return out
+}
+
 var evidenceForm = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 
 // maxTuples bounds the work that a policy from outside can cause; a profile

@@ -22,7 +22,7 @@ func policyAssets() []string {
 
 // generatePolicies is a pure function of policies/ and the counterpart's
 // published measurements, both digested by the guards' step.
-func (p *Pipeline) generatePolicies(_ context.Context, w *pipeline.Work) error {
+func (p *Pipeline) generatePolicies(ctx context.Context, w *pipeline.Work) error {
 	working, err := policies.LoadDir(os.DirFS(p.Checkout.Policies))
 	if err != nil {
 		return err
@@ -40,7 +40,7 @@ func (p *Pipeline) generatePolicies(_ context.Context, w *pipeline.Work) error {
 		if policy.NotReady() {
 			w.Warnf("the policy of %s is %s: it enforces no register yet", profile, policy.Status)
 		}
-		if err := p.publishedAll(policy); err != nil {
+		if err := p.publishedAll(ctx, policy); err != nil {
 			return err
 		}
 		set[profile] = policy
@@ -58,8 +58,8 @@ func (p *Pipeline) generatePolicies(_ context.Context, w *pipeline.Work) error {
 
 // publishedAll: each tuple is what the node release that it names publishes, which
 // guard 3 verified and left where this step finds it.
-func (p *Pipeline) publishedAll(policy *policies.Policy) error {
-	published, err := p.Verified(policy.Measurements)
+func (p *Pipeline) publishedAll(ctx context.Context, policy *policies.Policy) error {
+	published, err := p.Verified(ctx, policies.NodeReleases(policy.Measurements))
 	if err != nil {
 		return err
 	}

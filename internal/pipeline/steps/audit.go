@@ -49,7 +49,7 @@ func (r *Release) Public() string { return r.Work("public") }
 // audited downloads the release with this id and judges it under the rule of its class.
 func (r *Release) audited(ctx context.Context, id int64, dir string) (*audit.Report, error) {
 	report, err := examine(ctx, r.Env, &audit.GitHub{Client: r.GitHub, ID: id, Tag: r.Tag.String()}, r.Work(dir),
-		audit.Subject{Tag: r.Tag, Commit: r.Checkout.Commit, Published: r.Published().Named})
+		audit.Subject{Tag: r.Tag, Commit: r.Checkout.Commit, Published: r.Verified})
 	if err != nil {
 		return nil, err
 	}

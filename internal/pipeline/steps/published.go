@@ -56,19 +56,19 @@ func (r *Release) HasCounterpart() (bool, error) {
 
 func (r *Release) auditedDir(tag release.Tag) string { return r.Work("audited", tag.String()) }
 
-// Verified are what the node releases publish that the tuples name, as the guards
-// of this release verified them; one that they did not is left out.
-func (r *Release) Verified(tuples []policies.Measurement) (policies.Published, error) {
+// Verified are what these node releases publish, as the guards of this release
+// verified them; one that they did not is left out.
+func (r *Release) Verified(_ context.Context, nodes []release.Tag) (policies.Published, error) {
 	out := policies.Published{}
-	for _, m := range tuples {
-		ev, err := ReadEvidence(r.auditedDir(m.NodeRelease))
+	for _, node := range nodes {
+		ev, err := ReadEvidence(r.auditedDir(node))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
-		out[m.NodeRelease] = ev
+		out[node] = ev
 	}
 	return out, nil
 }
