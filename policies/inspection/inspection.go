@@ -105,9 +105,7 @@ func Origins(ctx context.Context, working map[release.Profile]*policies.Working,
 	at time.Time) check.Results {
 	var named []release.Tag
 	for _, p := range release.Profiles() {
-		for _, m := range working[p].Standing() {
-			named = append(named, m.NodeRelease)
-		}
+		named = append(named, policies.NodeReleases(working[p].Standing())...)
 	}
 	if len(named) == 0 {
 		return nil

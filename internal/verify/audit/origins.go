@@ -24,9 +24,9 @@ func (a *auditor) origins(ctx context.Context, set map[release.Profile]*policies
 		return
 	}
 	var named []release.Tag
-	for _, p := range set {
-		for _, m := range p.Measurements {
-			named = append(named, m.NodeRelease)
+	for _, profile := range release.Profiles() {
+		if p := set[profile]; p != nil {
+			named = append(named, policies.NodeReleases(p.Measurements)...)
 		}
 	}
 	published, err := a.Published(ctx, named)

@@ -27,8 +27,8 @@ const (
 type Releases interface {
 	// Tags lists the published releases of a family.
 	Tags(ctx context.Context, f release.Family) ([]release.Tag, error)
-	// Measurements reads what a node release publishes, verified.
-	Measurements(ctx context.Context, node release.Tag) (policies.Evidence, error)
+	// Named reads what these node releases publish, verified; one that is not published is left out.
+	Named(ctx context.Context, nodes []release.Tag) (policies.Published, error)
 	// Policies reads the policies of a KMS release, verified.
 	Policies(ctx context.Context, kms release.Tag) (map[release.Profile]*policies.Policy, error)
 }
@@ -169,7 +169,7 @@ func (in PairInput) references(ctx context.Context, counterpart release.Tag) (ch
 func (in PairInput) compared(ctx context.Context, counterpart release.Tag) (check.Result, Tuples, error) {
 	if in.Tag.Family == release.KMS {
 		tuples := standing(in.Working)
-		published, err := in.published(ctx, tuples, counterpart)
+		published, err := in.Releases.Named(ctx, append(tuples.releases(), counterpart))
 		if err != nil {
 			return check.Result{}, nil, err
 		}
@@ -179,30 +179,11 @@ func (in PairInput) compared(ctx context.Context, counterpart release.Tag) (chec
 	if err != nil {
 		return check.Result{}, nil, fmt.Errorf("policies of %s: %w", counterpart, err)
 	}
-	published, err := in.published(ctx, held(set))
+	published, err := in.Releases.Named(ctx, held(set).releases())
 	if err != nil {
 		return check.Result{}, nil, err
 	}
 	return in.PolicyReferences(counterpart, set, published), enforced(set), nil
-}
-
-// published reads what the node releases publish that the tuples name, and those
-// named besides; one that does not exist is left out.
-func (in PairInput) published(ctx context.Context, tuples Tuples, besides ...release.Tag) (policies.Published, error) {
-	tags, err := in.Releases.Tags(ctx, release.Node)
-	if err != nil {
-		return nil, fmt.Errorf("list releases of %s: %w", release.Node, err)
-	}
-	out := policies.Published{}
-	for _, node := range append(tuples.releases(), besides...) {
-		if _, have := out[node]; have || !slices.Contains(tags, node) {
-			continue
-		}
-		if out[node], err = in.Releases.Measurements(ctx, node); err != nil {
-			return nil, fmt.Errorf("measurements of %s: %w", node, err)
-		}
-	}
-	return out, nil
 }
 
 // WorkingReferences is check 3 for a KMS release: every tuple in policies/ that is

@@ -40,12 +40,14 @@ func (w world) Tags(_ context.Context, f release.Family) ([]release.Tag, error) 
 	return out, w.down
 }
 
-func (w world) Measurements(_ context.Context, t release.Tag) (policies.Evidence, error) {
-	ev, ok := w.nodes[t]
-	if !ok {
-		return ev, errors.New("asked for a release that does not exist")
+func (w world) Named(_ context.Context, nodes []release.Tag) (policies.Published, error) {
+	out := policies.Published{}
+	for _, t := range nodes {
+		if ev, ok := w.nodes[t]; ok {
+			out[t] = ev
+		}
 	}
-	return ev, nil
+	return out, nil
 }
 
 func (w world) Policies(_ context.Context, t release.Tag) (map[release.Profile]*policies.Policy, error) {

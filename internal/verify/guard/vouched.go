@@ -45,12 +45,10 @@ func held(set map[release.Profile]*policies.Policy) Tuples {
 	return out
 }
 
-// releases are the node releases that the tuples name, some more than once.
+// releases are the node releases that the tuples of all profiles name.
 func (t Tuples) releases() (out []release.Tag) {
 	for _, p := range release.Profiles() {
-		for _, m := range t[p] {
-			out = append(out, m.NodeRelease)
-		}
+		out = append(out, policies.NodeReleases(t[p])...)
 	}
 	return out
 }
