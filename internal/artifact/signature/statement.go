@@ -36,14 +36,9 @@ func (v *Verifier) VerifyStatement(statement, raw []byte) (Certificate, error) {
 	case !bytes.Equal(envelope.GetPayload(), statement):
 		return Certificate{}, refusal("payload", "the statement, byte for byte", "another payload")
 	}
-	result, err := v.sigstore.Verify(b, verify.NewPolicy(verify.WithoutArtifactUnsafe(), v.policy))
+	form, err := otherJSON(b.Bundle, raw)
 	if err != nil {
-		return Certificate{}, v.diagnose(b, err)
+		return Certificate{}, refusal("bundle", "a Sigstore bundle over one statement", err.Error())
 	}
-	if err := v.everyStamp(b, result.VerifiedTimestamps); err != nil {
-		return Certificate{}, err
-	}
-	c := summarize(b, result)
-	c.Form, err = otherJSON(b.Bundle, raw)
-	return c, err
+	return v.judge(b, verify.WithoutArtifactUnsafe(), form)
 }

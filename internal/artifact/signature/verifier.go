@@ -81,7 +81,12 @@ func (v *Verifier) Verify(digest [32]byte, raw []byte) (Certificate, error) {
 	if err := covers(b, digest); err != nil {
 		return Certificate{}, err
 	}
-	result, err := v.sigstore.Verify(b, verify.NewPolicy(verify.WithArtifactDigest("sha256", digest[:]), v.policy))
+	return v.judge(b, verify.WithArtifactDigest("sha256", digest[:]), form)
+}
+
+// judge verifies a bundle of which it is known what it is over.
+func (v *Verifier) judge(b *bundle.Bundle, artifact verify.ArtifactPolicyOption, form string) (Certificate, error) {
+	result, err := v.sigstore.Verify(b, verify.NewPolicy(artifact, v.policy))
 	if err != nil {
 		return Certificate{}, v.diagnose(b, err)
 	}
