@@ -141,12 +141,20 @@ func checkDescribed(doc *spdx.Document) error {
 		return invalid("the document describes nothing", "", nil)
 	}
 	for _, id := range roots {
-		at := slices.IndexFunc(doc.Packages, func(p *spdx.Package) bool { return p.PackageSPDXIdentifier == id })
-		if at < 0 || sha256Of(doc.Packages[at].PackageChecksums) == "" {
+		if p := packageOf(doc, id); p == nil || sha256Of(p.PackageChecksums) == "" {
 			return invalid("what the document describes is no image with a SHA-256", string(id), nil)
 		}
 	}
 	return nil
+}
+
+// packageOf is the package with an identifier; nil when there is none.
+func packageOf(doc *spdx.Document, id common.ElementID) *spdx.Package {
+	i := slices.IndexFunc(doc.Packages, func(p *spdx.Package) bool { return p.PackageSPDXIdentifier == id })
+	if i < 0 {
+		return nil
+	}
+	return doc.Packages[i]
 }
 
 // sha256Of returns the SHA-256 among checksums, in lower-case hex, or "".
@@ -203,10 +211,8 @@ func (p Packages) Describe(name, version string, images [][32]byte) error {
 		want[fmt.Sprintf("%s %s sha256:%s", name, version, hex.EncodeToString(image[:]))] = true
 	}
 	for _, id := range described(p.doc) {
-		for _, root := range p.doc.Packages {
-			if root.PackageSPDXIdentifier == id {
-				got[fmt.Sprintf("%s %s sha256:%s", root.PackageName, root.PackageVersion, sha256Of(root.PackageChecksums))] = true
-			}
+		if root := packageOf(p.doc, id); root != nil {
+			got[fmt.Sprintf("%s %s sha256:%s", root.PackageName, root.PackageVersion, sha256Of(root.PackageChecksums))] = true
 		}
 	}
 	if maps.Equal(want, got) {
@@ -218,8 +224,7 @@ func (p Packages) Describe(name, version string, images [][32]byte) error {
 
 func imageOf(doc *spdx.Document, image [32]byte) common.ElementID {
 	for _, id := range described(doc) {
-		i := slices.IndexFunc(doc.Packages, func(p *spdx.Package) bool { return p.PackageSPDXIdentifier == id })
-		if i >= 0 && sha256Of(doc.Packages[i].PackageChecksums) == hex.EncodeToString(image[:]) {
+		if p := packageOf(doc, id); p != nil && sha256Of(p.PackageChecksums) == hex.EncodeToString(image[:]) {
 			return id
 		}
 	}
