@@ -69,7 +69,7 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 		return nil, err
 	}
 	h := &Host{options: o, runner: r, dir: dir, machines: map[*Machine]bool{}}
-	h.roots = &roots{runner: r, dir: filepath.Join(dir, "roots")}
+	h.roots = &roots{folders{runner: r, dir: filepath.Join(dir, "roots")}}
 	h.bases = newBases(context.WithoutCancel(ctx), r, filepath.Join(dir, "bases"))
 	return h, nil
 }

@@ -21,14 +21,12 @@ const (
 
 // bases are the files of images, unpacked once each as long as this process lives.
 type bases struct {
-	runner *runner
-	dir    string
-	locks  sync.Map // by folder: *sync.Mutex
+	folders
 	usable func() bool
 }
 
 func newBases(ctx context.Context, r *runner, dir string) *bases {
-	return &bases{runner: r, dir: dir, usable: sync.OnceValue(func() bool { return r.layers(ctx, dir) })}
+	return &bases{folders{runner: r, dir: dir}, sync.OnceValue(func() bool { return r.layers(ctx, dir) })}
 }
 
 // layers says whether this machine lays a folder over another, there and as we do:
@@ -91,15 +89,10 @@ func (b *bases) unpacked(ctx context.Context, image string) (string, error) {
 	}
 	name := fmt.Sprintf("%s-%d-%d", strings.TrimSuffix(filepath.Base(image), filepath.Ext(image)), info.Size(),
 		info.ModTime().UnixNano())
-	dir := filepath.Join(b.dir, name)
-	l, _ := b.locks.LoadOrStore(dir, &sync.Mutex{})
-	l.(*sync.Mutex).Lock()
-	defer l.(*sync.Mutex).Unlock()
-	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
-		return dir, err
-	}
-	return dir, b.runner.install(ctx, dir, append([]string{"sh", "-c",
-		`mkdir "$1" && chmod 755 "$1" && shift && exec "$@"`, "sh", dir + partial}, unpack(image, dir+partial)...)...)
+	return b.filled(ctx, name, func(into string) []string {
+		return append([]string{"sh", "-c", `mkdir "$1" && chmod 755 "$1" && shift && exec "$@"`, "sh", into},
+			unpack(image, into)...)
+	})
 }
 
 // layerOf is the folder of a disk that is a layer.

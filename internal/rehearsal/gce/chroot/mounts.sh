@@ -9,7 +9,8 @@ layer) overlay "$1" "$2" ;;
 overlay)
 	mount -t tmpfs -o mode=755 tmpfs "$4/memory"
 	mkdir "$4/memory/upper" "$4/memory/work"
-	if ! mount -t overlay -o "lowerdir=$1,upperdir=$4/memory/upper,workdir=$4/memory/work" overlay "$2"; then
+	ln -s "$1" "$4/memory/base"
+	if ! overlay "$4/memory" "$2"; then
 		# A kernel that overlays nothing in a container: all of it is in memory then.
 		cp --archive --no-target-directory "$1" "$4/memory/upper"
 		mount --bind "$4/memory/upper" "$2"

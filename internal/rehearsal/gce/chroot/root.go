@@ -43,11 +43,7 @@ func openDisk(path string) (*rawDisk, error) {
 
 // roots are the verified root file systems, unpacked once each: mounting a
 // squashfs needs a loop device, which a container and a user namespace lack.
-type roots struct {
-	runner *runner
-	dir    string
-	locks  sync.Map // by root hash: *sync.Mutex
-}
+type roots struct{ folders }
 
 // open verifies every block of the disk's root, at every boot, and returns the
 // folder that has its files. No machine writes there.
@@ -55,17 +51,29 @@ func (r *roots) open(ctx context.Context, d *rawDisk) (string, error) {
 	if err := d.VerifyRoot(ctx); err != nil {
 		return "", fmt.Errorf("the root file system does not verify: %w", err)
 	}
-	hash := d.Boot().RootHash
-	l, _ := r.locks.LoadOrStore(hash, &sync.Mutex{})
+	at := fmt.Sprint(d.Partitions()[1].Start)
+	return r.filled(ctx, d.Boot().RootHash.Hex(), func(into string) []string {
+		return []string{"unsquashfs", "-quiet", "-no-progress", "-offset", at, "-dest", into, d.file.Name()}
+	})
+}
+
+// folders are filled by programs, once each.
+type folders struct {
+	runner *runner
+	dir    string
+	locks  sync.Map // by name: *sync.Mutex
+}
+
+// filled is the folder of this name, which program fills if it is not there yet.
+func (f *folders) filled(ctx context.Context, name string, program func(into string) []string) (string, error) {
+	l, _ := f.locks.LoadOrStore(name, &sync.Mutex{})
 	l.(*sync.Mutex).Lock()
 	defer l.(*sync.Mutex).Unlock()
-	dir := filepath.Join(r.dir, hash.Hex())
+	dir := filepath.Join(f.dir, name)
 	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
 		return dir, err
 	}
-	at := fmt.Sprint(d.Partitions()[1].Start)
-	return dir, r.runner.install(ctx, dir, "unsquashfs", "-quiet", "-no-progress", "-offset", at,
-		"-dest", dir+partial, d.file.Name())
+	return dir, f.runner.install(ctx, dir, program(dir+partial)...)
 }
 
 // partial is the ending of a folder that is being filled.
