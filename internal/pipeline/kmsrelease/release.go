@@ -53,7 +53,7 @@ func (p *Pipeline) Graph() pipeline.Graph {
 		{Name: "kms:measure", Title: "computing measurements and compose hashes", Needs: []string{"kms:build", "kms:policy"},
 			Inputs: p.measureInputs, Outputs: p.AssetFiles(measureAssets()...), Do: p.measure},
 		// 5. Generate SBOM.
-		{Name: "kms:sbom", Title: "listing what is in the image", Needs: []string{"kms:build"},
+		{Name: "kms:sbom", Title: "listing what is in the images", Needs: []string{"kms:build"},
 			Outputs: p.AssetFiles(release.SBOMAsset), Do: p.sbom},
 		// What the release was made of, and what came out.
 		{Name: "kms:provenance", Title: "writing the provenance", Needs: []string{"kms:policy", "kms:measure", "kms:sbom"},
