@@ -32,17 +32,28 @@ func Status(w io.Writer, flag string, asJSON bool) error {
 	if err != nil {
 		return err
 	}
-	states, err := planOf(tag.Family).Status(steps.Dir(space.dist, tag))
+	status, err := planOf(tag.Family).Status(steps.Dir(space.dist, tag))
 	if err != nil {
 		return err
 	}
 	if asJSON {
 		enc := json.NewEncoder(w)
 		enc.SetIndent("", "  ")
-		return enc.Encode(map[string]any{"tag": tag, "steps": states})
+		return enc.Encode(struct {
+			Tag release.Tag `json:"tag"`
+			pipeline.Status
+		}{tag, status})
 	}
 	_, _ = fmt.Fprintln(w, tag)
-	return pipeline.WriteStates(w, states)
+	return status.Write(w, space.goOn(tag))
+}
+
+// goOn is how a release that is under way goes on.
+func (w *workspace) goOn(tag release.Tag) string {
+	if w.cfg.Environment == config.Production {
+		return "re-run the failed jobs of the tag's run of " + tag.Family.Workflow()
+	}
+	return fmt.Sprintf("`go tool mage release:%s -tag=%s`", tag.Family.Short(), tag)
 }
 
 // Plan writes of which class a release of this commit would be, which rules

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -123,6 +124,20 @@ func (l *Ledger) sameRelease(records []Record) error {
 		}
 	}
 	return nil
+}
+
+// ReadRecords reads the ledger in dir, without locking or changing it; without one there are no records.
+func ReadRecords(dir string) ([]Record, error) {
+	f, err := os.Open(filepath.Join(dir, LedgerName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	records, _, err := ReadLedger(f.Name(), f)
+	return records, err
 }
 
 // ReadLedger parses the records of the ledger that lies at name and returns how

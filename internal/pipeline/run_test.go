@@ -271,12 +271,16 @@ func TestStatusPlanAndReport(t *testing.T) {
 	r := open(t, dir, g)
 	perform(t, r, "build")
 	w.buildErr = errors.New("x")
-	states, err := g.Status(dir)
+	status, err := g.Status(dir)
 	require.NoError(t, err)
-	require.Equal(t, []string{"passed", "not run", "not run"}, []string{states[0].State, states[1].State, states[2].State})
+	require.Equal(t, []string{"passed", "not run", "not run"},
+		[]string{status.Steps[0].State, status.Steps[1].State, status.Steps[2].State})
+	require.Equal(t, []string{"sign"}, status.Next)
+	require.Empty(t, status.Left)
 	var b strings.Builder
-	require.NoError(t, pipeline.WriteStates(&b, states))
+	require.NoError(t, status.Write(&b, "`go on`"))
 	require.Contains(t, b.String(), "build    passed")
+	require.Contains(t, b.String(), "next  sign: `go on`\n")
 	b.Reset()
 	require.NoError(t, g.Plan(&b))
 	require.Contains(t, b.String(), "3  publish  publishing  after sign")
@@ -287,7 +291,29 @@ func TestStatusPlanAndReport(t *testing.T) {
 	require.Contains(t, b.String(), "build › sign")
 	empty, err := g.Status(t.TempDir())
 	require.NoError(t, err)
-	require.Equal(t, "not run", empty[0].State)
+	require.Equal(t, "not run", empty.Steps[0].State)
+	require.Equal(t, []string{"build"}, empty.Next)
+}
+
+// What a killed run may have left is named, with what becomes of it.
+func TestStatusNamesWhatIsLeft(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	g := (&world{}).graph()
+	r := open(t, dir, g)
+	note := r.Ledger.Journal("build")
+	require.NoError(t, note.Begin(journal.VM, "gone"))
+	require.NoError(t, note.End(journal.VM, "gone", nil))
+	require.NoError(t, note.Begin(journal.VM, "mero-build-1"))
+	require.NoError(t, note.Begin(journal.Upload, "sbom.spdx.json"))
+	status, err := g.Status(dir)
+	require.NoError(t, err)
+	require.Equal(t, []pipeline.Effect{{Kind: journal.VM, Subject: "mero-build-1"},
+		{Kind: journal.Upload, Subject: "sbom.spdx.json"}}, status.Left)
+	var b strings.Builder
+	require.NoError(t, status.Write(&b, "go on"))
+	require.Contains(t, b.String(), "left behind, perhaps: vm mero-build-1: `go tool mage sweep`")
+	require.Contains(t, b.String(), "left behind, perhaps: upload sbom.spdx.json: the next run looks")
 }
 
 func FuzzReadLedger(f *testing.F) {

@@ -31,6 +31,15 @@ const (
 	Proposal    Kind = "proposal"     // of a change, by a pull request
 )
 
+// Kinds lists all kinds.
+func Kinds() []Kind {
+	return []Kind{VM, Disk, Image, Deployment, Push, Signature, Draft, Upload, BrokenAsset, Publication, Approval,
+		Promotion, Branch, Proposal}
+}
+
+// Lives says that what the kind makes stays, and costs, until it is deleted.
+func (k Kind) Lives() bool { return k == VM || k == Disk || k == Image || k == Deployment }
+
 // Entry is what is written: the intent of an effect or, with Ended, its end. Err
 // is why an effect broke off; what it left is not known then.
 type Entry struct {

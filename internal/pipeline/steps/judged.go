@@ -1,11 +1,6 @@
 package steps
 
 import (
-	"errors"
-	"io/fs"
-	"os"
-	"path/filepath"
-
 	"github.com/calimero-network/mero-tee/internal/pipeline"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/release/config"
@@ -17,16 +12,7 @@ import (
 // that moves while an approval is pending changes nothing." Only the variables:
 // the files of the commit are judged again by every step that follows.
 func Judged(dir string, tag release.Tag) (config.Judged, error) {
-	name := filepath.Join(dir, pipeline.LedgerName)
-	f, err := os.Open(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	records, _, err := pipeline.ReadLedger(name, f)
+	records, err := pipeline.ReadRecords(dir)
 	if err != nil {
 		return nil, err
 	}
