@@ -171,7 +171,7 @@ func (m Matrix) SVG() []byte {
 	p.add(`<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" role="img" `+
 		`aria-labelledby="title desc">`+"\n", w, h, w, h)
 	p.add("<title id=\"title\">Compatibility of key service and node image</title>\n<desc id=\"desc\">%s</desc>\n%s",
-		escaped(m.words()), style)
+		escaped(m.Words()), style)
 	p.add(`<rect class="page" width="%d" height="%d" rx="8"/>`+"\n", w, h)
 	p.add(`<text class="title" x="%d" y="38">Compatibility of key service and node image</text>`+"\n", margin)
 	m.head(p)
@@ -233,8 +233,8 @@ func (m Matrix) foot(p *picture, y, w int) {
 		profileNames(), strings.TrimRight(" "+m.older(), " "))
 }
 
-// words says the whole matrix to those who do not see it.
-func (m Matrix) words() string {
+// Words says the whole matrix to those who do not see it.
+func (m Matrix) Words() string {
 	var out strings.Builder
 	for _, kms := range m.KMS {
 		for _, node := range m.Nodes {

@@ -50,6 +50,19 @@ func (Release) Status(tag *string, json *bool) error {
 	return cli.Exit("release:status", cli.Status(os.Stdout, cli.Value(tag), cli.Value(json)))
 }
 
+// New prepares a release in the work tree: the next free tag of a class (stable, candidate or hotfix), its notes from
+// the template, the pair in the catalog; it prints what is left to do. [-class=stable] [-family=kms|node] [-with=X.Y.Z]
+func (Release) New(ctx context.Context, class, family, with *string) error {
+	return cli.Exit("release:new", cli.New(ctx, os.Stdout, cli.Draft{Class: release.Class(cli.Value(class)),
+		Family: cli.Value(family), With: cli.Value(with)}))
+}
+
+// Report writes dist/{tag}/report.html and report.json: what was released, every check, what its machines measure and
+// why, who signed it, and how long it took; -open shows it. TAG [-open]
+func (Release) Report(ctx context.Context, tag string, open *bool) error {
+	return cli.Exit("release:report", cli.Report(ctx, os.Stdout, tag, cli.Value(open)))
+}
+
 // Merge joins what the jobs of a release did side by side into dist/{tag}; what contradicts each other is refused, exit
 // 10. TAG DIR, which has a folder for each job
 func (Release) Merge(ctx context.Context, tag, from string) error {

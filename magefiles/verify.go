@@ -15,10 +15,11 @@ import (
 type Verify mg.Namespace
 
 // Release checks a public release as a stranger would: one line per check, exit 10 when one fails, 11 when an asset is
-// missing. With -offline and -trust it needs no network. TAG [-quick] [-offline=DIR] [-trust=FILE]
-func (Verify) Release(ctx context.Context, tag string, quick *bool, offline, trust *string) error {
+// missing. With -offline and -trust it needs no network; -report writes a page of what was found. TAG [-quick]
+// [-offline=DIR] [-trust=FILE] [-report=FILE]
+func (Verify) Release(ctx context.Context, tag string, quick *bool, offline, trust, report *string) error {
 	return cli.Exit("verify:release", cli.Verify(ctx, tag, cli.Judgement{Quick: cli.Value(quick),
-		Place: cli.Place{Folder: cli.Value(offline), Trust: cli.Value(trust)}}))
+		Page: cli.Value(report), Place: cli.Place{Folder: cli.Value(offline), Trust: cli.Value(trust)}}))
 }
 
 // Reproduce builds a release's images again from a clean clone of its commit, and compares them with what was released:

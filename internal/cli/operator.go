@@ -67,6 +67,17 @@ func closeWorld(world io.Closer, c *console.Console) {
 // check, and returns an error unless every check passed. Then read, unless it is
 // nil, may look at the assets in dir.
 func (o *operator) audited(ctx context.Context, s audit.Subject, from Place, read func(dir string) error) error {
+	return o.audit(ctx, s, from, func(found *audit.Report, dir string) error {
+		if stands := found.Results.Err() == nil; stands && read != nil {
+			return read(dir)
+		}
+		return nil
+	})
+}
+
+// audit is audited, and lets seen look at whatever was found before it is judged.
+func (o *operator) audit(ctx context.Context, s audit.Subject, from Place,
+	seen func(found *audit.Report, dir string) error) error {
 	dir, err := os.MkdirTemp("", "mero-tee-audit-")
 	if err != nil {
 		return err
@@ -81,14 +92,16 @@ func (o *operator) audited(ctx context.Context, s audit.Subject, from Place, rea
 	if err != nil {
 		return err
 	}
-	if err := report.Results.Report(o.console); err != nil {
-		return condemned(s.Tag, report.Results, err)
+	err = report.Results.Report(o.console)
+	if err != nil {
+		err = condemned(s.Tag, report.Results, err)
+	} else {
+		o.console.Infof("%s was built from commit %s by %s%s", s.Tag, report.Commit, s.Tag.Family.Workflow(), o.banner())
 	}
-	o.console.Infof("%s was built from commit %s by %s%s", s.Tag, report.Commit, s.Tag.Family.Workflow(), o.banner())
-	if read == nil {
-		return nil
+	if failed := seen(report, dir); failed != nil {
+		return errors.Join(err, failed)
 	}
-	return read(dir)
+	return err
 }
 
 // named reads what node releases publish. A folder is judged without GitHub.

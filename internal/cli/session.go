@@ -164,6 +164,7 @@ func (s *session) close() {
 	}
 	var errs []error
 	if s.release != nil {
+		s.report()
 		errs = append(errs, s.release.Close())
 	}
 	if s.world != nil {

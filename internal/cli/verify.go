@@ -24,8 +24,9 @@ import (
 
 // Judgement is how a release is to be judged.
 type Judgement struct {
-	Quick bool // only checksums, signatures and measurements
-	Place      // where it lies, and whom to believe
+	Quick bool   // only checksums, signatures and measurements
+	Page  string // where to write the report; empty: none
+	Place        // where it lies, and whom to believe
 }
 
 // Place is where a release lies, and whom to believe about its signatures.
@@ -46,7 +47,13 @@ func Verify(ctx context.Context, name string, j Judgement) error {
 		if j.Folder != "" {
 			revoked = notAsked
 		}
-		return o.audited(ctx, audit.Subject{Tag: tag, Quick: j.Quick, Revoked: revoked}, j.Place, nil)
+		subject := audit.Subject{Tag: tag, Quick: j.Quick, Revoked: revoked}
+		if j.Page == "" {
+			return o.audited(ctx, subject, j.Place, nil)
+		}
+		return o.audit(ctx, subject, j.Place, func(found *audit.Report, dir string) error {
+			return o.writePage(j, found, dir)
+		})
 	})
 }
 

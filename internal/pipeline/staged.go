@@ -56,7 +56,13 @@ func gather(dirs []string, dir string) error {
 	return nil
 }
 
-// stagedIn finds every file below dir, by its slash-separated path, but the ledger.
+// The report of a release, beside its ledger: it says what the ledger and the staged files say.
+const (
+	ReportPage = "report.html"
+	ReportData = "report.json"
+)
+
+// stagedIn finds every file below dir, by its slash-separated path, but the ledger and the report.
 func stagedIn(dir string) (map[string]staged, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -65,7 +71,7 @@ func stagedIn(dir string) (map[string]staged, error) {
 	defer root.Close()
 	out := map[string]staged{}
 	return out, fs.WalkDir(root.FS(), ".", func(name string, e fs.DirEntry, err error) error {
-		if err != nil || e.IsDir() || name == LedgerName {
+		if err != nil || e.IsDir() || name == LedgerName || name == ReportPage || name == ReportData {
 			return err
 		}
 		sum, err := stagedDigest(root, name, e)

@@ -23,15 +23,16 @@ const (
 	Inapplicable Status = "not applicable"
 )
 
-// Result is what one check found.
+// Result is what one check found. As JSON it is kept beside what was judged.
 type Result struct {
-	Name     string
-	Status   Status
-	Expected string // of a failure
-	Got      string // of a failure
-	Reason   string // one line: why it failed, was skipped or does not apply; what a pass does not hide
-	Hint     string // the next thing to try
-	Code     fault.Code
+	Name     string `json:"name"`
+	Status   Status `json:"result"`
+	Expected string `json:"expected,omitempty"` // of a failure
+	Got      string `json:"got,omitempty"`      // of a failure
+	// one line: why it failed, was skipped or does not apply; what a pass does not hide
+	Reason string     `json:"reason,omitempty"`
+	Hint   string     `json:"hint,omitempty"` // the next thing to try
+	Code   fault.Code `json:"code,omitempty"`
 }
 
 // Pass is a check that found what it expected.

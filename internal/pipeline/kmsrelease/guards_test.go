@@ -11,8 +11,12 @@ import (
 	"github.com/calimero-network/mero-tee/catalog"
 	"github.com/calimero-network/mero-tee/catalog/evidence"
 	"github.com/calimero-network/mero-tee/docs/releases"
+	"github.com/calimero-network/mero-tee/internal/base/check"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/pipeline/kmsrelease"
 	"github.com/calimero-network/mero-tee/internal/pipeline/releasetest"
+	"github.com/calimero-network/mero-tee/internal/pipeline/report"
+	"github.com/calimero-network/mero-tee/internal/pipeline/steps"
 	"github.com/calimero-network/mero-tee/internal/provider/github"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/release/config"
@@ -138,6 +142,12 @@ func TestPairIsNotDeclared(t *testing.T) {
 	p := fixture.Opened(t, s.Root, dist, stable)
 	p.Release.Checkout.Catalog = own
 	refused(t, p, dist, fault.Verification, "the pair is not in the compatibility catalog")
+	r, err := steps.Recorded(dist, stable, kmsrelease.Plan())
+	require.NoError(t, err)
+	require.Equal(t, report.Stopped, r.Outcome.State)
+	require.Contains(t, r.Outcome.Words, "kms:version failed. Nothing of it is public.")
+	require.Equal(t, 1, r.Count(check.Failed), "the report of a release that failed shows which check did")
+	require.Contains(t, r.Unlooked, "The public release: no audit of it is recorded.")
 }
 
 // "The policy references valid MRTDs": in a stable release every profile needs one.

@@ -11,11 +11,13 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/stretchr/testify/require"
 
+	"github.com/calimero-network/mero-tee/catalog"
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
 	"github.com/calimero-network/mero-tee/internal/pipeline/kmsrelease"
 	"github.com/calimero-network/mero-tee/internal/pipeline/releasetest"
+	"github.com/calimero-network/mero-tee/internal/pipeline/steps"
 	"github.com/calimero-network/mero-tee/internal/provider/github"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
@@ -52,6 +54,24 @@ func TestWholeRelease(t *testing.T) {
 	releasetest.RequireChecksums(t, releasetest.Contents(t, releasetest.Staged(dist, stable)), release.KMS.Assets())
 	require.Contains(t, s.Log, "[PASS] kms:audit: all 22 expected assets are present")
 	require.NotContains(t, s.Log, "[FAIL]")
+	r := releasetest.RequireReport(t, dist, stable, kmsrelease.Plan())
+	counterpart := release.Tag{Family: release.Node, Version: stable.Version}
+	require.NotEmpty(t, r.Pairs.TestedIn(catalog.PairOf(stable, counterpart)))
+	for _, p := range r.Profiles {
+		require.Empty(t, p.Registers[4].Value, "each instance has its own RTMR3")
+		require.Len(t, p.Registers[4].Events, 6)
+		require.NotEmpty(t, p.Compose)
+	}
+}
+
+// What is not there is not reported: exit 11, and a way to the page of others' releases.
+func TestReportOfNothing(t *testing.T) {
+	t.Parallel()
+	_, err := steps.Recorded(t.TempDir(), stable, kmsrelease.Plan())
+	var f *fault.Error
+	require.ErrorAs(t, err, &f)
+	require.Equal(t, fault.MissingAsset, f.Code)
+	require.Contains(t, f.Hint, "-report=FILE")
 }
 
 // "Release notes must include: changelog, breaking changes, upgrade path, MRTD/RTMR changes, compatible counterpart

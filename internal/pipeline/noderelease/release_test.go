@@ -65,6 +65,27 @@ func TestWholeRelease(t *testing.T) {
 	require.Equal(t, stable.String(), latest.TagName)
 }
 
+// The events that the report of a release shows make the registers that it shows.
+func TestReportExplainsTheRegisters(t *testing.T) {
+	t.Parallel()
+	s := fixture.Stages(t)
+	dist := releasetest.From(t, s.After("node:promote"))
+	for _, profile := range releasetest.RequireReport(t, dist, stable, noderelease.Plan()).Profiles {
+		require.Len(t, profile.Boots, 3)
+		for _, register := range profile.Registers[1:4] {
+			var value tdx.Register
+			require.NotEmpty(t, register.Events, register.Name)
+			for _, e := range register.Events {
+				require.NotEmpty(t, e.Words)
+				digest, err := tdx.ParseRegister(e.Digest)
+				require.NoError(t, err)
+				value = value.Extend(digest)
+			}
+			require.Equal(t, register.Value, value.String(), register.Name)
+		}
+	}
+}
+
 // A node release promotes nothing, and the policies on the branch, from which
 // refreshing and revoking start, keep what was promoted before it.
 func TestPoliciesStay(t *testing.T) {

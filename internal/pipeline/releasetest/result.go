@@ -10,8 +10,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/calimero-network/mero-tee/internal/artifact/checksum"
+	"github.com/calimero-network/mero-tee/internal/base/check"
 	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
+	"github.com/calimero-network/mero-tee/internal/pipeline/report"
+	"github.com/calimero-network/mero-tee/internal/pipeline/steps"
 	"github.com/calimero-network/mero-tee/internal/provider/github"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
@@ -95,4 +98,33 @@ func RequireChecksums(t testing.TB, contents map[string]string, names []string) 
 		want = append(want, checksum.Entry{Name: name, Digest: digest.Of([]byte(contents[name]))})
 	}
 	require.Equal(t, want, listed)
+}
+
+// RequireReport checks that the report of a whole release has all that there is
+// to show of it, and no check that did not pass.
+func RequireReport(t testing.TB, dist string, tag release.Tag, graph pipeline.Graph) *report.Report {
+	t.Helper()
+	r, err := steps.Recorded(dist, tag, graph)
+	require.NoError(t, err)
+	require.Equal(t, report.Released, r.Outcome.State, r.Outcome.Words)
+	require.Len(t, r.Judgements, 3, "guards, audit and end-to-end test")
+	for _, j := range r.Judgements {
+		require.NotEmpty(t, j.Results, j.Title)
+		require.Zero(t, j.Results.Count(check.Failed), j.Title)
+	}
+	require.Len(t, r.Assets, len(tag.Family.SignedAssets()))
+	for _, a := range r.Assets {
+		require.NotNil(t, a.Signature, a.Name)
+		require.Contains(t, a.Signature.Identity, tag.Family.Workflow()+"@refs/tags/"+tag.String())
+	}
+	require.Len(t, r.Profiles, len(release.Profiles()))
+	for _, step := range r.Timeline.Steps {
+		require.NotNil(t, step.Start, step.Name)
+	}
+	require.NotEmpty(t, r.Changes)
+	require.NotEmpty(t, r.Facts)
+	require.NotEmpty(t, r.Note, "it says that it was a rehearsal")
+	_, err = steps.WriteReport(r, t.TempDir())
+	require.NoError(t, err)
+	return r
 }

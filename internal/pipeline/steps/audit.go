@@ -7,6 +7,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/base/check"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
+	"github.com/calimero-network/mero-tee/internal/pipeline/report"
 	"github.com/calimero-network/mero-tee/internal/verify/audit"
 )
 
@@ -19,6 +20,8 @@ type auditRecord struct {
 	Commit string            `json:"commit"`
 	Assets map[string]string `json:"assets"`
 	Checks []string          `json:"checks"`
+
+	Signed map[string]report.Signature `json:"signed,omitempty"` // by whom and when, by asset
 }
 
 // Audit reads the public release as a stranger, and makes sure that it is what
@@ -28,19 +31,22 @@ func (r *Release) Audit(ctx context.Context, w *pipeline.Work) error {
 	if err != nil {
 		return err
 	}
-	report, err := r.audited(ctx, rel.ID, "public")
+	found, err := r.audited(ctx, rel.ID, "public")
 	if err != nil {
 		return err
 	}
-	if err := report.Results.Report(w.Console); err != nil {
+	if err := r.keep(auditFile, found.Results); err != nil {
 		return err
 	}
-	if published, _ := r.Ledger.Latest(r.step("publish")); !maps.Equal(report.Digests, published.Outputs) {
+	if err := found.Results.Report(w.Console); err != nil {
+		return err
+	}
+	if published, _ := r.Ledger.Latest(r.step("publish")); !maps.Equal(found.Digests, published.Outputs) {
 		return &fault.Error{Code: fault.Verification, Message: "the public release is not the audited draft",
 			Hint: "compare GitHub's digests with dist/*/ledger.jsonl"}
 	}
-	return WriteJSON(r.Work(AuditFile), auditRecord{Tag: r.Tag.String(), Commit: report.Commit, Assets: report.Digests,
-		Checks: Names(report.Results)})
+	return WriteJSON(r.Work(AuditFile), auditRecord{Tag: r.Tag.String(), Commit: found.Commit, Assets: found.Digests,
+		Checks: Names(found.Results), Signed: report.Signatures(found.Signed)})
 }
 
 // Public is the folder into which the auditor downloaded the public release.
@@ -48,13 +54,13 @@ func (r *Release) Public() string { return r.Work("public") }
 
 // audited downloads the release with this id and judges it under the rule of its class.
 func (r *Release) audited(ctx context.Context, id int64, dir string) (*audit.Report, error) {
-	report, err := examine(ctx, r.Env, &audit.GitHub{Client: r.GitHub, ID: id, Tag: r.Tag.String()}, r.Work(dir),
+	found, err := examine(ctx, r.Env, &audit.GitHub{Client: r.GitHub, ID: id, Tag: r.Tag.String()}, r.Work(dir),
 		audit.Subject{Tag: r.Tag, Commit: r.Checkout.Commit, Published: r.Verified})
 	if err != nil {
 		return nil, err
 	}
-	report.Results = r.Judged(report.Results)
-	return report, nil
+	found.Results = r.Judged(found.Results)
+	return found, nil
 }
 
 // Names are the results in the form in which records keep them.

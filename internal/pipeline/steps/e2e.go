@@ -51,6 +51,9 @@ func (r *Release) E2E(ctx context.Context, w *pipeline.Work) error {
 
 func (r *Release) concludeE2E(w *pipeline.Work, report *e2e.Report) error {
 	report.Checks = report.Checks.Judged(r.Judged)
+	if err := r.keep(e2eFile, report.Checks.Results()); err != nil {
+		return err
+	}
 	failed := report.Checks.Results().Report(w.Console)
 	if err := w.Lines(report.Write); err != nil {
 		return err

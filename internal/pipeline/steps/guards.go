@@ -101,6 +101,9 @@ func (r *Release) RunGuards(ctx context.Context, w *pipeline.Work) error {
 	if err := w.Lines(plan.WriteRules); err != nil {
 		return err
 	}
+	if err := r.keep(guardsFile, plan.Checks); err != nil {
+		return err
+	}
 	if err := plan.Checks.Report(w.Console); err != nil {
 		return err
 	}

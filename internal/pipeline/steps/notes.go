@@ -9,6 +9,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/node/evidence"
 	"github.com/calimero-network/mero-tee/internal/pipeline/notes"
+	"github.com/calimero-network/mero-tee/internal/pipeline/report"
 	"github.com/calimero-network/mero-tee/internal/provider/git"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
@@ -55,8 +56,14 @@ func (r *Release) changelog(ctx context.Context, in *notes.Input) error {
 		from = tags[in.Previous.String()]
 	}
 	var err error
-	in.Commits, err = git.Log(ctx, r.Env.Root, from, r.Checkout.Commit)
-	return err
+	if in.Commits, err = git.Log(ctx, r.Env.Root, from, r.Checkout.Commit); err != nil {
+		return err
+	}
+	changes := []report.Change{}
+	for _, c := range in.Commits {
+		changes = append(changes, report.Change{Commit: c.Hash, Subject: c.Subject})
+	}
+	return WriteJSON(r.Work(changesFile), changes)
 }
 
 // counterparts fills in the pair of this release, and every other counterpart

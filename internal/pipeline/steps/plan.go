@@ -31,6 +31,9 @@ type planRecord struct {
 	Untested []string `json:"untested,omitempty"`
 
 	Previous *release.Tag `json:"previous,omitempty"` // the family's release before, which the notes look back to
+
+	Repository string `json:"repository,omitempty"` // owner/name
+	Note       string `json:"note,omitempty"`       // what the environment says of everything made in it
 }
 
 // decision is what the plan rests on, for the checks that come later.
@@ -111,7 +114,7 @@ func (r *Release) written() ([]byte, error) {
 
 func (r *Release) recordPlan(p *plan.Plan) error {
 	out := planRecord{Tag: r.Tag, Class: p.Class, Diff: p.Diff, Waivers: p.Waivers, Untested: p.Untested,
-		Previous: p.Previous}
+		Previous: p.Previous, Repository: r.Env.Config.Repository, Note: r.Env.Banner}
 	if !p.Patched.IsZero() {
 		out.Patched = &p.Patched
 	}

@@ -30,7 +30,7 @@ func (r *Release) Report(run *pipeline.Run) error {
 	for _, f := range facts {
 		r.Console.Infof("%-10s %s", f[0], f[1])
 	}
-	return r.summarize(table.String(), facts)
+	return r.Summarize(r.summary(table.String(), facts))
 }
 
 func (r *Release) facts() ([][2]string, error) {
@@ -88,8 +88,18 @@ func (r *Release) standing() ([]posture.Fact, error) {
 	return append(facts, posture.Appraised(len(tested.Appraisals))), err
 }
 
-// summarize appends Markdown to the file that GitHub Actions shows on the run's page.
-func (r *Release) summarize(table string, facts [][2]string) error {
+// summary is the part of a run's page that tells how long the steps took and what was released.
+func (r *Release) summary(table string, facts [][2]string) string {
+	var page strings.Builder
+	fmt.Fprintf(&page, "## %s\n\n```text\n%s```\n\n", r.Tag, table)
+	for _, fact := range facts {
+		fmt.Fprintf(&page, "- %s: `%s`\n", fact[0], strings.ReplaceAll(console.Safe(fact[1]), "`", "'"))
+	}
+	return page.String() + "\n"
+}
+
+// Summarize appends Markdown to the file that GitHub Actions shows on the run's page; elsewhere there is none.
+func (r *Release) Summarize(text string) error {
 	path := r.Env.Config.StepSummary
 	if path == "" {
 		return nil
@@ -98,12 +108,6 @@ func (r *Release) summarize(table string, facts [][2]string) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	var page strings.Builder
-	fmt.Fprintf(&page, "## %s\n\n```text\n%s```\n\n", r.Tag, table)
-	for _, fact := range facts {
-		fmt.Fprintf(&page, "- %s: `%s`\n", fact[0], strings.ReplaceAll(console.Safe(fact[1]), "`", "'"))
-	}
-	_, err = f.WriteString(page.String())
-	return err
+	_, err = f.WriteString(text)
+	return errors.Join(err, f.Close())
 }

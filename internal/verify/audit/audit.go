@@ -13,11 +13,11 @@ import (
 	"runtime"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/sigstore/sigstore-go/pkg/root"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/calimero-network/mero-tee/internal/artifact/signature"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/check"
 	"github.com/calimero-network/mero-tee/internal/base/digest"
@@ -68,6 +68,8 @@ type Report struct {
 	Tag     release.Tag
 	Commit  string            // the one commit that the certificates name; empty when no signature stands or they differ
 	Digests map[string]string // asset name to "sha256:…", of the bytes that were read
+	// Signed says by whom and when, of the assets whose signature stands.
+	Signed  map[string]signature.Certificate
 	Results check.Results
 }
 
@@ -81,8 +83,8 @@ func Release(ctx context.Context, src Source, dir string, s Subject) (*Report, e
 	if err != nil {
 		return nil, err
 	}
-	a := &auditor{Subject: s, dir: dir, report: &Report{Tag: s.Tag, Digests: map[string]string{}},
-		digests: map[string]digest.Digest{}, signed: map[string]time.Time{}, oversized: map[string]bool{}}
+	a := &auditor{Subject: s, dir: dir, report: &Report{Tag: s.Tag, Digests: map[string]string{},
+		Signed: map[string]signature.Certificate{}}, digests: map[string]digest.Digest{}, oversized: map[string]bool{}}
 	present := a.completeness(listed)
 	if err := a.fetch(ctx, src, present); err != nil {
 		return nil, err
@@ -102,7 +104,6 @@ type auditor struct {
 	report  *Report
 	mu      sync.Mutex
 	digests map[string]digest.Digest
-	signed  map[string]time.Time // when each asset was signed, of those whose signature stands
 
 	oversized map[string]bool // assets that were not read for their size
 }

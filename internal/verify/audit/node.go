@@ -102,11 +102,11 @@ func (a *auditor) proven(ctx context.Context, p release.Profile, published measu
 // signature is the timestamp authority's. Without a signature that stands the
 // release has failed already.
 func (a *auditor) signedAfter(e *evidence.Evidence) error {
-	at, ok := a.signed[release.EvidenceAsset(e.Profile)]
+	certificate, ok := a.report.Signed[release.EvidenceAsset(e.Profile)]
 	for i, b := range e.Boots {
-		if ok && b.Time.After(at.Add(clockSkew)) {
+		if ok && b.Time.After(certificate.Time.Add(clockSkew)) {
 			return fault.Mismatch(fmt.Sprintf("boot %d is of a later time than the signature over it", i+1),
-				"before "+at.UTC().Format(time.RFC3339), b.Time.UTC().Format(time.RFC3339))
+				"before "+certificate.Time.UTC().Format(time.RFC3339), b.Time.UTC().Format(time.RFC3339))
 		}
 	}
 	return nil

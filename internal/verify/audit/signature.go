@@ -66,17 +66,16 @@ func (a *auditor) signatures() {
 		return
 	}
 	commits := map[string]bool{}
-	forms := map[string]string{}
 	a.add(parallel(a.Tag.Family.SignedAssets(), func(name string) check.Result {
 		certificate, err := a.signature(v, name)
 		if err == nil {
 			a.mu.Lock()
-			commits[certificate.Commit], a.signed[name], forms[name] = true, certificate.Time, certificate.Form
+			commits[certificate.Commit], a.report.Signed[name] = true, certificate
 			a.mu.Unlock()
 		}
 		return check.Of("signature of "+name, err)
 	})...)
-	a.forms(forms)
+	a.forms()
 	switch found := slices.Sorted(maps.Keys(commits)); {
 	case len(found) == 1:
 		a.report.Commit = found[0]
@@ -88,9 +87,9 @@ func (a *auditor) signatures() {
 
 // forms: a bundle in another form than ours proves as much; but our own releases
 // write one form, so somebody else wrote it, which is said.
-func (a *auditor) forms(of map[string]string) {
-	for _, name := range slices.Sorted(maps.Keys(of)) {
-		if form := of[name]; form != "" {
+func (a *auditor) forms() {
+	for _, name := range slices.Sorted(maps.Keys(a.report.Signed)) {
+		if form := a.report.Signed[name].Form; form != "" {
 			a.add(check.Pass("form of " + name + release.BundleSuffix).Noting("not ours, which proves nothing less: " + form))
 		}
 	}
