@@ -217,6 +217,6 @@ require (
 	k8s.io/klog/v2 v2.140.0 // indirect
 )
 
-tool github.com/magefile/mage
+tool github.com/calimero-network/mero-tee/internal/cli/mage
 
 replace github.com/zclconf/go-cty => github.com/nywilken/go-cty v1.13.3

@@ -1,0 +1,105 @@
+// Command mage is `go tool mage`: Mage's own program, which compiles the targets
+// in magefiles/ and runs one.
+//
+// Its promise: it does what Mage does, and two things more. The targets are
+// compiled with the flags of everything else that a release compiles, so that
+// what they share is compiled once; and who waits for that is told.
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/magefile/mage/mage"
+)
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+func run(arguments []string) int {
+	inv, command, err := mage.Parse(os.Stderr, os.Stdout, arguments)
+	inv.Stdin, inv.Stderr = os.Stdin, os.Stderr
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return 0
+	case err != nil || command != mage.None || inv.CompileOut != "" || inv.List || inv.Help || inv.Autocomplete:
+		return sharing(func() int { return mage.ParseAndRun(os.Stdout, os.Stderr, os.Stdin, arguments) })
+	}
+	program, err := home(inv)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "Error:", err)
+		return 1
+	}
+	compile := inv
+	compile.CompileOut = program
+	if code := sharing(func() int { return told(os.Stderr, func() int { return mage.Invoke(compile) }) }); code != 0 {
+		return code
+	}
+	return mage.RunCompiled(inv, program, log.New(os.Stderr, "", 0))
+}
+
+// home is where the compiled targets are kept: one place for each version of the magefiles and of Go.
+func home(inv mage.Invocation) (string, error) {
+	files, err := mage.Magefiles(filepath.Join(inv.Dir, mage.MagefilesDirName), "", "", true)
+	if err != nil {
+		return "", err
+	}
+	key, err := mage.ExeName(inv.GoCmd, inv.CacheDir, files)
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(key+".d", "mage"), os.MkdirAll(key+".d", 0o755)
+}
+
+// sharing lets compile with the flags of internal/base/gobuild: two packages
+// compiled with different ones share nothing (121 s of CPU of 283, 2026-11-27).
+// The targets that run afterwards see the variables as they were.
+func sharing(compile func() int) int {
+	flags := "-trimpath"
+	if out, err := exec.Command("go", "env", "GOFLAGS").Output(); err == nil {
+		flags = strings.TrimSpace(strings.TrimSpace(string(out)) + " " + flags)
+	}
+	for name, value := range map[string]string{"GOFLAGS": flags, "CGO_ENABLED": "0"} {
+		before, was := os.LookupEnv(name)
+		_ = os.Setenv(name, value) // it fails for names that cannot be
+		defer func() {
+			if was {
+				_ = os.Setenv(name, before)
+			} else {
+				_ = os.Unsetenv(name)
+			}
+		}()
+	}
+	return compile()
+}
+
+// What takes longer than patience is told of, and then every interval.
+const patience, interval = 2 * time.Second, 10 * time.Second
+
+// told does work, and writes a line when that takes a while.
+func told(w io.Writer, work func() int) int {
+	done := make(chan int, 1)
+	go func() { done <- work() }()
+	begin, next := time.Now(), patience
+	for {
+		select {
+		case code := <-done:
+			return code
+		case <-time.After(next - time.Since(begin)):
+		}
+		if next == patience {
+			fmt.Fprintln(w, "[INFO] compiling the targets: once, and after each change of them")
+			next = interval
+			continue
+		}
+		fmt.Fprintf(w, "[INFO] still compiling the targets: %.0f s\n", next.Seconds())
+		next += interval
+	}
+}
