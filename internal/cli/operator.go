@@ -16,6 +16,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/base/console"
 	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/file"
 	"github.com/calimero-network/mero-tee/internal/pipeline/environment"
 	"github.com/calimero-network/mero-tee/internal/pipeline/steps"
 	"github.com/calimero-network/mero-tee/internal/provider/git"
@@ -67,11 +68,11 @@ func closeWorld(world io.Closer, c *console.Console) {
 // check, and returns an error unless every check passed. Then read, unless it is
 // nil, may look at the assets in dir.
 func (o *operator) audited(ctx context.Context, s audit.Subject, from Place, read func(dir string) error) error {
-	dir, err := os.MkdirTemp("", "mero-tee-audit-")
+	dir, remove, err := file.Temp("audit")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer remove()
 	src, err := o.subject(ctx, &s, from)
 	if err != nil {
 		return err

@@ -18,13 +18,16 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spdx/tools-golang/spdx"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/calimero-network/mero-tee/internal/base/canonical"
+	"github.com/calimero-network/mero-tee/internal/base/child"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/file"
 	"github.com/calimero-network/mero-tee/internal/base/gobuild"
 )
 
@@ -124,17 +127,17 @@ const (
 func scan(ctx context.Context, o Options, source Source) (*spdx.Document, error) {
 	ctx, cancel := context.WithTimeout(ctx, scanDeadline)
 	defer cancel()
-	home, err := os.MkdirTemp("", "syft-")
+	home, remove, err := file.Temp("syft")
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(home)
+	defer remove()
 	out, log := &limited{max: maxDocument}, &limited{max: maxMessage}
 	arguments := append([]string{"scan"}, source.scan...)
 	cmd := exec.CommandContext(ctx, o.Syft, append(arguments,
 		"--source-name", o.Name, "--source-version", o.Version, "--output", "spdx-json", "--quiet")...)
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr, cmd.WaitDelay = home, environment(home), out, log, time.Second
-	if err := cmd.Run(); err != nil {
+	if err := child.Run(cmd, syscall.SIGKILL); err != nil {
 		return nil, scanFault(ctx, source.Label, log, err)
 	}
 	if out.cut {
