@@ -40,14 +40,15 @@ func (p *Packer) run(ctx context.Context, c command) error {
 	defer remove()
 	cmd := exec.CommandContext(ctx, p.program, c.args...)
 	cmd.Dir, cmd.Env = home, p.environment(home, c.env)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}                               // an interrupt at the terminal reaches this process alone
+	// An interrupt at the terminal reaches this process alone, which then asks Packer to stop.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGINT) } // as Ctrl-C does: Ansible ends too
 	cmd.WaitDelay = removal
 	out, writer := io.Pipe()
 	cmd.Stdout, cmd.Stderr = writer, writer
 	said := make(chan []string, 1)
 	go func() { said <- stream(out, c.log) }()
-	err = child.Run(cmd, syscall.SIGTERM) // Packer runs as a wrapper and the real one: this is what the wrapper hands on
+	err = child.Run(cmd, syscall.SIGTERM) // what Packer's wrapper hands on to the real one
 	_ = writer.Close()
 	errorLines := <-said
 	if err == nil {
