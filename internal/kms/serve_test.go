@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/hang"
 	"github.com/calimero-network/mero-tee/internal/kms"
 	"github.com/calimero-network/mero-tee/policies"
 )
@@ -70,8 +71,7 @@ func TestServeEndsRequestsUnderWay(t *testing.T) {
 func TestServeRefusesAStableVersionWithAPolicyThatIsNotReady(t *testing.T) {
 	t.Parallel()
 	w := idle(t, func(p *policies.Policy) { p.Status = policies.NotReady })
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second) // were it retried, it would be retried forever
-	defer cancel()
+	ctx := hang.Context(t) // were it retried, it would be retried forever
 	err := w.service.Serve(ctx, listen(t))
 	require.Equal(t, fault.Verification, fault.CodeOf(err))
 	require.ErrorContains(t, err, "policy_not_ready")

@@ -116,9 +116,9 @@ func Program(root string) gobuild.Spec {
 }
 
 const (
-	scanDeadline = 2 * time.Minute
-	maxDocument  = 32 << 20 // bytes that are read of syft's output
-	maxMessage   = 16 << 10 // bytes that are kept of its log
+	scanDeadline = 10 * time.Minute // for a hang: a scan takes 3 s, and a busy machine a multiple
+	maxDocument  = 32 << 20         // bytes that are read of syft's output
+	maxMessage   = 16 << 10         // bytes that are kept of its log
 )
 
 // scan runs syft over one source. All of syft's catalogers for installed

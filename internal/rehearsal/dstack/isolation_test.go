@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/hang"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/dstack"
 )
 
@@ -118,7 +119,7 @@ func watch(t *testing.T, pid int) (ended func()) {
 		t.Helper()
 		n, err := 0, error(unix.EINTR)
 		for errors.Is(err, unix.EINTR) {
-			n, err = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 30_000)
+			n, err = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(hang.Limit(t).Milliseconds()))
 		}
 		require.NoError(t, err)
 		require.Equal(t, 1, n, "process %d did not end", pid)
