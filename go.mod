@@ -8,6 +8,7 @@ require (
 	github.com/cli/go-gh/v2 v2.17.0
 	github.com/compose-spec/compose-go/v2 v2.9.1
 	github.com/coreos/go-systemd/v22 v22.7.0
+	github.com/github/go-spdx/v2 v2.7.0
 	github.com/go-jose/go-jose/v4 v4.1.4
 	github.com/go-openapi/runtime v0.33.0
 	github.com/go-openapi/strfmt v0.27.0

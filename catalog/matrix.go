@@ -40,10 +40,9 @@ const MaxVersions = 100
 
 // Matrix arranges the entries of the newest versions, at most MaxVersions of each family.
 func (c *Catalog) Matrix() Matrix {
-	m := Matrix{entries: map[Pair][]Entry{}}
+	m := Matrix{entries: c.pairs()}
 	for _, e := range c.Entries {
 		m.KMS, m.Nodes = append(m.KMS, e.KMS), append(m.Nodes, e.NodeImage)
-		m.entries[e.pair()] = append(m.entries[e.pair()], e)
 	}
 	m.KMS, m.Nodes = m.newest(m.KMS), m.newest(m.Nodes)
 	return m

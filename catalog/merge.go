@@ -88,16 +88,20 @@ func joinNotes(entries []Entry) string {
 	if len(entries) == 0 {
 		return ""
 	}
-	notes := entries[0].Notes
+	var notes []string
+	if entries[0].Notes != "" {
+		notes = []string{entries[0].Notes}
+	}
+	said := map[string]bool{"": true}
+	for _, n := range strings.Split(entries[0].Notes, noteSeparator) {
+		said[n] = true
+	}
 	for _, e := range entries[1:] {
 		for _, n := range strings.Split(e.Notes, noteSeparator) {
-			switch {
-			case notes == "":
-				notes = n
-			case n != "" && !slices.Contains(strings.Split(notes, noteSeparator), n):
-				notes += noteSeparator + n
+			if !said[n] {
+				notes, said[n] = append(notes, n), true
 			}
 		}
 	}
-	return notes
+	return strings.Join(notes, noteSeparator)
 }

@@ -44,7 +44,47 @@ func TestAHugeCatalog(t *testing.T) {
 	require.NotContains(t, string(hugeBy(t, 3).Matrix().SVG()), "older versions")
 }
 
-func hugeBy(t *testing.T, n int) *catalog.Catalog {
+// What is new, and whether every tag is there, is found by one walk: for each pair one took a minute.
+func TestWhatIsNewInAHugeCatalog(t *testing.T) {
+	t.Parallel()
+	c := huge(t)
+	require.Len(t, c.Additions(nil), many)
+	require.Empty(t, c.Additions(c))
+	added := c.Additions(hugeBy(t, many-1))
+	require.Len(t, added, 1)
+	require.False(t, added[0].Listed)
+	data, err := c.Encode()
+	require.NoError(t, err)
+	require.NoError(t, catalog.Inspect(data, tagsOf(c)).Err())
+	require.Error(t, catalog.Inspect(data, tagsOf(hugeBy(t, many-1))).Err())
+}
+
+func tagsOf(c *catalog.Catalog) (tags []release.Tag) {
+	for _, e := range c.Entries {
+		tags = append(tags, release.Tag{Family: release.KMS, Version: e.KMS},
+			release.Tag{Family: release.Node, Version: e.NodeImage})
+	}
+	return tags
+}
+
+func BenchmarkAdditions(b *testing.B) {
+	c := huge(b)
+	for b.Loop() {
+		require.Empty(b, c.Additions(c))
+	}
+}
+
+func BenchmarkInspect(b *testing.B) {
+	c := huge(b)
+	data, err := c.Encode()
+	require.NoError(b, err)
+	tags := tagsOf(c)
+	for b.Loop() {
+		require.NoError(b, catalog.Inspect(data, tags).Err())
+	}
+}
+
+func hugeBy(t testing.TB, n int) *catalog.Catalog {
 	t.Helper()
 	c := huge(t)
 	c.Entries = c.Entries[:n]

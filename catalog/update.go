@@ -45,12 +45,22 @@ func Update(newest, tagged, past *Catalog, trials []Trial) (out *Catalog, remove
 }
 
 // TestedIn says in which profiles the pair is listed as tested.
-func (c *Catalog) TestedIn(p Pair) []release.Profile {
-	var out []release.Profile
-	for _, e := range c.Find(p.KMS, p.NodeImage) {
+func (c *Catalog) TestedIn(p Pair) []release.Profile { return testedIn(c.Find(p.KMS, p.NodeImage)) }
+
+func testedIn(entries []Entry) (out []release.Profile) {
+	for _, e := range entries {
 		if e.Tested {
 			out = append(out, e.Profiles...)
 		}
+	}
+	return out
+}
+
+// pairs are the entries by their pair.
+func (c *Catalog) pairs() map[Pair][]Entry {
+	out := map[Pair][]Entry{}
+	for _, e := range c.Entries {
+		out[e.pair()] = append(out[e.pair()], e)
 	}
 	return out
 }
@@ -84,13 +94,14 @@ func (c *Catalog) Additions(before *Catalog) []Addition {
 		before = &Catalog{}
 	}
 	var out []Addition
+	now, then := c.pairs(), before.pairs()
 	for _, e := range c.Entries {
 		if n := len(out); n > 0 && out[n-1].Pair == e.pair() {
 			continue // the second entry of the pair
 		}
-		a := Addition{Pair: e.pair(), Listed: len(before.Find(e.KMS, e.NodeImage)) > 0}
-		known := before.TestedIn(a.Pair)
-		a.Tested = slices.DeleteFunc(c.TestedIn(a.Pair),
+		a := Addition{Pair: e.pair(), Listed: len(then[e.pair()]) > 0}
+		known := testedIn(then[a.Pair])
+		a.Tested = slices.DeleteFunc(testedIn(now[a.Pair]),
 			func(p release.Profile) bool { return slices.Contains(known, p) })
 		if !a.Listed || len(a.Tested) > 0 {
 			out = append(out, a)

@@ -51,6 +51,12 @@ func (Verify) Quote(ctx context.Context, file string, eventLog, record *string) 
 		cli.ExplainQuote(ctx, os.Stdout, file, cli.Value(eventLog), cli.Value(record)))
 }
 
+// Kms judges a running key service by its release: quote, registers, event log, compose hash, transport key, policy;
+// one line per check, exit 10 when one fails. URL -tag= -profile=
+func (Verify) Kms(ctx context.Context, url string, tag, profile *string) error {
+	return cli.Exit("verify:kms", cli.VerifyService(ctx, url, cli.Value(tag), cli.Value(profile)))
+}
+
 // Measurement explains what machines measure.
 type Measurement mg.Namespace
 

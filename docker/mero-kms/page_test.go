@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
+	"github.com/calimero-network/mero-tee/internal/base/hang"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/policies"
 )
@@ -79,7 +80,7 @@ func byHand(t *testing.T) *strings.Replacer {
 		defer resp.Body.Close()
 		var said struct{ PolicyReady bool }
 		return json.NewDecoder(resp.Body).Decode(&said) == nil && said.PolicyReady
-	}, 10*time.Second, 5*time.Millisecond)
+	}, hang.Limit(t), 5*time.Millisecond)
 	return ports
 }
 

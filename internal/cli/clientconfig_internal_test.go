@@ -22,14 +22,16 @@ import (
 	"github.com/calimero-network/mero-tee/internal/node/clientconfig"
 	"github.com/calimero-network/mero-tee/internal/pipeline/environment"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
+	"github.com/calimero-network/mero-tee/internal/release/config"
 )
 
 // running is a deployed key service and the collateral of its platform, as the operator reaches them.
 type running struct {
-	pcs  http.Handler
-	td   *tdxsim.TD
-	log  *tdxsim.EventLog
-	root [32]byte // of the platform's certificates
+	pcs    http.Handler
+	td     *tdxsim.TD
+	log    *tdxsim.EventLog
+	root   [32]byte // of the platform's certificates
+	health any      // what it says at /health; nil: nothing
 }
 
 func (s running) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -39,6 +41,10 @@ func (s running) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 func (s running) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == "/health" {
+		_ = json.NewEncoder(w).Encode(s.health)
+		return
+	}
 	var q wire.AttestRequest
 	if r.URL.Path != "/attest" || json.NewDecoder(r.Body).Decode(&q) != nil {
 		s.pcs.ServeHTTP(w, r)
@@ -56,14 +62,14 @@ func (s running) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		TransportPublicKeyB64: transport, VMConfig: "{}"})
 }
 
-func TestPinTakesTheRTMR3OfAVerifiedService(t *testing.T) {
-	t.Parallel()
+// runs is a service of an app-compose file with this hash, the operator who reaches it, and its release's measurements.
+func runs(t *testing.T, hash [32]byte) (*running, *operator, measurement.Profile) {
+	t.Helper()
 	pki, err := tdxsim.NewPKI([]byte("pin"))
 	require.NoError(t, err)
 	platform, err := pki.NewPlatform(1)
 	require.NoError(t, err)
-	hash := sha256.Sum256([]byte("app-compose"))
-	s := running{pcs: tdxsim.NewPCS(pki, time.Now, platform), td: platform.NewTD(sha512.Sum384([]byte("firmware")))}
+	s := &running{pcs: tdxsim.NewPCS(pki, time.Now, platform), td: platform.NewTD(sha512.Sum384([]byte("firmware")))}
 	s.log = tdxsim.NewEventLog(s.td)
 	for i := range 3 {
 		require.NoError(t, s.log.Measure(i, 6, []byte{byte(i)}))
@@ -72,15 +78,24 @@ func TestPinTakesTheRTMR3OfAVerifiedService(t *testing.T) {
 		require.NoError(t, s.log.Emit(e.Name, e.Payload))
 	}
 	r := s.td.Registers()
+	o := &operator{console: console.New(&bytes.Buffer{}, false),
+		env: &environment.Environment{Settings: environment.Settings{Config: &config.Config{Repository: "o/r"}, Transport: s,
+			TDXRoot: pki.RootSHA256()}}}
+	return s, o, measurement.Profile{MRTD: r.MRTD, RTMR0: r.RTMR0, RTMR1: r.RTMR1, RTMR2: r.RTMR2,
+		Image: measurement.Image{ComposeHash: hash}}
+}
+
+func TestPinTakesTheRTMR3OfAVerifiedService(t *testing.T) {
+	t.Parallel()
+	hash := sha256.Sum256([]byte("app-compose"))
+	s, o, published := runs(t, hash)
 	config := func(hash [32]byte) *clientconfig.Config {
-		c, err := clientconfig.New("https://kms.example",
-			measurement.Profile{MRTD: r.MRTD, RTMR0: r.RTMR0, RTMR1: r.RTMR1, RTMR2: r.RTMR2,
-				Image: measurement.Image{ComposeHash: hash}}, []string{"UpToDate"})
+		published.Image.ComposeHash = hash
+		c, err := clientconfig.New("https://kms.example", published, []string{"UpToDate"})
 		require.NoError(t, err)
 		return c
 	}
-	o := &operator{console: console.New(&bytes.Buffer{}, false),
-		env: &environment.Environment{Settings: environment.Settings{Transport: s, TDXRoot: pki.RootSHA256()}}}
+	r := s.td.Registers()
 
 	c := config(hash)
 	require.NoError(t, o.pin(t.Context(), c, true))

@@ -10,6 +10,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/base/check"
 	"github.com/calimero-network/mero-tee/internal/base/console"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/file"
 	"github.com/calimero-network/mero-tee/internal/cli/doctor"
 	"github.com/calimero-network/mero-tee/internal/pipeline/steps"
 	"github.com/calimero-network/mero-tee/internal/release"
@@ -66,6 +67,8 @@ func jobSpace() (*workspace, error) {
 }
 
 // examine asks in the environment that the configuration names, if it is valid.
+// A rehearsal's is one of its own, which is gone afterwards: a look changes nothing,
+// and what is under way in the other is not disturbed.
 func (w *workspace) examine(ctx context.Context, c *console.Console, f release.Family, s doctor.Scope) (
 	check.Results, error,
 ) {
@@ -74,6 +77,14 @@ func (w *workspace) examine(ctx context.Context, c *console.Console, f release.F
 	}
 	w.rehearse(release.Tag{Family: f})
 	w.person = true
+	if w.cfg.Environment == config.Rehearsal {
+		dist, remove, err := file.Temp("dist")
+		if err != nil {
+			return nil, err
+		}
+		defer remove()
+		w.dist = dist
+	}
 	env, world, err := w.environment(ctx, c)
 	if err != nil {
 		return nil, err

@@ -10,6 +10,7 @@ import (
 
 	"github.com/calimero-network/mero-tee/catalog"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/file"
 	"github.com/calimero-network/mero-tee/internal/base/journal"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
 	"github.com/calimero-network/mero-tee/internal/pipeline/steps"
@@ -82,11 +83,11 @@ func complete(tags map[release.Family]release.Tag, all []github.Release) error {
 
 // runSuite audits both releases and runs the suite, with a ledger of its own.
 func (o *operator) runSuite(ctx context.Context, suite e2e.Suite, kms, node release.Tag) error {
-	dir, err := os.MkdirTemp("", "mero-tee-e2e-")
+	dir, remove, err := file.Temp("e2e")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer remove()
 	trial, err := o.trial(ctx, dir, kms, node)
 	if err != nil {
 		return err

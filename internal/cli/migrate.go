@@ -9,6 +9,7 @@ import (
 
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/base/check"
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/pipeline/steps"
 	"github.com/calimero-network/mero-tee/internal/provider/dstack"
 	"github.com/calimero-network/mero-tee/internal/release"
@@ -66,6 +67,10 @@ func (o *operator) keyService(ctx context.Context, tag release.Tag, p release.Pr
 		}
 		out.Published, out.HostTCB = published.Profiles[p], *published.HostTCB
 		if out.Policy, err = steps.ReadPolicy(dir, p); err != nil {
+			return err
+		}
+		out.PolicySHA256, _, err = digest.OfFile(filepath.Join(dir, release.PolicyAsset(p)))
+		if err != nil {
 			return err
 		}
 		out.AppCompose, err = os.ReadFile(filepath.Join(dir, release.ComposeAsset(p)))

@@ -115,9 +115,9 @@ func TestMigrationDeletesOnlyItsOwn(t *testing.T) {
 		f.Provider = inPlace{p, o.env.Dstack()}
 		results := f.Restart(t.Context(), m, nil, nil)
 		require.ErrorContains(t, results[0].Err(), "did not boot")
-		records, err := allRecords(o.env.Dist)
+		ledgers, err := allLedgers(o.env.Dist)
 		require.NoError(t, err)
-		for _, open := range pipeline.Open(records, journal.Deployment) {
+		for _, open := range openIn(ledgers) {
 			if !strings.HasPrefix(open, interrupted+"/") {
 				begun = append(begun, open)
 			}

@@ -19,7 +19,6 @@ import (
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
-	"github.com/calimero-network/mero-tee/internal/base/journal"
 	"github.com/calimero-network/mero-tee/internal/node/agent"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
 	"github.com/calimero-network/mero-tee/internal/pipeline/steps"
@@ -210,13 +209,13 @@ func TestACommandsDeploymentsHaveALedger(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, left, p.Delete(t.Context(), d.ID) != nil)
 			require.NoError(t, ledger.Close())
-			records, err := allRecords(dist)
+			ledgers, err := allLedgers(dist)
 			require.NoError(t, err)
 			want := []string{}
 			if left {
 				want = append(want, "mero-observe-run1/7")
 			}
-			require.ElementsMatch(t, want, pipeline.Open(records, journal.Deployment))
+			require.ElementsMatch(t, want, openIn(ledgers))
 		})
 	}
 }

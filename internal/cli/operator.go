@@ -16,6 +16,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/base/console"
 	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/file"
 	"github.com/calimero-network/mero-tee/internal/pipeline/environment"
 	"github.com/calimero-network/mero-tee/internal/pipeline/steps"
 	"github.com/calimero-network/mero-tee/internal/provider/git"
@@ -78,11 +79,11 @@ func (o *operator) audited(ctx context.Context, s audit.Subject, from Place, rea
 // audit is audited, and lets seen look at whatever was found before it is judged.
 func (o *operator) audit(ctx context.Context, s audit.Subject, from Place,
 	seen func(found *audit.Report, dir string) error) error {
-	dir, err := os.MkdirTemp("", "mero-tee-audit-")
+	dir, remove, err := file.Temp("audit")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer remove()
 	src, err := o.subject(ctx, &s, from)
 	if err != nil {
 		return err

@@ -13,6 +13,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/attestation/tcb"
 	"github.com/calimero-network/mero-tee/internal/base/check"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/file"
 	"github.com/calimero-network/mero-tee/internal/base/reason"
 	"github.com/calimero-network/mero-tee/internal/pipeline/steps"
 	"github.com/calimero-network/mero-tee/internal/release"
@@ -69,11 +70,11 @@ func named(ctx context.Context, tags []release.Tag) (out policies.Published, err
 		return nil, fmt.Errorf("%w: a rehearsal does not know the releases that policies/ names; "+
 			"`MERO_ENVIRONMENT=production go tool mage policy:check` asks GitHub", policies.ErrNotAsked)
 	}
-	dir, err := os.MkdirTemp("", "mero-tee-policies-")
+	dir, remove, err := file.Temp("policies")
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(dir)
+	defer remove()
 	err = w.operate(ctx, func(o *operator) error {
 		out, err = steps.NewPublished(o.env, o.github, dir).Named(ctx, tags)
 		return err

@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"text/tabwriter"
 
 	"github.com/calimero-network/mero-tee/internal/base/console"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/file"
 	"github.com/calimero-network/mero-tee/internal/rehearsal"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/contract"
 	"github.com/calimero-network/mero-tee/internal/release"
@@ -31,16 +33,35 @@ func Up(ctx context.Context, w io.Writer) error {
 		return err
 	}
 	defer closeWorld(world, c)
+	if err := announce(w, world); err != nil {
+		return err
+	}
+	c.Infof("the rehearsal is up; Ctrl-C ends it")
+	c.Infof("with the last two lines in its environment a program reaches these hosts by their names: " +
+		"`GH_TOKEN=rehearsal gh release list -R calimero-network/mero-tee`")
+	<-ctx.Done()
+	return nil
+}
+
+// announce writes where each host is answered, and by which variables a program of others finds them under their names.
+func announce(w io.Writer, world *rehearsal.World) error {
+	proxy, err := world.Network.Proxy()
+	if err != nil {
+		return err
+	}
+	authority := filepath.Join(world.State, "authority.pem") // of this run's certificates
+	if err := file.Write(authority, proxy.CertificatePEM, 0o644); err != nil {
+		return err
+	}
+	if authority, err = filepath.Abs(authority); err != nil {
+		return err
+	}
 	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	for _, host := range world.Hosts() {
 		_, _ = fmt.Fprintf(t, "%s\t%s\n", host, world.Network.URL(host))
 	}
-	if err := t.Flush(); err != nil {
-		return err
-	}
-	c.Infof("the rehearsal is up; Ctrl-C ends it")
-	<-ctx.Done()
-	return nil
+	_, _ = fmt.Fprintf(t, "HTTPS_PROXY\t%s\nSSL_CERT_FILE\t%s\n", proxy.URL, authority)
+	return t.Flush()
 }
 
 // Contracts writes what the rehearsal's stand-ins enforce, rule by rule, and what they are known to lack.

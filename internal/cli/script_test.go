@@ -3,9 +3,11 @@ package cli_test
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -40,10 +42,12 @@ func TestScripts(t *testing.T) {
 			env.Vars = append(env.Vars, outside()...) // later ones win
 			env.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH"))
 			env.Setenv("ROOT", root)
+			env.Values[snapshots{}] = map[string]string{}
 			env.Setenv("MERO_DIST", filepath.Join(env.WorkDir, "dist"))
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "flip": flip, "disk": disk,
+			"attempt": attempt, "snapshot": snapshot, "unchanged": unchanged,
 			"seeded": func(ts *testscript.TestScript, neg bool, _ []string) { seeded(ts, neg, seed) }},
 	})
 }
@@ -111,6 +115,68 @@ func flip(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	data[len(data)/2] ^= 1
 	ts.Check(os.WriteFile(path, data, 0o600))
+}
+
+// attempt command…: whatever code it ends with.
+func attempt(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 1 {
+		ts.Fatalf("usage: attempt command [args…]")
+	}
+	var exit *exec.ExitError
+	if err := ts.Exec(args[0], args[1:]...); err != nil && !errors.As(err, &exit) {
+		ts.Fatalf("%v", err)
+	}
+}
+
+// snapshots is the key of a script's, by their names.
+type snapshots struct{}
+
+// snapshot NAME DIR… remembers what lies in folders, for unchanged.
+func snapshot(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: snapshot NAME DIR…")
+	}
+	ts.Value(snapshots{}).(map[string]string)[args[0]] = listing(ts, args[1:])
+}
+
+// unchanged NAME DIR… fails when something was made, removed or written in the folders since the snapshot.
+func unchanged(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: unchanged NAME DIR…")
+	}
+	before, now := strings.Split(ts.Value(snapshots{}).(map[string]string)[args[0]], "\n"),
+		strings.Split(listing(ts, args[1:]), "\n")
+	for _, line := range now {
+		if !slices.Contains(before, line) {
+			ts.Fatalf("made or changed: %s", line)
+		}
+	}
+	if len(before) != len(now) {
+		ts.Fatalf("something was removed: %d files were there, and now %d", len(before), len(now))
+	}
+}
+
+// listing has a line for each file: its path, mode, size and time.
+func listing(ts *testscript.TestScript, dirs []string) string {
+	var b strings.Builder
+	for _, dir := range dirs {
+		ts.Check(filepath.WalkDir(ts.MkAbs(dir), func(path string, d fs.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			info, err := d.Info()
+			if err != nil {
+				return err
+			}
+			at := ""
+			if info.Mode().IsRegular() { // what comes and goes in a folder changes its time
+				at = fmt.Sprint(info.Size(), info.ModTime().UnixNano())
+			}
+			fmt.Fprintln(&b, path, info.Mode(), at)
+			return nil
+		}))
+	}
+	return b.String()
 }
 
 // disk FILE writes a small disk of a node's layout.

@@ -18,6 +18,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/base/console"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
+	"github.com/calimero-network/mero-tee/internal/pipeline/environment"
 	"github.com/calimero-network/mero-tee/internal/pipeline/steps"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
@@ -147,6 +148,9 @@ func (s *session) open(ctx context.Context, r request) error {
 		return err
 	}
 	s.world, s.profile = world, r.profile
+	if err := able(ctx, env, tag, r.target); err != nil {
+		return err
+	}
 	opened, graph, err := openPipeline(ctx, env, tag, s.console)
 	if err != nil {
 		return err
@@ -155,6 +159,25 @@ func (s *session) open(ctx context.Context, r request) error {
 	s.release = opened
 	s.progress = s.console.Progress(console.IsTerminal(os.Stderr))
 	s.run = &pipeline.Run{Graph: graph, Ledger: opened.Ledger, Console: s.console, Progress: s.progress}
+	return nil
+}
+
+// able asks, before anything is done, whether a target's release can be tested here, if the target does that and it
+// was not done: a release that fails in its last steps has cost minutes, and its tag.
+func able(ctx context.Context, env *environment.Environment, tag release.Tag, target string) error {
+	graph, test := planOf(tag.Family), tag.Family.Short()+":e2e"
+	states, err := graph.Status(steps.Dir(env.Dist, tag))
+	if env.Able == nil || err != nil || target == "release:merge" {
+		return nil //nolint:nilerr // a ledger that cannot be read is refused when it is opened
+	}
+	for i, step := range graph {
+		switch {
+		case step.Name == test && states[i].State != string(pipeline.Passed):
+			return env.Able(ctx, tag.Family)
+		case step.Name == test || step.Target() == target: // what is before the test does not need it
+			return nil
+		}
+	}
 	return nil
 }
 

@@ -3,10 +3,12 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"time"
 
+	"github.com/calimero-network/mero-tee/internal/base/file"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
 	"github.com/calimero-network/mero-tee/internal/pipeline/steps"
 	"github.com/calimero-network/mero-tee/internal/provider/gce"
@@ -21,25 +23,19 @@ func Sweep(ctx context.Context, apply, unexpired bool) error {
 	return operate(ctx, func(o *operator) error {
 		s := &sweeper{operator: o, apply: apply, unexpired: unexpired}
 		err := errors.Join(s.deployments(ctx), s.cloud(ctx))
-		switch {
-		case err != nil:
-			return err
-		case s.found == 0:
-			o.console.Infof("nothing is left behind")
-		case !apply:
-			o.console.Infof("nothing was deleted; `sweep -apply` does")
-		}
-		return nil
+		s.conclude(err == nil)
+		return err
 	})
 }
 
 type sweeper struct {
 	*operator
 	apply, unexpired bool
-	found            int
+	found, inUse     int // what is left behind, and what may still be in use
 }
 
-func (s *sweeper) say(what string) {
+// leftover says what is left behind, after it was deleted if it was.
+func (s *sweeper) leftover(what string) {
 	s.found++
 	if s.apply {
 		what += ", deleted"
@@ -47,17 +43,45 @@ func (s *sweeper) say(what string) {
 	s.console.Infof("left behind: %s", what)
 }
 
+func (s *sweeper) used(what, why string) {
+	s.inUse++
+	s.console.Infof("%s %s", what, why)
+}
+
+// conclude counts everything that was named. Nothing is left only where all was looked at.
+func (s *sweeper) conclude(whole bool) {
+	if s.found == 0 && s.inUse == 0 && whole {
+		s.console.Infof("nothing is left behind")
+	}
+	if s.found > 0 && !s.apply {
+		s.console.Infof("%d left behind, nothing was deleted: `sweep -apply` does", s.found)
+	}
+	if s.inUse > 0 {
+		s.console.Infof("%d may still be in use: look whether a release is running; `sweep -unexpired -apply` deletes them",
+			s.inUse)
+	}
+	if !whole {
+		s.console.Warnf("not everything could be looked at or deleted")
+	}
+}
+
 // deployments are the dstack provider's, which has no labels: the journal knows their names.
 func (s *sweeper) deployments(ctx context.Context) error {
-	records, err := allRecords(s.env.Dist)
-	if err != nil {
-		return err
+	ledgers, err := allLedgers(s.env.Dist)
+	errs := []error{err}
+	for _, l := range ledgers {
+		apply := s.apply && (s.unexpired || !l.running)
+		found, err := steps.SweepDeployments(ctx, s.env.Dstack(), l.records, apply)
+		for _, name := range found {
+			if l.running && !s.unexpired {
+				s.used("deployment "+name, "may be in use: a command works with "+l.path)
+			} else {
+				s.leftover("deployment " + name)
+			}
+		}
+		errs = append(errs, err)
 	}
-	found, err := steps.SweepDeployments(ctx, s.env.Dstack(), records, s.apply)
-	for _, name := range found {
-		s.say("deployment " + name)
-	}
-	return err
+	return errors.Join(errs...)
 }
 
 // cloud is what Compute Engine has under our label, without the images of public releases.
@@ -71,36 +95,50 @@ func (s *sweeper) cloud(ctx context.Context) error {
 		return err
 	}
 	defer client.Close()
-	resources, err := client.Leftovers(ctx)
-	if err != nil {
-		return err
-	}
 	public, err := s.publicVersions(ctx)
 	if err != nil {
 		return err
 	}
-	for _, r := range resources {
-		if err := s.resource(ctx, client, r, public); err != nil {
-			return err
-		}
-	}
-	return nil
+	return s.resources(ctx, client, public)
 }
 
-func (s *sweeper) resource(ctx context.Context, client *gce.Client, r gce.Resource, public map[string]bool) error {
+// project is what a sweep asks of Compute Engine.
+type project interface {
+	Leftovers(ctx context.Context) ([]gce.Resource, error)
+	Remove(ctx context.Context, r gce.Resource) error
+}
+
+// resources goes on after an error, of the lists too: what was found is left behind whatever was not.
+func (s *sweeper) resources(ctx context.Context, cloud project, public map[string]bool) error {
+	all, err := cloud.Leftovers(ctx)
+	errs := []error{err}
+	for _, r := range all {
+		errs = append(errs, s.resource(ctx, cloud, r, public))
+	}
+	return errors.Join(errs...)
+}
+
+func (s *sweeper) resource(ctx context.Context, cloud project, r gce.Resource, public map[string]bool) error {
 	what := string(r.Kind) + " " + r.Name
 	switch {
 	case r.Kind == gce.Images && public[r.Labels["version"]]:
 		return nil // a release's image stays
 	case !r.Expired && !s.unexpired:
-		s.console.Infof("%s of run %s may be in use until %s", what, r.Run, r.Expires.Format(time.RFC3339))
+		if r.Run != "" {
+			what += " of run " + r.Run
+		}
+		if r.Expires.IsZero() {
+			s.used(what, "may be in use: it has no end")
+		} else {
+			s.used(what, "may be in use until "+r.Expires.Format(time.RFC3339))
+		}
 		return nil
 	case s.apply:
-		if err := client.Remove(ctx, r); err != nil {
-			return err
+		if err := cloud.Remove(ctx, r); err != nil {
+			return fmt.Errorf("%s: %w", what, err)
 		}
 	}
-	s.say(what)
+	s.leftover(what)
 	return nil
 }
 
@@ -119,24 +157,35 @@ func (s *sweeper) publicVersions(ctx context.Context) (map[string]bool, error) {
 	return out, nil
 }
 
-// allRecords reads the ledger of every release under dist.
-func allRecords(dist string) ([]pipeline.Record, error) {
+// ledger is what a release recorded on this machine.
+type ledger struct {
+	path    string
+	records []pipeline.Record
+	running bool // a command holds it
+}
+
+// allLedgers reads the ledger of every release under dist. With an error some are missing.
+func allLedgers(dist string) ([]ledger, error) {
 	paths, err := filepath.Glob(filepath.Join(dist, "*", pipeline.LedgerName))
-	if err != nil {
-		return nil, err
-	}
-	var out []pipeline.Record
+	errs := []error{err}
+	var out []ledger
 	for _, path := range paths {
-		f, err := os.Open(path)
-		if err != nil {
-			return nil, err
+		l, err := readLedger(path)
+		if err == nil {
+			out = append(out, l)
 		}
-		records, _, err := pipeline.ReadLedger(f.Name(), f)
-		_ = f.Close() // read only
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, records...)
+		errs = append(errs, err)
 	}
-	return out, nil
+	return out, errors.Join(errs...)
+}
+
+func readLedger(path string) (ledger, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return ledger{}, err
+	}
+	defer f.Close()
+	l := ledger{path: path, running: file.TryLock(f) != nil}
+	l.records, _, err = pipeline.ReadLedger(path, f)
+	return l, err
 }

@@ -129,6 +129,7 @@ func decode[T any](r *http.Request, tag string) (T, error) {
 	if err != nil {
 		return v, refuse(http.StatusBadRequest, tag, "the body ended early")
 	}
+	atWork(r)
 	if err := wire.Decode(data, &v); err != nil {
 		return v, refuse(http.StatusBadRequest, tag, "%v", err)
 	}

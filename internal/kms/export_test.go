@@ -33,3 +33,6 @@ func (s *Service) FillQueues() (empty func()) {
 
 // PublicRootDate is said of the trusted root that the program carries.
 const PublicRootDate = publicRootDate
+
+// MaxConnections are open at a time.
+const MaxConnections = maxConnections

@@ -17,6 +17,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
+	"github.com/calimero-network/mero-tee/internal/base/hang"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
@@ -59,8 +60,8 @@ func (r *Redis) Start(t testing.TB) {
 	o.MaxRetries = -1
 	client := redis.NewClient(o)
 	defer client.Close()
-	require.Eventually(t, func() bool { return client.Ping(t.Context()).Err() == nil }, 10*time.Second, 5*time.Millisecond,
-		"redis-server does not answer")
+	require.Eventually(t, func() bool { return client.Ping(t.Context()).Err() == nil }, hang.Limit(t),
+		5*time.Millisecond, "redis-server does not answer")
 }
 
 // Kill ends the server as a power cut would.

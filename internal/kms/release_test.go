@@ -1,19 +1,18 @@
 package kms_test
 
 import (
-	"context"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/tcb"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/hang"
 	"github.com/calimero-network/mero-tee/internal/kms/wire"
 	"github.com/calimero-network/mero-tee/internal/node/agent"
 	"github.com/calimero-network/mero-tee/internal/release"
@@ -153,8 +152,7 @@ func TestPolicyNotReadyInACandidate(t *testing.T) {
 func TestPolicyNotReadyInAStableVersion(t *testing.T) {
 	t.Parallel()
 	w := idle(t, func(p *policies.Policy) { p.Status = policies.NotReady })
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second) // were it retried, it would be retried forever
-	defer cancel()
+	ctx := hang.Context(t) // were it retried, it would be retried forever
 	err := w.service.LoadPolicy(ctx)
 	require.ErrorContains(t, err, "policy_not_ready")
 	require.Equal(t, fault.Verification, fault.CodeOf(err))

@@ -26,14 +26,14 @@ const drain = 20 * time.Second
 func (s *Service) Serve(ctx context.Context, l net.Listener) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	server := s.server(s.Handler())
+	server := watched(s.server(s.Handler()))
 	s.log.Info("key service started", "version", s.config.Version.String(), "profile", s.config.Profile, "address",
 		l.Addr().String(),
 		"policy_url", s.config.PolicyURL.String(), "policy_pinned", s.config.PolicySHA256 != "", "tdx_root_sha256",
 		s.config.TDXRoot)
 
 	served, loaded := make(chan error, 1), make(chan error, 1)
-	go func() { served <- server.Serve(netutil.LimitListener(l, maxConnections)) }()
+	go func() { served <- server.Serve(newConnections(l, maxConnections)) }()
 	go func() { loaded <- s.policy.load(ctx) }()
 	err := s.wait(ctx, served, loaded)
 	stop()

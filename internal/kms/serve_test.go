@@ -1,8 +1,10 @@
 package kms_test
 
 import (
+	"bufio"
 	"context"
 	"encoding/base64"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -19,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/hang"
 	"github.com/calimero-network/mero-tee/internal/kms"
 	"github.com/calimero-network/mero-tee/policies"
 )
@@ -70,8 +73,7 @@ func TestServeEndsRequestsUnderWay(t *testing.T) {
 func TestServeRefusesAStableVersionWithAPolicyThatIsNotReady(t *testing.T) {
 	t.Parallel()
 	w := idle(t, func(p *policies.Policy) { p.Status = policies.NotReady })
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second) // were it retried, it would be retried forever
-	defer cancel()
+	ctx := hang.Context(t) // were it retried, it would be retried forever
 	err := w.service.Serve(ctx, listen(t))
 	require.Equal(t, fault.Verification, fault.CodeOf(err))
 	require.ErrorContains(t, err, "policy_not_ready")
@@ -130,6 +132,64 @@ func (p *pipes) Accept() (net.Conn, error) {
 func (p *pipes) Close() error { p.once.Do(func() { close(p.closed) }); return nil }
 
 func (*pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
+
+// Strangers who hold as many connections as there may be, and say nothing or half a request, keep no node waiting: the
+// time is that of the bubble, in which their connections would end after five and fifteen seconds.
+func TestSilentConnectionsKeepNobodyOut(t *testing.T) {
+	t.Parallel()
+	const challenge = `{"peerId":"12D3KooWGRUeSgCvZvRrKGS5EBtDDcjkCjUEvrkUZzbdZ9ZrCEpT"}`
+	for name, says := range map[string]string{
+		"nothing":       "",
+		"half a header": "POST /challenge HTTP/1.1\r\nHost: k",
+		"half a body": "POST /challenge HTTP/1.1\r\nHost: kms\r\nContent-Type: application/json\r\n" +
+			"Content-Length: 99\r\n\r\n{",
+		"one and then no": "GET /health HTTP/1.1\r\nHost: kms\r\n\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, err := kms.Load([]string{"MERO_KMS_VERSION=1.2.0", "MERO_KMS_PROFILE=debug",
+				"MERO_KMS_POLICY_URL=file:///nonexistent/p.json"}, "/nonexistent")
+			require.NoError(t, err)
+			synctest.Test(t, func(t *testing.T) {
+				s := kms.New(c, kms.Parts{Transport: local{http.NotFoundHandler()}, Now: time.Now,
+					Log: slog.New(slog.DiscardHandler)})
+				l := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
+				ctx, stop := context.WithCancel(t.Context())
+				served := make(chan error, 1)
+				go func() { served <- s.Serve(ctx, l) }()
+				dial := func() net.Conn {
+					client, server := net.Pipe()
+					l.conns <- server
+					return client
+				}
+				began := time.Now()
+				for range kms.MaxConnections + 100 {
+					stranger := dial()
+					t.Cleanup(func() { _ = stranger.Close() })
+					go func() { _, _ = io.WriteString(stranger, says) }()
+					go func() { _, _ = io.Copy(io.Discard, stranger) }()
+				}
+				synctest.Wait()
+				for range 20 {
+					node := dial()
+					go func() {
+						_, _ = fmt.Fprintf(node, "POST /challenge HTTP/1.1\r\nHost: kms\r\nContent-Type: application/json\r\n"+
+							"Content-Length: %d\r\n\r\n%s", len(challenge), challenge)
+					}()
+					resp, err := http.ReadResponse(bufio.NewReader(node), nil)
+					require.NoError(t, err)
+					_, err = io.Copy(io.Discard, resp.Body)
+					require.NoError(t, err)
+					require.NoError(t, node.Close())
+					require.NotEqual(t, http.StatusTooManyRequests, resp.StatusCode)
+				}
+				require.Less(t, time.Since(began), time.Second)
+				stop()
+				require.NoError(t, <-served)
+			})
+		})
+	}
+}
 
 func TestSlowAndIdleConnectionsAreCut(t *testing.T) {
 	t.Parallel()

@@ -15,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/calimero-network/mero-tee/internal/base/hang"
 	"github.com/calimero-network/mero-tee/internal/kms/wire"
 )
 
@@ -124,7 +125,7 @@ func TestSoak(t *testing.T) {
 		run()
 	}
 	require.Less(t, heap(), before+4<<20, "the heap is flat, but for the challenges that were used")
-	require.Eventually(t, func() bool { return runtime.NumGoroutine() <= goroutines+8 }, 10*time.Second,
+	require.Eventually(t, func() bool { return runtime.NumGoroutine() <= goroutines+8 }, hang.Limit(t),
 		10*time.Millisecond, "no goroutine is left")
 	t.Logf("%d requests; heap %d KiB before, %d KiB after", sent, before>>10, heap()>>10)
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/node/packer"
 	"github.com/calimero-network/mero-tee/internal/node/vm"
 	"github.com/calimero-network/mero-tee/internal/provider/gce"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/dstack"
 	local "github.com/calimero-network/mero-tee/internal/rehearsal/gce"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/chroot"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/inprocess"
@@ -69,6 +70,16 @@ func (w *World) openCloud() (_ *local.Server, err error) {
 	}
 	w.closing(s.Close)
 	return s, nil
+}
+
+// able tries what a release does on this machine, and what fails only after minutes: the key service runs as an
+// application; a node release also builds its images, and boots them.
+func (w *World) able(ctx context.Context, f release.Family) error {
+	if err := dstack.Able(ctx); err != nil || f == release.KMS {
+		return err
+	}
+	_, err := w.chroots()
+	return err
 }
 
 // openChroots refuses on a machine that cannot run what is built.

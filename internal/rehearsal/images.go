@@ -119,11 +119,11 @@ func (w *World) standIn(name string) ([]byte, error) {
 
 // compileCompanion compiles the program that stands in for merod and traefik.
 func compileCompanion(ctx context.Context, root string) ([]byte, error) {
-	scratch, err := os.MkdirTemp("", "mero-standin-")
+	scratch, remove, err := file.Temp("standin")
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(scratch)
+	defer remove()
 	program, err := gobuild.Compile(ctx, gobuild.Program{Module: root, Package: "./internal/rehearsal/companion/standin",
 		Name: "standin", GOARCH: "amd64", OutDir: scratch})
 	if err != nil {

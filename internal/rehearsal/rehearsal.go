@@ -82,7 +82,7 @@ func Open(ctx context.Context, root, dist string, cfg *config.Config, c *console
 		Transport: w.Network.Transport(),
 		DstackURL: "https://" + dstackHost + "/api/v1", DstackKey: token,
 		PlatformFile: filepath.Join(root, "internal/rehearsal/dstack/platforms.json"),
-		Checkout:     w.checkout, Run: w.workflowRun,
+		Checkout:     w.checkout, Run: w.workflowRun, Able: w.able,
 		Signing: w.signing, Trust: w.trust, Nodes: w.bootNodes, Cloud: w.cloudClient,
 	}}
 	if err := w.start(ctx); err != nil {

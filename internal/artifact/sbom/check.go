@@ -48,7 +48,8 @@ func Check(data []byte, binaries ...string) error {
 }
 
 func checkForm(doc *spdx.Document) error {
-	problems := []error{checkHeader(doc), checkCreation(doc.CreationInfo), checkIdentifiers(doc), checkDescribed(doc)}
+	problems := []error{checkHeader(doc), checkCreation(doc.CreationInfo), checkIdentifiers(doc), checkDescribed(doc),
+		checkMandatory(doc), checkLicences(doc)}
 	if err := spdxlib.ValidateDocument(doc); err != nil {
 		problems = append(problems, invalid("a relationship leads nowhere", "", err))
 	}
@@ -122,6 +123,9 @@ func checkIdentifiers(doc *spdx.Document) error {
 	add := func(id common.ElementID) {
 		if id == "" || seen[id] {
 			problems = append(problems, invalid("an identifier is missing or used twice", fmt.Sprintf("%q", id), nil))
+		} else if !idString.MatchString(string(id)) {
+			problems = append(problems, invalid("an identifier has other characters than letters, digits, . and -",
+				fmt.Sprintf("%.200q", id), nil))
 		}
 		seen[id] = true
 	}
@@ -130,6 +134,29 @@ func checkIdentifiers(doc *spdx.Document) error {
 	}
 	for _, f := range doc.Files {
 		add(f.FileSPDXIdentifier)
+	}
+	return errors.Join(problems...)
+}
+
+// checkMandatory wants what SPDX 2.3 demands of each package and file: a name, where the package is from (clause
+// 7.7: a URI, NONE or NOASSERTION), and the file's SHA-1 (clause 8.4).
+func checkMandatory(doc *spdx.Document) error {
+	var problems []error
+	say := func(ok bool, id common.ElementID, lacks string) {
+		if !ok {
+			problems = append(problems, invalid(string(id)+" has no "+lacks, "", nil))
+		}
+	}
+	for _, p := range doc.Packages {
+		say(p.PackageName != "", p.PackageSPDXIdentifier, "name")
+		from := p.PackageDownloadLocation
+		u, err := url.Parse(from)
+		say(from == none || from == noAssertion || err == nil && u.IsAbs(), p.PackageSPDXIdentifier, "download location")
+	}
+	for _, f := range doc.Files {
+		say(f.FileName != "", f.FileSPDXIdentifier, "name")
+		sha1 := func(c common.Checksum) bool { return c.Algorithm == common.SHA1 && c.Value != "" }
+		say(slices.ContainsFunc(f.Checksums, sha1), f.FileSPDXIdentifier, "SHA-1")
 	}
 	return errors.Join(problems...)
 }

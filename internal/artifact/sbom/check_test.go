@@ -27,10 +27,24 @@ func TestCheckAcceptsItsSmallDocument(t *testing.T) {
 	require.NoError(t, sbom.Check([]byte(small(t))))
 }
 
+// Licences as distributions write them, as far as SPDX has words for them.
+func TestCheckTakesLicences(t *testing.T) {
+	t.Parallel()
+	for _, licence := range []string{"MIT", "NONE", "", "GPL-2.0", "GPL-2.0+", "LGPL-2.1-or-later", "LicenseRef-example",
+		"(MIT OR Apache-2.0) AND LicenseRef-example", "GPL-3.0-only WITH GCC-exception-3.1"} {
+		doc := strings.Replace(small(t), `"licenseDeclared": "NOASSERTION"`, `"licenseDeclared": "`+licence+`"`, 1)
+		require.NoError(t, sbom.Check([]byte(doc)), licence)
+	}
+	doc := strings.Replace(small(t), `"downloadLocation": "NOASSERTION"`,
+		`"downloadLocation": "git+https://example.org/x.git@v1"`, 1)
+	require.NoError(t, sbom.Check([]byte(doc)))
+}
+
 func TestCheckRefusesForm(t *testing.T) {
 	t.Parallel()
 	const root, uuid, file = "SPDXRef-DocumentRoot-Image-mero-kms-linux-amd64",
 		"SPDXRef-Package-go-module-github.com-google-uuid-248d5e02d9dc76b3", "SPDXRef-File-mero-kms-b0ef086685a146e8"
+	const declared = `"licenseDeclared": "NOASSERTION"`
 	for name, tc := range map[string]struct{ old, new, want string }{
 		"SPDX 2.2":                {"SPDX-2.3", "SPDX-2.2", "wrong spdxVersion"},
 		"another data licence":    {"CC0-1.0", "MIT", "wrong dataLicense"},
@@ -46,6 +60,34 @@ func TestCheckRefusesForm(t *testing.T) {
 		"package and file alike":  {`"SPDXID": "` + file, `"SPDXID": "` + uuid, "missing or used twice"},
 		"dangling relationship": {`"relatedSpdxElement": "` + file, `"relatedSpdxElement": "SPDXRef-nowhere`,
 			"leads nowhere"},
+		"identifier with a slash":       {uuid, "SPDXRef-Package-go/module", "other characters than letters"},
+		"identifier with an underscore": {uuid, "SPDXRef-Package-go_module", "other characters than letters"},
+		"identifier with a plus":        {file, "SPDXRef-File-g++", "other characters than letters"},
+		"identifier with an umlaut":     {file, "SPDXRef-File-gr\u00fc\u00df", "other characters than letters"},
+		"licence that is nowhere":       {declared, `"licenseDeclared": "LicenseRef-gone"`, "no text of LicenseRef-gone"},
+		"one of two is nowhere": {declared, `"licenseDeclared": "MIT AND (LicenseRef-example OR LicenseRef-gone)"`,
+			"no text of LicenseRef-gone"},
+		"licence of another document": {declared, `"licenseDeclared": "DocumentRef-x:LicenseRef-example"`,
+			"no text of DocumentRef-x:LicenseRef-example"},
+		"licence that is prose":      {declared, `"licenseDeclared": "BSD style, see file"`, "no expression of licences"},
+		"licence that nobody lists":  {declared, `"licenseDeclared": "Custom-1.0"`, "no expression of licences"},
+		"licence without an operand": {declared, `"licenseDeclared": "MIT AND"`, "no expression of licences"},
+		"licence that is nothing":    {declared, `"licenseDeclared": " "`, "no expression of licences"},
+		"exception that is none":     {declared, `"licenseDeclared": "GPL-2.0-only WITH MIT"`, "no expression of licences"},
+		"licence without end": {declared, `"licenseDeclared": "` + strings.Repeat("MIT AND ", 1<<17) + `MIT"`,
+			"more than the 1048576 bytes allowed"},
+		"concluded licence": {`"licenseConcluded": "NOASSERTION"`, `"licenseConcluded": "prose, too"`,
+			"no expression of licences"},
+		"licence in a file":         {"[\n        \"NOASSERTION\"", "[\n        \"prose, too\"", "no expression of licences"},
+		"extracted without a text":  {`"extractedText": "NOASSERTION"`, `"extractedText": ""`, "has no text"},
+		"extracted without its id":  {`"licenseId": "LicenseRef-example"`, `"licenseId": "example"`, "no identifier"},
+		"extracted with another id": {`"licenseId": "LicenseRef-example"`, `"licenseId": "LicenseRef-a_b"`, "no identifier"},
+		"no download location":      {`"downloadLocation": "NOASSERTION",`, "", "no download location"},
+		"download location that is none": {`"downloadLocation": "NOASSERTION"`, `"downloadLocation": "see the web"`,
+			"no download location"},
+		"package without a name":   {`"name": "github.com/google/uuid"`, `"name": ""`, "no name"},
+		"file without a name":      {`"fileName": "mero-kms"`, `"fileName": ""`, "no name"},
+		"file without a SHA-1":     {`"algorithm": "SHA1"`, `"algorithm": "MD5"`, "no SHA-1"},
 		"describes nothing":        {`"DESCRIBES"`, `"CONTAINS"`, "describes nothing"},
 		"describes a bare package": {`"algorithm": "SHA256"`, `"algorithm": "MD5"`, "no image with a SHA-256"},
 		"null package":             {`"packages": [`, `"packages": [null,`, "not an SPDX 2.3 JSON document"},
@@ -57,7 +99,11 @@ func TestCheckRefusesForm(t *testing.T) {
 			t.Parallel()
 			doc := small(t)
 			require.Contains(t, doc, tc.old)
-			err := sbom.Check([]byte(strings.Replace(doc, tc.old, tc.new, 1)))
+			n := 1
+			if strings.HasPrefix(tc.old, "SPDXRef-") {
+				n = -1 // its relationships too
+			}
+			err := sbom.Check([]byte(strings.Replace(doc, tc.old, tc.new, n)))
 			require.Equal(t, fault.Verification, fault.CodeOf(err))
 			require.ErrorContains(t, err, tc.want)
 		})

@@ -18,13 +18,16 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spdx/tools-golang/spdx"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/calimero-network/mero-tee/internal/base/canonical"
+	"github.com/calimero-network/mero-tee/internal/base/child"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/file"
 	"github.com/calimero-network/mero-tee/internal/base/gobuild"
 )
 
@@ -107,9 +110,9 @@ func Program(root string) gobuild.Spec {
 }
 
 const (
-	scanDeadline = 2 * time.Minute
-	maxDocument  = 32 << 20 // bytes that are read of syft's output
-	maxMessage   = 16 << 10 // bytes that are kept of its log
+	scanDeadline = 10 * time.Minute // for a hang: a scan takes 3 s, and a busy machine a multiple
+	maxDocument  = 32 << 20         // bytes that are read of syft's output
+	maxMessage   = 16 << 10         // bytes that are kept of its log
 )
 
 // scan runs syft over one source. All of syft's catalogers for installed
@@ -118,16 +121,16 @@ const (
 func scan(ctx context.Context, o Options, source Source) (*spdx.Document, error) {
 	ctx, cancel := context.WithTimeout(ctx, scanDeadline)
 	defer cancel()
-	home, err := os.MkdirTemp("", "syft-")
+	home, remove, err := file.Temp("syft")
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(home)
+	defer remove()
 	out, log := &limited{max: maxDocument}, &limited{max: maxMessage}
 	cmd := exec.CommandContext(ctx, o.Syft,
 		append([]string{"-name=" + o.Name, "-version=" + o.Version}, source.scan...)...)
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr, cmd.WaitDelay = home, environment(home), out, log, time.Second
-	if err := cmd.Run(); err != nil {
+	if err := child.Run(cmd, syscall.SIGKILL); err != nil {
 		return nil, scanFault(ctx, source.Label, log, err)
 	}
 	if out.cut {

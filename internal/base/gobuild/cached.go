@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -86,8 +87,8 @@ func built(program string) bool {
 
 // compile builds beside the final name and renames, so that a kill leaves no half program under it.
 func (s Spec) compile(ctx context.Context, c compiler, program string) error {
-	scratch, err := os.MkdirTemp(filepath.Dir(program), ".build-")
-	if err != nil {
+	scratch := filepath.Join(filepath.Dir(program), ".build") // of who holds the lock; a killed one left it
+	if err := errors.Join(os.RemoveAll(scratch), os.Mkdir(scratch, 0o755)); err != nil {
 		return err
 	}
 	defer os.RemoveAll(scratch)

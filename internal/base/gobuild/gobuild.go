@@ -15,9 +15,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 	"time"
 
+	"github.com/calimero-network/mero-tee/internal/base/child"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/file"
 )
 
 // Program says which program a release ships.
@@ -108,13 +111,18 @@ func arguments(module, ldflags string) []string {
 
 // build runs `go build` and writes the program to out, an absolute path.
 func (c compiler) build(ctx context.Context, out, pkg string, arguments, extra []string) error {
+	work, remove, err := file.Temp("go")
+	if err != nil {
+		return err
+	}
+	defer remove()
 	cmd := exec.CommandContext(ctx, c.path, append(arguments, "-o", out, pkg)...)
-	cmd.Env = c.environment(extra)
+	cmd.Env = append(c.environment(extra), "GOTMPDIR="+work)
 	var said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &said, &said
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // go ends its compilers, then itself
 	cmd.WaitDelay = 10 * time.Second
-	if err := cmd.Run(); err != nil {
+	if err := child.Run(cmd, syscall.SIGINT); err != nil {
 		return fmt.Errorf("go build: %w: %s", err, tail(said.Bytes()))
 	}
 	return nil

@@ -43,11 +43,11 @@ func Bench(ctx context.Context, w io.Writer) error {
 
 // commands times whole commands, warm, with dist/ in a folder of their own.
 func commands(ctx context.Context, w io.Writer, page io.Writer) error {
-	dist, err := os.MkdirTemp("", "mero-tee-bench-")
+	dist, remove, err := file.Temp("dist")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dist)
+	defer remove()
 	_, _ = fmt.Fprint(page, "\n## Commands\n\nWarm: programs and packages are compiled, the base image is made.\n\n"+
 		"| command | target | measured |\n|---|---|---|\n")
 	var steps strings.Builder

@@ -435,3 +435,18 @@ func TestNothingIsCreated(t *testing.T) {
 type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// Where the provider is this machine, it has to run what is deployed.
+func TestAMachineThatRunsNoApplications(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.env.Able = func(context.Context, release.Family) error {
+		return &fault.Error{Code: fault.General, Message: "no user namespaces", Hint: "allow them"}
+	}
+	said, results := w.ask(t, "dstack", release.KMS)
+	require.Contains(t, said, "[FAIL] applications on this machine: no user namespaces\n       Hint:     allow them\n")
+	require.Equal(t, fault.Verification, fault.CodeOf(results.Err()))
+	w.env.Able = func(context.Context, release.Family) error { return nil }
+	said, _ = w.ask(t, "dstack", release.KMS)
+	require.Contains(t, said, "[PASS] applications on this machine\n")
+}

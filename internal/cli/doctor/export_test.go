@@ -13,6 +13,7 @@ import (
 func Ask(ctx context.Context, env *environment.Environment, name string, families ...release.Family) check.Results {
 	for _, one := range probes() {
 		if one.name == name {
+			one.limit = time.Hour // the test's own, for a hang
 			return redact(examine(ctx, &target{Whole(families...), env}, []probe{one}), env.Secrets())
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/base/check"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/provider/dstack"
+	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/release/config"
 )
 
@@ -75,7 +76,11 @@ func provider(ctx context.Context, t *target) check.Results {
 		return one(fail(providerName, "the address is not its API's", "a refusal without a key", answered(strangers, err),
 			"check PHALA_DSTACK_URL, for example "+config.DefaultDstackURL))
 	}
-	return check.Results{check.Pass(providerName + ": " + env.DstackURL + " takes the key"), osImage(ctx, t)}
+	out := check.Results{check.Pass(providerName + ": " + env.DstackURL + " takes the key"), osImage(ctx, t)}
+	if env.Able != nil { // the provider is this machine
+		out = append(out, failed("applications on this machine", env.Able(ctx, release.KMS), "run as root"))
+	}
+	return out
 }
 
 // osImage asks whether the provider offers the OS image that a release names.

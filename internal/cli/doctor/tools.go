@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/calimero-network/mero-tee/internal/base/check"
+	"github.com/calimero-network/mero-tee/internal/base/file"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
@@ -123,7 +124,13 @@ func (p program) versionOf(ctx context.Context, path string) string {
 		return ""
 	}
 	cmd := exec.CommandContext(ctx, path, p.version)
-	cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8", "NO_COLOR=1", "TERM=dumb", "ANSIBLE_NOCOLOR=1")
+	home, remove, err := file.Temp("home") // some write into theirs before they say it
+	if err != nil {
+		return ""
+	}
+	defer remove()
+	cmd.Dir, cmd.Env = home, append(os.Environ(), "HOME="+home, "XDG_CACHE_HOME="+home, "XDG_CONFIG_HOME="+home,
+		"LC_ALL=C.UTF-8", "NO_COLOR=1", "TERM=dumb", "ANSIBLE_NOCOLOR=1")
 	cmd.WaitDelay = grace
 	said, _ := cmd.CombinedOutput() // squashfs-tools end with 1 after saying it
 	return versionForm.FindString(string(said))

@@ -51,53 +51,93 @@ func canonicalize(ctx context.Context, file []byte, variables map[string]string)
 	if err := admit(raw); err != nil {
 		return nil, err
 	}
-	if err := agree(raw, variables); err != nil {
+	out, err := form(ctx, file, variables)
+	if err != nil {
 		return nil, err
 	}
-	model, err := load(ctx, file, variables)
+	for _, name := range slices.Sorted(maps.Keys(variables)) {
+		if !measured(ctx, file, variables, name, out) {
+			return nil, fmt.Errorf("variable %s is set, but the file does not use it", name)
+		}
+	}
+	return out, settled(out)
+}
+
+// form is the canonical form of a file that was admitted.
+func form(ctx context.Context, file []byte, variables map[string]string) ([]byte, error) {
+	model, err := load(ctx, file, variables, checked)
 	if err != nil {
 		return nil, err
 	}
 	if err := judge(model); err != nil {
 		return nil, err
 	}
-	maps.DeleteFunc(model, func(field string, _ any) bool { return strings.HasPrefix(field, "x-") }) // only hold anchors
-	out, err := normalized(model)
-	if err != nil {
-		return nil, err
-	}
-	return out, settled(out)
+	return hashed(model)
 }
+
+// hashed renders what is hashed of a model: all but the x- fields, which only hold anchors.
+func hashed(model map[string]any) ([]byte, error) {
+	maps.DeleteFunc(model, func(field string, _ any) bool { return strings.HasPrefix(field, "x-") })
+	return normalized(model)
+}
+
+// measured says whether the canonical form depends on the value of a variable. That its name stands in the file says
+// less: in an x- field, or in a list that another overrides, nobody reads it.
+func measured(ctx context.Context, file []byte, variables map[string]string, name string, is []byte) bool {
+	with := func(value string) ([]byte, error) {
+		other := maps.Clone(variables)
+		other[name] = value
+		model, err := load(ctx, file, other, unchecked)
+		if err != nil {
+			return nil, err
+		}
+		return hashed(model)
+	}
+	other, err := with(variables[name] + "x") // in the place of a number an error, which it is not where nobody reads it
+	if err != nil || !bytes.Equal(other, is) {
+		return true
+	}
+	empty, err := with("") // of ${X:+text} alone
+	return err == nil && !bytes.Equal(empty, is)
+}
+
+// Whether a file is held to compose's schema, which takes most of the time.
+const checked, unchecked = true, false
 
 // load lets compose-go validate and write out the short forms. Everything
 // that reads the process or the disk is off: normalization adds a network
 // named after the folder, path resolution the folder itself.
-func load(ctx context.Context, file []byte, variables map[string]string) (map[string]any, error) {
+func load(ctx context.Context, file []byte, variables map[string]string, check bool) (map[string]any, error) {
 	return loader.LoadModelWithContext(ctx, types.ConfigDetails{
 		WorkingDir:  "/",
 		ConfigFiles: []types.ConfigFile{{Filename: "docker-compose.yaml", Content: file}},
-		Environment: maps.Clone(variables), // compose-go adds COMPOSE_PROJECT_NAME to it
+		Environment: map[string]string{},
 	}, func(o *loader.Options) {
 		o.SetProjectName("mero", true)
+		o.SkipValidation = !check
 		o.SkipNormalization, o.SkipExtends, o.SkipInclude, o.ResolvePaths = true, true, true, false
+		o.Interpolate.Substitute = func(text string, _ template.Mapping) (string, error) {
+			return substitute(text, variables)
+		}
 	})
 }
 
-// agree refuses a variable without a value, which compose would replace by
-// nothing, and a value that the file does not use, which would be unmeasured.
-func agree(raw map[string]any, variables map[string]string) error {
-	used := template.ExtractVariables(raw, template.DefaultPattern)
-	for _, name := range slices.Sorted(maps.Keys(used)) {
-		if _, ok := variables[name]; !ok && used[name].DefaultValue == "" {
-			return fmt.Errorf("variable %s is not set", name)
+// substitute fills in variables. One without a value, which compose would
+// replace by nothing, is refused where the file names no default; an empty default is one.
+func substitute(text string, variables map[string]string) (string, error) {
+	const unset = "\x00" // in no value, and in no canonical form
+	out, err := template.SubstituteWithOptions(text, func(name string) (string, bool) {
+		value, ok := variables[name]
+		if !ok {
+			value = unset + name + unset // what stands for it only where there is no default
 		}
+		return value, ok
+	}, template.WithoutLogging)
+	if _, rest, found := strings.Cut(out, unset); err == nil && found {
+		name, _, _ := strings.Cut(rest, unset)
+		return "", fmt.Errorf("variable %s is not set", name)
 	}
-	for _, name := range slices.Sorted(maps.Keys(variables)) {
-		if _, ok := used[name]; !ok {
-			return fmt.Errorf("variable %s is set, but the file does not use it", name)
-		}
-	}
-	return nil
+	return out, err
 }
 
 // settled refuses text that another reader could take differently: the

@@ -93,10 +93,57 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// What the canonical form does not depend on is not measured, wherever its name stands.
 func TestUnusedVariableIsRefused(t *testing.T) {
 	t.Parallel()
-	_, err := compose.Canonical(t.Context(), []byte(service()), map[string]string{"MERO_KMS_TDX_ROOT_SHA256": "00"})
-	require.ErrorContains(t, err, "variable MERO_KMS_TDX_ROOT_SHA256 is set, but the file does not use it")
+	for name, tc := range map[string]struct {
+		file string
+		used bool
+	}{
+		"nowhere":        {service(), false},
+		"in a comment":   {"# ${EXTRA}\n" + service(), false},
+		"in an x- field": {"x-note: \"${EXTRA}\"\n" + service(), false},
+		"demanded there": {"x-note: \"${EXTRA:?wanted}\"\n" + service(), false},
+		"overridden": {"x-c: &c {environment: {EXTRA: \"${EXTRA}\"}}\n" + service(`<<: *c`, `environment: {A: "1"}`),
+			false},
+		"in an unread tail": {service(`environment: {A: "${SET-${EXTRA}}"}`), false},
+		"escaped":           {service(`environment: {A: "$${EXTRA}"}`), false},
+
+		"merged":       {"x-c: &c {environment: {EXTRA: \"${EXTRA}\"}}\n" + service(`<<: *c`), true},
+		"in a number":  {service(`ports: ["8080:${EXTRA}"]`), true},
+		"as a switch":  {service(`environment: {A: "${EXTRA:+on}"}`), true},
+		"as a default": {service(`environment: {A: "${SET:-${EXTRA}}"}`), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			variables := map[string]string{"EXTRA": "1"}
+			if strings.Contains(tc.file, "SET") {
+				variables["SET"] = ""
+			}
+			_, err := compose.Canonical(t.Context(), []byte(tc.file), variables)
+			if tc.used {
+				require.NoError(t, err)
+			} else {
+				require.ErrorContains(t, err, "variable EXTRA is set, but the file does not use it")
+			}
+		})
+	}
+}
+
+// An empty default is a value, and none is a variable that is not set.
+func TestDefaults(t *testing.T) {
+	t.Parallel()
+	out, err := compose.Canonical(t.Context(), []byte(service(
+		`environment: {A: "${UNSET:-}", B: "${UNSET-}", C: "${UNSET:-${DEEP:-}}", D: "${SET:-${UNSET}}"}`)),
+		map[string]string{"SET": "set"})
+	require.NoError(t, err)
+	require.Contains(t, string(out), `"environment":{"A":"","B":"","C":"","D":"set"}`)
+	for _, file := range []string{service(`environment: {A: "${UNSET}"}`), service(`environment: {A: "$UNSET"}`),
+		service(`environment: {A: "x${A:-1}y$UNSET"}`), service(`read_only: "${UNSET}"`),
+		service(`environment: {A: "${COMPOSE_PROJECT_NAME}"}`)} {
+		_, err := compose.Canonical(t.Context(), []byte(file), nil)
+		require.ErrorContains(t, err, "is not set", file)
+	}
 }
 
 // released are the variables of the shipped compose file.

@@ -89,11 +89,19 @@ func line(at []parser.Range) int {
 }
 
 // variables are the ARG values in scope. A variable that no ARG declared, or
-// that has no value, is an error and not an empty string.
+// that has no value, is an error and not an empty string, unless the Dockerfile
+// says what stands for it: ${X:-plain}.
 type variables struct {
 	lex    *shell.Lex
+	kept   *shell.Lex        // leaves what has no value as it is written
 	given  map[string]string // build arguments
 	values map[string]string // declared so far
+}
+
+func newVariables(escape rune, given map[string]string) *variables {
+	v := &variables{lex: shell.NewLex(escape), kept: shell.NewLex(escape), given: given, values: map[string]string{}}
+	v.kept.SkipUnsetEnv = true
+	return v
 }
 
 // Get and Keys are shell.EnvGetter.
@@ -111,15 +119,30 @@ func (v *variables) declare(c *instructions.ArgCommand) {
 	}
 }
 
+// substituted is a reference that says what stands for a variable without a value:
+// ${X-…} or ${X+…}, with or without a colon.
+var substituted = regexp.MustCompile(`^\$\{[A-Za-z0-9_]+:?[-+]`)
+
 func (v *variables) expand(word string) (string, error) {
 	out, unknown, err := v.lex.ProcessWord(word, v)
-	if err != nil {
-		return "", err
+	if err != nil || len(unknown) == 0 {
+		return out, err
 	}
-	if len(unknown) > 0 {
-		return "", fmt.Errorf("variable in %q has no value", word)
+	left, _, err := v.kept.ProcessWord(word, withoutDollars{v})
+	for i := 0; err == nil && i < len(left); i++ {
+		if left[i] == '$' && !substituted.MatchString(left[i:]) {
+			return "", fmt.Errorf("variable in %q has no value", word)
+		}
 	}
-	return out, nil
+	return out, err
+}
+
+// withoutDollars gives values in which nothing looks like a variable.
+type withoutDollars struct{ *variables }
+
+func (v withoutDollars) Get(key string) (string, bool) {
+	value, ok := v.variables.Get(key)
+	return strings.ReplaceAll(value, "$", "_"), ok
 }
 
 // stage executes the commands of one image.
@@ -129,6 +152,7 @@ type stage struct {
 	vars   *variables
 	config v1.Config
 	layers []mutate.Addendum
+	tree   tree // what they hold
 }
 
 // defaultPath is what BuildKit and buildah set in an image from scratch.
@@ -136,7 +160,7 @@ const defaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbi
 
 func newStage(b *builder, file *dockerfile, args map[string]string) *stage {
 	return &stage{build: b, file: file,
-		vars: &variables{lex: shell.NewLex(file.escape), given: args, values: map[string]string{}},
+		vars: newVariables(file.escape, args), tree: tree{},
 		config: v1.Config{Env: []string{defaultPath}, WorkingDir: "/",
 			Labels: map[string]string{}, ExposedPorts: map[string]struct{}{}}}
 }
@@ -174,18 +198,18 @@ func (s *stage) apply(c instructions.Command) error {
 	return nil
 }
 
-var portForm = regexp.MustCompile(`^[1-9][0-9]{0,4}(/(tcp|udp))?$`)
-
 func (s *stage) expose(c *instructions.ExposeCommand) error {
-	for _, port := range c.Ports {
-		if !portForm.MatchString(port) {
-			return s.file.refuse(line(c.Location()), "EXPOSE", fmt.Sprintf("of %q is not a port", port),
-				"a number, /tcp or /udp")
+	for _, word := range c.Ports {
+		number, protocol, named := strings.Cut(word, "/")
+		if protocol = strings.ToLower(protocol); !named {
+			protocol = "tcp"
 		}
-		if !strings.Contains(port, "/") {
-			port += "/tcp"
+		port, err := strconv.ParseUint(number, 10, 16)
+		if err != nil || port == 0 || number != strconv.FormatUint(port, 10) || protocol != "tcp" && protocol != "udp" {
+			return s.file.refuse(line(c.Location()), "EXPOSE", fmt.Sprintf("of %q is not a port", word),
+				"a number from 1 to 65535, /tcp or /udp")
 		}
-		s.config.ExposedPorts[port] = struct{}{}
+		s.config.ExposedPorts[number+"/"+protocol] = struct{}{}
 	}
 	return nil
 }
@@ -204,6 +228,9 @@ func (s *stage) copy(c *instructions.CopyCommand) error {
 	if err != nil || mode < 0 || mode > 0o777 {
 		return refuse("has no octal --chmod", "COPY --chmod=0755 or 0644: otherwise the mode depends on the builder's umask")
 	}
+	if problem := s.tree.add(strings.TrimPrefix(c.DestPath, "/"), line(c.Location())); problem != "" {
+		return refuse(problem, "a path of printable ASCII that no other COPY uses")
+	}
 	layer, err := s.build.layer(c.SourcePaths[0], c.DestPath, mode)
 	if err != nil {
 		return refuse(err.Error(), "a regular file inside the build context")
@@ -211,4 +238,30 @@ func (s *stage) copy(c *instructions.CopyCommand) error {
 	s.layers = append(s.layers, mutate.Addendum{Layer: layer, MediaType: types.OCILayer,
 		History: v1.History{Created: v1.Time{Time: s.build.Epoch}, CreatedBy: c.String()}})
 	return nil
+}
+
+// tree is what the layers of an image hold: the line whose COPY put it there, by path. A folder ends with a slash.
+type tree map[string]int
+
+// add puts a file into the tree, or says why no layer can put it there. What a
+// layer says amiss, or hides of another, nobody would see before the image is read back.
+func (t tree) add(target string, line int) string {
+	switch _, err := (fileLayer{target: target}).headers(0); {
+	case err != nil || strings.ContainsFunc(target, func(r rune) bool { return r < ' ' || r > '~' }):
+		return fmt.Sprintf("to %q: a layer cannot say this path", target)
+	case strings.HasPrefix(target, ".wh.") || strings.Contains(target, "/.wh."):
+		return fmt.Sprintf("to %q: a name that begins with .wh. deletes a file of another layer", target)
+	case t[target] > 0 || t[target+"/"] > 0:
+		return fmt.Sprintf("to %q: line %d has put something there", target, max(t[target], t[target+"/"]))
+	case len(t) >= maxFiles:
+		return fmt.Sprintf("to %q: an image holds at most %d files and folders", target, maxFiles)
+	}
+	for _, folder := range parents(target) {
+		if t[folder] > 0 {
+			return fmt.Sprintf("to %q: line %d has put a file where its folder must be", target, t[folder])
+		}
+		t[folder+"/"] = line
+	}
+	t[target] = line
+	return ""
 }

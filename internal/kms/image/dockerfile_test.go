@@ -11,6 +11,7 @@ import (
 
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/kms/image"
+	"github.com/calimero-network/mero-tee/internal/release"
 )
 
 // buildText builds a Dockerfile that is not the shipped one.
@@ -28,22 +29,39 @@ func TestRefusedByLineAndInstruction(t *testing.T) {
 	t.Parallel()
 	const copied = "COPY --chmod=0755 mero-kms-linux-amd64 /mero-kms"
 	for name, tc := range map[string]struct{ text, want string }{
-		"RUN":                 {"FROM scratch\n\n# c\nRUN true\n", ":4: RUN is not supported"},
-		"ADD":                 {"FROM scratch\nADD x /x\n", ":2: ADD is not supported"},
-		"ENV":                 {"FROM scratch\nENV A=b\n", ":2: ENV is not supported"},
-		"HEALTHCHECK":         {"FROM scratch\nHEALTHCHECK NONE\n", ":2: HEALTHCHECK is not supported"},
-		"ONBUILD":             {"FROM scratch\nONBUILD RUN x\n", ":2: ONBUILD is not supported"},
-		"unknown instruction": {"FROM scratch\nCOPPY a /a\n", ":2: COPPY is not supported"},
-		"other base":          {"FROM debian:12\n", ":1: FROM is not the only stage"},
-		"two stages":          {"FROM scratch AS a\nFROM scratch\n", ":1: FROM is not the only stage"},
-		"platform":            {"FROM --platform=linux/amd64 scratch\n", ":1: FROM is not the only stage"},
-		"ARG before FROM":     {"ARG A=1\nFROM scratch\n", ":1: ARG stands before FROM"},
-		"no FROM":             {"LABEL a=b\n", "no build stage"},
-		"empty":               {"", "no instructions"},
-		"variable not set":    {"FROM scratch\nARG NOPE\nCOPY --chmod=0755 x-${NOPE} /x\n", ":3: COPY variable in"},
-		"variable undeclared": {"FROM scratch\nCOPY --chmod=0755 image-profile/${PROFILE} /x\n", ":2: COPY variable in"},
-		"no chmod":            {"FROM scratch\nCOPY mero-kms-linux-amd64 /x\n", ":2: COPY has no octal --chmod"},
-		"symbolic chmod":      {"FROM scratch\nCOPY --chmod=u+x mero-kms-linux-amd64 /x\n", ":2: COPY has no octal --chmod"},
+		"RUN":                  {"FROM scratch\n\n# c\nRUN true\n", ":4: RUN is not supported"},
+		"ADD":                  {"FROM scratch\nADD x /x\n", ":2: ADD is not supported"},
+		"ENV":                  {"FROM scratch\nENV A=b\n", ":2: ENV is not supported"},
+		"HEALTHCHECK":          {"FROM scratch\nHEALTHCHECK NONE\n", ":2: HEALTHCHECK is not supported"},
+		"ONBUILD":              {"FROM scratch\nONBUILD RUN x\n", ":2: ONBUILD is not supported"},
+		"unknown instruction":  {"FROM scratch\nCOPPY a /a\n", ":2: COPPY is not supported"},
+		"other base":           {"FROM debian:12\n", ":1: FROM is not the only stage"},
+		"two stages":           {"FROM scratch AS a\nFROM scratch\n", ":1: FROM is not the only stage"},
+		"platform":             {"FROM --platform=linux/amd64 scratch\n", ":1: FROM is not the only stage"},
+		"ARG before FROM":      {"ARG A=1\nFROM scratch\n", ":1: ARG stands before FROM"},
+		"no FROM":              {"LABEL a=b\n", "no build stage"},
+		"empty":                {"", "no instructions"},
+		"variable not set":     {"FROM scratch\nARG NOPE\nCOPY --chmod=0755 x-${NOPE} /x\n", ":3: COPY variable in"},
+		"variable undeclared":  {"FROM scratch\nCOPY --chmod=0755 image-profile/${PROFILE} /x\n", ":2: COPY variable in"},
+		"empty variable":       {"FROM scratch\nARG NOPE\nLABEL a=\"${NOPE#x}\"\n", ":3: LABEL variable in"},
+		"one of two without":   {"FROM scratch\nARG A\nARG B\nLABEL a=\"${A:-x}$B\"\n", ":4: LABEL variable in"},
+		"default without":      {"FROM scratch\nARG A\nARG B\nLABEL a=${A:-${B}}\n", ":4: LABEL variable in"},
+		"demanded variable":    {"FROM scratch\nARG A\nLABEL a=${A:?wanted}\n", ": A: wanted"},
+		"whiteout":             {"FROM scratch\nCOPY --chmod=0644 mero-kms-linux-amd64 /etc/.wh.hosts\n", ":2: COPY to"},
+		"whiteout of a folder": {"FROM scratch\nCOPY --chmod=0644 mero-kms-linux-amd64 /.wh..wh..opq/x\n", ":2: COPY to"},
+		"file where a folder must be": {"FROM scratch\n" + copied + "\nCOPY --chmod=0644 mero-kms-linux-amd64 /mero-kms/x\n",
+			":3: COPY to \"mero-kms/x\": line 2 has put a file"},
+		"folder where a file must be": {"FROM scratch\nCOPY --chmod=0755 mero-kms-linux-amd64 /a/b/c\n" +
+			"COPY --chmod=0644 mero-kms-linux-amd64 /a/b\n", ":3: COPY to \"a/b\": line 2 has put something there"},
+		"the same file twice": {"FROM scratch\n" + copied + "\n" + copied + "\n",
+			":3: COPY to \"mero-kms\": line 2 has put something there"},
+		"a path that a layer cannot say": {"FROM scratch\nCOPY --chmod=0755 mero-kms-linux-amd64 /gr\u00f6\u00dfe\n",
+			":2: COPY to \"gr\u00f6\u00dfe\": a layer cannot say this path"},
+		"a path that is too long": {"FROM scratch\nCOPY --chmod=0755 mero-kms-linux-amd64 /" + strings.Repeat("a", 101),
+			": a layer cannot say this path"},
+		"too many files": {"FROM scratch\n" + copies(1001), ":1002: COPY to \"1000\": an image holds at most 1000"},
+		"no chmod":       {"FROM scratch\nCOPY mero-kms-linux-amd64 /x\n", ":2: COPY has no octal --chmod"},
+		"symbolic chmod": {"FROM scratch\nCOPY --chmod=u+x mero-kms-linux-amd64 /x\n", ":2: COPY has no octal --chmod"},
 		"setuid": {"FROM scratch\nCOPY --chmod=4755 mero-kms-linux-amd64 /x\n",
 			":2: COPY has no octal --chmod"},
 		"chown": {"FROM scratch\nCOPY --chown=1 --chmod=0755 mero-kms-linux-amd64 /x\n",
@@ -58,12 +76,18 @@ func TestRefusedByLineAndInstruction(t *testing.T) {
 			":2: COPY does not name one file"},
 		"folder as source": {"FROM scratch\nCOPY --chmod=0755 image-profile /x\n",
 			":2: COPY image-profile is not a regular file"},
-		"missing source":       {"FROM scratch\nCOPY --chmod=0755 absent /x\n", ":2: COPY openat absent: no such file"},
-		"source above context": {"FROM scratch\nCOPY --chmod=0755 ../x /x\n", "escapes"},
-		"link out of context":  {"FROM scratch\nCOPY --chmod=0755 link /x\n", "escapes"},
-		"shell entrypoint":     {"FROM scratch\n" + copied + "\nENTRYPOINT /mero-kms\n", ":3: ENTRYPOINT needs a shell"},
-		"port":                 {"FROM scratch\nEXPOSE 80-90\n", `:2: EXPOSE of "80-90" is not a port`},
-		"broken JSON label":    {"FROM scratch\nLABEL a\n", ":2"},
+		"missing source":        {"FROM scratch\nCOPY --chmod=0755 absent /x\n", ":2: COPY openat absent: no such file"},
+		"source above context":  {"FROM scratch\nCOPY --chmod=0755 ../x /x\n", "escapes"},
+		"link out of context":   {"FROM scratch\nCOPY --chmod=0755 link /x\n", "escapes"},
+		"shell entrypoint":      {"FROM scratch\n" + copied + "\nENTRYPOINT /mero-kms\n", ":3: ENTRYPOINT needs a shell"},
+		"range of ports":        {"FROM scratch\nEXPOSE 80-90\n", `:2: EXPOSE of "80-90" is not a port`},
+		"port too high":         {"FROM scratch\nEXPOSE 8080 65536\n", `:2: EXPOSE of "65536" is not a port`},
+		"port 0":                {"FROM scratch\nEXPOSE 0/tcp\n", `:2: EXPOSE of "0/tcp" is not a port`},
+		"port of two spellings": {"FROM scratch\nEXPOSE 08080\n", `:2: EXPOSE of "08080" is not a port`},
+		"port with a sign":      {"FROM scratch\nEXPOSE +80\n", `:2: EXPOSE of "+80" is not a port`},
+		"other protocol":        {"FROM scratch\nEXPOSE 80/sctp\n", `:2: EXPOSE of "80/sctp" is not a port`},
+		"no protocol":           {"FROM scratch\nEXPOSE 80/\n", `:2: EXPOSE of "80/" is not a port`},
+		"broken JSON label":     {"FROM scratch\nLABEL a\n", ":2"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -72,6 +96,39 @@ func TestRefusedByLineAndInstruction(t *testing.T) {
 			require.Equal(t, fault.Usage, fault.CodeOf(err))
 		})
 	}
+}
+
+// copies are as many files, each in a layer of its own.
+func copies(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "COPY --chmod=0644 image-profile/debug /%d\n", i)
+	}
+	return b.String()
+}
+
+// What a variable without a value stands for is what the Dockerfile says, and a protocol has one spelling.
+func TestDefaultsAndPorts(t *testing.T) {
+	t.Parallel()
+	const text = "FROM scratch\nARG UNSET\nARG EMPTY=\nARG DOLLAR=a\\$b\n" +
+		"LABEL one=\"${UNSET:-plain}\" two=${UNSET-plain} three=\"${UNSET:-}\" four=${UNSET:+x} five=${EMPTY:-plain}\n" +
+		"LABEL six=$EMPTY seven=${DOLLAR}${UNSET:-c} eight=${NOBODYS:-plain} nine=${EMPTY+${UNSET:-pinned}}\n" +
+		"EXPOSE 8080/TCP 8080 53/Udp 1 65535\n"
+	o := options(buildContext(t, 0o755, epoch))
+	o.Dockerfile = filepath.Join(t.TempDir(), "Dockerfile")
+	require.NoError(t, os.WriteFile(o.Dockerfile, []byte(text), 0o600))
+	built, err := image.Build(o)
+	require.NoError(t, err)
+	file, err := built[release.Debug].ConfigFile()
+	require.NoError(t, err)
+	for label, want := range map[string]string{"one": "plain", "two": "plain", "three": "", "four": "", "five": "plain",
+		"six": "", "seven": "a$bc", "eight": "plain", "nine": "pinned"} {
+		got, there := file.Config.Labels[label]
+		require.True(t, there, label)
+		require.Equal(t, want, got, label)
+	}
+	require.Equal(t, map[string]struct{}{"8080/tcp": {}, "53/udp": {}, "1/tcp": {}, "65535/tcp": {}},
+		file.Config.ExposedPorts)
 }
 
 func TestMissingDockerfile(t *testing.T) {

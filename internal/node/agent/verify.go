@@ -1,10 +1,7 @@
 package agent
 
 import (
-	"bytes"
 	"context"
-	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -56,22 +53,15 @@ func (a *Agent) ObserveKMS(ctx context.Context, url string, v *tdx.Verifier, com
 
 func (a *Agent) attested(ctx context.Context, url string, want Expectation,
 	judge func(*tdx.Verdict) error) (*KMSReport, error) {
-	nonce := NewNonce()
-	var answer wire.AttestResponse
-	err := a.post(ctx, url, "/attest", wire.AttestRequest{NonceB64: base64.StdEncoding.EncodeToString(nonce[:]),
-		TransportKey: true}, &answer)
+	nonce, answer, err := a.attest(ctx, url)
 	if err != nil {
 		return nil, err
 	}
-	quote, err := base64.StdEncoding.DecodeString(answer.QuoteB64)
+	quote, transport, err := answered(answer)
 	if err != nil {
-		return nil, failed("the key service's quote is not base64", err)
+		return nil, err
 	}
-	transport, err := wire.Bytes(answer.TransportPublicKeyB64)
-	if err != nil || len(transport) != len(wire.PublicKey{}) {
-		return nil, noTransport(len(transport))
-	}
-	verdict, err := want.Verifier.Verify(ctx, quote, attestReportData(nonce, wire.PublicKey(transport)))
+	verdict, err := want.Verifier.Verify(ctx, quote, attestReportData(nonce, transport))
 	if err := undecided("the key service's quote", err); err != nil {
 		return nil, err
 	}
@@ -82,7 +72,7 @@ func (a *Agent) attested(ctx context.Context, url string, want Expectation,
 	if err != nil {
 		return nil, err
 	}
-	return &KMSReport{Verdict: verdict, Transport: wire.PublicKey(transport), Events: events, Nonce: nonce, Quote: quote,
+	return &KMSReport{Verdict: verdict, Transport: transport, Events: events, Nonce: nonce, Quote: quote,
 		EventLog: answer.EventLog, VMConfig: answer.VMConfig}, nil
 }
 
@@ -101,32 +91,25 @@ func (e Expectation) check(v *tdx.Verdict) error {
 	if err := e.TCB.Judge("the key service's host", e.TCBFile, tcb.Of(v), time.Now()); err != nil {
 		return err
 	}
+	return compare("the key service's registers", e.registers(v), v.Registers)
+}
+
+// registers are those that are expected of a service with this verdict.
+func (e Expectation) registers(v *tdx.Verdict) tdx.Registers {
 	want := e.Registers
 	want.RTMR3 = v.Registers.RTMR3
 	if len(e.RTMR3) > 0 && !slices.Contains(e.RTMR3, want.RTMR3) {
 		want.RTMR3 = e.RTMR3[0]
 	}
-	return compare("the key service's registers", want, v.Registers)
+	return want
 }
 
 func (e Expectation) checkEvents(log []byte, quoted tdx.Registers) ([]tdx.Event, error) {
-	all, err := tdx.ParseDstackLog(log)
+	events, err := bootEvents(log, quoted)
 	if err != nil {
-		return nil, unread(err)
+		return nil, err
 	}
-	events, err := tdx.DstackBoot(all, quoted)
-	if err != nil {
-		return nil, failed("the key service's event log", err)
-	}
-	measured, err := tdx.Named(events, "compose-hash")
-	if err != nil {
-		return nil, failed("the key service's event log", err)
-	}
-	if !bytes.Equal(measured.Payload, e.ComposeHash[:]) {
-		return nil, fault.Mismatch("the key service's compose hash",
-			hex.EncodeToString(e.ComposeHash[:]), fmt.Sprintf("%x", measured.Payload))
-	}
-	return events, nil
+	return events, e.checkCompose(events)
 }
 
 // unread is the error of a log that is malformed, or of a form that came later

@@ -15,6 +15,7 @@ import (
 
 	"github.com/calimero-network/mero-tee/internal/attestation/tcb"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
+	"github.com/calimero-network/mero-tee/internal/base/check"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/kms/wire"
 	"github.com/calimero-network/mero-tee/internal/node/agent"
@@ -188,8 +189,27 @@ func TestVerifyKMSRefuses(t *testing.T) {
 			_, err := a.VerifyKMS(t.Context(), "http://kms", want)
 			require.ErrorContains(t, err, tc.want)
 			require.Equal(t, fault.Verification, fault.CodeOf(err))
+
+			results := a.InspectKMS(t.Context(), "http://kms", want)
+			require.Len(t, results, 7)
+			require.Equal(t, 1, results.Count(check.Failed), "what rests on it is skipped")
+			require.ErrorContains(t, results.Err(), tc.want)
+			require.Equal(t, fault.Verification, fault.CodeOf(results.Err()))
 		})
 	}
+}
+
+// Line by line: all of it, or who could not be asked.
+func TestInspectKMS(t *testing.T) {
+	t.Parallel()
+	_, a, want := attest(t, boot())
+	results := a.InspectKMS(t.Context(), "http://kms", want)
+	require.NoError(t, results.Err())
+	require.Equal(t, 7, results.Count(check.Passed))
+	a.HTTP = &http.Client{Transport: local{http.NotFoundHandler()}}
+	results = a.InspectKMS(t.Context(), "http://kms", want)
+	require.Equal(t, 6, results.Count(check.Skipped))
+	require.Equal(t, fault.General, fault.CodeOf(results.Err()), "who did not answer is not called bad")
 }
 
 // sha384 is the digest of the boot event of a register.

@@ -135,11 +135,11 @@ func (b *Builder) companion(ctx context.Context, s *programs, pin packer.Pin) (p
 // compileInto compiles into a folder of this process and then gives the result its name.
 func (b *Builder) compileInto(ctx context.Context, s *sources, name, sources string) (packer.Companion, error) {
 	out := packer.Companion{Name: name, Source: sources}
-	scratch, err := os.MkdirTemp("", name+"-")
+	scratch, remove, err := file.Temp("program")
 	if err != nil {
 		return out, err
 	}
-	defer os.RemoveAll(scratch)
+	defer remove()
 	program, err := gobuild.Compile(ctx, gobuild.Program{Module: b.o.Root, Package: "./" + sources, Name: name,
 		GOARCH: architecture, OutDir: scratch})
 	if err != nil {
@@ -171,11 +171,15 @@ type Fetcher struct {
 func (f Fetcher) Program(ctx context.Context, pin packer.Pin, to string) error {
 	ctx, cancel := context.WithTimeout(ctx, fetchDeadline)
 	defer cancel()
-	archive, err := os.CreateTemp("", "mero-companion-")
+	scratch, remove, err := file.Temp("companion")
 	if err != nil {
 		return err
 	}
-	defer os.Remove(archive.Name())
+	defer remove()
+	archive, err := os.Create(filepath.Join(scratch, "archive"))
+	if err != nil {
+		return err
+	}
 	defer archive.Close()
 	policy := retry.Usual()
 	policy.Wait = f.Wait

@@ -93,11 +93,11 @@ func (p *Packer) install(ctx context.Context, s plugin, log func(string)) error 
 
 // installOwn compiles this repository's plugin each time: Go's build cache knows what changed.
 func (p *Packer) installOwn(ctx context.Context) error {
-	dir, err := os.MkdirTemp("", "mero-plugin-")
+	dir, remove, err := file.Temp("plugin")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer remove()
 	program, err := gobuild.Compile(ctx, gobuild.Program{Module: p.root, Package: "./packer/packer-plugin-nodeimage",
 		Name: "packer-plugin-nodeimage", GOARCH: runtime.GOARCH, OutDir: dir})
 	if err != nil {

@@ -160,11 +160,11 @@ func writeJSON(path string, v any) error {
 // Validate lets Packer check the template with the variables of each profile.
 // What it finds is the text of an error with code 10.
 func (p *Packer) Validate(ctx context.Context) error {
-	dir, err := os.MkdirTemp("", "mero-validate-")
+	dir, remove, err := file.Temp("validate")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer remove()
 	for _, profile := range release.Profiles() {
 		file := filepath.Join(dir, string(profile)+".pkrvars.json")
 		v, err := p.example(profile)

@@ -11,11 +11,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/calimero-network/mero-tee/internal/base/child"
+	"github.com/calimero-network/mero-tee/internal/base/file"
 )
 
 // command is one run of Packer.
@@ -31,21 +33,22 @@ const removal = 5 * time.Minute
 
 // run streams what Packer says and returns its last errors when it fails.
 func (p *Packer) run(ctx context.Context, c command) error {
-	home, err := c.home()
+	home, remove, err := c.home()
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(home)
+	defer remove()
 	cmd := exec.CommandContext(ctx, p.program, c.args...)
 	cmd.Dir, cmd.Env = home, p.environment(home, c.env)
-	cmd.SysProcAttr = ownGroup()
+	// An interrupt at the terminal reaches this process alone, which then asks Packer to stop.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGINT) } // as Ctrl-C does: Ansible ends too
 	cmd.WaitDelay = removal
 	out, writer := io.Pipe()
 	cmd.Stdout, cmd.Stderr = writer, writer
 	said := make(chan []string, 1)
 	go func() { said <- stream(out, c.log) }()
-	err = start(cmd)
+	err = child.Run(cmd, syscall.SIGTERM) // what Packer's wrapper hands on to the real one
 	_ = writer.Close()
 	errorLines := <-said
 	if err == nil {
@@ -60,28 +63,16 @@ func (p *Packer) run(ctx context.Context, c command) error {
 // home makes a folder for the keys, logs and sockets of the run. A run that was
 // killed left its own, so named work begins by removing it. The path is short,
 // because sockets of ssh lie in it.
-func (c command) home() (string, error) {
+func (c command) home() (home string, remove func(), err error) {
 	if c.name == "" {
-		return os.MkdirTemp("", "mero-packer-")
+		return file.Temp("packer")
 	}
 	sum := sha256.Sum256([]byte(c.name))
-	home := filepath.Join(os.TempDir(), "mero-packer-"+hex.EncodeToString(sum[:5]))
+	home = filepath.Join(os.TempDir(), "mero-packer-"+hex.EncodeToString(sum[:5]))
 	if err := os.RemoveAll(home); err != nil {
-		return "", err
+		return "", nil, err
 	}
-	return home, os.Mkdir(home, 0o700)
-}
-
-// start runs cmd on a thread that lives as long as it does: the kernel sends
-// the child's parent-death signal when the thread ends that forked it.
-func start(cmd *exec.Cmd) error {
-	done := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		done <- cmd.Run()
-	}()
-	return <-done
+	return home, func() { _ = os.RemoveAll(home) }, os.Mkdir(home, 0o700)
 }
 
 const maxLine = 1 << 20

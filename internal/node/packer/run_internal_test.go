@@ -184,7 +184,7 @@ func TestLongLinesDoNotBlock(t *testing.T) {
 func TestBuildRemovesWhatAKilledOneLeft(t *testing.T) {
 	t.Parallel()
 	o := order(t)
-	home, err := command{name: o.Output}.home()
+	home, _, err := command{name: o.Output}.home()
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(home, "ansible-key1"), nil, 0o600))
 	var said []string

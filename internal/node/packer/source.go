@@ -13,6 +13,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"github.com/calimero-network/mero-tee/internal/base/file"
 )
 
 // module is what `go mod download -json` says.
@@ -38,8 +40,13 @@ func slim(ctx context.Context, pin, parent string) (string, error) {
 	if err := os.MkdirAll(parent, 0o755); err != nil {
 		return "", err
 	}
-	scratch, err := os.MkdirTemp(parent, ".packer-source-")
+	unlock, err := file.Lock(ctx, parent)
 	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	scratch := filepath.Join(parent, ".packer-source") // of who holds the lock; a killed one left it
+	if err := errors.Join(os.RemoveAll(scratch), os.Mkdir(scratch, 0o755)); err != nil {
 		return "", err
 	}
 	defer os.RemoveAll(scratch)

@@ -68,6 +68,9 @@ type Settings struct {
 	// "e2e") and a run, whose name is the same when it is begun again. Every
 	// machine is journalled before it is made; the journal may be nil.
 	Nodes func(purpose, run string, j journal.Journal) agent.Machines
+	// Able says, before a release of the family begins, whether it can be built and
+	// tested here; nil where that is others' machines' to say.
+	Able func(context.Context, release.Family) error
 	// Images makes node images.
 	Images image.Images
 	// Cloud is Google Compute Engine, as this environment's own account there.

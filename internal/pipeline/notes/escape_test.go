@@ -23,7 +23,7 @@ const ours = "https://github.com/o/r/"
 
 // linkable is what GitHub makes links, mentions, references and emoji of, in text that is neither code nor a link.
 var linkable = regexp.MustCompile(
-	`(?i)@[a-z0-9]|#\d|\bgh-\d|\bghsa-|\b[0-9a-f]{7,40}\b|:[a-z0-9_+-]+:|://|\bwww\.|mailto:|xmpp:`)
+	`(?i)@[a-z0-9]|#\d|\b[a-z][a-z0-9]*-\d|\bghsa-|\b[0-9a-f]{7,40}\b|:[a-z0-9_+-]+:|://|\bwww\.|mailto:|xmpp:`)
 
 // rendered is the notes as GitHub reads them: what would be more than text, and the text outside of code and links.
 func rendered(t *testing.T, source string) (more []string, said string) {
@@ -90,7 +90,7 @@ func TestTextFromOutsideIsOnlyText(t *testing.T) {
 	t.Parallel()
 	for _, s := range append(hostileSubjects(),
 		"@admin", "a.@admin", "(@admin)", "`@admin", "``@admin```", "`` `#1 ``", "[@admin", "x@", "@", "#", "#1", "fixes:#1",
-		"see 0123456789abcdef0123456789abcdef01234567 and abcdef0", "GHSA-2345-cfgh-jmpq", "gh-7", ":+1: ::x::",
+		"see 0123456789abcdef0123456789abcdef01234567 and abcdef0", "GHSA-2345-cfgh-jmpq", "gh-7", "TICKET-123 (jira2-4)", ":+1: ::x::",
 		"measure\u2060ment:\u200bdiff", "@\u2060admin", "\u2060@\u200dadmin", "#\ufe0f1",
 		"ww\u00adw.evil.example", "\u3164\u115f",
 		"1. one", "12) two", "+ plus", "- minus", "--- ", "=== ", "* star", "_ _", "~~~", "```",

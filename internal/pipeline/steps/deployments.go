@@ -82,14 +82,14 @@ func SweepDeployments(ctx context.Context, provider *dstack.Client, records []pi
 }
 
 // clearEarlier deletes what an interrupted run of this release's test left.
+// One that cannot be deleted keeps no other.
 func (r *Release) clearEarlier(ctx context.Context, j journal.Journal) error {
+	var errs []error
 	for _, open := range r.Ledger.Open(journal.Deployment) {
 		_, err := sweepDeployment(ctx, r.Env.Dstack(), open, true)
-		if err := errors.Join(err, j.End(journal.Deployment, open, err)); err != nil {
-			return err
-		}
+		errs = append(errs, err, j.End(journal.Deployment, open, err))
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 func sweepDeployment(ctx context.Context, provider *dstack.Client, open string, apply bool) (bool, error) {

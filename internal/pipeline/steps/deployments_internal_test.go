@@ -17,6 +17,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/base/console"
 	"github.com/calimero-network/mero-tee/internal/base/journal"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
+	"github.com/calimero-network/mero-tee/internal/pipeline/environment"
 	"github.com/calimero-network/mero-tee/internal/provider/dstack"
 	"github.com/calimero-network/mero-tee/internal/verify/e2e"
 )
@@ -104,6 +105,7 @@ func TestNoDeploymentWithoutItsIntent(t *testing.T) {
 // workspace is a provider with CVMs: names by app id.
 type workspace struct {
 	names   map[string]string
+	stuck   string // the app id that it does not delete
 	deleted []string
 }
 
@@ -113,6 +115,8 @@ func (p *workspace) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case !there:
 		http.Error(w, `{"detail":"not found"}`, http.StatusNotFound)
+	case r.Method == http.MethodDelete && id == p.stuck:
+		http.Error(w, `{"detail":"it is being updated"}`, http.StatusConflict)
 	case r.Method == http.MethodDelete:
 		p.deleted = append(p.deleted, id)
 		w.WriteHeader(http.StatusNoContent)
@@ -158,4 +162,24 @@ func TestSweepLeavesAnOperatorsApplicationAlone(t *testing.T) {
 	require.ErrorContains(t, err, "a ledger's deployment")
 	require.Equal(t, []string{"ours/3"}, found)
 	require.Equal(t, []string{"3"}, p.deleted)
+}
+
+// What an interrupted run left and cannot be deleted stays in the ledger, and keeps nothing else.
+func TestClearingGoesOnAfterAnError(t *testing.T) {
+	t.Parallel()
+	p := &workspace{names: map[string]string{"1": "a", "2": "b", "3": "c"}, stuck: "2"}
+	s := httptest.NewServer(p)
+	t.Cleanup(s.Close)
+	l, err := pipeline.OpenLedger(t.TempDir(), "mero-kms-v1.0.0", strings.Repeat("a", 40), time.Now)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, l.Close()) })
+	j := l.Journal("kms:e2e")
+	for _, open := range []string{"a/1", "b/2", "c/3"} {
+		require.NoError(t, j.Begin(journal.Deployment, open))
+	}
+	r := &Release{Ledger: l, Env: &environment.Environment{Settings: environment.Settings{Transport: http.DefaultTransport,
+		DstackURL: s.URL, DstackKey: "key"}}}
+	require.ErrorContains(t, r.clearEarlier(t.Context(), j), "it is being updated")
+	require.ElementsMatch(t, []string{"1", "3"}, p.deleted)
+	require.Equal(t, []string{"b/2"}, l.Open(journal.Deployment))
 }

@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"slices"
@@ -60,11 +61,15 @@ func Dirty(ctx context.Context, dir string) ([]string, error) {
 	return paths, nil
 }
 
-// Tags lists the tags that lead to HEAD.
+// Tags lists the tags that lead to HEAD, by name.
 func Tags(ctx context.Context, dir string) ([]string, error) {
-	out, err := run(ctx, dir, "tag", "--list", "--no-column", "--sort=refname", "--format=%(refname:strip=2)",
-		"--points-at", "HEAD")
-	return strings.Fields(out), err // git allows no space in a tag
+	head, err := resolve(ctx, dir, "HEAD")
+	if err != nil {
+		return nil, err
+	}
+	commits, err := TagCommits(ctx, dir)
+	maps.DeleteFunc(commits, func(_, commit string) bool { return commit != head })
+	return slices.Sorted(maps.Keys(commits)), err
 }
 
 // resolve turns a revision into a commit's hash, so that no later argument can be taken for an option.

@@ -113,12 +113,40 @@ func TagCommits(ctx context.Context, dir string) (map[string]string, error) {
 	}
 	commits := map[string]string{}
 	for line := range strings.Lines(out) {
-		fields := strings.Fields(line) // a light tag has three, an annotated one five
-		for i := 1; i+1 < len(fields); i += 2 {
-			if fields[i] == "commit" {
-				commits[fields[0]] = fields[i+1]
-			}
+		name, commit, err := tagCommit(ctx, dir, strings.TrimSuffix(line, "\n"))
+		if err != nil {
+			return nil, err
+		}
+		if commit != "" {
+			commits[name] = commit
 		}
 	}
 	return commits, nil
+}
+
+// tagCommit reads a line of TagCommits. Its one separator is the ASCII space,
+// which git allows in no name, as it does allow every other white space of Unicode.
+func tagCommit(ctx context.Context, dir, line string) (name, commit string, err error) {
+	fields := strings.Split(line, " ")
+	if len(fields) != 5 {
+		return "", "", fmt.Errorf("git for-each-ref: not five fields: %q", line)
+	}
+	switch name = fields[0]; {
+	case fields[1] == "commit":
+		commit = fields[2]
+	case fields[3] == "commit":
+		commit = fields[4]
+	case fields[3] == "tag": // git follows one tag to the next since 2.45
+		out, err := run(ctx, dir, "rev-parse", "--verify", "--end-of-options", "refs/tags/"+name+"^{}")
+		if err != nil {
+			return "", "", err
+		}
+		hash := strings.TrimSuffix(out, "\n")
+		kind, err := run(ctx, dir, "cat-file", "-t", hash)
+		if strings.TrimSuffix(kind, "\n") == "commit" {
+			commit = hash
+		}
+		return name, commit, err
+	}
+	return name, commit, nil
 }

@@ -1,8 +1,10 @@
 package git_test
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -154,6 +156,33 @@ func TestTagCommits(t *testing.T) {
 	require.NotEqual(t, head.Hash, tags["v1"])
 	_, err = git.TagCommits(t.Context(), t.TempDir())
 	require.Error(t, err)
+}
+
+// git allows every white space but the ASCII one in a tag's name, and a tag of a tag.
+func TestTagsWithNamesThatLookLikeSeveral(t *testing.T) {
+	t.Parallel()
+	dir := repository(t)
+	head, err := git.Head(t.Context(), dir)
+	require.NoError(t, err)
+	before, err := git.TagCommits(t.Context(), dir)
+	require.NoError(t, err)
+	for _, space := range []string{"\u00a0", "\u0085", "\u2003", "\u3000"} {
+		at(t, dir, 1_700_000_300, "tag", "old"+space+"mero-kms-v1.1.0")
+		at(t, dir, 1_700_000_300, "tag", "-a", "-m", "x", "v1"+space+"commit"+space+"2")
+		before["old"+space+"mero-kms-v1.1.0"], before["v1"+space+"commit"+space+"2"] = head.Hash, head.Hash
+	}
+	at(t, dir, 1_700_000_300, "tag", "-a", "-m", "x", "again", "v2")
+	at(t, dir, 1_700_000_300, "tag", "-a", "-m", "x", "and-again", "again")
+	before["again"], before["and-again"] = head.Hash, head.Hash
+	at(t, dir, 1_700_000_300, "tag", "-a", "-m", "x", "tree", "HEAD^{tree}")
+	at(t, dir, 1_700_000_300, "tag", "-a", "-m", "x", "tree-again", "tree")
+	commits, err := git.TagCommits(t.Context(), dir)
+	require.NoError(t, err)
+	require.Equal(t, before, commits)
+	tags, err := git.Tags(t.Context(), dir)
+	require.NoError(t, err)
+	delete(before, "v1")
+	require.Equal(t, slices.Sorted(maps.Keys(before)), tags, "those that lead to HEAD")
 }
 
 func TestChanges(t *testing.T) {

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/calimero-network/mero-tee/internal/base/hang"
 )
 
 // The image's own files.
@@ -38,7 +40,7 @@ func TestWhatTheWorldMayAsk(t *testing.T) {
 	require.Eventually(t, func() bool {
 		status, _ := ask(t, env, "GET", "/admin-api/health")
 		return status == http.StatusOK
-	}, wait, tick)
+	}, hang.Limit(t), tick)
 	const noTD = http.StatusInternalServerError // merod's stand-in was reached
 	for request, want := range map[string]int{
 		"GET /admin-api/health":           http.StatusOK,

@@ -17,21 +17,18 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/calimero-network/mero-tee/internal/base/hang"
 	"github.com/calimero-network/mero-tee/internal/node/agent"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/companion"
 )
 
 // How long tests wait for a program that starts.
-const (
-	wait = 10 * time.Second
-	tick = 10 * time.Millisecond
-)
+const tick = 10 * time.Millisecond
 
 // call runs a program to its end, and gives its exit code and what it said.
 func call(t *testing.T, env map[string]string, args ...string) (int, string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
+	ctx := hang.Context(t)
 	var said bytes.Buffer
 	code := companion.Main(ctx, companion.Process{Args: args, Stderr: &said,
 		Getenv: func(name string) string { return env[name] }})
@@ -80,12 +77,11 @@ func start(t *testing.T, env map[string]string, args ...string) (stop func()) {
 // ask waits for an answer of the node's port 80.
 func ask(t *testing.T, env map[string]string, method, path string) (int, string) {
 	t.Helper()
-	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	client := &http.Client{Timeout: hang.Limit(t), Transport: &http.Transport{DisableKeepAlives: true}}
 	req, err := http.NewRequestWithContext(t.Context(), method, "http://"+env[agent.NodeHostVariable]+path, nil)
 	require.NoError(t, err)
 	var resp *http.Response
-	require.Eventually(t, func() bool { resp, err = client.Do(req); return err == nil }, 10*time.Second,
-		10*time.Millisecond)
+	require.Eventually(t, func() bool { resp, err = client.Do(req); return err == nil }, hang.Limit(t), tick)
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	require.NoError(t, err)

@@ -17,6 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/hang"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/dstack"
 )
 
@@ -117,7 +119,7 @@ func watch(t *testing.T, pid int) (ended func()) {
 		t.Helper()
 		n, err := 0, error(unix.EINTR)
 		for errors.Is(err, unix.EINTR) {
-			n, err = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 30_000)
+			n, err = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(hang.Limit(t).Milliseconds()))
 		}
 		require.NoError(t, err)
 		require.Equal(t, 1, n, "process %d did not end", pid)
@@ -172,4 +174,41 @@ func TestRunsWithoutRoot(t *testing.T) {
 		c.Env = append(c.Env, programVariable+"="+built)
 	})
 	require.Equal(t, "65532 65532", said)
+}
+
+// TestAbleProcess says what dstack.Able says of the machine as its caller finds it.
+func TestAbleProcess(t *testing.T) {
+	if os.Getenv("TEST_DSTACK_ABLE") == "" {
+		t.Skip("run by other tests, in a process of its own")
+	}
+	err := dstack.Able(t.Context())
+	fmt.Printf("\nABLE %v\n", err)
+	var f *fault.Error
+	if errors.As(err, &f) {
+		fmt.Printf("HINT %s\n", f.Hint)
+	}
+}
+
+// What an application needs of the machine is tried without one, in words for who lacks it.
+func TestAMachineWithoutNamespacesIsToldSoBeforehand(t *testing.T) {
+	t.Parallel()
+	require.NoError(t, dstack.Able(t.Context()), "this machine runs the other tests")
+	if os.Geteuid() != 0 {
+		t.Skip("only root can make a machine without namespaces")
+	}
+	const none = `echo 0 > /proc/sys/user/max_user_namespaces || exit 9
+exec setpriv --reuid 65534 --regid 65534 --clear-groups "$0" -test.run='^TestAbleProcess$'`
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", none, copyOfThisTest(t))
+	all := []syscall.SysProcIDMap{{Size: 65536}}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER, UidMappings: all, GidMappings: all,
+		GidMappingsEnableSetgroups: true}
+	cmd.Env = append(os.Environ(), "TEST_DSTACK_ABLE=1")
+	out, err := cmd.CombinedOutput()
+	if cmd.ProcessState == nil || cmd.ProcessState.ExitCode() == 9 {
+		t.Skipf("this machine lets nobody set a limit of namespaces: %v %s", err, out)
+	}
+	require.NoError(t, err, "%s", out)
+	require.Contains(t, string(out), "ABLE this machine gives the rehearsal's applications no user namespaces")
+	require.Contains(t, string(out), "no space left on device")
+	require.Contains(t, string(out), "HINT run as root; or allow user namespaces for everyone")
 }

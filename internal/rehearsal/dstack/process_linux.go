@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/calimero-network/mero-tee/internal/base/child"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/base/retry"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/process"
 )
@@ -72,10 +74,32 @@ func (p *entryPoint) confinement() *syscall.SysProcAttr {
 	return a
 }
 
+// explain says of an error of the kernel's what it is about: without user
+// namespaces it is "permission denied", or "no space left on device" where none is free.
 func (p *entryPoint) explain(err error) error {
-	if os.Geteuid() != 0 && errors.Is(err, fs.ErrPermission) {
-		return fmt.Errorf("%w: to run a released image the rehearsal needs root, or user namespaces for everyone "+
-			"(sysctl kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0)", err)
+	if os.Geteuid() != 0 && (errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.ENOSPC) ||
+		errors.Is(err, syscall.EUSERS)) {
+		return noNamespaces(err)
 	}
 	return err
+}
+
+func noNamespaces(err error) error {
+	return &fault.Error{Code: fault.General, Message: "this machine gives the rehearsal's applications no user namespaces",
+		Err: err, Expected: "a released image runs in its own root folder, as its own user", Got: "a refusal of the kernel's",
+		Hint: "run as root; or allow user namespaces for everyone (sysctl user.max_user_namespaces above 0, " +
+			"kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0)"}
+}
+
+// Able says whether this machine can run what is released: it runs a program
+// that does nothing, confined as an application is.
+func Able(ctx context.Context) error {
+	program, err := exec.LookPath("true")
+	if err != nil {
+		return fmt.Errorf("a program to try: %w", err)
+	}
+	p := &entryPoint{root: "/", dir: "/", args: []string{program}, uid: 65532, gid: 65532}
+	cmd := exec.CommandContext(ctx, program)
+	cmd.SysProcAttr = p.confinement()
+	return p.explain(child.Run(cmd, syscall.SIGKILL))
 }

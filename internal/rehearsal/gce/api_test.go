@@ -13,6 +13,8 @@ import (
 	"google.golang.org/api/googleapi"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/calimero-network/mero-tee/internal/base/hang"
 )
 
 // do sends a request with a message, or with JSON that no message can be; the
@@ -137,7 +139,7 @@ func (w *world) done(op *computepb.Operation, err error) *computepb.Operation {
 	require.Eventually(w, func() bool {
 		op, err = w.operation(op)
 		return err != nil || op.GetStatus() == computepb.Operation_DONE
-	}, waitFor, tick)
+	}, hang.Limit(w), tick)
 	require.NoError(w, err)
 	require.EqualValues(w, 100, op.GetProgress())
 	return op

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/api/option"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/calimero-network/mero-tee/internal/base/hang"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/gce"
 )
 
@@ -73,7 +74,7 @@ func TestTheCloudClientMeasuresAnImage(t *testing.T) {
 	require.Eventually(t, func() bool {
 		got, err := instances.GetGuestAttributes(ctx, read)
 		return err == nil && got.GetQueryValue().GetItems()[0].GetValue() == "quote of 00ff"
-	}, waitFor, tick)
+	}, hang.Limit(t), tick)
 
 	found, err := instances.AggregatedList(ctx, &computepb.AggregatedListInstancesRequest{Project: ours,
 		Filter: proto.String("labels.owner=mero-tee")}).Next()

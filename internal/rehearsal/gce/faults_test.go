@@ -18,8 +18,7 @@ import (
 
 // How long a test waits for what another goroutine does.
 const (
-	waitFor = 10 * time.Second
-	tick    = 5 * time.Millisecond
+	tick = 5 * time.Millisecond
 )
 
 func TestDeniedPermissions(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"cloud.google.com/go/compute/apiv1/computepb"
 	"github.com/stretchr/testify/require"
 
+	"github.com/calimero-network/mero-tee/internal/base/hang"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/gce"
 )
 
@@ -155,7 +156,7 @@ func TestAMachineThatEndsByItself(t *testing.T) {
 	require.Eventually(t, func() bool {
 		in, err := w.instance("a")
 		return err == nil && in.GetStatus() == "TERMINATED"
-	}, waitFor, tick)
+	}, hang.Limit(t), tick)
 	_, err := w.insertImage(&computepb.Image{Name: new("i"), SourceDisk: new(path("disks", "a-disk"))})
 	require.NoError(t, err, "the disk of an instance that has stopped is free")
 }

@@ -12,6 +12,7 @@ import (
 	"cloud.google.com/go/compute/apiv1/computepb"
 	"github.com/stretchr/testify/require"
 
+	"github.com/calimero-network/mero-tee/internal/base/hang"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/gce"
 )
 
@@ -134,7 +135,7 @@ func TestAKillDuringAnImage(t *testing.T) {
 	require.Error(t, err)
 
 	k := w.kill()
-	require.Eventually(t, func() bool { _, ok := k.server.Image(ours, "i"); return ok }, waitFor, tick)
+	require.Eventually(t, func() bool { _, ok := k.server.Image(ours, "i"); return ok }, hang.Limit(t), tick)
 	close(w.machines.block)
 	w.succeeds(op, nil)
 }
@@ -152,7 +153,7 @@ func TestAnEndDuringARawImage(t *testing.T) {
 	require.NoError(t, w.server.Close())
 
 	k := openWorld(t, w.state)
-	require.Eventually(t, func() bool { _, ok := k.server.Image(ours, "i"); return ok }, waitFor, tick)
+	require.Eventually(t, func() bool { _, ok := k.server.Image(ours, "i"); return ok }, hang.Limit(t), tick)
 	require.NoFileExists(t, half)
 	file, _ := k.server.Image(ours, "i")
 	require.Equal(t, "written", readAt(t, file, 1<<20, 7))
@@ -257,10 +258,10 @@ func TestCloseDuringABoot(t *testing.T) {
 	require.Eventually(t, func() bool {
 		in, err := w.instance("a")
 		return err == nil && in.GetStatus() == "STAGING"
-	}, waitFor, tick)
+	}, hang.Limit(t), tick)
 	closed := make(chan error)
 	go func() { closed <- w.server.Close() }()
-	require.Eventually(t, func() bool { err := w.zone(); return err != nil }, waitFor, tick)
+	require.Eventually(t, func() bool { err := w.zone(); return err != nil }, hang.Limit(t), tick)
 	close(w.machines.booting)
 	require.NoError(t, <-closed)
 	_, m := w.machines.last()

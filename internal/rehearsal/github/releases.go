@@ -78,7 +78,15 @@ func (st *state) public(tag string) *release {
 }
 
 func (s *Server) latestRelease(_ *http.Request, st *state) *answer {
-	var latest *release
+	latest := st.latest()
+	if latest == nil {
+		return missing
+	}
+	return ok(s.showRelease(latest))
+}
+
+// latest is the release that was made the latest, or else the newest that may be; nil when there is none.
+func (st *state) latest() (latest *release) {
 	for _, rel := range st.Releases {
 		if rel.Draft || rel.Prerelease {
 			continue
@@ -87,10 +95,7 @@ func (s *Server) latestRelease(_ *http.Request, st *state) *answer {
 			break
 		}
 	}
-	if latest == nil {
-		return missing
-	}
-	return ok(s.showRelease(latest))
+	return latest
 }
 
 // change is the body of POST and PATCH; absent fields stay nil.

@@ -162,6 +162,10 @@ func (s *Server) routes() *http.ServeMux {
 	api("POST", "pulls", writePullRequests, s.createPull)
 	api("POST", "issues/{number}/labels", none, s.addLabels)
 	mux.HandleFunc("GET "+apiHost+"/repos/{owner}/{repo}", s.showRepositoryTo)
+	mux.HandleFunc("POST "+apiHost+"/graphql", s.graphQL)
+	for _, host := range []string{apiHost, uploadHost} {
+		mux.HandleFunc(host+"/", func(w http.ResponseWriter, _ *http.Request) { write(w, missing) })
+	}
 	mux.HandleFunc("POST "+uploadHost+"/repos/{owner}/{repo}/releases/{id}/assets", s.upload)
 	mux.HandleFunc("GET "+webHost+"/{owner}/{repo}/releases/download/{tag}/{name}", s.browserDownload)
 	mux.HandleFunc("GET "+rawHost+"/{owner}/{repo}/{ref}/{path...}", s.raw)
@@ -342,6 +346,11 @@ func page(r *http.Request, all []any) *answer {
 	return a
 }
 
+// commandLine says that GitHub's own command line asks, which names no version of the API.
+func commandLine(r *http.Request) bool {
+	return strings.HasPrefix(r.UserAgent(), "GitHub CLI ") && r.Header.Get("X-GitHub-Api-Version") == ""
+}
+
 // admit answers those who may not go on; the request that it returns knows its
 // asker, and is nil when there is nothing more to answer.
 func (s *Server) admit(w http.ResponseWriter, r *http.Request, n need) *http.Request {
@@ -354,7 +363,7 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request, n need) *http.Req
 	case r.UserAgent() == "":
 		write(w, fail(http.StatusForbidden,
 			"Request forbidden by administrative rules. Please make sure your request has a User-Agent header."))
-	case api && r.Header.Get("X-GitHub-Api-Version") != apiVersion:
+	case api && r.Header.Get("X-GitHub-Api-Version") != apiVersion && !commandLine(r):
 		write(w, fail(http.StatusBadRequest, "X-GitHub-Api-Version: this server knows "+apiVersion))
 	case a.Kind == impostor:
 		write(w, fail(http.StatusUnauthorized, "Bad credentials"))

@@ -1,7 +1,6 @@
 package network_test
 
 import (
-	"context"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -9,10 +8,10 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/calimero-network/mero-tee/internal/base/hang"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/network"
 )
 
@@ -37,8 +36,7 @@ func TestForwardAnswersWhileTheRequestIsSent(t *testing.T) {
 	defer front.Close()
 	defer front.CloseClientConnections() // whatever became of the request
 
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
+	ctx := hang.Context(t)
 	body, rest := io.Pipe()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, front.URL, body)
 	require.NoError(t, err)

@@ -17,6 +17,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/attestation/tcb"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/check"
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/kms/compose"
 	"github.com/calimero-network/mero-tee/internal/release"
@@ -25,11 +26,13 @@ import (
 
 // Release is one side of the migration, as the audit downloaded it.
 type Release struct {
-	Tag        release.Tag
-	Published  measurement.Profile
-	HostTCB    tcb.List // what is accepted of the machine under the service
-	Policy     *policies.Policy
-	AppCompose []byte
+	Tag       release.Tag
+	Published measurement.Profile
+	HostTCB   tcb.List // what is accepted of the machine under the service
+	Policy    *policies.Policy
+	// PolicySHA256 is of the policy as it was released.
+	PolicySHA256 digest.Digest
+	AppCompose   []byte
 }
 
 // Migration leads one profile from one release to another.

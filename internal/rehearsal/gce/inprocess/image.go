@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -157,11 +156,11 @@ func (i Image) Labels() map[string]string { return image.Labels(i.Profile, i.Ver
 
 // Import makes the image one of the project.
 func (i Image) Import(s *gce.Server, project string, labels map[string]string) error {
-	dir, err := os.MkdirTemp("", "simulated-image-")
+	dir, remove, err := file.Temp("image")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer remove()
 	raw := filepath.Join(dir, "disk.raw")
 	if err := i.disk().WriteFile(raw); err != nil {
 		return err
