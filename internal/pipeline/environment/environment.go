@@ -47,6 +47,7 @@ type Settings struct {
 	DstackKey    config.Secret
 
 	TDXRoot      [32]byte // SHA-256 of the one TDX root certificate that is believed
+	GoogleRoot   [32]byte // SHA-256 of the one root certificate that vouches for Google's firmware
 	PlatformFile string   // registers of the dstack OS images, see measurement.Platforms
 
 	// ITA is whom to ask about quotes besides: nobody without a key, and through

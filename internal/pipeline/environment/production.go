@@ -39,7 +39,7 @@ func Production(dir, dist string, cfg *config.Config, log func(string)) (*Enviro
 		Config: cfg, Root: dir, Dist: dist, Transport: http.DefaultTransport, Banner: believed.banner,
 		GitHubToken: cfg.GitHubToken, RegistryAuth: registryAuth(cfg),
 		DstackURL: cfg.DstackURL, DstackKey: cfg.DstackKey,
-		TDXRoot: believed.tdx, PlatformFile: believed.platform,
+		TDXRoot: believed.tdx, GoogleRoot: believed.google, PlatformFile: believed.platform,
 		ITA: ita.Config{URL: cmp.Or(cfg.ITAURL, ita.APIURL), Key: cfg.ITAKey, Root: believed.ita},
 	}}
 	if err := e.publicSigstore(believed.sigstore); err != nil {

@@ -45,6 +45,7 @@ type Subject struct {
 	Commit     string // 40 hex digits; empty when the caller does not know it
 	Trust      root.TrustedMaterial
 	TDXRoot    [32]byte // SHA-256 of the one TDX root that a key service may believe
+	GoogleRoot [32]byte // SHA-256 of the one root under which Google endorses its firmware
 	Quick      bool     // only checksums, signatures and measurements
 
 	Revoked   Revoked   // what a key service must not admit any more; nil: not asked, and nothing is said

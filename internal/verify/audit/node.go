@@ -71,20 +71,53 @@ func (a *auditor) record(p release.Profile, published measurement.Profile) (*ima
 func (a *auditor) boots(ctx context.Context, p release.Profile, published measurement.Profile,
 	record *image.Record) []check.Result {
 	name := "boots of " + string(p)
-	seen, err := a.proven(ctx, p, published, record)
+	e, err := a.evidence(p, published)
 	if err != nil {
 		return []check.Result{check.Of(name, err)}
 	}
-	return []check.Result{check.Pass(name).Noting(asOf(seen)), a.today(ctx, p, seen)}
+	seen, err := a.proven(ctx, e, published, record)
+	if err != nil {
+		return []check.Result{check.Of(name, err)}
+	}
+	return []check.Result{check.Pass(name).Noting(asOf(seen)), a.registers(e, seen), a.today(ctx, p, seen)}
+}
+
+// registers says what each register rests on. That Google has endorsed nothing
+// of the firmware is a fact about it; that nobody could ask is none.
+func (a *auditor) registers(e *evidence.Evidence, seen []*evidence.Observation) check.Result {
+	name := "registers of " + string(e.Profile)
+	signed, err := e.Endorsed(a.GoogleRoot, seen)
+	if err != nil {
+		return check.Of(name, err)
+	}
+	words := together(e.Bases(signed))
+	if e.Endorsement == nil {
+		return check.Unseen(name, words,
+			"a candidate may be so; for a stable release the images are measured when Google can be asked")
+	}
+	return check.Pass(name).Noting(words)
+}
+
+// together names registers in a row that rest on the same.
+func together(bases [5]string) string {
+	var b strings.Builder
+	for i, name := range tdx.RegisterNames() {
+		b.WriteString(strings.ToUpper(name))
+		switch {
+		case i+1 == len(bases):
+			b.WriteString(" " + bases[i])
+		case bases[i] == bases[i+1]:
+			b.WriteString(", ")
+		default:
+			b.WriteString(" " + bases[i] + "; ")
+		}
+	}
+	return b.String()
 }
 
 // proven is what the evidence of a profile proves as of its time.
-func (a *auditor) proven(ctx context.Context, p release.Profile, published measurement.Profile,
+func (a *auditor) proven(ctx context.Context, e *evidence.Evidence, published measurement.Profile,
 	record *image.Record) ([]*evidence.Observation, error) {
-	e, err := a.evidence(p, published)
-	if err != nil {
-		return nil, err
-	}
 	if err := a.signedAfter(e); err != nil {
 		return nil, err
 	}
