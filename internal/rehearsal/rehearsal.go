@@ -66,10 +66,9 @@ type World struct {
 	sshPort  int                          // of build VMs; set when the cloud is up
 	sigstore func() (*sigstore.Instance, error)
 
-	companion func() ([]byte, error) // the program that stands in for merod and traefik
-
-	mu      sync.Mutex
-	closers []func() error
+	mu       sync.Mutex
+	closers  []func() error
+	standIns []standIns // of each work tree that images are made of
 }
 
 // Open starts what is cheap to start; Sigstore's processes follow on first use.

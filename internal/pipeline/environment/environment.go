@@ -71,6 +71,8 @@ type Settings struct {
 	Nodes func(purpose, run string, j journal.Journal) agent.Machines
 	// Images makes node images.
 	Images image.Images
+	// ImagesOf makes those of another work tree, whose images join no family: nobody boots them.
+	ImagesOf func(root string) image.Images
 	// Cloud is Google Compute Engine, as this environment's own account there.
 	Cloud func(ctx context.Context, j journal.Journal) (*gce.Client, error)
 }
