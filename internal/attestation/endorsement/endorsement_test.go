@@ -165,8 +165,9 @@ func TestRefusedEndorsements(t *testing.T) {
 		"empty": {nil, "it lacks a statement or a signature"},
 		"no protobuf": {[]byte("<html>not found</html>"),
 			"the endorsement is malformed"},
-		"cut short":      {good[:len(good)-1], "is cut short"},
-		"trailing bytes": {append(bytes.Clone(good), 0), "1 bytes that are no field"},
+		"cut short":          {good[:len(good)-1], "is cut short"},
+		"trailing bytes":     {append(bytes.Clone(good), 0), "1 bytes that are no field"},
+		"a field of no kind": {[]byte("7"), "field 6 is cut short, or of no known kind"},
 		"a field of nobody's": {appended(3, good),
 			"field 3 is not one of an endorsement"},
 		"two signatures": {appended(2, good), "field 2: it comes twice"},
@@ -220,7 +221,7 @@ func TestGooglesRootRefusesTheRehearsals(t *testing.T) {
 func FuzzVerify(f *testing.F) {
 	a := authority(f)
 	good := endorsed(f, a, nil)
-	for _, seed := range [][]byte{good, good[:100], nil, []byte(strings.Repeat("\x0a\x00", 20))} {
+	for _, seed := range [][]byte{good, good[:100], nil, []byte("7"), []byte(strings.Repeat("\x0a\x00", 20))} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {

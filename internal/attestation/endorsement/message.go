@@ -107,11 +107,11 @@ func walk(data []byte, readers map[protowire.Number]reader, unknown func(protowi
 			f.number, size = protowire.ConsumeVarint(data)
 		case protowire.BytesType:
 			f.bytes, size = protowire.ConsumeBytes(data)
-		case protowire.Fixed32Type, protowire.Fixed64Type, protowire.StartGroupType, protowire.EndGroupType:
+		default:
 			size = protowire.ConsumeFieldValue(n, kind, data)
 		}
 		if size < 0 {
-			return fmt.Errorf("field %d is cut short: %w", n, protowire.ParseError(size))
+			return fmt.Errorf("field %d is cut short, or of no known kind: %w", n, protowire.ParseError(size))
 		}
 		data = data[size:]
 		read, ok := readers[n]

@@ -42,7 +42,7 @@ func (e *Evidence) Bases(signed *endorsement.Endorsement) [5]string {
 func (e *Evidence) firmware(signed *endorsement.Endorsement) string {
 	switch {
 	case e.Endorsement == nil:
-		return "nobody could ask Google whether it is endorsed"
+		return "of unknown endorsement (Google could not be asked)"
 	case signed == nil:
 		return "not endorsed: Google had signed nothing for it on " + e.Endorsement.Asked.UTC().Format(time.DateOnly)
 	}

@@ -22,6 +22,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/base/check"
 	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/node/image"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
@@ -83,7 +84,8 @@ func Release(ctx context.Context, src Source, dir string, s Subject) (*Report, e
 		return nil, err
 	}
 	a := &auditor{Subject: s, dir: dir, report: &Report{Tag: s.Tag, Digests: map[string]string{}},
-		digests: map[string]digest.Digest{}, signed: map[string]time.Time{}, oversized: map[string]bool{}}
+		digests: map[string]digest.Digest{}, signed: map[string]time.Time{}, oversized: map[string]bool{},
+		records: map[release.Profile]*image.Record{}}
 	present := a.completeness(listed)
 	if err := a.fetch(ctx, src, present); err != nil {
 		return nil, err
@@ -106,6 +108,8 @@ type auditor struct {
 	signed  map[string]time.Time // when each asset was signed, of those whose signature stands
 
 	oversized map[string]bool // assets that were not read for their size
+
+	records map[release.Profile]*image.Record // of node images, those that are in order
 }
 
 func (a *auditor) add(results ...check.Result) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/calimero-network/mero-tee/internal/artifact/sbom"
@@ -19,23 +20,36 @@ import (
 
 // nodeImages verifies once more what a node release rests on: for each profile
 // the record of its image, the boots that were measured, and the SBOM's packages.
-func (a *auditor) nodeImages(ctx context.Context, published *measurement.Published, listed sbom.Packages,
-	unread error) {
+func (a *auditor) nodeImages(ctx context.Context, published *measurement.Published,
+	read func() (sbom.Packages, error)) {
 	if published == nil {
 		a.add(check.Skip("node images", "there are no measurements to compare them with"))
 		return
 	}
-	for _, p := range release.Profiles() {
-		record, err := a.record(p, published.Profiles[p])
-		a.add(check.Of("image record of "+string(p), err))
-		a.add(a.boots(ctx, p, published.Profiles[p], record)...)
-		if record != nil {
-			err := unread
-			if err == nil {
-				err = listed.Check(published.Profiles[p].Image.Digest, record.PackageVersions())
-			}
-			a.add(check.Of("SBOM lists the packages of "+string(p), err))
+	profiles := release.Profiles()
+	records, results := make([]*image.Record, len(profiles)), make([]check.Results, len(profiles))
+	var g sync.WaitGroup
+	for i, p := range profiles {
+		g.Go(func() {
+			var err error
+			records[i], err = a.record(p, published.Profiles[p])
+			results[i] = append(check.Results{check.Of("image record of "+string(p), err)},
+				a.boots(ctx, p, published.Profiles[p], records[i])...)
+		})
+	}
+	listed, unread := read()
+	g.Wait()
+	for i, p := range profiles {
+		a.add(results[i]...)
+		if records[i] == nil {
+			continue
 		}
+		a.records[p] = records[i]
+		err := unread
+		if err == nil {
+			err = listed.Check(published.Profiles[p].Image.Digest, records[i].PackageVersions())
+		}
+		a.add(check.Of("SBOM lists the packages of "+string(p), err))
 	}
 }
 

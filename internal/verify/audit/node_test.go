@@ -215,7 +215,7 @@ func TestWhatRegistersRestOn(t *testing.T) {
 		"not endorsed": {func(_ *hardware, e *evidence.Evidence) { e.Endorsement.Message = nil }, fault.Success,
 			"MRTD not endorsed: Google had signed nothing for it on " + today + ", observed (3 boots); " + others},
 		"nobody could ask": {func(_ *hardware, e *evidence.Evidence) { e.Endorsement = nil }, fault.General,
-			"MRTD nobody could ask Google whether it is endorsed, observed (3 boots); " + others},
+			"MRTD of unknown endorsement (Google could not be asked), observed (3 boots); " + others},
 		"of another MRTD": {signed(storage.Statement{MRTDs: []tdx.Register{{1}}}), fault.Verification,
 			"the endorsement is of another MRTD"},
 		"under another root": {func(_ *hardware, e *evidence.Evidence) {
