@@ -23,9 +23,9 @@ func (Verify) Release(ctx context.Context, tag string, quick *bool, offline, tru
 }
 
 // Reproduce builds a release's images again from a clean clone of its commit, and compares them with what was released:
-// equal byte for byte, or which layer, file and byte differs. TAG
-func (Verify) Reproduce(ctx context.Context, tag string) error {
-	return cli.Exit("verify:reproduce", cli.Reproduce(ctx, tag))
+// equal byte for byte, or which layer, package, file and byte differs. TAG [-profile=]
+func (Verify) Reproduce(ctx context.Context, tag string, profile *string) error {
+	return cli.Exit("verify:reproduce", cli.Reproduce(ctx, tag, cli.Value(profile)))
 }
 
 // Trust prints the trusted root by which signatures are judged today, for verify:release -trust=FILE without a network.

@@ -120,7 +120,8 @@ func (o *operator) subject(ctx context.Context, s *audit.Subject, from Place) (s
 	if s.Trust, err = o.trust(ctx, from); err != nil {
 		return nil, err
 	}
-	s.Repository, s.TDXRoot, s.Sources = o.env.Config.Repository, o.env.TDXRoot, git.Tree(o.env.Root)
+	s.Repository, s.Sources = o.env.Config.Repository, git.Tree(o.env.Root)
+	s.TDXRoot, s.GoogleRoot = o.env.TDXRoot, o.env.GoogleRoot
 	if from.Folder != "" {
 		s.Offline = true
 		return audit.Folder{Dir: from.Folder}, nil

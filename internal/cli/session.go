@@ -166,13 +166,13 @@ func (s *session) open(ctx context.Context, r request) error {
 // was not done: a release that fails in its last steps has cost minutes, and its tag.
 func able(ctx context.Context, env *environment.Environment, tag release.Tag, target string) error {
 	graph, test := planOf(tag.Family), tag.Family.Short()+":e2e"
-	states, err := graph.Status(steps.Dir(env.Dist, tag))
+	status, err := graph.Status(steps.Dir(env.Dist, tag))
 	if env.Able == nil || err != nil || target == "release:merge" {
 		return nil //nolint:nilerr // a ledger that cannot be read is refused when it is opened
 	}
 	for i, step := range graph {
 		switch {
-		case step.Name == test && states[i].State != string(pipeline.Passed):
+		case step.Name == test && status.Steps[i].State != string(pipeline.Passed):
 			return env.Able(ctx, tag.Family)
 		case step.Name == test || step.Target() == target: // what is before the test does not need it
 			return nil

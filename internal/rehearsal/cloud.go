@@ -11,6 +11,7 @@ import (
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 
+	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/journal"
 	"github.com/calimero-network/mero-tee/internal/node/agent"
 	"github.com/calimero-network/mero-tee/internal/node/packer"
@@ -19,7 +20,9 @@ import (
 	"github.com/calimero-network/mero-tee/internal/rehearsal/dstack"
 	local "github.com/calimero-network/mero-tee/internal/rehearsal/gce"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/chroot"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/chroot/bootchain"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/inprocess"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/storage"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
@@ -54,8 +57,31 @@ func (w *World) startCloud(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	return w.startStorage()
 }
+
+// startStorage answers for the bucket in which Google endorses the firmware of
+// the cloud's machines.
+func (w *World) startStorage() error {
+	authority, err := storage.OpenAuthority(filepath.Join(w.State, "gce-tcb.pem"))
+	if err != nil {
+		return err
+	}
+	w.Env.GoogleRoot = authority.RootSHA256()
+	machine, _, err := bootchain.C3().Boot(w.platform, nil)
+	if err != nil {
+		return err
+	}
+	w.bucket, err = storage.New(storage.Options{Dir: filepath.Join(w.State, "storage"), Authority: authority,
+		Firmware: []tdx.Register{machine.Registers().MRTD}})
+	if err != nil {
+		return err
+	}
+	return w.handle(w.bucket, storage.Hosts()...)
+}
+
+// Endorsements changes what goes wrong at the bucket of endorsements.
+func (w *World) Endorsements(change func(*storage.Faults)) { w.bucket.Change(change) }
 
 func (w *World) openCloud() (_ *local.Server, err error) {
 	if w.sshPort, err = freePort(); err != nil {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -33,14 +34,34 @@ type images struct {
 
 // startImages: what differs from production are the pins, the way out and the root that agents believe.
 func (w *World) startImages(ctx context.Context) error {
+	w.Env.Images = w.imagesOf(ctx, w.Env.Root, "", w.Env.Config.GCPFamily)
+	others := 0
+	w.Env.ImagesOf = func(root string) image.Images {
+		others++
+		return w.imagesOf(ctx, root, fmt.Sprintf("/%d", others), "")
+	}
+	return w.Network.Handle(companionHost, http.HandlerFunc(w.serveStandIn))
+}
+
+// imagesOf builds from a work tree, whose stand-ins lie below a path of their own.
+func (w *World) imagesOf(ctx context.Context, root, below, family string) images {
 	cfg := w.Env.Config
-	w.companion = sync.OnceValues(func() ([]byte, error) { return compileCompanion(ctx, w.Env.Root) })
-	w.Env.Images = images{world: w, Builder: build.New(ctx, build.Options{
-		Root: w.Env.Root, Project: cfg.GCPProject, Zone: cfg.GCPZone, Family: cfg.GCPFamily,
+	programs := standIns{below: below,
+		companion: sync.OnceValues(func() ([]byte, error) { return compileCompanion(ctx, root) })}
+	w.mu.Lock()
+	w.standIns = append(w.standIns, programs)
+	w.mu.Unlock()
+	return images{world: w, Builder: build.New(ctx, build.Options{
+		Root: root, Project: cfg.GCPProject, Zone: cfg.GCPZone, Family: family,
 		TDXRoot: hex.EncodeToString(w.Env.TDXRoot[:]), SSHPort: w.portOfSSH, Cloud: w.cloudClient,
 		Fetch: build.Fetcher{Transport: w.Env.Transport},
-		Pins:  w.standInPins, Env: w.packerEnvironment, Log: func(line string) { w.console.Infof("%s", line) }})}
-	return w.Network.Handle(companionHost, http.HandlerFunc(w.serveStandIn))
+		Pins:  programs.pins, Env: w.packerEnvironment, Log: func(line string) { w.console.Infof("%s", line) }})}
+}
+
+// standIns are the programs beside the agent in the images of one work tree.
+type standIns struct {
+	below     string                 // where companionHost has them
+	companion func() ([]byte, error) // the program that stands in for merod and traefik
 }
 
 // Build makes sure that the base image is there first.
@@ -72,28 +93,28 @@ func (w *World) packerEnvironment() ([]string, error) {
 		file.Write(certificate, proxy.CertificatePEM, 0o644)
 }
 
-// standInPins pins the stand-ins.
-func (w *World) standInPins(names []string) ([]packer.Pin, error) {
+// pins pins the stand-ins.
+func (s standIns) pins(names []string) ([]packer.Pin, error) {
 	out := make([]packer.Pin, 0, len(names))
 	for _, name := range names {
-		archive, err := w.standIn(name)
+		archive, err := s.archive(name)
 		if err != nil {
 			return nil, err
 		}
 		out = append(out, packer.Pin{Name: name, Version: "0.0.0-rehearsal",
-			URL:    "https://" + companionHost + "/" + name + ".tar.gz",
+			URL:    "https://" + companionHost + s.below + "/" + name + ".tar.gz",
 			SHA256: digest.Of(archive), Member: name})
 	}
 	return out, nil
 }
 
-// standIn is an archive with a program, the same bytes each time: merod and
+// archive is one with a program, the same bytes each time: merod and
 // traefik run in the rehearsal's nodes, and the others say what they are.
-func (w *World) standIn(name string) ([]byte, error) {
+func (s standIns) archive(name string) ([]byte, error) {
 	program := fmt.Appendf(nil, "#!/bin/sh\necho 'rehearsal: a stand-in for %s'\n", name)
 	if name == "merod" || name == "traefik" {
 		var err error
-		if program, err = w.companion(); err != nil {
+		if program, err = s.companion(); err != nil {
 			return nil, err
 		}
 	}
@@ -133,9 +154,18 @@ func compileCompanion(ctx context.Context, root string) ([]byte, error) {
 }
 
 func (w *World) serveStandIn(rw http.ResponseWriter, r *http.Request) {
-	name, ok := strings.CutSuffix(path.Base(r.URL.Path), ".tar.gz")
-	archive, err := w.standIn(name)
-	if err != nil || !ok {
+	folder, file := path.Split(r.URL.Path)
+	name, ok := strings.CutSuffix(file, ".tar.gz")
+	w.mu.Lock()
+	i := slices.IndexFunc(w.standIns, func(s standIns) bool { return s.below+"/" == folder })
+	all := w.standIns
+	w.mu.Unlock()
+	if !ok || i < 0 {
+		http.NotFound(rw, r)
+		return
+	}
+	archive, err := all[i].archive(name)
+	if err != nil {
 		http.NotFound(rw, r)
 		return
 	}

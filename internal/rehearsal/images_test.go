@@ -37,6 +37,15 @@ func TestStandIns(t *testing.T) {
 	require.NotEqual(t, merod, vector)
 	status, _ = get("merod")
 	require.Equal(t, http.StatusNotFound, status)
+	status, _ = get("1/merod.tar.gz")
+	require.Equal(t, http.StatusNotFound, status)
+	require.NotNil(t, w.Env.ImagesOf(filepath.Join("..", "..")))
+	status, other := get("1/merod.tar.gz")
+	require.Equal(t, http.StatusOK, status)
+	require.Equal(t, merod, other, "of the same sources")
+	require.NotNil(t, w.Env.ImagesOf(t.TempDir()))
+	status, _ = get("2/merod.tar.gz")
+	require.Equal(t, http.StatusNotFound, status, "a work tree without sources has none")
 }
 
 // The spec's own example of a base image is one that no public source knows. A

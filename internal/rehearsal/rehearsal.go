@@ -28,6 +28,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/pipeline/environment"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/gce"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/chroot"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/storage"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/github"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/ita"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/network"
@@ -59,15 +60,15 @@ type World struct {
 	pcs      *tdxsim.PCS      // what Intel's service says of both
 	under    *tdxsim.Platform // of the key services' host, which is another provider's
 	cloud    func() (*gce.Server, error)
+	bucket   *storage.Server              // where Google endorses the cloud's firmware
 	chroots  func() (*chroot.Host, error) // that run what is built
 	base     func() error                 // the base image of builds is there
 	sshPort  int                          // of build VMs; set when the cloud is up
 	sigstore func() (*sigstore.Instance, error)
 
-	companion func() ([]byte, error) // the program that stands in for merod and traefik
-
-	mu      sync.Mutex
-	closers []func() error
+	mu       sync.Mutex
+	closers  []func() error
+	standIns []standIns // of each work tree that images are made of
 }
 
 // Open starts what is cheap to start; Sigstore's processes follow on first use.
@@ -199,7 +200,7 @@ func (w *World) handle(h http.Handler, hosts ...string) error {
 // Hosts are the production names that are answered here.
 func (w *World) Hosts() []string {
 	return slices.Concat(github.Hosts(), []string{registryHost(w.Env.Config), dstackHost}, tdxsim.Hosts(), ita.Hosts(),
-		sigstoreHosts, []string{sigstore.TUFHost})
+		storage.Hosts(), sigstoreHosts, []string{sigstore.TUFHost})
 }
 
 // secret reads 32 bytes kept under name, making them at first. It refuses what

@@ -59,8 +59,7 @@ func checkForm(doc *spdx.Document) error {
 // read parses data strictly. The SPDX library dereferences null list elements
 // (v0.5.7: {"packages":[null]}), so a panic of its decoder is an error of the input.
 func read(data []byte) (doc *spdx.Document, err error) {
-	var whole json.RawMessage
-	if err := canonical.Unmarshal(data, &whole); err != nil {
+	if err := canonical.Check(data); err != nil {
 		return nil, err
 	}
 	defer func() {

@@ -33,21 +33,32 @@ func Marshal(v any) ([]byte, error) {
 // empty, fields that are missing and not optional, text that is not Unicode,
 // trailing data and input larger than MaxSize.
 func Unmarshal(data []byte, v any) error {
+	if err := decode(data, v); err != nil {
+		return err
+	}
+	return exact(data, v)
+}
+
+// decode is Unmarshal without the comparison of keys.
+func decode(data []byte, v any) error {
+	if err := Check(data); err != nil {
+		return err
+	}
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	return dec.Decode(v)
+}
+
+// Check refuses what Unmarshal refuses of any JSON, whoever's it is: duplicate
+// keys, text that is not Unicode, trailing data, and input larger than MaxSize.
+func Check(data []byte) error {
 	if len(data) > MaxSize {
 		return fmt.Errorf("%d bytes of JSON, more than the %d allowed", len(data), MaxSize)
 	}
 	if err := unique(data); err != nil {
 		return err
 	}
-	if err := Unicode(data); err != nil {
-		return err
-	}
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(v); err != nil {
-		return err
-	}
-	return exact(data, v)
+	return Unicode(data)
 }
 
 // unique walks the token stream once and refuses a key that an object holds twice.

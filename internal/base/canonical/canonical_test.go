@@ -56,6 +56,16 @@ func TestUnmarshalRefuses(t *testing.T) {
 	}
 }
 
+// What is nobody's struct is held to what holds of any JSON.
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	require.NoError(t, canonical.Check([]byte(`{"Name":"a","colour":["red",{"of":null}]}`)))
+	for in, want := range map[string]string{`{"sub":{"a":1,"a":2}}`: `"a" appears twice`, `{} {}`: "data after the end",
+		`{"a":"\ud800"}`: "half of a surrogate pair", `"` + strings.Repeat("a", canonical.MaxSize) + `"`: "more than"} {
+		require.ErrorContains(t, canonical.Check([]byte(in)), want)
+	}
+}
+
 func TestEscapedText(t *testing.T) {
 	t.Parallel()
 	var d doc

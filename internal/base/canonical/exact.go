@@ -8,14 +8,17 @@ import (
 
 // UnmarshalExact is Unmarshal plus: encoding v again gives data, byte for byte.
 func UnmarshalExact(data []byte, v any) error {
-	if err := Unmarshal(data, v); err != nil {
+	if err := decode(data, v); err != nil {
 		return err
 	}
 	again, err := Marshal(v)
 	if err != nil {
 		return err
 	}
-	if !bytes.Equal(again, data) {
+	if !bytes.Equal(again, data) { // of the same bytes the keys need no comparison
+		if err := exact(data, v); err != nil {
+			return err
+		}
 		return fmt.Errorf("not in canonical form, first at byte %d", firstDifference(again, data))
 	}
 	return nil

@@ -19,6 +19,7 @@ import (
 	"github.com/sigstore/sigstore-go/pkg/root"
 	"github.com/stretchr/testify/require"
 
+	"github.com/calimero-network/mero-tee/internal/artifact/trust"
 	"github.com/calimero-network/mero-tee/internal/base/check"
 	"github.com/calimero-network/mero-tee/internal/base/console"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
@@ -58,6 +59,7 @@ func TestWhatProductionPrints(t *testing.T) {
 		"[PASS] Sigstore's TUF repository: root version 1, until 2027-05-17; its word of today holds until 2026-11-08\n",
 		"[PASS] trusted root: valid now are 1 of 1 certificate authorities, 1 of 2 signature logs, 1 of 1 certificate " +
 			"logs, 0 of 0 timestamp authorities; the newest since 2025-03-01\n",
+		"[PASS] the key service's trusted root: Sigstore's of today\n",
 		"[PASS] go 1.",
 	} {
 		require.Contains(t, said, line)
@@ -290,6 +292,49 @@ func TestTheRehearsal(t *testing.T) {
 		"[WARN] trusted root: skipped"} {
 		require.Contains(t, b.String(), line)
 	}
+}
+
+// The root that a key service's image will carry is compared with Sigstore's of
+// today: that it is another one, and that nobody could look, are two things.
+func TestTheKeyServicesTrustedRoot(t *testing.T) {
+	t.Parallel()
+	const name = "the key service's trusted root: "
+	newer := func(t *testing.T, w *world) {
+		t.Helper()
+		root, err := os.ReadFile("../../kms/trusted_root.json")
+		require.NoError(t, err)
+		require.NoError(t, w.tuf.Publish(map[string][]byte{trust.SigningTarget: sigstore.SigningConfig,
+			trust.RootTarget: append(root, '\n')}))
+	}
+	for what, tc := range map[string]struct {
+		spoil func(*testing.T, *world)
+		want  string
+	}{
+		"today's": {func(*testing.T, *world) {}, "[PASS] " + name + "Sigstore's of today\n"},
+		"older":   {newer, "[WARN] " + name + "not Sigstore's of today: internal/kms/trusted_root.json has sha256:"},
+		"not to be asked": {func(_ *testing.T, w *world) { w.answering(sigstore.TUFHost, 503) },
+			"[WARN] " + name + "skipped: could not look: "},
+		"only of an earlier look": {func(t *testing.T, w *world) {
+			t.Helper()
+			_, err := w.env.Sigstore.TrustedRootFile(t.Context())
+			require.NoError(t, err)
+			w.env.Sigstore = trust.New(w.env.Sigstore.Options)
+			w.answering(sigstore.TUFHost, 503)
+		}, "[WARN] " + name + "skipped: could not look: it is that of an earlier look"},
+		"of no clone": {func(t *testing.T, w *world) { t.Helper(); w.env.Root = t.TempDir() }, "[FAIL] " + name[:len(name)-2]},
+		"of a rehearsal": {func(_ *testing.T, w *world) { w.env.Config.Environment = config.Rehearsal },
+			"[INFO] " + name + "not applicable: a rehearsal has a Sigstore of its own"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, nil)
+			tc.spoil(t, w)
+			said, _ := w.ask(t, "trusted root", release.KMS)
+			require.Contains(t, said, tc.want)
+		})
+	}
+	said, _ := newWorld(t, nil).ask(t, "trusted root", release.Node)
+	require.NotContains(t, said, name, "node images carry none")
 }
 
 // A machine that cannot run the rehearsal's VMs is told so, with the way out.

@@ -16,7 +16,7 @@ func TestWhatAJobIsAsked(t *testing.T) {
 	t.Parallel()
 	for steps, want := range map[string]string{
 		"kms:version,kms:build": "GitHub token, environment release-auditor, rules of main, registry push, " +
-			"Sigstore's TUF repository, trusted root, go",
+			"Sigstore's TUF repository, trusted root, the key service's trusted root, go",
 		"node:version": "GitHub token, environment release-auditor, rules of main, " +
 			"Sigstore's TUF repository, trusted root, go",
 		"node:build,node:measure": "VMs on this machine, Google Cloud permissions, base image, Intel Trust Authority, " +

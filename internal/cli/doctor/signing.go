@@ -1,21 +1,28 @@
 package doctor
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/sigstore/sigstore-go/pkg/root"
 
+	"github.com/calimero-network/mero-tee/internal/artifact/signature"
 	"github.com/calimero-network/mero-tee/internal/base/check"
+	"github.com/calimero-network/mero-tee/internal/base/digest"
+	"github.com/calimero-network/mero-tee/internal/base/file"
+	"github.com/calimero-network/mero-tee/internal/release"
 )
 
 const (
 	identityName = "signing identity"
 	rootName     = "trusted root"
 	tufName      = "Sigstore's TUF repository"
+	carriedName  = "the key service's trusted root"
 	soon         = 30 * 24 * time.Hour // that something ends
 )
 
@@ -44,7 +51,41 @@ func trustedRoot(ctx context.Context, t *target) check.Results {
 	case err != nil:
 		return one(failed(rootName, err, "check the network"))
 	}
-	return check.Results{repository(ctx, t), judgeRoot(material, time.Now())}
+	out := check.Results{repository(ctx, t), judgeRoot(material, time.Now())}
+	if t.releases(release.KMS) && t.performs("kms:build") {
+		out = append(out, carried(ctx, t))
+	}
+	return out
+}
+
+// carriedRoot is the trusted root that a key service's image will carry.
+const carriedRoot = "internal/kms/trusted_root.json"
+
+// carried compares it with Sigstore's of today: a service whose root is older
+// believes no policy that a later key of Sigstore's signed.
+func carried(ctx context.Context, t *target) check.Result {
+	if t.rehearsed() {
+		return check.NotApplicable(carriedName, "a rehearsal has a Sigstore of its own")
+	}
+	mine, err := file.Read(filepath.Join(t.env.Root, filepath.FromSlash(carriedRoot)), signature.MaxTrust)
+	if err != nil {
+		return failed(carriedName, err, "the key service does not build without it")
+	}
+	newest, err := t.env.Sigstore.TrustedRootFile(ctx)
+	if err != nil {
+		return check.Unseen(carriedName, err.Error(), "nobody knows whether the carried root is older than today's")
+	}
+	status, err := t.env.Sigstore.Status(ctx)
+	switch {
+	case err != nil:
+		return check.Unseen(carriedName, err.Error(), "ask again")
+	case !bytes.Equal(mine, newest):
+		return remark(carriedName+": not Sigstore's of today", "%s has %s, today's is %s: replace it by what "+
+			"`verify:trust` prints, with its date in internal/kms/policy.go", carriedRoot, digest.Of(mine), digest.Of(newest))
+	case status.Unasked != nil:
+		return check.Unseen(carriedName, "it is that of an earlier look, and Sigstore could not be asked today", "ask again")
+	}
+	return check.Pass(carriedName + ": Sigstore's of today")
 }
 
 // repository says which metadata the trusted root comes from, and for how long that can be believed.

@@ -171,7 +171,9 @@ func newTUF(t *testing.T) *sigstore.TUF {
 	t.Helper()
 	tuf, err := sigstore.OpenTUF(t.TempDir(), func() time.Time { return today })
 	require.NoError(t, err)
-	require.NoError(t, tuf.Publish(map[string][]byte{trust.SigningTarget: sigstore.SigningConfig}))
+	root, err := os.ReadFile("../../kms/trusted_root.json")
+	require.NoError(t, err)
+	require.NoError(t, tuf.Publish(map[string][]byte{trust.SigningTarget: sigstore.SigningConfig, trust.RootTarget: root}))
 	return tuf
 }
 

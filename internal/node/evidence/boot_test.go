@@ -149,9 +149,13 @@ func TestForgedEvidence(t *testing.T) {
 		"another profile":         {func(e *evidence.Evidence) { e.Profile = release.Debug }, "RTMR3"},
 		"another node's identity": {func(e *evidence.Evidence) { e.Boots[0].PeerID = e.Boots[1].PeerID }, "quote"},
 		"a log that is no gzip":   {func(e *evidence.Evidence) { e.Boots[0].EventLog = []byte("log") }, "event log"},
-		"an unknown version":      {func(e *evidence.Evidence) { e.SchemaVersion = "4" }, "unknown version"},
+		"an unknown version":      {func(e *evidence.Evidence) { e.SchemaVersion = "5" }, "unknown version"},
 		"an older version": {func(e *evidence.Evidence) { e.SchemaVersion = "2" },
 			"evidence of version 2, which carries no collateral"},
+		"the version before": {func(e *evidence.Evidence) { e.SchemaVersion = "3" },
+			"evidence of version 3, which does not say whether Google has endorsed the firmware"},
+		"Google asked at no time": {func(e *evidence.Evidence) { e.Endorsement = &evidence.Endorsement{} },
+			"does not say when Google was asked"},
 		"another TCB status": {func(e *evidence.Evidence) { e.Boots[0].TCB = tdx.OutOfDate }, "TCB status is another"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -289,8 +293,8 @@ func TestMoved(t *testing.T) {
 }
 
 func FuzzDecodeEvidence(f *testing.F) {
-	f.Add([]byte(`{"schema_version":"3","profile":"debug","image":"i","boots":[],` +
-		`"collateral":[{"url":"u","body":"eA=="}]}`))
+	f.Add([]byte(`{"schema_version":"4","profile":"debug","image":"i","boots":[],` +
+		`"collateral":[{"url":"u","body":"eA=="}],"endorsement":{"asked":"2026-11-27T00:00:00Z","message":"eA=="}}`))
 	f.Add([]byte(`{}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		e, err := evidence.DecodeEvidence(data)

@@ -22,8 +22,9 @@ import (
 
 // SchemaVersion is the only version of evidence files that is read: since 2, one
 // of the machines was rebooted; since 3, the collateral is in the file, so that
-// the boots can be verified as of their time.
-const SchemaVersion = "3"
+// the boots can be verified as of their time; since 4, it says what Google has
+// endorsed of the firmware.
+const SchemaVersion = "4"
 
 // Evidence is evidence-{profile}.json: the boots on which a profile's published
 // registers rest, so that anybody can verify them again.
@@ -34,6 +35,8 @@ type Evidence struct {
 	Boots         []Boot          `json:"boots"` // at least two of new machines, and a reboot
 
 	Collateral Collateral `json:"collateral"` // all verdicts rest on it
+
+	Endorsement *Endorsement `json:"endorsement,omitempty"` // of the firmware; nil: nobody could ask for it
 }
 
 // Boot is one boot. REPORTDATA of the quote is nonce(32) and SHA-256(peer_id).
@@ -88,6 +91,9 @@ func DecodeEvidence(data []byte) (*Evidence, error) {
 			fmt.Sprintf("at least %d of new machines and %d of a machine that had booted before", minBoots, minReboots),
 			fmt.Sprintf("%d and %d", fresh, reboots))
 	}
+	if e.Endorsement != nil && e.Endorsement.Asked.IsZero() {
+		return nil, fault.Mismatch("the evidence does not say when Google was asked for its endorsement", "a time", "none")
+	}
 	return &e, e.Collateral.check()
 }
 
@@ -105,11 +111,18 @@ func known(data []byte) error {
 	case "1", "2":
 		err := fault.Mismatch("evidence of version "+of.SchemaVersion+", which carries no collateral: "+
 			"its boots cannot be verified as of their time", SchemaVersion, of.SchemaVersion)
-		err.Hint = "verify it with the sources of the release's own tag, or measure the images again"
+		err.Hint = older
+		return err
+	case "3":
+		err := fault.Mismatch("evidence of version 3, which does not say whether Google has endorsed the firmware",
+			SchemaVersion, of.SchemaVersion)
+		err.Hint = older
 		return err
 	}
 	return fault.Mismatch("evidence of an unknown version", SchemaVersion, fmt.Sprintf("%.20q", of.SchemaVersion))
 }
+
+const older = "verify it with the sources of the release's own tag, or measure the images again"
 
 // Observe verifies every boot again, as of its own time and by the collateral in
 // the file alone, under one root (SHA-256 of its DER); and that all agree.

@@ -142,21 +142,10 @@ func writeProfile(b *strings.Builder, p release.Profile, a, z Measured) {
 		}
 	}
 	for _, c := range image.Diff(a.Record, z.Record) {
-		line := fmt.Sprintf("  %s  %s", c.Kind, changed(c))
+		line := fmt.Sprintf("  %s  %s", c.Kind, c.Moved())
 		if reaches := c.Reaches(); reaches != "" {
 			line += " (" + reaches + ")"
 		}
 		b.WriteString(line + "\n")
 	}
-}
-
-// changed leaves out what was absent.
-func changed(c image.Change) string {
-	switch {
-	case c.Old == "":
-		return fmt.Sprintf("%s is new: %s", c.Name, c.New)
-	case c.New == "":
-		return fmt.Sprintf("%s is gone, was %s", c.Name, c.Old)
-	}
-	return fmt.Sprintf("%s: %s, was %s", c.Name, c.New, c.Old)
 }

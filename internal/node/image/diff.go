@@ -1,6 +1,7 @@
 package image
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -17,6 +18,26 @@ type Change struct {
 func kinds() []string {
 	return []string{"base image", "UKI", "kernel", "initrd", "kernel parameter", "root hash", "package", "binary", "file",
 		"tool"}
+}
+
+// String is the whole change in a line.
+func (c Change) String() string {
+	line := c.Kind + " " + c.Moved()
+	if reaches := c.Reaches(); reaches != "" {
+		line += " (" + reaches + ")"
+	}
+	return line
+}
+
+// Moved is what was and is, without what was absent.
+func (c Change) Moved() string {
+	switch {
+	case c.Old == "":
+		return fmt.Sprintf("%s is new: %s", c.Name, c.New)
+	case c.New == "":
+		return fmt.Sprintf("%s is gone, was %s", c.Name, c.Old)
+	}
+	return fmt.Sprintf("%s: %s, was %s", c.Name, c.New, c.Old)
 }
 
 // Reaches says by what a change of its kind moves registers; empty: by nothing of its own.

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/authn"
 
 	"github.com/calimero-network/mero-tee/internal/artifact/sign"
+	"github.com/calimero-network/mero-tee/internal/attestation/endorsement"
 	"github.com/calimero-network/mero-tee/internal/attestation/ita"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
@@ -86,6 +87,11 @@ func (e *Environment) Appraiser() (*ita.Client, error) {
 func (e *Environment) Collateral() *tdx.Collateral {
 	c, _ := e.clients.collateral.get(func() (*tdx.Collateral, error) { return tdx.NewCollateral(e.Client()), nil })
 	return c
+}
+
+// Endorsements are what Google has signed of its firmware, not verified yet.
+func (e *Environment) Endorsements() *endorsement.Client {
+	return &endorsement.Client{HTTP: e.Client()}
 }
 
 // Verifier believes the environment's TDX root, with collateral as of now.

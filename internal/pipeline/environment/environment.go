@@ -47,6 +47,7 @@ type Settings struct {
 	DstackKey    config.Secret
 
 	TDXRoot      [32]byte // SHA-256 of the one TDX root certificate that is believed
+	GoogleRoot   [32]byte // SHA-256 of the one root certificate that vouches for Google's firmware
 	PlatformFile string   // registers of the dstack OS images, see measurement.Platforms
 
 	// ITA is whom to ask about quotes besides: nobody without a key, and through
@@ -73,6 +74,8 @@ type Settings struct {
 	Able func(context.Context, release.Family) error
 	// Images makes node images.
 	Images image.Images
+	// ImagesOf makes those of another work tree, whose images join no family: nobody boots them.
+	ImagesOf func(root string) image.Images
 	// Cloud is Google Compute Engine, as this environment's own account there.
 	Cloud func(ctx context.Context, j journal.Journal) (*gce.Client, error)
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/base/journal"
 	"github.com/calimero-network/mero-tee/internal/node/agent"
 	"github.com/calimero-network/mero-tee/internal/node/build"
+	"github.com/calimero-network/mero-tee/internal/node/image"
 	"github.com/calimero-network/mero-tee/internal/node/packer"
 	"github.com/calimero-network/mero-tee/internal/node/vm"
 	"github.com/calimero-network/mero-tee/internal/provider/gce"
@@ -39,23 +40,29 @@ func Production(dir, dist string, cfg *config.Config, log func(string)) (*Enviro
 		Config: cfg, Root: dir, Dist: dist, Transport: http.DefaultTransport, Banner: believed.banner,
 		GitHubToken: cfg.GitHubToken, RegistryAuth: registryAuth(cfg),
 		DstackURL: cfg.DstackURL, DstackKey: cfg.DstackKey,
-		TDXRoot: believed.tdx, PlatformFile: believed.platform,
+		TDXRoot: believed.tdx, GoogleRoot: believed.google, PlatformFile: believed.platform,
 		ITA: ita.Config{URL: cmp.Or(cfg.ITAURL, ita.APIURL), Key: cfg.ITAKey, Root: believed.ita},
 	}}
 	if err := e.publicSigstore(believed.sigstore); err != nil {
 		return nil, err
 	}
 	e.Checkout, e.Run, e.Signing, e.Cloud = e.taggedCheckout, e.workflowRun, e.actionsSigning, e.cloud
-	e.Images = believed.images(build.New(context.Background(), build.Options{
-		Root: dir, Project: cfg.GCPProject, Zone: cfg.GCPZone, Family: cfg.GCPFamily, Log: log,
-		Cloud: e.Cloud, Fetch: build.Fetcher{Transport: e.Transport}, Env: e.packerEnvironment,
-		Pins: func(names []string) ([]packer.Pin, error) { return packer.ReadPins(dir, names) }}))
+	e.Images = believed.images(e.builder(dir, cfg.GCPFamily, log))
+	e.ImagesOf = func(root string) image.Images { return believed.images(e.builder(root, "", log)) }
 	e.Nodes = func(purpose, run string, j journal.Journal) agent.Machines {
 		return &vm.VMs{Project: cfg.GCPProject, Purpose: purpose, Run: gce.RunLabel(run),
 			Client: func(ctx context.Context) (*gce.Client, error) { return e.Cloud(ctx, j) }}
 	}
 	_, err = e.Appraiser() // refuses a bad address now and not in the last step
 	return e, err
+}
+
+// builder makes the images of a work tree.
+func (e *Environment) builder(root, family string, log func(string)) *build.Builder {
+	return build.New(context.Background(), build.Options{
+		Root: root, Project: e.Config.GCPProject, Zone: e.Config.GCPZone, Family: family, Log: log,
+		Cloud: e.Cloud, Fetch: build.Fetcher{Transport: e.Transport}, Env: e.packerEnvironment,
+		Pins: func(names []string) ([]packer.Pin, error) { return packer.ReadPins(root, names) }})
 }
 
 // publicSigstore is the public instance, as its TUF repository describes it, which begins with a root.

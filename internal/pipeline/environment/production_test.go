@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/stretchr/testify/require"
 
+	"github.com/calimero-network/mero-tee/internal/attestation/endorsement"
 	"github.com/calimero-network/mero-tee/internal/attestation/ita"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
@@ -94,6 +95,9 @@ func TestProductionTrustsIntelAndNeedsAnIdentity(t *testing.T) {
 	intel, err := tdx.ParseRoot(tdx.IntelRootSHA256)
 	require.NoError(t, err)
 	require.Equal(t, intel, e.TDXRoot)
+	google, err := tdx.ParseRoot(endorsement.GoogleRootSHA256)
+	require.NoError(t, err)
+	require.Equal(t, google, e.GoogleRoot)
 	authority, err := tdx.ParseRoot(ita.IntelRootSHA256)
 	require.NoError(t, err)
 	require.Equal(t, authority, e.ITA.Root)

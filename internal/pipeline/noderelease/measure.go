@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/calimero-network/mero-tee/internal/attestation/endorsement"
 	"github.com/calimero-network/mero-tee/internal/attestation/ita"
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
@@ -54,6 +56,9 @@ func (p *Pipeline) measure(ctx context.Context, w *pipeline.Work, profile releas
 		return err
 	}
 	boots.Profile, boots.Image = profile, record.Image.Name
+	if boots.Endorsement, err = p.endorsement(ctx, w, boots, seen); err != nil {
+		return err
+	}
 	return p.EncodeAsset(release.EvidenceAsset(profile), boots)
 }
 
@@ -72,6 +77,32 @@ func (p *Pipeline) evidenceOf(ctx context.Context, w *pipeline.Work, seen []*evi
 		}
 		out.Boots = append(out.Boots, b)
 	}
+	return out, nil
+}
+
+// endorsement asks Google what it has signed of the firmware that booted. That
+// it has nothing is a fact, and recorded; a candidate is made without an answer.
+func (p *Pipeline) endorsement(ctx context.Context, w *pipeline.Work, boots *evidence.Evidence,
+	seen []*evidence.Observation) (*evidence.Endorsement, error) {
+	out := &evidence.Endorsement{Asked: time.Now().UTC().Truncate(time.Second)}
+	message, err := p.Env.Endorsements().Fetch(ctx, seen[0].Verdict.Registers.MRTD)
+	switch {
+	case errors.Is(err, endorsement.ErrNone):
+		w.Warnf("the firmware is not endorsed: %v", err)
+		return out, nil
+	case err != nil && fault.CodeOf(err) == fault.General && !p.Tag.Stable() && ctx.Err() == nil:
+		w.Warnf("endorsement of the firmware skipped: %v", err)
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	out.Message = message
+	judged := evidence.Evidence{Boots: boots.Boots, Endorsement: out}
+	signed, err := judged.Endorsed(p.Env.GoogleRoot, seen)
+	if err != nil {
+		return nil, err
+	}
+	w.Infof("MRTD is %s", judged.Bases(signed)[0])
 	return out, nil
 }
 
@@ -214,6 +245,9 @@ func (p *Pipeline) published(ctx context.Context, profile release.Profile) (meas
 	seen, err := evidence.Observe(ctx, p.Env.TDXRoot)
 	if err == nil {
 		err = proven(seen, record)
+	}
+	if err == nil {
+		_, err = evidence.Endorsed(p.Env.GoogleRoot, seen)
 	}
 	if err != nil {
 		return measurement.Profile{}, fmt.Errorf("profile %s: %w", profile, err)

@@ -67,6 +67,7 @@ type Measurement struct {
 	Profile                          string
 	MRTD, RTMR0, RTMR1, RTMR2, RTMR3 string
 	Owners                           measurement.Owners
+	Bases                            *[5]string // what each rests on; nil: not said
 }
 
 // Image is what a profile's image is called, by digest or content id.
@@ -288,10 +289,18 @@ func measurements(in Input) string {
 			b.WriteString("\n")
 		}
 		old, known := before[m.Profile]
-		fmt.Fprintf(&b, "### %s\n\n| register | value | change |\n|---|---|---|\n", code(m.Profile))
+		head, ruler := "| register | value | change |", "|---|---|---|"
+		if m.Bases != nil {
+			head, ruler = head+" rests on |", ruler+"---|"
+		}
+		fmt.Fprintf(&b, "### %s\n\n%s\n%s\n", code(m.Profile), head, ruler)
 		was := old.rows()
 		for j, row := range m.rows() {
-			fmt.Fprintf(&b, "| %s | %s | %s |\n", row.name, value(row.value), changed(row, was[j].value, known))
+			fmt.Fprintf(&b, "| %s | %s | %s |", row.name, value(row.value), changed(row, was[j].value, known))
+			if m.Bases != nil {
+				fmt.Fprintf(&b, " %s |", m.Bases[j])
+			}
+			b.WriteString("\n")
 		}
 		b.WriteString(causes(in.Causes, m.Profile))
 	}

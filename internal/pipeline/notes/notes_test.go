@@ -123,7 +123,9 @@ func written(t *testing.T, name string) notes.Written {
 func nodeRelease(t *testing.T) notes.Input {
 	previous := tag(t, "mero-tee-v1.1.0")
 	now := notes.Measurement{Profile: "debug", MRTD: register("1"), RTMR0: register("2"), RTMR1: register("3"),
-		RTMR2: register("4"), RTMR3: register("5"), Owners: measurement.OwnersOf(release.Node)}
+		RTMR2: register("4"), RTMR3: register("5"), Owners: measurement.OwnersOf(release.Node),
+		Bases: &[5]string{"endorsed by Google on 2026-01-15, observed (3 boots)", "observed (3 boots)",
+			"predicted from the image, observed (3 boots)", "predicted from the image, observed (3 boots)", "a formula"}}
 	before := notes.Measurement{Profile: "debug", MRTD: register("1"), RTMR0: register("a"), RTMR1: register("b"),
 		RTMR2: register("4"), RTMR3: register("c")}
 	return notes.Input{Repository: "calimero-network/mero-tee", Tag: tag(t, "mero-tee-v1.2.0"), Class: release.Stable,

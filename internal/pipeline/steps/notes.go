@@ -26,7 +26,7 @@ type comparison struct {
 func (r *Release) notes(ctx context.Context, planned planRecord, c comparison) (string, error) {
 	in := notes.Input{Repository: r.Env.Config.Repository, Tag: r.Tag, Banner: r.Env.Banner, Class: planned.Class,
 		Previous: planned.Previous, Waivers: planned.Waivers, Untested: planned.Untested}
-	err := errors.Join(r.changelog(ctx, &in), r.fill(&in), r.counterparts(&in), r.measurements(&in, c))
+	err := errors.Join(r.changelog(ctx, &in), r.fill(&in), r.counterparts(&in), r.measurements(ctx, &in, c))
 	if err != nil {
 		return "", err
 	}
@@ -108,12 +108,16 @@ func counterpartsIn(c *catalog.Catalog, tag release.Tag) []notes.Counterpart {
 }
 
 // measurements fills in the registers and images, what they were, and what moved them.
-func (r *Release) measurements(in *notes.Input, c comparison) (err error) {
+func (r *Release) measurements(ctx context.Context, in *notes.Input, c comparison) (err error) {
 	if in.Images, err = imagesOf(c.after); err != nil {
 		return err
 	}
 	for _, profile := range release.Profiles() {
-		in.Measurements = append(in.Measurements, row(profile, c.after.Profiles[profile]))
+		m := row(profile, c.after.Profiles[profile])
+		if m.Bases, err = r.bases(ctx, profile); err != nil {
+			return err
+		}
+		in.Measurements = append(in.Measurements, m)
 	}
 	if c.before == nil {
 		return nil
@@ -126,6 +130,24 @@ func (r *Release) measurements(in *notes.Input, c comparison) (err error) {
 	}
 	in.Causes, err = r.causes(c)
 	return err
+}
+
+// bases are what the registers of a node rest on, by its staged evidence. Those of
+// a key service are observed where published-mrtds.json says.
+func (r *Release) bases(ctx context.Context, profile release.Profile) (*[5]string, error) {
+	if r.Tag.Family == release.KMS {
+		return nil, nil
+	}
+	data, err := r.ReadAsset(release.EvidenceAsset(profile))
+	if err != nil {
+		return nil, err
+	}
+	e, err := evidence.DecodeEvidence(data)
+	if err != nil {
+		return nil, err
+	}
+	out, err := e.Verified(ctx, r.Env.TDXRoot, r.Env.GoogleRoot)
+	return &out, err
 }
 
 func imagesOf(p *measurement.Published) ([]notes.Image, error) {

@@ -175,6 +175,7 @@ func examine(ctx context.Context, env *environment.Environment, src audit.Source
 		return nil, err
 	}
 	s.Repository, s.Trust, s.TDXRoot = env.Config.Repository, trust, env.TDXRoot
+	s.GoogleRoot = env.GoogleRoot
 	s.Sources = git.Tree(env.Root)
 	return audit.Release(ctx, src, dir, s)
 }

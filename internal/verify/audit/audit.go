@@ -22,6 +22,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/base/check"
 	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/node/image"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
@@ -45,6 +46,7 @@ type Subject struct {
 	Commit     string // 40 hex digits; empty when the caller does not know it
 	Trust      root.TrustedMaterial
 	TDXRoot    [32]byte // SHA-256 of the one TDX root that a key service may believe
+	GoogleRoot [32]byte // SHA-256 of the one root under which Google endorses its firmware
 	Quick      bool     // only checksums, signatures and measurements
 
 	Revoked   Revoked   // what a key service must not admit any more; nil: not asked, and nothing is said
@@ -84,7 +86,8 @@ func Release(ctx context.Context, src Source, dir string, s Subject) (*Report, e
 		return nil, err
 	}
 	a := &auditor{Subject: s, dir: dir, report: &Report{Tag: s.Tag, Digests: map[string]string{},
-		Signed: map[string]signature.Certificate{}}, digests: map[string]digest.Digest{}, oversized: map[string]bool{}}
+		Signed: map[string]signature.Certificate{}}, digests: map[string]digest.Digest{}, oversized: map[string]bool{},
+		records: map[release.Profile]*image.Record{}}
 	present := a.completeness(listed)
 	if err := a.fetch(ctx, src, present); err != nil {
 		return nil, err
@@ -106,6 +109,8 @@ type auditor struct {
 	digests map[string]digest.Digest
 
 	oversized map[string]bool // assets that were not read for their size
+
+	records map[release.Profile]*image.Record // of node images, those that are in order
 }
 
 func (a *auditor) add(results ...check.Result) {

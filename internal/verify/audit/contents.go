@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/calimero-network/mero-tee/internal/artifact/sbom"
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
@@ -22,17 +23,18 @@ func (a *auditor) contents(ctx context.Context) {
 		a.add(check.Skip("contents", "a quick check reads no other asset than the measurements"))
 		return
 	}
-	listed, unread := a.listed()
+	listed := sync.OnceValues(a.listed)
 	if a.Tag.Family == release.KMS {
 		a.policies(ctx)
 		a.composeFiles(ctx, published)
 	} else {
-		a.nodeImages(ctx, published, listed, unread)
+		a.nodeImages(ctx, published, listed)
 	}
-	if unread == nil {
-		unread = a.describes(listed, published)
+	packages, err := listed()
+	if err == nil {
+		err = a.describes(packages, published)
 	}
-	a.add(check.Of("SBOM", unread))
+	a.add(check.Of("SBOM", err))
 	a.provenance(ctx, published)
 }
 

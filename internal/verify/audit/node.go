@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/calimero-network/mero-tee/internal/artifact/sbom"
@@ -19,23 +20,36 @@ import (
 
 // nodeImages verifies once more what a node release rests on: for each profile
 // the record of its image, the boots that were measured, and the SBOM's packages.
-func (a *auditor) nodeImages(ctx context.Context, published *measurement.Published, listed sbom.Packages,
-	unread error) {
+func (a *auditor) nodeImages(ctx context.Context, published *measurement.Published,
+	read func() (sbom.Packages, error)) {
 	if published == nil {
 		a.add(check.Skip("node images", "there are no measurements to compare them with"))
 		return
 	}
-	for _, p := range release.Profiles() {
-		record, err := a.record(p, published.Profiles[p])
-		a.add(check.Of("image record of "+string(p), err))
-		a.add(a.boots(ctx, p, published.Profiles[p], record)...)
-		if record != nil {
-			err := unread
-			if err == nil {
-				err = listed.Check(published.Profiles[p].Image.Digest, record.PackageVersions())
-			}
-			a.add(check.Of("SBOM lists the packages of "+string(p), err))
+	profiles := release.Profiles()
+	records, results := make([]*image.Record, len(profiles)), make([]check.Results, len(profiles))
+	var g sync.WaitGroup
+	for i, p := range profiles {
+		g.Go(func() {
+			var err error
+			records[i], err = a.record(p, published.Profiles[p])
+			results[i] = append(check.Results{check.Of("image record of "+string(p), err)},
+				a.boots(ctx, p, published.Profiles[p], records[i])...)
+		})
+	}
+	listed, unread := read()
+	g.Wait()
+	for i, p := range profiles {
+		a.add(results[i]...)
+		if records[i] == nil {
+			continue
 		}
+		a.records[p] = records[i]
+		err := unread
+		if err == nil {
+			err = listed.Check(published.Profiles[p].Image.Digest, records[i].PackageVersions())
+		}
+		a.add(check.Of("SBOM lists the packages of "+string(p), err))
 	}
 }
 
@@ -71,20 +85,53 @@ func (a *auditor) record(p release.Profile, published measurement.Profile) (*ima
 func (a *auditor) boots(ctx context.Context, p release.Profile, published measurement.Profile,
 	record *image.Record) []check.Result {
 	name := "boots of " + string(p)
-	seen, err := a.proven(ctx, p, published, record)
+	e, err := a.evidence(p, published)
 	if err != nil {
 		return []check.Result{check.Of(name, err)}
 	}
-	return []check.Result{check.Pass(name).Noting(asOf(seen)), a.today(ctx, p, seen)}
+	seen, err := a.proven(ctx, e, published, record)
+	if err != nil {
+		return []check.Result{check.Of(name, err)}
+	}
+	return []check.Result{check.Pass(name).Noting(asOf(seen)), a.registers(e, seen), a.today(ctx, p, seen)}
+}
+
+// registers says what each register rests on. That Google has endorsed nothing
+// of the firmware is a fact about it; that nobody could ask is none.
+func (a *auditor) registers(e *evidence.Evidence, seen []*evidence.Observation) check.Result {
+	name := "registers of " + string(e.Profile)
+	signed, err := e.Endorsed(a.GoogleRoot, seen)
+	if err != nil {
+		return check.Of(name, err)
+	}
+	words := together(e.Bases(signed))
+	if e.Endorsement == nil {
+		return check.Unseen(name, words,
+			"a candidate may be so; for a stable release the images are measured when Google can be asked")
+	}
+	return check.Pass(name).Noting(words)
+}
+
+// together names registers in a row that rest on the same.
+func together(bases [5]string) string {
+	var b strings.Builder
+	for i, name := range tdx.RegisterNames() {
+		b.WriteString(strings.ToUpper(name))
+		switch {
+		case i+1 == len(bases):
+			b.WriteString(" " + bases[i])
+		case bases[i] == bases[i+1]:
+			b.WriteString(", ")
+		default:
+			b.WriteString(" " + bases[i] + "; ")
+		}
+	}
+	return b.String()
 }
 
 // proven is what the evidence of a profile proves as of its time.
-func (a *auditor) proven(ctx context.Context, p release.Profile, published measurement.Profile,
+func (a *auditor) proven(ctx context.Context, e *evidence.Evidence, published measurement.Profile,
 	record *image.Record) ([]*evidence.Observation, error) {
-	e, err := a.evidence(p, published)
-	if err != nil {
-		return nil, err
-	}
 	if err := a.signedAfter(e); err != nil {
 		return nil, err
 	}

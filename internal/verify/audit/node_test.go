@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/base/check"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/node/evidence"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/storage"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/verify/audit"
@@ -60,7 +62,7 @@ func TestNodeReleaseThatLies(t *testing.T) {
 			return collateral.ReplaceAllString(s, `"collateral": []`)
 		}, "boots of debug", "carries no collateral"},
 		"evidence of an older version": {release.EvidenceAsset(release.Debug), func(s string) string {
-			return strings.Replace(s, `"schema_version": "3"`, `"schema_version": "2"`, 1)
+			return strings.Replace(s, `"schema_version": "4"`, `"schema_version": "2"`, 1)
 		}, "boots of debug", "evidence of version 2"},
 		"evidence of a boot after its signature": {release.EvidenceAsset(release.Debug), func(s string) string {
 			at := time.Now().Add(24 * time.Hour).UTC().Format(time.RFC3339)
@@ -172,6 +174,75 @@ func TestBootsOffline(t *testing.T) {
 	requireToday(t, report, check.Inapplicable, "Intel was not asked")
 }
 
+// endorsing changes what the evidence says of Google's endorsement.
+func endorsing(t *testing.T, change func(h *hardware, e *evidence.Evidence)) func(string) string {
+	t.Helper()
+	h, err := nodes()
+	require.NoError(t, err)
+	return func(s string) string {
+		e, err := evidence.DecodeEvidence([]byte(s))
+		require.NoError(t, err)
+		change(h, e)
+		data, err := e.Encode()
+		require.NoError(t, err)
+		return string(data)
+	}
+}
+
+// Each register has its word: what Google said of the firmware is judged offline
+// and as of the boots; that it said nothing is no fault, and that nobody could
+// ask is neither.
+func TestWhatRegistersRestOn(t *testing.T) {
+	t.Parallel()
+	stranger, err := storage.NewAuthority()
+	require.NoError(t, err)
+	signed := func(s storage.Statement) func(*hardware, *evidence.Evidence) {
+		return func(h *hardware, e *evidence.Evidence) {
+			message, err := h.google.Endorse(s)
+			require.NoError(t, err)
+			e.Endorsement.Message = message
+		}
+	}
+	const others = "RTMR0 observed (3 boots); RTMR1, RTMR2 predicted from the image, observed (3 boots); " +
+		"RTMR3 a formula, observed (3 boots)"
+	today := time.Now().UTC().Format(time.DateOnly)
+	for name, tc := range map[string]struct {
+		change func(*hardware, *evidence.Evidence)
+		code   fault.Code
+		words  string
+	}{
+		"endorsed": {nil, fault.Success, "MRTD endorsed by Google on 2026-01-15, observed (3 boots); " + others},
+		"not endorsed": {func(_ *hardware, e *evidence.Evidence) { e.Endorsement.Message = nil }, fault.Success,
+			"MRTD not endorsed: Google had signed nothing for it on " + today + ", observed (3 boots); " + others},
+		"nobody could ask": {func(_ *hardware, e *evidence.Evidence) { e.Endorsement = nil }, fault.General,
+			"MRTD of unknown endorsement (Google could not be asked), observed (3 boots); " + others},
+		"of another MRTD": {signed(storage.Statement{MRTDs: []tdx.Register{{1}}}), fault.Verification,
+			"the endorsement is of another MRTD"},
+		"under another root": {func(_ *hardware, e *evidence.Evidence) {
+			message, err := stranger.Endorse(storage.Statement{})
+			require.NoError(t, err)
+			e.Endorsement.Message = message
+		}, fault.Verification, "the endorsement is under another root"},
+		"no endorsement": {func(_ *hardware, e *evidence.Evidence) { e.Endorsement.Message = []byte("<html>") },
+			fault.Verification, "the endorsement is malformed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := made(t, node, func(asset, content string) string {
+				if tc.change == nil || asset != release.EvidenceAsset(release.Debug) {
+					return content
+				}
+				return endorsing(t, tc.change)(content)
+			})
+			report := judge(t, dir, audit.Subject{Tag: node, Commit: commit, Offline: true})
+			require.Equal(t, tc.code, fault.CodeOf(report.Results.Err()), "%v", report.Results.Err())
+			i := slices.IndexFunc(report.Results, func(r check.Result) bool { return r.Name == "registers of debug" })
+			require.GreaterOrEqual(t, i, 0)
+			require.Contains(t, report.Results[i].Reason, tc.words)
+		})
+	}
+}
+
 // authenticode is the event of the UKI in a record, up to the last digit of its digest.
 var authenticode = regexp.MustCompile(`"UKI, Authenticode",\s*"digest": "[0-9a-f]{96}`)
 
@@ -221,7 +292,7 @@ func TestWhatIsNotLookedAtInAStableRelease(t *testing.T) {
 	h, err := nodes()
 	require.NoError(t, err)
 	s := audit.Subject{Tag: node, Commit: commit, Repository: repository, Trust: trust(t, local),
-		TDXRoot: h.pki.RootSHA256()}
+		TDXRoot: h.pki.RootSHA256(), GoogleRoot: h.google.RootSHA256()}
 	report, err := audit.Release(t.Context(), audit.Folder{Dir: dir}, t.TempDir(), s) // without a verifier of quotes
 	require.NoError(t, err)
 	require.Equal(t, fault.Verification, fault.CodeOf(report.Results.Err()))

@@ -36,7 +36,7 @@ func (a *auditor) provenance(ctx context.Context, published *measurement.Publish
 		return
 	}
 	b := provenance.Build{Repository: a.Repository, Tag: a.Tag, Commit: published.Commit, Subjects: published.Images(),
-		Dependencies: a.ingredients(published)}
+		Dependencies: a.ingredients()}
 	for _, name := range provenance.Assets(a.Tag.Family) {
 		sum, ok := a.digests[name]
 		if !ok { // that it is missing was said; the statement names it all the same
@@ -49,12 +49,9 @@ func (a *auditor) provenance(ctx context.Context, published *measurement.Publish
 }
 
 // ingredients are what the image records say went into the images and lies in no commit.
-func (a *auditor) ingredients(published *measurement.Published) (out []provenance.Resource) {
-	if a.Tag.Family != release.Node {
-		return nil
-	}
+func (a *auditor) ingredients() (out []provenance.Resource) {
 	for _, p := range release.Profiles() {
-		if record, err := a.record(p, published.Profiles[p]); err == nil { // else said under "image record"
+		if record, ok := a.records[p]; ok { // else said under "image record"
 			out = append(out, record.Ingredients()...)
 		}
 	}

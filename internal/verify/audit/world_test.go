@@ -33,6 +33,7 @@ import (
 	nodeimage "github.com/calimero-network/mero-tee/internal/node/image"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/gce"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/inprocess"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/storage"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/network"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/sigstore"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
@@ -179,7 +180,7 @@ func judgeSource(t testing.TB, src audit.Source, s audit.Subject) *audit.Report 
 	if s.Tag.Family == release.Node {
 		h, err := nodes()
 		require.NoError(t, err)
-		s.TDXRoot = h.pki.RootSHA256()
+		s.TDXRoot, s.GoogleRoot = h.pki.RootSHA256(), h.google.RootSHA256()
 		if s.Verifier == nil && !s.Offline {
 			s.Verifier = h.verifier
 		}
@@ -388,7 +389,11 @@ var nodes = sync.OnceValues(func() (*hardware, error) {
 	}
 	keeper := &tdx.Keeper{Source: tdx.NewCollateral(client)}
 	verifier, err := tdx.NewVerifier(tdx.Config{Root: pki.RootSHA256(), Collateral: keeper})
-	return &hardware{cloud, pki, platform, keeper, verifier}, err
+	if err != nil {
+		return nil, err
+	}
+	google, err := storage.NewAuthority()
+	return &hardware{cloud, pki, platform, keeper, verifier, google}, err
 })
 
 type hardware struct {
@@ -397,6 +402,7 @@ type hardware struct {
 	platform *tdxsim.Platform
 	keeper   *tdx.Keeper
 	verifier *tdx.Verifier
+	google   *storage.Authority // that endorses the firmware
 }
 
 // recovered is a verifier on the day on which Intel's service says otherwise of the platform.
@@ -478,6 +484,12 @@ func (s *stager) nodeProfile(h *hardware, image inprocess.Image) (measurement.Pr
 		return measurement.Profile{}, err
 	}
 	seen, err := e.Observe(context.Background(), h.pki.RootSHA256())
+	if err != nil {
+		return measurement.Profile{}, err
+	}
+	e.Endorsement = &evidence.Endorsement{Asked: e.Boots[0].Time}
+	e.Endorsement.Message, err = h.google.Endorse(storage.Statement{
+		MRTDs: []tdx.Register{seen[0].Verdict.Registers.MRTD}})
 	if err != nil {
 		return measurement.Profile{}, err
 	}

@@ -310,6 +310,7 @@ func (w *walk) roots() string {
 	w.t.Cleanup(importer.Close)
 	data, err := json.Marshal(map[string]string{
 		"TDX": hex.EncodeToString(w.world.Env.TDXRoot[:]), "ITA": hex.EncodeToString(w.world.Env.ITA.Root[:]),
+		"Google":   hex.EncodeToString(w.world.Env.GoogleRoot[:]),
 		"Platform": w.world.Env.PlatformFile, "Banner": rehearsal.Banner,
 		"Sigstore": string(w.world.Env.Sigstore.Root), "Import": importer.URL})
 	require.NoError(w.t, err)
