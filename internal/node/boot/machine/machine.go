@@ -311,6 +311,9 @@ func (m *Machine) Measured() ([][]Measurement, error) {
 // Serial is what came out of the first serial port.
 func (m *Machine) Serial() ([]byte, error) { return os.ReadFile(m.path("serial.log")) }
 
+// Store is what the firmware keeps its variables in, as it is now.
+func (m *Machine) Store() ([]byte, error) { return os.ReadFile(m.path("variables")) }
+
 // Events are what the emulator said of the machine.
 func (m *Machine) Events() []MonitorEvent {
 	m.monitor.state.Lock()
