@@ -235,7 +235,7 @@ func (d *image) checkProfile(asked release.Profile) (release.Profile, error) {
 }
 
 // phase is a moment of a boot: seconds since the machine was made, and those that
-// its processor has worked by then, which a busy host does not change.
+// its processor has worked by then, which a busy host changes little.
 type phase struct {
 	Name      string  `json:"name"`
 	Seconds   float64 `json:"seconds"`

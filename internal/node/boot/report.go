@@ -24,7 +24,7 @@ type Report struct {
 	CommandLine string          `json:"command_line"`
 	Processor   string          `json:"processor"`
 	Seconds     float64         `json:"seconds"`
-	Worked      float64         `json:"processor_seconds"` // of all machines; a busy host does not change it
+	Worked      float64         `json:"processor_seconds"` // of all machines; a busy host changes it little
 	Results     check.Results   `json:"results"`
 	Events      []Event         `json:"events"` // of the released disk's first boot, from the TPM
 	Ports       lan.Ports       `json:"ports"`  // every TCP port, asked from outside
