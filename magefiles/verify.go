@@ -67,9 +67,9 @@ func (Measurement) Diff(ctx context.Context, from, to string) error {
 }
 
 // Predict shows what booting a raw disk extends into RTMR1 and RTMR2, event by event, and compares it with the event
-// log of a TD (CCEL) or of a TPM. DISK [-log=FILE]
-func (Measurement) Predict(ctx context.Context, disk string, log *string) error {
-	return cli.Exit("measurement:predict", cli.Predict(ctx, os.Stdout, disk, cli.Value(log)))
+// log of a TD (CCEL) or of a TPM, or the disk with that of another build, byte by byte. DISK [-log=FILE] [-same=DISK]
+func (Measurement) Predict(ctx context.Context, disk string, log, same *string) error {
+	return cli.Exit("measurement:predict", cli.Predict(ctx, os.Stdout, disk, cli.Value(log), cli.Value(same)))
 }
 
 // Config makes configuration for those who use a release.

@@ -60,8 +60,8 @@ func (w *workspace) bootDisk(ctx context.Context, c *console.Console, r boot.Req
 		return err
 	}
 	if report.Results.Count(check.Skipped) < len(report.Results) {
-		c.Infof("%s: booted for %.0f s; the report: %s", report.Profile, report.Seconds,
-			console.Path(filepath.Join(folder, "report.md")))
+		c.Infof("%s: booted for %.0f s, for which processors worked %.0f s; the report: %s", report.Profile, report.Seconds,
+			report.Worked, console.Path(filepath.Join(folder, "report.md")))
 	}
 	return report.Err()
 }

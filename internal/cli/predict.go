@@ -14,14 +14,20 @@ import (
 
 // Predict writes what booting a raw disk extends into RTMR1 and RTMR2, once the
 // disk's root is known to be that of its hash tree. With an event log, of a TD
-// (CCEL) or of a TPM, it then compares the two event by event.
-func Predict(ctx context.Context, w io.Writer, name, eventLog string) error {
-	boot, err := predict(ctx, name)
+// (CCEL) or of a TPM, it then compares the two event by event; with the disk of
+// another build of the same state, the two byte by byte.
+func Predict(ctx context.Context, w io.Writer, name, eventLog, same string) error {
+	boot, err := predict(ctx, name, same)
 	if err != nil {
 		return err
 	}
 	if err := writeBoot(w, boot); err != nil {
 		return &fault.Error{Code: fault.General, Message: "cannot write", Err: err}
+	}
+	if same != "" {
+		if _, err := fmt.Fprintln(w, "the other disk has the same bytes"); err != nil {
+			return err
+		}
 	}
 	if eventLog == "" {
 		return nil
@@ -37,7 +43,7 @@ func Predict(ctx context.Context, w io.Writer, name, eventLog string) error {
 	return err
 }
 
-func predict(ctx context.Context, name string) (*measuredboot.Boot, error) {
+func predict(ctx context.Context, name, same string) (*measuredboot.Boot, error) {
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, &fault.Error{Code: fault.Usage, Message: "cannot read the disk", Err: err}
@@ -47,7 +53,15 @@ func predict(ctx context.Context, name string) (*measuredboot.Boot, error) {
 	if err != nil {
 		return nil, err
 	}
-	return disk.Boot(), disk.VerifyRoot(ctx)
+	if err := disk.VerifyRoot(ctx); err != nil || same == "" {
+		return disk.Boot(), err
+	}
+	other, err := os.Open(same)
+	if err != nil {
+		return nil, &fault.Error{Code: fault.Usage, Message: "cannot read the other disk", Err: err}
+	}
+	defer other.Close()
+	return disk.Boot(), disk.SameAs(ctx, f, other)
 }
 
 // judgeLog reads a log of either kind: only a TPM's has digests of several banks.

@@ -69,7 +69,7 @@ func TestPredict(t *testing.T) {
 		"a disk that's cut": {write("disk", image[:len(image)-512]), "", fault.Verification, "cut or grown"},
 	} {
 		out := &bytes.Buffer{}
-		err := Predict(t.Context(), out, tc.disk, tc.log)
+		err := Predict(t.Context(), out, tc.disk, tc.log, "")
 		require.Equal(t, tc.code, fault.CodeOf(err), "%s: %v", name, err)
 		if tc.want != "" {
 			require.ErrorContains(t, err, tc.want, name)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 
@@ -43,7 +44,8 @@ func credentials() map[string]string {
 }
 
 // words are everything that a host can say to a node without a change to the disk:
-// variables, tables, files of the emulator.
+// variables, tables, files of the emulator. systemd 255 took the variable for a
+// command line, 259 does not look at it any more.
 func words() machine.Config {
 	c := machine.Config{Variables: []machine.Variable{machine.SystemdOptions(`systemd.run="` + hostCommand +
 		`" systemd.debug_shell=ttyS0 systemd.unit=rescue.target systemd.default_debug_tty=ttyS0`)}}
@@ -75,13 +77,18 @@ func (s *session) control(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	store, err := g.machine.Store()
+	if err != nil {
+		return err
+	}
+	hosts, own := machine.Has(store, "SystemdOptions"), machine.Has(store, "BootOrder")
 	s.report.add(must("control: a disk whose command line lets the host in measures another digest",
-		moved(s.disk.boot, measured) != nil, "another digest", fmt.Sprint(moved(s.disk.boot, measured))))
-	ran := false
+		moved(s.disk.boot, measured) != nil, "another digest", fmt.Sprint(moved(s.disk.boot, measured))),
+		must("control: the firmware keeps the host's variable beside its own", hosts && own, "both are in its store",
+			fmt.Sprintf("%t and %t", hosts, own)))
 	err = g.await(ctx, patience, func() (bool, error) {
 		said, err := g.serial()
-		ran = strings.Contains(said, hostRuns)
-		return ran || g.network.Leases() > 0 || g.machine.Restarts() > 0, err
+		return strings.Contains(said, hostRuns) || g.network.Leases() > 0 || g.machine.Restarts() > 0, err
 	})
 	if err == nil && g.network.Leases() > 0 {
 		err = s.settle(ctx, g)
@@ -93,10 +100,9 @@ func (s *session) control(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	ran = strings.Contains(said, hostRuns)
 	s.say(g, "the host's words had their time")
-	s.report.add(must("control: the host's words have an effect where the disk lets the host in", ran,
-		"the serial port says "+hostRuns, fmt.Sprintf("%q", tailOf(said))))
+	s.report.add(must("control: the host's credentials have an effect where the disk lets the host in",
+		strings.Contains(said, hostRuns), "the serial port says "+hostRuns, fmt.Sprintf("%q", tailOf(said))))
 	return nil
 }
 
@@ -131,9 +137,10 @@ func (s *session) judgeWords(g *guest, measured []machine.Measurement, tables, f
 
 // extraCommandLine gives systemd's stub more command line by SMBIOS. Outside of
 // a confidential VM the stub takes it and measures it: then registers must move.
-// When that is judged, the topmost block of the root's hash tree is another one.
+// When that is judged, the machine's boot goes on three times, each time with
+// another byte of the root or of its hash tree.
 func (s *session) extraCommandLine(ctx context.Context) error {
-	c := machine.Config{SMBIOS: []string{"io.systemd.stub.kernel-cmdline-extra=systemd.host=1"}}
+	c := machine.Config{SMBIOS: []string{"io.systemd.stub.kernel-cmdline-extra=systemd.host=1"}, Movable: true}
 	g, closed, err := s.start(ctx, commandLine, c, nil)
 	if err != nil {
 		return err
@@ -149,8 +156,19 @@ func (s *session) extraCommandLine(ctx context.Context) error {
 	} else {
 		s.report.add(check.Pass(name).Noting("not taken: the same digests, that of the kernel's command line among them"))
 	}
-	g.disk.Flip(s.disk.parts[2].Start + 4096) // behind the tree's own superblock
-	return s.stops(ctx, g, "one byte of the root's hash tree", 0, 0)
+	trunk, err := s.saveBeforeRoot(ctx, g)
+	if err != nil {
+		return err
+	}
+	c.Saved = trunk.file
+	defer os.Remove(c.Saved)
+	closed()
+	for _, b := range s.branches() {
+		if err := s.judged(b.name, s.flipped(ctx, c, trunk, b)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // flippedUKI boots a disk of which a byte of the UKI, behind its command line, is another.
@@ -196,22 +214,4 @@ func (s *session) flippedUKI(ctx context.Context) error {
 	s.attack("one byte of the UKI is another", difference != nil || g.machine.Restarts() > 0,
 		"another digest, or no boot", got)
 	return nil
-}
-
-// flippedMiddle boots a disk of which a byte is another in the first block that
-// is read in the middle half of its root: behind what probes of the partition
-// read, so that dm-verity is who sees it.
-func (s *session) flippedMiddle(ctx context.Context) error {
-	g, closed, err := s.start(ctx, otherRoot, machine.Config{}, nil)
-	if err != nil {
-		return err
-	}
-	defer closed()
-	if _, err := s.kernel(ctx, g, 0); err != nil {
-		return err
-	}
-	root := s.disk.parts[1]
-	quarter := (root.End - root.Start) / 4
-	g.disk.FlipFirstRead(root.Start+quarter, root.End-quarter)
-	return s.stops(ctx, g, "one byte in the middle of the root", 0, 0)
 }

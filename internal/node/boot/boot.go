@@ -103,8 +103,7 @@ type task struct {
 
 // perform boots everything, as many machines at a time as there is room for.
 func (s *session) perform(ctx context.Context) error {
-	all := []task{{released, s.released}, {commandLine, s.extraCommandLine}, {otherRoot, s.flippedMiddle},
-		{otherUKI, s.flippedUKI}}
+	all := []task{{released, s.released}, {commandLine, s.extraCommandLine}, {otherUKI, s.flippedUKI}}
 	if s.Control {
 		all = append(all, task{control, s.control})
 	}
@@ -129,11 +128,13 @@ func (s *session) perform(ctx context.Context) error {
 
 // The machines' names.
 const (
-	released    = "released"
-	control     = "control"
-	commandLine = "command-line"
-	otherRoot   = "other-root"
-	otherUKI    = "other-uki"
+	released        = "released"
+	control         = "control"
+	commandLine     = "command-line"
+	otherSuperblock = "other-superblock"
+	otherTree       = "other-tree"
+	otherRoot       = "other-root"
+	otherUKI        = "other-uki"
 )
 
 // judged makes a failed check of what did not come in time: the disk may be why.
@@ -234,7 +235,7 @@ func (d *image) checkProfile(asked release.Profile) (release.Profile, error) {
 }
 
 // phase is a moment of a boot: seconds since the machine was made, and those that
-// its processor has worked by then, which a busy host does not change.
+// its processor has worked by then, which a busy host changes little.
 type phase struct {
 	Name      string  `json:"name"`
 	Seconds   float64 `json:"seconds"`

@@ -183,13 +183,13 @@ func TestReport(t *testing.T) {
 	r := &Report{Profile: release.LockedReadOnly, Disk: "disk.raw", CommandLine: d.boot.CommandLine, Processor: "KVM",
 		Events: explain(d.boot, asPredicted(d.boot))}
 	r.add(check.Pass("one").Noting("a|b"), must("two", false, "this", "that"))
-	r.Boots = []machineReport{{Name: released, Network: []string{"lease"}}}
+	r.Boots = []machineReport{{Name: released, Network: []string{"lease"}, Worked: 12.6}}
 	folder := filepath.Join(t.TempDir(), "report")
 	require.NoError(t, r.write(folder))
 	text, err := os.ReadFile(filepath.Join(folder, "report.md"))
 	require.NoError(t, err)
 	for _, want := range []string{"| one | pass | a\\|b |", "| two | fail | expected: this; got: that |",
-		"UKI, Authenticode", "Not seen: the profile has no way in", "| released |"} {
+		"UKI, Authenticode", "Not seen: the profile has no way in", "| released |  | 13 | lease | 0 | 0 |"} {
 		require.Contains(t, string(text), want)
 	}
 	data, err := os.ReadFile(filepath.Join(folder, "report.json"))
@@ -266,4 +266,46 @@ func TestTheControlsDisk(t *testing.T) {
 	d.boot.CommandLine = "what is not on the disk"
 	_, err = d.open()
 	require.ErrorContains(t, err, "in one piece")
+}
+
+// A boot with another byte passes by its restart alone, and only after it has read
+// the byte: what was in the machine's memory when it was saved shows nothing.
+func TestHowABootWithAnotherByteEnds(t *testing.T) {
+	t.Parallel()
+	for want, e := range map[string]end{
+		"the boot stops and the machine restarts":               {"", false, true, true},
+		"the machine restarts before it has asked for the byte": {"", false, true, false},
+		"neither stops nor goes on":                             {"", false, false, true},
+		"the node runs":                                         {"", true, true, true},
+		"a way in: login:":                                      {"login:", true, true, true},
+	} {
+		require.Equal(t, want, e.words())
+		require.Equal(t, e == end{restarted: true, asked: true}, e.words() == stopped)
+	}
+}
+
+// Each branch changes a byte of what it says, and no two the same.
+func TestTheBytesThatAreChanged(t *testing.T) {
+	t.Parallel()
+	s := &session{disk: testImage(t)}
+	root, tree := s.disk.parts[1], s.disk.parts[2]
+	magic, block := make([]byte, 4), make([]byte, blockSize)
+	places := map[string]int64{}
+	for _, b := range s.branches() {
+		disk := machine.NewDisk(s.disk.file, s.disk.size)
+		disk.FlipFirstRead(b.from, b.to, b.in)
+		_, err := disk.ReadAt(magic, root.Start)
+		require.NoError(t, err)
+		require.Equal(t, b.name != otherSuperblock, string(magic) == "hsqs")
+		for at := b.from / blockSize * blockSize; at < b.to; at += blockSize {
+			_, err = disk.ReadAt(block, at)
+			require.NoError(t, err)
+		}
+		require.Len(t, disk.Flipped(), 1, b.name)
+		places[b.name] = disk.Flipped()[0]
+	}
+	require.Equal(t, root.Start, places[otherSuperblock])
+	require.Equal(t, tree.Start+blockSize, places[otherTree], "the tree's own superblock is before it")
+	require.Greater(t, places[otherRoot], root.Start)
+	require.Less(t, places[otherRoot], root.End)
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
@@ -23,7 +24,8 @@ type guest struct {
 	network  *lan.Network
 	metadata *lan.Metadata
 	phases   []phase
-	firmware int // bytes of the serial port that are the firmware's own
+	firmware int    // bytes of the serial port that are the firmware's own
+	before   string // what came out of the serial port of the machine that this one goes on from
 }
 
 // patience is how long a phase of a boot may take: under TCG, on a host that does
@@ -46,15 +48,16 @@ func (s *session) start(ctx context.Context, name string, c machine.Config, attr
 		return nil, nil, &fault.Error{Code: fault.General, Message: "the machine for " + name + " does not start", Err: err}
 	}
 	s.Console.Infof("%s: begins", name)
-	return g, func() {
+	return g, sync.OnceFunc(func() {
+		worked, _ := g.machine.Busy() // 0 on a host without /proc
 		g.machine.Close()
+		s.report.boot(g, worked)
 		s.keep(g, folder)
-	}, nil
+	}), nil
 }
 
 // keep puts what a machine left beside the report.
 func (s *session) keep(g *guest, folder string) {
-	s.report.boot(g)
 	for _, name := range []string{"serial.log", "tpm.log", "screen.ppm"} {
 		to := filepath.Join(s.Report, g.name+"-"+name)
 		if err := os.MkdirAll(s.Report, 0o755); err != nil {
@@ -152,5 +155,5 @@ func (g *guest) effort() effort {
 // serial is what came out of the serial port since the kernel took over.
 func (g *guest) serial() (string, error) {
 	said, err := g.machine.Serial()
-	return string(said[min(g.firmware, len(said)):]), err
+	return g.before + string(said[min(g.firmware, len(said)):]), err
 }

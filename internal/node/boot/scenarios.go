@@ -3,7 +3,6 @@ package boot
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -217,11 +216,8 @@ func (g *guest) screens(ctx context.Context) (out []string, err error) {
 	return out, nil
 }
 
-// again presses the machine's button: the same disk must measure the same. Its
-// superblock is another one from then on, which nothing before the kernel reads.
+// again presses the machine's button: the same disk must measure the same.
 func (s *session) again(ctx context.Context, g *guest, first []machine.Measurement) error {
-	before := g.machine.Restarts()
-	g.disk.Flip(s.disk.parts[1].Start)
 	if err := g.machine.Reset(); err != nil {
 		return err
 	}
@@ -238,48 +234,13 @@ func (s *session) again(ctx context.Context, g *guest, first []machine.Measureme
 		err = fault.Mismatch("PCR 0, 1 or 7", "as at the first boot", "other")
 	}
 	s.report.add(check.Of("measured: a second boot of the same disk measures the same", err))
-	return s.stops(ctx, g, "one byte of the root's superblock", before, g.network.Leases())
+	return nil
 }
 
 // platform is what a boot measured that is not the disk's.
 func platform(measured []machine.Measurement) []machine.Measurement {
 	return slices.DeleteFunc(slices.Clone(measured), func(m machine.Measurement) bool { return m.PCR > 1 && m.PCR != 7 })
 }
-
-// stops waits for a machine whose disk has another byte, and judges its end: it
-// restarts before it has a network, and shows no way in.
-func (s *session) stops(ctx context.Context, g *guest, what string, restarts, leases int) error {
-	err := g.await(ctx, patience, func() (bool, error) {
-		return g.machine.Restarts() > restarts || g.network.Leases() > leases, nil
-	})
-	if err != nil && !errors.Is(err, errNotYet) {
-		return err
-	}
-	said, serialErr := g.serial()
-	if serialErr != nil {
-		return serialErr
-	}
-	got := "neither stops nor goes on"
-	switch way := shell(said); {
-	case way != "" && s.Profile != release.Debug:
-		got = "a way in: " + way
-	case g.network.Leases() > leases:
-		got = "the node runs"
-	case err == nil && len(g.disk.Flipped()) == 0:
-		got = "the machine restarts before it has asked for the byte"
-	case err == nil:
-		got = "the boot stops and the machine restarts"
-	}
-	s.say(g, got)
-	r := must("attack: "+what+" is another", strings.HasPrefix(got, "the boot stops"),
-		"the boot stops, without a shell and a network", got)
-	s.report.add(r.WithHint(verityHint))
-	return nil
-}
-
-// verityHint is what makes one other byte of the root or of its tree the boot's end.
-// Without it, dm-verity makes an error of each block, and whoever reads it goes on.
-const verityHint = "dm-verity stops at once with systemd.verity_root_options=panic-on-corruption"
 
 // attack is a result that is listed among those tried, too.
 func (s *session) attack(name string, ok bool, expected, got string) {

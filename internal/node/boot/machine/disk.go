@@ -22,7 +22,17 @@ type Disk struct {
 	flips   map[int64]byte   // by offset; what is XORed
 	written map[int64][]byte // by number of the page
 	reads   map[int64]int    // by number of the page
-	trap    [2]int64         // offsets between which the first page that is read has another bit
+	trap    trap             // where the first page that is read has another bit
+	watch   watch            // whom the first read tells
+}
+
+// trap is a byte of the first page that is read between two offsets.
+type trap struct{ from, to, in int64 }
+
+// watch is what is done before the first read between two offsets is answered.
+type watch struct {
+	from, to int64
+	do       func()
 }
 
 // page is the unit in which writes are kept and reads are counted, in bytes.
@@ -35,24 +45,37 @@ const maxRequest = 64 << 20
 func NewDisk(base io.ReaderAt, size int64, flips ...int64) *Disk {
 	d := &Disk{base: base, size: size, flips: map[int64]byte{}, written: map[int64][]byte{}, reads: map[int64]int{}}
 	for _, at := range flips {
-		d.Flip(at)
+		d.flips[at] ^= 1
 	}
 	return d
 }
 
-// Flip makes one bit of the byte at an offset another from now on.
-func (d *Disk) Flip(at int64) {
+// FlipFirstRead makes one bit another in the first page that the machine reads
+// between two offsets from now on: of the byte that is so far in the page. It stays so.
+func (d *Disk) FlipFirstRead(from, to, in int64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.flips[at] ^= 1
+	d.trap = trap{from, to, in}
 }
 
-// FlipFirstRead makes one bit another in the first page that the machine reads
-// between two offsets from now on. It stays so.
-func (d *Disk) FlipFirstRead(from, to int64) {
+// BeforeFirstRead does something once, before it answers the first read of a page
+// between two offsets from now on.
+func (d *Disk) BeforeFirstRead(from, to int64, do func()) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.trap = [2]int64{from, to}
+	d.watch = watch{from, to, do}
+}
+
+// watched is what is to be done before a read is answered, nil for most.
+func (d *Disk) watched(off, end int64) func() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.watch.do == nil || end <= d.watch.from || off >= d.watch.to {
+		return nil
+	}
+	do := d.watch.do
+	d.watch = watch{}
+	return do
 }
 
 // Flipped are the offsets of the bytes that are other than on the disk.
@@ -104,14 +127,17 @@ func (d *Disk) ReadAt(b []byte, off int64) (int, error) {
 	if err != nil && !errors.Is(err, io.EOF) {
 		return n, err
 	}
+	end := off + int64(len(b))
+	if do := d.watched(off, end); do != nil {
+		do()
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	end := off + int64(len(b))
 	for p := off / page; p*page < end; p++ {
 		d.reads[p]++
-		if at := p * page; at >= d.trap[0] && at < d.trap[1] {
-			d.flips[at+page/2] ^= 1
-			d.trap = [2]int64{}
+		if at := p * page; at >= d.trap.from && at < d.trap.to {
+			d.flips[at+d.trap.in] ^= 1
+			d.trap = trap{}
 		}
 		if kept := d.written[p]; kept != nil {
 			from, to := max(off, p*page), min(end, (p+1)*page)

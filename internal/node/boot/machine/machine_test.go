@@ -243,9 +243,6 @@ func TestADiskIsNotWrittenTo(t *testing.T) {
 	require.Equal(t, "\x07abcd\x07", string(got))
 	require.Equal(t, []int64{0, 4096}, d.Written())
 	require.Equal(t, bytes.Repeat([]byte{7}, 8192), base)
-	d.Flip(0)
-	_, got = c.do(0, 0, 1, nil)
-	require.Equal(t, []byte{6}, got)
 	d.Replace(8000, []byte("\x07\x07\x07"), []byte("new"))
 	_, got = c.do(0, 7999, 5, nil)
 	require.Equal(t, "\x07new\x07", string(got))
@@ -255,7 +252,7 @@ func TestTheFirstPageThatIsReadIsAnother(t *testing.T) {
 	t.Parallel()
 	d := machine.NewDisk(bytes.NewReader(make([]byte, 8192)), 8192)
 	c := attach(t, d)
-	d.FlipFirstRead(4096, 8192)
+	d.FlipFirstRead(4096, 8192, 2048)
 	_, got := c.do(0, 0, 4096, nil)
 	require.Equal(t, make([]byte, 4096), got)
 	require.Empty(t, d.Flipped())
@@ -264,6 +261,24 @@ func TestTheFirstPageThatIsReadIsAnother(t *testing.T) {
 		require.Equal(t, []byte{1, 0}, got, "and stays so")
 		require.Equal(t, []int64{6144}, d.Flipped())
 	}
+}
+
+func TestTheFirstReadIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	d := machine.NewDisk(bytes.NewReader(make([]byte, 8192)), 8192)
+	c := attach(t, d)
+	var before [][]int64
+	d.BeforeFirstRead(4096, 6144, func() { before = append(before, d.Read(0, 8192)) })
+	for _, tc := range []struct {
+		off    uint64
+		called int
+	}{{0, 0}, {6144, 0}, {4607, 1}, {4096, 1}} {
+		code, got := c.do(0, tc.off, 512, nil)
+		require.Zero(t, code)
+		require.Equal(t, make([]byte, 512), got)
+		require.Len(t, before, tc.called)
+	}
+	require.Equal(t, [][]int64{{0, 4096}}, before, "what was read until then")
 }
 
 func TestARequestOutsideOfTheDiskIsRefused(t *testing.T) {

@@ -3,6 +3,8 @@ package machine_test
 import (
 	"bytes"
 	"context"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -50,10 +52,67 @@ func TestARealMachine(t *testing.T) {
 	busy, err := m.Busy()
 	require.NoError(t, err)
 	require.Positive(t, busy)
+	store, err := m.Store()
+	require.NoError(t, err)
+	require.True(t, machine.Has(store, "SystemdOptions"), "a store that firmware does not understand it makes anew")
+	require.True(t, machine.Has(store, "BootOrder"), "the firmware's own")
+	require.False(t, machine.Has(store, "LoaderEntries"))
 	require.NoError(t, m.Reset())
 	require.Empty(t, disk.Written())
 	m.Close()
 	require.Error(t, m.Ended())
+}
+
+// What a machine has read before it is saved is in its memory; what the one that
+// goes on from there reads is known to have been read by that one.
+func TestAMachineGoesOnFromWhereItWasSaved(t *testing.T) {
+	t.Parallel()
+	programs, missing := machine.Find()
+	if testing.Short() || len(missing) > 0 {
+		t.Skipf("a real machine; not installed: %v", missing)
+	}
+	ctx, stop := context.WithTimeout(t.Context(), 10*time.Minute)
+	defer stop()
+	const size = 1 << 20
+	c := machine.Config{Programs: programs, Folder: t.TempDir(), Disk: machine.NewDisk(bytes.NewReader(make([]byte, size)), size),
+		Wire: lan.New(), MAC: lan.MAC, Movable: true}
+	m, err := machine.Start(ctx, c)
+	require.NoError(t, err)
+	defer m.Close()
+	frozen := make(chan error, 1)
+	c.Disk.BeforeFirstRead(0, size, func() { frozen <- m.Freeze() })
+	select {
+	case err := <-frozen:
+		require.NoError(t, err)
+	case <-ctx.Done():
+		require.NoError(t, ctx.Err())
+	}
+	saved := filepath.Join(t.TempDir(), "saved")
+	require.NoError(t, m.Save(ctx, saved))
+	running, err := m.Running()
+	require.NoError(t, err)
+	require.False(t, running)
+	require.Len(t, c.Disk.Read(0, size), 1, "nothing is read after the processor stopped")
+	m.Close()
+
+	disk := machine.NewDisk(bytes.NewReader(make([]byte, size)), size)
+	disk.FlipFirstRead(0, size, 0)
+	c.Folder, c.Disk, c.Wire, c.Saved = t.TempDir(), disk, lan.New(), saved
+	other, err := machine.Start(ctx, c)
+	require.NoError(t, err)
+	defer other.Close()
+	for len(disk.Flipped()) == 0 {
+		require.NoError(t, other.Ended())
+		require.NoError(t, ctx.Err())
+		time.Sleep(200 * time.Millisecond)
+	}
+	require.Zero(t, other.Restarts(), "it does not begin anew")
+	other.Close()
+
+	require.NoError(t, os.Truncate(saved, 1<<16))
+	c.Folder = t.TempDir()
+	_, err = machine.Start(ctx, c)
+	require.ErrorContains(t, err, "QEMU ended")
 }
 
 func TestAMachineThatCannotStartSaysWhy(t *testing.T) {

@@ -61,6 +61,9 @@ func AddVariables(store []byte, variables ...Variable) ([]byte, error) {
 	return out, nil
 }
 
+// Has says whether a store has the name of a variable.
+func Has(store []byte, name string) bool { return bytes.Contains(store, utf16z(name)) }
+
 func (v Variable) encode() []byte {
 	name := utf16z(v.Name)
 	b := binary.LittleEndian.AppendUint16(nil, variableStart)
