@@ -96,6 +96,7 @@ func (o *operator) writePage(j Judgement, found *audit.Report, dir string) error
 		if r.Profiles, err = report.Measured(dir, ""); err != nil {
 			return err
 		}
+		report.Based(r.Profiles, found.Bases)
 	}
 	if err := file.Stream(j.Page, 0o644, r.WritePage); err != nil {
 		return &fault.Error{Code: fault.Usage, Message: "the page cannot be written", Err: err}

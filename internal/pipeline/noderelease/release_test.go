@@ -72,6 +72,8 @@ func TestReportExplainsTheRegisters(t *testing.T) {
 	dist := releasetest.From(t, s.After("node:promote"))
 	for _, profile := range releasetest.RequireReport(t, dist, stable, noderelease.Plan()).Profiles {
 		require.Len(t, profile.Boots, 3)
+		require.Contains(t, profile.Registers[0].Known, "endorsed by Google on ")
+		require.Contains(t, profile.Registers[2].Known, "predicted from the image")
 		for _, register := range profile.Registers[1:4] {
 			var value tdx.Register
 			require.NotEmpty(t, register.Events, register.Name)

@@ -91,6 +91,17 @@ func Measured(dir, before string) ([]Profile, error) {
 	return out, nil
 }
 
+// Based says of each register what it rests on, as an audit found it.
+func Based(profiles []Profile, bases map[release.Profile][5]string) {
+	for _, p := range profiles {
+		if words, ok := bases[p.Name]; ok {
+			for i := range p.Registers {
+				p.Registers[i].Known = words[i]
+			}
+		}
+	}
+}
+
 func read(dir string) (*readings, error) {
 	data, err := os.ReadFile(filepath.Join(dir, release.MeasurementsAsset))
 	if err != nil {

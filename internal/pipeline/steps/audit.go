@@ -8,6 +8,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/pipeline"
 	"github.com/calimero-network/mero-tee/internal/pipeline/report"
+	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/verify/audit"
 )
 
@@ -22,6 +23,8 @@ type auditRecord struct {
 	Checks []string          `json:"checks"`
 
 	Signed map[string]report.Signature `json:"signed,omitempty"` // by whom and when, by asset
+	// Bases says what each register of a node image rests on, in the order of tdx.RegisterNames.
+	Bases map[release.Profile][5]string `json:"bases,omitempty"`
 }
 
 // Audit reads the public release as a stranger, and makes sure that it is what
@@ -46,7 +49,7 @@ func (r *Release) Audit(ctx context.Context, w *pipeline.Work) error {
 			Hint: "compare GitHub's digests with dist/*/ledger.jsonl"}
 	}
 	return WriteJSON(r.Work(AuditFile), auditRecord{Tag: r.Tag.String(), Commit: found.Commit, Assets: found.Digests,
-		Checks: Names(found.Results), Signed: report.Signatures(found.Signed)})
+		Checks: Names(found.Results), Signed: report.Signatures(found.Signed), Bases: found.Bases})
 }
 
 // Public is the folder into which the auditor downloaded the public release.

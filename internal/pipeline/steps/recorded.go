@@ -134,6 +134,7 @@ func (k *kept) assets() (err error) {
 		before = k.work("audited", k.planned.Previous.String())
 	}
 	k.out.Profiles, err = report.Measured(dir, before)
+	report.Based(k.out.Profiles, audited.Bases)
 	return err
 }
 

@@ -71,7 +71,9 @@ type Report struct {
 	Commit  string            // the one commit that the certificates name; empty when no signature stands or they differ
 	Digests map[string]string // asset name to "sha256:…", of the bytes that were read
 	// Signed says by whom and when, of the assets whose signature stands.
-	Signed  map[string]signature.Certificate
+	Signed map[string]signature.Certificate
+	// Bases says what each register of a node image rests on, of the profiles whose boots stand.
+	Bases   map[release.Profile][5]string
 	Results check.Results
 }
 
@@ -86,7 +88,7 @@ func Release(ctx context.Context, src Source, dir string, s Subject) (*Report, e
 		return nil, err
 	}
 	a := &auditor{Subject: s, dir: dir, report: &Report{Tag: s.Tag, Digests: map[string]string{},
-		Signed: map[string]signature.Certificate{}}, digests: map[string]digest.Digest{}, oversized: map[string]bool{},
+		Signed: map[string]signature.Certificate{}, Bases: map[release.Profile][5]string{}}, digests: map[string]digest.Digest{}, oversized: map[string]bool{},
 		records: map[release.Profile]*image.Record{}}
 	present := a.completeness(listed)
 	if err := a.fetch(ctx, src, present); err != nil {

@@ -104,6 +104,9 @@ func (a *auditor) registers(e *evidence.Evidence, seen []*evidence.Observation) 
 	if err != nil {
 		return check.Of(name, err)
 	}
+	a.mu.Lock()
+	a.report.Bases[e.Profile] = e.Bases(signed)
+	a.mu.Unlock()
 	words := together(e.Bases(signed))
 	if e.Endorsement == nil {
 		return check.Unseen(name, words,
