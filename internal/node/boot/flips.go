@@ -101,8 +101,8 @@ func (s *session) flipped(ctx context.Context, c machine.Config, from trunk, b b
 	}
 	got := end{way, g.network.Leases() > 0, g.machine.Restarts() > 0, len(g.disk.Flipped()) > 0}.words()
 	s.say(g, got)
-	s.report.add(must("attack: "+b.what+" is another", got == stopped, "the boot stops, without a shell and a network", got).
-		WithHint(verityHint))
+	r := must("attack: "+b.what+" is another", got == stopped, "the boot stops, without a shell and a network", got)
+	s.report.add(r.WithHint(verityHint))
 	return nil
 }
 

@@ -96,8 +96,8 @@ func (r *Report) write(folder string) error {
 // markdown is the report for people.
 func (r *Report) markdown() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# A real boot of %s\n\n%s, %.0f s. The processor: %s; it worked %.0f s.\n\n    %s\n", r.Profile, r.Disk,
-		r.Seconds, r.Processor, r.Worked, r.CommandLine)
+	fmt.Fprintf(&b, "# A real boot of %s\n\n%s, %.0f s. The processor: %s; it worked %.0f s.\n\n    %s\n",
+		r.Profile, r.Disk, r.Seconds, r.Processor, r.Worked, r.CommandLine)
 	b.WriteString("\n| check | result | |\n|---|---|---|\n")
 	for _, c := range r.Results {
 		detail := c.Reason
@@ -140,7 +140,8 @@ func (r *Report) insideMarkdown(b *strings.Builder) {
 
 func (r *Report) bootsMarkdown(b *strings.Builder) {
 	b.WriteString("\n## The machines\n\n" +
-		"| machine | seconds | processor | asked for on the network | pages written | restarts |\n|---|---|---|---|---|---|\n")
+		"| machine | seconds | processor | asked for on the network | pages written | restarts |\n" +
+		"|---|---|---|---|---|---|\n")
 	for _, m := range r.Boots {
 		var phases []string
 		for _, p := range m.Phases {

@@ -74,8 +74,8 @@ func TestAMachineGoesOnFromWhereItWasSaved(t *testing.T) {
 	ctx, stop := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer stop()
 	const size = 1 << 20
-	c := machine.Config{Programs: programs, Folder: t.TempDir(), Disk: machine.NewDisk(bytes.NewReader(make([]byte, size)), size),
-		Wire: lan.New(), MAC: lan.MAC, Movable: true}
+	c := machine.Config{Programs: programs, Folder: t.TempDir(), Movable: true,
+		Disk: machine.NewDisk(bytes.NewReader(make([]byte, size)), size), Wire: lan.New(), MAC: lan.MAC}
 	m, err := machine.Start(ctx, c)
 	require.NoError(t, err)
 	defer m.Close()
