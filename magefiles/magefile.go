@@ -4,6 +4,10 @@
 // key service (mero-kms) and of the node images (mero-tee). Without
 // MERO_ENVIRONMENT=production everything below is rehearsed on this machine:
 // through production's own code, on loopback, with nothing published.
+//
+// Begin with release:kms, verify:release TAG and release:report TAG -open. Before a
+// release of your own: doctor, release:new and release:plan; in the middle of one:
+// release:status. `go tool mage -h TARGET` says what a target takes.
 package main
 
 import (

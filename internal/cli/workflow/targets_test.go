@@ -242,5 +242,5 @@ func TestPerforms(t *testing.T) {
 		"node:sign",
 		"node:publish", "node:audit", "node:e2e"}, performs(all, "release:nodeprerelease"))
 	require.NotContains(t, performs(all, "release:prerelease"), "kms:promote")
-	require.Equal(t, target{arguments: 1, flags: []string{"quick", "offline", "trust"}}, all["verify:release"])
+	require.Equal(t, target{arguments: 1, flags: []string{"quick", "offline", "trust", "report"}}, all["verify:release"])
 }

@@ -64,6 +64,7 @@ var readers = map[string]struct {
 	"internal/pipeline/releasetest/death.go":       {[]string{""}, "tests: hands it on to a child"},
 	"internal/rehearsal/actions/job.go":            {[]string{"PATH"}, "hands it on to a rehearsed job"},
 	"internal/rehearsal/companion/standin/main.go": {[]string{""}, "runs in a rehearsed node, whose platform sets it"},
+	"internal/cli/mage/main.go":                    {[]string{""}, "hands it on to Mage and to Go"},
 	"internal/cli/dev/bench.go":                    {[]string{""}, "hands it on to a rehearsal"},
 	"internal/cli/doctor/tools.go":                 {[]string{"PATH", ""}, "looks for programs, and calls them"},
 	"internal/cli/session.go":                      {[]string{"GITHUB_ACTIONS"}, "its errors are annotations, too"},
