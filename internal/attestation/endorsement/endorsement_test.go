@@ -61,7 +61,9 @@ func TestVerify(t *testing.T) {
 			s.From = signed.AddDate(-4, 0, 0)
 			s.Signed, s.NoOrigin = signed.AddDate(-3, 0, 0), true
 		},
-		"with other certificates, too":    func(s *storage.Statement) { s.Bundle = append(rootOf(t, another(t)), rootOf(t, a)...) },
+		"with other certificates, too": func(s *storage.Statement) {
+			s.Bundle = append(rootOf(t, another(t)), rootOf(t, a)...)
+		},
 		"the root not in PEM but in DER":  func(s *storage.Statement) { s.Bundle = der(rootOf(t, a)) },
 		"a signer that ends after it":     func(s *storage.Statement) { s.To = boot.Add(time.Second) },
 		"a signer that began just before": func(s *storage.Statement) { s.From = boot.Add(-time.Second) },

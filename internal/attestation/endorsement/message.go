@@ -61,7 +61,7 @@ func (m *message) readTime(f field) error {
 	if seconds >= endOfTime || nanos >= uint64(time.Second) {
 		return errors.New("the time is out of range")
 	}
-	m.signed = time.Unix(int64(seconds), int64(nanos)) //nolint:gosec // both are bounded above
+	m.signed = time.Unix(int64(seconds), int64(nanos))
 	return nil
 }
 

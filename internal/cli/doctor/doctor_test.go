@@ -321,7 +321,8 @@ func TestTheKeyServicesTrustedRoot(t *testing.T) {
 			w.env.Sigstore = trust.New(w.env.Sigstore.Options)
 			w.answering(sigstore.TUFHost, 503)
 		}, "[WARN] " + name + "skipped: could not look: it is that of an earlier look"},
-		"of no clone": {func(t *testing.T, w *world) { t.Helper(); w.env.Root = t.TempDir() }, "[FAIL] " + name[:len(name)-2]},
+		"of no clone": {func(t *testing.T, w *world) { t.Helper(); w.env.Root = t.TempDir() },
+			"[FAIL] " + name[:len(name)-2]},
 		"of a rehearsal": {func(_ *testing.T, w *world) { w.env.Config.Environment = config.Rehearsal },
 			"[INFO] " + name + "not applicable: a rehearsal has a Sigstore of its own"},
 	} {

@@ -33,7 +33,8 @@ func TestTheFirmwaresEndorsement(t *testing.T) {
 	}{
 		"endorsed": {storage.Faults{}, fault.Success, "", "endorsed by Google on 2026-01-15, observed (3 boots)"},
 		"not endorsed": {storage.Faults{Change: func([]byte) []byte { return nil }}, fault.Success, "",
-			"not endorsed: Google had signed nothing for it on " + time.Now().UTC().Format(time.DateOnly) + ", observed (3 boots)"},
+			"not endorsed: Google had signed nothing for it on " + time.Now().UTC().Format(time.DateOnly) +
+				", observed (3 boots)"},
 		"under another root": {storage.Faults{Change: func([]byte) []byte { return forged }}, fault.Verification,
 			"the endorsement is under another root", ""},
 		"too large": {storage.Faults{Change: func(data []byte) []byte { return append(data, make([]byte, 1<<20)...) }},

@@ -117,19 +117,16 @@ func (a *auditor) registers(e *evidence.Evidence, seen []*evidence.Observation) 
 
 // together names registers in a row that rest on the same.
 func together(bases [5]string) string {
-	var b strings.Builder
-	for i, name := range tdx.RegisterNames() {
-		b.WriteString(strings.ToUpper(name))
-		switch {
-		case i+1 == len(bases):
-			b.WriteString(" " + bases[i])
-		case bases[i] == bases[i+1]:
-			b.WriteString(", ")
-		default:
-			b.WriteString(" " + bases[i] + "; ")
+	var names, out []string
+	for i, basis := range bases {
+		names = append(names, strings.ToUpper(tdx.RegisterNames()[i]))
+		if rest := bases[i+1:]; len(rest) > 0 && rest[0] == basis {
+			continue
 		}
+		out = append(out, strings.Join(names, ", ")+" "+basis)
+		names = nil
 	}
-	return b.String()
+	return strings.Join(out, "; ")
 }
 
 // proven is what the evidence of a profile proves as of its time.

@@ -25,7 +25,8 @@ func open(t *testing.T, dir string) (*storage.Server, *storage.Authority) {
 	t.Helper()
 	a, err := storage.OpenAuthority(filepath.Join(dir, "authority.pem"))
 	require.NoError(t, err)
-	s, err := storage.New(storage.Options{Dir: filepath.Join(dir, "buckets"), Authority: a, Firmware: []tdx.Register{mrtd}})
+	s, err := storage.New(storage.Options{Dir: filepath.Join(dir, "buckets"), Authority: a,
+		Firmware: []tdx.Register{mrtd}})
 	require.NoError(t, err)
 	return s, a
 }
