@@ -1,6 +1,7 @@
 package dstack
 
 import (
+	"strings"
 	"testing"
 	"unicode/utf8"
 
@@ -10,7 +11,8 @@ import (
 // What a provider says is repeated as text, of a bounded length.
 func FuzzWords(f *testing.F) {
 	for _, s := range []string{`{"detail":"no"}`, `{"detail":{"error_code":"E","message":"m","suggestions":["s"]}}`,
-		`{"detail":[{"loc":["body",1],"msg":"wrong"}]}`, `{"message":"m"}`, `{"error":"e"}`, "<html>", `{"detail":null}`, ""} {
+		`{"detail":[{"loc":["body",1],"msg":"wrong"}]}`, `{"message":"m"}`, `{"error":"e"}`, "<html>", `{"detail":null}`, "",
+		"a" + strings.Repeat("ü", 300)} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
