@@ -18,7 +18,7 @@ import (
 // TestMain is also the process between: it runs a program that says its id and lasts.
 func TestMain(m *testing.M) {
 	if signal, err := strconv.Atoi(os.Getenv("BETWEEN")); err == nil {
-		cmd := exec.Command("sh", "-c", "echo $$; exec sleep 600") //nolint:noctx // it ends with us: that is the test
+		cmd := exec.Command("sh", "-c", "echo $$; exec sleep 600") // it ends with us: that is the test
 		cmd.Stdout = os.Stdout
 		_ = child.Run(cmd, syscall.Signal(signal))
 		return

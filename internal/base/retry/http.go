@@ -19,7 +19,8 @@ func Busy(status int) bool {
 // date counts from the answer's own, so that this machine's clock does not matter.
 func After(h http.Header) time.Duration {
 	value := h.Get("Retry-After")
-	if seconds, err := strconv.Atoi(value); err == nil && seconds > 0 {
+	seconds, err := strconv.Atoi(value)
+	if (err == nil || errors.Is(err, strconv.ErrRange)) && seconds > 0 { // out of range it is the largest that there is
 		return time.Duration(min(seconds, 1<<20)) * time.Second
 	}
 	at, err := http.ParseTime(value)

@@ -55,7 +55,8 @@ func escapeWord(word string) string {
 // no backslash and no entity prevents it; it leaves code alone (docs.github.com, "Autolinked references and URLs",
 // "Mentioning people and teams", "Using emoji"; GFM 6.9, autolinks). A repository may have prefixes of its own, such as
 // TICKET-123, that lead wherever it says: all words of that form are code.
-var linked = regexp.MustCompile(`(?i)@|#|:/|www\.|mailto:|xmpp:|\b[a-z][a-z0-9]*-\d|\bGHSA-|\b[0-9a-f]{7,}\b|:[a-z0-9_+-]+:`)
+var linked = regexp.MustCompile(`(?i)@|#|:/|www\.|mailto:|xmpp:|\b[a-z][a-z0-9]*-\d|\bGHSA-|` +
+	`\b[0-9a-f]{7,}\b|:[a-z0-9_+-]+:`)
 
 // literal is a word in a code span, whose fence is longer than any within it. A code span shows a backslash as it is.
 func literal(word string) string {

@@ -90,7 +90,8 @@ func TestTextFromOutsideIsOnlyText(t *testing.T) {
 	t.Parallel()
 	for _, s := range append(hostileSubjects(),
 		"@admin", "a.@admin", "(@admin)", "`@admin", "``@admin```", "`` `#1 ``", "[@admin", "x@", "@", "#", "#1", "fixes:#1",
-		"see 0123456789abcdef0123456789abcdef01234567 and abcdef0", "GHSA-2345-cfgh-jmpq", "gh-7", "TICKET-123 (jira2-4)", ":+1: ::x::",
+		"see 0123456789abcdef0123456789abcdef01234567 and abcdef0", "GHSA-2345-cfgh-jmpq", "gh-7",
+		"TICKET-123 (jira2-4)", ":+1: ::x::",
 		"measure\u2060ment:\u200bdiff", "@\u2060admin", "\u2060@\u200dadmin", "#\ufe0f1",
 		"ww\u00adw.evil.example", "\u3164\u115f",
 		"1. one", "12) two", "+ plus", "- minus", "--- ", "=== ", "* star", "_ _", "~~~", "```",

@@ -82,7 +82,7 @@ func words(body []byte) (said, code string) {
 			said, code = detail, its
 		}
 	}
-	return said[:min(len(said), 400)], code
+	return strings.ToValidUTF8(said[:min(len(said), 400)], ""), code // it may end within a character
 }
 
 func detailed(detail json.RawMessage) (said, code string) {
