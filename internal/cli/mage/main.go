@@ -7,6 +7,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -63,7 +64,7 @@ func home(inv mage.Invocation) (string, error) {
 // The targets that run afterwards see the variables as they were.
 func sharing(compile func() int) int {
 	flags := "-trimpath"
-	if out, err := exec.Command("go", "env", "GOFLAGS").Output(); err == nil {
+	if out, err := exec.CommandContext(context.Background(), "go", "env", "GOFLAGS").Output(); err == nil {
 		flags = strings.TrimSpace(strings.TrimSpace(string(out)) + " " + flags)
 	}
 	for name, value := range map[string]string{"GOFLAGS": flags, "CGO_ENABLED": "0"} {

@@ -87,9 +87,10 @@ func Release(ctx context.Context, src Source, dir string, s Subject) (*Report, e
 	if err != nil {
 		return nil, err
 	}
-	a := &auditor{Subject: s, dir: dir, report: &Report{Tag: s.Tag, Digests: map[string]string{},
-		Signed: map[string]signature.Certificate{}, Bases: map[release.Profile][5]string{}}, digests: map[string]digest.Digest{}, oversized: map[string]bool{},
-		records: map[release.Profile]*image.Record{}}
+	a := &auditor{Subject: s, dir: dir, digests: map[string]digest.Digest{}, oversized: map[string]bool{},
+		records: map[release.Profile]*image.Record{},
+		report: &Report{Tag: s.Tag, Digests: map[string]string{}, Signed: map[string]signature.Certificate{},
+			Bases: map[release.Profile][5]string{}}}
 	present := a.completeness(listed)
 	if err := a.fetch(ctx, src, present); err != nil {
 		return nil, err
