@@ -2,6 +2,7 @@ package chroot
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -43,7 +44,9 @@ func (r *runner) fenced(ctx context.Context, args ...string) error {
 	return finish(ctx, r.command(ctx, append(fences(), "--mount-proc"), args...), nil)
 }
 
-// finish runs cmd to its end; it dies with ctx and with this process.
+// finish runs cmd to its end; it dies with ctx and with this process. What it
+// started does not outlive its failure: unshare, when it cannot set up what was
+// asked for, leaves its child waiting.
 func finish(ctx context.Context, cmd *exec.Cmd, w io.Writer) error {
 	// Pdeathsig fires when the starting thread ends, not the program: keep it.
 	runtime.LockOSThread()
@@ -56,6 +59,9 @@ func finish(ctx context.Context, cmd *exec.Cmd, w io.Writer) error {
 	err := cmd.Run()
 	if err == nil {
 		return nil
+	}
+	if cmd.Process != nil {
+		err = errors.Join(err, process.KillGroup(cmd))
 	}
 	if ctx.Err() != nil {
 		err = ctx.Err()
