@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,6 +15,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/base/check"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/file"
 	"github.com/calimero-network/mero-tee/internal/kms/image"
 	"github.com/calimero-network/mero-tee/internal/pipeline/steps"
 	"github.com/calimero-network/mero-tee/internal/provider/git"
@@ -62,11 +62,11 @@ type clone struct {
 
 func (o *operator) reproduced(ctx context.Context, published *measurement.Published, profiles []release.Profile,
 	assets string) (check.Results, error) {
-	dir, err := os.MkdirTemp("", "mero-tee-reproduce-")
+	dir, remove, err := file.Temp("reproduce")
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(dir)
+	defer remove()
 	c := clone{dir: dir, root: filepath.Join(dir, "clone"), published: published}
 	c.commit, err = git.Clone(ctx, o.env.Root, published.Commit, c.root)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -25,6 +25,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/base/check"
 	"github.com/calimero-network/mero-tee/internal/base/console"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/file"
 	"github.com/calimero-network/mero-tee/internal/node/boot/machine"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
@@ -55,11 +56,11 @@ func Run(ctx context.Context, r Request) (*Report, error) {
 		report.Results.Print(r.Console)
 		return report, nil
 	}
-	folder, err := os.MkdirTemp("", "mero-boot-") // short: it has sockets in it
+	folder, remove, err := file.Temp("boot") // short: it has sockets in it
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(folder)
+	defer remove()
 	s := &session{Request: r, programs: programs, disk: disk, folder: folder, begun: time.Now(),
 		report: &Report{Profile: r.Profile, Disk: filepath.Base(r.Disk), CommandLine: disk.boot.CommandLine,
 			console: r.Console}}
