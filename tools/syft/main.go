@@ -102,7 +102,7 @@ func (o options) describe(ctx context.Context, where string, w io.Writer) (err e
 }
 
 // readable refuses what would be left out: to read RPM's databases syft wants a
-// whole SQLite, a tenth of all that it is compiled of, and nothing here has one.
+// whole SQLite, a sixth of all that it is compiled of, and nothing here has one.
 func readable(src source.Source) error {
 	resolver, err := src.FileResolver(source.SquashedScope)
 	if err != nil {

@@ -60,7 +60,7 @@ func home(inv mage.Invocation) (string, error) {
 }
 
 // sharing lets compile with the flags of internal/base/gobuild: two packages
-// compiled with different ones share nothing (121 s of CPU of 283, 2026-11-27).
+// compiled with different ones share nothing, not even Go's standard library.
 // The targets that run afterwards see the variables as they were.
 func sharing(compile func() int) int {
 	flags := "-trimpath"
