@@ -19,22 +19,23 @@ const (
 	Image      Kind = "image"      // of a node, at Compute Engine
 	Deployment Kind = "deployment" // at the dstack provider
 
-	Push        Kind = "push"         // of the key service's image, to the registry
-	Signature   Kind = "signature"    // with its entry in the transparency log
-	Draft       Kind = "draft"        // of a release, on GitHub
-	Upload      Kind = "upload"       // of an asset
-	BrokenAsset Kind = "broken asset" // of an upload that broke off: it is deleted
-	Publication Kind = "publication"  // of a draft, as a pre-release
-	Approval    Kind = "approval"     // of a promotion, recorded: by whom, in which run
-	Promotion   Kind = "promotion"    // of a pre-release
-	Branch      Kind = "branch"       // of policies shared during E2E, until it is deleted
-	Proposal    Kind = "proposal"     // of a change, by a pull request
+	Push         Kind = "push"         // of the key service's image, to the registry
+	Signature    Kind = "signature"    // with its entry in the transparency log
+	Draft        Kind = "draft"        // of a release, on GitHub
+	Upload       Kind = "upload"       // of an asset
+	BrokenAsset  Kind = "broken asset" // of an upload that broke off: it is deleted
+	Publication  Kind = "publication"  // of a draft, as a pre-release
+	Approval     Kind = "approval"     // of a promotion, recorded: by whom, in which run
+	Promotion    Kind = "promotion"    // of a pre-release
+	Announcement Kind = "announcement" // of a promotion, to whoever wants to know
+	Branch       Kind = "branch"       // of policies shared during E2E, until it is deleted
+	Proposal     Kind = "proposal"     // of a change, by a pull request
 )
 
 // Kinds lists all kinds.
 func Kinds() []Kind {
 	return []Kind{VM, Disk, Image, Deployment, Push, Signature, Draft, Upload, BrokenAsset, Publication, Approval,
-		Promotion, Branch, Proposal}
+		Promotion, Announcement, Branch, Proposal}
 }
 
 // Lives says that what the kind makes stays, and costs, until it is deleted.

@@ -141,7 +141,7 @@ func TestEveryRuleFires(t *testing.T) {
 		"a secret that is missing": {node, "          PHALA_CLOUD_API_KEY: ${{ secrets.PHALA_CLOUD_API_KEY }}\n", "",
 			"its steps read PHALA_CLOUD_API_KEY"},
 		"a token that is missing": {kms, "kms:promote'\n        env:\n          GITHUB_TOKEN: ${{ github.token }}",
-			"kms:promote'", "its steps read GITHUB_TOKEN"},
+			"kms:promote'\n        env:", "its steps read GITHUB_TOKEN"},
 		"a secret too many": {node, "          PROFILE:",
 			"          GHCR_TOKEN: ${{ secrets.GHCR_TOKEN }}\n          PROFILE:", "none of its steps reads GHCR_TOKEN"},
 		"a variable that nothing reads": {ci, "MERO_ENVIRONMENT: rehearsal",

@@ -98,5 +98,6 @@ func (r *Release) Promote(ctx context.Context, w *pipeline.Work) error {
 		return err
 	}
 	w.Infof("promoted: %s", promoted.HTMLURL)
+	r.announce(ctx, w, promoted.HTMLURL)
 	return nil
 }

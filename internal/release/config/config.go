@@ -76,6 +76,7 @@ type Config struct {
 	GCPKey         Secret // GCP_SERVICE_ACCOUNT_KEY
 	RegistryToken  Secret // GHCR_TOKEN
 	ITAKey         Secret // ITA_API_KEY
+	AnnounceURL    Secret // MERO_ANNOUNCE_URL
 	CosignPassword Secret // COSIGN_PASSWORD: read and reported; keyless signing has no use for it
 
 	GCPCredentials string // GOOGLE_APPLICATION_CREDENTIALS: a file, as a workload identity has it

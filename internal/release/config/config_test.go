@@ -74,7 +74,8 @@ func TestEveryVariable(t *testing.T) {
 		"COMPATIBILITY_CATALOG_PATH":     "c.json",
 		"GCP_SERVICE_ACCOUNT_KEY":        accountKey,
 		"GOOGLE_APPLICATION_CREDENTIALS": "/c.json", "ACTIONS_ID_TOKEN_REQUEST_URL": "https://x.example",
-		"MERO_ENVIRONMENT": "production"}
+		"MERO_ANNOUNCE_URL": "https://hooks.example/secret",
+		"MERO_ENVIRONMENT":  "production"}
 	fields := map[string]func(*config.Config) any{
 		"GITHUB_REPOSITORY":              func(c *config.Config) any { return c.Repository },
 		"GITHUB_REF_NAME":                func(c *config.Config) any { return c.RefName },
@@ -97,6 +98,7 @@ func TestEveryVariable(t *testing.T) {
 		"COMPATIBILITY_CATALOG_PATH":     func(c *config.Config) any { return c.CatalogPath },
 		"GCP_SERVICE_ACCOUNT_KEY":        func(c *config.Config) any { return c.GCPKey.Reveal() },
 		"GHCR_TOKEN":                     func(c *config.Config) any { return c.RegistryToken.Reveal() },
+		"MERO_ANNOUNCE_URL":              func(c *config.Config) any { return c.AnnounceURL.Reveal() },
 		"ITA_API_KEY":                    func(c *config.Config) any { return c.ITAKey.Reveal() },
 		"COSIGN_PASSWORD":                func(c *config.Config) any { return c.CosignPassword.Reveal() },
 		"GITHUB_TOKEN":                   func(c *config.Config) any { return c.GitHubToken.Reveal() },

@@ -103,6 +103,10 @@ func secrets() []Variable {
 			Purpose: "deploying the key service at the dstack provider; beyond the spec's list, which has no key for it",
 			Valid:   aToken, Needs: []string{"kms:e2e", "node:e2e"}, validate: token,
 			set: func(c *Config, v string) { c.DstackKey = Secret(v) }},
+		{Name: "MERO_ANNOUNCE_URL", Kind: KindSecret, Secret: true, Valid: anAddress, validate: address,
+			Purpose: "beyond the spec's list: where a promotion is announced, by a POST of JSON; off without one, and never " +
+				"a reason to fail", Uses: []string{"kms:promote", "node:promote"},
+			set: func(c *Config, v string) { c.AnnounceURL = Secret(v) }},
 	}
 }
 
