@@ -44,11 +44,12 @@ func (Verify) Event(ctx context.Context) error {
 	return cli.Exit("verify:event", cli.VerifyEvent(ctx))
 }
 
-// Quote explains a TDX quote and its event log, and says whether it is genuine and, with an image's record, of a boot
-// of that image. FILE [-eventLog=FILE] [-record=FILE]
-func (Verify) Quote(ctx context.Context, file string, eventLog, record *string) error {
-	return cli.Exit("verify:quote",
-		cli.ExplainQuote(ctx, os.Stdout, file, cli.Value(eventLog), cli.Value(record)))
+// Quote explains a TDX quote (bytes, hex, base64 or JSON) and its event log, and says whether it is genuine, with an
+// image's record of a boot of that image, and with a policy admitted. FILE [-eventLog=FILE] [-record=FILE]
+// [-policy=FILE]
+func (Verify) Quote(ctx context.Context, file string, eventLog, record, policy *string) error {
+	return cli.Exit("verify:quote", cli.ExplainQuote(ctx, os.Stdout, cli.Question{File: file,
+		EventLog: cli.Value(eventLog), Record: cli.Value(record), Policy: cli.Value(policy)}))
 }
 
 // Kms judges a running key service by its release: quote, registers, event log, compose hash, transport key, policy;

@@ -2,10 +2,12 @@ package cli
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"regexp"
 	"testing"
 	"time"
 
@@ -69,6 +71,14 @@ func TestReadQuote(t *testing.T) {
 		require.NoError(t, err, name)
 		require.Len(t, events, 14, name)
 	}
+	for name, text := range map[string]string{"hex": hex.EncodeToString(quote), "0x": "0x" + hex.EncodeToString(quote) + "\n",
+		"base64": base64.StdEncoding.EncodeToString(quote), "lines": regexp.MustCompile(`.{76}`).ReplaceAllString(
+			base64.StdEncoding.EncodeToString(quote), "$0\r\n")} {
+		raw, log, err := readQuote(write("text", []byte(text)), "")
+		require.NoError(t, err, name)
+		require.Equal(t, quote, raw, name)
+		require.Nil(t, log, name)
+	}
 	raw, got, err := readQuote(write("alone", quote), "")
 	require.NoError(t, err)
 	require.Equal(t, quote, raw)
@@ -79,7 +89,7 @@ func TestReadQuote(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, events, 14, "firmware's form")
 
-	for _, content := range []string{"{", "{}", `{"quote":"xx"}`, `{"quoteB64":"?"}`} {
+	for _, content := range []string{"{", "{}", `{"quote":"xx"}`, `{"quoteB64":"?"}`, "no quote", "", " \n", "0x", "04z00"} {
 		_, _, err := readQuote(write("bad", []byte(content)), "")
 		require.Equal(t, fault.Usage, fault.CodeOf(err), content)
 	}
@@ -96,12 +106,12 @@ func TestExplainQuoteRefuses(t *testing.T) {
 	log, err := w.log.Dstack()
 	require.NoError(t, err)
 	for want, tc := range map[string]struct{ quote, log []byte }{
-		"the quote cannot be read":     {[]byte("no quote"), log},
+		"the quote cannot be read":     {[]byte("\x04\x00no quote"), log},
 		"the event log cannot be read": {quote, []byte("[]")},
 		"the quote is not explained":   {quote, log},
 	} {
 		var out bytes.Buffer
-		err := ExplainQuote(t.Context(), &out, write("quote", tc.quote), write("log", tc.log), "")
+		err := ExplainQuote(t.Context(), &out, Question{File: write("quote", tc.quote), EventLog: write("log", tc.log)})
 		require.ErrorContains(t, err, want)
 		require.Equal(t, fault.Verification, fault.CodeOf(err))
 	}
@@ -151,7 +161,8 @@ func TestGenuine(t *testing.T) {
 	judge := func(root [32]byte) error {
 		o := &operator{console: console.New(&out, false),
 			env: &environment.Environment{Settings: environment.Settings{Transport: w, TDXRoot: root}}}
-		return o.genuine(t.Context(), raw, q)
+		_, err := o.genuine(t.Context(), raw, q)
+		return err
 	}
 	require.NoError(t, judge(w.root))
 	require.Contains(t, out.String(), "a genuine quote, TCB status UpToDate")
@@ -165,4 +176,30 @@ func TestGenuine(t *testing.T) {
 	err = judge(w.root)
 	require.ErrorContains(t, err, "cannot be judged")
 	require.Equal(t, fault.General, fault.CodeOf(err))
+}
+
+// A policy says what a key service would: admitted, or the nearest tuple and what differs from it.
+func TestQuoteUnderAPolicy(t *testing.T) {
+	t.Parallel()
+	w, _, write := evidenceFiles(t)
+	data, err := os.ReadFile("../../policies/testdata/attestation-policy-debug.json")
+	require.NoError(t, err)
+	p, err := readPolicyFile(write("policy", data))
+	require.NoError(t, err)
+	var out bytes.Buffer
+	o := &operator{console: console.New(&out, false)}
+	machine := &tdx.Verdict{Quote: tdx.Quote{Registers: w.td.Registers()}, TCB: "UpToDate"}
+	err = o.admitted(machine, p)
+	require.Equal(t, fault.Verification, fault.CodeOf(err))
+	require.ErrorContains(t, err, "; nearest ")
+	machine.Registers = p.Measurements[0].Registers
+	require.NoError(t, o.admitted(machine, p))
+	require.Contains(t, out.String(), "the policy of debug admits it")
+	machine.TCB = "Revoked"
+	require.ErrorContains(t, o.admitted(machine, p), "tcb_status Revoked is not allowed")
+	none, err := readPolicyFile("")
+	require.NoError(t, err)
+	require.Nil(t, none)
+	_, err = readPolicyFile(write("policy", []byte("{}")))
+	require.Equal(t, fault.Verification, fault.CodeOf(err))
 }
