@@ -71,9 +71,9 @@ func TestReadQuote(t *testing.T) {
 		require.NoError(t, err, name)
 		require.Len(t, events, 14, name)
 	}
-	for name, text := range map[string]string{"hex": hex.EncodeToString(quote), "0x": "0x" + hex.EncodeToString(quote) + "\n",
-		"base64": base64.StdEncoding.EncodeToString(quote), "lines": regexp.MustCompile(`.{76}`).ReplaceAllString(
-			base64.StdEncoding.EncodeToString(quote), "$0\r\n")} {
+	digits, base := hex.EncodeToString(quote), base64.StdEncoding.EncodeToString(quote)
+	for name, text := range map[string]string{"hex": digits, "0x": "0x" + digits + "\n", "base64": base,
+		"lines": regexp.MustCompile(`.{76}`).ReplaceAllString(base, "$0\r\n")} {
 		raw, log, err := readQuote(write("text", []byte(text)), "")
 		require.NoError(t, err, name)
 		require.Equal(t, quote, raw, name)
@@ -89,7 +89,8 @@ func TestReadQuote(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, events, 14, "firmware's form")
 
-	for _, content := range []string{"{", "{}", `{"quote":"xx"}`, `{"quoteB64":"?"}`, "no quote", "", " \n", "0x", "04z00"} {
+	for _, content := range []string{"{", "{}", `{"quote":"xx"}`, `{"quoteB64":"?"}`, "no quote", "", " \n", "0x",
+		"04z00"} {
 		_, _, err := readQuote(write("bad", []byte(content)), "")
 		require.Equal(t, fault.Usage, fault.CodeOf(err), content)
 	}
