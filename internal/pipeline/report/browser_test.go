@@ -86,11 +86,11 @@ func serve(t *testing.T, text string) (asked func() []string, address string) {
 // open is the page's DOM as the browser built it, and what the browser logged.
 func open(t *testing.T, browser, address string) (dom, console string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute) // for a hang only
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute) // for a hang only
 	defer cancel()
 	cmd := exec.CommandContext(ctx, browser, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
-		"--disable-background-networking", "--disable-component-update", "--enable-logging=stderr", "--log-level=0",
-		"--user-data-dir="+t.TempDir(), "--dump-dom", address)
+		"--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage",
+		"--enable-logging=stderr", "--log-level=0", "--user-data-dir="+t.TempDir(), "--dump-dom", address)
 	var out, log bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &log
 	require.NoError(t, cmd.Run(), log.String())
