@@ -136,5 +136,5 @@ func (j Judgement) unlooked(found *audit.Report) []string {
 	}
 	return append(out, "How the release was made: its guards and its end-to-end test are the publisher's to show.",
 		"Whether the sources do what they should: that is for the people who read them.",
-		"A running service or node: `go tool mage verify:quote FILE` looks at its quote.")
+		"What runs: go tool mage verify:kms looks at a key service, verify:quote at any quote.")
 }
