@@ -24,7 +24,7 @@ func BenchmarkRelease(b *testing.B) {
 			subject := audit.Subject{Tag: tag, Commit: commit, Repository: repository, Trust: trust(b, local), TDXRoot: tdxRoot,
 				Sources: clone(commit), Offline: true}
 			if tag.Family == release.Node {
-				subject.TDXRoot = h.pki.RootSHA256()
+				subject.TDXRoot, subject.GoogleRoot = h.pki.RootSHA256(), h.google.RootSHA256()
 			}
 			benchmark(b, made(b, tag, nil), subject)
 		})
