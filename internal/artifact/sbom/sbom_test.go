@@ -213,3 +213,22 @@ func TestFolders(t *testing.T) {
 	}
 	require.Equal(t, string(data), string(generate(t, again)), "other folders, in another order")
 }
+
+// Our command over syft's library reads no packages of RPM: it refuses what has some, and leaves nothing out.
+func TestPackagesOfRPMAreRefused(t *testing.T) {
+	t.Parallel()
+	b := build(t)
+	for _, name := range []string{"var/lib/rpm/rpmdb.sqlite", "usr/lib/sysimage/rpm/Packages.db",
+		"var/lib/rpmmanifest/container-manifest-2"} {
+		dir := t.TempDir()
+		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte("x"), 0o600))
+		o := b.options(dir)
+		o.Sources = []sbom.Source{sbom.Folder(dir, "debug", [32]byte{1})}
+		_, err := sbom.Generate(t.Context(), o)
+		require.ErrorContains(t, err, "cannot describe debug")
+		var f *fault.Error
+		require.ErrorAs(t, err, &f)
+		require.Contains(t, f.Got, name+": this syft reads no packages of RPM")
+	}
+}
