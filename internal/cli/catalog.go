@@ -71,11 +71,10 @@ func CatalogDocs() error {
 	if err != nil {
 		return err
 	}
-	page, err := os.ReadFile(filepath.Join(w.root, catalog.PagePath))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	docs, err := w.catalogDocs(c)
+	if err != nil {
 		return err
 	}
-	docs := c.Docs(page)
 	for _, name := range slices.Sorted(maps.Keys(docs)) {
 		newConsole().Infof("writing %s", name)
 		if err := file.Write(filepath.Join(w.root, name), docs[name], 0o644); err != nil {
@@ -83,4 +82,13 @@ func CatalogDocs() error {
 		}
 	}
 	return nil
+}
+
+// catalogDocs are the page and the picture of a catalog; what else stands on the page stays.
+func (w *workspace) catalogDocs(c *catalog.Catalog) (map[string][]byte, error) {
+	page, err := os.ReadFile(filepath.Join(w.root, catalog.PagePath))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	return c.Docs(page), nil
 }

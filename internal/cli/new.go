@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,7 +16,6 @@ import (
 
 	"github.com/calimero-network/mero-tee/catalog"
 	"github.com/calimero-network/mero-tee/docs/releases"
-	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/base/file"
 	"github.com/calimero-network/mero-tee/internal/pipeline/notes"
 	"github.com/calimero-network/mero-tee/internal/pipeline/plan"
@@ -41,19 +42,19 @@ func New(ctx context.Context, w io.Writer, d Draft) error {
 	if err != nil {
 		return err
 	}
-	family, class := families[0], cmp.Or(d.Class, release.Stable)
 	tags, stable, err := space.known(ctx)
 	if err != nil {
 		return err
 	}
-	tag, err := plan.Next(family, class, tags, stable)
+	tag, err := plan.Next(families[0], cmp.Or(d.Class, release.Stable), tags, stable)
 	if err != nil {
 		return err
 	}
-	if err := space.onBranch(ctx, tag, class, tags); err != nil {
+	class, err := space.classOf(ctx, tag, tags, stable)
+	if err != nil {
 		return err
 	}
-	other, err := counterpartOf(family, d.With, tags, stable)
+	other, err := counterpartOf(tag.Family, d.With, tags, stable)
 	if err != nil {
 		return err
 	}
@@ -65,37 +66,17 @@ func New(ctx context.Context, w io.Writer, d Draft) error {
 	return err
 }
 
-// onBranch refuses to prepare a hotfix elsewhere than on a branch from the tag
-// that it patches, with no work of main: files written here would not go along.
-func (w *workspace) onBranch(ctx context.Context, tag release.Tag, class release.Class, tags map[string]string) error {
-	if class != release.Hotfix {
-		return nil
-	}
-	patched := tag
-	for patched.Version.Patch--; tags[patched.String()] == "" && patched.Version.Patch > 0; patched.Version.Patch-- {
-	}
+// classOf is what the work tree's commit would be released as. A hotfix is
+// prepared on its branch alone: files written elsewhere would not go along.
+func (w *workspace) classOf(ctx context.Context, tag release.Tag, tags map[string]string,
+	stable []release.Tag) (release.Class, error) {
 	head, err := git.Head(ctx, w.root)
 	if err != nil {
-		return err
+		return "", err
 	}
-	from := tags[patched.String()]
-	on, err := git.Descends(ctx, w.root, head.Hash, from)
-	if err != nil {
-		return err
-	}
-	if on && head.Hash != from {
-		mains, err := git.MainWork(ctx, w.root, from, head.Hash)
-		if err != nil {
-			return err
-		}
-		on = len(mains) == 0
-	}
-	if on {
-		return nil
-	}
-	return &fault.Error{Code: fault.Verification, Message: "the work tree is not on a branch for " + tag.String(),
-		Expected: "a branch from " + patched.String() + " without work of main", Got: "commit " + head.Hash,
-		Hint: fmt.Sprintf("git switch -c hotfix/%s %s, and again", tag.Version, patched)}
+	decided, err := plan.Decide(ctx, plan.Subject{Tag: tag, Commit: head.Hash, Tags: tags, Stable: stable},
+		plan.Repository(w.root))
+	return decided.Class, err
 }
 
 // counterpartOf is the release of the other family that one of f goes with: of
@@ -108,18 +89,17 @@ func counterpartOf(f release.Family, with string, tags map[string]string, stable
 		other.Version = v
 		return other, err
 	}
-	known := slices.DeleteFunc(slices.Clone(stable), func(t release.Tag) bool { return t.Family != other.Family })
-	if len(known) == 0 {
-		for name := range tags {
-			if t, err := release.ParseTag(name); err == nil && t.Family == other.Family {
-				known = append(known, t)
-			}
+	published := make([]string, len(stable))
+	for i, t := range stable {
+		published[i] = t.String()
+	}
+	all := func(release.Version) bool { return true }
+	for _, names := range []iter.Seq[string]{slices.Values(published), maps.Keys(tags)} {
+		if newest := release.Highest(other.Family, names, all); !newest.IsZero() {
+			return newest, nil
 		}
 	}
-	if len(known) == 0 {
-		return plan.Next(other.Family, release.Candidate, tags, stable)
-	}
-	return slices.MaxFunc(known, func(a, b release.Tag) int { return a.Version.Compare(b.Version) }), nil
+	return plan.Next(other.Family, release.Candidate, tags, stable)
 }
 
 // prepare writes the notes, the catalog and its pages; it returns the paths of
@@ -145,13 +125,11 @@ func (w *workspace) prepare(tag release.Tag, class release.Class, other release.
 			return nil, err
 		}
 	}
-	page, err := os.ReadFile(filepath.Join(w.root, catalog.PagePath))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	docs, err := w.catalogDocs(declared)
+	if err != nil {
 		return nil, err
 	}
-	for name, data := range declared.Docs(page) {
-		files[name] = data
-	}
+	maps.Copy(files, docs)
 	return w.write(files)
 }
 

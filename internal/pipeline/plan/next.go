@@ -2,7 +2,7 @@ package plan
 
 import (
 	"fmt"
-	"slices"
+	"maps"
 
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/release"
@@ -14,20 +14,15 @@ import (
 // family's highest published stable release. A tag that is there is used up,
 // whatever became of its release.
 func Next(f release.Family, class release.Class, tags map[string]string, stable []release.Tag) (release.Tag, error) {
-	newest := release.Tag{Family: f}
-	for _, t := range stable {
-		if t.Family == f && t.Version.Compare(newest.Version) > 0 {
-			newest = t
-		}
-	}
+	newest := Subject{Tag: release.Tag{Family: f}, Stable: stable}.highest()
 	used := func(v release.Version) bool {
 		_, there := tags[release.Tag{Family: f, Version: v}.String()]
 		return there
 	}
-	v := newest.Version
+	v := newest
 	switch class {
 	case release.Hotfix:
-		if v == (release.Version{}) {
+		if newest == (release.Version{}) {
 			return release.Tag{}, &fault.Error{Code: fault.Verification, Message: "there is nothing that a hotfix could patch",
 				Expected: "a published stable release of " + f.Title(), Got: "none",
 				Hint: "go tool mage release:new -class=stable"}
@@ -35,12 +30,11 @@ func Next(f release.Family, class release.Class, tags map[string]string, stable 
 		for v.Patch++; used(v); v.Patch++ {
 		}
 	case release.Candidate:
-		v = candidateOf(f, tags, newest.Version, used)
-	case release.Stable:
-		v = coming(f, tags, newest.Version)
-		for used(v) {
-			v = v.NextMinor()
+		v = coming(f, tags, newest, used)
+		for v.Candidate = 1; used(v); v.Candidate++ {
 		}
+	case release.Stable:
+		v = coming(f, tags, newest, used)
 	default:
 		return release.Tag{}, &fault.Error{Code: fault.Usage, Message: "no such class",
 			Expected: "stable, candidate or hotfix", Got: fmt.Sprintf("%.40q", class)}
@@ -48,33 +42,19 @@ func Next(f release.Family, class release.Class, tags map[string]string, stable 
 	return release.Tag{Family: f, Version: v}, nil
 }
 
-// coming is the version that candidates above the newest stable release are of, else the next minor version.
-func coming(f release.Family, tags map[string]string, newest release.Version) release.Version {
-	candidates := candidatesAbove(f, tags, newest)
-	if len(candidates) == 0 {
-		return newest.NextMinor()
-	}
-	return slices.MaxFunc(candidates, release.Version.Compare).Final()
-}
-
-func candidateOf(f release.Family, tags map[string]string, newest release.Version,
+// coming is the version that candidates above the newest stable release are of, else the next minor version; where
+// its stable release was begun already, the one after it.
+func coming(f release.Family, tags map[string]string, newest release.Version,
 	used func(release.Version) bool) release.Version {
-	v := coming(f, tags, newest)
-	for used(v) { // its stable release was begun, so a candidate of it would come too late
+	v := newest.NextMinor()
+	candidate := release.Highest(f, maps.Keys(tags), func(v release.Version) bool {
+		return v.IsCandidate() && v.Compare(newest) > 0
+	})
+	if !candidate.IsZero() {
+		v = candidate.Version.Final()
+	}
+	for used(v) {
 		v = v.NextMinor()
 	}
-	for v.Candidate = 1; used(v); v.Candidate++ {
-	}
 	return v
-}
-
-func candidatesAbove(f release.Family, tags map[string]string, newest release.Version) []release.Version {
-	var out []release.Version
-	for name := range tags {
-		t, err := release.ParseTag(name)
-		if err == nil && t.Family == f && t.Version.IsCandidate() && t.Version.Compare(newest) > 0 {
-			out = append(out, t.Version)
-		}
-	}
-	return out
 }
