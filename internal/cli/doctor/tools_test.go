@@ -1,9 +1,12 @@
 package doctor_test
 
 import (
+	"bufio"
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -39,6 +42,29 @@ func installed(t *testing.T, where string, path []string, families ...release.Fa
 	var b bytes.Buffer
 	doctor.Print(console.New(&b, false), results)
 	return b.String(), results
+}
+
+// TestNothingIsLeftByWhatOutlivesAProgram: go ends before the process does that counts what it was asked for.
+func TestNothingIsLeftByWhatOutlivesAProgram(t *testing.T) {
+	t.Parallel()
+	path := folder(t)
+	said := filepath.Join(t.TempDir(), "said")
+	require.NoError(t, syscall.Mkfifo(said, 0o600))
+	answer, err := os.OpenFile(said, os.O_RDWR, 0) // both ends: whoever opens one of them waits for the other
+	require.NoError(t, err)
+	defer answer.Close()
+	require.NoError(t, os.WriteFile(filepath.Join(path[1], "go"), fmt.Appendf(nil, `#!/bin/sh
+(while [ -e "$HOME" ]; do :; done
+mkdir -p "$XDG_CONFIG_HOME/go"
+[ -e "$HOME" ] && echo there || echo gone) >%s 2>/dev/null &
+echo version 1.2.3
+`, said), 0o755))
+	all, results := installed(t, config.Rehearsal, path, release.Families()...)
+	require.NoError(t, results.Err())
+	require.Contains(t, all, "[PASS] go 1.2.3\n")
+	line, err := bufio.NewReader(answer).ReadString('\n')
+	require.NoError(t, err)
+	require.Equal(t, "gone\n", line, "the home is not made again")
 }
 
 func TestTools(t *testing.T) {
