@@ -2,16 +2,13 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/calimero-network/mero-tee/internal/artifact/signature"
 	"github.com/calimero-network/mero-tee/internal/base/check"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
-	"github.com/calimero-network/mero-tee/internal/base/file"
 	"github.com/calimero-network/mero-tee/internal/kms/wire"
 	"github.com/calimero-network/mero-tee/internal/node/agent"
 	"github.com/calimero-network/mero-tee/internal/node/clientconfig"
@@ -19,10 +16,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/verify/migration"
 )
 
-const (
-	maxHealthAnswer = 64 << 10
-	healthDeadline  = 30 * time.Second
-)
+const healthDeadline = 30 * time.Second
 
 // VerifyService judges a running key service by its release, which is audited
 // first: one line for each thing that it proves, and for each that it says of itself.
@@ -72,7 +66,9 @@ func (o *operator) service(ctx context.Context, url string, kms migration.Releas
 	client := o.env.Client()
 	client.CheckRedirect = func(r *http.Request, _ []*http.Request) error { return &redirected{r.URL.Redacted()} }
 	out := (&agent.Agent{HTTP: client}).InspectKMS(ctx, c.URL, want)
-	h, err := askHealth(ctx, client, c.URL)
+	asking, cancel := context.WithTimeout(ctx, healthDeadline)
+	defer cancel()
+	h, err := agent.AskHealth(asking, client, c.URL)
 	if err != nil {
 		return append(out, check.Of("answer of /health", agent.Unanswered(err, healthDeadline))), nil
 	}
@@ -103,29 +99,6 @@ func (o *operator) said(h wire.Health, kms migration.Release, p release.Profile)
 			fmt.Sprintf("%.200q", h.PolicyReason))
 	}
 	return append(out, ready)
-}
-
-func askHealth(ctx context.Context, client *http.Client, url string) (wire.Health, error) {
-	ctx, cancel := context.WithTimeout(ctx, healthDeadline)
-	defer cancel()
-	var h wire.Health
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimRight(url, "/")+"/health", nil)
-	if err != nil {
-		return h, err
-	}
-	resp, err := client.Do(req)
-	if err != nil {
-		return h, err
-	}
-	defer resp.Body.Close()
-	data, err := file.ReadAll(resp.Body, maxHealthAnswer)
-	if err != nil {
-		return h, fmt.Errorf("/health: %w", err)
-	}
-	if resp.StatusCode != http.StatusOK || json.Unmarshal(data, &h) != nil {
-		return h, fmt.Errorf("/health answered %s, and not what a key service says", resp.Status)
-	}
-	return h, nil
 }
 
 // redirected is a service that sends its clients elsewhere, which no node follows.

@@ -5,8 +5,11 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
+	"strings"
 	"time"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/tcb"
@@ -64,6 +67,31 @@ func (a *Agent) attest(ctx context.Context, url string) (nonce [32]byte, answer 
 	err = a.post(ctx, url, "/attest", wire.AttestRequest{NonceB64: base64.StdEncoding.EncodeToString(nonce[:]),
 		TransportKey: true}, &answer)
 	return nonce, answer, Unanswered(err, callDeadline)
+}
+
+const maxHealth = 64 << 10 // bytes of an answer of /health
+
+// AskHealth reads what the key service at url says of itself. It is the
+// service's word: no quote holds it.
+func AskHealth(ctx context.Context, client *http.Client, url string) (wire.Health, error) {
+	var h wire.Health
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimRight(url, "/")+"/health", nil)
+	if err != nil {
+		return h, err
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return h, err
+	}
+	defer resp.Body.Close()
+	data, err := file.ReadAll(resp.Body, maxHealth)
+	if err != nil {
+		return h, fmt.Errorf("/health: %w", err)
+	}
+	if resp.StatusCode != http.StatusOK || json.Unmarshal(data, &h) != nil {
+		return h, fmt.Errorf("/health answered %s, and not what a key service says", resp.Status)
+	}
+	return h, nil
 }
 
 // Unanswered says in words why something that should be a key service gave no

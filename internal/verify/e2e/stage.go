@@ -2,10 +2,8 @@ package e2e
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"sync"
 	"time"
@@ -15,6 +13,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/base/retry"
 	"github.com/calimero-network/mero-tee/internal/kms/compose"
 	"github.com/calimero-network/mero-tee/internal/kms/wire"
+	"github.com/calimero-network/mero-tee/internal/node/agent"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
@@ -173,12 +172,9 @@ func (s *stage) observed() []Observation {
 	return out
 }
 
-const (
-	// readyPatience bounds the wait for the policy: the service fetches it after
-	// it began to listen, so "alive" comes before "ready".
-	readyPatience = 3 * time.Minute
-	maxHealth     = 64 << 10
-)
+// readyPatience bounds the wait for the policy: the service fetches it after
+// it began to listen, so "alive" comes before "ready".
+const readyPatience = 3 * time.Minute
 
 // Ready waits until the service at url has its policy.
 func Ready(ctx context.Context, client *http.Client, url string) error {
@@ -188,30 +184,11 @@ func Ready(ctx context.Context, client *http.Client, url string) error {
 	var failed error
 	p := retry.Policy{First: 10 * time.Millisecond, Most: 5 * time.Second}
 	if p.Until(ctx, "the policy of "+url, func() (bool, error) {
-		h, failed = health(ctx, client, url)
+		h, failed = agent.AskHealth(ctx, client, url)
 		return failed == nil && h.PolicyReady, nil
 	}) != nil {
 		return &fault.Error{Code: fault.General, Message: "the key service has no policy", Err: failed,
 			Expected: "policyReady in /health", Got: h.PolicyReason + " (" + h.PolicyURL + ")"}
 	}
 	return nil
-}
-
-func health(ctx context.Context, client *http.Client, url string) (wire.Health, error) {
-	var h wire.Health
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/health", nil)
-	if err != nil {
-		return h, err
-	}
-	resp, err := client.Do(req)
-	if err != nil {
-		return h, err
-	}
-	defer resp.Body.Close()
-	// to its end, or the connection is torn down under the next request
-	data, err := io.ReadAll(io.LimitReader(resp.Body, maxHealth))
-	if err != nil {
-		return h, err
-	}
-	return h, json.Unmarshal(data, &h)
 }
