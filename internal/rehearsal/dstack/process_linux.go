@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
-	"runtime"
 	"syscall"
 	"time"
 
@@ -18,32 +17,30 @@ import (
 )
 
 // exec runs the process in its root file system and in a process group of its
-// own, which is killed when ctx ends, when its leader ends, and (Pdeathsig)
-// when this program dies.
+// own, which is killed when ctx ends, when its leader ends, and when this
+// program dies.
 func (p *entryPoint) exec(ctx context.Context, listener, log *os.File, started func()) error {
-	// Pdeathsig fires when the starting thread ends, not the program: keep it.
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	cmd, err := p.start(ctx, listener, log)
+	cmd, wait, err := p.start(ctx, listener, log)
 	if err != nil {
 		return p.explain(err)
 	}
 	started()
-	err = cmd.Wait()
+	err = wait()
 	return errors.Join(err, process.KillGroup(cmd))
 }
 
 // start tries again while the entry point is busy: a sibling that was forked
 // while this image was being unpacked holds the file open for writing until it
 // execs (https://go.dev/issue/22315).
-func (p *entryPoint) start(ctx context.Context, listener, log *os.File) (*exec.Cmd, error) {
+func (p *entryPoint) start(ctx context.Context, listener, log *os.File) (*exec.Cmd, func() error, error) {
 	for {
 		cmd := p.command(ctx, listener, log)
-		if err := cmd.Start(); !errors.Is(err, syscall.ETXTBSY) {
-			return cmd, err
+		wait, err := child.Start(cmd, syscall.SIGKILL)
+		if !errors.Is(err, syscall.ETXTBSY) {
+			return cmd, wait, err
 		}
 		if err := retry.For(ctx, 5*time.Millisecond); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 }

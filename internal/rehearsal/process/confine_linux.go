@@ -7,13 +7,12 @@ import (
 )
 
 // Confine puts cmd into a process group of its own, which is killed when cmd's
-// context ends, and lets the kernel kill cmd (Pdeathsig) when the thread that
-// starts it ends: the starter locks its thread until cmd has ended.
+// context ends. Package child has it end with us.
 func Confine(cmd *exec.Cmd) {
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}
 	}
-	cmd.SysProcAttr.Setpgid, cmd.SysProcAttr.Pdeathsig = true, syscall.SIGKILL
+	cmd.SysProcAttr.Setpgid = true
 	cmd.Cancel = func() error { return KillGroup(cmd) }
 }
 

@@ -1,7 +1,7 @@
 // Package process keeps what the rehearsal starts from outliving it.
 //
-// Its promise: a program that Confine was given ends with the program that
-// started it, and a folder that Folder made is removed once its process is
+// Its promise: what a program started that Confine was given can be ended with
+// it, and a folder that Folder made is removed once its process is
 // gone, kill -9 included, and never before.
 package process
 

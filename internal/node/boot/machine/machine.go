@@ -55,8 +55,8 @@ const MaxFileName = 55
 type Machine struct {
 	config  Config
 	monitor *monitor
-	qemu    *child
-	tpm     *child
+	qemu    *running
+	tpm     *running
 	begun   time.Time
 	links   []net.Conn
 }
@@ -275,9 +275,9 @@ func (m *Machine) arguments() []string {
 
 // Close ends the machine.
 func (m *Machine) Close() {
-	for _, c := range []*child{m.qemu, m.tpm} {
-		if c != nil {
-			c.kill()
+	for _, r := range []*running{m.qemu, m.tpm} {
+		if r != nil {
+			r.kill()
 		}
 	}
 	for _, l := range m.links {

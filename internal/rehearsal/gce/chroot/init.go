@@ -7,15 +7,16 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
-	"runtime"
 	"strconv"
 	"strings"
+	"syscall"
+
+	"github.com/calimero-network/mero-tee/internal/base/child"
 )
 
 // initProcess is process 1 of a machine: this machine's own sh, which is told
 // line by line what to run. It ends when its standard input does, when it is
-// killed, and (Pdeathsig, --kill-child) when this program dies; the kernel then
+// killed, and (child.Start, --kill-child) when this program dies; the kernel then
 // ends every other process of its namespace.
 type initProcess struct {
 	in      io.WriteCloser
@@ -42,31 +43,22 @@ func (r *runner) startInit(serial io.Writer) (*initProcess, error) {
 	var output tail
 	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = serial, &output, []*os.File{answer}
 	p := &initProcess{in: in, answers: bufio.NewReader(answers), ended: make(chan struct{})}
-	started := make(chan error)
-	go p.live(cmd, answers, answer, started)
-	if err := <-started; err != nil {
-		return nil, err
+	wait, err := child.Start(cmd, syscall.SIGKILL)
+	_ = answer.Close() // only the child answers
+	if err != nil {
+		return nil, errors.Join(err, answers.Close())
 	}
+	go func() {
+		_ = wait() // how it ended is nobody's business: it is killed
+		_ = answers.Close()
+		close(p.ended)
+	}()
 	if err := p.find(); err != nil {
 		err = errors.Join(err, cmd.Cancel())
 		<-p.ended
 		return nil, fmt.Errorf("process 1: %w: %s", err, output.String())
 	}
 	return p, nil
-}
-
-func (p *initProcess) live(cmd *exec.Cmd, answers, answer *os.File, started chan<- error) {
-	// Pdeathsig fires when the starting thread ends, not the program: keep it.
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	defer close(p.ended)
-	defer answers.Close()
-	err := cmd.Start()
-	_ = answer.Close() // only the child answers
-	started <- err
-	if err == nil {
-		_ = cmd.Wait() // how it ended is nobody's business: it is killed
-	}
 }
 
 // find learns process 1's id outside its namespace: /proc is not yet its own.

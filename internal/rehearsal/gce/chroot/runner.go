@@ -10,7 +10,9 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 
+	"github.com/calimero-network/mero-tee/internal/base/child"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/process"
 )
@@ -48,15 +50,12 @@ func (r *runner) fenced(ctx context.Context, args ...string) error {
 // started does not outlive its failure: unshare, when it cannot set up what was
 // asked for, leaves its child waiting.
 func finish(ctx context.Context, cmd *exec.Cmd, w io.Writer) error {
-	// Pdeathsig fires when the starting thread ends, not the program: keep it.
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
 	var output tail
 	cmd.Stdout, cmd.Stderr = w, &output
 	if w == nil {
 		cmd.Stdout = &output
 	}
-	err := cmd.Run()
+	err := child.Run(cmd, syscall.SIGKILL)
 	if err == nil {
 		return nil
 	}

@@ -1,8 +1,0 @@
-//go:build !linux
-
-package machine
-
-import "os/exec"
-
-// confine does nothing: only Linux kills what is left behind.
-func confine(*exec.Cmd) {}
