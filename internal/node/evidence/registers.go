@@ -29,6 +29,7 @@ type Measured struct {
 	Registers tdx.Registers // of the first boot's quote
 	Events    []tdx.Event   // its event log
 	Record    *image.Record
+	Boots     []Boot
 }
 
 // ReadRelease reads a folder of assets, staged or downloaded, which the caller has verified.
@@ -61,7 +62,7 @@ func readMeasured(dir string, p release.Profile) (*Measured, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &Measured{}
+	out := &Measured{Boots: boots.Boots}
 	quote, err := tdx.ParseQuote(boots.Boots[0].Quote)
 	if err != nil {
 		return nil, &fault.Error{Code: fault.Verification, Message: "the quote of " + string(p) + " cannot be read", Err: err}

@@ -56,8 +56,7 @@ type Boot struct {
 // readings is a folder of verified assets.
 type readings struct {
 	published *measurement.Published
-	nodes     *evidence.Release                      // of a node release
-	boots     map[release.Profile]*evidence.Evidence // likewise
+	nodes     *evidence.Release // of a node release
 }
 
 // Measured reads from a folder of verified assets what each profile measures;
@@ -107,20 +106,12 @@ func read(dir string) (*readings, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &readings{boots: map[release.Profile]*evidence.Evidence{}}
+	out := &readings{}
 	if out.published, err = measurement.Decode(data); err != nil || out.published.Family == release.KMS {
 		return out, err
 	}
 	if out.nodes, err = evidence.ReadRelease(out.published.Tag.String(), dir); err != nil {
 		return nil, err
-	}
-	for p := range out.nodes.Profiles {
-		if data, err = os.ReadFile(filepath.Join(dir, release.EvidenceAsset(p))); err != nil {
-			return nil, err
-		}
-		if out.boots[p], err = evidence.DecodeEvidence(data); err != nil {
-			return nil, err
-		}
 	}
 	return out, nil
 }
@@ -135,8 +126,8 @@ func (r *readings) profile(name release.Profile) (Profile, error) {
 	if !p.Image.ComposeHash.IsZero() {
 		out.Compose = p.Image.ComposeHash.String()
 	}
-	if e := r.boots[name]; e != nil {
-		for _, b := range e.Boots {
+	if r.nodes != nil {
+		for _, b := range r.nodes.Profiles[name].Boots {
 			out.Boots = append(out.Boots, Boot{Time: b.Time, Reboot: b.Reboot, TCB: string(b.TCB),
 				Appraised: b.Appraisal != nil})
 		}
@@ -236,25 +227,26 @@ func predicted(e measurement.Event) string {
 
 // compare says of each register what it was before, and what moved it.
 func (r *readings) compare(p *Profile, was *readings) {
-	moved := map[string][]string{}
-	if r.nodes != nil && was.nodes != nil {
-		for _, m := range evidence.Movements(was.nodes.Profiles[p.Name], r.nodes.Profiles[p.Name]) {
-			moved[m.Register] = m.Events
-		}
-	}
 	before, now := was.published.Profiles[p.Name], r.published.Profiles[p.Name]
 	for _, d := range before.Registers().Compare(now.Registers()) {
-		i := slices.IndexFunc(p.Registers, func(r Register) bool { return r.Name == strings.ToUpper(d.Name) })
-		register := &p.Registers[i]
-		register.Was, register.Moved = d.Want.String(), append(register.Moved, moved[register.Name]...)
-		if r.nodes == nil {
-			register.Moved = append(register.Moved, fmt.Sprintf("the OS image is %s, was %s", now.Image.OSImage,
-				before.Image.OSImage))
+		p.register(d.Name).Was = d.Want.String()
+	}
+	if r.nodes == nil {
+		for _, cause := range measurement.Causes(before, now) {
+			for _, name := range cause.Registers {
+				if register := p.register(name); register.Was != "" || register.Value == "" {
+					register.Moved = append(register.Moved, cause.Event)
+				}
+			}
 		}
+		return
 	}
-	if now.Image.ComposeHash != before.Image.ComposeHash {
-		last := &p.Registers[len(p.Registers)-1]
-		last.Moved = append(last.Moved, fmt.Sprintf("event %s is %s, was %s", measurement.ComposeHashEvent,
-			now.Image.ComposeHash, before.Image.ComposeHash))
+	for _, m := range evidence.Movements(was.nodes.Profiles[p.Name], r.nodes.Profiles[p.Name]) {
+		p.register(m.Register).Moved = m.Events
 	}
+}
+
+// register is the one of that name, however it is spelled.
+func (p *Profile) register(name string) *Register {
+	return &p.Registers[slices.IndexFunc(p.Registers, func(r Register) bool { return strings.EqualFold(r.Name, name) })]
 }

@@ -3,7 +3,6 @@ package steps
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/calimero-network/mero-tee/catalog"
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
@@ -190,19 +189,12 @@ func (r *Release) causes(c comparison) ([]notes.Cause, error) {
 func serviceCauses(before, after *measurement.Published) []notes.Cause {
 	var out []notes.Cause
 	for _, p := range release.Profiles() {
-		was, is := before.Profiles[p], after.Profiles[p]
-		add := func(register, format string, args ...any) {
-			out = append(out, notes.Cause{Profile: string(p), Register: register, Event: fmt.Sprintf(format, args...)})
-		}
-		switch {
-		case was.Image.OSImageHash != is.Image.OSImageHash:
-			add("MRTD to RTMR2", "the OS image is %s, was %s", is.Image.OSImage, was.Image.OSImage)
-			add("RTMR3", "event %s: %s, was %s", measurement.OSImageHashEvent, is.Image.OSImageHash, was.Image.OSImageHash)
-		case was.Registers() != is.Registers():
-			add("MRTD to RTMR2", "the same OS image %s was observed with other registers", is.Image.OSImage)
-		}
-		if was.Image.ComposeHash != is.Image.ComposeHash {
-			add("RTMR3", "event %s: %s, was %s", measurement.ComposeHashEvent, is.Image.ComposeHash, was.Image.ComposeHash)
+		for _, c := range measurement.Causes(before.Profiles[p], after.Profiles[p]) {
+			registers := c.Registers[0]
+			if last := c.Registers[len(c.Registers)-1]; last != registers {
+				registers += " to " + last
+			}
+			out = append(out, notes.Cause{Profile: string(p), Register: registers, Event: c.Event})
 		}
 	}
 	return out
