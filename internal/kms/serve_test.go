@@ -133,6 +133,25 @@ func (p *pipes) Close() error { p.once.Do(func() { close(p.closed) }); return ni
 
 func (*pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
 
+// serving is a service of the bubble: dial connects to it, and stop waits for its end.
+func serving(t *testing.T) (dial func() net.Conn, stop func() error) {
+	t.Helper()
+	c, err := kms.Load([]string{"MERO_KMS_VERSION=1.2.0", "MERO_KMS_PROFILE=debug",
+		"MERO_KMS_POLICY_URL=file:///nonexistent/p.json"}, "/nonexistent")
+	require.NoError(t, err)
+	s := kms.New(c, kms.Parts{Transport: local{http.NotFoundHandler()}, Now: time.Now, Log: slog.New(slog.DiscardHandler)})
+	l := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
+	ctx, end := context.WithCancel(t.Context())
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(ctx, l) }()
+	dial = func() net.Conn {
+		client, server := net.Pipe()
+		l.conns <- server
+		return client
+	}
+	return dial, func() error { end(); return <-served }
+}
+
 // Strangers who hold as many connections as there may be, and say nothing or half a request, keep no node waiting: the
 // time is that of the bubble, in which their connections would end after five and fifteen seconds.
 func TestSilentConnectionsKeepNobodyOut(t *testing.T) {
@@ -147,21 +166,8 @@ func TestSilentConnectionsKeepNobodyOut(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c, err := kms.Load([]string{"MERO_KMS_VERSION=1.2.0", "MERO_KMS_PROFILE=debug",
-				"MERO_KMS_POLICY_URL=file:///nonexistent/p.json"}, "/nonexistent")
-			require.NoError(t, err)
 			synctest.Test(t, func(t *testing.T) {
-				s := kms.New(c, kms.Parts{Transport: local{http.NotFoundHandler()}, Now: time.Now,
-					Log: slog.New(slog.DiscardHandler)})
-				l := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
-				ctx, stop := context.WithCancel(t.Context())
-				served := make(chan error, 1)
-				go func() { served <- s.Serve(ctx, l) }()
-				dial := func() net.Conn {
-					client, server := net.Pipe()
-					l.conns <- server
-					return client
-				}
+				dial, stop := serving(t)
 				began := time.Now()
 				for range kms.MaxConnections + 100 {
 					stranger := dial()
@@ -184,8 +190,7 @@ func TestSilentConnectionsKeepNobodyOut(t *testing.T) {
 					require.NotEqual(t, http.StatusTooManyRequests, resp.StatusCode)
 				}
 				require.Less(t, time.Since(began), time.Second)
-				stop()
-				require.NoError(t, <-served)
+				require.NoError(t, stop())
 			})
 		})
 	}
@@ -205,25 +210,15 @@ func TestSlowAndIdleConnectionsAreCut(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c, err := kms.Load([]string{"MERO_KMS_VERSION=1.2.0", "MERO_KMS_PROFILE=debug",
-				"MERO_KMS_POLICY_URL=file:///nonexistent/p.json"}, "/nonexistent")
-			require.NoError(t, err)
 			synctest.Test(t, func(t *testing.T) {
-				s := kms.New(c, kms.Parts{Transport: local{http.NotFoundHandler()}, Now: time.Now,
-					Log: slog.New(slog.DiscardHandler)})
-				l := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
-				ctx, stop := context.WithCancel(t.Context())
-				served := make(chan error, 1)
-				go func() { served <- s.Serve(ctx, l) }()
-				client, server := net.Pipe()
-				l.conns <- server
+				dial, stop := serving(t)
+				client := dial()
 				began := time.Now()
 				go func() { _, _ = io.WriteString(client, tc.says) }()
 				_, err := io.Copy(io.Discard, client) // until the service hangs up
 				require.NoError(t, err)
 				require.Equal(t, tc.cut, time.Since(began))
-				stop()
-				require.NoError(t, <-served)
+				require.NoError(t, stop())
 			})
 		})
 	}

@@ -14,16 +14,23 @@ import (
 	"github.com/calimero-network/mero-tee/internal/node/boot/machine"
 )
 
-// A machine starts, its firmware measures and looks for something to boot on the
-// disk, and it ends when it is told to. Nothing on the disk boots.
-func TestARealMachine(t *testing.T) {
-	t.Parallel()
+// real is what a real machine needs, and for how long one may run; without the programs there is none.
+func real(t *testing.T) (machine.Programs, context.Context) {
+	t.Helper()
 	programs, missing := machine.Find()
 	if testing.Short() || len(missing) > 0 {
 		t.Skipf("a real machine; not installed: %v", missing)
 	}
 	ctx, stop := context.WithTimeout(t.Context(), 10*time.Minute)
-	defer stop()
+	t.Cleanup(stop)
+	return programs, ctx
+}
+
+// A machine starts, its firmware measures and looks for something to boot on the
+// disk, and it ends when it is told to. Nothing on the disk boots.
+func TestARealMachine(t *testing.T) {
+	t.Parallel()
+	programs, ctx := real(t)
 	disk := machine.NewDisk(bytes.NewReader(make([]byte, 1<<20)), 1<<20)
 	wire := lan.New()
 	m, err := machine.Start(ctx, machine.Config{Programs: programs, Folder: t.TempDir(),
@@ -67,12 +74,7 @@ func TestARealMachine(t *testing.T) {
 // goes on from there reads is known to have been read by that one.
 func TestAMachineGoesOnFromWhereItWasSaved(t *testing.T) {
 	t.Parallel()
-	programs, missing := machine.Find()
-	if testing.Short() || len(missing) > 0 {
-		t.Skipf("a real machine; not installed: %v", missing)
-	}
-	ctx, stop := context.WithTimeout(t.Context(), 10*time.Minute)
-	defer stop()
+	programs, ctx := real(t)
 	const size = 1 << 20
 	c := machine.Config{Programs: programs, Folder: t.TempDir(), Movable: true,
 		Disk: machine.NewDisk(bytes.NewReader(make([]byte, size)), size), Wire: lan.New(), MAC: lan.MAC}
