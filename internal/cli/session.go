@@ -165,9 +165,12 @@ func (s *session) open(ctx context.Context, r request) error {
 // able asks, before anything is done, whether a target's release can be tested here, if the target does that and it
 // was not done: a release that fails in its last steps has cost minutes, and its tag.
 func able(ctx context.Context, env *environment.Environment, tag release.Tag, target string) error {
+	if env.Able == nil || target == "release:merge" {
+		return nil
+	}
 	graph, test := planOf(tag.Family), tag.Family.Short()+":e2e"
 	status, err := graph.Status(steps.Dir(env.Dist, tag))
-	if env.Able == nil || err != nil || target == "release:merge" {
+	if err != nil {
 		return nil //nolint:nilerr // a ledger that cannot be read is refused when it is opened
 	}
 	for i, step := range graph {

@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
@@ -114,15 +114,8 @@ func Movements(from, to Measured) []Movement {
 	owners := measurement.OwnersOf(release.Node)
 	of := map[string]measurement.Owner{"mrtd": owners.MRTD, "rtmr0": owners.RTMR0, "rtmr1": owners.RTMR1,
 		"rtmr2": owners.RTMR2, "rtmr3": owners.RTMR3}
-	words := map[tdx.Register]string{}
-	for _, r := range []*image.Record{from.Record, to.Record} {
-		if r == nil {
-			continue
-		}
-		for _, e := range slices.Concat(r.Boot.RTMR1, r.Boot.RTMR2) {
-			words[e.Digest] = e.Words
-		}
-	}
+	words := from.Record.Words()
+	maps.Copy(words, to.Record.Words())
 	var out []Movement
 	for _, d := range from.Registers.Compare(to.Registers) {
 		out = append(out, Movement{Register: strings.ToUpper(d.Name), Owner: of[d.Name], Was: d.Want, Is: d.Got,

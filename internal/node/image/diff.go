@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 )
 
 // Change is one thing that differs between two images; empty means absent.
@@ -53,6 +55,18 @@ func (c Change) Reaches() string {
 		return "in the root, by its hash: RTMR1 and RTMR2"
 	}
 	return ""
+}
+
+// Words are those of the measured events that a record predicts, by their digests. R may be nil.
+func (r *Record) Words() map[tdx.Register]string {
+	out := map[tdx.Register]string{}
+	if r == nil {
+		return out
+	}
+	for _, e := range slices.Concat(r.Boot.RTMR1, r.Boot.RTMR2) {
+		out[e.Digest] = e.Words
+	}
+	return out
 }
 
 // Diff names what moved from one image to the next. Either side may be nil.

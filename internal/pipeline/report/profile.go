@@ -13,7 +13,6 @@ import (
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/node/evidence"
-	"github.com/calimero-network/mero-tee/internal/node/image"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
@@ -189,7 +188,7 @@ func (r *readings) events(name release.Profile, rtmr int) []Event {
 	if rtmr == 3 {
 		return append(out, Event{Words: "the agent, before everything that could act: profile " + string(name)})
 	}
-	words := worded(measured.Record)
+	words := measured.Record.Words()
 	for _, e := range measured.Events {
 		if e.RTMR != rtmr || rtmr < 0 || e.Type == tdx.NoActionEvent {
 			continue
@@ -199,18 +198,6 @@ func (r *readings) events(name release.Profile, rtmr int) []Event {
 			event.Words = e.Describe().String()
 		}
 		out = append(out, event)
-	}
-	return out
-}
-
-// worded are the words of the events that an image's record predicts.
-func worded(r *image.Record) map[tdx.Register]string {
-	out := map[tdx.Register]string{}
-	if r == nil {
-		return out
-	}
-	for _, e := range slices.Concat(r.Boot.RTMR1, r.Boot.RTMR2) {
-		out[e.Digest] = e.Words
 	}
 	return out
 }

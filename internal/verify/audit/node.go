@@ -104,10 +104,11 @@ func (a *auditor) registers(e *evidence.Evidence, seen []*evidence.Observation) 
 	if err != nil {
 		return check.Of(name, err)
 	}
+	bases := e.Bases(signed)
 	a.mu.Lock()
-	a.report.Bases[e.Profile] = e.Bases(signed)
+	a.report.Bases[e.Profile] = bases
 	a.mu.Unlock()
-	words := together(e.Bases(signed))
+	words := together(bases)
 	if e.Endorsement == nil {
 		return check.Unseen(name, words,
 			"a candidate may be so; for a stable release the images are measured when Google can be asked")

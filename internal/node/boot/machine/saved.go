@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/calimero-network/mero-tee/internal/base/fault"
@@ -103,11 +104,7 @@ func (m *Machine) until(ctx context.Context, question, wanted string, before ...
 		if answer.Status == wanted {
 			return nil
 		}
-		known := false
-		for _, s := range before {
-			known = known || s == answer.Status
-		}
-		if !known {
+		if !slices.Contains(before, answer.Status) {
 			return fault.Mismatch("the emulator's answer to "+question, wanted, answer.Status+" "+answer.Reason)
 		}
 		select {
