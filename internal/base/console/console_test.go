@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -82,4 +83,24 @@ func TestHeartbeatOffTerminal(t *testing.T) {
 	clock = clock.Add(30 * time.Second)
 	p.show()
 	require.Equal(t, "[INFO] still running: node:build 30 s\n", b.String())
+}
+
+// Who waits is told after the first while, and then at every heartbeat since the beginning; who does not wait reads nothing.
+func TestWhile(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		took, first time.Duration
+		said        []time.Duration
+	}{
+		{time.Second, 2 * time.Second, nil},
+		{3 * time.Second, 2 * time.Second, []time.Duration{2 * time.Second}},
+		{25 * time.Second, 2 * time.Second, []time.Duration{2 * time.Second, Heartbeat, 2 * Heartbeat}},
+		{25 * time.Second, Heartbeat, []time.Duration{Heartbeat, 2 * Heartbeat}},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var said []time.Duration
+			While(func() { time.Sleep(tc.took) }, tc.first, func(took time.Duration) { said = append(said, took) })
+			require.Equal(t, tc.said, said)
+		})
+	}
 }

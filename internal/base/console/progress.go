@@ -29,7 +29,23 @@ type running struct {
 }
 
 // Heartbeat is how often a run that is not on a terminal says that it lives.
-const Heartbeat = 30 * time.Second
+const Heartbeat = 10 * time.Second
+
+// While does work, and says meanwhile how long it has taken: after first, and then at every heartbeat.
+func While(work func(), first time.Duration, say func(took time.Duration)) {
+	done := make(chan struct{})
+	go func() { defer close(done); work() }()
+	begin, next := time.Now(), first
+	for {
+		select {
+		case <-time.After(next - time.Since(begin)):
+			say(next)
+		case <-done:
+			return
+		}
+		next = next.Truncate(Heartbeat) + Heartbeat
+	}
+}
 
 // Progress starts showing what Begin and End report until Close.
 func (c *Console) Progress(terminal bool) *Progress {
@@ -90,7 +106,7 @@ func (p *Progress) show() {
 }
 
 // quiet is how long a step may run before a heartbeat mentions it.
-const quiet = 10 * time.Second
+const quiet = 5 * time.Second
 
 func (p *Progress) text(atLeast time.Duration) string {
 	p.mu.Lock()

@@ -11,7 +11,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
+	"github.com/calimero-network/mero-tee/internal/base/console"
 	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/base/file"
@@ -27,8 +29,8 @@ type Spec struct {
 	CacheDir string   // parent of all built programs; empty means mero-tee/tools in the user's cache
 }
 
-// Build returns the path of the program. When it has to compile, it says so in
-// one line through log. The working directory, GOFLAGS, GOOS, GOARCH and go.work have no influence.
+// Build returns the path of the program. When it has to compile, it says so
+// through log, and then every ten seconds that it still does. The working directory, GOFLAGS, GOOS, GOARCH and go.work have no influence.
 func Build(ctx context.Context, s Spec, log func(string)) (string, error) {
 	path, err := build(ctx, s, log)
 	if err != nil {
@@ -64,7 +66,11 @@ func build(ctx context.Context, s Spec, log func(string)) (string, error) {
 		return program, nil
 	}
 	log(fmt.Sprintf("compiling %s from %s (once: the result is kept in %s)", s.Name, filepath.Base(s.Module), dir))
-	return program, s.compile(ctx, compiler, program)
+	work := func() { err = s.compile(ctx, compiler, program) }
+	console.While(work, console.Heartbeat, func(took time.Duration) {
+		log(fmt.Sprintf("still compiling %s: %.0f s", s.Name, took.Seconds()))
+	})
+	return program, err
 }
 
 func (s Spec) home(key string) (string, error) {

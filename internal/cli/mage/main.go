@@ -20,6 +20,8 @@ import (
 	"time"
 
 	"github.com/magefile/mage/mage"
+
+	"github.com/calimero-network/mero-tee/internal/base/console"
 )
 
 func main() { os.Exit(run(os.Args[1:])) }
@@ -81,26 +83,17 @@ func sharing(compile func() int) int {
 	return compile()
 }
 
-// What takes longer than patience is told of, and then every interval.
-const patience, interval = 2 * time.Second, 10 * time.Second
+// patience is how long somebody waits without being told for what.
+const patience = 2 * time.Second
 
-// told does work, and writes a line when that takes a while.
-func told(w io.Writer, work func() int) int {
-	done := make(chan int, 1)
-	go func() { done <- work() }()
-	begin, next := time.Now(), patience
-	for {
-		select {
-		case code := <-done:
-			return code
-		case <-time.After(next - time.Since(begin)):
-		}
-		if next == patience {
+// told does work, and writes a line when that takes a while, and then at every heartbeat.
+func told(w io.Writer, work func() int) (code int) {
+	console.While(func() { code = work() }, patience, func(took time.Duration) {
+		if took == patience {
 			fmt.Fprintln(w, "[INFO] compiling the targets: once, and after each change of them")
-			next = interval
-			continue
+			return
 		}
-		fmt.Fprintf(w, "[INFO] still compiling the targets: %.0f s\n", next.Seconds())
-		next += interval
-	}
+		fmt.Fprintf(w, "[INFO] still compiling the targets: %.0f s\n", took.Seconds())
+	})
+	return code
 }
