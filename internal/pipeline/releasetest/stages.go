@@ -30,6 +30,10 @@ var read = []string{"internal", "docker", "policies", "catalog", "docs", "packer
 // certificates and tokens that the rehearsal made for them.
 const maxAge = 12 * time.Hour
 
+// idle is after what time the stages of other sources go: they are some gigabytes,
+// and whoever edits makes others with each change.
+const idle = time.Hour
+
 // Stages are copies of one release's folder, each made when it had come so far.
 type Stages struct {
 	Root string // the repository's copy
@@ -76,13 +80,17 @@ func (f *Fixture) keep(ctx context.Context) (*Stages, error) {
 		return nil, err
 	}
 	defer unlock()
+	used := time.Now()
+	if err := errors.Join(os.Chtimes(s.dir, used, used), s.forgetOthers()); err != nil {
+		return nil, err
+	}
 	record := filepath.Join(s.dir, "log") // written last
 	if info, err := os.Stat(record); err == nil && time.Since(info.ModTime()) < maxAge {
 		data, err := os.ReadFile(record)
 		s.Log = string(data)
 		return s, err
 	}
-	if err := errors.Join(s.forgetOthers(), f.make(ctx, s)); err != nil {
+	if err := f.make(ctx, s); err != nil {
 		return nil, err
 	}
 	return s, file.Write(record, []byte(s.Log), 0o644)
@@ -110,12 +118,12 @@ func (f *Fixture) make(ctx context.Context, s *Stages) error {
 	return os.RemoveAll(live)
 }
 
-// forgetOthers removes the stages of other sources that are too old to be used.
+// forgetOthers removes the stages of other sources that nobody has used for a while.
 func (s *Stages) forgetOthers() error {
 	cache, own := filepath.Split(s.dir)
 	entries, err := os.ReadDir(cache)
 	for _, e := range entries {
-		if info, gone := e.Info(); gone == nil && e.Name() != own && time.Since(info.ModTime()) > maxAge {
+		if info, gone := e.Info(); gone == nil && e.Name() != own && time.Since(info.ModTime()) > idle {
 			err = errors.Join(err, os.RemoveAll(filepath.Join(cache, e.Name())))
 		}
 	}
