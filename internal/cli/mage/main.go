@@ -3,7 +3,8 @@
 //
 // Its promise: it does what Mage does, and two things more. The targets are
 // compiled with the flags of everything else that a release compiles, so that
-// what they share is compiled once; and who waits for that is told.
+// what they share is compiled once, and only when a file of the clone has moved;
+// and who waits for that is told.
 package main
 
 import (
@@ -15,7 +16,6 @@ import (
 	"log"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -35,30 +35,15 @@ func run(arguments []string) int {
 	case err != nil || command != mage.None || inv.CompileOut != "" || inv.List || inv.Help || inv.Autocomplete:
 		return sharing(func() int { return mage.ParseAndRun(os.Stdout, os.Stderr, os.Stdin, arguments) })
 	}
-	program, err := home(inv)
+	program, code, err := compiled(inv)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "Error:", err)
 		return 1
 	}
-	compile := inv
-	compile.CompileOut = program
-	if code := sharing(func() int { return told(os.Stderr, func() int { return mage.Invoke(compile) }) }); code != 0 {
+	if code != 0 {
 		return code
 	}
 	return mage.RunCompiled(inv, program, log.New(os.Stderr, "", 0))
-}
-
-// home is where the compiled targets are kept: one place for each version of the magefiles and of Go.
-func home(inv mage.Invocation) (string, error) {
-	files, err := mage.Magefiles(filepath.Join(inv.Dir, mage.MagefilesDirName), "", "", true)
-	if err != nil {
-		return "", err
-	}
-	key, err := mage.ExeName(inv.GoCmd, inv.CacheDir, files)
-	if err != nil {
-		return "", err
-	}
-	return filepath.Join(key+".d", "mage"), os.MkdirAll(key+".d", 0o755)
 }
 
 // sharing lets compile with the flags of internal/base/gobuild: two packages
