@@ -54,7 +54,7 @@ func BootNode(ctx context.Context, profile, disk string, control bool) error {
 
 func (w *workspace) bootDisk(ctx context.Context, c *console.Console, r boot.Request) error {
 	folder := filepath.Join(w.dist, "boot", cmp.Or(string(r.Profile), filepath.Base(r.Disk)))
-	r.Report, r.Console = folder, c
+	r.Report, r.Console, r.TD = folder, c, rehearsal.LendTD
 	report, err := boot.Run(ctx, r)
 	if err != nil {
 		return err

@@ -36,6 +36,7 @@ type Request struct {
 	Profile release.Profile // empty: the one that the disk's command line names
 	Report  string          // folder for report.json, report.md and what the machines left
 	Control bool            // boot a disk, too, on which the host's words must have an effect
+	TD      Lender          // of what a node of a debug profile is lent
 	Console *console.Console
 }
 

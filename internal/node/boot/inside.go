@@ -17,6 +17,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/attestation/measuredboot"
 	"github.com/calimero-network/mero-tee/internal/base/check"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/node/agent"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
@@ -24,6 +25,7 @@ import (
 // server names, as on Compute Engine.
 type visitor struct {
 	signer ssh.Signer
+	nonce  [32]byte // that the node answers, when it has a TD
 	client *ssh.Client
 }
 
@@ -40,16 +42,21 @@ func newVisitor(p release.Profile) (*visitor, error) {
 		return nil, err
 	}
 	signer, err := ssh.NewSignerFromKey(private)
-	return &visitor{signer: signer}, err
+	return &visitor{signer: signer, nonce: agent.NewNonce()}, err
 }
 
-// attributes are the instance's metadata.
-func (v *visitor) attributes() map[string]string {
+// attributes are the instance's metadata: who may log in, and what the agent is to do.
+func (v *visitor) attributes() (map[string]string, error) {
 	if v == nil {
-		return map[string]string{}
+		return map[string]string{}, nil
+	}
+	out, err := agent.Mission{Nonce: v.nonce, Health: true}.Attributes()
+	if err != nil {
+		return nil, err
 	}
 	key := strings.TrimSpace(string(ssh.MarshalAuthorizedKey(v.signer.PublicKey())))
-	return map[string]string{"ssh-keys": visitorName + ":" + key + " " + visitorName, "enable-oslogin": "FALSE"}
+	out["ssh-keys"], out["enable-oslogin"] = visitorName+":"+key+" "+visitorName, "FALSE"
+	return out, nil
 }
 
 // Inside is what a node says of itself, where there is a way in.
@@ -58,6 +65,7 @@ type Inside struct {
 	Mounts []string `json:"mounts"` // "/ /dev/mapper/root squashfs ro,…"
 	Ports  []string `json:"ports"`  // that something listens on
 	Waits  []string `json:"waits"`  // units that need the measurement: name and state
+	Lent   *Lent    `json:"lent"`   // null: it got no TD
 }
 
 // inside asks a node of a debug profile for its units, mounts, ports and its own event log.
@@ -89,7 +97,7 @@ func (s *session) inside(ctx context.Context, g *guest, v *visitor) error {
 		err = s.disk.boot.JudgeTPM(events)
 	}
 	s.report.add(check.Of("inside: the kernel's own event log is as predicted", err))
-	return nil
+	return s.lend(ctx, g, v)
 }
 
 // The questions, each one command.
@@ -139,7 +147,10 @@ func (v *visitor) enter(ctx context.Context, g *guest) error {
 // maxAnswer bounds what a node may say, in bytes.
 const maxAnswer = 4 << 20
 
-func (v *visitor) ask(command string) (string, error) {
+func (v *visitor) ask(command string) (string, error) { return v.run(command, nil) }
+
+// run runs a command, which reads input.
+func (v *visitor) run(command string, input io.Reader) (string, error) {
 	session, err := v.client.NewSession()
 	if err != nil {
 		return "", err
@@ -150,7 +161,7 @@ func (v *visitor) ask(command string) (string, error) {
 		return "", err
 	}
 	var complaint bytes.Buffer
-	session.Stderr = &complaint
+	session.Stdin, session.Stderr = input, &complaint
 	if err := session.Start(command); err != nil {
 		return "", err
 	}

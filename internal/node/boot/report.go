@@ -129,11 +129,16 @@ func (r *Report) insideMarkdown(b *strings.Builder) {
 			"the serial port, the screen, the network, every TCP port.\n")
 		return
 	}
-	for _, part := range []struct {
+	type part struct {
 		title string
 		lines []string
-	}{{"Units that failed", r.Inside.Units}, {"Units that need the measurement", r.Inside.Waits},
-		{"Mounts", r.Inside.Mounts}, {"Listeners", r.Inside.Ports}} {
+	}
+	parts := []part{{"Units that failed", r.Inside.Units}, {"Units that need the measurement", r.Inside.Waits},
+		{"Mounts", r.Inside.Mounts}, {"Listeners", r.Inside.Ports}}
+	if lent := r.Inside.Lent; lent != nil {
+		parts = append(parts, part{"The same units, with a TD", lent.Units}, part{"Listeners, with a TD", lent.Ports})
+	}
+	for _, part := range parts {
 		fmt.Fprintf(b, "%s:\n\n    %s\n\n", part.title, strings.Join(part.lines, "\n    "))
 	}
 }

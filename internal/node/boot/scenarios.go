@@ -22,8 +22,12 @@ func (s *session) released(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	attributes, err := visitor.attributes()
+	if err != nil {
+		return err
+	}
 	c := words()
-	g, closed, err := s.start(ctx, released, c, visitor.attributes())
+	g, closed, err := s.start(ctx, released, c, attributes)
 	if err != nil {
 		return err
 	}
