@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -54,21 +55,50 @@ func Open(socket string) (configfsi.Client, error) {
 const patience = 30 * time.Second
 
 // Await is Open for early boot, when the kernel's module may be loaded at the same
-// time: it asks again, for half a minute at most. What others serve at a socket is
-// not waited for.
+// time: it asks again, for half a minute at most, unless the processor is not that
+// of a TD. What others serve at a socket is not waited for.
 func Await(ctx context.Context, socket string) (configfsi.Client, error) {
 	p := retry.Policy{First: 50 * time.Millisecond, Most: time.Second, Total: patience}
-	return await(ctx, p, func() (configfsi.Client, error) { return Open(socket) })
+	info, err := os.ReadFile("/proc/cpuinfo")
+	if err != nil {
+		info = []byte("flags: " + flag) // nothing is known, so it is waited for
+	}
+	return await(ctx, p, info, func() (configfsi.Client, error) { return Open(socket) })
 }
+
+// flag is that of a processor in a TD: Linux sets it before anything of user space
+// runs (arch/x86/coco/tdx/tdx.c, tdx_early_init), and the module that shows the
+// registers loads for no other (drivers/virt/coco/tdx-guest/tdx-guest.c, tdx_guest_ids).
+const flag = "tdx_guest"
 
 var loading = &retry.Class{}
 
-func await(ctx context.Context, p retry.Policy, open func() (configfsi.Client, error)) (c configfsi.Client, err error) {
+func await(ctx context.Context, p retry.Policy, info []byte, open func() (configfsi.Client, error)) (
+	c configfsi.Client, err error,
+) {
+	class := loading
+	if !inTD(info) {
+		class = nil // no module will show what this machine has not
+	}
 	err = p.Do(ctx, func(int) (err error) {
 		c, err = open()
 		return err
-	}, func(error) (*retry.Class, time.Duration) { return loading, 0 })
+	}, func(error) (*retry.Class, time.Duration) { return class, 0 })
+	if err != nil && class == nil {
+		err = fmt.Errorf("this machine is no TD, its processor has no flag %s: %w", flag, err)
+	}
 	return c, err
+}
+
+// inTD says whether what Linux shows of the processors, /proc/cpuinfo, is that of a TD.
+func inTD(info []byte) bool {
+	for line := range strings.Lines(string(info)) {
+		name, flags, _ := strings.Cut(line, ":")
+		if strings.TrimSpace(name) == "flags" && slices.Contains(strings.Fields(flags), flag) {
+			return true
+		}
+	}
+	return false
 }
 
 // Sysfs answers for the subsystem rtmrs from the folder of measurements, and

@@ -79,6 +79,22 @@ func TestTheAgentOverSysfs(t *testing.T) {
 	require.ErrorContains(t, a.ExtendProfile(), "extended before")
 }
 
+// A machine that is no TD is told so at once, whatever else its processor shows; registers that are there are taken.
+func TestAwaitWhereThereIsNoTD(t *testing.T) {
+	t.Parallel()
+	p := retry.Policy{First: time.Second, Wait: func(context.Context, time.Duration) error {
+		t.Error("it waited")
+		return nil
+	}}
+	for _, info := range []string{"", "flags\t: fpu avx\n", "flags\t: tdx_guest_2 xtdx_guest\n", "model name\t: tdx_guest\n"} {
+		_, err := tsm.Awaiting(t.Context(), p, []byte(info), func() (configfsi.Client, error) { return nil, os.ErrNotExist })
+		require.ErrorIs(t, err, os.ErrNotExist)
+		require.ErrorContains(t, err, "this machine is no TD")
+		_, err = tsm.Awaiting(t.Context(), p, []byte(info), func() (configfsi.Client, error) { return nil, nil })
+		require.NoError(t, err)
+	}
+}
+
 // At boot the module that shows the registers may still be loading: it is waited
 // for, and not for ever.
 func TestAwait(t *testing.T) {
@@ -86,8 +102,8 @@ func TestAwait(t *testing.T) {
 	var waited time.Duration
 	p := retry.Policy{First: 50 * time.Millisecond, Most: time.Second, Total: 30 * time.Second,
 		Wait: func(ctx context.Context, d time.Duration) error { waited += d; return ctx.Err() }}
-	asked := 0
-	_, err := tsm.Awaiting(t.Context(), p, func() (configfsi.Client, error) {
+	asked, td := 0, []byte("processor\t: 0\nflags\t\t: fpu tdx_guest avx\n")
+	_, err := tsm.Awaiting(t.Context(), p, td, func() (configfsi.Client, error) {
 		if asked++; asked < 5 {
 			return nil, os.ErrNotExist
 		}
@@ -97,7 +113,7 @@ func TestAwait(t *testing.T) {
 	require.Equal(t, 5, asked)
 	require.Less(t, waited, time.Second)
 	waited = 0
-	_, err = tsm.Awaiting(t.Context(), p, func() (configfsi.Client, error) { return nil, os.ErrNotExist })
+	_, err = tsm.Awaiting(t.Context(), p, td, func() (configfsi.Client, error) { return nil, os.ErrNotExist })
 	require.ErrorIs(t, err, os.ErrNotExist)
 	require.Greater(t, waited, 25*time.Second)
 	require.LessOrEqual(t, waited, 30*time.Second)
