@@ -47,12 +47,14 @@ const (
 	nameSocket = "sudo systemctl set-environment MERO_TSM_SOCKET=" + lentSocket + " && sudo systemctl reset-failed"
 	measure    = "sudo systemctl start " + measureUnit
 	startAll   = "sudo systemctl start $(systemctl show -P RequiredBy " + measureUnit + ")"
+	askStarted = "for unit in $(systemctl show -P RequiredBy " + measureUnit +
+		"); do echo $unit $(systemctl show -P ActiveState $unit) $(systemctl show -P ConditionResult $unit); done"
 	whyNot     = "sudo journalctl --no-pager --boot --lines=40 --priority=notice --output=cat"
 )
 
 // Lent is what a node says of itself once it has a TD.
 type Lent struct {
-	Units []string `json:"units"` // that need the measurement: name and state
+	Units []string `json:"units"` // that need the measurement: name, state, whether their condition holds
 	Ports []string `json:"ports"` // that something listens on
 }
 
@@ -86,12 +88,12 @@ func (s *session) lend(ctx context.Context, g *guest, v *visitor) error {
 	}
 	s.say(g, "what waited for the measurement has started")
 	answers := map[string]string{}
-	for _, command := range []string{askFailed, askWaits, askListeners} {
+	for _, command := range []string{askFailed, askStarted, askListeners} {
 		if answers[command], err = v.ask(command); err != nil {
 			return &fault.Error{Code: fault.General, Message: "the node does not answer: " + command, Err: err}
 		}
 	}
-	s.report.Inside.Lent = &Lent{Units: lines(answers[askWaits]), Ports: lines(answers[askListeners])}
+	s.report.Inside.Lent = &Lent{Units: lines(answers[askStarted]), Ports: lines(answers[askListeners])}
 	s.report.add(judgeLent(s.report.Inside.Lent, lines(answers[askFailed]))...)
 	s.report.add(s.judgeReport(ctx, td.Verifier, v.nonce, g.metadata.Reported())...)
 	return nil
@@ -117,13 +119,18 @@ func (v *visitor) lend(td *TD) (end func(), err error) {
 	return func() { _ = l.Close(); <-served }, nil
 }
 
-// judgeLent judges what a node with a TD runs, and shows to others.
+// judgeLent judges what a node with a TD runs, and shows to others. What sends
+// telemetry does not start where nobody said where to: its condition does not hold.
 func judgeLent(l *Lent, failed []string) check.Results {
-	idle := slices.DeleteFunc(slices.Clone(l.Units), func(u string) bool { return strings.HasSuffix(u, " active") })
+	idle := slices.DeleteFunc(slices.Clone(l.Units), func(u string) bool {
+		return strings.HasSuffix(u, " active yes") || strings.HasSuffix(u, " inactive no")
+	})
+	needed := []string{"mero-agent.service active yes", "merod.service active yes", "traefik.service active yes"}
+	missing := slices.DeleteFunc(needed, func(u string) bool { return slices.Contains(l.Units, u) })
 	others := offered(l.Ports)
 	return check.Results{
-		must(lentName+" starts", len(idle) == 0 && slices.Contains(l.Units, "merod.service active"),
-			"each unit is active, merod among them", strings.Join(l.Units, "; ")),
+		must(lentName+" starts", len(idle) == 0 && len(missing) == 0,
+			"each unit is active whose condition holds, merod, traefik and the agent in any case", strings.Join(l.Units, "; ")),
 		must("with a TD: no unit failed", len(failed) == 0, "none", strings.Join(failed, "; ")),
 		must("with a TD: others may connect to SSH, traefik and merod's peers, and to nothing else",
 			len(others) == 0, "TCP 22, 80 and 2428", strings.Join(others, "; ")),
@@ -146,12 +153,18 @@ func (s *session) judgeReport(ctx context.Context, v *tdx.Verifier, nonce [32]by
 
 // report is the one among guest attributes.
 func report(attributes map[string]string) (*agent.Report, error) {
-	text, ok := attributes[guestattr.Namespace+"/"+guestattr.ReportName]
-	if !ok {
-		return nil, fault.Mismatch("the node reports nothing", "guest attribute "+guestattr.Namespace+"/"+
-			guestattr.ReportName, fmt.Sprintf("%d others", len(attributes)))
+	var entries []guestattr.Entry
+	for name, value := range attributes {
+		if key, ours := strings.CutPrefix(name, guestattr.Namespace+"/"); ours {
+			entries = append(entries, guestattr.Entry{Key: key, Value: value})
+		}
 	}
-	return agent.DecodeReport([]byte(text))
+	data, err := guestattr.Decode(guestattr.ReportName, entries)
+	if err != nil {
+		return nil, &fault.Error{Code: fault.Verification, Message: "the node's report in its guest attributes", Err: err,
+			Expected: "all of " + guestattr.Namespace + "/" + guestattr.ReportName, Got: fmt.Sprintf("%d attributes", len(attributes))}
+	}
+	return agent.DecodeReport(data)
 }
 
 // offered are the lines of ss that show a TCP port to others, but those that a node has.
