@@ -122,6 +122,7 @@ func begin(t *testing.T, files map[string]string) *repo {
 func (r *repo) git(args ...string) {
 	r.t.Helper()
 	cmd := exec.Command("git", append([]string{"-c", "user.name=a", "-c", "user.email=a@example.com"}, args...)...)
+	cmd.Env = git.Environment()
 	cmd.Dir = r.dir
 	out, err := cmd.CombinedOutput()
 	require.NoError(r.t, err, "%s", out)
