@@ -48,8 +48,9 @@ func (r Remote) options(ctx context.Context) []remote.Option {
 	if auth == nil {
 		auth = authn.Anonymous
 	}
-	return []remote.Option{remote.WithContext(ctx), remote.WithAuth(auth),
-		remote.WithTransport(patient{r.Transport, r.Wait}), remote.WithRetryBackoff(backoff()), remote.WithRetryStatusCodes(temporary()...), remote.WithUserAgent("mero-tee")}
+	return []remote.Option{remote.WithContext(ctx), remote.WithTransport(patient{r.Transport, r.Wait}),
+		remote.WithAuth(auth), remote.WithRetryBackoff(backoff()), remote.WithRetryStatusCodes(temporary()...),
+		remote.WithUserAgent("mero-tee")}
 }
 
 const (
