@@ -235,10 +235,13 @@ func TestLoadDirRefuses(t *testing.T) {
 
 func TestRevocationNeedsAReason(t *testing.T) {
 	t.Parallel()
-	w := working(t, release.Debug)
-	w.Revoked = []policies.Revocation{{Registers: registers(release.Debug, 1)}}
-	_, err := w.Encode()
-	require.ErrorContains(t, err, "gives no reason")
+	for _, text := range []string{"", " ", "None.", "TODO", "n/a", "\u2060", "a\nb", "see above", "a \u202e b"} {
+		w := working(t, release.Debug)
+		w.Revoked = []policies.Revocation{{Registers: registers(release.Debug, 1), Reason: text}}
+		_, err := w.Encode()
+		require.ErrorContains(t, err, "gives no reason", "%q", text)
+		require.Equal(t, fault.Verification, fault.CodeOf(err))
+	}
 }
 
 // A policy that is made stale is sound, and admits nobody whom it admitted, for the MRTD alone.

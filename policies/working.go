@@ -4,13 +4,13 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/tcb"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/canonical"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/reason"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
@@ -85,8 +85,9 @@ func checkRevoked(list []Revocation) error {
 		if slices.ContainsFunc(list[:i], func(o Revocation) bool { return o.Registers == r.Registers }) {
 			return fault.Mismatch("a measurement is revoked twice", "each once", fmt.Sprintf("revoked[%d]", i))
 		}
-		if strings.TrimSpace(r.Reason) == "" {
-			return fault.Mismatch("a revocation gives no reason", "why, for those who come later", "nothing")
+		if flaw := reason.Flaw(r.Reason); flaw != "" {
+			return fault.Mismatch("a revocation gives no reason: "+flaw, "why, for those who come later",
+				fmt.Sprintf("%.60q", r.Reason))
 		}
 		if _, err := time.Parse(time.DateOnly, r.RevokedOn); r.RevokedOn != "" && err != nil {
 			return fault.Mismatch("revoked_on is not a day", "YYYY-MM-DD", fmt.Sprintf("%.60q", r.RevokedOn))

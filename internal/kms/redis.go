@@ -16,6 +16,9 @@ const (
 	redisAnswer = time.Second
 	// clockSkew is how much longer Redis remembers than the challenge lives, for instances whose clocks are behind.
 	clockSkew = 5 * time.Minute
+	// connectionLife is after how long Redis is asked again whether it keeps what it acknowledges: its operator may
+	// change that while it runs.
+	connectionLife = time.Minute
 )
 
 // redisUsed remembers answered challenges in a Redis that several instances share.
@@ -31,6 +34,9 @@ func newRedisUsed(c Config) *redisUsed {
 	o.ContextTimeoutEnabled, o.DisableIdentity = true, true
 	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	o.OnConnect = remembers
+	if o.ConnMaxLifetime <= 0 || o.ConnMaxLifetime > connectionLife {
+		o.ConnMaxLifetime = connectionLife
+	}
 	return &redisUsed{client: redis.NewClient(&o), prefix: "mero-kms:used:" + string(c.Profile) + ":"}
 }
 
@@ -39,7 +45,7 @@ func newRedisUsed(c Config) *redisUsed {
 type mayForget struct{ why string }
 
 const forgets = "this Redis may forget which challenges were used when it crashes; it needs appendonly yes, " +
-	"appendfsync always and maxmemory-policy noeviction"
+	"appendfsync always, no-appendfsync-on-rewrite no and maxmemory-policy noeviction, and to be nobody's replica"
 
 func (e *mayForget) Error() string { return forgets + "; " + e.why }
 
@@ -48,19 +54,33 @@ func (e *mayForget) Error() string { return forgets + "; " + e.why }
 func remembers(ctx context.Context, conn *redis.Conn) error {
 	for _, want := range [][2]string{
 		{"appendonly", "yes"}, {"appendfsync", "always"}, {"maxmemory-policy", "noeviction"},
+		{"no-appendfsync-on-rewrite", "no"}, // yes: what comes while it rewrites its log is not on disk
 	} {
 		said, err := conn.ConfigGet(ctx, want[0]).Result()
-		var refused redis.Error
 		switch {
-		case errors.As(err, &refused): // it may forbid the question
-			return &mayForget{"it does not say: " + err.Error()}
 		case err != nil:
-			return err
+			return unsaid(err)
 		case said[want[0]] != want[1]:
 			return &mayForget{fmt.Sprintf("its %s is %q", want[0], said[want[0]])}
 		}
 	}
+	role, err := conn.Do(ctx, "ROLE").Slice()
+	switch {
+	case err != nil:
+		return unsaid(err)
+	case len(role) == 0 || role[0] != "master": // Redis' word; a replica's own writes go with its next copy
+		return &mayForget{"it is a replica"}
+	}
 	return nil
+}
+
+// unsaid is the error of a question that Redis may forbid.
+func unsaid(err error) error {
+	var refused redis.Error
+	if errors.As(err, &refused) {
+		return &mayForget{"it does not say: " + err.Error()}
+	}
+	return err
 }
 
 // storeTrouble is what a caller may know of a store that failed.

@@ -145,9 +145,10 @@ func TestARedisThatMayForgetIsRefused(t *testing.T) {
 	operator := redis.NewClient(o)
 	t.Cleanup(func() { _ = operator.Close() })
 	for name, c := range map[string]struct{ setting, bad, good string }{
-		"no log":              {"appendonly", "no", "yes"},
-		"a log of the second": {"appendfsync", "everysec", "always"},
-		"an evicting cache":   {"maxmemory-policy", "allkeys-lru", "noeviction"},
+		"no log":                            {"appendonly", "no", "yes"},
+		"a log of the second":               {"appendfsync", "everysec", "always"},
+		"an evicting cache":                 {"maxmemory-policy", "allkeys-lru", "noeviction"},
+		"no log while another child writes": {"no-appendfsync-on-rewrite", "yes", "no"},
 	} {
 		require.NoError(t, operator.ConfigSet(t.Context(), c.setting, c.bad).Err(), name)
 		s := shared(t, server, release.Debug)
@@ -169,6 +170,62 @@ func TestARedisThatMayForgetIsRefused(t *testing.T) {
 	challenge, err := s.issue(t.Context(), "p")
 	require.NoError(t, err)
 	require.ErrorContains(t, s.spend(t.Context(), challenge), "it does not say")
+}
+
+// A replica that lets itself be written forgets that with its primary's next copy; so does the one that follows it.
+func TestAReplicaIsRefused(t *testing.T) {
+	t.Parallel()
+	primary, replica := StartRedis(t), StartRedis(t)
+	of, err := redis.ParseURL(primary.URL)
+	require.NoError(t, err)
+	o, err := redis.ParseURL(replica.URL)
+	require.NoError(t, err)
+	operator := redis.NewClient(o)
+	t.Cleanup(func() { _ = operator.Close() })
+	host, port, err := net.SplitHostPort(of.Addr)
+	require.NoError(t, err)
+	require.NoError(t, operator.ConfigSet(t.Context(), "replica-read-only", "no").Err())
+	require.NoError(t, operator.SlaveOf(t.Context(), host, port).Err())
+	s := shared(t, replica, release.Debug)
+	challenge, err := s.issue(t.Context(), "p")
+	require.NoError(t, err)
+	err = s.spend(t.Context(), challenge)
+	require.ErrorContains(t, err, "it is a replica")
+	var no *refusal
+	require.ErrorAs(t, refuseChallenge(err), &no)
+	require.Equal(t, http.StatusServiceUnavailable, no.status)
+	require.NoError(t, operator.SlaveOf(t.Context(), "NO", "ONE").Err())
+	require.NoError(t, s.spend(t.Context(), challenge), "it was not used up")
+}
+
+// What an operator changes while connections are open is seen on the next ones, whatever REDIS_URL says of their life.
+func TestConnectionsToRedisAreMadeAnew(t *testing.T) {
+	t.Parallel()
+	server := StartRedis(t)
+	s := shared(t, server, release.Debug)
+	for life, want := range map[string]time.Duration{"": connectionLife, "?conn_max_lifetime=24h": connectionLife,
+		"?conn_max_lifetime=1ms": time.Millisecond} {
+		o, err := redis.ParseURL(server.URL + life)
+		require.NoError(t, err)
+		store := newRedisUsed(Config{Redis: o, Profile: release.Debug})
+		t.Cleanup(func() { _ = store.close() })
+		require.Equal(t, want, store.client.Options().ConnMaxLifetime, life)
+		if want == time.Millisecond {
+			s.used = store
+		}
+	}
+	spend := func() error {
+		challenge, err := s.issue(t.Context(), "p")
+		require.NoError(t, err)
+		return s.spend(t.Context(), challenge)
+	}
+	require.NoError(t, spend())
+	o, err := redis.ParseURL(server.URL)
+	require.NoError(t, err)
+	operator := redis.NewClient(o)
+	t.Cleanup(func() { _ = operator.Close() })
+	require.NoError(t, operator.ConfigSet(t.Context(), "appendfsync", "everysec").Err())
+	require.Eventually(t, func() bool { return errors.As(spend(), new(*mayForget)) }, hang.Limit(t), time.Millisecond)
 }
 
 func TestAPasswordIsNotRepeated(t *testing.T) {

@@ -11,8 +11,6 @@ import (
 	"strconv"
 	"time"
 
-	"golang.org/x/net/netutil"
-
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/kms/wire"
 )
@@ -58,12 +56,13 @@ func (s *Service) server(h http.Handler) *http.Server {
 	}
 }
 
-// ServeMetrics answers /metrics on l until ctx ends.
+// ServeMetrics answers /metrics on l until ctx ends. Its connections all count as silent: who opens new ones takes the
+// place of who rests between two questions, and keeps nobody out.
 func (s *Service) ServeMetrics(ctx context.Context, l net.Listener) error {
 	server := s.server(s.MetricsHandler())
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer stop()
-	if err := server.Serve(netutil.LimitListener(l, maxScrapes)); !errors.Is(err, http.ErrServerClosed) {
+	if err := server.Serve(newConnections(l, maxScrapes)); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve metrics: %w", err)
 	}
 	return nil

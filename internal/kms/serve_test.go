@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"strconv"
 	"strings"
@@ -23,6 +24,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/base/hang"
 	"github.com/calimero-network/mero-tee/internal/kms"
+	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/policies"
 )
 
@@ -191,6 +193,52 @@ func TestSilentConnectionsKeepNobodyOut(t *testing.T) {
 				}
 				require.Less(t, time.Since(began), time.Second)
 				require.NoError(t, stop())
+			})
+		})
+	}
+}
+
+// Nor do they keep anybody from the metrics, of which there are fewer connections.
+func TestSilentConnectionsKeepNobodyFromTheMetrics(t *testing.T) {
+	t.Parallel()
+	for name, says := range map[string]string{
+		"nothing":       "",
+		"half a header": "GET /metrics HTTP/1.1\r\nHost: k",
+		"half a body":   "GET /metrics HTTP/1.1\r\nHost: k\r\nContent-Length: 9\r\n\r\n1",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := kms.New(kms.Config{Profile: release.Debug, PolicyURL: &url.URL{}},
+					kms.Parts{Transport: local{http.NotFoundHandler()}, Now: time.Now, Log: slog.New(slog.DiscardHandler)})
+				l := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
+				ctx, end := context.WithCancel(t.Context())
+				served := make(chan error, 1)
+				go func() { served <- s.ServeMetrics(ctx, l) }()
+				began := time.Now()
+				for range 64 {
+					client, server := net.Pipe()
+					t.Cleanup(func() { _ = client.Close() })
+					select {
+					case l.conns <- server:
+					case <-time.After(2 * time.Second): // of the bubble: nobody accepts
+						t.Fatal("the listener is full")
+					}
+					go func() { _, _ = io.WriteString(client, says) }()
+					go func() { _, _ = io.Copy(io.Discard, client) }()
+				}
+				synctest.Wait()
+				client, server := net.Pipe()
+				l.conns <- server
+				go func() { _, _ = io.WriteString(client, "GET /metrics HTTP/1.1\r\nHost: k\r\nConnection: close\r\n\r\n") }()
+				resp, err := http.ReadResponse(bufio.NewReader(client), nil)
+				require.NoError(t, err)
+				_, err = io.Copy(io.Discard, resp.Body)
+				require.NoError(t, err)
+				require.Equal(t, http.StatusOK, resp.StatusCode)
+				require.Less(t, time.Since(began), time.Second)
+				end()
+				require.NoError(t, <-served)
 			})
 		})
 	}

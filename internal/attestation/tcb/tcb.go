@@ -12,10 +12,10 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/reason"
 )
 
 // Waiver accepts a status that the list does not, for a while.
@@ -115,10 +115,9 @@ func (l List) checkWaiver(w Waiver) error {
 		slices.Contains(l.AllowedTCBStatus, w.Status) && !slices.Contains(OnlyWaived(), w.Status):
 		return fault.Mismatch("tcb_waivers waives what needs no waiver, or no status of Intel's",
 			"one of "+strings.Join(Statuses(), ", ")+" that the list does not accept", fmt.Sprintf("%.60q", w.Status))
-	case strings.TrimSpace(w.Reason) == "":
-		return fault.Mismatch("a TCB waiver gives no reason", "why, for those who come later", fmt.Sprintf("%q", w.Reason))
-	case strings.ContainsFunc(w.Reason, func(r rune) bool { return !unicode.IsPrint(r) }):
-		return fault.Mismatch("the reason of a TCB waiver", "one line of visible text", fmt.Sprintf("%.60q", w.Reason))
+	case reason.Flaw(w.Reason) != "":
+		return fault.Mismatch("a TCB waiver gives no reason: "+reason.Flaw(w.Reason), "why, for those who come later",
+			fmt.Sprintf("%.60q", w.Reason))
 	case w.FMSPC != "" && !fmspcForm.MatchString(w.FMSPC):
 		return fault.Mismatch("fmspc of a TCB waiver", "12 lower-case hex digits", fmt.Sprintf("%.60q", w.FMSPC))
 	}

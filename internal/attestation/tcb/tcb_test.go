@@ -42,7 +42,13 @@ func TestCheck(t *testing.T) {
 		"no reason": {[]string{"UpToDate"}, []tcb.Waiver{waiver(func(w *tcb.Waiver) { w.Reason = " \t" })},
 			"gives no reason"},
 		"a reason of two lines": {[]string{"UpToDate"}, []tcb.Waiver{waiver(func(w *tcb.Waiver) { w.Reason = "a\nb" })},
-			"one line of visible text"},
+			"not one line of printable text"},
+		"a reason that is still to come": {[]string{"UpToDate"},
+			[]tcb.Waiver{waiver(func(w *tcb.Waiver) { w.Reason = "t.b.d." })}, "still to be written"},
+		"a reason that says that there is none": {[]string{"UpToDate"},
+			[]tcb.Waiver{waiver(func(w *tcb.Waiver) { w.Reason = "n/a" })}, "says that there is none"},
+		"a reason that nobody sees": {[]string{"UpToDate"}, []tcb.Waiver{waiver(func(w *tcb.Waiver) { w.Reason = "\u2060" })},
+			"gives no reason"},
 		"no end": {[]string{"UpToDate"}, []tcb.Waiver{waiver(func(w *tcb.Waiver) { w.Until = "" })}, "has no end"},
 		"no day": {[]string{"UpToDate"}, []tcb.Waiver{waiver(func(w *tcb.Waiver) { w.Until = "2026-02-30" })},
 			"has no end"},
@@ -190,4 +196,26 @@ func TestDecodeHost(t *testing.T) {
 	}
 	_, err = tcb.ReadHost(filepath.Join(t.TempDir(), "none.json"))
 	require.Equal(t, fault.MissingAsset, fault.CodeOf(err))
+}
+
+// What is taken for a list of the host is one that Check takes, and has known statuses alone.
+func FuzzDecodeHost(f *testing.F) {
+	shipped, err := os.ReadFile("../../../docker/mero-kms/host-tcb.json")
+	require.NoError(f, err)
+	for _, s := range []string{string(shipped), `{"schema_version":"1","allowed_tcb_status":["UpToDate"]}`,
+		`{"schema_version":"2","allowed_tcb_status":["UpToDate"]}`, `{"schema_version":"1","allowed_tcb_status":["Revoked"]}`,
+		`{"schema_version":"1","allowed_tcb_status":[]}`, "", "null"} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		h, err := tcb.DecodeHost(data)
+		if err != nil {
+			require.Equal(t, fault.Verification, fault.CodeOf(err))
+			return
+		}
+		require.NoError(t, h.Check())
+		require.Equal(t, tcb.HostSchemaVersion, h.SchemaVersion)
+		ok, _ := h.Accepts(tcb.Platform{Status: tdx.Revoked}, time.Now())
+		require.False(t, ok, "%s", data)
+	})
 }

@@ -96,6 +96,9 @@ func (b *builder) image(profile release.Profile) (v1.Image, error) {
 			return nil, err
 		}
 	}
+	if err := s.startable(); err != nil {
+		return nil, err
+	}
 	maps.Copy(s.config.Labels, b.metadata())
 	image := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
 	image, err = mutate.ConfigFile(image, &v1.ConfigFile{OS: platform.OS, Architecture: platform.Architecture,

@@ -152,7 +152,9 @@ type stage struct {
 	vars   *variables
 	config v1.Config
 	layers []mutate.Addendum
-	tree   tree // what they hold
+	tree   tree             // what they hold
+	modes  map[string]int64 // of its files
+	enters int              // line of the ENTRYPOINT that counts; 0: there is none yet
 }
 
 // defaultPath is what BuildKit and buildah set in an image from scratch.
@@ -160,7 +162,7 @@ const defaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbi
 
 func newStage(b *builder, file *dockerfile, args map[string]string) *stage {
 	return &stage{build: b, file: file,
-		vars: newVariables(file.escape, args), tree: tree{},
+		vars: newVariables(file.escape, args), tree: tree{}, modes: map[string]int64{},
 		config: v1.Config{Env: []string{defaultPath}, WorkingDir: "/",
 			Labels: map[string]string{}, ExposedPorts: map[string]struct{}{}}}
 }
@@ -183,6 +185,10 @@ func (s *stage) apply(c instructions.Command) error {
 			s.config.Labels[label.Key] = label.Value
 		}
 	case *instructions.UserCommand:
+		if !userForm.MatchString(c.User) {
+			return s.file.refuse(line(c.Location()), "USER", fmt.Sprintf("of %q is not a number", c.User),
+				"uid or uid:gid, as 65532:65532: an empty file system knows no names")
+		}
 		s.config.User = c.User
 	case *instructions.ExposeCommand:
 		return s.expose(c)
@@ -190,10 +196,33 @@ func (s *stage) apply(c instructions.Command) error {
 		if c.PrependShell {
 			return s.file.refuse(line(c.Location()), "ENTRYPOINT", "needs a shell", `the JSON form, ["/program"]`)
 		}
-		s.config.Entrypoint = c.CmdLine
+		s.config.Entrypoint, s.enters = c.CmdLine, line(c.Location())
 	default:
 		return s.file.refuse(line(c.Location()), strings.ToUpper(c.Name()), "is not supported",
 			"one of "+strings.Join(supported, ", "))
+	}
+	return nil
+}
+
+// userForm is a user and a group by their numbers, below 2^31.
+var userForm = regexp.MustCompile(`^(?:0|[1-9][0-9]{0,8}|1[0-9]{9})(?::(?:0|[1-9][0-9]{0,8}|1[0-9]{9}))?$`)
+
+// startable says whether the image can be started: its one program is in it, and may be executed.
+func (s *stage) startable() error {
+	refuse := func(problem string) error {
+		return s.file.refuse(max(1, s.enters), "ENTRYPOINT", problem,
+			`["/program"], which a COPY with --chmod=0755 puts there`)
+	}
+	if s.enters == 0 || len(s.config.Entrypoint) == 0 {
+		return refuse("names no program")
+	}
+	program := s.config.Entrypoint[0]
+	mode, there := s.modes[program]
+	switch {
+	case !there:
+		return refuse(fmt.Sprintf("of %q is not in the image", program))
+	case mode&0o111 != 0o111:
+		return refuse(fmt.Sprintf("of %q may not be executed: its mode is %04o", program, mode))
 	}
 	return nil
 }
@@ -224,8 +253,9 @@ func (s *stage) copy(c *instructions.CopyCommand) error {
 	if len(c.SourcePaths) != 1 || !path.IsAbs(c.DestPath) || path.Clean(c.DestPath) != c.DestPath || c.DestPath == "/" {
 		return refuse("does not name one file and its full path in the image", "COPY --chmod=MODE file /target")
 	}
-	mode, err := strconv.ParseInt(c.Chmod, 8, 16)
-	if err != nil || mode < 0 || mode > 0o777 {
+	bits, err := strconv.ParseUint(c.Chmod, 8, 9) // 0777
+	mode := int64(bits)                           //nolint:gosec // nine bits
+	if err != nil {
 		return refuse("has no octal --chmod", "COPY --chmod=0755 or 0644: otherwise the mode depends on the builder's umask")
 	}
 	if problem := s.tree.add(strings.TrimPrefix(c.DestPath, "/"), line(c.Location())); problem != "" {
@@ -235,6 +265,7 @@ func (s *stage) copy(c *instructions.CopyCommand) error {
 	if err != nil {
 		return refuse(err.Error(), "a regular file inside the build context")
 	}
+	s.modes[c.DestPath] = mode
 	s.layers = append(s.layers, mutate.Addendum{Layer: layer, MediaType: types.OCILayer,
 		History: v1.History{Created: v1.Time{Time: s.build.Epoch}, CreatedBy: c.String()}})
 	return nil

@@ -24,6 +24,8 @@ import (
 type Remote struct {
 	Transport http.RoundTripper   // required; in production http.DefaultTransport
 	Auth      authn.Authenticator // nil: anonymous
+
+	Wait func(ctx context.Context, d time.Duration) error // after a 429; nil: retry.For
 }
 
 // deadline bounds one push or pull of a small image.
@@ -46,8 +48,42 @@ func (r Remote) options(ctx context.Context) []remote.Option {
 	if auth == nil {
 		auth = authn.Anonymous
 	}
-	return []remote.Option{remote.WithContext(ctx), remote.WithTransport(r.Transport), remote.WithAuth(auth),
-		remote.WithRetryBackoff(backoff()), remote.WithRetryStatusCodes(temporary()...), remote.WithUserAgent("mero-tee")}
+	return []remote.Option{remote.WithContext(ctx), remote.WithTransport(patient{r.Transport, r.Wait}),
+		remote.WithAuth(auth), remote.WithRetryBackoff(backoff()), remote.WithRetryStatusCodes(temporary()...),
+		remote.WithUserAgent("mero-tee")}
+}
+
+const (
+	// leastPause is between requests that a limit refuses without a time. GHCR counts by the minute, and the library
+	// would have given up after seconds.
+	leastPause   = 20 * time.Second
+	longestPause = 2 * time.Minute
+)
+
+// patient hands a refusal for too many requests on when its time is over: the library, which repeats the request then,
+// knows no Retry-After.
+type patient struct {
+	next http.RoundTripper
+	wait func(ctx context.Context, d time.Duration) error
+}
+
+// RoundTrip implements http.RoundTripper.
+func (p patient) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := p.next.RoundTrip(r)
+	if err != nil || response.StatusCode != http.StatusTooManyRequests {
+		return response, err
+	}
+	pause := max(leastPause, retry.After(response.Header))
+	if pause > longestPause {
+		err = fmt.Errorf("asked to wait %s, longer than %s: answered %s", pause, longestPause, response.Status)
+	} else {
+		err = retry.Policy{Wait: p.wait}.Pause(r.Context(), pause)
+	}
+	if err != nil {
+		_ = response.Body.Close()
+		return nil, err
+	}
+	return response, nil
 }
 
 // Pushed is what a push ended in.

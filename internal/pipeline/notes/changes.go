@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -28,32 +29,51 @@ func changes(in Input) string {
 	return since + "\n\n" + list(in.Repository, in.Commits, changesSize, "No commits.\n")
 }
 
-// Conventional commits mark a breaking change with ! before the colon, or with a footer.
+// Conventional commits mark a breaking change with ! before the colon, behind a type in any case, or with a footer,
+// whose name is in capitals.
 var (
-	breakingSubject = regexp.MustCompile(`^[a-z]+(\([^()]*\))?!: `)
-	breakingFooter  = regexp.MustCompile(`(?m)^BREAKING[ -]CHANGE: `)
+	breakingSubject = regexp.MustCompile(`^[A-Za-z]+(\([^()]*\))?!: `)
+	breakingFooter  = regexp.MustCompile(`(?m)^BREAKING[ -]CHANGE(?:: | #)`)
 )
 
 func breaking(in Input) string {
 	if in.Breaking != "" {
 		return strings.TrimSpace(in.Breaking) + "\n"
 	}
-	reverted := reverts(in.Commits)
+	reverted := reverts(in.Repository, in.Commits)
 	marked := slices.DeleteFunc(slices.Clone(in.Commits), func(c git.Entry) bool {
 		return reverted[c.Hash] || !breakingSubject.MatchString(c.Subject) && !breakingFooter.MatchString(c.Body)
 	})
 	return list(in.Repository, marked, breakingSize, "None.\n")
 }
 
-// What `git revert` writes into the body, of a revert that was reverted too.
-var revertFooter = regexp.MustCompile(`(?m)^This reverts commit ([0-9a-f]{40})(?:[.,]|$)`)
+// What `git revert` writes into the body, with --reference too, for a merge, and of a revert that was reverted; and
+// what GitHub's button writes. A commit that takes back several says so several times.
+var (
+	revertFooter = regexp.MustCompile(`(?m)^This reverts commit ([0-9a-f]{7,40})(?:[.,]| \(|\r?$)`)
+	revertButton = regexp.MustCompile(`(?m)^Reverts ([\w.-]+/[\w.-]+)#([1-9][0-9]{0,8})\r?$`)
+)
 
 // reverts are the commits that a later one among them took back, and that nothing brought back. The newest come first.
-func reverts(commits []git.Entry) map[string]bool {
+func reverts(repository string, commits []git.Entry) map[string]bool {
 	gone := map[string]bool{}
-	for _, c := range commits {
-		if m := revertFooter.FindStringSubmatch(c.Body); m != nil && !gone[c.Hash] {
-			gone[m[1]] = true
+	for i, c := range commits {
+		if gone[c.Hash] {
+			continue
+		}
+		older := commits[i+1:]
+		take := func(is func(git.Entry) bool) {
+			at := slices.IndexFunc(older, is)
+			if at >= 0 && !slices.ContainsFunc(older[at+1:], is) { // a name that two of them have is neither's
+				gone[older[at].Hash] = true
+			}
+		}
+		for _, m := range revertFooter.FindAllStringSubmatch(c.Body, -1) {
+			take(func(e git.Entry) bool { return strings.HasPrefix(e.Hash, m[1]) })
+		}
+		for _, m := range revertButton.FindAllStringSubmatch(c.Body, -1) {
+			number, _ := strconv.Atoi(m[2]) // nine digits at most
+			take(func(e git.Entry) bool { return e.PR == number && strings.EqualFold(m[1], repository) })
 		}
 	}
 	return gone

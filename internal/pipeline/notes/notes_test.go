@@ -171,6 +171,9 @@ func TestRevertedChanges(t *testing.T) {
 		Body: "This reverts commit " + hash("a") + "."}
 	again := git.Entry{Hash: hash("c"), Subject: `Reapply "feat!: another form"`,
 		Body: "This reverts commit " + hash("b") + "."}
+	pull := git.Entry{Hash: hash("a"), Subject: "feat!: another form (#7)", PR: 7}
+	byButton := git.Entry{Hash: hash("b"), Subject: `Revert "feat!: another form" (#8)`, PR: 8,
+		Body: "Reverts calimero-network/mero-tee#7"}
 	for name, tc := range map[string]struct {
 		commits []git.Entry // the newest first
 		breaks  bool
@@ -179,12 +182,51 @@ func TestRevertedChanges(t *testing.T) {
 		"reverted":     {[]git.Entry{revert, change}, false},
 		"brought back": {[]git.Entry{again, revert, change}, true},
 		"another's":    {[]git.Entry{{Hash: hash("d"), Body: "This reverts commit " + hash("e") + "."}, change}, true},
+		"by git revert --reference": {[]git.Entry{{Hash: hash("d"),
+			Body: "This reverts commit " + strings.Repeat("a", 8) + " (feat!: another form, 2026-11-01)."}, change}, false},
+		"two in one": {[]git.Entry{{Hash: hash("d"), Body: "This reverts commit " + hash("e") + ".\n\nThis reverts commit " +
+			hash("a") + "."}, change}, false},
+		"a merge": {[]git.Entry{{Hash: hash("d"), Body: "This reverts commit " + hash("a") + ", reversing\nchanges made to " +
+			hash("e") + "."}, change}, false},
+		"by GitHub's button":     {[]git.Entry{byButton, pull}, false},
+		"another repository's":   {[]git.Entry{{Hash: hash("d"), Body: "Reverts somebody/else#7"}, pull}, true},
+		"another pull request's": {[]git.Entry{{Hash: hash("d"), Body: "Reverts calimero-network/mero-tee#71"}, pull}, true},
+		"the button's, brought back": {[]git.Entry{{Hash: hash("f"), Subject: "Bring it back (#9)",
+			Body: "Reverts calimero-network/mero-tee#8"}, byButton, pull}, true},
+		"too short to be one": {[]git.Entry{{Hash: hash("d"), Body: "This reverts commit aaa."}, change}, true},
+		"only spoken of": {[]git.Entry{{Hash: hash("d"),
+			Body: "If this reverts commit " + hash("a") + ", say so."}, change}, true},
+		"before it was made": {[]git.Entry{pull, byButton}, true},
+		"by an ambiguous name": {[]git.Entry{{Hash: hash("d"), Body: "This reverts commit aaaaaaaa."}, change,
+			{Hash: hash("a")[1:] + "b", Subject: "another"}}, true},
 	} {
 		in := stable(t)
 		in.Breaking, in.Commits = "", tc.commits
 		_, after, _ := strings.Cut(notes.Generate(in), "## Breaking changes\n")
 		section, _, _ := strings.Cut(after, "\n## ")
 		require.Equal(t, tc.breaks, strings.Contains(section, "another form"), name)
+	}
+}
+
+// A type is written in any case ("must not be treated as case sensitive"), and a footer with either separator.
+func TestBreakingChangesHoweverTheyAreMarked(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		subject, body string
+		breaks        bool
+	}{
+		{"Feat!: another form", "", true},
+		{"FIX(api)!: another form", "", true},
+		{"another form", "BREAKING CHANGE #12 of the form", true},
+		{"another form", "BREAKING-CHANGE: of the form", true},
+		{"another form", "breaking change: of the form", false},
+		{"no!way: another form", "", false},
+	} {
+		in := stable(t)
+		in.Breaking, in.Commits = "", []git.Entry{{Hash: strings.Repeat("a", 40), Subject: tc.subject, Body: tc.body}}
+		_, after, _ := strings.Cut(notes.Generate(in), "## Breaking changes\n")
+		section, _, _ := strings.Cut(after, "\n## ")
+		require.Equal(t, tc.breaks, strings.Contains(section, "another form"), tc)
 	}
 }
 

@@ -193,6 +193,7 @@ func (r *repository) guardOne(branch, notesPath string) check.Results {
 	dir := r.t.TempDir()
 	run := func(args ...string) {
 		cmd := exec.Command("git", append([]string{"-c", "user.name=a", "-c", "user.email=a@example.com"}, args...)...)
+		cmd.Env = git.Environment()
 		cmd.Dir = dir
 		out, err := cmd.CombinedOutput()
 		require.NoError(r.t, err, "%s", out)

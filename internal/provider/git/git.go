@@ -13,6 +13,7 @@ import (
 	"maps"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -46,19 +47,59 @@ func Head(ctx context.Context, dir string) (Commit, error) {
 	return Commit{Hash: hash, Time: time.Unix(unix, 0).UTC()}, nil
 }
 
-// Dirty lists the paths that differ from HEAD or are untracked and not ignored; none in a clean tree.
+// Dirty lists the paths that differ from HEAD, or are untracked and not ignored by the repository's own .gitignore;
+// none in a clean tree. What git was told not to look at counts as changed: what its user's configuration or this
+// clone alone ignores, modes, and files that are assumed to be unchanged or left out.
 func Dirty(ctx context.Context, dir string) ([]string, error) {
-	out, err := run(ctx, dir, "status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=all")
+	if err := inPlace(ctx, dir); err != nil {
+		return nil, err
+	}
+	paths := map[string]bool{}
+	out, err := run(ctx, dir, "-c", "core.fileMode=true", "status", "--porcelain=v1", "-z", "--no-renames",
+		"--untracked-files=no", "--ignore-submodules=none")
+	for _, entry := range records(out) {
+		if len(entry) > 3 {
+			paths[entry[3:]] = true // after "XY "
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
-	var paths []string
+	out, err = run(ctx, dir, "ls-files", "-z", "--full-name", "--others", "--exclude-per-directory=.gitignore", "--", ":/")
+	for _, path := range records(out) {
+		paths[path] = true
+	}
+	if err != nil {
+		return nil, err
+	}
+	out, err = run(ctx, dir, "ls-files", "-z", "--full-name", "-v", "--", ":/")
 	for _, entry := range records(out) {
-		if len(entry) > 3 {
-			paths = append(paths, entry[3:]) // after "XY "
+		if tag, path, _ := strings.Cut(entry, " "); tag != "H" {
+			paths[path] = true // "h": assumed unchanged, "S": not looked at, "M": not merged
 		}
 	}
-	return paths, nil
+	return slices.Sorted(maps.Keys(paths)), err
+}
+
+// inPlace refuses a repository whose configuration (core.worktree) has its files elsewhere than in dir.
+func inPlace(ctx context.Context, dir string) error {
+	out, err := run(ctx, dir, "rev-parse", "--show-toplevel")
+	if err != nil {
+		return err
+	}
+	top := strings.TrimSuffix(out, "\n")
+	here, err := filepath.Abs(dir)
+	if err == nil {
+		here, err = filepath.EvalSymlinks(here)
+	}
+	if err != nil {
+		return err
+	}
+	if inside, err := filepath.Rel(top, here); err == nil && filepath.IsLocal(inside) {
+		return nil
+	}
+	return &fault.Error{Code: fault.General, Message: "git looks at another folder than this one",
+		Expected: here, Got: top, Hint: "git config --unset core.worktree"}
 }
 
 // Tags lists the tags that lead to HEAD, by name.
@@ -102,8 +143,8 @@ func run(ctx context.Context, dir string, args ...string) (string, error) {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "git",
 		append([]string{"-C", dir, "-c", "core.fsmonitor=false", "-c", "color.ui=false"}, args...)...)
-	cmd.Env = append(environment(os.Environ()),
-		"LC_ALL=C", "GIT_OPTIONAL_LOCKS=0", "GIT_TERMINAL_PROMPT=0", "GIT_PAGER=cat")
+	cmd.Env = slices.Concat(Environment(), asCommitted,
+		[]string{"LC_ALL=C", "GIT_OPTIONAL_LOCKS=0", "GIT_TERMINAL_PROMPT=0", "GIT_PAGER=cat"})
 	stdout, stderr := &bounded{limit: maxOutput}, &bounded{limit: 4 << 10}
 	cmd.Stdout, cmd.Stderr = stdout, stderr
 	err := cmd.Run()
@@ -122,22 +163,23 @@ func run(ctx context.Context, dir string, args ...string) (string, error) {
 	return stdout.String(), nil
 }
 
-// localVariables are those with which git names a repository to its children, as it does in a hook: what
-// `git rev-parse --local-env-vars` lists (git 2.39 and 2.53), and GIT_CEILING_DIRECTORIES and
-// GIT_DISCOVERY_ACROSS_FILESYSTEM, which decide where one is looked for.
-var localVariables = []string{"GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_CEILING_DIRECTORIES", "GIT_COMMON_DIR",
-	"GIT_CONFIG", "GIT_CONFIG_COUNT", "GIT_CONFIG_PARAMETERS", "GIT_DIR", "GIT_DISCOVERY_ACROSS_FILESYSTEM",
-	"GIT_GRAFT_FILE", "GIT_IMPLICIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_INTERNAL_SUPER_PREFIX", "GIT_NAMESPACE",
-	"GIT_NO_REPLACE_OBJECTS", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX", "GIT_REF_STORAGE_FORMAT",
-	"GIT_REPLACE_REF_BASE", "GIT_SHALLOW_FILE", "GIT_WORK_TREE"}
+// kept are the variables of git's that say where git itself and its user's configuration lie. Every other one stays
+// outside: what `git rev-parse --local-env-vars` lists names a repository to children, as a hook does, others say how
+// paths are read (GIT_LITERAL_PATHSPECS) or what is left out (GIT_ATTR_SOURCE), and later versions know more.
+var kept = []string{"GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM", "GIT_CONFIG_SYSTEM", "GIT_EXEC_PATH"}
 
-// environment is what git may know of ours, so that dir alone says which repository is asked.
-func environment(ours []string) []string {
-	return slices.DeleteFunc(ours, func(variable string) bool {
+// Environment is what git may know of this process's own, so that the folder in which it runs alone says which
+// repository is asked: for whoever runs git for something that this package does not do.
+func Environment() []string {
+	return slices.DeleteFunc(os.Environ(), func(variable string) bool {
 		name, _, _ := strings.Cut(variable, "=")
-		return slices.Contains(localVariables, name)
+		return strings.HasPrefix(name, "GIT_") && !slices.Contains(kept, name)
 	})
 }
+
+// asCommitted has git read history as its commits were made: a clone may replace some of them by others
+// (refs/replace), or give them other parents (info/grafts), and fetch what it lacks from who knows where.
+var asCommitted = []string{"GIT_NO_REPLACE_OBJECTS=1", "GIT_GRAFT_FILE=" + os.DevNull, "GIT_NO_LAZY_FETCH=1"}
 
 // bounded keeps the first bytes of an output and remembers that there were more.
 type bounded struct {

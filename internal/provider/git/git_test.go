@@ -38,7 +38,7 @@ func at(t *testing.T, dir string, unix int64, args ...string) {
 	cmd := exec.CommandContext(t.Context(), "git",
 		append([]string{"-C", dir, "-c", "commit.gpgSign=false", "-c", "tag.gpgSign=false"}, args...)...)
 	when := time.Unix(unix, 0).UTC().Format(time.RFC3339)
-	cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_AUTHOR_NAME=Ann", "GIT_AUTHOR_EMAIL=a@example.org",
+	cmd.Env = append(git.Environment(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_AUTHOR_NAME=Ann", "GIT_AUTHOR_EMAIL=a@example.org",
 		"GIT_COMMITTER_NAME=Ann",
 		"GIT_COMMITTER_EMAIL=a@example.org", "GIT_AUTHOR_DATE="+when, "GIT_COMMITTER_DATE="+when)
 	out, err := cmd.CombinedOutput()
@@ -60,13 +60,23 @@ func TestTheFolderAloneSaysWhichRepositoryIsAsked(t *testing.T) {
 	require.NoError(t, err)
 	listed, err := exec.CommandContext(t.Context(), "git", "rev-parse", "--local-env-vars").Output()
 	require.NoError(t, err)
-	for _, name := range append(strings.Fields(string(listed)), "GIT_CEILING_DIRECTORIES") {
+	others := []string{"GIT_CEILING_DIRECTORIES", "GIT_LITERAL_PATHSPECS", "GIT_ICASE_PATHSPECS", "GIT_GLOB_PATHSPECS",
+		"GIT_NOGLOB_PATHSPECS", "GIT_ATTR_SOURCE", "GIT_REDIRECT_STDOUT", "GIT_TRACE"}
+	for _, name := range append(strings.Fields(string(listed)), others...) {
 		t.Run(name, func(t *testing.T) {
-			t.Setenv(name, map[string]string{"GIT_CONFIG_COUNT": "x", "GIT_CONFIG_PARAMETERS": "x"}[name]+
-				filepath.Join(other, ".git"))
+			value := filepath.Join(other, ".git")
+			if strings.HasSuffix(name, "_PATHSPECS") {
+				value = "1"
+			}
+			t.Setenv(name, map[string]string{"GIT_CONFIG_COUNT": "x", "GIT_CONFIG_PARAMETERS": "x"}[name]+value)
 			got, err := git.Head(t.Context(), ours)
 			require.NoError(t, err)
 			require.Equal(t, head, got)
+			_, err = git.LastChange(t.Context(), ours, "a.txt")
+			require.NoError(t, err)
+			data, err := git.File(t.Context(), ours, "HEAD", "a.txt")
+			require.NoError(t, err)
+			require.Equal(t, "1\n", string(data))
 		})
 	}
 }
@@ -102,6 +112,60 @@ func TestDirty(t *testing.T) {
 	dirty, err = git.Dirty(t.Context(), dir)
 	require.NoError(t, err)
 	require.Contains(t, dirty, "a.txt")
+}
+
+// Neither this clone nor its user says what is not looked at.
+func TestDirtyLooksAtEverything(t *testing.T) {
+	t.Parallel()
+	type change func(run func(args ...string), dir string)
+	edited := func(how string) change {
+		return func(run func(args ...string), dir string) {
+			write(t, dir, "a.txt", "changed\n")
+			run("update-index", how, "a.txt")
+		}
+	}
+	for name, tc := range map[string]struct {
+		change change
+		want   string
+	}{
+		"assumed to be unchanged": {edited("--assume-unchanged"), "a.txt"},
+		"not to be looked at":     {edited("--skip-worktree"), "a.txt"},
+		"ignored in this clone": {func(_ func(args ...string), dir string) {
+			write(t, dir, ".git/info/exclude", "*.go\n")
+			write(t, dir, "sub/new.go", "package sub\n")
+		}, "sub/new.go"},
+		"ignored by the user": {func(run func(args ...string), dir string) {
+			ignored := filepath.Join(t.TempDir(), "ignore")
+			require.NoError(t, os.WriteFile(ignored, []byte("*.go\n"), 0o600))
+			run("config", "core.excludesFile", ignored)
+			write(t, dir, "new.go", "package new\n")
+		}, "new.go"},
+		"a mode": {func(run func(args ...string), dir string) {
+			run("config", "core.fileMode", "false")
+			require.NoError(t, os.Chmod(filepath.Join(dir, "a.txt"), 0o755))
+		}, "a.txt"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := repository(t)
+			tc.change(func(args ...string) { at(t, dir, 1_700_000_300, args...) }, dir)
+			dirty, err := git.Dirty(t.Context(), dir)
+			require.NoError(t, err)
+			require.Equal(t, []string{tc.want}, dirty)
+		})
+	}
+}
+
+func TestFilesThatLieElsewhereAreNotJudged(t *testing.T) {
+	t.Parallel()
+	dir, elsewhere := repository(t), t.TempDir()
+	write(t, dir, "sub/new", "x")
+	dirty, err := git.Dirty(t.Context(), filepath.Join(dir, "sub"))
+	require.NoError(t, err)
+	require.Equal(t, []string{"sub/new"}, dirty, "of a folder within it, the whole tree")
+	at(t, dir, 1_700_000_300, "config", "core.worktree", elsewhere)
+	_, err = git.Dirty(t.Context(), dir)
+	require.ErrorContains(t, err, "git looks at another folder")
 }
 
 func TestTags(t *testing.T) {

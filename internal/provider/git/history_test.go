@@ -129,6 +129,31 @@ func TestMainWorkWhicheverWayMainWasTurned(t *testing.T) {
 	}
 }
 
+// A clone that has commits replaced, or given other parents, is asked for what they were made as.
+func TestReplacedHistoryIsNotBelieved(t *testing.T) {
+	t.Parallel()
+	for name, rewrite := range map[string]func(t *testing.T, dir string, commit func(string) string){
+		"replaced": func(t *testing.T, dir string, commit func(string) string) {
+			at(t, dir, 1_700_000_400, "replace", "--graft", commit("M2"), commit("v1"))
+		},
+		"grafted": func(t *testing.T, dir string, commit func(string) string) {
+			write(t, dir, ".git/info/grafts", commit("M2")+" "+commit("v1")+"\n")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir, commit := history(t)
+			rewrite(t, dir, commit)
+			work, err := git.MainWork(t.Context(), dir, "v1", "main")
+			require.NoError(t, err)
+			require.Equal(t, []string{commit("M2"), commit("F"), commit("M1")}, work)
+			log, err := git.Log(t.Context(), dir, "v1", "main")
+			require.NoError(t, err)
+			require.Len(t, log, 3)
+		})
+	}
+}
+
 func TestShallowClonesAreNotJudged(t *testing.T) {
 	t.Parallel()
 	dir, _ := history(t)

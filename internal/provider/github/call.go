@@ -44,8 +44,6 @@ func (c *Client) idempotent(ctx context.Context, method, path string, in, out an
 
 func (c *Client) path(path string) string { return "repos/" + c.repository + "/" + path }
 
-var nextLink = regexp.MustCompile(`<([^<>]+)>;\s*rel="next"`)
-
 // pageSizes are tried one after the other: GitHub may not answer in time for a
 // long page (502, 504), and then does for a short one.
 func pageSizes(path string) []int {
@@ -111,7 +109,7 @@ func (l *list[T]) page(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	next, err := sameAPI(resp.Header.Get("Link"))
+	next, err := sameAPI(resp.Header.Values("Link"))
 	if err == nil {
 		l.all, l.pages, l.next = append(l.all, page...), l.pages+1, next
 	}
@@ -131,16 +129,42 @@ func (l *list[T]) decode(body io.Reader) (page []T, err error) {
 }
 
 // sameAPI takes the address of the next page and refuses one that would carry the token elsewhere.
-func sameAPI(link string) (string, error) {
-	m := nextLink.FindStringSubmatch(link)
-	if m == nil {
-		return "", nil
-	}
-	if !strings.HasPrefix(m[1], "https://"+apiHost+"/") {
+func sameAPI(links []string) (string, error) {
+	next := nextLink(strings.Join(links, ", "))
+	if next != "" && !strings.HasPrefix(next, "https://"+apiHost+"/") {
 		return "", &fault.Error{Code: fault.General, Message: "the next page of a list is not on " + apiHost,
-			Got: fmt.Sprintf("%q", m[1])}
+			Got: fmt.Sprintf("%q", next)}
 	}
-	return m[1], nil
+	return next, nil
+}
+
+// One link of RFC 8288: an address, and parameters whose values may stand in quotes.
+var (
+	link = regexp.MustCompile(
+		`^[\s,]*<([^<>]*)>((?:\s*;\s*[^\s=;,"<>]+(?:\s*=\s*(?:"(?:[^"\\]|\\.)*"|[^\s;,"]*))?)*)`)
+	parameter = regexp.MustCompile(`;\s*([^\s=;,"<>]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;,"]*))`)
+)
+
+// nextLink is the address of the first link whose relation is "next"; empty where there is none.
+func nextLink(links string) string {
+	for {
+		m := link.FindStringSubmatch(links)
+		if m == nil {
+			return ""
+		}
+		for _, p := range parameter.FindAllStringSubmatch(m[2], -1) {
+			if !strings.EqualFold(p[1], "rel") {
+				continue
+			}
+			for relation := range strings.FieldsSeq(p[2] + p[3]) {
+				if strings.EqualFold(relation, "next") {
+					return m[1]
+				}
+			}
+			break // "occurrences after the first MUST be ignored"
+		}
+		links = links[len(m[0]):]
+	}
 }
 
 // rejected says whether GitHub answered 422 because the thing is there already.

@@ -51,9 +51,20 @@ func (c *Client) commit(ctx context.Context, ch Change) (err error) {
 		if done || !rejected(moved) {
 			return moved
 		}
+		if exists(moved) { // made by an attempt whose answer was lost, or by somebody else
+			c.appears(ctx, ch.Branch)
+		}
 		err = moved
 	}
 	return err
+}
+
+// appears waits for a branch that GitHub says is there.
+func (c *Client) appears(ctx context.Context, branch string) bool {
+	return c.late(ctx, func() error {
+		_, err := c.ref(ctx, "heads/"+escaped(branch))
+		return err
+	}) == nil
 }
 
 func (c *Client) commitOnce(ctx context.Context, ch Change) (done bool, err error) {

@@ -20,14 +20,16 @@ func (c *Client) Share(ctx context.Context, ch Change) (url string, err error) {
 	if err := c.branch(ctx, ch); err != nil {
 		return "", explain(doing, err)
 	}
-	if err := c.put(ctx, ch); err != nil {
-		return "", explain(doing, err)
+	commit, err := c.put(ctx, ch)
+	if err == nil && commit == "" { // it was there
+		var at object
+		at, err = c.ref(ctx, "heads/"+escaped(ch.Branch))
+		commit = at.Object.SHA
 	}
-	at, err := c.ref(ctx, "heads/"+escaped(ch.Branch))
 	if err != nil {
 		return "", explain(doing, err)
 	}
-	return fmt.Sprintf("https://%s/%s/%s/%s", rawHost, c.repository, at.Object.SHA, escaped(ch.Path)), nil
+	return fmt.Sprintf("https://%s/%s/%s/%s", rawHost, c.repository, commit, escaped(ch.Path)), nil
 }
 
 // Unshare deletes a branch; one that is gone already is no error.

@@ -68,7 +68,8 @@ func (c *Client) bring(ctx context.Context, ch Change) error {
 	if err := c.branch(ctx, ch); err != nil {
 		return err
 	}
-	return c.put(ctx, ch)
+	_, err := c.put(ctx, ch)
+	return err
 }
 
 // branch creates the change's branch at the base's head unless it is there.
@@ -82,10 +83,7 @@ func (c *Client) branch(ctx context.Context, ch Change) error {
 		return err
 	}
 	refusal := c.createRef(ctx, "refs/heads/"+ch.Branch, base.Object.SHA)
-	if !rejected(refusal) {
-		return refusal
-	}
-	if _, err = c.ref(ctx, "heads/"+escaped(ch.Branch)); err == nil { // made by an attempt whose answer was lost
+	if exists(refusal) && c.appears(ctx, ch.Branch) { // made by an attempt whose answer was lost
 		return nil
 	}
 	return refusal
@@ -112,24 +110,26 @@ func (c *Client) content(ctx context.Context, path, branch string) (f file, err 
 
 // put writes the file; it names the blob it replaces, so that a repetition of a
 // request that had its effect is refused (409, 422) instead of making a second commit.
-func (c *Client) put(ctx context.Context, ch Change) error {
+// commit is the one that it made; empty when it cannot say.
+func (c *Client) put(ctx context.Context, ch Change) (commit string, err error) {
 	there, err := c.content(ctx, ch.Path, ch.Branch)
 	if err != nil || there.is(ch.Content) {
-		return err
+		return "", err
 	}
 	in := map[string]string{"message": ch.Message, "content": base64.StdEncoding.EncodeToString(ch.Content),
 		"branch": ch.Branch}
 	if there.SHA != "" {
 		in["sha"] = there.SHA
 	}
-	refusal := c.idempotent(ctx, http.MethodPut, "contents/"+escaped(ch.Path), in, nil)
+	var made struct{ Commit struct{ SHA string } }
+	refusal := c.idempotent(ctx, http.MethodPut, "contents/"+escaped(ch.Path), in, &made)
 	if refusal == nil {
-		return nil
+		return made.Commit.SHA, nil
 	}
 	if there, err = c.content(ctx, ch.Path, ch.Branch); err == nil && there.is(ch.Content) {
-		return nil
+		return "", nil
 	}
-	return refusal
+	return "", refusal
 }
 
 // pull is a pull request as GitHub lists it.
@@ -193,10 +193,15 @@ func (c *Client) openOrAdopt(ctx context.Context, ch Change) (pull, error) {
 	if !rejected(err) {
 		return pr, err
 	}
-	if adopted, lookErr := c.openPull(ctx, ch); lookErr == nil && adopted.Number != 0 {
-		return adopted, nil
+	refusal, adopted := err, pull{}
+	found, err := c.made(ctx, !exists(refusal), func() (bool, error) {
+		adopted, err = c.openPull(ctx, ch)
+		return adopted.Number != 0, err
+	})
+	if !found && err == nil {
+		err = refusal
 	}
-	return pull{}, err
+	return adopted, err
 }
 
 func (c *Client) openPull(ctx context.Context, ch Change) (pull, error) {

@@ -84,20 +84,34 @@ func (c *Client) release(ctx context.Context, path, doing string) (*Release, err
 // draft is looked up by tag, title and notes before another is made.
 func (c *Client) CreateDraft(ctx context.Context, d Draft) (*Release, error) {
 	made := &Release{}
+	var lost error
 	err := c.retry(ctx, func(attempt int) error {
 		if attempt > 0 {
-			if found, err := c.findDraft(ctx, d); found != nil || err != nil {
-				made = found
+			found, err := c.made(ctx, refusedOutright(lost), func() (bool, error) {
+				draft, err := c.findDraft(ctx, d)
+				if draft != nil {
+					made = draft
+				}
+				return draft != nil, err
+			})
+			if found || err != nil {
 				return err
 			}
 		}
-		return c.call(ctx, http.MethodPost, "releases", map[string]any{"tag_name": d.Tag, "name": d.Title,
+		lost = c.call(ctx, http.MethodPost, "releases", map[string]any{"tag_name": d.Tag, "name": d.Title,
 			"body": d.Notes, "draft": true, "prerelease": true, "make_latest": "false"}, made)
+		return lost
 	})
 	if err != nil {
 		return nil, explainWrite(fmt.Sprintf("create draft release %q", d.Tag), err)
 	}
 	return made, nil
+}
+
+// refusedOutright says that a request had no effect: GitHub asked to be left alone for a while.
+func refusedOutright(err error) bool {
+	answer, ok := statusOf(err)
+	return ok && limited(answer)
 }
 
 func (c *Client) findDraft(ctx context.Context, d Draft) (*Release, error) {

@@ -53,7 +53,11 @@ func judge(err error) (*retry.Class, time.Duration) {
 	return overloaded, 0 // the network
 }
 
-func speaksOfLimit(e *api.HTTPError) bool { return strings.Contains(e.Message, "rate limit") }
+// speaksOfLimit knows GitHub's words of today and those of its older abuse limit.
+func speaksOfLimit(e *api.HTTPError) bool {
+	words := strings.ToLower(e.Message)
+	return strings.Contains(words, "rate limit") || strings.Contains(words, "abuse detection")
+}
 
 // limited recognises GitHub's primary and secondary rate limits.
 func limited(e *api.HTTPError) bool {

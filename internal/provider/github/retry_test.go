@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -96,6 +97,13 @@ func TestALimitWithoutATimeIsWaitedOut(t *testing.T) {
 		"403 and 429 that speak of it": func(h http.Handler, n int64) http.Handler {
 			return rehearsal.RateLimited(h, any, n, 0)
 		},
+		"403 in its older words": func(h http.Handler, n int64) http.Handler {
+			return inWords(h, any, int(n), http.StatusForbidden, "You have triggered an abuse detection mechanism. "+
+				"Please wait a few minutes before you try again.")
+		},
+		"403 in capitals": func(h http.Handler, n int64) http.Handler {
+			return inWords(h, any, int(n), http.StatusForbidden, "API Rate Limit exceeded for installation.")
+		},
 		"429 that says nothing": func(h http.Handler, n int64) http.Handler {
 			return rehearsal.Unavailable(h, any, n, 429, false)
 		},
@@ -111,6 +119,20 @@ func TestALimitWithoutATimeIsWaitedOut(t *testing.T) {
 		require.Contains(t, told.Hint, "rate limit", name)
 		require.Equal(t, minutes, w.waits, name)
 	}
+}
+
+// inWords refuses the first n requests that match, in these words.
+func inWords(next http.Handler, match rehearsal.Match, n, status int, words string) http.Handler {
+	var refused atomic.Int64
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !match(r) || refused.Add(1) > int64(n) {
+			next.ServeHTTP(w, r)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, `{"message":"`+words+`"}`)
+	})
 }
 
 // What is left of an hour is waited for when that is short, and named when it is long.

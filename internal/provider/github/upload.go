@@ -37,12 +37,15 @@ func (c *Client) Upload(ctx context.Context, r *Release, f File) (Asset, error) 
 			}
 		}
 		got, err = c.send(ctx, target, f)
-		if rejected(err) { // "already_exists": someone else was faster; arrived compares
-			if done, lookErr := c.landed(ctx, r.ID, f, &got); done && lookErr == nil {
-				return nil
-			}
+		if !exists(err) {
+			return err
 		}
-		return err
+		// An attempt whose answer was lost, or somebody else, was faster; arrived compares.
+		refusal := err
+		if done, err := c.made(ctx, false, func() (bool, error) { return c.landed(ctx, r.ID, f, &got) }); done || err != nil {
+			return err
+		}
+		return refusal
 	})
 	if err != nil {
 		return Asset{}, explain(doing, err)

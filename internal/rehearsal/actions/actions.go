@@ -18,6 +18,8 @@ import (
 	"sync"
 
 	"github.com/rhysd/actionlint"
+
+	provider "github.com/calimero-network/mero-tee/internal/provider/git"
 )
 
 // Options say which repository this is and what was set up for it.
@@ -164,6 +166,7 @@ func (s *Service) git(ctx context.Context, args ...string) (string, error) {
 
 func git(ctx context.Context, dir string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, "git", append([]string{"-C", dir}, args...)...)
+	cmd.Env = provider.Environment()
 	var said strings.Builder
 	cmd.Stderr = &said
 	out, err := cmd.Output()

@@ -163,12 +163,13 @@ type use struct {
 	line     int
 	from     string // folder of the file that uses it
 	name     string
-	optional bool // it may be no file of the repository at all
+	optional bool     // it may be no file of the repository at all
+	folders  []string // where else it may lie
 }
 
 func (u use) candidates() []string {
 	var out []string
-	for _, dir := range []string{".", u.from} {
+	for _, dir := range append([]string{".", u.from}, u.folders...) {
 		clean := path.Join(dir, u.name)
 		out = append(out, clean, path.Join(clean, "action.yml"), path.Join(clean, "action.yaml"))
 	}

