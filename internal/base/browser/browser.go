@@ -51,7 +51,8 @@ func Start(t testing.TB) *Browser {
 	program := find(t)
 	theirIn, out := pipe(t)
 	in, theirOut := pipe(t)
-	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), program, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
+	ctx := context.WithoutCancel(t.Context()) // which ends before the cleanup
+	cmd := exec.CommandContext(ctx, program, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
 		"--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage", "--disable-breakpad",
 		"--remote-debugging-pipe", "--user-data-dir="+t.TempDir(), "about:blank")
 	cmd.ExtraFiles = []*os.File{theirIn, theirOut} // 3, which it reads, and 4

@@ -68,8 +68,8 @@ func TestFlaws(t *testing.T) {
 
 func TestStops(t *testing.T) {
 	t.Parallel()
-	tab := shown(t, browser.Start(t), `<a href="#x">One</a><a href="#y" style="outline:none">Two</a><div tabindex="0" aria-label="Three"></div>`,
-		browser.View{Width: 390})
+	tab := shown(t, browser.Start(t), `<a href="#x">One</a><a href="#y" style="outline:none">Two</a>`+
+		`<div tabindex="0" aria-label="Three"></div>`, browser.View{Width: 390})
 	require.Equal(t, []browser.Stop{{Name: "a One", Visible: true, Inside: true}, {Name: "a Two", Inside: true},
 		{Name: "div Three", Visible: true, Inside: true}}, tab.Stops(10))
 }

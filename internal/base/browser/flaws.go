@@ -50,3 +50,22 @@ func (tab *Tab) Stops(most int) (out []Stop) {
 	}
 	return out
 }
+
+// Roles counts what a screen reader finds in the page, by the role: "table", "row", "main".
+func (tab *Tab) Roles() map[string]int {
+	tab.b.t.Helper()
+	var tree struct {
+		Nodes []struct {
+			Ignored bool
+			Role    struct{ Value string }
+		}
+	}
+	tab.call("Accessibility.getFullAXTree", object{}, &tree)
+	out := map[string]int{}
+	for _, n := range tree.Nodes {
+		if !n.Ignored {
+			out[n.Role.Value]++
+		}
+	}
+	return out
+}

@@ -1,9 +1,10 @@
 (() => {
   const flaws = [];
   const name = (e) => e.tagName.toLowerCase() + (e.id ? "#" + e.id : "") + (e.classList.length ? "." + [...e.classList].join(".") : "");
-  const wide = document.documentElement.scrollWidth - window.innerWidth;
+  const room = document.documentElement.clientWidth; // without the scroll bar
+  const wide = document.documentElement.scrollWidth - room;
   if (wide > 0) {
-    const out = [...document.body.querySelectorAll("*")].filter((e) => e.getBoundingClientRect().right > window.innerWidth + 1);
+    const out = [...document.body.querySelectorAll("*")].filter((e) => e.getBoundingClientRect().right > room + 1);
     flaws.push(`the page is ${wide} px wider than the window: ${out.slice(0, 3).map(name).join(", ")}`);
   }
   const rgba = (text) => {

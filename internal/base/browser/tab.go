@@ -55,7 +55,8 @@ func (tab *Tab) Show(v View) {
 		theme = "dark"
 	}
 	tab.call("Emulation.setEmulatedMedia", object{"media": v.Media,
-		"features": []object{{"name": "prefers-color-scheme", "value": theme}}}, nil)
+		"features": []object{{"name": "prefers-color-scheme", "value": theme},
+			{"name": "prefers-reduced-motion", "value": "reduce"}}}, nil) // nothing moves while it is looked at
 	tab.call("Emulation.setDeviceMetricsOverride",
 		object{"width": v.Width, "height": 800, "deviceScaleFactor": 1, "mobile": false}, nil)
 }

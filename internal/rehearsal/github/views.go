@@ -3,6 +3,7 @@ package github
 import (
 	"fmt"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 
@@ -10,11 +11,11 @@ import (
 	"github.com/calimero-network/mero-tee/internal/rehearsal/github/pages"
 )
 
-func releasesView(_ *http.Request, st *state) (pages.Page, bool) {
+func (s *Server) releasesView(_ *http.Request, st *state) (pages.Page, bool) {
 	var list []pages.Release
 	for _, rel := range slices.Backward(st.Releases) { // the newest first
 		if !rel.Draft {
-			list = append(list, viewRelease(st, rel))
+			list = append(list, s.viewRelease(st, rel))
 		}
 	}
 	return pages.Page{Title: "Releases", Content: pages.Releases{List: list}}, true
@@ -25,24 +26,32 @@ func (s *Server) releaseView(r *http.Request, st *state) (pages.Page, bool) {
 	if rel == nil {
 		return pages.Page{}, false
 	}
-	out := viewRelease(st, rel)
-	for _, a := range rel.Assets { // neither those that broke off nor those whose files are gone
-		sum, size, err := digest.OfFile(s.file(rel, a))
-		if err == nil && a.State == "uploaded" {
-			out.Assets = append(out.Assets, pages.Asset{Name: a.Name, Size: size, Digest: sum.String()})
+	out := s.viewRelease(st, rel)
+	for i, a := range out.Assets {
+		sum, size, err := digest.OfFile(s.file(rel, &asset{Name: a.Name}))
+		if err != nil { // it went this moment
+			return pages.Page{}, false
 		}
+		out.Assets[i].Size, out.Assets[i].Digest = size, sum.String()
 	}
 	return pages.Page{Title: rel.Tag, Content: out}, true
 }
 
-// viewRelease is a release without its assets.
-func viewRelease(st *state, rel *release) pages.Release {
+// viewRelease is a release with the names of its assets: neither of those that
+// broke off nor of those whose files are gone.
+func (s *Server) viewRelease(st *state, rel *release) pages.Release {
 	latest := st.latest()
 	out := pages.Release{Name: rel.Title, Tag: rel.Tag, Prerelease: rel.Prerelease, Published: rel.PublishedAt,
 		Latest: latest != nil && latest.ID == rel.ID, Notes: rel.Body}
 	if at, there := st.Refs["refs/tags/"+rel.Tag]; there {
 		out.Commit = st.peel(at).SHA
 		out.Checks = st.viewChecks(out.Commit)
+	}
+	for _, a := range rel.Assets {
+		info, err := os.Lstat(s.file(rel, a))
+		if err == nil && info.Mode().IsRegular() && a.State == "uploaded" {
+			out.Assets = append(out.Assets, pages.Asset{Name: a.Name})
+		}
 	}
 	return out
 }

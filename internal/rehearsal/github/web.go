@@ -15,7 +15,7 @@ type view func(r *http.Request, st *state) (pages.Page, bool)
 // views are the pages for people, by their paths below the repository's.
 func (s *Server) views() map[string]view {
 	return map[string]view{
-		"releases": releasesView, "releases/tag/{tag}": s.releaseView, "tags": tagsView,
+		"releases": s.releasesView, "releases/tag/{tag}": s.releaseView, "tags": tagsView,
 		"pulls": pullsView, "pull/{number}": pullView, "commit/{ref...}": commitView,
 		"actions/runs/{run}": runView, "blob/{ref}/{path...}": sourceView,
 	}

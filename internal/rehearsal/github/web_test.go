@@ -17,7 +17,8 @@ import (
 )
 
 // hostile is what others may write into notes, messages and titles.
-const hostile = "x\\\"><script>alert(1)</script><img src=https://example.org/x onerror=alert(2)>[a](javascript:alert(3))\\u202e"
+const hostile = `x\"><script>alert(1)</script><img src=https://example.org/x onerror=alert(2)>` +
+	`[a](javascript:alert(3))\u202e`
 
 // pages is a server's pages as a browser of this machine asks for them, and their address.
 func (w *world) pages() string {
@@ -55,6 +56,7 @@ func TestPagesOfARelease(t *testing.T) {
 	require.Contains(t, list, `href="/`+repository+`/releases/tag/v1"`)
 	require.Contains(t, list, "Pre-release")
 	require.Contains(t, list, "Latest")
+	require.Equal(t, 2, strings.Count(list, ", 1 asset<"))
 	require.NotContains(t, list, "v3", "a draft is nobody's to see")
 
 	one := string(look(t, "GET", at+"/releases/tag/v2", "").body)
@@ -128,15 +130,16 @@ func TestPagesOfARun(t *testing.T) {
 	w.server.Change(func(s *rehearsal.Settings) { *s = rehearsal.Documented("ann", "ben") })
 	run, err := w.server.StartRun(rehearsal.Run{Workflow: "w.yaml", Tag: "v1", Commit: sha, Actor: "ann"})
 	require.NoError(t, err)
-	require.NoError(t, w.server.Review(run, rehearsal.Review{Environment: "release-auditor", By: "ben", State: "approved"}))
+	require.NoError(t, w.server.Review(run,
+		rehearsal.Review{Environment: "release-auditor", By: "ben", State: "approved"}))
 	at := w.pages() + "/" + repository
 	page := string(look(t, "GET", fmt.Sprintf("%s/actions/runs/%d", at, run), "").body)
 	for _, want := range []string{"w.yaml", "ann", "ben", "approved", "release-auditor"} {
 		require.Contains(t, page, want)
 	}
 	checks := w.do("GET", api+"commits/"+sha+"/check-runs", "").json(t)["check_runs"].([]any)
-	led := look(t, "GET", strings.Replace(checks[0].(map[string]any)["html_url"].(string), "https://github.com/"+repository,
-		at, 1), "")
+	printed := checks[0].(map[string]any)["html_url"].(string)
+	led := look(t, "GET", strings.Replace(printed, "https://github.com/"+repository, at, 1), "")
 	require.Equal(t, "/"+repository+"/commit/"+sha, led.header.Get("Location"))
 	for _, path := range []string{"/actions/runs/99", "/runs/99"} {
 		require.Equal(t, http.StatusNotFound, look(t, "GET", at+path, "").status, path)
@@ -183,7 +186,8 @@ func TestPagesUnderGitHubsOwnName(t *testing.T) {
 	require.Contains(t, got.header.Get("Content-Type"), "text/html")
 	require.Contains(t, string(got.body), "a.json")
 	require.Equal(t, http.StatusOK, w.do("GET", w.do("GET", api+"pulls", "").list(t)[0]["html_url"].(string), "").status)
-	require.Equal(t, web+"releases/tag/v2", "https://github.com"+w.do("GET", web+"releases/latest", "").header.Get("Location"))
+	latest := w.do("GET", web+"releases/latest", "")
+	require.Equal(t, "/"+repository+"/releases/tag/v2", latest.header.Get("Location"))
 	require.Equal(t, http.StatusUnauthorized, w.do("GET", printed, "", "Authorization", "token wrong").status)
 	require.Equal(t, "v2", w.do("GET", api+"releases/latest", "", "Accept", "text/html").json(t)["tag_name"])
 	for _, url := range []string{"https://api.github.com/" + repository + "/releases", web + "settings",
@@ -229,8 +233,8 @@ func TestPagesInABrowser(t *testing.T) {
 	id, _ := w.draft("v4")
 	require.NoError(t, w.server.Push("refs/tags/v4", sha, nil))
 	notes := `"## Changes\n\n` + hostile + `\n\n` + strings.Repeat("0123456789", 20) +
-		`\n\n| register | value |\n|---|---|\n| MRTD | ` + "`" + strings.Repeat("ab", 48) + "`" + ` |\n\n` + "```\\n" + strings.Repeat("x", 300) +
-		"\\n```" + `"`
+		`\n\n| register | value |\n|---|---|\n| MRTD | ` + strings.Repeat("ab", 48) + ` |\n\n~~~\n` +
+		strings.Repeat("x", 300) + `\n~~~"`
 	r := w.owner("PATCH", fmt.Sprintf("%sreleases/%d", api, id), `{"draft":false,"name":"`+hostile+`","body":`+notes+`}`)
 	require.Equal(t, http.StatusOK, r.status, "%s", r.body)
 	pull := w.branched(t, "other", "a/"+strings.Repeat("long", 40)+".json", strings.Repeat("y", 400))

@@ -62,7 +62,8 @@ func FuzzChanges(f *testing.F) {
 	f.Add("a\nb\nc", "a\nc\nd\n")
 	f.Add("", "\n\n")
 	f.Fuzz(func(t *testing.T, before, after string) {
-		for _, file := range pages.Changes(map[string][]byte{"a": []byte(before)}, map[string][]byte{"a": []byte(after)}, "") {
+		was, is := map[string][]byte{"a": []byte(before)}, map[string][]byte{"a": []byte(after)}
+		for _, file := range pages.Changes(was, is, "") {
 			var removed, added int
 			for _, l := range file.Lines {
 				switch l.Kind {

@@ -10,58 +10,65 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// a is a link as a page has it.
+func a(to, text string) string {
+	return `<a href="` + to + `" rel="nofollow noreferrer noopener">` + text + `</a>`
+}
+
 func TestMarkdown(t *testing.T) {
 	t.Parallel()
+	const own, another = "/calimero-network/mero-tee/pull/1?q=1#x", "https://github.com/calimero-network/mero-tee-x/y"
 	for source, want := range map[string]string{
-		"**a** and `b`":                      "<p><strong>a</strong> and <code>b</code></p>\n",
-		"one\ntwo":                           "<p>one<br>\ntwo</p>\n",
-		"~~gone~~":                           "<p><del>gone</del></p>\n",
-		"| a |\n|--:|\n|1|":                  "<table>\n<thead>\n<tr>\n<th align=\"right\">a</th>\n</tr>\n</thead>\n<tbody>\n<tr>\n<td align=\"right\">1</td>\n</tr>\n</tbody>\n</table>\n", //nolint:lll // goldmark's lines
-		"\tcode\twith":                       "<pre><code>code    with\n</code></pre>\n",
-		"a <b>bold</b>":                      "<p>a &lt;b&gt;bold&lt;/b&gt;</p>\n",
-		"<script>\nalert(1)\n</script>\n\nb": "<pre>&lt;script&gt;\nalert(1)\n&lt;/script&gt;\n</pre>\n<p>b</p>\n",
-		"<!-- hidden -->":                    "<pre>&lt;!-- hidden --&gt;</pre>\n",
-		"[a](https://github.com/calimero-network/mero-tee/pull/1?q=1#x)": "<p><a href=\"/calimero-network/mero-tee/pull/1?q=1#x\"" + rel + ">a</a></p>\n",          //nolint:lll // one line
-		"[a](https://github.com/calimero-network/mero-tee-x/y)":          "<p><a href=\"https://github.com/calimero-network/mero-tee-x/y\"" + rel + ">a</a></p>\n", //nolint:lll // one line
-		"https://example.org/a_b":                                        "<p><a href=\"https://example.org/a_b\"" + rel + ">https://example.org/a_b</a></p>\n",
-		"<https://example.org>":                                          "<p><a href=\"https://example.org\"" + rel + ">https://example.org</a></p>\n",
-		"[a](javascript:alert(1))":                                       "<p>a (javascript:alert(1))</p>\n",
-		"[a](JaVaScRiPt:alert(1))":                                       "<p>a (JaVaScRiPt:alert(1))</p>\n",
-		"[a](data:text/html,x)":                                          "<p>a (data:text/html,x)</p>\n",
-		"[a](//example.org/x)":                                           "<p>a (//example.org/x)</p>\n",
-		"[a](/etc/passwd)":                                               "<p>a (/etc/passwd)</p>\n",
-		"[a](https://github.com@b/x)":                                    "<p>a (https://github.com@b/x)</p>\n",
-		"[a](file:///etc/passwd)":                                        "<p>a (file:///etc/passwd)</p>\n",
-		"<javascript:alert(1)>":                                          "<p>javascript:alert(1)</p>\n",
-		"a@example.org":                                                  "<p>a@example.org</p>\n",
-		"![a *b*](https://example.org/x.png)":                            "<p>[picture: a <em>b</em>] (https://example.org/x.png)</p>\n",
+		"**a** and `b`":                      "<p><strong>a</strong> and <code>b</code></p>",
+		"one\ntwo":                           "<p>one<br>\ntwo</p>",
+		"~~gone~~":                           "<p><del>gone</del></p>",
+		"\tcode\twith":                       "<pre><code>code    with\n</code></pre>",
+		"a <b>bold</b>":                      "<p>a &lt;b&gt;bold&lt;/b&gt;</p>",
+		"<script>\nx\n</script>\n\nb":        "<pre>&lt;script&gt;\nx\n&lt;/script&gt;\n</pre>\n<p>b</p>",
+		"<!-- hidden -->":                    "<pre>&lt;!-- hidden --&gt;</pre>",
+		"[a](https://github.com" + own + ")": "<p>" + a(own, "a") + "</p>",
+		"[a](" + another + ")":               "<p>" + a(another, "a") + "</p>",
+		"https://example.org/a_b":            "<p>" + a("https://example.org/a_b", "https://example.org/a_b") + "</p>",
+		"<https://example.org>":              "<p>" + a("https://example.org", "https://example.org") + "</p>",
+		"[a](javascript:alert(1))":           "<p>a (javascript:alert(1))</p>",
+		"[a](JaVaScRiPt:alert(1))":           "<p>a (JaVaScRiPt:alert(1))</p>",
+		"[a](data:text/html,x)":              "<p>a (data:text/html,x)</p>",
+		"[a](//example.org/x)":               "<p>a (//example.org/x)</p>",
+		"[a](/etc/passwd)":                   "<p>a (/etc/passwd)</p>",
+		"[a](https://github.com@b/x)":        "<p>a (https://github.com@b/x)</p>",
+		"[a](file:///etc/passwd)":            "<p>a (file:///etc/passwd)</p>",
+		"<javascript:alert(1)>":              "<p>javascript:alert(1)</p>",
+		"a@example.org":                      "<p>a@example.org</p>",
+		"![a *b*](https://example.org/x)":    "<p>[picture: a <em>b</em>] (https://example.org/x)</p>",
 	} {
 		got, err := site(t).Markdown(source)
 		require.NoError(t, err)
-		require.Equal(t, want, string(got), source)
+		require.Equal(t, want+"\n", string(got), source)
 	}
+	table, err := site(t).Markdown("| a |\n|--:|\n|1|")
+	require.NoError(t, err)
+	require.Contains(t, table, `<td align="right">1</td>`, "without a style, which the policy forbids")
 }
-
-const rel = ` rel="nofollow noreferrer noopener"`
 
 // requireHarmless: Markdown of others is elements of a text, and links to the web or to the repository's own pages.
 func requireHarmless(t testing.TB, source string) {
 	got, err := site(t).Markdown(source)
 	require.NoError(t, err)
-	allowed := strings.Fields("html head body p h1 h2 h3 h4 h5 h6 strong em code pre a ul ol li blockquote br hr del table " +
-		"thead tbody tr th td input")
+	allowed := strings.Fields("html head body p h1 h2 h3 h4 h5 h6 strong em code pre a ul ol li blockquote br hr del " +
+		"table thead tbody tr th td input")
 	for _, n := range elements(t, string(got)) {
 		require.Contains(t, allowed, n.Data, source)
-		for _, a := range n.Attr {
-			switch n.Data + " " + a.Key {
+		for _, attribute := range n.Attr {
+			switch n.Data + " " + attribute.Key {
 			case "a href":
-				u, err := url.Parse(a.Val)
+				u, err := url.Parse(attribute.Val)
 				require.NoError(t, err)
 				own := u.Scheme == "" && u.Host == "" && strings.HasPrefix(u.Path, "/"+repository)
-				require.True(t, own || (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && u.User == nil, a.Val)
+				web := (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && u.User == nil
+				require.True(t, own || web, attribute.Val)
 			case "a rel", "th align", "td align", "ol start", "code class", "input checked", "input disabled", "input type":
 			default:
-				require.Fail(t, "an attribute", "%s %s of %q", n.Data, a.Key, source)
+				require.Fail(t, "an attribute", "%s %s of %q", n.Data, attribute.Key, source)
 			}
 		}
 	}

@@ -3,6 +3,7 @@ package pages_test
 import (
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/net/html"
 
+	"github.com/calimero-network/mero-tee/internal/base/browser"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/github/pages"
 )
 
@@ -89,7 +91,7 @@ func contents() map[string]any {
 	}
 }
 
-// Each element, attribute and address is one of the layout's, whatever others wrote, and no character draws something else.
+// Each element, attribute and address is one of the layout's, whatever others wrote; no character draws something else.
 func TestNothingOfOthersBecomesMarkup(t *testing.T) {
 	t.Parallel()
 	allowed := strings.Fields("html head meta title link style body a header p nav ul li main section h1 h2 h3 h4 span " +
@@ -108,7 +110,7 @@ func TestNothingOfOthersBecomesMarkup(t *testing.T) {
 			for _, a := range n.Attr {
 				require.Contains(t, attributes, a.Key, "%s: of %s", name, n.Data)
 				if a.Key == "href" {
-					require.Regexp(t, `^(/`+repository+`/|#main$|data:,$)`, a.Val, name)
+					require.Regexp(t, `^(/`+repository+`/|#main$|#h-assets$|data:,$)`, a.Val, name)
 				}
 			}
 		}
@@ -130,6 +132,25 @@ func TestThePolicyIsThePagesOwn(t *testing.T) {
 		"Cross-Origin-Resource-Policy": "same-origin", "Cache-Control": "no-store",
 		"Content-Type": "text/html; charset=utf-8"} {
 		require.Equal(t, want, w.Header().Get(name))
+	}
+}
+
+// Text can be read in both themes, the lines of a difference too.
+func TestContrast(t *testing.T) {
+	t.Parallel()
+	css, err := os.ReadFile("style.css")
+	require.NoError(t, err)
+	light, dark, err := browser.Themes(string(css))
+	require.NoError(t, err)
+	for theme, colours := range map[string]map[string]string{"light": light, "dark": dark} {
+		for below, names := range map[string][]string{"added": {"ink", "dim"}, "removed": {"ink", "dim"},
+			"page": {"ink", "dim", "good", "bad", "heed", "mark", "done"}, "card": {"ink", "dim", "good", "bad"}} {
+			for _, name := range names {
+				got, err := browser.Contrast(colours[name], colours[below])
+				require.NoError(t, err)
+				require.GreaterOrEqual(t, got, 4.5, "%s: %s on %s", theme, name, below)
+			}
+		}
 	}
 }
 
