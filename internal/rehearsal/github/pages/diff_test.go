@@ -61,9 +61,14 @@ func TestLongChanges(t *testing.T) {
 func FuzzChanges(f *testing.F) {
 	f.Add("a\nb\nc", "a\nc\nd\n")
 	f.Add("", "\n\n")
+	f.Add("\xff", "text")
 	f.Fuzz(func(t *testing.T, before, after string) {
 		was, is := map[string][]byte{"a": []byte(before)}, map[string][]byte{"a": []byte(after)}
 		for _, file := range pages.Changes(was, is, "") {
+			if file.Binary {
+				require.Empty(t, file.Lines)
+				continue
+			}
 			var removed, added int
 			for _, l := range file.Lines {
 				switch l.Kind {

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/calimero-network/mero-tee/internal/rehearsal/github/pages"
 )
 
 // a is a link as a page has it.
@@ -51,8 +53,8 @@ func TestMarkdown(t *testing.T) {
 }
 
 // requireHarmless: Markdown of others is elements of a text, and links to the web or to the repository's own pages.
-func requireHarmless(t testing.TB, source string) {
-	got, err := site(t).Markdown(source)
+func requireHarmless(t testing.TB, s *pages.Site, source string) {
+	got, err := s.Markdown(source)
 	require.NoError(t, err)
 	allowed := strings.Fields("html head body p h1 h2 h3 h4 h5 h6 strong em code pre a ul ol li blockquote br hr del " +
 		"table thead tbody tr th td input")
@@ -87,5 +89,6 @@ func FuzzMarkdown(f *testing.F) {
 		"- [x] done", "```js\n<b>\n```", "1. a\n2. b", "&#x202e; &#0; &Tab;", "[a]: javascript:x\n\n[a]", "<a\nhref=x>"} {
 		f.Add(s)
 	}
-	f.Fuzz(func(t *testing.T, source string) { requireHarmless(t, source) })
+	s := site(f)
+	f.Fuzz(func(t *testing.T, source string) { requireHarmless(t, s, source) })
 }
