@@ -33,35 +33,41 @@ func Up(ctx context.Context, w io.Writer) error {
 		return err
 	}
 	defer closeWorld(world, c)
-	if err := announce(w, world); err != nil {
+	page, err := announce(w, world)
+	if err != nil {
 		return err
 	}
 	c.Infof("the rehearsal is up; Ctrl-C ends it")
+	c.Infof("for a browser: %s", page)
 	c.Infof("with the last two lines in its environment a program reaches these hosts by their names: " +
 		"`GH_TOKEN=rehearsal gh release list -R calimero-network/mero-tee`")
 	<-ctx.Done()
 	return nil
 }
 
-// announce writes where each host is answered, and by which variables a program of others finds them under their names.
-func announce(w io.Writer, world *rehearsal.World) error {
+// announce writes where each host is answered, where a browser sees the local GitHub, which it returns, and by which
+// variables a program of others finds the hosts under their names.
+func announce(w io.Writer, world *rehearsal.World) (page string, err error) {
 	proxy, err := world.Network.Proxy()
 	if err != nil {
-		return err
+		return "", err
+	}
+	if page, err = world.Pages(); err != nil {
+		return "", err
 	}
 	authority := filepath.Join(world.State, "authority.pem") // of this run's certificates
 	if err := file.Write(authority, proxy.CertificatePEM, 0o644); err != nil {
-		return err
+		return "", err
 	}
 	if authority, err = filepath.Abs(authority); err != nil {
-		return err
+		return "", err
 	}
 	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	for _, host := range world.Hosts() {
 		_, _ = fmt.Fprintf(t, "%s\t%s\n", host, world.Network.URL(host))
 	}
-	_, _ = fmt.Fprintf(t, "HTTPS_PROXY\t%s\nSSL_CERT_FILE\t%s\n", proxy.URL, authority)
-	return t.Flush()
+	_, _ = fmt.Fprintf(t, "browser\t%s\nHTTPS_PROXY\t%s\nSSL_CERT_FILE\t%s\n", page, proxy.URL, authority)
+	return page, t.Flush()
 }
 
 // Contracts writes what the rehearsal's stand-ins enforce, rule by rule, and what they are known to lack.

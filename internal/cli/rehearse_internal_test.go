@@ -28,7 +28,8 @@ func TestTheWorldIsReachedByWhatIsPrinted(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, world.Close()) })
 	var out bytes.Buffer
-	require.NoError(t, announce(&out, world))
+	page, err := announce(&out, world)
+	require.NoError(t, err)
 	printed := map[string]string{}
 	for line := range strings.Lines(out.String()) {
 		fields := strings.Fields(line)
@@ -36,6 +37,8 @@ func TestTheWorldIsReachedByWhatIsPrinted(t *testing.T) {
 		printed[fields[0]] = fields[1]
 	}
 	require.Regexp(t, `^http://127\.0\.0\.1:\d+`, printed["api.github.com"])
+	require.Equal(t, page, printed["browser"])
+	requireLooks(t, page)
 	proxy, err := url.Parse(printed["HTTPS_PROXY"])
 	require.NoError(t, err)
 	pem, err := os.ReadFile(printed["SSL_CERT_FILE"])
@@ -53,4 +56,25 @@ func TestTheWorldIsReachedByWhatIsPrinted(t *testing.T) {
 	require.NoError(t, err)
 	defer resp.Body.Close()
 	require.Equal(t, http.StatusOK, resp.StatusCode)
+}
+
+// requireLooks: the address is one that a browser shows without anything set up, and no other site's name leads there.
+func requireLooks(t *testing.T, page string) {
+	t.Helper()
+	at, err := url.Parse(page)
+	require.NoError(t, err)
+	require.Equal(t, "127.0.0.1", at.Hostname())
+	for host, status := range map[string]int{"": http.StatusOK, "localhost:" + at.Port(): http.StatusOK,
+		"rebound.example:" + at.Port(): http.StatusMisdirectedRequest, "127.0.0.1": http.StatusMisdirectedRequest} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, page, nil)
+		require.NoError(t, err)
+		req.Host = host
+		resp, err := http.DefaultClient.Do(req)
+		require.NoError(t, err)
+		body, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		require.Equal(t, status, resp.StatusCode, host)
+		require.Equal(t, status == http.StatusOK, strings.Contains(string(body), "<h1>Releases</h1>"), host)
+	}
 }

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -156,6 +157,21 @@ func (w *World) startGitHub() error {
 	}
 	w.askAs(job)
 	return w.handle(h, github.Hosts()...)
+}
+
+// Pages serves the local GitHub's pages to browsers of this machine as long as
+// the world lives. The address is that of the list of releases.
+func (w *World) Pages() (string, error) {
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		return "", errors.Join(err, l.Close())
+	}
+	w.closing(network.Serve(l, w.github.Browser("127.0.0.1:"+port, "localhost:"+port)).Close)
+	return fmt.Sprintf("http://127.0.0.1:%s/%s/releases", port, w.Env.Config.Repository), nil
 }
 
 // JobPermissions are those of the release workflows' jobs together.

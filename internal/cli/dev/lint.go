@@ -155,6 +155,7 @@ func golangciLint(root, dir, name string, out io.Writer) linter {
 
 // onlyForTests names, by folder or file, what tests alone may call.
 var onlyForTests = []string{
+	"internal/base/browser/",              // how a page looks
 	"internal/base/hang/",                 // how long a test waits
 	"internal/pipeline/releasetest/",      // what the tests of whole releases share
 	"internal/rehearsal/actions/",         // GitHub Actions, which run the release workflows in a test

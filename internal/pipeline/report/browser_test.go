@@ -1,100 +1,112 @@
 package report_test
 
 import (
-	"bytes"
-	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"os/exec"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/calimero-network/mero-tee/catalog"
+	"github.com/calimero-network/mero-tee/internal/base/browser"
 	"github.com/calimero-network/mero-tee/internal/pipeline/report"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
 // A browser shows the page without a word on its console and without asking for
-// anything else, and shows in it what a reader looks for.
+// anything else, at every width, in both themes and in print, and shows in it
+// what a reader looks for.
 func TestInABrowser(t *testing.T) {
 	t.Parallel()
-	browser := findBrowser(t)
+	b := browser.Start(t)
 	large := whole(t)
 	large.Pairs = manyPairs()
-	for name, r := range map[string]*report.Report{"hostile text": whole(t), "10,000 pairs": large} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			asked, address := serve(t, page(t, r))
-			dom, console := open(t, browser, address)
-			require.NotContains(t, console, "CONSOLE", "the browser has something to say")
-			require.Equal(t, []string{"/"}, asked(), "the page alone is asked for")
-			text := shown(elements(t, dom)[0])
-			require.Contains(t, text, "UKI, Authenticode", "an event of a register")
-			require.Contains(t, text, "<script>alert(1)</script>", "as text")
-			require.NotContains(t, dom, "<script")
-			require.Contains(t, dom, "data:image/svg+xml;base64,", "the matrix")
-		})
+	print := browser.View{Width: 768, Dark: true, Media: "print"}
+	for name, views := range map[string][]browser.View{"hostile text": append(browser.Views(), print),
+		"10,000 pairs": {{Width: 390}, print}} {
+		r := map[string]*report.Report{"hostile text": whole(t), "10,000 pairs": large}[name]
+		address := serve(t, page(t, r))
+		tab := b.Open(address, browser.View{Width: 390})
+		for _, v := range views {
+			tab.Show(v)
+			require.Empty(t, tab.Flaws(), "%s, %s", name, v)
+		}
+		var colours string
+		tab.Eval(`getComputedStyle(document.body).backgroundColor`, &colours)
+		require.Equal(t, "rgb(255, 255, 255)", colours, "paper is white, whatever the person prefers on a screen")
+		require.Empty(t, tab.Console(), "the browser has something to say")
+		require.Equal(t, []string{address}, tab.Asked()[:1], "the page")
+		for _, asked := range tab.Asked()[1:] {
+			require.True(t, strings.HasPrefix(asked, "data:"), asked)
+		}
+		var text string
+		tab.Eval(`document.body.textContent + document.querySelectorAll("script").length`, &text)
+		require.Contains(t, text, "UKI, Authenticode", "an event of a register")
+		require.Contains(t, text, "<script>alert(1)</script>", "as text")
+		require.True(t, strings.HasSuffix(text, "0"), "no script")
+		var drawn bool
+		tab.Eval(`document.querySelector("img").naturalWidth > 0`, &drawn)
+		require.True(t, drawn, "the matrix")
 	}
 }
 
-// The console's lines are seen: what a broken page would write there fails the test.
-func TestABrowserSaysWhatIsWrong(t *testing.T) {
+// The keyboard reaches each link, each fold and whatever scrolls, in the order of the page, and shows where it is.
+func TestByKeyboard(t *testing.T) {
 	t.Parallel()
-	browser := findBrowser(t)
-	text := strings.Replace(page(t, whole(t)), "<main ", `<img src="https://example.org/x"><main `, 1)
-	_, address := serve(t, text)
-	_, console := open(t, browser, address)
-	require.Contains(t, console, "CONSOLE")
-}
-
-func findBrowser(t *testing.T) string {
-	t.Helper()
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
+	b := browser.Start(t)
+	stops := b.Open(serve(t, page(t, whole(t))), browser.View{Width: 390}).Stops(60)
+	var names []string
+	for _, s := range stops {
+		require.True(t, s.Visible && s.Inside, "%+v", s)
+		names = append(names, s.Name)
+	}
+	require.Equal(t, "a To the report", names[0])
+	order := []string{"a What was released", "a How to verify", "summary 1 commit", "summary ✓ 1 passed", "div Matrix",
+		"summary In words", "summary 2 events", "div Table of assets"}
+	at := 0
+	for _, name := range names {
+		if at < len(order) && name == order[at] {
+			at++
 		}
 	}
-	t.Skip("no Chromium here: apt-get install chromium")
-	return ""
+	require.Equal(t, len(order), at, "%v in the order %v", names, order)
 }
 
-// serve answers with the page alone, and tells what it was asked for.
-func serve(t *testing.T, text string) (asked func() []string, address string) {
+// A narrow window shows the rows of tables as blocks, and they are rows of a table all the same.
+func TestTablesStayTables(t *testing.T) {
+	t.Parallel()
+	b := browser.Start(t)
+	tab := b.Open(serve(t, page(t, whole(t))), browser.View{Width: 390})
+	roles := tab.Roles()
+	require.Equal(t, 2, roles["table"])
+	require.Equal(t, 2+2+3, roles["row"], "two heads, two assets, three steps")
+	require.Equal(t, 4+3, roles["columnheader"])
+	require.Equal(t, 2*4+3*3, roles["cell"])
+	for _, landmark := range []string{"main", "navigation", "banner", "contentinfo"} {
+		require.Equal(t, 1, roles[landmark], landmark)
+	}
+}
+
+// What a broken page would write on the console is seen.
+func TestABrowserSaysWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	b := browser.Start(t)
+	text := strings.Replace(page(t, whole(t)), "<main ", `<img src="https://example.org/x"><main `, 1)
+	said := strings.Join(b.Open(serve(t, text), browser.View{Width: 390}).Console(), "\n")
+	require.Contains(t, said, "Content Security Policy")
+}
+
+// serve answers with the page alone.
+func serve(t *testing.T, text string) (address string) {
 	t.Helper()
-	var mu sync.Mutex
-	var paths []string
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		mu.Lock()
-		paths = append(paths, r.URL.Path)
-		mu.Unlock()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		_, _ = fmt.Fprint(w, text)
 	}))
 	t.Cleanup(server.Close)
-	return func() []string {
-		mu.Lock()
-		defer mu.Unlock()
-		return append([]string(nil), paths...)
-	}, server.URL + "/"
-}
-
-// open is the page's DOM as the browser built it, and what the browser logged.
-func open(t *testing.T, browser, address string) (dom, console string) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute) // for a hang only
-	defer cancel()
-	cmd := exec.CommandContext(ctx, browser, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
-		"--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage",
-		"--enable-logging=stderr", "--log-level=0", "--user-data-dir="+t.TempDir(), "--dump-dom", address)
-	var out, log bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &log
-	require.NoError(t, cmd.Run(), log.String())
-	return out.String(), log.String()
+	return server.URL + "/"
 }
 
 func manyPairs() *catalog.Catalog {

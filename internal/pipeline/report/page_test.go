@@ -1,6 +1,8 @@
 package report_test
 
 import (
+	"encoding/base64"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -9,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/net/html"
 
+	"github.com/calimero-network/mero-tee/internal/base/browser"
 	"github.com/calimero-network/mero-tee/internal/base/check"
 	"github.com/calimero-network/mero-tee/internal/pipeline/report"
 )
@@ -19,9 +22,9 @@ func TestNothingOfOthersBecomesMarkup(t *testing.T) {
 	text := page(t, whole(t))
 	require.NotContains(t, text, "<script")
 	allowed := strings.Fields("html head meta title link style body a header p h1 h2 h3 h4 div strong ul ol li nav main " +
-		"section dl dt dd code br span details summary img table thead tbody tr th td pre footer")
+		"section dl dt dd code br span details summary img table caption thead tbody tr th td pre footer")
 	attributes := strings.Fields("lang charset name content http-equiv rel href class id src alt role aria-label " +
-		"aria-labelledby tabindex scope style title open")
+		"aria-hidden aria-labelledby tabindex scope style title open")
 	for _, n := range elements(t, text) {
 		require.Contains(t, allowed, n.Data)
 		for _, a := range n.Attr {
@@ -64,7 +67,8 @@ func TestWhatThePageShows(t *testing.T) {
 		require.Contains(t, text, want)
 	}
 	image := all[slices.IndexFunc(all, func(n *html.Node) bool { return n.Data == "img" })]
-	require.Contains(t, attribute(image, "alt"), "Key service 2.0.0 with node image 1.4.0: debug tested")
+	require.Equal(t, "Compatibility of key service and node image: 1 pair, in words below", attribute(image, "alt"))
+	require.Contains(t, text, "Key service 2.0.0 with node image 1.4.0: debug tested")
 }
 
 // A value that all profiles have stands there once.
@@ -108,6 +112,72 @@ func TestForEveryReader(t *testing.T) {
 	}
 	for _, s := range []check.Status{check.Passed, check.Failed, check.Skipped, check.Inapplicable} {
 		require.Contains(t, shown(all[0]), " "+string(s)+" ", "a status is said in a word")
+	}
+}
+
+// What a screen reader says of the page's parts: landmarks, headings in order, tables that have names and stay tables
+// where a narrow window shows their rows as blocks, a picture with words in it, and a link past what repeats.
+func TestThePartsOfThePage(t *testing.T) {
+	t.Parallel()
+	all := elements(t, page(t, whole(t)))
+	count := map[string]int{}
+	last := 0
+	for _, n := range all {
+		count[n.Data]++
+		switch n.Data {
+		case "h1", "h2", "h3", "h4":
+			level := int(n.Data[1] - '0')
+			require.LessOrEqual(t, level, last+1, shown(n))
+			last = level
+		case "table":
+			require.Equal(t, "caption", n.FirstChild.NextSibling.Data)
+			require.NotEmpty(t, shown(n.FirstChild.NextSibling))
+		case "nav", "section":
+			require.NotEmpty(t, attribute(n, "aria-label")+attribute(n, "aria-labelledby"), n.Data)
+		}
+		role := map[string]string{"table": "table", "thead": "rowgroup", "tbody": "rowgroup", "tr": "row",
+			"th": "columnheader", "td": "cell"}[n.Data]
+		if role != "" {
+			require.Equal(t, role, attribute(n, "role"), n.Data)
+		}
+		if n.Data == "img" {
+			requireWords(t, attribute(n, "src"))
+		}
+	}
+	require.Equal(t, []int{1, 1, 1, 1, 1, 2}, []int{count["main"], count["header"], count["footer"], count["nav"],
+		count["h1"], count["table"]})
+	first := all[slices.IndexFunc(all, func(n *html.Node) bool { return n.Data == "a" })]
+	main := all[slices.IndexFunc(all, func(n *html.Node) bool { return n.Data == "main" })]
+	require.Equal(t, "#"+attribute(main, "id"), attribute(first, "href"))
+	require.Equal(t, "-1", attribute(main, "tabindex"), "the focus goes there")
+}
+
+// requireWords: the picture says what it shows to whoever opens it alone.
+func requireWords(t *testing.T, address string) {
+	t.Helper()
+	svg, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(address, "data:image/svg+xml;base64,"))
+	require.NoError(t, err)
+	require.Contains(t, string(svg), `role="img" aria-labelledby="title desc"`)
+	require.Contains(t, string(svg), `<title id="title">Compatibility of key service and node image</title>`)
+	require.Contains(t, string(svg), `<desc id="desc">Key service 2.0.0 with node image 1.4.0: debug tested`)
+}
+
+// Text can be read in both themes, and what is drawn can be seen (WCAG 2.2, 1.4.3 and 1.4.11).
+func TestContrast(t *testing.T) {
+	t.Parallel()
+	css, err := os.ReadFile("page.css")
+	require.NoError(t, err)
+	light, dark, err := browser.Themes(string(css))
+	require.NoError(t, err)
+	for theme, colours := range map[string]map[string]string{"light": light, "dark": dark} {
+		for _, below := range []string{"page", "card"} {
+			for name, least := range map[string]float64{"ink": 4.5, "dim": 4.5, "good": 4.5, "bad": 4.5, "heed": 4.5,
+				"mark": 4.5, "bar": 3} {
+				got, err := browser.Contrast(colours[name], colours[below])
+				require.NoError(t, err)
+				require.GreaterOrEqual(t, got, least, "%s: %s on %s", theme, name, below)
+			}
+		}
 	}
 }
 

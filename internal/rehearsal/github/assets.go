@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -187,36 +188,39 @@ func (s *Server) store(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "Signature did not match", http.StatusForbidden)
 		return
 	}
-	f, a, err := s.opened(id)
+	f, a, info, err := s.opened(id)
 	if err != nil {
 		http.NotFound(w, r)
 		return
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil || !info.Mode().IsRegular() {
-		http.NotFound(w, r)
-		return
-	}
 	w.Header().Set("Content-Type", a.ContentType)
 	http.ServeContent(w, r, "", info.ModTime(), f)
 }
 
-func (s *Server) opened(id string) (*os.File, *asset, error) {
+// opened is the file of an asset, which is a plain one.
+func (s *Server) opened(id string) (*os.File, *asset, fs.FileInfo, error) {
 	n, err := strconv.ParseInt(id, 10, 64)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st, err := s.load()
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	rel, a := st.asset(n)
 	if rel == nil {
-		return nil, nil, os.ErrNotExist
+		return nil, nil, nil, os.ErrNotExist
+	}
+	info, err := os.Lstat(s.file(rel, a))
+	if err == nil && !info.Mode().IsRegular() { // what a link leads to is no asset, and a pipe would wait for ever
+		err = os.ErrNotExist
+	}
+	if err != nil {
+		return nil, nil, nil, err
 	}
 	f, err := os.Open(s.file(rel, a))
-	return f, a, err
+	return f, a, info, err
 }

@@ -104,33 +104,49 @@ func (s *Server) change(what string, f func(*state)) error {
 	return nil
 }
 
-// listChecks lists the checks of a commit: those of its pushes and, queued for
-// ever because no workflow runs here, those of the open pull requests that it is the head of.
+// listChecks lists the checks of a commit.
 func (s *Server) listChecks(r *http.Request, st *state) *answer {
 	at, known := st.commitish(r.PathValue("ref"))
 	if !known {
 		return invalid("CheckRun", "ref", "custom", "No commit found for SHA: "+r.PathValue("ref"))
 	}
 	runs := []any{}
-	for _, p := range st.Pulls {
-		if p.Checked && p.State == "open" && st.Refs["refs/heads/"+p.Head] == at {
-			for i, name := range checkNames {
-				runs = append(runs, s.showCheck(&checkRun{ID: p.Number*10 + int64(i), Name: name, SHA: at.SHA, App: Actions}))
-			}
-		}
+	for _, run := range st.pullChecks(at.SHA) {
+		runs = append(runs, s.showCheck(run))
 	}
-	all := r.URL.Query().Get("filter") == "all"
-	for i, run := range slices.Backward(st.Checks) {
-		again := func(later *checkRun) bool {
-			return later.SHA == run.SHA && later.Name == run.Name && later.App == run.App
-		}
-		if run.SHA == at.SHA && (all || !slices.ContainsFunc(st.Checks[i+1:], again)) {
-			runs = append(runs, s.showCheck(s.asRead(run)))
-		}
+	for _, run := range st.pushChecks(at.SHA, r.URL.Query().Get("filter") == "all") {
+		runs = append(runs, s.showCheck(s.asRead(run)))
 	}
 	a := page(r, runs)
 	a.body = fields{"total_count": len(runs), "check_runs": a.body}
 	return a
+}
+
+// pullChecks are the checks of the open pull requests that a commit is the head
+// of, queued for ever, because no workflow runs here.
+func (st *state) pullChecks(sha string) (out []*checkRun) {
+	for _, p := range st.Pulls {
+		if p.Checked && p.State == "open" && st.Refs["refs/heads/"+p.Head].SHA == sha {
+			for i, name := range checkNames {
+				out = append(out, &checkRun{ID: p.Number*10 + int64(i), Name: name, SHA: sha, App: Actions})
+			}
+		}
+	}
+	return out
+}
+
+// pushChecks are the checks of a commit's pushes, the newest first: of one that
+// ran again its last run, or all of them.
+func (st *state) pushChecks(sha string, all bool) (out []*checkRun) {
+	for i, run := range slices.Backward(st.Checks) {
+		again := func(later *checkRun) bool {
+			return later.SHA == run.SHA && later.Name == run.Name && later.App == run.App
+		}
+		if run.SHA == sha && (all || !slices.ContainsFunc(st.Checks[i+1:], again)) {
+			out = append(out, run)
+		}
+	}
+	return out
 }
 
 // asRead is a check run as this read sees it: one that ends after some reads may have.

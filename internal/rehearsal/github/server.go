@@ -28,6 +28,7 @@ import (
 	"time"
 
 	"github.com/calimero-network/mero-tee/internal/rehearsal/github/openapi"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/github/pages"
 )
 
 // Production's host names; the handler tells them apart by the Host header.
@@ -67,6 +68,7 @@ type Server struct {
 	owner            string // the owner's token
 	now              func() time.Time
 	mux              *http.ServeMux
+	site             *pages.Site
 	description      *openapi.Description
 	actionsOpenPulls bool
 	key              []byte           // signs the object store's addresses, as long as the process lives
@@ -115,6 +117,9 @@ func New(o Options) (*Server, error) {
 	s.tokens[hashed(o.Token)] = asker{Kind: classic, Scopes: []string{"repo", "workflow"}}
 	var err error
 	if s.description, err = openapi.Read(); err != nil {
+		return nil, err
+	}
+	if s.site, err = pages.New(s.repository); err != nil {
 		return nil, err
 	}
 	s.mux = s.routes()
@@ -168,6 +173,7 @@ func (s *Server) routes() *http.ServeMux {
 	}
 	mux.HandleFunc("POST "+uploadHost+"/repos/{owner}/{repo}/releases/{id}/assets", s.upload)
 	mux.HandleFunc("GET "+webHost+"/{owner}/{repo}/releases/download/{tag}/{name}", s.browserDownload)
+	s.webRoutes(mux, webHost)
 	mux.HandleFunc("GET "+rawHost+"/{owner}/{repo}/{ref}/{path...}", s.raw)
 	mux.HandleFunc("GET "+storageHost+"/github-production-release-asset/{id}", s.store)
 	return mux
