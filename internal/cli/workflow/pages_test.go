@@ -22,49 +22,10 @@ func page(t *testing.T, name string) string {
 }
 
 var (
-	code       = regexp.MustCompile("`([a-z][a-z0-9]*(?::[A-Za-z0-9]+)?)[^`]*`(?: \\(([A-Za-z]+)\\))?")
-	scriptCall = regexp.MustCompile(`exec go tool mage ([A-Za-z0-9:]+)`)
 	namespaced = regexp.MustCompile(
 		`(?:go tool mage |\b)((?:e2e|kms|node|release|verify|guard|policy|catalog|config|measurement|rehearse):[A-Za-z0-9]+)`)
 	bare = regexp.MustCompile(`go tool mage ([a-z][A-Za-z0-9:]*)`)
 )
-
-// docs/commands.md: "the table of all targets with the spec's script each replaces".
-func TestEveryCommandIsInTheTable(t *testing.T) {
-	t.Parallel()
-	all := targets(t)
-	listed, aliases, scripts := map[string]bool{}, map[string]string{}, map[string]string{}
-	table, _, _ := strings.Cut(page(t, "docs/commands.md"), "\nA target brings")
-	for line := range strings.Lines(table) {
-		cells := strings.Split(strings.ReplaceAll(line, `\|`, "/"), "|")
-		if len(cells) != 5 {
-			continue
-		}
-		last := ""
-		for _, m := range code.FindAllStringSubmatch(cells[1], -1) {
-			last = strings.ToLower(m[1])
-			require.Contains(t, all, last, "there is no target %s", m[1])
-			require.False(t, listed[last], "%s is listed twice", m[1])
-			listed[last], aliases[m[2]] = true, last
-		}
-		if script := strings.TrimSpace(cells[3]); strings.HasSuffix(script, ".sh") {
-			scripts[script] = last
-		}
-	}
-	for name := range all {
-		require.True(t, listed[name], "docs/commands.md does not list %s", name)
-	}
-	for _, m := range regexp.MustCompile(`"(\w+)": +(\w+)\.(\w+),`).FindAllStringSubmatch(page(t, "magefiles/magefile.go"),
-		-1) {
-		require.Equal(t, strings.ToLower(m[2]+":"+m[3]), aliases[m[1]], "alias %s", m[1])
-	}
-	require.Len(t, scripts, 9)
-	for script, target := range scripts {
-		m := scriptCall.FindStringSubmatch(page(t, "scripts/"+script))
-		require.NotNil(t, m, script)
-		require.Equal(t, target, strings.ToLower(m[1]), script)
-	}
-}
 
 // "Commands that exist only."
 func TestPagesNameTargetsThatExist(t *testing.T) {
