@@ -112,7 +112,7 @@ func (Policy) Revoke(ctx context.Context, tag, measurement, reason *string, dryR
 //
 //	FROM           the release that runs
 //	TO             the release that it becomes
-//	-profile=P     the profile of the service
+//	-profile=P     required: the profile of the service
 //	-kmsURL=URL    a service that you restarted; without it the restart is tried with a deployment that is deleted again
 //
 // Needs: two public releases, which are audited; in production PHALA_CLOUD_API_KEY, and GCP_* for the trial's nodes.

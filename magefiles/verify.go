@@ -92,7 +92,7 @@ func (Verify) Quote(ctx context.Context, file string, eventLog, record, policy *
 // Trust prints the trusted root by which signatures are judged today.
 // For verify:release -trust=FILE, on a machine without a network.
 //
-// Needs: a network; in a rehearsal a release on this machine.
+// Needs: a network; a rehearsal asks the local Sigstore.
 // Leaves: nothing; the root goes to standard output, its digest to standard error.
 // See: docs/verifying.md
 // Example: go tool mage verify:trust
