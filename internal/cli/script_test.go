@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"io/fs"
 	"os"
@@ -23,7 +24,8 @@ import (
 // The scripts speak to the program that production runs: the magefiles,
 // compiled by `mage -compile`, in a copy of this repository, so that what is
 // edited meanwhile changes nothing. With -short those that release something
-// are skipped; each says so in its first line.
+// are skipped; each says so in its first line. When all have run, the pages show
+// what they printed.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	source, err := filepath.Abs("../..")
@@ -31,17 +33,33 @@ func TestScripts(t *testing.T) {
 	bin, root := t.TempDir(), filepath.Join(t.TempDir(), "repository")
 	require.NoError(t, releasetest.Repository(source, root))
 	require.NoError(t, os.Symlink(filepath.Join(source, "magefiles"), filepath.Join(root, "magefiles")))
-	compile := exec.CommandContext(t.Context(), "go", "tool", "mage", "-compile", filepath.Join(bin, "mage"))
+	compiled, records := filepath.Join(t.TempDir(), "mage"), filepath.Join(t.TempDir(), "records")
+	compile := exec.CommandContext(t.Context(), "go", "tool", "mage", "-compile", compiled)
 	compile.Dir = source
 	out, err := compile.CombinedOutput()
 	require.NoError(t, err, "%s", out)
-	seed := sync.OnceValues(func() (string, error) { return seedWorld(root, bin, filepath.Join(bin, "seeded")) })
+	recorder(t, filepath.Join(bin, "mage"), compiled, records)
+	var before []string // what is printed while the world of the sessions is made
+	seed := sync.OnceValues(func() (dist string, err error) {
+		dist, before, err = seedWorld(root, compiled, filepath.Join(bin, "seeded"))
+		return dist, err
+	})
+	whole := !testing.Short() && !strings.Contains(flag.Lookup("test.run").Value.String(), "/")
+	t.Cleanup(func() {
+		switch {
+		case !whole:
+			t.Log("not every session was asked for, so what they print is not compared with the pages")
+		case !t.Failed():
+			covered(t, recorded(t, records, before))
+		}
+	})
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(env *testscript.Env) error {
 			env.Vars = append(env.Vars, outside()...) // later ones win
 			env.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH"))
 			env.Setenv("ROOT", root)
+			env.Setenv("BIN", bin)
 			env.Values[snapshots{}] = map[string]string{}
 			env.Setenv("MERO_DIST", filepath.Join(env.WorkDir, "dist"))
 			return nil
@@ -54,13 +72,16 @@ func TestScripts(t *testing.T) {
 
 // seedWorld rehearses what comes before the first release of a key service, its
 // counterpart's release: the slowest part of a rehearsal, done once for all scripts.
-func seedWorld(root, bin, dist string) (string, error) {
-	cmd := exec.Command(filepath.Join(bin, "mage"), "kms:version")
+// It returns what that printed, too.
+func seedWorld(root, mage, dist string) (string, []string, error) {
+	cmd := exec.Command(mage, "kms:version")
 	cmd.Dir, cmd.Env = root, append(outside(), "MERO_DIST="+dist)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%w\n%s", err, out)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return "", nil, fmt.Errorf("%w\n%s", err, out)
 	}
-	return dist, os.RemoveAll(filepath.Join(dist, "mero-kms-v0.1.0"))
+	printed := strings.Split(strings.ReplaceAll(string(out), dist, "dist"), "\n")
+	return dist, printed, os.RemoveAll(filepath.Join(dist, "mero-kms-v0.1.0"))
 }
 
 // seeded makes $MERO_DIST a rehearsal in which the counterpart is released, and nothing else.

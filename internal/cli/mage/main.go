@@ -1,10 +1,11 @@
 // Command mage is `go tool mage`: Mage's own program, which compiles the targets
 // in magefiles/ and runs one.
 //
-// Its promise: it does what Mage does, and two things more. The targets are
+// Its promise: it does what Mage does, and three things more. The targets are
 // compiled with the flags of everything else that a release compiles, so that
 // what they share is compiled once, and only when a file of the clone has moved;
-// and who waits for that is told.
+// who waits for that is told; and the list of the targets is in groups, and of one
+// it says what it takes, needs and leaves.
 package main
 
 import (
@@ -20,8 +21,10 @@ import (
 	"time"
 
 	"github.com/magefile/mage/mage"
+	"golang.org/x/sys/unix"
 
 	"github.com/calimero-network/mero-tee/internal/base/console"
+	"github.com/calimero-network/mero-tee/internal/cli/help"
 )
 
 func main() { os.Exit(run(os.Args[1:])) }
@@ -32,8 +35,14 @@ func run(arguments []string) int {
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		return 0
-	case err != nil || command != mage.None || inv.CompileOut != "" || inv.List || inv.Help || inv.Autocomplete:
-		return sharing(func() int { return mage.ParseAndRun(os.Stdout, os.Stderr, os.Stdin, arguments) })
+	case err != nil || command != mage.None || inv.CompileOut != "" || inv.Autocomplete:
+		return mages(arguments)
+	case inv.List || inv.Help || len(inv.Args) == 0:
+		manual, err := help.Read(inv.GoCmd, inv.Dir)
+		if err != nil { // Mage has its own words for that
+			return mages(arguments)
+		}
+		return explain(inv, manual, columns(os.Stdout))
 	}
 	program, code, err := compiled(inv)
 	if err != nil {
@@ -44,6 +53,38 @@ func run(arguments []string) int {
 		return code
 	}
 	return mage.RunCompiled(inv, program, log.New(os.Stderr, "", 0))
+}
+
+// mages is what Mage itself does.
+func mages(arguments []string) int {
+	return sharing(func() int { return mage.ParseAndRun(os.Stdout, os.Stderr, os.Stdin, arguments) })
+}
+
+// explain writes what the magefiles say: of all targets, or of one.
+func explain(inv mage.Invocation, manual *help.Manual, columns int) int {
+	write := manual.WriteList
+	if inv.Help {
+		target := manual.Find(inv.Args[0])
+		if target == nil {
+			fmt.Fprintf(inv.Stderr, "Unknown target: %q\n       Hint:     go tool mage -l\n", inv.Args[0])
+			return 2
+		}
+		write = target.Write
+	}
+	if err := write(inv.Stdout, help.Within(columns)); err != nil {
+		fmt.Fprintln(inv.Stderr, "Error:", err)
+		return 1
+	}
+	return 0
+}
+
+// columns are a terminal's; 0 for what is none.
+func columns(f *os.File) int {
+	size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
+	if err != nil {
+		return 0
+	}
+	return int(size.Col)
 }
 
 // sharing lets compile with the flags of internal/base/gobuild: two packages

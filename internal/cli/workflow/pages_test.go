@@ -3,7 +3,10 @@ package workflow_test
 import (
 	"fmt"
 	"os"
+	"path"
+	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -22,61 +25,70 @@ func page(t *testing.T, name string) string {
 }
 
 var (
-	code       = regexp.MustCompile("`([a-z][a-z0-9]*(?::[A-Za-z0-9]+)?)[^`]*`(?: \\(([A-Za-z]+)\\))?")
-	scriptCall = regexp.MustCompile(`exec go tool mage ([A-Za-z0-9:]+)`)
 	namespaced = regexp.MustCompile(
 		`(?:go tool mage |\b)((?:e2e|kms|node|release|verify|guard|policy|catalog|config|measurement|rehearse):[A-Za-z0-9]+)`)
 	bare = regexp.MustCompile(`go tool mage ([a-z][A-Za-z0-9:]*)`)
 )
 
-// docs/commands.md: "the table of all targets with the spec's script each replaces".
-func TestEveryCommandIsInTheTable(t *testing.T) {
-	t.Parallel()
-	all := targets(t)
-	listed, aliases, scripts := map[string]bool{}, map[string]string{}, map[string]string{}
-	table, _, _ := strings.Cut(page(t, "docs/commands.md"), "\nA target brings")
-	for line := range strings.Lines(table) {
-		cells := strings.Split(strings.ReplaceAll(line, `\|`, "/"), "|")
-		if len(cells) != 5 {
-			continue
-		}
-		last := ""
-		for _, m := range code.FindAllStringSubmatch(cells[1], -1) {
-			last = strings.ToLower(m[1])
-			require.Contains(t, all, last, "there is no target %s", m[1])
-			require.False(t, listed[last], "%s is listed twice", m[1])
-			listed[last], aliases[m[2]] = true, last
-		}
-		if script := strings.TrimSpace(cells[3]); strings.HasSuffix(script, ".sh") {
-			scripts[script] = last
-		}
+// readers are the pages for people, from the root of the repository.
+func readers(t *testing.T) []string {
+	t.Helper()
+	out := []string{"docs/releases/README.md"}
+	files, err := filepath.Glob("../../../docs/*.md")
+	require.NoError(t, err)
+	require.Greater(t, len(files), 18)
+	for _, file := range files {
+		out = append(out, "docs/"+filepath.Base(file))
 	}
-	for name := range all {
-		require.True(t, listed[name], "docs/commands.md does not list %s", name)
-	}
-	for _, m := range regexp.MustCompile(`"(\w+)": +(\w+)\.(\w+),`).FindAllStringSubmatch(page(t, "magefiles/magefile.go"),
-		-1) {
-		require.Equal(t, strings.ToLower(m[2]+":"+m[3]), aliases[m[1]], "alias %s", m[1])
-	}
-	require.Len(t, scripts, 9)
-	for script, target := range scripts {
-		m := scriptCall.FindStringSubmatch(page(t, "scripts/"+script))
-		require.NotNil(t, m, script)
-		require.Equal(t, target, strings.ToLower(m[1]), script)
-	}
+	return out
 }
 
 // "Commands that exist only."
 func TestPagesNameTargetsThatExist(t *testing.T) {
 	t.Parallel()
 	all := targets(t)
-	for _, name := range []string{"docs/commands.md", "docs/releasing.md"} {
+	for _, name := range append(readers(t), "README.md", "CONTRIBUTING.md", "SECURITY.md") {
 		text := page(t, name)
 		found := append(namespaced.FindAllStringSubmatch(text, -1), bare.FindAllStringSubmatch(text, -1)...)
-		require.NotEmpty(t, found)
+		if name == "docs/commands.md" || name == "README.md" {
+			require.NotEmpty(t, found)
+		}
 		for _, m := range found {
 			require.Contains(t, all, strings.ToLower(m[1]), name)
 		}
+	}
+}
+
+var (
+	indexed = regexp.MustCompile(`\]\(([^)#]+\.md)\)`)
+	title   = regexp.MustCompile(`\A(?:<!--[^\n]*-->\n)?# [^\n]+\n\n([^\n]+)\n`)
+)
+
+// The index of README.md has each page exactly once.
+func TestTheIndexHasEachPageOnce(t *testing.T) {
+	t.Parallel()
+	_, index, found := strings.Cut(page(t, "README.md"), "\n## Where to look\n")
+	require.True(t, found)
+	var listed []string
+	for _, m := range indexed.FindAllStringSubmatch(index, -1) {
+		listed = append(listed, m[1])
+	}
+	require.ElementsMatch(t, append(readers(t), "packer/README.md", "ansible/README.md", "CONTRIBUTING.md", "SECURITY.md",
+		"CHANGELOG.md"), listed)
+	var verbs []string
+	for _, m := range regexp.MustCompile(`(?m)^\| \*\*(\w+)\*\*`).FindAllStringSubmatch(index, -1) {
+		verbs = append(verbs, m[1])
+	}
+	require.Equal(t, []string{"understand", "rehearse", "verify", "release", "operate", "change", "develop"}, verbs)
+}
+
+// Each page begins with one sentence that says for whom it is.
+func TestPagesSayForWhomTheyAre(t *testing.T) {
+	t.Parallel()
+	for _, name := range readers(t) {
+		first := title.FindStringSubmatch(page(t, name))
+		require.NotNil(t, first, "%s does not begin with a title and a line of text", name)
+		require.Regexp(t, `^For [^.:]+[.;]( \w[^.]+\.)?$`, first[1], name)
 	}
 }
 
@@ -100,6 +112,61 @@ func TestReleasingNamesAllThatIsToBeSetUp(t *testing.T) {
 		require.Contains(t, text, "| "+strings.TrimSuffix(name, ".yaml")+" |")
 	}
 	require.Contains(t, text, "**release-auditor**")
+}
+
+var (
+	link     = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	heading  = regexp.MustCompile(`(?m)^#+ (.+)$`)
+	unlinked = regexp.MustCompile("(?ms)^ *```.*?^ *```$|`[^`\n]*`")
+	dropped  = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
+)
+
+// broken are the links of a page to files and headings that there are not. read is nil for no such file.
+func broken(name, text string, read func(name string) []byte) (out []string) {
+	for _, m := range link.FindAllStringSubmatch(unlinked.ReplaceAllString(text, ""), -1) {
+		if strings.Contains(m[1], "://") {
+			continue
+		}
+		file, anchor, _ := strings.Cut(m[1], "#")
+		to := name
+		if file != "" {
+			to = path.Join(path.Dir(name), file)
+		}
+		data := read(to)
+		found := data != nil
+		if anchor != "" {
+			found = slices.ContainsFunc(heading.FindAllStringSubmatch(string(data), -1), func(h []string) bool {
+				return strings.ReplaceAll(dropped.ReplaceAllString(strings.ToLower(h[1]), ""), " ", "-") == anchor
+			})
+		}
+		if !found {
+			out = append(out, name+": "+m[1])
+		}
+	}
+	return out
+}
+
+func TestLinksLeadSomewhere(t *testing.T) {
+	t.Parallel()
+	for _, name := range append(readers(t), "README.md", "CONTRIBUTING.md", "packer/README.md", "ansible/README.md") {
+		require.Empty(t, broken(name, page(t, name), func(name string) []byte {
+			data, _ := os.ReadFile("../../../" + name)
+			return data
+		}))
+	}
+}
+
+func TestLinksThatLeadNowhere(t *testing.T) {
+	t.Parallel()
+	files := map[string]string{"a/b.md": "# B: its `x`, and more\n", "c.md": "c"}
+	read := func(name string) []byte {
+		if text, found := files[name]; found {
+			return []byte(text)
+		}
+		return nil
+	}
+	require.Equal(t, []string{"a/x.md: c.md", "a/x.md: b.md#its", "a/x.md: #none"}, broken("a/x.md",
+		"[](../c.md) [](b.md#b-its-x-and-more) [](https://x) `[](q)`\n```text\n[](q)\n```\n[](c.md) [](b.md#its) [](#none)", read))
 }
 
 // The page has the spec's codes, each once.

@@ -49,7 +49,7 @@ const (
 	startAll   = "sudo systemctl start $(systemctl show -P RequiredBy " + measureUnit + ")"
 	askStarted = "for unit in $(systemctl show -P RequiredBy " + measureUnit +
 		"); do echo $unit $(systemctl show -P ActiveState $unit) $(systemctl show -P ConditionResult $unit); done"
-	whyNot     = "sudo journalctl --no-pager --boot --lines=40 --priority=notice --output=cat"
+	whyNot = "sudo journalctl --no-pager --boot --lines=40 --priority=notice --output=cat"
 )
 
 // Lent is what a node says of itself once it has a TD.

@@ -20,6 +20,8 @@ const intro = `<!-- Written from internal/release/config by ` + "`go test ./inte
 	`: change it there. -->
 # Configuration
 
+For whoever sets up the repository, or asks what a variable is for.
+
 Every variable and secret of a release, as the spec lists them (CI/CD Setup), and the few of ours. ` + "`go tool mage doctor`" + `
 prints which of them are set, whether they are valid, and whether what they lead to will do: [doctor.md](doctor.md).
 
