@@ -78,7 +78,8 @@ var elsewhere = []exception{
 		test: "internal/pipeline/plan.TestHotfix"},
 	{page: "docs/releases/README.md", command: `git (switch|cherry-pick) `, why: "an example of a branch",
 		test: "internal/pipeline/plan.TestHotfix"},
-	{page: "docs/verify-with-cosign.md", command: `cosign `, why: "a program of others, tried by the function that it calls",
+	{page: "docs/verify-with-cosign.md", command: `cosign `,
+		why:  "a program of others, tried by the function that it calls",
 		test: "internal/artifact/sign.TestCosignAcceptsWhatWeSign"},
 	{page: "docs/provenance.md", command: `cosign `, why: "a program of others, tried by the function that it calls",
 		test: "internal/artifact/sign.TestStatements"},
@@ -205,15 +206,22 @@ func sameCommand(command string, r run) bool {
 		return false
 	}
 	for i, word := range words[3:] {
-		if before, value, found := strings.Cut(word, "="); capitals.MatchString(value) || !found && capitals.MatchString(word) {
-			if found && !strings.HasPrefix(r.words[i], before+"=") || !found && strings.HasPrefix(r.words[i], "-") {
-				return false
-			}
-		} else if plain(word) != plain(r.words[i]) {
+		if !sameWord(word, r.words[i]) {
 			return false
 		}
 	}
 	return true
+}
+
+func sameWord(shown, ran string) bool {
+	name, value, valued := strings.Cut(shown, "=")
+	switch {
+	case valued && capitals.MatchString(value):
+		return strings.HasPrefix(ran, name+"=")
+	case capitals.MatchString(shown):
+		return !strings.HasPrefix(ran, "-")
+	}
+	return plain(shown) == plain(ran)
 }
 
 var capitals = regexp.MustCompile(`^[A-Z]+$`)
@@ -388,8 +396,9 @@ func TestExceptionsOfPages(t *testing.T) {
 
 func TestCollectingCommands(t *testing.T) {
 	t.Parallel()
-	found, wrong := commands("a.md", "# A\n\n```sh\ngo tool mage ci   # all of it\n\n# nothing but words\nA=b x \\\n  y\n```\n\n"+
-		"1. In a list:\n\n   ```text\n   $ go tool mage doctor; echo \"exit $?\"\n   [PASS] a\n     b\n\n   …\n   $ ls #1\n   ```\n\n"+
+	found, wrong := commands("a.md", "# A\n\n"+
+		"```sh\ngo tool mage ci   # all of it\n\n# nothing but words\nA=b x \\\n  y\n```\n\n1. In a list:\n\n"+
+		"   ```text\n   $ go tool mage doctor; echo \"exit $?\"\n   [PASS] a\n     b\n\n   …\n   $ ls #1\n   ```\n\n"+
 		"```text\nplain words\ngo tool mage lint -x\n```\n\n```json\n{}\n```\n\n```\nnothing\n```\n")
 	require.Equal(t, []shown{{"a.md", 4, "go tool mage ci", nil}, {"a.md", 7, "A=b x y", nil},
 		{"a.md", 14, `go tool mage doctor; echo "exit $?"`, []string{"[PASS] a", "  b", "…"}}, {"a.md", 19, "ls #1", nil},

@@ -72,9 +72,10 @@ func TestExplain(t *testing.T) {
 		code      int
 		out, said string
 	}{
-		"all":       {mage.Invocation{List: true}, 0, "\nBegin here\n  release:kms  ", ""},
-		"nothing":   {mage.Invocation{}, 0, "\nBegin here\n  release:kms  ", ""},
-		"one":       {mage.Invocation{Help: true, Args: []string{"Release:KMS"}}, 0, "\nExample: go tool mage release:kms", ""},
+		"all":     {mage.Invocation{List: true}, 0, "\nBegin here\n  release:kms  ", ""},
+		"nothing": {mage.Invocation{}, 0, "\nBegin here\n  release:kms  ", ""},
+		"one": {mage.Invocation{Help: true, Args: []string{"Release:KMS"}}, 0,
+			"\nExample: go tool mage release:kms", ""},
 		"an alias":  {mage.Invocation{Help: true, Args: []string{"buildkms"}}, 0, "kms:build builds ", ""},
 		"no target": {mage.Invocation{Help: true, Args: []string{"kms:\x1b"}}, 2, "", `Unknown target: "kms:\x1b"`},
 	} {
