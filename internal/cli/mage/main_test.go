@@ -88,6 +88,17 @@ func TestExplain(t *testing.T) {
 	}
 }
 
+// Who asks the target, as other programs are asked, gets the same help; Mage would take it for a flag of the target's.
+func TestAskingTheTarget(t *testing.T) {
+	t.Parallel()
+	out, err := exec.Command("go", "run", ".", "-d", "../../..", "verify:release", "--help").CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	require.Contains(t, string(out), "\nUsage:   go tool mage verify:release TAG [-quick]")
+	for _, args := range [][]string{nil, {"ci"}, {"-h"}, {"ci", "-x"}, {"ci", "lint", "-h"}} {
+		require.Equal(t, mage.Invocation{Args: args}, asked(mage.Invocation{Args: args}))
+	}
+}
+
 // Help that cannot be written is a failure.
 func TestExplainToNobody(t *testing.T) {
 	t.Parallel()
