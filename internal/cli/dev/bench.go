@@ -30,7 +30,8 @@ var (
 // Bench times the commands that people wait for and runs every benchmark.
 func Bench(ctx context.Context, w io.Writer) error {
 	var page bytes.Buffer
-	fmt.Fprintf(&page, "# Performance\n\nFor whoever asks how long it takes.\n\nWritten by `go tool mage bench` on %s, %s/%s, %d cores, %s.\n",
+	fmt.Fprintf(&page, "# Performance\n\nFor whoever asks how long it takes.\n\n"+
+		"Written by `go tool mage bench` on %s, %s/%s, %d cores, %s.\n",
 		time.Now().UTC().Format(time.DateOnly), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version())
 	if err := commands(ctx, w, &page); err != nil {
 		return err

@@ -55,7 +55,9 @@ func Read(goCmd, dir string) (*Manual, error) {
 		return nil, err
 	}
 	at := positions(info)
-	slices.SortStableFunc(info.Funcs, func(a, b *parse.Function) int { return int(at[a.TargetName()] - at[b.TargetName()]) })
+	slices.SortStableFunc(info.Funcs, func(a, b *parse.Function) int {
+		return int(at[a.TargetName()] - at[b.TargetName()])
+	})
 	m := &Manual{About: info.Description}
 	for _, f := range info.Funcs {
 		t := read(f.Name, f.Comment)

@@ -119,7 +119,8 @@ func TestReadingAComment(t *testing.T) {
 		Arguments: []Argument{{"TAG", "the one, and on"}, {"-quick", "less of it"}},
 		Needs:     "a, and b.", Leaves: "c.", See: "docs/c.md",
 		Examples: []string{"go tool mage x T", "go tool mage x T -quick"}},
-		read("Do", "Do does it. And more,\non two lines.\n\n\tTAG       the one,\n\t          and on\n\t-quick    less of it\n\n"+
+		read("Do", "Do does it. And more,\non two lines.\n\n"+
+			"\tTAG       the one,\n\t          and on\n\t-quick    less of it\n\n"+
 			"Needs: a,\nand b.\nLeaves: c.\nSee: docs/c.md\nExample: go tool mage x T\nExample: go tool mage x T -quick\n\n"+
 			"A third paragraph."))
 	require.Equal(t, Target{}, read("Do", ""))
@@ -132,8 +133,8 @@ var small = Manual{About: "All of it\nis here.\n\nBegin.", Targets: []Target{
 	{Name: "doctor", Does: "looks."},
 	{Name: "kms:build", Does: "builds a thing of many words, which take more than one line.", More: "It does.",
 		Arguments: []Argument{{"-file=FILE", "of this"}, {"-tag=TAG", "required: the release, whose name is long"}},
-		Needs:     "nothing.", Leaves: "a file.", Examples: []string{"go tool mage kms:build", "go tool mage kms:build -file=x"},
-		Aliases: []string{"BuildKMS"}}}}
+		Needs:     "nothing.", Leaves: "a file.", Aliases: []string{"BuildKMS"},
+		Examples: []string{"go tool mage kms:build", "go tool mage kms:build -file=x"}}}}
 
 func TestWriting(t *testing.T) {
 	t.Parallel()
@@ -199,7 +200,8 @@ func TestEveryTargetIsExplained(t *testing.T) {
 // A comment that lacks something, or says what is not so, is found out.
 func TestACommentThatLies(t *testing.T) {
 	t.Parallel()
-	good := "Do does it.\n\n\tTAG       the release\n\tN         how many\n\t-quick    less\n\t-to=FILE  required: where to\n\n" +
+	good := "Do does it.\n\n" +
+		"\tTAG       the release\n\tN         how many\n\t-quick    less\n\t-to=FILE  required: where to\n\n" +
 		"Needs: kms:build, which it brings.\nLeaves: FILE.\nSee: docs/faq.md\nExample: go tool mage kms:do T 3 -quick -to=x\n"
 	takes := []parse.Arg{{Name: "tag", Type: "string"}, {Name: "n", Type: "int"},
 		{Name: "quick", Type: "bool", Optional: true}, {Name: "to", Type: "string", Optional: true}}

@@ -17,6 +17,7 @@ import (
 	"log"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,6 +33,7 @@ func main() { os.Exit(run(os.Args[1:])) }
 func run(arguments []string) int {
 	inv, command, err := mage.Parse(os.Stderr, os.Stdout, arguments)
 	inv.Stdin, inv.Stderr = os.Stdin, os.Stderr
+	inv = asked(inv)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		return 0
@@ -53,6 +55,14 @@ func run(arguments []string) int {
 		return code
 	}
 	return mage.RunCompiled(inv, program, log.New(os.Stderr, "", 0))
+}
+
+// asked takes "TARGET -h", as other programs are asked, for Mage's "-h TARGET".
+func asked(inv mage.Invocation) mage.Invocation {
+	if len(inv.Args) == 2 && slices.Contains([]string{"-h", "-help", "--help"}, inv.Args[1]) {
+		inv.Help, inv.Args = true, inv.Args[:1]
+	}
+	return inv
 }
 
 // mages is what Mage itself does.

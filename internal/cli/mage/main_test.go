@@ -72,9 +72,10 @@ func TestExplain(t *testing.T) {
 		code      int
 		out, said string
 	}{
-		"all":       {mage.Invocation{List: true}, 0, "\nBegin here\n  release:kms  ", ""},
-		"nothing":   {mage.Invocation{}, 0, "\nBegin here\n  release:kms  ", ""},
-		"one":       {mage.Invocation{Help: true, Args: []string{"Release:KMS"}}, 0, "\nExample: go tool mage release:kms", ""},
+		"all":     {mage.Invocation{List: true}, 0, "\nBegin here\n  release:kms  ", ""},
+		"nothing": {mage.Invocation{}, 0, "\nBegin here\n  release:kms  ", ""},
+		"one": {mage.Invocation{Help: true, Args: []string{"Release:KMS"}}, 0,
+			"\nExample: go tool mage release:kms", ""},
 		"an alias":  {mage.Invocation{Help: true, Args: []string{"buildkms"}}, 0, "kms:build builds ", ""},
 		"no target": {mage.Invocation{Help: true, Args: []string{"kms:\x1b"}}, 2, "", `Unknown target: "kms:\x1b"`},
 	} {
@@ -84,6 +85,17 @@ func TestExplain(t *testing.T) {
 		require.Contains(t, out.String(), tc.out, name)
 		require.Contains(t, said.String(), tc.said, name)
 		require.NotContains(t, out.String()+said.String(), "\x1b", name)
+	}
+}
+
+// Who asks the target, as other programs are asked, gets the same help; Mage would take it for a flag of the target's.
+func TestAskingTheTarget(t *testing.T) {
+	t.Parallel()
+	out, err := exec.Command("go", "run", ".", "-d", "../../..", "verify:release", "--help").CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	require.Contains(t, string(out), "\nUsage:   go tool mage verify:release TAG [-quick]")
+	for _, args := range [][]string{nil, {"ci"}, {"-h"}, {"ci", "-x"}, {"ci", "lint", "-h"}} {
+		require.Equal(t, mage.Invocation{Args: args}, asked(mage.Invocation{Args: args}))
 	}
 }
 

@@ -166,7 +166,8 @@ func TestLinksThatLeadNowhere(t *testing.T) {
 		return nil
 	}
 	require.Equal(t, []string{"a/x.md: c.md", "a/x.md: b.md#its", "a/x.md: #none"}, broken("a/x.md",
-		"[](../c.md) [](b.md#b-its-x-and-more) [](https://x) `[](q)`\n```text\n[](q)\n```\n[](c.md) [](b.md#its) [](#none)", read))
+		"[](../c.md) [](b.md#b-its-x-and-more) [](https://x) `[](q)`\n```text\n[](q)\n```\n"+
+			"[](c.md) [](b.md#its) [](#none)", read))
 }
 
 // The page has the spec's codes, each once.
