@@ -18,8 +18,8 @@ var keys = map[string][]string{
 	"creationInfo": strings.Fields("comment created creators licenseListVersion"),
 	"packages": strings.Fields("SPDXID annotations attributionTexts builtDate checksums comment copyrightText " +
 		"description downloadLocation externalRefs filesAnalyzed hasFiles homepage licenseComments licenseConcluded " +
-		"licenseDeclared licenseInfoFromFiles name originator packageFileName packageVerificationCode primaryPackagePurpose releaseDate " +
-		"sourceInfo summary supplier validUntilDate versionInfo"),
+		"licenseDeclared licenseInfoFromFiles name originator packageFileName packageVerificationCode " +
+		"primaryPackagePurpose releaseDate sourceInfo summary supplier validUntilDate versionInfo"),
 	"files": strings.Fields("SPDXID annotations artifactOfs attributionTexts checksums comment copyrightText " +
 		"fileContributors fileDependencies fileName fileTypes licenseComments licenseConcluded licenseInfoInFiles " +
 		"noticeText"),
