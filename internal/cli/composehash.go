@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -61,28 +60,15 @@ func (f ComposeFile) hash(ctx context.Context) (hash digest.Digest, err error) {
 	return compose.Hash(app), err
 }
 
-// values reads lines NAME=VALUE, as compose's own --env-file: no quotes, no
-// replacement, and a comment is a line of its own.
+// values are those of the file of values; none where none is named.
 func (f ComposeFile) values() (map[string]string, error) {
-	out := map[string]string{}
 	if f.Env == "" {
-		return out, nil
+		return map[string]string{}, nil
 	}
 	data, err := readJSON(f.Env)
 	if err != nil {
 		return nil, err
 	}
-	for line := range bytes.Lines(data) {
-		text := strings.TrimSpace(string(line))
-		if text == "" || strings.HasPrefix(text, "#") {
-			continue
-		}
-		name, value, ok := strings.Cut(text, "=")
-		if _, twice := out[name]; !ok || twice || name == "" || strings.ContainsAny(value, `"'`) {
-			return nil, &fault.Error{Code: fault.Usage, Message: f.Env + " is not a file of values",
-				Expected: "a line NAME=VALUE for each variable, once and without quotes", Got: fmt.Sprintf("%.60q", text)}
-		}
-		out[name] = value
-	}
-	return out, nil
+	out, err := compose.ParseEnv(data)
+	return out, fault.At(f.Env, err)
 }

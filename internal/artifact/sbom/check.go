@@ -37,7 +37,7 @@ func Check(data []byte, binaries ...string) error {
 	if err != nil {
 		return invalid("not an SPDX 2.3 JSON document", "", err)
 	}
-	if err := checkForm(doc); err != nil {
+	if err := errors.Join(checkForm(doc), checkSpelling(data)); err != nil {
 		return err // a document of the wrong form is not searched for modules
 	}
 	var problems []error
@@ -194,7 +194,10 @@ func sha256Of(checksums []common.Checksum) string {
 }
 
 // Packages are what a document says is in each image.
-type Packages struct{ doc *spdx.Document }
+type Packages struct {
+	doc     *spdx.Document
+	misread error // by other readers
+}
 
 // Read reads a document, once for the images of all profiles.
 func Read(data []byte) (Packages, error) {
@@ -202,11 +205,11 @@ func Read(data []byte) (Packages, error) {
 	if err != nil {
 		return Packages{}, invalid("not an SPDX 2.3 JSON document", "", err)
 	}
-	return Packages{doc}, nil
+	return Packages{doc, checkSpelling(data)}, nil
 }
 
 // Form is Check, without binaries, of the document that was read.
-func (p Packages) Form() error { return checkForm(p.doc) }
+func (p Packages) Form() error { return errors.Join(checkForm(p.doc), p.misread) }
 
 // Check wants every package, "name version", among those that the document says
 // are in the image with this digest: the profiles of a release do not hold the same.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -22,7 +23,8 @@ func document(t testing.TB) []byte {
 }
 
 func profileSources() []Source {
-	return []Source{{Label: "debug", sha: "d1"}, {Label: "locked-read-only", sha: "d2"}}
+	return []Source{{Label: "debug", sha: strings.Repeat("d1", 32)},
+		{Label: "locked-read-only", sha: strings.Repeat("d2", 32)}}
 }
 
 // merged merges two copies of one document, as if two profiles held the same.

@@ -2,20 +2,36 @@ package dstack
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 )
 
-const (
-	pageSize = 100
-	maxPages = 100 // of a workspace
-)
+// maxPages bounds a workspace's list.
+const maxPages = 100
+
+// pageSizes are tried one after the other: a provider that cannot make a long page in time may make a short one.
+func pageSizes() []int { return []int{100, 30, 10} }
 
 // Names are those of every CVM of the workspace, also of one that is being made
-// or deleted. An answer of another shape is an error, never an empty list.
-func (c *Client) Names(ctx context.Context) ([]string, error) {
+// or deleted. An answer of another shape is an error, never an empty list. Where
+// the provider fails at a page, the list is read again from its beginning, in
+// shorter pages, whose numbers mean something else.
+func (c *Client) Names(ctx context.Context) (names []string, err error) {
+	for _, size := range pageSizes() {
+		names, err = c.names(ctx, size)
+		var no *Refusal
+		if !errors.As(err, &no) || no.Status < http.StatusInternalServerError || ctx.Err() != nil {
+			break
+		}
+	}
+	return names, err
+}
+
+// names reads the list in pages of a size.
+func (c *Client) names(ctx context.Context, size int) ([]string, error) {
 	var names []string
 	for page := 1; page <= maxPages; page++ {
 		var out struct {
@@ -24,7 +40,7 @@ func (c *Client) Names(ctx context.Context) ([]string, error) {
 			} `json:"items"`
 			Pages *int `json:"pages"`
 		}
-		path := fmt.Sprintf("/cvms/paginated?page=%d&page_size=%d", page, pageSize)
+		path := fmt.Sprintf("/cvms/paginated?page=%d&page_size=%d", page, size)
 		if err := c.call(ctx, http.MethodGet, path, nil, &out); err != nil {
 			return nil, err
 		}

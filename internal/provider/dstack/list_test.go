@@ -1,12 +1,18 @@
 package dstack_test
 
 import (
+	"context"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/provider/dstack"
 )
 
 // A list of another shape, or without an end, is never "there is nothing".
@@ -39,4 +45,38 @@ func TestNamesOfCVMs(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A list that times out in long pages is read again in shorter ones, and nothing comes twice.
+func TestNamesInShorterPages(t *testing.T) {
+	t.Parallel()
+	var asked []string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		query := r.URL.Query()
+		asked = append(asked, query.Get("page_size")+"/"+query.Get("page"))
+		switch {
+		case query.Get("page_size") == "100" && query.Get("page") == "2":
+			w.WriteHeader(http.StatusGatewayTimeout)
+		case query.Get("page_size") == "100":
+			_, _ = io.WriteString(w, `{"items":[{"name":"a"},{"name":"b"}],"pages":2}`)
+		default:
+			_, _ = io.WriteString(w, `{"items":[{"name":"`+string('a'+rune(len(asked)%2))+`"}],"pages":2}`)
+		}
+	}))
+	t.Cleanup(server.Close)
+	c := dstack.New(server.URL, "key", http.DefaultTransport)
+	c.Wait = func(ctx context.Context, _ time.Duration) error { return ctx.Err() }
+	names, err := c.Names(t.Context())
+	require.NoError(t, err)
+	require.Len(t, names, 2)
+	require.NotEqual(t, names[0], names[1])
+	require.Equal(t, []string{"100/1", "100/2", "100/2", "100/2", "100/2", "30/1", "30/2"}, asked)
+}
+
+// A provider that fails at every page is asked for each size, and then it is an error.
+func TestNamesThatCannotBeHad(t *testing.T) {
+	t.Parallel()
+	c := serve(t, &provider{answers: map[string]string{"GET /api/cvms/paginated": `503 {"detail":"no"}`}})
+	_, err := c.Names(t.Context())
+	require.ErrorContains(t, err, "503")
 }
