@@ -50,8 +50,11 @@ func Test(ctx context.Context, short *bool) error {
 // Lint runs golangci-lint, gofmt, deadcode, actionlint, yamllint, ansible-lint, Packer's checks and go mod tidy -diff.
 func Lint(ctx context.Context) error { return cli.Exit("lint", dev.Lint(ctx, ".", os.Stdout)) }
 
-// Bench runs the benchmarks and a timed rehearsal, and writes docs/performance.md.
-func Bench(ctx context.Context) error { return cli.Exit("bench", dev.Bench(ctx, os.Stdout)) }
+// Bench runs the benchmarks and a timed rehearsal, and writes docs/performance.md; with -first the first command of a
+// fresh clone with nothing compiled, and what each part of it costs. [-first]
+func Bench(ctx context.Context, first *bool) error {
+	return cli.Exit("bench", dev.Bench(ctx, os.Stdout, cli.Value(first)))
+}
 
 // Fuzz runs every fuzz target for a while. [-seconds=10]
 func Fuzz(ctx context.Context, seconds *int) error {
