@@ -199,10 +199,9 @@ func (l *listener) hear(at time.Time, line string) {
 
 const firstHeading = "## The first command"
 
-const firstIntroduction = firstHeading + `
-
-` + "`go tool mage %s`" + ` in a fresh clone of %.12s, measured by ` + "`go tool mage bench -first`" + ` on %s, %s/%s, %d cores,
-%s, with an empty home and nothing compiled. The modules were in this machine's module cache: downloading them comes on top.
+const firstIntroduction = firstHeading + "\n\n`go tool mage %s` in a fresh clone of %.12s, with an empty home and" + `
+nothing compiled, measured by ` + "`go tool mage bench -first`" + ` on %s, %s/%s, %d cores, %s.
+The modules were in this machine's module cache: downloading them comes on top.
 
 | what | measured |
 |---|---|
@@ -215,8 +214,8 @@ const firstIntroduction = firstHeading + `
 `
 
 const firstNote = `
-What is not in the table was not compiled. The parts are read from /proc %d times a second: of each its last moment may be
-among the rest.
+What is not in the table was not compiled. The parts are read from /proc %d times a second: of each its last moment
+may be among the rest.
 `
 
 // section is what the page says of it.

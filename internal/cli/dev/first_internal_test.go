@@ -155,7 +155,7 @@ func TestAFirstCommandThatFails(t *testing.T) {
 	require.Equal(t, "go env", f.Message)
 }
 
-// The longest silence is the longest time without a whole line, from the start and to the end; the line before is named.
+// The longest silence is the longest time without a whole line, from the start and to the end; the one before is named.
 func TestSilence(t *testing.T) {
 	t.Parallel()
 	start := time.Date(2026, 11, 28, 1, 0, 0, 0, time.UTC)
