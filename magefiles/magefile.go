@@ -81,11 +81,15 @@ func Lint(ctx context.Context) error { return cli.Exit("lint", dev.Lint(ctx, "."
 
 // Bench runs the benchmarks and timed rehearsals of both families.
 //
+//	-first    only the first command of a fresh clone with nothing compiled, and what each part of it costs
+//
 // Needs: what release:node needs, and a machine that does nothing else.
 // Leaves: docs/performance.md.
 // See: docs/performance.md
-// Example: go tool mage bench
-func Bench(ctx context.Context) error { return cli.Exit("bench", dev.Bench(ctx, os.Stdout)) }
+// Example: go tool mage bench -first
+func Bench(ctx context.Context, first *bool) error {
+	return cli.Exit("bench", dev.Bench(ctx, os.Stdout, cli.Value(first)))
+}
 
 // Fuzz runs every fuzz target for a while.
 //

@@ -110,6 +110,12 @@ func TestForEveryReader(t *testing.T) {
 			require.Equal(t, "0", attribute(n, "tabindex"))
 		}
 	}
+	for _, n := range all {
+		if class := attribute(n, "class"); strings.HasPrefix(class, "result") {
+			require.Contains(t, []string{"✓ pass", "✗ fail", "– skipped", "· not applicable"}, shown(n))
+			require.Contains(t, []string{"result pass", "result fail", "result skipped", "result na"}, class, shown(n))
+		}
+	}
 	for _, s := range []check.Status{check.Passed, check.Failed, check.Skipped, check.Inapplicable} {
 		require.Contains(t, shown(all[0]), " "+string(s)+" ", "a status is said in a word")
 	}
