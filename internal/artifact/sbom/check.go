@@ -208,26 +208,72 @@ func Read(data []byte) (Packages, error) {
 // Form is Check, without binaries, of the document that was read.
 func (p Packages) Form() error { return checkForm(p.doc) }
 
-// Check wants every package, "name version", among those that the document says
-// are in the image with this digest: the profiles of a release do not hold the same.
-func (p Packages) Check(image [32]byte, packages []string) error {
+// Package is a Debian package that an image has. URL is its package URL, in the one form that is taken.
+type Package struct{ Name, Version, URL string }
+
+// Check wants every package among those that the document says are in the image
+// with this digest, each with exactly one package URL, its own, by which scanners
+// know it; and no Debian package beside them. The profiles of a release do not hold
+// the same.
+func (p Packages) Check(image [32]byte, packages []Package) error {
 	root := imageOf(p.doc, image)
 	if root == "" {
 		return invalid("it does not describe the image", hex.EncodeToString(image[:]), nil)
 	}
 	listed := contained(p.doc, root)
-	var missing []string
-	for _, name := range packages {
-		if !listed[name] {
-			missing = append(missing, name)
+	var wanted, got []string
+	for _, want := range packages {
+		name := want.Name + " " + want.Version
+		if at := slices.IndexFunc(listed[name], is(want.URL)); at >= 0 {
+			listed[name] = slices.Delete(listed[name], at, at+1)
+			continue
+		}
+		wanted, got = append(wanted, want.URL), append(got, name+" "+lacking(listed[name]))
+	}
+	if len(wanted) > 0 {
+		return fault.Mismatch(fmt.Sprintf("SBOM: %d of %d packages are missing, or without their package URL", len(wanted),
+			len(packages)), some(wanted), some(got))
+	}
+	return unknown(listed)
+}
+
+// is says whether a package's only package URL is this one.
+func is(url string) func([]string) bool {
+	return func(urls []string) bool { return slices.Equal(urls, []string{url}) }
+}
+
+// lacking says of the packages of a name and version, each with its package URLs, why none is the one that was sought.
+func lacking(found [][]string) string {
+	switch {
+	case len(found) == 0:
+		return "is missing"
+	case len(found[0]) == 0:
+		return "has no package URL"
+	case len(found[0]) > 1:
+		return fmt.Sprintf("has %d package URLs", len(found[0]))
+	}
+	return fmt.Sprintf("has %.200q", found[0][0])
+}
+
+// unknown refuses Debian packages that are left when all that the image has were found.
+func unknown(left map[string][][]string) error {
+	var got []string
+	for _, name := range slices.Sorted(maps.Keys(left)) {
+		if slices.ContainsFunc(slices.Concat(left[name]...), isDebian) {
+			got = append(got, fmt.Sprintf("%.200q", name))
 		}
 	}
-	if len(missing) == 0 {
+	if len(got) == 0 {
 		return nil
 	}
-	return fault.Mismatch(fmt.Sprintf("SBOM: %d of %d packages are missing", len(missing), len(packages)),
-		strings.Join(missing[:min(len(missing), 5)], ", "), fmt.Sprintf("%d others", len(listed)))
+	return fault.Mismatch(fmt.Sprintf("SBOM: %d packages of Debian's kind are not in the image", len(got)),
+		"those that its record lists", some(got))
 }
+
+func isDebian(url string) bool { return strings.HasPrefix(url, "pkg:deb/") }
+
+// some are the first of a list, for people.
+func some(list []string) string { return strings.Join(list[:min(len(list), 5)], ", ") }
 
 // Describe wants the document to be about these images and no others, by name,
 // version and the SHA-256 of each: what is listed counts for what it is listed of.
@@ -257,21 +303,33 @@ func imageOf(doc *spdx.Document, image [32]byte) common.ElementID {
 	return ""
 }
 
-// contained are the packages, "name version", that a described package contains.
-func contained(doc *spdx.Document, root common.ElementID) map[string]bool {
+// contained are the packages that a described package contains, by "name
+// version": of each its package URLs.
+func contained(doc *spdx.Document, root common.ElementID) map[string][][]string {
 	inside := map[common.ElementID]bool{}
 	for _, r := range doc.Relationships {
 		if r.Relationship == common.TypeRelationshipContains && r.RefA.ElementRefID == root {
 			inside[r.RefB.ElementRefID] = true
 		}
 	}
-	out := map[string]bool{}
+	out := map[string][][]string{}
 	for _, p := range doc.Packages {
 		if inside[p.PackageSPDXIdentifier] {
-			out[p.PackageName+" "+p.PackageVersion] = true
+			name := p.PackageName + " " + p.PackageVersion
+			out[name] = append(out[name], packageURLs(p))
 		}
 	}
 	return out
+}
+
+// packageURLs are all that a package is known by.
+func packageURLs(p *spdx.Package) (urls []string) {
+	for _, r := range p.PackageExternalReferences {
+		if r != nil && r.RefType == common.TypePackageManagerPURL {
+			urls = append(urls, r.Locator)
+		}
+	}
+	return urls
 }
 
 // module is a Go module as debug/buildinfo and syft both name it.

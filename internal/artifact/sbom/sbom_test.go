@@ -172,12 +172,14 @@ func tree(t testing.TB, binary string, packages ...string) string {
 	dir := t.TempDir()
 	var status strings.Builder
 	for _, p := range packages {
-		fmt.Fprintf(&status, "Package: %s\nStatus: install ok installed\nVersion: 1.0-1\nArchitecture: amd64\n"+
-			"Maintainer: nobody\nDescription: %s\n\n", p, p)
+		fmt.Fprintf(&status, "Package: %s\nStatus: install ok installed\nSource: from-%s (1.0)\nVersion: 1:1.0+b-1\n"+
+			"Architecture: amd64\nDescription: %s\n\n", p, p, p)
 	}
 	require.NoError(t, os.MkdirAll(filepath.Join(dir, "var/lib/dpkg"), 0o755))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "var/lib/dpkg/status"), []byte(status.String()), 0o600))
 	require.NoError(t, os.MkdirAll(filepath.Join(dir, "usr/lib/mero"), 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "usr/lib/os-release"),
+		[]byte("ID=ubuntu\nID_LIKE=debian\nVERSION_ID=\"26.04\"\n"), 0o600))
 	data, err := os.ReadFile(binary)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "usr/lib/mero/mero-agent"), data, 0o700))
@@ -197,12 +199,18 @@ func TestFolders(t *testing.T) {
 	require.NoError(t, sbom.Check(data, binary))
 	listed, err := sbom.Read(data)
 	require.NoError(t, err)
-	require.NoError(t, listed.Check([32]byte{1}, []string{"curl 1.0-1", "zlib1g 1.0-1"}))
-	require.NoError(t, listed.Check([32]byte{2}, []string{"zlib1g 1.0-1"}))
+	of := func(name string) sbom.Package {
+		return sbom.Package{Name: name, Version: "1:1.0+b-1", URL: "pkg:deb/ubuntu/" + name +
+			"@1%3A1.0%2Bb-1?arch=amd64&distro=ubuntu-26.04&upstream=from-" + name + "%401.0"}
+	}
+	curl, zlib := of("curl"), of("zlib1g")
+	newer := sbom.Package{Name: "curl", Version: "2.0-1", URL: curl.URL}
+	require.NoError(t, listed.Check([32]byte{1}, []sbom.Package{curl, zlib}))
+	require.NoError(t, listed.Check([32]byte{2}, []sbom.Package{zlib}))
 	for name, err := range map[string]error{
-		"a package of another profile": listed.Check([32]byte{2}, []string{"curl 1.0-1"}),
-		"another version":              listed.Check([32]byte{1}, []string{"curl 2.0-1"}),
-		"another image":                listed.Check([32]byte{3}, []string{"curl 1.0-1"}),
+		"a package of another profile": listed.Check([32]byte{2}, []sbom.Package{curl, zlib}),
+		"another version":              listed.Check([32]byte{1}, []sbom.Package{newer, zlib}),
+		"another image":                listed.Check([32]byte{3}, []sbom.Package{curl}),
 	} {
 		require.Equal(t, fault.Verification, fault.CodeOf(err), name)
 	}

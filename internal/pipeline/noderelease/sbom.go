@@ -44,22 +44,28 @@ func listsAll(data []byte, records map[digest.Digest]*image.Record) error {
 		return err
 	}
 	for sum, record := range records {
-		if err := listed.Check(sum, record.PackageVersions()); err != nil {
+		packages, err := record.Listed()
+		if err == nil {
+			err = listed.Check(sum, packages)
+		}
+		if err != nil {
 			return fmt.Errorf("profile %s: %w", record.Profile, err)
 		}
 	}
 	return nil
 }
 
-// layOut writes the record's packages and programs where syft looks for them.
+// layOut writes the record's packages, the system that they are of, and the
+// programs where syft looks for them.
 func (p *Pipeline) layOut(ctx context.Context, dir string, record *image.Record) error {
 	programs, err := p.Env.Images.Programs(ctx, record.Profile)
 	if err != nil {
 		return err
 	}
-	database := filepath.Join(dir, "var/lib/dpkg")
+	database, system := filepath.Join(dir, "var/lib/dpkg/status"), filepath.Join(dir, "usr/lib/os-release")
 	folder := filepath.Join(dir, image.Folder)
-	if err := errors.Join(os.RemoveAll(dir), os.MkdirAll(database, 0o755), os.MkdirAll(folder, 0o755)); err != nil {
+	if err := errors.Join(os.RemoveAll(dir), os.MkdirAll(filepath.Dir(database), 0o755),
+		os.MkdirAll(folder, 0o755)); err != nil {
 		return err
 	}
 	for _, b := range record.Binaries {
@@ -67,17 +73,12 @@ func (p *Pipeline) layOut(ctx context.Context, dir string, record *image.Record)
 			return err
 		}
 	}
-	return os.WriteFile(filepath.Join(database, "status"), []byte(status(record.Packages)), 0o600)
-}
-
-// status is /var/lib/dpkg/status, reduced to what a record says.
-func status(packages []image.Package) string {
-	var b strings.Builder
-	for _, p := range packages {
-		fmt.Fprintf(&b, "Package: %s\nStatus: install ok installed\nVersion: %s\nArchitecture: %s\n\n", p.Name, p.Version,
-			p.Architecture)
+	var status strings.Builder
+	for _, p := range record.Packages {
+		status.WriteString(p.Status())
 	}
-	return b.String()
+	return errors.Join(os.WriteFile(database, []byte(status.String()), 0o600),
+		os.WriteFile(system, []byte(record.Boot.OSRelease), 0o600))
 }
 
 // copyProgram copies a program that must be the one in the image.

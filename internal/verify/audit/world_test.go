@@ -535,7 +535,9 @@ func document(tag release.Tag, images []digest.Digest) ([]byte, error) {
 				"checksums": []any{map[string]any{"algorithm": "SHA256",
 					"checksumValue": strings.TrimPrefix(digest.String(), "sha256:")}}},
 			map[string]any{"SPDXID": inside, "name": "simulated-base", "versionInfo": tag.Version.String(),
-				"downloadLocation": "NOASSERTION"})
+				"downloadLocation": "NOASSERTION", "externalRefs": []any{map[string]any{
+					"referenceCategory": "PACKAGE-MANAGER", "referenceType": "purl", "referenceLocator": "pkg:deb/simulated/" +
+						"simulated-base@" + tag.Version.String() + "?arch=amd64&distro=simulated-1&upstream=simulated"}}})
 		relations = append(relations,
 			map[string]any{"spdxElementId": "SPDXRef-DOCUMENT", "relatedSpdxElement": root, "relationshipType": "DESCRIBES"},
 			map[string]any{"spdxElementId": root, "relatedSpdxElement": inside, "relationshipType": "CONTAINS"})
