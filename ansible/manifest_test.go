@@ -80,3 +80,24 @@ func TestTheManifestListsPackagesWithTheirSources(t *testing.T) {
 	require.Equal(t, nodeimage.Package{Name: "bash", Version: "5.2-1+b2", Architecture: "amd64", Source: "bash",
 		SourceVersion: "5.2-1"}, packages[1])
 }
+
+// What mero-predict says goes on as it is: a shell's echo may make lines of the escapes in it.
+func TestTheReportHasItsThreeParts(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	const boot = `{"os_release": "ID=ubuntu\nNAME=\"a\tb\\c\"\n"}`
+	for name, content := range map[string]string{"disk": "/dev/null\n", "manifest": "package\ta\t1\tall\ta\t1\n",
+		"mero-predict": "#!/bin/sh\ncat <<'END'\n" + boot + "\nEND\n", "umount": "#!/bin/sh\n", "sync": "#!/bin/sh\n"} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(content), 0o755))
+	}
+	text, err := os.ReadFile("roles/seal/files/root/run/mero/steps/90-report")
+	require.NoError(t, err)
+	script := strings.NewReplacer("/run/mero/", dir+"/", "/usr/share/mero/manifest", dir+"/manifest").Replace(string(text))
+	path := filepath.Join(dir, "90-report")
+	require.NoError(t, os.WriteFile(path, []byte(script), 0o755))
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", `exec "$0"`, path)
+	cmd.Env = []string{"PATH=" + dir + ":/usr/bin:/bin"}
+	said, err := cmd.CombinedOutput()
+	require.NoError(t, err, string(said))
+	require.Equal(t, "boot "+boot+"\npackage\ta\t1\tall\ta\t1\n", string(said))
+}
