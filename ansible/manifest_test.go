@@ -50,8 +50,8 @@ func TestTheManifestListsPackagesWithTheirSources(t *testing.T) {
 	t.Parallel()
 	tool(t, "dpkg-query")
 	dir := t.TempDir()
-	for name, content := range map[string]string{"root/var/lib/dpkg/info/format": "1\n", "root/var/lib/dpkg/diversions": "",
-		"root/var/lib/dpkg/status": database, "root/etc/hostname": "mero-node\n"} {
+	for name, content := range map[string]string{"root/var/lib/dpkg/info/format": "1\n",
+		"root/var/lib/dpkg/diversions": "", "root/var/lib/dpkg/status": database, "root/etc/hostname": "mero-node\n"} {
 		path := filepath.Join(dir, name)
 		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
 		require.NoError(t, os.WriteFile(path, []byte(content), 0o644))

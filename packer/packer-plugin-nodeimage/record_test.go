@@ -23,7 +23,8 @@ import (
 var (
 	contentID = strings.Repeat("0badcafe", 8)
 	agent     = digest.Of([]byte("agent"))
-	manifest  = fmt.Sprintf("file\t/usr/lib/mero/mero-agent\t0755\t0:0\t%x\npackage\tbase-files\t13\tamd64\tbase-files\t13\n", agent[:])
+	manifest  = fmt.Sprintf("file\t/usr/lib/mero/mero-agent\t0755\t0:0\t%x\n"+
+		"package\tbase-files\t13\tamd64\tbase-files\t13\n", agent[:])
 )
 
 // block is a complete configuration, with its files.

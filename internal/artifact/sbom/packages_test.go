@@ -57,7 +57,9 @@ func TestPackagesHaveTheirPackageURLs(t *testing.T) {
 	curl, c64, c32 := sbom.Package{Name: "curl", Version: "1", URL: url("curl", "amd64")},
 		sbom.Package{Name: "libc6", Version: "1", URL: url("libc6", "amd64")},
 		sbom.Package{Name: "libc6", Version: "1", URL: url("libc6", "i386")}
-	whole := []debian{{"libc6", "1", []string{c32.URL}}, {"curl", "1", []string{curl.URL}}, {"libc6", "1", []string{c64.URL}}}
+	whole := []debian{{"libc6", "1", []string{c32.URL}}, {"curl", "1", []string{curl.URL}},
+		{"libc6", "1", []string{c64.URL}}}
+	instead := func(urls ...string) []debian { return []debian{whole[0], {"curl", "1", urls}, whole[2]} }
 	require.NoError(t, withPackages(t, whole...).Check(image, []sbom.Package{curl, c64, c32}))
 	for name, tc := range map[string]struct {
 		listed  []debian
@@ -66,20 +68,21 @@ func TestPackagesHaveTheirPackageURLs(t *testing.T) {
 	}{
 		"a package is missing": {whole[1:], "1 of 3 packages are missing, or without their package URL",
 			"libc6 1 is missing"},
-		"no package is there": {nil, "3 of 3 packages are missing", "curl 1 is missing, libc6 1 is missing, libc6 1 is missing"},
-		"no package URL": {[]debian{whole[0], {"curl", "1", nil}, whole[2]}, "1 of 3 packages are missing",
+		"no package is there": {nil, "3 of 3 packages are missing",
+			"curl 1 is missing, libc6 1 is missing, libc6 1 is missing"},
+		"no package URL": {instead(), "1 of 3 packages are missing",
 			"curl 1 has no package URL"},
-		"two package URLs": {[]debian{whole[0], {"curl", "1", []string{curl.URL, curl.URL}}, whole[2]},
+		"two package URLs": {instead(curl.URL, curl.URL),
 			"1 of 3 packages are missing", "curl 1 has 2 package URLs"},
-		"another distribution": {[]debian{whole[0], {"curl", "1", []string{"pkg:deb/debian/curl@1?arch=amd64&distro=debian-12"}},
-			whole[2]}, "1 of 3 packages are missing", `curl 1 has "pkg:deb/debian/curl@1?arch=amd64&distro=debian-12"`},
-		"the URL of another package": {[]debian{whole[0], {"curl", "1", []string{url("libcurl4", "amd64")}}, whole[2]},
+		"another distribution": {instead("pkg:deb/debian/curl@1?arch=amd64&distro=debian-12"),
+			"1 of 3 packages are missing", `curl 1 has "pkg:deb/debian/curl@1?arch=amd64&distro=debian-12"`},
+		"the URL of another package": {instead(url("libcurl4", "amd64")),
 			"1 of 3 packages are missing", `curl 1 has "pkg:deb/ubuntu/libcurl4@1?arch=amd64&distro=ubuntu-26.04"`},
-		"hostile characters": {[]debian{whole[0], {"curl", "1", []string{"pkg:deb/\x1b[31m"}}, whole[2]},
+		"hostile characters": {instead("pkg:deb/\x1b[31m"),
 			"1 of 3 packages are missing", `curl 1 has "pkg:deb/\x1b[31m"`},
 		"one too many": {append([]debian{{"nginx", "1", []string{url("nginx", "amd64")}}}, whole...),
-			"1 packages of Debian's kind are not in the image", `"nginx 1"`},
-		"one twice": {append([]debian{whole[1]}, whole...), "1 packages of Debian's kind are not in the image", `"curl 1"`},
+			"1 packages or programs are not in the image", `"nginx 1"`},
+		"one twice": {append([]debian{whole[1]}, whole...), "1 packages or programs are not in the image", `"curl 1"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -15,7 +15,8 @@ func TestParse(t *testing.T) {
 		text string
 		want map[string]string
 	}{
-		"Debian": {"PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nVERSION_ID=\"12\"\nVERSION_CODENAME=bookworm\nID=debian\n",
+		"Debian": {"PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nVERSION_ID=\"12\"\n" +
+			"VERSION_CODENAME=bookworm\nID=debian\n",
 			map[string]string{"PRETTY_NAME": "Debian GNU/Linux 12 (bookworm)", "VERSION_ID": "12",
 				"VERSION_CODENAME": "bookworm", "ID": "debian"}},
 		"Ubuntu": {"ID=ubuntu\nID_LIKE=debian\nVERSION_ID='26.04'\n",

@@ -103,7 +103,8 @@ func (r *Record) checkPackages(f *findings) {
 		f.say(false, "%s", explained(err))
 	}
 	for i, p := range r.Packages {
-		f.say(packageForm.MatchString(p.Name) && versionForm.MatchString(p.Version) && packageForm.MatchString(p.Architecture),
+		f.say(packageForm.MatchString(p.Name) && versionForm.MatchString(p.Version) &&
+			packageForm.MatchString(p.Architecture),
 			"package %.60q is incomplete", p.Name)
 		f.say(packageForm.MatchString(p.Source) && versionForm.MatchString(p.SourceVersion),
 			"package %.60q has no source, or no version of it", p.Name)

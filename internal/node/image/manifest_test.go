@@ -75,7 +75,8 @@ func TestDiffNamesWhatMoved(t *testing.T) {
 		require.Equal(t, c.Kind != "base image" && c.Kind != "tool", strings.Contains(c.Reaches(), "RTMR"), c.Kind)
 	}
 	require.Equal(t, []moved{{"base image", "image"}, {"UKI", "BOOTX64.EFI"}, {"kernel", ".linux"}, {"initrd", ".initrd"},
-		{"kernel parameter", "loglevel"}, {"kernel parameter", "roothash"}, {"os-release", "VERSION_ID"}, {"root hash", "root"},
+		{"kernel parameter", "loglevel"}, {"kernel parameter", "roothash"}, {"os-release", "VERSION_ID"},
+		{"root hash", "root"},
 		{"package", "base-files:amd64"}, {"package", "new:all"}, {"source", "libc6:amd64"},
 		{"source", "new:all"},
 		{"binary", "mero-agent"}, {"file", "/etc/hostname"}, {"file", "/etc/mtab"}, {"file", "/usr/lib/mero/mero-agent"},

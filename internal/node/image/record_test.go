@@ -119,12 +119,14 @@ func TestCheckRefuses(t *testing.T) {
 		"a root that goes on without a block": {func(r *image.Record) {
 			r.Boot.CommandLine = strings.Replace(r.Boot.CommandLine, "systemd.verity_root_options=panic-on-corruption ", "", 1)
 		}, "systemd.verity_root_options=[], not once panic-on-corruption"},
-		"no packages":          {func(r *image.Record) { r.Packages = nil }, "no package is listed"},
-		"package twice":        {func(r *image.Record) { r.Packages[1] = r.Packages[0] }, "listed twice"},
-		"package incomplete":   {func(r *image.Record) { r.Packages[0].Version = "" }, "incomplete"},
-		"package with a space": {func(r *image.Record) { r.Packages[0].Version = "1 2" }, `package "base-files" is incomplete`},
-		"no source":            {func(r *image.Record) { r.Packages[1].Source = "" }, `package "libc6" has no source`},
-		"source in brackets":   {func(r *image.Record) { r.Packages[1].Source = "glibc (2)" }, `package "libc6" has no source`},
+		"no packages":        {func(r *image.Record) { r.Packages = nil }, "no package is listed"},
+		"package twice":      {func(r *image.Record) { r.Packages[1] = r.Packages[0] }, "listed twice"},
+		"package incomplete": {func(r *image.Record) { r.Packages[0].Version = "" }, "incomplete"},
+		"package with a space": {func(r *image.Record) { r.Packages[0].Version = "1 2" },
+			`package "base-files" is incomplete`},
+		"no source": {func(r *image.Record) { r.Packages[1].Source = "" }, `package "libc6" has no source`},
+		"source in brackets": {func(r *image.Record) { r.Packages[1].Source = "glibc (2)" },
+			`package "libc6" has no source`},
 		"no source's version": {func(r *image.Record) { r.Packages[0].SourceVersion = "" },
 			`package "base-files" has no source, or no version of it`},
 		"another system": {func(r *image.Record) { r.Boot.OSRelease = "ID=debian\nVERSION_ID=12\n" },
@@ -139,8 +141,9 @@ func TestCheckRefuses(t *testing.T) {
 			`the image's os-release has no ID that names a release: "debian/x"`},
 		"a distribution of another kind": {func(r *image.Record) { systemOf(t, r, "ID=fedora\nVERSION_ID=41\n") },
 			`the image's os-release names no distribution of Debian's kind: "fedora" like ""`},
-		"a distribution that does not say its kind": {func(r *image.Record) { systemOf(t, r, "ID=ubuntu\nVERSION_ID=26.04\n") },
-			`the image's os-release names no distribution of Debian's kind: "ubuntu" like ""`},
+		"a distribution that does not say its kind": {func(r *image.Record) {
+			systemOf(t, r, "ID=ubuntu\nVERSION_ID=26.04\n")
+		}, `the image's os-release names no distribution of Debian's kind: "ubuntu" like ""`},
 		"a distribution that is like another": {func(r *image.Record) {
 			systemOf(t, r, "ID=ubuntu\nID_LIKE=debianish\nVERSION_ID=26.04\n")
 		}, `the image's os-release names no distribution of Debian's kind: "ubuntu" like "debianish"`},

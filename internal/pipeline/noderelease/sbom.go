@@ -21,7 +21,7 @@ import (
 // database of Debian, and the programs themselves.
 func (p *Pipeline) sbom(ctx context.Context, w *pipeline.Work) error {
 	var sources []sbom.Source
-	records := map[digest.Digest]*image.Record{}
+	var images []listing
 	for _, profile := range release.Profiles() {
 		record, sum, err := p.record(profile)
 		if err != nil {
@@ -31,28 +31,36 @@ func (p *Pipeline) sbom(ctx context.Context, w *pipeline.Work) error {
 		if err := p.layOut(ctx, dir, record); err != nil {
 			return err
 		}
-		records[sum] = record
-		sources = append(sources, sbom.Folder(dir, string(profile), sum))
+		packages, err := record.Listed(p.Env.Config.Repository)
+		if err != nil {
+			return err
+		}
+		images = append(images, listing{profile, sum, packages})
+		sources = append(sources, sbom.Folder(dir, string(profile), sum, packages))
 	}
-	return p.WriteSBOM(ctx, w, string(release.Node), sources, func(data []byte) error { return listsAll(data, records) })
+	return p.WriteSBOM(ctx, w, string(release.Node), sources, func(data []byte) error { return listsAll(data, images) })
 }
 
-// listsAll wants the packages of each record, by the record's digest.
-func listsAll(data []byte, records map[digest.Digest]*image.Record) error {
+// listing is what is in a profile's image, by the digest of its record.
+type listing struct {
+	profile  release.Profile
+	image    digest.Digest
+	packages []sbom.Package
+}
+
+// listsAll wants of each image all that is in it, and nothing else.
+func listsAll(data []byte, images []listing) error {
 	listed, err := sbom.Read(data)
 	if err != nil {
 		return err
 	}
-	for sum, record := range records {
-		packages, err := record.Listed()
-		if err == nil {
-			err = listed.Check(sum, packages)
-		}
-		if err != nil {
-			return fmt.Errorf("profile %s: %w", record.Profile, err)
+	problems := []error{listed.Form()}
+	for _, i := range images {
+		if err := listed.Check(i.image, i.packages); err != nil {
+			problems = append(problems, fmt.Errorf("profile %s: %w", i.profile, err))
 		}
 	}
-	return nil
+	return errors.Join(problems...)
 }
 
 // layOut writes the record's packages, the system that they are of, and the

@@ -48,7 +48,7 @@ func (a *auditor) nodeImages(ctx context.Context, published *measurement.Publish
 		err := unread
 		var packages []sbom.Package
 		if err == nil {
-			packages, err = records[i].Listed()
+			packages, err = records[i].Listed(a.Repository)
 		}
 		if err == nil {
 			err = listed.Check(published.Profiles[p].Image.Digest, packages)
