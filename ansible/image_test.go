@@ -50,7 +50,7 @@ func newImage(t *testing.T, profile release.Profile) *image {
 	i.write("/etc/machine-id", "", 0o444)
 	i.kernel(kernelVersion)
 	i.accounts()
-	i.write("/usr/share/mero/manifest", "package\ta\t1\tall\n", 0o644)
+	i.write("/usr/share/mero/manifest", "package\ta\t1\tall\ta\t1\n", 0o644)
 	i.link("/etc/resolv.conf", "../run/systemd/resolve/stub-resolv.conf")
 	i.write("/usr/lib/os-release", "ID=ubuntu\n", 0o644)
 	for _, unit := range []string{"apt-daily.timer", "cloud-init-hotplugd.socket", "google-guest-agent.service"} {

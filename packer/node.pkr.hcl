@@ -33,6 +33,7 @@ source "googlecompute" "node" {
   image_family            = var.image_family
   image_description       = "mero-tee ${var.release}, profile ${var.profile}, content ${var.content_id}"
   image_labels            = var.image_labels
+  image_architecture      = "x86_64" # the disk that it is made of was blank, and says none
   image_guest_os_features = ["UEFI_COMPATIBLE", "GVNIC", "TDX_CAPABLE"]
 
   instance_name = var.instance_name

@@ -23,7 +23,8 @@ import (
 var (
 	contentID = strings.Repeat("0badcafe", 8)
 	agent     = digest.Of([]byte("agent"))
-	manifest  = fmt.Sprintf("file\t/usr/lib/mero/mero-agent\t0755\t0:0\t%x\npackage\tbase-files\t13\tamd64\n", agent[:])
+	manifest  = fmt.Sprintf("file\t/usr/lib/mero/mero-agent\t0755\t0:0\t%x\n"+
+		"package\tbase-files\t13\tamd64\tbase-files\t13\n", agent[:])
 )
 
 // block is a complete configuration, with its files.
@@ -111,6 +112,8 @@ func TestNoRecordOfWhatCannotBe(t *testing.T) {
 		"an event of nothing": {files: func(t *testing.T, c map[string]any) {
 			rewrite(t, c, "report", "EV_SEPARATOR", "EV_ACTION")
 		}, want: "what is said of its boot"},
+		"another system": {files: func(t *testing.T, c map[string]any) { rewrite(t, c, "report", "ID=ubuntu", "ID=debian") },
+			want: "another event 4 of RTMR2"},
 		"another agent": {files: func(t *testing.T, c map[string]any) {
 			rewrite(t, c, "binaries", "mero-agent", "other")
 		}, want: "not in /usr/lib/mero"},

@@ -113,7 +113,16 @@ func checkCreation(info *spdx.CreationInfo) error {
 		problems = append(problems, fault.Mismatch("SBOM: made by another tool",
 			"Tool: "+creator, fmt.Sprint(info.Creators)))
 	}
+	if len(authors(info)) != 1 {
+		problems = append(problems, fault.Mismatch("SBOM: not of one author", "one organisation or person besides the tool",
+			fmt.Sprint(info.Creators)))
+	}
 	return errors.Join(problems...)
+}
+
+// authors are the creators of a document that are no tools.
+func authors(info *spdx.CreationInfo) []common.Creator {
+	return slices.DeleteFunc(slices.Clone(info.Creators), func(c common.Creator) bool { return c.CreatorType == "Tool" })
 }
 
 func checkIdentifiers(doc *spdx.Document) error {
@@ -211,37 +220,88 @@ func Read(data []byte) (Packages, error) {
 // Form is Check, without binaries, of the document that was read.
 func (p Packages) Form() error { return errors.Join(checkForm(p.doc), p.misread) }
 
-// Check wants every package, "name version", among those that the document says
-// are in the image with this digest: the profiles of a release do not hold the same.
-func (p Packages) Check(image [32]byte, packages []string) error {
+// Check wants every package among those that the document says are in the image
+// with this digest, each with exactly one package URL, its own, by which scanners
+// know it, and with its supplier; and neither a Debian package nor a program beside
+// them. The profiles of a release do not hold the same.
+func (p Packages) Check(image [32]byte, packages []Package) error {
 	root := imageOf(p.doc, image)
 	if root == "" {
 		return invalid("it does not describe the image", hex.EncodeToString(image[:]), nil)
 	}
 	listed := contained(p.doc, root)
-	var missing []string
-	for _, name := range packages {
-		if !listed[name] {
-			missing = append(missing, name)
+	var wanted, got []string
+	for _, want := range packages {
+		name := want.Name + " " + want.Version
+		at := slices.IndexFunc(listed[name], func(p *spdx.Package) bool { return want.differs(p) == "" })
+		switch {
+		case at >= 0:
+			listed[name] = slices.Delete(listed[name], at, at+1)
+			continue
+		case len(listed[name]) == 0:
+			got = append(got, name+" is missing")
+		default:
+			got = append(got, name+" "+want.differs(listed[name][0]))
+		}
+		wanted = append(wanted, want.URL)
+	}
+	if len(wanted) > 0 {
+		return fault.Mismatch(fmt.Sprintf("SBOM: %d of %d packages are missing, or without their package URL", len(wanted),
+			len(packages)), some(wanted), some(got))
+	}
+	return unknown(listed)
+}
+
+// unknown refuses packages and programs that are left when all that the image has were found.
+func unknown(left map[string][]*spdx.Package) error {
+	var got []string
+	for _, name := range slices.Sorted(maps.Keys(left)) {
+		if slices.ContainsFunc(left[name], isRecorded) {
+			got = append(got, fmt.Sprintf("%.200q", name))
 		}
 	}
-	if len(missing) == 0 {
+	if len(got) == 0 {
 		return nil
 	}
-	return fault.Mismatch(fmt.Sprintf("SBOM: %d of %d packages are missing", len(missing), len(packages)),
-		strings.Join(missing[:min(len(missing), 5)], ", "), fmt.Sprintf("%d others", len(listed)))
+	return fault.Mismatch(fmt.Sprintf("SBOM: %d packages or programs are not in the image", len(got)),
+		"those that its record lists", some(got))
+}
+
+// isRecorded says whether a package is of a kind that records list whole.
+func isRecorded(p *spdx.Package) bool {
+	return strings.HasPrefix(string(p.PackageSPDXIdentifier), programID) ||
+		slices.ContainsFunc(packageURLs(p), func(url string) bool { return strings.HasPrefix(url, "pkg:deb/") })
+}
+
+// some are the first of a list, for people.
+func some(list []string) string { return strings.Join(list[:min(len(list), 5)], ", ") }
+
+// Subject is what a document has to be about.
+type Subject struct {
+	Repository    string // owner/name; the owner says so, and supplies the images
+	Name, Version string
+	Images        [][32]byte // by SHA-256
 }
 
 // Describe wants the document to be about these images and no others, by name,
-// version and the SHA-256 of each: what is listed counts for what it is listed of.
-func (p Packages) Describe(name, version string, images [][32]byte) error {
+// version, supplier and the SHA-256 of each: what is listed counts for what it is
+// listed of. Its author must be who supplies them. Call it on a document of good form.
+func (p Packages) Describe(s Subject) error {
+	owner := Owner(s.Repository)
+	author := []common.Creator{{CreatorType: organization, Creator: owner}}
+	if got := authors(p.doc.CreationInfo); !slices.Equal(got, author) {
+		return fault.Mismatch("SBOM: it is of another author", organization+": "+owner, fmt.Sprintf("%.200q", got))
+	}
+	line := func(name, version, by, sum string) string {
+		return name + " " + version + " of " + by + " sha256:" + sum
+	}
 	want, got := map[string]bool{}, map[string]bool{}
-	for _, image := range images {
-		want[fmt.Sprintf("%s %s sha256:%s", name, version, hex.EncodeToString(image[:]))] = true
+	for _, image := range s.Images {
+		want[line(s.Name, s.Version, owner, hex.EncodeToString(image[:]))] = true
 	}
 	for _, id := range described(p.doc) {
 		if root := packageOf(p.doc, id); root != nil {
-			got[fmt.Sprintf("%s %s sha256:%s", root.PackageName, root.PackageVersion, sha256Of(root.PackageChecksums))] = true
+			got[line(root.PackageName, root.PackageVersion, suppliedBy(root), sha256Of(root.PackageChecksums))] = true
 		}
 	}
 	if maps.Equal(want, got) {
@@ -260,21 +320,32 @@ func imageOf(doc *spdx.Document, image [32]byte) common.ElementID {
 	return ""
 }
 
-// contained are the packages, "name version", that a described package contains.
-func contained(doc *spdx.Document, root common.ElementID) map[string]bool {
+// contained are the packages that a described package contains, by "name version".
+func contained(doc *spdx.Document, root common.ElementID) map[string][]*spdx.Package {
 	inside := map[common.ElementID]bool{}
 	for _, r := range doc.Relationships {
 		if r.Relationship == common.TypeRelationshipContains && r.RefA.ElementRefID == root {
 			inside[r.RefB.ElementRefID] = true
 		}
 	}
-	out := map[string]bool{}
+	out := map[string][]*spdx.Package{}
 	for _, p := range doc.Packages {
 		if inside[p.PackageSPDXIdentifier] {
-			out[p.PackageName+" "+p.PackageVersion] = true
+			name := p.PackageName + " " + p.PackageVersion
+			out[name] = append(out[name], p)
 		}
 	}
 	return out
+}
+
+// packageURLs are all that a package is known by.
+func packageURLs(p *spdx.Package) (urls []string) {
+	for _, r := range p.PackageExternalReferences {
+		if r != nil && r.RefType == common.TypePackageManagerPURL {
+			urls = append(urls, r.Locator)
+		}
+	}
+	return urls
 }
 
 // module is a Go module as debug/buildinfo and syft both name it.

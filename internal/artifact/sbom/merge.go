@@ -26,7 +26,7 @@ func merge(o Options, docs []*spdx.Document) (*spdx.Document, error) {
 		if doc.CreationInfo == nil {
 			return nil, errors.New("a document without creationInfo")
 		}
-		if err := distinguish(doc, o.Sources[i]); err != nil {
+		if err := distinguish(doc, o, o.Sources[i]); err != nil {
 			return nil, fmt.Errorf("%s: %w", o.Sources[i].Label, err)
 		}
 		out.CreationInfo = doc.CreationInfo
@@ -36,6 +36,11 @@ func merge(o Options, docs []*spdx.Document) (*spdx.Document, error) {
 		out.OtherLicenses = append(out.OtherLicenses, doc.OtherLicenses...)
 	}
 	out.CreationInfo.Created = o.Epoch.UTC().Format(timeForm)
+	// syft names its maker as the author, who has not seen the document.
+	out.CreationInfo.Creators = slices.DeleteFunc(out.CreationInfo.Creators,
+		func(c common.Creator) bool { return c.CreatorType != "Tool" })
+	out.CreationInfo.Creators = slices.Insert(out.CreationInfo.Creators, 0,
+		common.Creator{CreatorType: organization, Creator: Owner(o.Repository)})
 	if err := arrange(out); err != nil {
 		return nil, err
 	}
@@ -48,14 +53,19 @@ func merge(o Options, docs []*spdx.Document) (*spdx.Document, error) {
 	return out, nil
 }
 
-// distinguish makes the identifiers of one source's document different from
-// those of the others: syft derives them from names and paths alone, which two
-// profiles share.
-func distinguish(doc *spdx.Document, source Source) error {
+// distinguish says of one source's document what syft cannot see, and makes its
+// identifiers different from those of the others: syft derives them from names and
+// paths alone, which two profiles share.
+func distinguish(doc *spdx.Document, o Options, source Source) error {
 	roots := described(doc)
 	if len(roots) != 1 {
 		return fmt.Errorf("the document describes %d packages, not one", len(roots))
 	}
+	root := packageOf(doc, roots[0])
+	if root == nil {
+		return errors.New("what the document describes is no package")
+	}
+	supply(doc, root, o, source.known)
 	rename := map[common.ElementID]common.ElementID{}
 	for _, p := range doc.Packages {
 		rename[p.PackageSPDXIdentifier] = suffixed(p.PackageSPDXIdentifier, source.Label)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/calimero-network/mero-tee/internal/base/canonical"
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 )
 
 func document(t testing.TB) []byte {
@@ -29,7 +31,8 @@ func profileSources() []Source {
 
 // merged merges two copies of one document, as if two profiles held the same.
 func merged(data []byte) ([]byte, error) {
-	o := Options{Name: "mero-kms", Version: "1.2.0", Sources: profileSources(), Epoch: time.Unix(1, 0)}
+	o := Options{Name: "mero-kms", Version: "1.2.0", Repository: "owner/name",
+		Sources: profileSources(), Epoch: time.Unix(1, 0)}
 	var docs []*spdx.Document
 	for range o.Sources {
 		doc, err := read(data)
@@ -57,6 +60,48 @@ func TestMergeKeepsTheProfilesApart(t *testing.T) {
 	require.Len(t, doc.OtherLicenses, 1, "a licence that both name stands once")
 	require.Len(t, described(doc), 2)
 	require.Equal(t, "1970-01-01T00:00:01Z", doc.CreationInfo.Created)
+}
+
+// What syft cannot see: its maker is no author, a program without modules is no package, and nobody supplies anything.
+func TestMergeSaysWhoSuppliesWhat(t *testing.T) {
+	t.Parallel()
+	foreign := bytes.ReplaceAll(document(t), []byte("Organization: calimero-network"),
+		[]byte("Organization: Anchore, Inc"))
+	doc, err := read(foreign)
+	require.NoError(t, err)
+	program := Package{Name: "node_exporter", Version: "1", URL: "pkg:generic/node_exporter@1", Supplier: "maker",
+		SHA256: digest.Of([]byte("program")), From: "https://example.org/x"}
+	unknown := Package{Name: "own", Version: "2", URL: "pkg:generic/own@2", SHA256: digest.Of([]byte("own"))}
+	uuid := Package{Name: "github.com/google/uuid", Version: "v1.6.0", URL: "pkg:golang/github.com/google/uuid@v1.6.0",
+		Supplier: "somebody"}
+	image := digest.Of([]byte("image"))
+	made, err := merge(Options{Name: "mero-tee", Version: "1.2.0", Repository: "owner/name", Epoch: time.Unix(1, 0),
+		Sources: []Source{{Label: "debug", sha: image.Hex(), known: []Package{program, uuid, unknown}}}},
+		[]*spdx.Document{doc})
+	require.NoError(t, err)
+	data, err := canonical.Marshal(made)
+	require.NoError(t, err)
+	require.NoError(t, Check(data))
+	listed, err := Read(data)
+	require.NoError(t, err)
+	require.NoError(t, listed.Check(image, []Package{unknown, uuid, program}))
+	require.NoError(t, listed.Describe(Subject{Repository: "owner/other", Name: "mero-kms", Version: "1.2.0",
+		Images: [][32]byte{image}}))
+	require.ErrorContains(t, listed.Describe(Subject{Repository: "stranger/name", Name: "mero-kms", Version: "1.2.0",
+		Images: [][32]byte{image}}), "it is of another author")
+	at := slices.IndexFunc(made.Packages, func(p *spdx.Package) bool { return p.PackageName == "node_exporter" })
+	got := made.Packages[at]
+	require.Equal(t, []string{"Package-program-node-exporter-debug", "https://example.org/x", "maker"},
+		[]string{string(got.PackageSPDXIdentifier), got.PackageDownloadLocation, got.PackageSupplier.Supplier})
+	for name, change := range map[string]func(*Package){
+		"another supplier": func(p *Package) { p.Supplier = "nobody" }, "no supplier": func(p *Package) { p.Supplier = "" },
+		"another program": func(p *Package) { p.SHA256 = image },
+	} {
+		other := program
+		change(&other)
+		require.ErrorContains(t, listed.Check(image, []Package{unknown, uuid, other}), "1 of 3 packages", name)
+	}
+	require.ErrorContains(t, listed.Check(image, []Package{unknown, uuid}), "1 packages or programs are not in the image")
 }
 
 func TestMergeRefuses(t *testing.T) {

@@ -36,11 +36,13 @@ const SyftVersion = "1.54.1"
 
 // Options say what to describe and how to call it. All fields are required.
 type Options struct {
-	Syft    string    // path of the syft program, built with -X main.version=SyftVersion
-	Sources []Source  // each with a label of its own
-	Name    string    // e.g. "mero-kms"
-	Version string    // e.g. "1.2.0"
-	Epoch   time.Time // SOURCE_DATE_EPOCH, becomes the document's creation time
+	Syft    string   // path of the syft program, built with -X main.version=SyftVersion
+	Sources []Source // each with a label of its own
+	Name    string   // e.g. "mero-kms"
+	Version string   // e.g. "1.2.0"
+	// e.g. "calimero-network/mero-tee"; who owns it is the document's author and the images' supplier
+	Repository string
+	Epoch      time.Time // SOURCE_DATE_EPOCH, becomes the document's creation time
 }
 
 // Source is one thing to scan; see Image and Folder.
@@ -48,6 +50,7 @@ type Source struct {
 	Label string   // tells it from the others, e.g. "debug"
 	scan  []string // syft's arguments
 	sha   string   // of what a folder stands for, 64 hex digits; an image has its own
+	known []Package
 	err   error
 }
 
@@ -78,7 +81,8 @@ func Generate(ctx context.Context, o Options) ([]byte, error) {
 }
 
 func (o Options) validate() error {
-	for name, value := range map[string]string{"syft": o.Syft, "name": o.Name, "version": o.Version} {
+	for name, value := range map[string]string{"syft": o.Syft, "name": o.Name, "version": o.Version,
+		"repository": Owner(o.Repository)} {
 		if value == "" {
 			return &fault.Error{Code: fault.Usage, Message: "SBOM without " + name}
 		}
@@ -148,9 +152,10 @@ func Image(layout, label string) Source {
 
 // Folder is a file tree that stands for something whose digest is sha256:
 // its programs, and the package database in the places where Debian has them.
-func Folder(dir, label string, sha256 [32]byte) Source {
+// Packages are those that are known to be in it.
+func Folder(dir, label string, sha256 [32]byte, packages []Package) Source {
 	path, err := found(dir)
-	return Source{Label: label, err: err, sha: hex.EncodeToString(sha256[:]),
+	return Source{Label: label, err: err, sha: hex.EncodeToString(sha256[:]), known: packages,
 		scan: []string{"-base=" + path, "-catalogers=image", "dir:" + path}}
 }
 

@@ -15,9 +15,11 @@ import (
 
 	spdxjson "github.com/spdx/tools-golang/json"
 	"github.com/spdx/tools-golang/spdx"
+	"github.com/spdx/tools-golang/spdx/v2/common"
 	"github.com/stretchr/testify/require"
 
 	"github.com/calimero-network/mero-tee/internal/artifact/sbom"
+	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/base/gobuild"
 )
@@ -60,8 +62,8 @@ func build(t testing.TB) built {
 
 func (b built) options(layout string) sbom.Options {
 	return sbom.Options{Syft: b.syft, Sources: []sbom.Source{sbom.Image(layout, "debug")}, Name: "mero-kms",
-		Version: "1.2.0",
-		Epoch:   time.Date(2026, 11, 23, 12, 0, 0, 0, time.FixedZone("somewhere", 3600))}
+		Version: "1.2.0", Repository: "calimero-network/mero-tee",
+		Epoch: time.Date(2026, 11, 23, 12, 0, 0, 0, time.FixedZone("somewhere", 3600))}
 }
 
 func generate(t testing.TB, o sbom.Options) []byte {
@@ -87,6 +89,9 @@ func TestGenerateDescribesTheImage(t *testing.T) {
 		versions[p.PackageName] = append(versions[p.PackageName], p.PackageVersion)
 	}
 	require.Equal(t, []string{"1.2.0"}, versions["mero-kms"], "the root")
+	require.Equal(t, []string{"1.2.0"}, versions["github.com/calimero-network/mero-tee"], "the binary's own module")
+	require.Equal(t, []common.Creator{{CreatorType: "Organization", Creator: "calimero-network"},
+		{CreatorType: "Tool", Creator: "syft-" + sbom.SyftVersion}}, doc.CreationInfo.Creators)
 	require.Equal(t, []string{runtime.Version()}, versions["stdlib"])
 	require.Len(t, versions["golang.org/x/sync"], 1)
 }
@@ -118,6 +123,7 @@ func TestGenerateRefuses(t *testing.T) {
 		"no syft":    {func(o *sbom.Options) { o.Syft = "" }, fault.Usage, "SBOM without syft"},
 		"no name":    {func(o *sbom.Options) { o.Name = "" }, fault.Usage, "SBOM without name"},
 		"no version": {func(o *sbom.Options) { o.Version = "" }, fault.Usage, "SBOM without version"},
+		"no owner":   {func(o *sbom.Options) { o.Repository = "/mero-tee" }, fault.Usage, "SBOM without repository"},
 		"no epoch":   {func(o *sbom.Options) { o.Epoch = time.Time{} }, fault.Usage, "SBOM without epoch"},
 		"no image":   {func(o *sbom.Options) { o.Sources = nil }, fault.Usage, "SBOM of nothing"},
 		"an image twice": {func(o *sbom.Options) { o.Sources = append(image(layout), image(layout)...) }, fault.Usage,
@@ -172,12 +178,14 @@ func tree(t testing.TB, binary string, packages ...string) string {
 	dir := t.TempDir()
 	var status strings.Builder
 	for _, p := range packages {
-		fmt.Fprintf(&status, "Package: %s\nStatus: install ok installed\nVersion: 1.0-1\nArchitecture: amd64\n"+
-			"Maintainer: nobody\nDescription: %s\n\n", p, p)
+		fmt.Fprintf(&status, "Package: %s\nStatus: install ok installed\nSource: from-%s (1.0)\nVersion: 1:1.0+b-1\n"+
+			"Architecture: amd64\nDescription: %s\n\n", p, p, p)
 	}
 	require.NoError(t, os.MkdirAll(filepath.Join(dir, "var/lib/dpkg"), 0o755))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "var/lib/dpkg/status"), []byte(status.String()), 0o600))
 	require.NoError(t, os.MkdirAll(filepath.Join(dir, "usr/lib/mero"), 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "usr/lib/os-release"),
+		[]byte("ID=ubuntu\nID_LIKE=debian\nVERSION_ID=\"26.04\"\n"), 0o600))
 	data, err := os.ReadFile(binary)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "usr/lib/mero/mero-agent"), data, 0o700))
@@ -189,27 +197,38 @@ func TestFolders(t *testing.T) {
 	b := build(t)
 	binary := b.binary
 	o := b.options("")
+	of := func(name string) sbom.Package {
+		return sbom.Package{Name: name, Version: "1:1.0+b-1", Supplier: "Ubuntu", URL: "pkg:deb/ubuntu/" + name +
+			"@1%3A1.0%2Bb-1?arch=amd64&distro=ubuntu-26.04&upstream=from-" + name + "%401.0"}
+	}
+	curl, zlib := of("curl"), of("zlib1g")
+	exporter := sbom.Package{Name: "node_exporter", Version: "1.8.2", Supplier: "prometheus",
+		SHA256: digest.Of([]byte("e")),
+		URL:    "pkg:generic/node_exporter@1.8.2?download_url=https%3A%2F%2Fexample.org%2Fe", From: "https://example.org/e"}
 	o.Sources = []sbom.Source{
-		sbom.Folder(tree(t, binary, "curl", "zlib1g"), "debug", [32]byte{1}),
-		sbom.Folder(tree(t, binary, "zlib1g"), "locked-read-only", [32]byte{2}),
+		sbom.Folder(tree(t, binary, "curl", "zlib1g"), "debug", [32]byte{1}, []sbom.Package{curl, zlib, exporter}),
+		sbom.Folder(tree(t, binary, "zlib1g"), "locked-read-only", [32]byte{2}, []sbom.Package{zlib}),
 	}
 	data := generate(t, o)
 	require.NoError(t, sbom.Check(data, binary))
 	listed, err := sbom.Read(data)
 	require.NoError(t, err)
-	require.NoError(t, listed.Check([32]byte{1}, []string{"curl 1.0-1", "zlib1g 1.0-1"}))
-	require.NoError(t, listed.Check([32]byte{2}, []string{"zlib1g 1.0-1"}))
+	newer := curl
+	newer.Version = "2.0-1"
+	require.NoError(t, listed.Check([32]byte{1}, []sbom.Package{curl, zlib, exporter}))
+	require.NoError(t, listed.Check([32]byte{2}, []sbom.Package{zlib}))
 	for name, err := range map[string]error{
-		"a package of another profile": listed.Check([32]byte{2}, []string{"curl 1.0-1"}),
-		"another version":              listed.Check([32]byte{1}, []string{"curl 2.0-1"}),
-		"another image":                listed.Check([32]byte{3}, []string{"curl 1.0-1"}),
+		"a package of another profile": listed.Check([32]byte{2}, []sbom.Package{curl, zlib}),
+		"another version":              listed.Check([32]byte{1}, []sbom.Package{newer, zlib, exporter}),
+		"a program that is not known":  listed.Check([32]byte{1}, []sbom.Package{curl, zlib}),
+		"another image":                listed.Check([32]byte{3}, []sbom.Package{curl}),
 	} {
 		require.Equal(t, fault.Verification, fault.CodeOf(err), name)
 	}
 	again := o
 	again.Sources = []sbom.Source{
-		sbom.Folder(tree(t, binary, "zlib1g"), "locked-read-only", [32]byte{2}),
-		sbom.Folder(tree(t, binary, "curl", "zlib1g"), "debug", [32]byte{1}),
+		sbom.Folder(tree(t, binary, "zlib1g"), "locked-read-only", [32]byte{2}, []sbom.Package{zlib}),
+		sbom.Folder(tree(t, binary, "curl", "zlib1g"), "debug", [32]byte{1}, []sbom.Package{exporter, zlib, curl}),
 	}
 	require.Equal(t, string(data), string(generate(t, again)), "other folders, in another order")
 }
@@ -224,7 +243,7 @@ func TestPackagesOfRPMAreRefused(t *testing.T) {
 		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755))
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte("x"), 0o600))
 		o := b.options(dir)
-		o.Sources = []sbom.Source{sbom.Folder(dir, "debug", [32]byte{1})}
+		o.Sources = []sbom.Source{sbom.Folder(dir, "debug", [32]byte{1}, nil)}
 		_, err := sbom.Generate(t.Context(), o)
 		require.ErrorContains(t, err, "cannot describe debug")
 		var f *fault.Error

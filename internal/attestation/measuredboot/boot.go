@@ -14,6 +14,7 @@ type Boot struct {
 	Kernel      digest.Digest `json:"kernel"`       // of its section .linux
 	Initrd      digest.Digest `json:"initrd"`       // of its section .initrd
 	CommandLine string        `json:"command_line"` // its section .cmdline
+	OSRelease   string        `json:"os_release"`   // its section .osrel, the system's os-release(5)
 	RootHash    digest.Digest `json:"root_hash"`    // of the dm-verity tree, from the command line
 	GPT         []byte        `json:"gpt"`          // the partition table as firmware measures it: UEFI_GPT_DATA
 	RTMR1       []Event       `json:"rtmr1"`

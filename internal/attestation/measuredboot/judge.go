@@ -168,6 +168,9 @@ func (b *Boot) Check() error {
 	if b.UKI.IsZero() || b.Kernel.IsZero() || b.Initrd.IsZero() {
 		return refusal("a measured boot is without the digest of UKI, kernel or initrd")
 	}
+	if err := checkOSRelease(b.OSRelease); err != nil {
+		return err
+	}
 	words, err := parseCommandLine(b.CommandLine)
 	if err != nil {
 		return err
@@ -186,14 +189,15 @@ func (b *Boot) Check() error {
 	if err := matches("RTMR1", firmwareEvents(b.GPT), b.RTMR1); err != nil {
 		return err
 	}
+	texts := map[string]string{".cmdline": b.CommandLine, ".osrel": b.OSRelease}
 	var form []Event
 	for _, name := range measuredSections() {
 		if optional(name) && !slices.ContainsFunc(b.RTMR2, func(e Event) bool { return e.Words == name }) {
 			continue
 		}
 		content := Event{Type: iplType, Words: name}
-		if name == ".cmdline" {
-			content.Digest = sha512.Sum384([]byte(b.CommandLine))
+		if text, ok := texts[name]; ok {
+			content.Digest = sha512.Sum384([]byte(text))
 		}
 		form = append(form, nameEvent(name), content)
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -38,6 +39,7 @@ func TestOpen(t *testing.T) {
 	require.Equal(t, digest.Of([]byte("Linux")), b.Kernel)
 	require.Equal(t, digest.Of([]byte("cpio!")), b.Initrd)
 	require.Equal(t, s.CommandLine(b.RootHash), b.CommandLine)
+	require.Equal(t, "ID=ubuntu\nID_LIKE=debian\nVERSION_ID=\"26.04\"\n", b.OSRelease)
 	root := make([]byte, 4)
 	_, err := d.Root().Read(root)
 	require.NoError(t, err)
@@ -76,6 +78,25 @@ func TestWhatMovesTheRegisters(t *testing.T) {
 		moved1, moved2 := opened(t, s).Boot().Registers()
 		require.NotEqual(t, rtmr1, moved1, name)
 		require.NotEqual(t, rtmr2, moved2, name)
+	}
+}
+
+// Who reads the disk with another parser sees the same system, or nobody does.
+func TestOSReleaseIsRefused(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct{ text, want string }{
+		"two systems":  {"ID=debian\nID=ubuntu\n", "os-release in BOOTX64.EFI: line 2: ID is there twice"},
+		"a command":    {"ID=$(id)\n", "os-release in BOOTX64.EFI: line 1: not an assignment of a plain value"},
+		"other bytes":  {"ID=debian\nNAME=\"\xff\"\n", "os-release in BOOTX64.EFI: not UTF-8"},
+		"no text":      {"\x00", "os-release in BOOTX64.EFI: line 1: a character that does not print"},
+		"a whole book": {strings.Repeat("# a line\n", 5000), "os-release in BOOTX64.EFI: more than 16384 bytes"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := open(t, disktest.Make(disktest.Spec{OSRelease: []byte(tc.text)}))
+			require.Equal(t, fault.Verification, fault.CodeOf(err))
+			require.ErrorContains(t, err, tc.want)
+		})
 	}
 }
 
@@ -135,6 +156,9 @@ func TestCheckRefuses(t *testing.T) {
 		"another type's":  {func(b *measuredboot.Boot) { b.RTMR2[0].Type = "EV_SEPARATOR" }, "another event 1 of RTMR2"},
 		"another section": {func(b *measuredboot.Boot) { b.RTMR2[1].Words = ".ucode" }, "another event 2 of RTMR2"},
 		"other text":      {func(b *measuredboot.Boot) { b.RTMR2[5].Digest[0]++ }, "another event 6 of RTMR2"},
+		"another system":  {func(b *measuredboot.Boot) { b.OSRelease = "ID=other\n" }, "another event 4 of RTMR2"},
+		"no system":       {func(b *measuredboot.Boot) { b.OSRelease = "" }, "another event 4 of RTMR2"},
+		"two systems":     {func(b *measuredboot.Boot) { b.OSRelease += "ID=b\n" }, "line 4: ID is there twice"},
 		"other options":   {func(b *measuredboot.Boot) { b.KernelEvents[0].Digest[0]++ }, "another event 1 of the kernel"},
 		"no initrd": {func(b *measuredboot.Boot) {
 			b.KernelEvents[1].Digest = tdx.Register{}

@@ -13,6 +13,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/osrelease"
 )
 
 // Types of events, by TCG's names.
@@ -62,12 +63,15 @@ func nameEvent(section string) Event { return known(iplType, section+", name", [
 
 // predict gives the events of a boot of this image. Its digests are taken side by side.
 func predict(p *program, gpt []byte, line string, root digest.Digest) (*Boot, error) {
-	b := &Boot{CommandLine: line, RootHash: root, GPT: gpt, RTMR1: firmwareEvents(gpt),
-		RTMR2: sectionEvents(p), KernelEvents: kernelEvents(line)}
 	osrel, err := p.text(".osrel")
 	if err != nil {
 		return nil, err
 	}
+	if err := checkOSRelease(string(osrel)); err != nil {
+		return nil, err
+	}
+	b := &Boot{CommandLine: line, OSRelease: string(osrel), RootHash: root, GPT: gpt, RTMR1: firmwareEvents(gpt),
+		RTMR2: sectionEvents(p), KernelEvents: kernelEvents(line)}
 	ramdisk, _ := p.section(".initrd")
 	linux, _ := p.section(".linux")
 	var g errgroup.Group
@@ -89,6 +93,14 @@ func predict(p *program, gpt []byte, line string, root digest.Digest) (*Boot, er
 	recorded(&g, &b.Kernel, p.content(linux))
 	recorded(&g, &b.Initrd, p.content(ramdisk))
 	return b, g.Wait()
+}
+
+// checkOSRelease refuses an os-release that two readers may read as two systems.
+func checkOSRelease(text string) error {
+	if _, err := osrelease.Parse(text); err != nil {
+		return &fault.Error{Code: fault.Verification, Message: "os-release in BOOTX64.EFI", Err: err}
+	}
+	return nil
 }
 
 // Where an event is in RTMR1 and among the kernel's.

@@ -19,6 +19,7 @@ var (
 	pathForm    = regexp.MustCompile(`^(/[^/\x00-\x1f\x7f]+)+$`)
 	textForm    = regexp.MustCompile(`^[^\x00-\x1f\x7f]+$`)
 	packageForm = regexp.MustCompile(`^[a-z0-9][a-z0-9+.-]*$`)
+	versionForm = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z.+:~-]*$`) // deb-version(7), and our own of simulated packages
 )
 
 // findings collects everything that is wrong, so that one error never hides another.
@@ -98,9 +99,15 @@ func explained(err error) string {
 
 func (r *Record) checkPackages(f *findings) {
 	f.say(len(r.Packages) > 0, "no package is listed")
+	if _, err := r.Distribution(); err != nil {
+		f.say(false, "%s", explained(err))
+	}
 	for i, p := range r.Packages {
-		f.say(packageForm.MatchString(p.Name) && textForm.MatchString(p.Version) && packageForm.MatchString(p.Architecture),
+		f.say(packageForm.MatchString(p.Name) && versionForm.MatchString(p.Version) &&
+			packageForm.MatchString(p.Architecture),
 			"package %.60q is incomplete", p.Name)
+		f.say(packageForm.MatchString(p.Source) && versionForm.MatchString(p.SourceVersion),
+			"package %.60q has no source, or no version of it", p.Name)
 		f.say(i == 0 || comparePackages(r.Packages[i-1], p) < 0, "package %.60q is out of order, or listed twice", p.Name)
 	}
 }

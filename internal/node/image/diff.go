@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
+	"github.com/calimero-network/mero-tee/internal/base/osrelease"
 )
 
 // Change is one thing that differs between two images; empty means absent.
@@ -18,8 +19,8 @@ type Change struct {
 
 // kinds are the kinds of changes, in the order in which they are named.
 func kinds() []string {
-	return []string{"base image", "UKI", "kernel", "initrd", "kernel parameter", "root hash", "package", "binary", "file",
-		"tool"}
+	return []string{"base image", "UKI", "kernel", "initrd", "kernel parameter", "os-release", "root hash", "package",
+		"source", "binary", "file", "tool"}
 }
 
 // String is the whole change in a line.
@@ -47,11 +48,11 @@ func (c Change) Reaches() string {
 	switch c.Kind {
 	case "UKI":
 		return "it is measured into RTMR1"
-	case "kernel", "initrd", "kernel parameter":
+	case "kernel", "initrd", "kernel parameter", "os-release":
 		return "in the UKI: RTMR1 and RTMR2"
 	case "root hash":
 		return "on the command line in the UKI: RTMR1 and RTMR2"
-	case "package", "binary", "file":
+	case "package", "source", "binary", "file":
 		return "in the root, by its hash: RTMR1 and RTMR2"
 	}
 	return ""
@@ -107,6 +108,10 @@ func (r *Record) facts() map[string]map[string]string {
 	out["tool"] = r.Tools.versions()
 	for _, p := range r.Packages {
 		out["package"][p.Name+":"+p.Architecture] = p.Version
+		out["source"][p.Name+":"+p.Architecture] = p.upstream()
+	}
+	if said, err := osrelease.Parse(r.Boot.OSRelease); err == nil { // else its event says that it moved
+		maps.Copy(out["os-release"], said)
 	}
 	for _, b := range r.Binaries {
 		out["binary"][b.Name] = b.Version + " " + b.SHA256.String()

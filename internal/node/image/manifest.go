@@ -28,7 +28,7 @@ func (r *Record) Manifest() []byte {
 }
 
 func (p Package) line() string {
-	return fmt.Sprintf("package\t%s\t%s\t%s\n", p.Name, p.Version, p.Architecture)
+	return fmt.Sprintf("package\t%s\t%s\t%s\t%s\t%s\n", p.Name, p.Version, p.Architecture, p.Source, p.SourceVersion)
 }
 
 func (f File) line() string {
@@ -59,8 +59,9 @@ func ParseManifest(data []byte) ([]Package, []File, error) {
 func (r *Record) parseLine(line string) error {
 	fields := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
 	switch {
-	case fields[0] == "package" && len(fields) == 4:
-		r.Packages = append(r.Packages, Package{Name: fields[1], Version: fields[2], Architecture: fields[3]})
+	case fields[0] == "package" && len(fields) == 6:
+		r.Packages = append(r.Packages, Package{Name: fields[1], Version: fields[2], Architecture: fields[3],
+			Source: fields[4], SourceVersion: fields[5]})
 	case fields[0] == "link" && len(fields) == 3 && fields[2] != "":
 		r.Files = append(r.Files, File{Path: fields[1], Target: fields[2]})
 	case fields[0] == "file" && len(fields) == 5:

@@ -26,10 +26,10 @@ func TestParseManifestRefuses(t *testing.T) {
 	_, _, err := image.ParseManifest([]byte(file))
 	require.NoError(t, err)
 	for name, bad := range map[string]string{
-		"unsorted": "package\ta\t1\tall\n" + file, "no newline": file[:len(file)-1],
+		"unsorted": "package\ta\t1\tall\ta\t1\n" + file, "no newline": file[:len(file)-1],
 		"short digest": file[:len(file)-9] + "\n",
 		"unknown kind": "device\t/dev/null\n", "empty target": "link\t/etc/mtab\t\n", "empty line": "\n" + file,
-		"fields": "package\ta\t1\tall\tmore\n",
+		"fields": "package\ta\t1\tall\ta\t1\tmore\n", "no source": "package\ta\t1\tall\n",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -40,7 +40,7 @@ func TestParseManifestRefuses(t *testing.T) {
 }
 
 func FuzzParseManifest(f *testing.F) {
-	f.Add([]byte("link\t/etc/mtab\t../proc/self/mounts\npackage\ta\t1\tall\n"))
+	f.Add([]byte("link\t/etc/mtab\t../proc/self/mounts\npackage\ta\t1\tall\tb\t1\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		packages, files, err := image.ParseManifest(data)
 		if err != nil {
@@ -57,9 +57,12 @@ func TestDiffNamesWhatMoved(t *testing.T) {
 	require.Empty(t, image.Diff(from, to))
 	to.Base.Name = "ubuntu-2404-tdx-v20250201"
 	to.Boot = bootOf(t, disktest.Spec{Profile: "debug-read-only", Content: to.Content.Hex(), Kernel: []byte("another"),
-		Initrd: []byte("another"), Root: []byte("another"), Words: []string{"loglevel=0"}})
-	to.Packages[0].Version = "14"
-	to.Packages = append(to.Packages, image.Package{Name: "new", Version: "1", Architecture: "all"})
+		Initrd: []byte("another"), Root: []byte("another"), Words: []string{"loglevel=0"},
+		OSRelease: []byte("ID=ubuntu\nID_LIKE=debian\nVERSION_ID=26.10\n")})
+	to.Packages[0].Version, to.Packages[0].SourceVersion = "14", "14"
+	to.Packages[1].Source = "musl"
+	to.Packages = append(to.Packages, image.Package{Name: "new", Version: "1", Architecture: "all", Source: "newer",
+		SourceVersion: "1"})
 	to.Binaries[0].Version = "1.2.3"
 	to.Files = to.Files[:1]
 	to.Files[0].Mode = "0600"
@@ -72,8 +75,10 @@ func TestDiffNamesWhatMoved(t *testing.T) {
 		require.Equal(t, c.Kind != "base image" && c.Kind != "tool", strings.Contains(c.Reaches(), "RTMR"), c.Kind)
 	}
 	require.Equal(t, []moved{{"base image", "image"}, {"UKI", "BOOTX64.EFI"}, {"kernel", ".linux"}, {"initrd", ".initrd"},
-		{"kernel parameter", "loglevel"}, {"kernel parameter", "roothash"}, {"root hash", "root"},
-		{"package", "base-files:amd64"}, {"package", "new:all"},
+		{"kernel parameter", "loglevel"}, {"kernel parameter", "roothash"}, {"os-release", "VERSION_ID"},
+		{"root hash", "root"},
+		{"package", "base-files:amd64"}, {"package", "new:all"}, {"source", "libc6:amd64"},
+		{"source", "new:all"},
 		{"binary", "mero-agent"}, {"file", "/etc/hostname"}, {"file", "/etc/mtab"}, {"file", "/usr/lib/mero/mero-agent"},
 		{"tool", "ansible"}}, got)
 	require.Empty(t, image.Diff(nil, nil))

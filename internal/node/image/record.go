@@ -19,8 +19,9 @@ import (
 
 // SchemaVersion is the only version of the record that is read. Records of
 // version 1 were of images that GRUB booted: nothing in them says what RTMR1
-// must be.
-const SchemaVersion = "2"
+// must be. Those of version 2 name neither the distribution of the packages nor
+// their sources, without which nobody can look for their vulnerabilities.
+const SchemaVersion = "3"
 
 // Folder is where an image keeps our programs.
 const Folder = "/usr/lib/mero"
@@ -56,11 +57,14 @@ type Base struct {
 	Project string `json:"project"`
 }
 
-// Package is an installed Debian package.
+// Package is an installed Debian package. Distributions say by its source, and by
+// the version of that, which vulnerabilities it has.
 type Package struct {
-	Name         string `json:"name"`
-	Version      string `json:"version"`
-	Architecture string `json:"architecture"`
+	Name          string `json:"name"`
+	Version       string `json:"version"`
+	Architecture  string `json:"architecture"`
+	Source        string `json:"source"`
+	SourceVersion string `json:"source_version"`
 }
 
 // File is a regular file with its digest, or a symbolic link with its target.
@@ -121,17 +125,14 @@ func readable(data []byte) error {
 	if json.Unmarshal(data, &r) != nil || r.SchemaVersion == nil || *r.SchemaVersion == SchemaVersion {
 		return nil //nolint:nilerr // what else may be wrong is Decode's to say
 	}
-	err := fault.Mismatch("an image record of a version that this program does not read", SchemaVersion,
-		fmt.Sprintf("%.20q", *r.SchemaVersion))
+	message := "an image record of a version that this program does not read"
+	switch *r.SchemaVersion {
+	case "1":
+		message = "an image record of version 1, which does not say what RTMR1 must be"
+	case "2":
+		message = "an image record of version 2, which does not say of which distribution and sources its packages are"
+	}
+	err := fault.Mismatch(message, SchemaVersion, fmt.Sprintf("%.20q", *r.SchemaVersion))
 	err.Hint = "verify a release with the program of its own tag"
 	return err
-}
-
-// PackageVersions lists the packages as "name version".
-func (r *Record) PackageVersions() []string {
-	out := make([]string, 0, len(r.Packages))
-	for _, p := range r.Packages {
-		out = append(out, p.Name+" "+p.Version)
-	}
-	return out
 }

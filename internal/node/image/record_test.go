@@ -25,12 +25,14 @@ var contentID = strings.Repeat("0badcafe", 8)
 func complete(t testing.TB, p release.Profile) *image.Record {
 	t.Helper()
 	agent := digest.Of([]byte("agent"))
-	r := &image.Record{SchemaVersion: "2", Profile: p,
+	r := &image.Record{SchemaVersion: "3", Profile: p,
 		Version: release.Version{Major: 1, Minor: 2, Patch: 3, Candidate: 4},
 		Commit:  strings.Repeat("01", 20), ContentID: contentID,
 		Base: image.Base{Name: "ubuntu-2404-tdx-v20250101", Project: "confidential-vm-images"},
-		Packages: []image.Package{{"base-files", "13ubuntu10", "amd64"}, {"libc6", "2.39-0ubuntu8", "amd64"},
-			{"libc6", "2.39-0ubuntu8", "i386"}},
+		Packages: []image.Package{{"base-files", "13ubuntu10", "amd64", "base-files", "13ubuntu10"},
+			{"libc6", "2.39-0ubuntu8", "amd64", "glibc", "2.39-0ubuntu8"},
+			{"libc6", "2.39-0ubuntu8", "i386", "glibc", "2.39-0ubuntu8"},
+			{"libstdc++6", "1:14~rc+1-2+b1", "amd64", "gcc-14", "1:14~rc+1-2"}},
 		Files: []image.File{{Path: "/etc/hostname", Mode: "0644", Owner: "0:0", SHA256: digest.Of([]byte("node\n"))},
 			{Path: "/etc/mtab", Target: "../proc/self/mounts"},
 			{Path: "/usr/lib/mero/mero-agent", Mode: "0755", Owner: "0:0", SHA256: agent}},
@@ -53,6 +55,12 @@ func bootOf(t testing.TB, s disktest.Spec) measuredboot.Boot {
 	disk, err := measuredboot.Open(made.Reader(), int64(len(made)))
 	require.NoError(t, err)
 	return *disk.Boot()
+}
+
+// systemOf gives the record the boot of a disk of another system.
+func systemOf(t testing.TB, r *image.Record, osRelease string) {
+	t.Helper()
+	r.Boot = bootOf(t, disktest.Spec{Profile: string(r.Profile), Content: r.Content.Hex(), OSRelease: []byte(osRelease)})
 }
 
 func TestGolden(t *testing.T) {
@@ -79,7 +87,7 @@ func TestCheckRefuses(t *testing.T) {
 		spoil func(*image.Record)
 		want  string
 	}{
-		"schema":            {func(r *image.Record) { r.SchemaVersion = "3" }, "schema_version"},
+		"schema":            {func(r *image.Record) { r.SchemaVersion = "4" }, "schema_version"},
 		"profile":           {func(r *image.Record) { r.Profile = "open" }, "profile \"open\" is unknown"},
 		"version":           {func(r *image.Record) { r.Version = release.Version{} }, "the version is missing"},
 		"commit":            {func(r *image.Record) { r.Commit = "main" }, "commit"},
@@ -114,16 +122,41 @@ func TestCheckRefuses(t *testing.T) {
 		"no packages":        {func(r *image.Record) { r.Packages = nil }, "no package is listed"},
 		"package twice":      {func(r *image.Record) { r.Packages[1] = r.Packages[0] }, "listed twice"},
 		"package incomplete": {func(r *image.Record) { r.Packages[0].Version = "" }, "incomplete"},
-		"no files":           {func(r *image.Record) { r.Files = nil }, "no file is listed"},
-		"files unsorted":     {func(r *image.Record) { r.Files[0], r.Files[1] = r.Files[1], r.Files[0] }, "out of order"},
-		"relative path":      {func(r *image.Record) { r.Files[0].Path = "etc/hostname" }, "not absolute"},
-		"file without mode":  {func(r *image.Record) { r.Files[0].Mode = "" }, "incomplete"},
-		"link with digest":   {func(r *image.Record) { r.Files[1].SHA256 = digest.Of(nil) }, "incomplete"},
-		"changed file":       {func(r *image.Record) { r.Files[0].SHA256 = digest.Of(nil) }, "do not give content"},
-		"no binaries":        {func(r *image.Record) { r.Binaries = nil }, "no binary is listed"},
-		"other binary":       {func(r *image.Record) { r.Binaries[0].SHA256 = digest.Of(nil) }, "not in /usr/lib/mero"},
-		"binary source":      {func(r *image.Record) { r.Binaries[0].Source = "" }, "incomplete"},
-		"tool":               {func(r *image.Record) { r.Tools.Ansible = "" }, "version of ansible is missing"},
+		"package with a space": {func(r *image.Record) { r.Packages[0].Version = "1 2" },
+			`package "base-files" is incomplete`},
+		"no source": {func(r *image.Record) { r.Packages[1].Source = "" }, `package "libc6" has no source`},
+		"source in brackets": {func(r *image.Record) { r.Packages[1].Source = "glibc (2)" },
+			`package "libc6" has no source`},
+		"no source's version": {func(r *image.Record) { r.Packages[0].SourceVersion = "" },
+			`package "base-files" has no source, or no version of it`},
+		"another system": {func(r *image.Record) { r.Boot.OSRelease = "ID=debian\nVERSION_ID=12\n" },
+			"another event 4 of RTMR2"},
+		"no distribution": {func(r *image.Record) { systemOf(t, r, "VERSION_ID=12\n") },
+			`the image's os-release has no ID that names a release: ""`},
+		"a rolling distribution": {func(r *image.Record) { systemOf(t, r, "ID=debian\nVERSION_CODENAME=sid\n") },
+			`the image's os-release has no VERSION_ID that names a release: ""`},
+		"a distribution of two words": {func(r *image.Record) { systemOf(t, r, "ID='de bian'\nVERSION_ID=12\n") },
+			`the image's os-release has no ID that names a release: "de bian"`},
+		"a distribution in a path": {func(r *image.Record) { systemOf(t, r, "ID=debian/x\nVERSION_ID=12\n") },
+			`the image's os-release has no ID that names a release: "debian/x"`},
+		"a distribution of another kind": {func(r *image.Record) { systemOf(t, r, "ID=fedora\nVERSION_ID=41\n") },
+			`the image's os-release names no distribution of Debian's kind: "fedora" like ""`},
+		"a distribution that does not say its kind": {func(r *image.Record) {
+			systemOf(t, r, "ID=ubuntu\nVERSION_ID=26.04\n")
+		}, `the image's os-release names no distribution of Debian's kind: "ubuntu" like ""`},
+		"a distribution that is like another": {func(r *image.Record) {
+			systemOf(t, r, "ID=ubuntu\nID_LIKE=debianish\nVERSION_ID=26.04\n")
+		}, `the image's os-release names no distribution of Debian's kind: "ubuntu" like "debianish"`},
+		"no files":          {func(r *image.Record) { r.Files = nil }, "no file is listed"},
+		"files unsorted":    {func(r *image.Record) { r.Files[0], r.Files[1] = r.Files[1], r.Files[0] }, "out of order"},
+		"relative path":     {func(r *image.Record) { r.Files[0].Path = "etc/hostname" }, "not absolute"},
+		"file without mode": {func(r *image.Record) { r.Files[0].Mode = "" }, "incomplete"},
+		"link with digest":  {func(r *image.Record) { r.Files[1].SHA256 = digest.Of(nil) }, "incomplete"},
+		"changed file":      {func(r *image.Record) { r.Files[0].SHA256 = digest.Of(nil) }, "do not give content"},
+		"no binaries":       {func(r *image.Record) { r.Binaries = nil }, "no binary is listed"},
+		"other binary":      {func(r *image.Record) { r.Binaries[0].SHA256 = digest.Of(nil) }, "not in /usr/lib/mero"},
+		"binary source":     {func(r *image.Record) { r.Binaries[0].Source = "" }, "incomplete"},
+		"tool":              {func(r *image.Record) { r.Tools.Ansible = "" }, "version of ansible is missing"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -139,13 +172,14 @@ func TestCheckRefuses(t *testing.T) {
 	}
 }
 
-// A record of the images that GRUB booted is refused by its version, not by its fields.
+// A record of another version is refused by that, and by what it lacks, not by its fields.
 func TestRecordsOfAnotherVersion(t *testing.T) {
 	t.Parallel()
 	for version, want := range map[string]string{
-		`"1"`: "an image record of a version that this program does not read",
-		`"3"`: "an image record of a version that this program does not read",
-		`2`:   "malformed",
+		`"1"`: "an image record of version 1, which does not say what RTMR1 must be",
+		`"2"`: "an image record of version 2, which does not say of which distribution and sources its packages are",
+		`"4"`: "an image record of a version that this program does not read",
+		`3`:   "malformed",
 	} {
 		_, err := image.Decode([]byte(`{"schema_version": ` + version + `, "kernel_command_line": "quiet"}`))
 		require.Equal(t, fault.Verification, fault.CodeOf(err))

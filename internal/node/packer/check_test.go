@@ -29,8 +29,9 @@ func TestRealPackerJudgesTheTemplate(t *testing.T) {
 		"profile": {"profiles/debug.pkrvars.hcl", `profile = "debug"`, `profile = "open"`, "debug.pkrvars.hcl"},
 		"unpinned base": {"base.pkrvars.hcl", `"ubuntu-2604-resolute-amd64-v20260918"`, `"ubuntu-2604-resolute-amd64"`,
 			"must be pinned"},
-		"plugin":   {"node.pkr.hcl", `"= 1.2.5"`, `"= 1.2.4"`, "1.2.4"},
-		"variable": {"node.pkr.hcl", "var.instance_name", "var.nothing", "nothing"},
+		"plugin":       {"node.pkr.hcl", `"= 1.2.5"`, `"= 1.2.4"`, "1.2.4"},
+		"architecture": {"node.pkr.hcl", `"x86_64"`, `"amd64"`, "Invalid image architecture \"AMD64\""},
+		"variable":     {"node.pkr.hcl", "var.instance_name", "var.nothing", "nothing"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

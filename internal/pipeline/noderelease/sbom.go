@@ -21,7 +21,7 @@ import (
 // database of Debian, and the programs themselves.
 func (p *Pipeline) sbom(ctx context.Context, w *pipeline.Work) error {
 	var sources []sbom.Source
-	records := map[digest.Digest]*image.Record{}
+	var images []listing
 	for _, profile := range release.Profiles() {
 		record, sum, err := p.record(profile)
 		if err != nil {
@@ -31,35 +31,49 @@ func (p *Pipeline) sbom(ctx context.Context, w *pipeline.Work) error {
 		if err := p.layOut(ctx, dir, record); err != nil {
 			return err
 		}
-		records[sum] = record
-		sources = append(sources, sbom.Folder(dir, string(profile), sum))
+		packages, err := record.Listed(p.Env.Config.Repository)
+		if err != nil {
+			return err
+		}
+		images = append(images, listing{profile, sum, packages})
+		sources = append(sources, sbom.Folder(dir, string(profile), sum, packages))
 	}
-	return p.WriteSBOM(ctx, w, string(release.Node), sources, func(data []byte) error { return listsAll(data, records) })
+	return p.WriteSBOM(ctx, w, string(release.Node), sources, func(data []byte) error { return listsAll(data, images) })
 }
 
-// listsAll wants the packages of each record, by the record's digest.
-func listsAll(data []byte, records map[digest.Digest]*image.Record) error {
+// listing is what is in a profile's image, by the digest of its record.
+type listing struct {
+	profile  release.Profile
+	image    digest.Digest
+	packages []sbom.Package
+}
+
+// listsAll wants of each image all that is in it, and nothing else.
+func listsAll(data []byte, images []listing) error {
 	listed, err := sbom.Read(data)
 	if err != nil {
 		return err
 	}
-	for sum, record := range records {
-		if err := listed.Check(sum, record.PackageVersions()); err != nil {
-			return fmt.Errorf("profile %s: %w", record.Profile, err)
+	problems := []error{listed.Form()}
+	for _, i := range images {
+		if err := listed.Check(i.image, i.packages); err != nil {
+			problems = append(problems, fmt.Errorf("profile %s: %w", i.profile, err))
 		}
 	}
-	return nil
+	return errors.Join(problems...)
 }
 
-// layOut writes the record's packages and programs where syft looks for them.
+// layOut writes the record's packages, the system that they are of, and the
+// programs where syft looks for them.
 func (p *Pipeline) layOut(ctx context.Context, dir string, record *image.Record) error {
 	programs, err := p.Env.Images.Programs(ctx, record.Profile)
 	if err != nil {
 		return err
 	}
-	database := filepath.Join(dir, "var/lib/dpkg")
+	database, system := filepath.Join(dir, "var/lib/dpkg/status"), filepath.Join(dir, "usr/lib/os-release")
 	folder := filepath.Join(dir, image.Folder)
-	if err := errors.Join(os.RemoveAll(dir), os.MkdirAll(database, 0o755), os.MkdirAll(folder, 0o755)); err != nil {
+	if err := errors.Join(os.RemoveAll(dir), os.MkdirAll(filepath.Dir(database), 0o755),
+		os.MkdirAll(folder, 0o755)); err != nil {
 		return err
 	}
 	for _, b := range record.Binaries {
@@ -67,17 +81,12 @@ func (p *Pipeline) layOut(ctx context.Context, dir string, record *image.Record)
 			return err
 		}
 	}
-	return os.WriteFile(filepath.Join(database, "status"), []byte(status(record.Packages)), 0o600)
-}
-
-// status is /var/lib/dpkg/status, reduced to what a record says.
-func status(packages []image.Package) string {
-	var b strings.Builder
-	for _, p := range packages {
-		fmt.Fprintf(&b, "Package: %s\nStatus: install ok installed\nVersion: %s\nArchitecture: %s\n\n", p.Name, p.Version,
-			p.Architecture)
+	var status strings.Builder
+	for _, p := range record.Packages {
+		status.WriteString(p.Status())
 	}
-	return b.String()
+	return errors.Join(os.WriteFile(database, []byte(status.String()), 0o600),
+		os.WriteFile(system, []byte(record.Boot.OSRelease), 0o600))
 }
 
 // copyProgram copies a program that must be the one in the image.

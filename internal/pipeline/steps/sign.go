@@ -23,7 +23,7 @@ func (r *Release) WriteSBOM(ctx context.Context, w *pipeline.Work, name string, 
 		return err
 	}
 	data, err := sbom.Generate(ctx, sbom.Options{Syft: syft, Sources: sources, Name: name,
-		Version: r.Tag.Version.String(), Epoch: r.Checkout.Time})
+		Version: r.Tag.Version.String(), Epoch: r.Checkout.Time, Repository: r.Env.Config.Repository})
 	if err != nil {
 		return err
 	}

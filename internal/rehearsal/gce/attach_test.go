@@ -67,7 +67,7 @@ func TestASecondDiskBecomesAnImage(t *testing.T) {
 	require.NoError(t, err, "it does not go with the machine")
 	require.Empty(t, disk.Users)
 
-	w.succeeds(w.insertImage(&computepb.Image{Name: new("made"), SourceDisk: disk.SelfLink,
+	w.succeeds(w.insertImage(&computepb.Image{Name: new("made"), SourceDisk: disk.SelfLink, Architecture: new("X86_64"),
 		GuestOsFeatures: features("TDX_CAPABLE")}))
 	w.succeeds(w.delete(path("disks", "second")))
 	require.NoFileExists(t, device)

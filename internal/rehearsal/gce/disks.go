@@ -64,7 +64,7 @@ func (s *Server) describeDisk(disk *computepb.Disk, imageField string) error {
 	if err := checkName("resource.name", disk.GetName()); err != nil {
 		return err
 	}
-	if err := checkLabels(disk.GetLabels()); err != nil {
+	if err := cmp.Or(checkLabels(disk.GetLabels()), checkArchitecture(disk.Architecture)); err != nil {
 		return err
 	}
 	path := s.zonal("disks", disk.GetName())

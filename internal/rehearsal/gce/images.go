@@ -112,6 +112,9 @@ func (s *Server) checkImage(image *computepb.Image) error {
 	if path := imagePath(s.options.Project, image.GetName()); s.resources[path] != nil {
 		return exists(path)
 	}
+	if err := checkArchitecture(image.Architecture); err != nil {
+		return err
+	}
 	for _, feature := range image.GuestOsFeatures {
 		if !slices.Contains(guestFeatures, feature.GetType()) {
 			return invalid("resource.guestOsFeatures[].type", feature.GetType(), "No such guest OS feature.")
@@ -119,6 +122,17 @@ func (s *Server) checkImage(image *computepb.Image) error {
 	}
 	return checkLabels(image.Labels)
 }
+
+// checkArchitecture refuses what is none of the API's; unspecified is as good as nothing.
+func checkArchitecture(name *string) error {
+	if name == nil || slices.Contains([]string{unspecified, arm, x86}, *name) {
+		return nil
+	}
+	return invalid("resource.architecture", *name, "Unknown architecture.")
+}
+
+// Architectures, by the API's names.
+const unspecified, arm, x86 = "ARCHITECTURE_UNSPECIFIED", "ARM64", "X86_64"
 
 // sourceDisk is the disk that an image may be made of.
 func (s *Server) sourceDisk(image *computepb.Image, force bool) (*computepb.Disk, error) {
@@ -150,7 +164,7 @@ func (s *Server) describeImage(image *computepb.Image, disk *computepb.Disk) {
 	image.SourceDisk, image.SourceDiskId = disk.SelfLink, new(strconv.FormatUint(disk.GetId(), 10))
 	image.SourceType = new("RAW")
 	image.DiskSizeGb, image.LabelFingerprint, image.Deprecated = disk.SizeGb, fingerprint(image.Labels), nil
-	if image.GetArchitecture() == "" {
+	if name := image.GetArchitecture(); name == "" || name == unspecified {
 		image.Architecture = disk.Architecture
 	}
 	if len(image.StorageLocations) == 0 {
@@ -266,7 +280,7 @@ func (s *Server) Import(project string, image *computepb.Image, from string) err
 		known.Description = image.Description
 		return s.hold(known, from)
 	}
-	in := &computepb.Image{CreationTimestamp: new(s.stamp()), Architecture: new("X86_64"), DiskSizeGb: new(int64(10))}
+	in := &computepb.Image{CreationTimestamp: new(s.stamp()), Architecture: new(x86), DiskSizeGb: new(int64(10))}
 	proto.Merge(in, image)
 	in.Kind, in.Id, in.Status, in.SelfLink = new("compute#image"), new(newID()), new("READY"), new(root+path)
 	in.LabelFingerprint = fingerprint(in.Labels)

@@ -71,7 +71,7 @@ func (s *Server) insertInstance(q request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkConfidential(in.Instance, disks[0]); err != nil {
+	if err := cmp.Or(checkBoots(disks[0]), checkConfidential(in.Instance, disks[0])); err != nil {
 		return nil, err
 	}
 	s.describeInstance(in.Instance)

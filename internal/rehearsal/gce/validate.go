@@ -118,6 +118,16 @@ func checkScheduling(in *computepb.Instance) error {
 	return nil
 }
 
+// checkBoots refuses a boot disk for other processors: all machine types here are
+// x86. The words are those of a live answer, the other way round.
+func checkBoots(boot *computepb.Disk) error {
+	if boot.GetArchitecture() != arm {
+		return nil
+	}
+	return refuse(http.StatusBadRequest, "invalid", "Invalid resource usage: 'Requested boot disk architecture (%s) is "+
+		"not compatible with machine type architecture (%s).'.", arm, x86)
+}
+
 // checkConfidential refuses a TDX VM that could not be one. Google's words for
 // the image are those of a live answer of 2024; the others are like them.
 func checkConfidential(in *computepb.Instance, boot *computepb.Disk) error {
@@ -137,6 +147,8 @@ func checkConfidential(in *computepb.Instance, boot *computepb.Disk) error {
 	case !hasFeature(boot.GuestOsFeatures, "TDX_CAPABLE"):
 		return invalid(field, string(config),
 			"Confidential Instance Config can only be set when using a TDX compatible image.")
+	case boot.GetArchitecture() != x86:
+		return invalid(field, string(config), "The image does not say its architecture, which the rehearsal demands.")
 	}
 	return nil
 }

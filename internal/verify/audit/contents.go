@@ -120,7 +120,8 @@ func (a *auditor) describes(listed sbom.Packages, published *measurement.Publish
 	for _, p := range release.Profiles() {
 		images = append(images, published.Profiles[p].Image.Digest)
 	}
-	return listed.Describe(string(a.Tag.Family), a.Tag.Version.String(), images)
+	return listed.Describe(sbom.Subject{Repository: a.Repository, Name: string(a.Tag.Family),
+		Version: a.Tag.Version.String(), Images: images})
 }
 
 // listed is what the SBOM says, read once for all that ask.

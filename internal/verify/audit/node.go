@@ -46,8 +46,12 @@ func (a *auditor) nodeImages(ctx context.Context, published *measurement.Publish
 		}
 		a.records[p] = records[i]
 		err := unread
+		var packages []sbom.Package
 		if err == nil {
-			err = listed.Check(published.Profiles[p].Image.Digest, records[i].PackageVersions())
+			packages, err = records[i].Listed(a.Repository)
+		}
+		if err == nil {
+			err = listed.Check(published.Profiles[p].Image.Digest, packages)
 		}
 		a.add(check.Of("SBOM lists the packages of "+string(p), err))
 	}

@@ -38,6 +38,28 @@ func TestNodeReleaseThatLies(t *testing.T) {
 		"a package that the SBOM hides": {release.SBOMAsset, func(s string) string {
 			return strings.Replace(s, `"name":"simulated-base"`, `"name":"other"`, 1)
 		}, "SBOM lists the packages of debug", ""},
+		"a package without its package URL": {release.SBOMAsset, func(s string) string {
+			return strings.Replace(s, `"referenceType":"purl"`, `"referenceType":"gitoid"`, 1)
+		}, "SBOM lists the packages of debug", "1 of 2 packages are missing, or without their package URL"},
+		"a package of another distribution": {release.SBOMAsset, func(s string) string {
+			return strings.Replace(s, "distro=simulated-1", "distro=simulated-2", 1)
+		}, "SBOM lists the packages of debug", "1 of 2 packages are missing, or without their package URL"},
+		"a program that the SBOM hides": {release.SBOMAsset, func(s string) string {
+			return strings.Replace(s, `"name":"mero-agent"`, `"name":"other"`, 1)
+		}, "SBOM lists the packages of debug", "1 of 2 packages are missing"},
+		"an SBOM of another author": {release.SBOMAsset, func(s string) string {
+			return strings.Replace(s, `Organization: calimero-network"`, `Organization: stranger"`, 1)
+		}, "SBOM", "it is of another author"},
+		"an image of another supplier": {release.SBOMAsset, func(s string) string {
+			at := strings.Index(s, `"name":"mero-tee","supplier":"Organization: calimero-network"`)
+			return s[:at] + strings.Replace(s[at:], "Organization: calimero-network", "Organization: stranger", 1)
+		}, "SBOM", "it does not describe the images"},
+		"a record of another distribution": {release.RecordAsset(release.Debug), func(s string) string {
+			return strings.Replace(s, `VERSION_ID=1\n`, `VERSION_ID=2\n`, 1)
+		}, "image record of debug", "says what cannot be"},
+		"a record that does not know its distribution": {release.RecordAsset(release.Debug), func(s string) string {
+			return strings.Replace(s, `"schema_version": "3"`, `"schema_version": "2"`, 1)
+		}, "image record of debug", "version 2, which does not say of which distribution"},
 		"a record of another UKI": {release.RecordAsset(release.LockedReadOnly), func(s string) string {
 			return authenticode.ReplaceAllStringFunc(s, func(event string) string {
 				at := len(event) - 1

@@ -516,7 +516,12 @@ func (h *hardware) boot(image inprocess.Image) (evidence.Boot, error) {
 	return o.Record(nil)
 }
 
-// document is an SBOM of three images with one package each.
+// purl is a package URL in a document.
+func purl(url string) []any {
+	return []any{map[string]any{"referenceCategory": "PACKAGE-MANAGER", "referenceType": "purl", "referenceLocator": url}}
+}
+
+// document is an SBOM of three images with one package and one program each.
 func document(tag release.Tag, images []digest.Digest) ([]byte, error) {
 	small, err := os.ReadFile("../../artifact/sbom/testdata/small.spdx.json")
 	if err != nil {
@@ -526,19 +531,27 @@ func document(tag release.Tag, images []digest.Digest) ([]byte, error) {
 	if err := json.Unmarshal(small, &doc); err != nil {
 		return nil, err
 	}
+	agent := inprocess.Image{Version: tag.Version, Profile: release.Debug}.Record("").Binaries[0].SHA256.Hex()
 	var packages, relations []any
 	for i, digest := range images {
 		root, inside := fmt.Sprintf("SPDXRef-image-%d", i), fmt.Sprintf("SPDXRef-package-%d", i)
+		program := fmt.Sprintf("SPDXRef-Package-program-%d", i)
 		packages = append(packages,
 			map[string]any{"SPDXID": root, "name": string(tag.Family), "versionInfo": tag.Version.String(),
-				"downloadLocation": "NOASSERTION",
+				"downloadLocation": "NOASSERTION", "supplier": "Organization: calimero-network",
 				"checksums": []any{map[string]any{"algorithm": "SHA256",
 					"checksumValue": strings.TrimPrefix(digest.String(), "sha256:")}}},
 			map[string]any{"SPDXID": inside, "name": "simulated-base", "versionInfo": tag.Version.String(),
-				"downloadLocation": "NOASSERTION"})
+				"downloadLocation": "NOASSERTION", "supplier": "Organization: simulated", "externalRefs": purl("pkg:deb/" +
+					"simulated/simulated-base@" + tag.Version.String() + "?arch=amd64&distro=simulated-1&upstream=simulated")},
+			map[string]any{"SPDXID": program, "name": "mero-agent", "versionInfo": tag.Version.String(),
+				"downloadLocation": "NOASSERTION", "supplier": "Organization: calimero-network",
+				"checksums":    []any{map[string]any{"algorithm": "SHA256", "checksumValue": agent}},
+				"externalRefs": purl("pkg:generic/mero-agent@" + tag.Version.String())})
 		relations = append(relations,
 			map[string]any{"spdxElementId": "SPDXRef-DOCUMENT", "relatedSpdxElement": root, "relationshipType": "DESCRIBES"},
-			map[string]any{"spdxElementId": root, "relatedSpdxElement": inside, "relationshipType": "CONTAINS"})
+			map[string]any{"spdxElementId": root, "relatedSpdxElement": inside, "relationshipType": "CONTAINS"},
+			map[string]any{"spdxElementId": root, "relatedSpdxElement": program, "relationshipType": "CONTAINS"})
 	}
 	doc["packages"], doc["relationships"] = packages, relations
 	delete(doc, "files")

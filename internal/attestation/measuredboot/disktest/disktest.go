@@ -43,7 +43,7 @@ func Make(s Spec) Image {
 // Sections are those of the disk's unified kernel image.
 func (s Spec) Sections(rootHash [sha256.Size]byte) []Section {
 	return append(Stub(),
-		Section{".osrel", or(s.OSRelease, []byte("ID=ubuntu\nVERSION_ID=\"26.04\"\n"))},
+		Section{".osrel", or(s.OSRelease, []byte("ID=ubuntu\nID_LIKE=debian\nVERSION_ID=\"26.04\"\n"))},
 		Section{".cmdline", []byte(s.CommandLine(rootHash))},
 		Section{".initrd", or(s.Initrd, []byte("an initrd"))},
 		Section{".linux", or(s.Kernel, []byte("a kernel"))})

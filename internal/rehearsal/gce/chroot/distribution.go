@@ -8,9 +8,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/calimero-network/mero-tee/internal/base/osrelease"
 )
 
 // distribution is the machine's own, Debian or Ubuntu, and where apt gets it from.
@@ -51,12 +52,6 @@ func suites(codename string) []string {
 	return []string{codename, codename + "-updates", codename + "-security"}
 }
 
-// osReleaseSize is more than any os-release has.
-const osReleaseSize = 16 << 10
-
-// assignment is a line of os-release(5): of quoted values those that say what they mean.
-var assignment = regexp.MustCompile("^([A-Z][A-Z0-9_]*)=(?:([-A-Za-z0-9._:/]*)|\"([^\"$`\\\\]*)\"|'([^']*)')$")
-
 // readRelease reads os-release(5).
 func readRelease(root string) (*distribution, error) {
 	text, err := os.ReadFile(filepath.Join(root, "etc/os-release"))
@@ -66,7 +61,7 @@ func readRelease(root string) (*distribution, error) {
 	if err != nil {
 		return nil, err
 	}
-	v, err := parseRelease(string(text))
+	v, err := osrelease.Parse(string(text))
 	if err != nil {
 		return nil, fmt.Errorf("/etc/os-release: %w", err)
 	}
@@ -75,24 +70,6 @@ func readRelease(root string) (*distribution, error) {
 		return nil, fmt.Errorf("this machine is %q, neither a release of Debian nor of Ubuntu", cmp.Or(d.name, d.id))
 	}
 	return d, nil
-}
-
-func parseRelease(text string) (map[string]string, error) {
-	if len(text) > osReleaseSize {
-		return nil, fmt.Errorf("more than %d bytes", osReleaseSize)
-	}
-	out := map[string]string{}
-	for i, line := range strings.Split(strings.TrimSuffix(text, "\n"), "\n") {
-		if line = strings.TrimSpace(line); line == "" || strings.HasPrefix(line, "#") {
-			continue
-		}
-		m := assignment.FindStringSubmatch(line)
-		if m == nil {
-			return nil, fmt.Errorf("line %d: not an assignment of a plain value", i+1)
-		}
-		out[m[1]] = m[2] + m[3] + m[4]
-	}
-	return out, nil
 }
 
 // targets asks apt for what it has downloaded and verified of an origin. Who

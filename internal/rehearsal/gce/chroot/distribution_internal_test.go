@@ -218,22 +218,6 @@ Signed-By: /k.gpg
 `, mirror{"http://a.test", "http://s.test"}.sources(baseCodename, "/k.gpg", "main", "universe"))
 }
 
-func FuzzParseRelease(f *testing.F) {
-	f.Add(bookworm)
-	f.Add("A='b'\n# c\n\nD=\"e f\"")
-	f.Fuzz(func(t *testing.T, text string) {
-		values, err := parseRelease(text)
-		if err != nil {
-			require.Nil(t, values)
-			return
-		}
-		for name, value := range values {
-			require.NotContains(t, name+value, "\n")
-			require.NotContains(t, value, "$")
-		}
-	})
-}
-
 func TestMirrorFiles(t *testing.T) {
 	t.Parallel()
 	const mirrors = "mirror+file:/etc/apt/mirrors.txt"

@@ -63,6 +63,8 @@ const (
 	// program is the only one in a simulated image. It is no program: nothing runs it.
 	program      = "mero-agent"
 	programBytes = "simulated: the agent runs in the rehearsal's own process\n"
+	// system is the os-release of simulated images: of Debian's kind, or their packages had no package URL.
+	system = "ID=simulated\nID_LIKE=debian\nVERSION_ID=1\n"
 	// recorded is the project that records name, whichever the image is imported into.
 	recorded = "rehearsal-simulated"
 )
@@ -79,8 +81,9 @@ func (i Image) content() *image.Record {
 	sum := digest.Of([]byte(programBytes))
 	r := &image.Record{
 		SchemaVersion: image.SchemaVersion, Profile: i.Profile, Version: i.Version, ContentID: i.contentID(),
-		Base:     image.Base{Name: "simulated", Project: recorded},
-		Packages: []image.Package{{Name: "simulated-base", Version: i.Version.String(), Architecture: "amd64"}},
+		Base: image.Base{Name: "simulated", Project: recorded},
+		Packages: []image.Package{{Name: "simulated-base", Version: i.Version.String(), Architecture: "amd64",
+			Source: "simulated", SourceVersion: i.Version.String()}},
 		Files: []image.File{
 			{Path: "/etc/mero-profile", Mode: "0644", Owner: "0:0", SHA256: digest.Of([]byte(i.Profile))},
 			{Path: image.Folder + "/" + program, Mode: "0755", Owner: "0:0", SHA256: sum},
@@ -103,7 +106,7 @@ func (i Image) disk() disktest.Image {
 		panic(err) // two words
 	}
 	spec := disktest.Spec{Profile: string(i.Profile), Content: i.content().Content.Hex(), Root: root,
-		Kernel: []byte("simulated kernel of " + i.Version.String())}
+		Kernel: []byte("simulated kernel of " + i.Version.String()), OSRelease: []byte(system)}
 	if i.Profile == release.Debug {
 		spec.Words = []string{"systemd.volatile=overlay"}
 	}
