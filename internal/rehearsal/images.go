@@ -109,9 +109,9 @@ func (s standIns) pins(names []string) ([]packer.Pin, error) {
 }
 
 // archive is one with a program, the same bytes each time: merod and
-// traefik run in the rehearsal's nodes, and the others say what they are.
+// traefik run in the rehearsal's nodes, and the others say what they are and stay.
 func (s standIns) archive(name string) ([]byte, error) {
-	program := fmt.Appendf(nil, "#!/bin/sh\necho 'rehearsal: a stand-in for %s'\n", name)
+	program := fmt.Appendf(nil, "#!/bin/sh\necho 'rehearsal: a stand-in for %s'\nexec sleep infinity\n", name)
 	if name == "merod" || name == "traefik" {
 		var err error
 		if program, err = s.companion(); err != nil {
