@@ -166,6 +166,12 @@ func (s *Server) routes() *http.ServeMux {
 	api("GET", "pulls", none, s.listPulls)
 	api("POST", "pulls", writePullRequests, s.createPull)
 	api("POST", "issues/{number}/labels", none, s.addLabels)
+	s.otherRoutes(mux)
+	return mux
+}
+
+// otherRoutes are those that are no path of the API below a repository.
+func (s *Server) otherRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET "+apiHost+"/repos/{owner}/{repo}", s.showRepositoryTo)
 	mux.HandleFunc("POST "+apiHost+"/graphql", s.graphQL)
 	for _, host := range []string{apiHost, uploadHost} {
@@ -176,7 +182,6 @@ func (s *Server) routes() *http.ServeMux {
 	s.webRoutes(mux, webHost)
 	mux.HandleFunc("GET "+rawHost+"/{owner}/{repo}/{ref}/{path...}", s.raw)
 	mux.HandleFunc("GET "+storageHost+"/github-production-release-asset/{id}", s.store)
-	return mux
 }
 
 // belowReleases tells releases/tags/{tag}, releases/assets/{id} and

@@ -82,11 +82,15 @@ func pullView(r *http.Request, st *state) (pages.Page, bool) {
 	}
 	p := st.Pulls[at]
 	out := viewPull(p)
-	out.Commit = st.Refs["refs/heads/"+p.Head].SHA
-	if from, related := st.mergeBase(out.Commit, st.Refs["refs/heads/"+p.Base].SHA); related {
-		out.Files = pages.Changes(st.Commits[from].Files, st.Commits[out.Commit].Files, out.Commit)
+	head, there := st.Refs["refs/heads/"+p.Head]
+	if !there { // the branch was deleted
+		return pages.Page{Title: fmt.Sprintf("#%d %s", p.Number, p.Title), Content: out}, true
 	}
-	out.Checks = st.viewChecks(out.Commit)
+	out.Commit = head.SHA
+	if from, related := st.mergeBase(head.SHA, st.Refs["refs/heads/"+p.Base].SHA); related {
+		out.Files = pages.Changes(st.Commits[from].Files, st.Commits[head.SHA].Files, head.SHA)
+	}
+	out.Checks = st.viewChecks(head.SHA)
 	return pages.Page{Title: fmt.Sprintf("#%d %s", p.Number, p.Title), Content: out}, true
 }
 

@@ -49,6 +49,7 @@ func (s *Server) Browser(hosts ...string) http.Handler {
 	home := http.RedirectHandler("/"+s.repository+"/releases", http.StatusFound)
 	mux.Handle("GET /{$}", home)
 	mux.Handle("GET /"+s.repository, home)
+	mux.Handle("GET /"+s.repository+"/{$}", home)
 	mux.HandleFunc("/", s.noPage)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.site.Guard(w.Header())

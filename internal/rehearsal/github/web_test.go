@@ -112,6 +112,12 @@ func TestPagesOfAPullRequest(t *testing.T) {
 	require.Contains(t, page, "a.json")
 	require.Equal(t, http.StatusNotFound, look(t, "GET", at+"/pull/99", "").status)
 
+	two := w.branched(t, "gone", "b.json", "2")
+	require.Equal(t, http.StatusNoContent, w.owner("DELETE", api+"git/refs/heads/gone", "").status)
+	page = string(look(t, "GET", fmt.Sprintf("%s/pull/%d", at, two), "").body)
+	require.Contains(t, page, "No file that is known here")
+	require.NotContains(t, page, "queued", "nothing waits for a branch that was deleted")
+
 	head := w.do("GET", api+"git/ref/heads/catalog/v1", "").json(t)["object"].(map[string]any)["sha"].(string)
 	for _, ref := range []string{head, "catalog/v1"} {
 		commit := string(look(t, "GET", at+"/commit/"+ref, "").body)
@@ -160,8 +166,9 @@ func TestPagesAreForThisMachinesBrowserAlone(t *testing.T) {
 	for _, method := range []string{"POST", "PUT", "DELETE", "PATCH", "OPTIONS"} {
 		require.Equal(t, http.StatusMethodNotAllowed, look(t, method, at+"/releases", "").status, method)
 	}
-	home := look(t, "GET", base+"/", "")
-	require.Equal(t, "/"+repository+"/releases", home.header.Get("Location"))
+	for _, home := range []string{base + "/", at, at + "/"} {
+		require.Equal(t, "/"+repository+"/releases", look(t, "GET", home, "").header.Get("Location"), home)
+	}
 	for _, path := range []string{"/x", "/someone/else/releases", "/" + repository + "/settings",
 		"/repos/" + repository + "/releases"} {
 		got := look(t, "GET", base+path, "")
