@@ -115,6 +115,8 @@ func TestMergeRefuses(t *testing.T) {
 		"nothing described": {func(d *spdx.Document) { d.Relationships = nil }, "describes 0 packages"},
 		"two described": {func(d *spdx.Document) { d.Relationships = append(d.Relationships, d.Relationships[0]) },
 			"describes 2 packages"},
+		"nothing that is there described": {func(d *spdx.Document) { d.Relationships[0].RefB.ElementRefID = "nowhere" },
+			"what the document describes is no package"},
 		"no creationInfo": {func(d *spdx.Document) { d.CreationInfo = nil }, "without creationInfo"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -39,6 +39,7 @@ func TestListed(t *testing.T) {
 	merod, vector := digest.Of([]byte("merod")), digest.Of([]byte("vector"))
 	const from = "https://github.com/calimero-network/core/releases/download/0.11+1/merod.tar.gz"
 	r.Binaries = append(r.Binaries, image.Binary{Name: "merod", Version: "0.11+1", SHA256: merod, Source: from},
+		image.Binary{Name: "odd", Version: "1", SHA256: vector, Source: "https://github.com/a%22b/x"},
 		image.Binary{Name: "vector", Version: "1", SHA256: vector, Source: "https://example.org/vector"})
 	got, err := r.Listed("owner/name")
 	require.NoError(t, err)
@@ -59,6 +60,8 @@ func TestListed(t *testing.T) {
 		{Name: "merod", Version: "0.11+1", Supplier: "calimero-network", SHA256: merod, From: from,
 			URL: "pkg:generic/merod@0.11%2B1?download_url=https%3A%2F%2Fgithub.com%2Fcalimero-network%2Fcore%2Freleases%2F" +
 				"download%2F0.11%2B1%2Fmerod.tar.gz"},
+		{Name: "odd", Version: "1", SHA256: vector, From: "https://github.com/a%22b/x",
+			URL: "pkg:generic/odd@1?download_url=https%3A%2F%2Fgithub.com%2Fa%2522b%2Fx"},
 		{Name: "vector", Version: "1", SHA256: vector, From: "https://example.org/vector",
 			URL: "pkg:generic/vector@1?download_url=https%3A%2F%2Fexample.org%2Fvector"},
 	}, got)
