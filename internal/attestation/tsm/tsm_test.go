@@ -86,7 +86,9 @@ func TestAwaitWhereThereIsNoTD(t *testing.T) {
 		t.Error("it waited")
 		return nil
 	}}
-	for _, info := range []string{"", "flags\t: fpu avx\n", "flags\t: tdx_guest_2 xtdx_guest\n", "model name\t: tdx_guest\n"} {
+	for _, info := range []string{
+		"", "flags\t: fpu avx\n", "flags\t: tdx_guest_2 xtdx_guest\n", "model name\t: tdx_guest\n",
+	} {
 		_, err := tsm.Awaiting(t.Context(), p, []byte(info), func() (configfsi.Client, error) { return nil, os.ErrNotExist })
 		require.ErrorIs(t, err, os.ErrNotExist)
 		require.ErrorContains(t, err, "this machine is no TD")

@@ -85,7 +85,8 @@ func TestHeartbeatOffTerminal(t *testing.T) {
 	require.Equal(t, "[INFO] still running: node:build 30 s\n", b.String())
 }
 
-// Who waits is told after the first while, and then at every heartbeat since the beginning; who does not wait reads nothing.
+// Who waits is told after the first while, and then at every heartbeat since the
+// beginning; who does not wait reads nothing.
 func TestWhile(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {

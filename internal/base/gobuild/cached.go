@@ -30,7 +30,8 @@ type Spec struct {
 }
 
 // Build returns the path of the program. When it has to compile, it says so
-// through log, and then every ten seconds that it still does. The working directory, GOFLAGS, GOOS, GOARCH and go.work have no influence.
+// through log, and then every ten seconds that it still does. The working
+// directory, GOFLAGS, GOOS, GOARCH and go.work have no influence.
 func Build(ctx context.Context, s Spec, log func(string)) (string, error) {
 	path, err := build(ctx, s, log)
 	if err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -61,14 +62,14 @@ func home(inv mage.Invocation) (string, error) {
 }
 
 // settings are those of Go that decide what is compiled.
-var settings = []string{"GOVERSION", "GOROOT", "GOOS", "GOARCH", "GOAMD64", "GOARM64", "GOFLAGS", "GOEXPERIMENT", "GOWORK",
-	"GOMOD", "GOMODCACHE", "GOTOOLCHAIN"}
+var settings = []string{"GOVERSION", "GOROOT", "GOOS", "GOARCH", "GOAMD64", "GOARM64", "GOFLAGS", "GOEXPERIMENT",
+	"GOWORK", "GOMOD", "GOMODCACHE", "GOTOOLCHAIN"}
 
 // fingerprint stands for the compiler, its settings, and the name, size and time
 // of every file of the clone but git's and what releases leave in dist. go.sum
 // fixes the modules that are not in it.
 func fingerprint(inv mage.Invocation) (string, error) {
-	said, err := exec.Command(inv.GoCmd, append([]string{"env"}, settings...)...).Output()
+	said, err := exec.CommandContext(context.Background(), inv.GoCmd, append([]string{"env"}, settings...)...).Output()
 	if err != nil {
 		return "", fmt.Errorf("%s env: %w", inv.GoCmd, err)
 	}

@@ -38,7 +38,9 @@ func TestFingerprint(t *testing.T) {
 		"a file":   {replaced("internal/a.go", "package internal // b\n"), false},
 		"its time": {func(t *testing.T, c string) { later(t, filepath.Join(c, "internal/a.go")) }, false},
 		"one more": {replaced("internal/b.txt", ""), false},
-		"one less": {func(t *testing.T, c string) { require.NoError(t, os.Remove(filepath.Join(c, "internal/a.go"))) }, false},
+		"one less": {func(t *testing.T, c string) {
+			require.NoError(t, os.Remove(filepath.Join(c, "internal/a.go")))
+		}, false},
 		"a link":   {replaced("magefiles/main.go", "package main // c\n"), false},
 		"dist":     {replaced("dist/ledger.jsonl", "12"), true},
 		"git":      {replaced(".git/index", "12"), true},

@@ -162,7 +162,8 @@ func report(attributes map[string]string) (*agent.Report, error) {
 	data, err := guestattr.Decode(guestattr.ReportName, entries)
 	if err != nil {
 		return nil, &fault.Error{Code: fault.Verification, Message: "the node's report in its guest attributes", Err: err,
-			Expected: "all of " + guestattr.Namespace + "/" + guestattr.ReportName, Got: fmt.Sprintf("%d attributes", len(attributes))}
+			Expected: "all of " + guestattr.Namespace + "/" + guestattr.ReportName,
+			Got:      fmt.Sprintf("%d attributes", len(attributes))}
 	}
 	return agent.DecodeReport(data)
 }
