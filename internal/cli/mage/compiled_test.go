@@ -41,9 +41,9 @@ func TestFingerprint(t *testing.T) {
 		"one less": {func(t *testing.T, c string) {
 			require.NoError(t, os.Remove(filepath.Join(c, "internal/a.go")))
 		}, false},
-		"a link":   {replaced("magefiles/main.go", "package main // c\n"), false},
-		"dist":     {replaced("dist/ledger.jsonl", "12"), true},
-		"git":      {replaced(".git/index", "12"), true},
+		"a link": {replaced("magefiles/main.go", "package main // c\n"), false},
+		"dist":   {replaced("dist/ledger.jsonl", "12"), true},
+		"git":    {replaced(".git/index", "12"), true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
