@@ -1,0 +1,161 @@
+package sbom
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/spdx/tools-golang/spdx"
+	"github.com/spdx/tools-golang/spdx/v2/common"
+
+	"github.com/calimero-network/mero-tee/internal/base/fault"
+)
+
+// Packages are what a document says is in each image.
+type Packages struct {
+	doc     *spdx.Document
+	misread error // by other readers
+}
+
+// Read reads a document, once for the images of all profiles.
+func Read(data []byte) (Packages, error) {
+	doc, err := read(data)
+	if err != nil {
+		return Packages{}, invalid("not an SPDX 2.3 JSON document", "", err)
+	}
+	return Packages{doc, checkSpelling(data)}, nil
+}
+
+// Form is Check, without binaries, of the document that was read.
+func (p Packages) Form() error { return errors.Join(checkForm(p.doc), p.misread) }
+
+// Check wants every package among those that the document says are in the image
+// with this digest, each with exactly one package URL, its own, by which scanners
+// know it, and with its supplier; and neither a Debian package nor a program beside
+// them. The profiles of a release do not hold the same.
+func (p Packages) Check(image [32]byte, packages []Package) error {
+	root := imageOf(p.doc, image)
+	if root == "" {
+		return invalid("it does not describe the image", hex.EncodeToString(image[:]), nil)
+	}
+	listed := contained(p.doc, root)
+	var wanted, got []string
+	for _, want := range packages {
+		name := want.Name + " " + want.Version
+		at := slices.IndexFunc(listed[name], func(p *spdx.Package) bool { return want.differs(p) == "" })
+		switch {
+		case at >= 0:
+			listed[name] = slices.Delete(listed[name], at, at+1)
+			continue
+		case len(listed[name]) == 0:
+			got = append(got, name+" is missing")
+		default:
+			got = append(got, name+" "+want.differs(listed[name][0]))
+		}
+		wanted = append(wanted, want.URL)
+	}
+	if len(wanted) > 0 {
+		return fault.Mismatch(fmt.Sprintf("SBOM: %d of %d packages are missing, or without their package URL", len(wanted),
+			len(packages)), some(wanted), some(got))
+	}
+	return unknown(listed)
+}
+
+// unknown refuses packages and programs that are left when all that the image has were found.
+func unknown(left map[string][]*spdx.Package) error {
+	var got []string
+	for _, name := range slices.Sorted(maps.Keys(left)) {
+		if slices.ContainsFunc(left[name], isRecorded) {
+			got = append(got, fmt.Sprintf("%.200q", name))
+		}
+	}
+	if len(got) == 0 {
+		return nil
+	}
+	return fault.Mismatch(fmt.Sprintf("SBOM: %d packages or programs are not in the image", len(got)),
+		"those that its record lists", some(got))
+}
+
+// isRecorded says whether a package is of a kind that records list whole.
+func isRecorded(p *spdx.Package) bool {
+	return strings.HasPrefix(string(p.PackageSPDXIdentifier), programID) ||
+		slices.ContainsFunc(packageURLs(p), func(url string) bool { return strings.HasPrefix(url, "pkg:deb/") })
+}
+
+// some are the first of a list, for people.
+func some(list []string) string { return strings.Join(list[:min(len(list), 5)], ", ") }
+
+// Subject is what a document has to be about.
+type Subject struct {
+	Repository    string // owner/name; the owner says so, and supplies the images
+	Name, Version string
+	Images        [][32]byte // by SHA-256
+}
+
+// Describe wants the document to be about these images and no others, by name,
+// version, supplier and the SHA-256 of each: what is listed counts for what it is
+// listed of. Its author must be who supplies them. Call it on a document of good form.
+func (p Packages) Describe(s Subject) error {
+	owner := Owner(s.Repository)
+	author := []common.Creator{{CreatorType: organization, Creator: owner}}
+	if got := authors(p.doc.CreationInfo); !slices.Equal(got, author) {
+		return fault.Mismatch("SBOM: it is of another author", organization+": "+owner, fmt.Sprintf("%.200q", got))
+	}
+	line := func(name, version, by, sum string) string {
+		return name + " " + version + " of " + by + " sha256:" + sum
+	}
+	want, got := map[string]bool{}, map[string]bool{}
+	for _, image := range s.Images {
+		want[line(s.Name, s.Version, owner, hex.EncodeToString(image[:]))] = true
+	}
+	for _, id := range described(p.doc) {
+		if root := packageOf(p.doc, id); root != nil {
+			got[line(root.PackageName, root.PackageVersion, suppliedBy(root), sha256Of(root.PackageChecksums))] = true
+		}
+	}
+	if maps.Equal(want, got) {
+		return nil
+	}
+	return fault.Mismatch("SBOM: it does not describe the images of this release, or others too",
+		strings.Join(slices.Sorted(maps.Keys(want)), ", "), strings.Join(slices.Sorted(maps.Keys(got)), ", "))
+}
+
+func imageOf(doc *spdx.Document, image [32]byte) common.ElementID {
+	for _, id := range described(doc) {
+		if p := packageOf(doc, id); p != nil && sha256Of(p.PackageChecksums) == hex.EncodeToString(image[:]) {
+			return id
+		}
+	}
+	return ""
+}
+
+// contained are the packages that a described package contains, by "name version".
+func contained(doc *spdx.Document, root common.ElementID) map[string][]*spdx.Package {
+	inside := map[common.ElementID]bool{}
+	for _, r := range doc.Relationships {
+		if r.Relationship == common.TypeRelationshipContains && r.RefA.ElementRefID == root {
+			inside[r.RefB.ElementRefID] = true
+		}
+	}
+	out := map[string][]*spdx.Package{}
+	for _, p := range doc.Packages {
+		if inside[p.PackageSPDXIdentifier] {
+			name := p.PackageName + " " + p.PackageVersion
+			out[name] = append(out[name], p)
+		}
+	}
+	return out
+}
+
+// packageURLs are all that a package is known by.
+func packageURLs(p *spdx.Package) (urls []string) {
+	for _, r := range p.PackageExternalReferences {
+		if r != nil && r.RefType == common.TypePackageManagerPURL {
+			urls = append(urls, r.Locator)
+		}
+	}
+	return urls
+}
