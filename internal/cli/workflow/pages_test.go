@@ -82,6 +82,19 @@ func TestTheIndexHasEachPageOnce(t *testing.T) {
 	require.Equal(t, []string{"understand", "rehearse", "verify", "release", "operate", "change", "develop"}, verbs)
 }
 
+// Two commands do everything on a machine that has just been made, and they are the first that a newcomer reads.
+func TestTheReadmeBeginsWithTwoCommands(t *testing.T) {
+	t.Parallel()
+	_, block, _ := strings.Cut(page(t, "README.md"), "```sh\n")
+	block, _, _ = strings.Cut(block, "```")
+	var commands []string
+	for line := range strings.Lines(block) {
+		command, _, _ := strings.Cut(line, "#")
+		commands = append(commands, strings.TrimSpace(command))
+	}
+	require.Equal(t, []string{"go tool mage release:kms", "go tool mage test"}, commands)
+}
+
 // Each page begins with one sentence that says for whom it is.
 func TestPagesSayForWhomTheyAre(t *testing.T) {
 	t.Parallel()
