@@ -185,7 +185,7 @@ func TestAReplicaIsRefused(t *testing.T) {
 	host, port, err := net.SplitHostPort(of.Addr)
 	require.NoError(t, err)
 	require.NoError(t, operator.ConfigSet(t.Context(), "replica-read-only", "no").Err())
-	require.NoError(t, operator.SlaveOf(t.Context(), host, port).Err())
+	require.NoError(t, operator.ReplicaOf(t.Context(), host, port).Err())
 	s := shared(t, replica, release.Debug)
 	challenge, err := s.issue(t.Context(), "p")
 	require.NoError(t, err)
@@ -194,7 +194,7 @@ func TestAReplicaIsRefused(t *testing.T) {
 	var no *refusal
 	require.ErrorAs(t, refuseChallenge(err), &no)
 	require.Equal(t, http.StatusServiceUnavailable, no.status)
-	require.NoError(t, operator.SlaveOf(t.Context(), "NO", "ONE").Err())
+	require.NoError(t, operator.ReplicaOf(t.Context(), "NO", "ONE").Err())
 	require.NoError(t, s.spend(t.Context(), challenge), "it was not used up")
 }
 

@@ -38,8 +38,8 @@ func at(t *testing.T, dir string, unix int64, args ...string) {
 	cmd := exec.CommandContext(t.Context(), "git",
 		append([]string{"-C", dir, "-c", "commit.gpgSign=false", "-c", "tag.gpgSign=false"}, args...)...)
 	when := time.Unix(unix, 0).UTC().Format(time.RFC3339)
-	cmd.Env = append(git.Environment(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_AUTHOR_NAME=Ann", "GIT_AUTHOR_EMAIL=a@example.org",
-		"GIT_COMMITTER_NAME=Ann",
+	cmd.Env = append(git.Environment(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_AUTHOR_NAME=Ann",
+		"GIT_AUTHOR_EMAIL=a@example.org", "GIT_COMMITTER_NAME=Ann",
 		"GIT_COMMITTER_EMAIL=a@example.org", "GIT_AUTHOR_DATE="+when, "GIT_COMMITTER_DATE="+when)
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s", out)
