@@ -10,8 +10,8 @@ import (
 
 // A line of a file of values. What compose's own reader would take for something else (quotes, a variable, an escape, a
 // comment behind a value, blanks around it) is none, so that both read the same.
-var envLine = regexp.MustCompile(`^([A-Za-z_][A-Za-z0-9_]*)=` +
-	`((?:` + plain + `(?:[ ` + plain[1:] + `*` + plain + `)?)?)$`)
+var envLine = regexp.MustCompile(
+	`^([A-Za-z_][A-Za-z0-9_]*)=((?:` + plain + `(?:[ ` + plain[1:] + `*` + plain + `)?)?)$`)
 
 // blanks end a line that another system wrote, too.
 const blanks = " \t\r"
