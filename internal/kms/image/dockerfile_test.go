@@ -133,7 +133,7 @@ func TestDefaultsAndPorts(t *testing.T) {
 	const text = "FROM scratch\nARG UNSET\nARG EMPTY=\nARG DOLLAR=a\\$b\n" +
 		"LABEL one=\"${UNSET:-plain}\" two=${UNSET-plain} three=\"${UNSET:-}\" four=${UNSET:+x} five=${EMPTY:-plain}\n" +
 		"LABEL six=$EMPTY seven=${DOLLAR}${UNSET:-c} eight=${NOBODYS:-plain} nine=${EMPTY+${UNSET:-pinned}}\n" +
-		"EXPOSE 8080/TCP 8080 53/Udp 1 65535\n"
+		"EXPOSE 8080/TCP 8080 53/Udp 1 65535\nCOPY --chmod=0755 mero-kms-linux-amd64 /x\nENTRYPOINT [\"/x\"]\n"
 	o := options(buildContext(t, 0o755, epoch))
 	o.Dockerfile = filepath.Join(t.TempDir(), "Dockerfile")
 	require.NoError(t, os.WriteFile(o.Dockerfile, []byte(text), 0o600))
