@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -65,19 +66,29 @@ func node(version string) *measurement.Published {
 	return &measurement.Published{Family: release.Node, Tag: tag("mero-tee-v" + version)}
 }
 
-func field(t *testing.T) (migration.Runner, *provider, *[]string) {
+// field is a service that is up and proves nothing; asked are the paths that were asked for so far, of requests too
+// whose caller did not wait for the answer.
+func field(t *testing.T) (f migration.Runner, p *provider, asked func() []string) {
 	t.Helper()
-	asked := &[]string{}
+	var mu sync.Mutex
+	var paths []string
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/health" {
 			_, _ = io.WriteString(w, `{"policyReady":true}`)
 			return
 		}
-		*asked = append(*asked, r.URL.Path)
+		mu.Lock()
+		defer mu.Unlock()
+		paths = append(paths, r.URL.Path)
 		w.WriteHeader(http.StatusServiceUnavailable)
 	}))
 	t.Cleanup(s.Close)
-	p := &provider{url: s.URL}
+	p = &provider{url: s.URL}
+	asked = func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(paths)
+	}
 	return migration.Runner{ID: "run1", Provider: p, Nodes: noNodes{}, HTTP: s.Client(),
 		Patience: time.Millisecond}, p, asked
 }
@@ -104,8 +115,8 @@ func TestAnImpostorIsNotAskedForAKey(t *testing.T) {
 	f, p, asked := field(t)
 	results := f.Restart(t.Context(), example(t), node("1.2.0"), node("1.3.0"))
 	require.Equal(t, []string{lasting, restarted}, failures(results))
-	require.NotEmpty(t, *asked)
-	for _, path := range *asked {
+	require.NotEmpty(t, asked())
+	for _, path := range asked() {
 		require.Equal(t, "/attest", path)
 	}
 	require.Equal(t, []string{"mero-kms-migrate-debug-run1"}, p.named, "a name that no other run has")
