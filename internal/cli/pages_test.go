@@ -72,6 +72,8 @@ var elsewhere = []exception{
 		test: "internal/cli.TestNodeImagesBuiltAgain"},
 	{page: "docs/verifying.md", command: `go tool mage rehearse:up`, why: "it goes on until it is interrupted",
 		test: "internal/cli.TestTheWorldIsReachedByWhatIsPrinted"},
+	{page: "docs/verifying.md", command: `jq `, why: "a program of others reads an SBOM of ours",
+		test: "internal/artifact/sbom.TestPackagesHaveTheirPackageURLs"},
 	{page: "docs/verifying.md", command: `crane `, why: "a program of others, and an address of the moment"},
 	{page: "docs/releasing.md", command: `gcloud `, why: "it sets up Google Cloud"},
 	{page: "docs/releasing.md", command: `gh `, why: "it sets up a repository at GitHub"},
