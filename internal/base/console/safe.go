@@ -29,6 +29,14 @@ func Safe(text string) string {
 	return b.String()
 }
 
+// Number is so many of something, in words: "1 pair", "2 pairs".
+func Number(n int, of string) string {
+	if n != 1 {
+		of += "s"
+	}
+	return fmt.Sprintf("%d %s", n, of)
+}
+
 // Continued begins each line of a text after its first one, so that none can pass for a line of ours.
 const continued = "     | "
 

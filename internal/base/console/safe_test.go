@@ -65,3 +65,10 @@ func FuzzConsole(f *testing.F) {
 		}
 	})
 }
+
+func TestNumber(t *testing.T) {
+	t.Parallel()
+	for n, want := range map[int]string{0: "0 days", 1: "1 day", 2: "2 days"} {
+		require.Equal(t, want, Number(n, "day"))
+	}
+}

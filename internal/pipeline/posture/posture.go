@@ -128,11 +128,8 @@ const old = 180 * 24 * time.Hour
 // Age says when a governed file was changed last, and which measurement it took last.
 func Age(file string, changed time.Time, newest *policies.Measurement, at time.Time) Fact {
 	age := at.Sub(changed)
-	before := fmt.Sprintf("%d days", max(0, int(age.Hours()/24)))
-	if before == "1 days" {
-		before = "a day"
-	}
-	text := fmt.Sprintf("%s changed last on %s, %s before", file, changed.UTC().Format(time.DateOnly), before)
+	text := fmt.Sprintf("%s changed last on %s, %s before", file, changed.UTC().Format(time.DateOnly),
+		console.Number(max(0, int(age.Hours()/24)), "day"))
 	if newest != nil {
 		text += "; its newest measurement is of " + newest.NodeRelease.String()
 		if newest.Refreshed() {

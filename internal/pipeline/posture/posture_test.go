@@ -80,7 +80,7 @@ func TestAge(t *testing.T) {
 	require.True(t, aged.Heed)
 	require.Contains(t, aged.Text,
 		"its newest measurement is of mero-tee-v1.0.0, first seen on 2026-05-01; older than 180 days")
-	require.Contains(t, posture.Age("x", now.Add(-day), nil, now).Text, ", a day before")
+	require.Contains(t, posture.Age("x", now.Add(-day), nil, now).Text, ", 1 day before")
 	require.Contains(t, posture.Age("x", now.Add(day), nil, now).Text, ", 0 days before", "a clock that is behind")
 }
 

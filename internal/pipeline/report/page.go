@@ -50,7 +50,7 @@ func functions() template.FuncMap {
 		"data":        func() string { return pipeline.ReportData },
 		"title":       func(t release.Tag) string { return t.Family.Title() + ", version " + t.Version.String() },
 		"count":       func(r *Report, s check.Status) int { return r.Count(s) },
-		"number":      number,
+		"number":      console.Number,
 		"word":        word,
 		"mark":        mark,
 		"label":       label,
@@ -67,13 +67,6 @@ func functions() template.FuncMap {
 		"took":        seconds,
 		"percent":     func(f float64) string { return fmt.Sprintf("%.2f", f) },
 	}
-}
-
-func number(n int, of string) string {
-	if n != 1 {
-		of += "s"
-	}
-	return fmt.Sprintf("%d %s", n, of)
 }
 
 // word is a status or a state as the name of a class.

@@ -15,6 +15,7 @@ import (
 	"github.com/calimero-network/mero-tee/catalog"
 	"github.com/calimero-network/mero-tee/internal/base/canonical"
 	"github.com/calimero-network/mero-tee/internal/base/check"
+	"github.com/calimero-network/mero-tee/internal/base/console"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
@@ -113,6 +114,6 @@ func (r *Report) Count(s check.Status) int {
 // Essence is what a run's summary says of it, in Markdown: the verdict and the counts.
 func (r *Report) Essence() string {
 	return fmt.Sprintf("**%s**: %s %s passed, %d failed, %d were skipped, %d do not apply.\n\n", r.Outcome.State,
-		r.Outcome.Words, number(r.Count(check.Passed), "check"), r.Count(check.Failed), r.Count(check.Skipped),
+		r.Outcome.Words, console.Number(r.Count(check.Passed), "check"), r.Count(check.Failed), r.Count(check.Skipped),
 		r.Count(check.Inapplicable))
 }

@@ -114,7 +114,7 @@ func (s *Site) functions() template.FuncMap {
 		"path":       s.path,
 		"markdown":   s.Markdown,
 		"short":      func(sha string) string { return sha[:min(len(sha), 10)] },
-		"number":     number,
+		"number":     console.Number,
 		"when":       when,
 		"clean":      clean,
 		"subject":    func(message string) string { first, _, _ := strings.Cut(message, "\n"); return first },
@@ -128,13 +128,6 @@ func (s *Site) path(rest ...any) string {
 		path += fmt.Sprint(part)
 	}
 	return (&url.URL{Path: path}).EscapedPath()
-}
-
-func number(n int, of string) string {
-	if n != 1 {
-		of += "s"
-	}
-	return fmt.Sprintf("%d %s", n, of)
 }
 
 // when is a time of RFC 3339 for people.
