@@ -68,8 +68,36 @@ var inherited = []string{"PATH", "HOME", "TMPDIR", "HTTP_PROXY", "HTTPS_PROXY", 
 
 // located are Go's own settings of the same kind; they may come from `go env -w`,
 // which GOENV=off hides, so they are asked for.
-var located = []string{"GOCACHE", "GOMODCACHE", "GOPROXY", "GOSUMDB", "GOPRIVATE", "GONOPROXY", "GONOSUMDB",
-	"GOINSECURE", "GOVCS", "GOAUTH"}
+var located = append([]string{"GOCACHE"}, modules...)
+
+// modules are those of them that say where modules are and come from.
+var modules = []string{"GOMODCACHE", "GOPROXY", "GOSUMDB", "GOPRIVATE", "GONOPROXY", "GONOSUMDB", "GOINSECURE", "GOVCS",
+	"GOAUTH"}
+
+// Modules are the settings NAME=value by which the go command at path finds modules, also for a user of another home.
+func Modules(ctx context.Context, path string) ([]string, error) {
+	settings, err := settings(ctx, path, modules...)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]string, len(modules))
+	for i, name := range modules {
+		out[i] = name + "=" + settings[name]
+	}
+	return out, nil
+}
+
+// settings asks the go command at path for its settings.
+func settings(ctx context.Context, path string, names ...string) (out map[string]string, err error) {
+	said, err := exec.CommandContext(ctx, path, append([]string{"env", "-json"}, names...)...).Output()
+	if err == nil {
+		err = json.Unmarshal(said, &out)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("go env: %w", err)
+	}
+	return out, nil
+}
 
 // findCompiler asks the go command on the PATH; for GOHOSTOS, because GOOS may be set to a foreign target.
 func findCompiler(ctx context.Context) (compiler, error) {
@@ -77,17 +105,12 @@ func findCompiler(ctx context.Context) (compiler, error) {
 	if err != nil {
 		return compiler{}, err
 	}
-	args := append([]string{"env", "-json", "GOVERSION", "GOHOSTOS", "GOHOSTARCH"}, located...)
-	out, err := exec.CommandContext(ctx, path, args...).Output()
+	said, err := settings(ctx, path, append([]string{"GOVERSION", "GOHOSTOS", "GOHOSTARCH"}, located...)...)
 	if err != nil {
-		return compiler{}, fmt.Errorf("go env: %w", err)
+		return compiler{}, err
 	}
-	var settings map[string]string
-	if err := json.Unmarshal(out, &settings); err != nil {
-		return compiler{}, fmt.Errorf("go env: %w", err)
-	}
-	return compiler{path: path, version: settings["GOVERSION"], os: settings["GOHOSTOS"], arch: settings["GOHOSTARCH"],
-		located: settings}, nil
+	return compiler{path: path, version: said["GOVERSION"], os: said["GOHOSTOS"], arch: said["GOHOSTARCH"],
+		located: said}, nil
 }
 
 func (c compiler) environment(extra []string) []string {

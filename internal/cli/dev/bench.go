@@ -34,8 +34,8 @@ func Bench(ctx context.Context, w io.Writer, first bool) error {
 	if first {
 		return First(ctx, w)
 	}
-	old, err := os.ReadFile(PerformancePage)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	old, err := performancePage()
+	if err != nil {
 		return err
 	}
 	var page bytes.Buffer
@@ -53,6 +53,15 @@ func Bench(ctx context.Context, w io.Writer, first bool) error {
 		text = withFirst(text, measured)
 	}
 	return file.Write(PerformancePage, text, 0o644)
+}
+
+// performancePage is the page as it is; nil where there is none.
+func performancePage() ([]byte, error) {
+	page, err := os.ReadFile(PerformancePage)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return page, err
 }
 
 // commands times whole commands, warm, with dist/ in a folder of their own.

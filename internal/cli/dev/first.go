@@ -3,8 +3,6 @@ package dev
 import (
 	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -23,6 +21,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/base/console"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/base/file"
+	"github.com/calimero-network/mero-tee/internal/base/gobuild"
 )
 
 // firstCommand is what the README lets people begin with.
@@ -38,8 +37,8 @@ func First(ctx context.Context, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	old, err := os.ReadFile(PerformancePage)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	old, err := performancePage()
+	if err != nil {
 		return err
 	}
 	return file.Write(PerformancePage, withFirst(old, m.section()), 0o644)
@@ -107,28 +106,18 @@ func stopped(what string, err error, said []byte) error {
 		Got: string(said[max(0, len(said)-most):])}
 }
 
-// located are Go's settings that say where modules come from: those that a home of its own would hide.
-var located = []string{"GOMODCACHE", "GOPROXY", "GOSUMDB", "GOPRIVATE", "GONOPROXY", "GONOSUMDB", "GOINSECURE"}
-
 // environment is that of somebody who has just logged in: nothing compiled, and
 // none of the variables that change what is compiled or rehearsed.
 func (b *beginning) environment(ctx context.Context, home string) ([]string, error) {
-	said, err := exec.CommandContext(ctx, b.program, append([]string{"env", "-json"}, located...)...).Output()
+	modules, err := gobuild.Modules(ctx, b.program) // a home of its own would hide them
 	if err != nil {
 		return nil, stopped("go env", err, nil)
-	}
-	var settings map[string]string
-	if err := json.Unmarshal(said, &settings); err != nil {
-		return nil, stopped("go env", err, said)
 	}
 	env := slices.DeleteFunc(os.Environ(), func(v string) bool {
 		return slices.ContainsFunc([]string{"GO", "MERO_", "MAGEFILE_", "XDG_", "GITHUB_", "HOME="},
 			func(prefix string) bool { return strings.HasPrefix(v, prefix) })
 	})
-	for _, name := range located {
-		env = append(env, name+"="+settings[name])
-	}
-	return append(env, "HOME="+home, "GOCACHE="+filepath.Join(home, ".cache", "go-build")), nil
+	return append(append(env, modules...), "HOME="+home, "GOCACHE="+filepath.Join(home, ".cache", "go-build")), nil
 }
 
 // run runs the command and looks at its processes at each tick.
