@@ -81,13 +81,9 @@ func (s *session) inside(ctx context.Context, g *guest, v *visitor) error {
 	}
 	defer v.client.Close()
 	s.say(g, "logged in by SSH")
-	answers := map[string]string{}
-	for _, command := range questions() {
-		said, err := v.ask(command)
-		if err != nil {
-			return &fault.Error{Code: fault.General, Message: "the node does not answer: " + command, Err: err}
-		}
-		answers[command] = said
+	answers, err := v.answers(askFailed, askMounts, askListeners, askWaits, askLog)
+	if err != nil {
+		return err
 	}
 	s.report.Inside = &Inside{Units: lines(answers[askFailed]), Mounts: lines(answers[askMounts]),
 		Ports: lines(answers[askListeners]), Waits: lines(answers[askWaits])}
@@ -107,12 +103,23 @@ const (
 	askMounts    = "findmnt --raw --noheadings --output TARGET,SOURCE,FSTYPE,OPTIONS"
 	askListeners = "ss --no-header --listening --tcp --udp --numeric"
 	// Not by list-dependencies --reverse: sysinit.target wants the measurement, and everything comes after that.
-	askWaits = "for unit in $(systemctl show -P RequiredBy " + measureUnit +
-		"); do echo $unit $(systemctl show -P ActiveState $unit); done"
-	askLog = "sudo cat /sys/kernel/security/tpm0/binary_bios_measurements"
+	waiting  = "$(systemctl show -P RequiredBy " + measureUnit + ")"
+	askWaits = "for unit in " + waiting + "; do echo $unit $(systemctl show -P ActiveState $unit); done"
+	askLog   = "sudo cat /sys/kernel/security/tpm0/binary_bios_measurements"
 )
 
-func questions() []string { return []string{askFailed, askMounts, askListeners, askWaits, askLog} }
+// answers are what the node says to each of the questions.
+func (v *visitor) answers(questions ...string) (map[string]string, error) {
+	out := map[string]string{}
+	for _, command := range questions {
+		said, err := v.ask(command)
+		if err != nil {
+			return nil, &fault.Error{Code: fault.General, Message: "the node does not answer: " + command, Err: err}
+		}
+		out[command] = said
+	}
+	return out, nil
+}
 
 // enter logs in as soon as the node lets it.
 func (v *visitor) enter(ctx context.Context, g *guest) error {

@@ -46,9 +46,9 @@ const (
 		lentFolder + "/data " + logFolder
 	nameSocket = "sudo systemctl set-environment MERO_TSM_SOCKET=" + lentSocket + " && sudo systemctl reset-failed"
 	measure    = "sudo systemctl start " + measureUnit
-	startAll   = "sudo systemctl start $(systemctl show -P RequiredBy " + measureUnit + ")"
-	askStarted = "for unit in $(systemctl show -P RequiredBy " + measureUnit +
-		"); do echo $unit $(systemctl show -P ActiveState $unit) $(systemctl show -P ConditionResult $unit); done"
+	startAll   = "sudo systemctl start " + waiting
+	askStarted = "for unit in " + waiting +
+		"; do echo $unit $(systemctl show -P ActiveState $unit) $(systemctl show -P ConditionResult $unit); done"
 	whyNot = "sudo journalctl --no-pager --boot --lines=40 --priority=notice --output=cat"
 )
 
@@ -87,11 +87,9 @@ func (s *session) lend(ctx context.Context, g *guest, v *visitor) error {
 		}
 	}
 	s.say(g, "what waited for the measurement has started")
-	answers := map[string]string{}
-	for _, command := range []string{askFailed, askStarted, askListeners} {
-		if answers[command], err = v.ask(command); err != nil {
-			return &fault.Error{Code: fault.General, Message: "the node does not answer: " + command, Err: err}
-		}
+	answers, err := v.answers(askFailed, askStarted, askListeners)
+	if err != nil {
+		return err
 	}
 	s.report.Inside.Lent = &Lent{Units: lines(answers[askStarted]), Ports: lines(answers[askListeners])}
 	s.report.add(judgeLent(s.report.Inside.Lent, lines(answers[askFailed]))...)
