@@ -12,14 +12,16 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/magefile/mage/mage"
 )
 
 // compiled is the program of the targets, of the files as they are now: from an
-// earlier command of this clone, if nothing has moved since, or compiled. Mage asks
-// the compiler each time, which takes a second to find that nothing moved.
+// earlier command of this clone, if nothing has moved since and nobody forces it, or
+// compiled. Mage asks the compiler each time, which takes a second to find that
+// nothing moved.
 func compiled(inv mage.Invocation) (program string, code int, err error) {
 	folder, err := home(inv)
 	if err != nil {
@@ -30,7 +32,7 @@ func compiled(inv mage.Invocation) (program string, code int, err error) {
 		return "", 0, err
 	}
 	program, now := filepath.Join(folder, "mage-"+state), time.Now()
-	if os.Chtimes(program, now, now) == nil { // it is there, and in use: see forget
+	if !inv.Force && os.Chtimes(program, now, now) == nil { // it is there, and in use: see forget
 		return program, 0, nil
 	}
 	compile := inv
@@ -61,21 +63,27 @@ func home(inv mage.Invocation) (string, error) {
 	return folder, os.MkdirAll(folder, 0o755)
 }
 
-// settings are those of Go that decide what is compiled.
-var settings = []string{"GOVERSION", "GOROOT", "GOOS", "GOARCH", "GOAMD64", "GOARM64", "GOFLAGS", "GOEXPERIMENT",
-	"GOWORK", "GOMOD", "GOMODCACHE", "GOTOOLCHAIN"}
+// settings are those of Go that decide what is compiled; the first is the file of the module whose part the targets are.
+var settings = []string{"GOMOD", "GOVERSION", "GOROOT", "GOOS", "GOARCH", "GOAMD64", "GOARM64", "GOFLAGS",
+	"GOEXPERIMENT", "GOWORK", "GOMODCACHE", "GOTOOLCHAIN"}
 
 // fingerprint stands for the compiler, its settings, and the name, size and time
-// of every file of the clone but git's and what releases leave in dist. go.sum
-// fixes the modules that are not in it.
+// of every file of the module, which the targets may import, but git's and what
+// releases leave in dist. go.sum fixes the modules that are not in it.
 func fingerprint(inv mage.Invocation) (string, error) {
-	said, err := exec.CommandContext(context.Background(), inv.GoCmd, append([]string{"env"}, settings...)...).Output()
+	ask := exec.CommandContext(context.Background(), inv.GoCmd, append([]string{"env"}, settings...)...)
+	ask.Dir = inv.Dir
+	said, err := ask.Output()
 	if err != nil {
 		return "", fmt.Errorf("%s env: %w", inv.GoCmd, err)
 	}
 	h := sha256.New()
 	fmt.Fprintf(h, "%q\n", said)
-	if err := add(h, inv.Dir, map[string]bool{}); err != nil {
+	module, _, _ := strings.Cut(string(said), "\n")
+	if filepath.Base(module) != "go.mod" { // targets without a module
+		module = filepath.Join(inv.Dir, "go.mod")
+	}
+	if err := add(h, filepath.Dir(module), map[string]bool{}); err != nil {
 		return "", err
 	}
 	return hex.EncodeToString(h.Sum(nil)[:16]), nil

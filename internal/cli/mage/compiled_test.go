@@ -1,8 +1,11 @@
 package main
 
 import (
+	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -56,6 +59,61 @@ func TestFingerprint(t *testing.T) {
 			require.Equal(t, tc.same, before == after)
 		})
 	}
+}
+
+// The folder that the targets are read from may be one of the module's: whatever they import counts.
+func TestFingerprintOfAFolder(t *testing.T) {
+	t.Parallel()
+	root := clone(t)
+	inv := mage.Invocation{Dir: filepath.Join(root, "internal"), GoCmd: "go"}
+	before, err := fingerprint(inv)
+	require.NoError(t, err)
+	replaced("beside.go", "package x\n")(t, root)
+	after, err := fingerprint(inv)
+	require.NoError(t, err)
+	require.NotEqual(t, before, after)
+}
+
+// A program is compiled once, again when something of the clone moved, and whenever somebody says so.
+func TestCompiled(t *testing.T) {
+	cache, err := exec.Command("go", "env", "GOCACHE").Output()
+	require.NoError(t, err)
+	t.Setenv("GOCACHE", strings.TrimSpace(string(cache))) // of the compiler, which would lie in the one that is set now
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	root := t.TempDir()
+	replaced("go.mod", "module example.test/x\n\ngo 1.26.0\n")(t, root)
+	replaced("magefile.go", "//go:build mage\n\npackage main\n\n// Hello greets.\nfunc Hello() { print(\"1\") }\n")(t, root)
+	inv := mage.Invocation{Dir: root, GoCmd: "go", Stdout: io.Discard, Stderr: io.Discard}
+	build := func() (string, os.FileInfo) {
+		program, code, err := compiled(inv)
+		require.NoError(t, err)
+		require.Zero(t, code)
+		info, err := os.Stat(program)
+		require.NoError(t, err)
+		return program, info
+	}
+	first, one := build()
+	again, same := build()
+	require.Equal(t, first, again)
+	require.True(t, os.SameFile(one, same), "it was compiled twice")
+	inv.Force = true
+	forced, other := build()
+	require.Equal(t, first, forced)
+	require.False(t, os.SameFile(one, other), "it was not compiled when it had to be")
+	inv.Force = false
+	replaced("magefile.go", "//go:build mage\n\npackage main\n\n// Hello greets.\nfunc Hello() { print(\"22\") }\n")(t, root)
+	changed, _ := build()
+	require.NotEqual(t, first, changed)
+	out, err := exec.Command(changed, "hello").CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	require.Equal(t, "22", string(out))
+	replaced("magefile.go", "//go:build mage\n\npackage main\n\nfunc Hello() { none }\n")(t, root)
+	_, code, err := compiled(inv)
+	require.NoError(t, err)
+	require.NotZero(t, code, "what does not compile")
+	left, err := filepath.Glob(filepath.Join(filepath.Dir(first), "*"))
+	require.NoError(t, err)
+	require.ElementsMatch(t, []string{first, changed}, left)
 }
 
 func replaced(name, content string) func(*testing.T, string) {
