@@ -63,7 +63,7 @@ func home(inv mage.Invocation) (string, error) {
 	return folder, os.MkdirAll(folder, 0o755)
 }
 
-// settings are those of Go that decide what is compiled; the first is the file of the module whose part the targets are.
+// settings are those of Go that decide what is compiled; the first is the file of the module that the targets are of.
 var settings = []string{"GOMOD", "GOVERSION", "GOROOT", "GOOS", "GOARCH", "GOAMD64", "GOARM64", "GOFLAGS",
 	"GOEXPERIMENT", "GOWORK", "GOMODCACHE", "GOTOOLCHAIN"}
 

@@ -82,7 +82,10 @@ func TestCompiled(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	root := t.TempDir()
 	replaced("go.mod", "module example.test/x\n\ngo 1.26.0\n")(t, root)
-	replaced("magefile.go", "//go:build mage\n\npackage main\n\n// Hello greets.\nfunc Hello() { print(\"1\") }\n")(t, root)
+	hello := func(body string) {
+		replaced("magefile.go", "//go:build mage\n\npackage main\n\nfunc Hello() { "+body+" }\n")(t, root)
+	}
+	hello(`print("1")`)
 	inv := mage.Invocation{Dir: root, GoCmd: "go", Stdout: io.Discard, Stderr: io.Discard}
 	build := func() (string, os.FileInfo) {
 		program, code, err := compiled(inv)
@@ -101,13 +104,13 @@ func TestCompiled(t *testing.T) {
 	require.Equal(t, first, forced)
 	require.False(t, os.SameFile(one, other), "it was not compiled when it had to be")
 	inv.Force = false
-	replaced("magefile.go", "//go:build mage\n\npackage main\n\n// Hello greets.\nfunc Hello() { print(\"22\") }\n")(t, root)
+	hello(`print("22")`)
 	changed, _ := build()
 	require.NotEqual(t, first, changed)
 	out, err := exec.Command(changed, "hello").CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	require.Equal(t, "22", string(out))
-	replaced("magefile.go", "//go:build mage\n\npackage main\n\nfunc Hello() { none }\n")(t, root)
+	hello("none")
 	_, code, err := compiled(inv)
 	require.NoError(t, err)
 	require.NotZero(t, code, "what does not compile")
