@@ -254,10 +254,10 @@ func (s *stage) copy(c *instructions.CopyCommand) error {
 		return refuse("does not name one file and its full path in the image", "COPY --chmod=MODE file /target")
 	}
 	bits, err := strconv.ParseUint(c.Chmod, 8, 9) // 0777
-	mode := int64(bits)
 	if err != nil {
 		return refuse("has no octal --chmod", "COPY --chmod=0755 or 0644: otherwise the mode depends on the builder's umask")
 	}
+	mode := int64(bits)
 	if problem := s.tree.add(strings.TrimPrefix(c.DestPath, "/"), line(c.Location())); problem != "" {
 		return refuse(problem, "a path of printable ASCII that no other COPY uses")
 	}

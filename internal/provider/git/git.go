@@ -55,30 +55,35 @@ func Dirty(ctx context.Context, dir string) ([]string, error) {
 		return nil, err
 	}
 	paths := map[string]bool{}
-	out, err := run(ctx, dir, "-c", "core.fileMode=true", "status", "--porcelain=v1", "-z", "--no-renames",
-		"--untracked-files=no", "--ignore-submodules=none")
-	for _, entry := range records(out) {
-		if len(entry) > 3 {
-			paths[entry[3:]] = true // after "XY "
+	for _, q := range []struct {
+		question []string
+		path     func(entry string) string // "" where the entry says nothing
+	}{
+		{[]string{"-c", "core.fileMode=true", "status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=no",
+			"--ignore-submodules=none"}, func(entry string) string { return entry[min(len(entry), len("XY ")):] }},
+		{[]string{"ls-files", "-z", "--full-name", "--others", "--exclude-per-directory=.gitignore", "--", ":/"},
+			func(entry string) string { return entry }},
+		{[]string{"ls-files", "-z", "--full-name", "-v", "--", ":/"}, marked},
+	} {
+		out, err := run(ctx, dir, q.question...)
+		if err != nil {
+			return nil, err
+		}
+		for _, entry := range records(out) {
+			paths[q.path(entry)] = true
 		}
 	}
-	if err != nil {
-		return nil, err
+	delete(paths, "")
+	return slices.Sorted(maps.Keys(paths)), nil
+}
+
+// marked is the path of `git ls-files -v` at which git was told not to look ("h", "S"), or that is not merged ("M").
+func marked(entry string) string {
+	tag, path, _ := strings.Cut(entry, " ")
+	if tag == "H" {
+		return ""
 	}
-	out, err = run(ctx, dir, "ls-files", "-z", "--full-name", "--others", "--exclude-per-directory=.gitignore", "--", ":/")
-	for _, path := range records(out) {
-		paths[path] = true
-	}
-	if err != nil {
-		return nil, err
-	}
-	out, err = run(ctx, dir, "ls-files", "-z", "--full-name", "-v", "--", ":/")
-	for _, entry := range records(out) {
-		if tag, path, _ := strings.Cut(entry, " "); tag != "H" {
-			paths[path] = true // "h": assumed unchanged, "S": not looked at, "M": not merged
-		}
-	}
-	return slices.Sorted(maps.Keys(paths)), err
+	return path
 }
 
 // inPlace refuses a repository whose configuration (core.worktree) has its files elsewhere than in dir.
