@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// The queries of GitHub's command line (gh 2.23, Debian 12's) that this server answers, in one spelling: see normal.
-// What they ask for is fixed, so nothing here reads GraphQL.
+// The queries of GitHub's command line (gh 2.23, Debian 12's) that this server answers, however they are spaced: see
+// normal. What they ask for is fixed, so nothing here reads GraphQL.
 const (
 	listReleasesQuery = "query RepositoryReleaseList($endCursor:String$name:String!$owner:String!$perPage:Int!)" +
 		"{repository(owner:$owner name:$name){releases(first:$perPage orderBy:{field:CREATED_AT direction:DESC}" +
@@ -72,12 +72,12 @@ func (s *Server) query(r *http.Request, st *state, text string, in asked) *answe
 	var answer any
 	var wrong error
 	switch normal(text) {
-	case listReleasesQuery:
+	case normal(listReleasesQuery):
 		field = "releases"
 		answer, wrong = s.queriedReleases(r, st, in)
-	case releaseByTagQuery:
+	case normal(releaseByTagQuery):
 		field, answer = "release", s.queriedRelease(r, st, in.TagName)
-	case listPullsQuery:
+	case normal(listPullsQuery):
 		name, field = in.Repo, "pullRequests"
 		answer, wrong = s.queriedPulls(st, in)
 	default:
@@ -100,15 +100,12 @@ func queryFault(kind, path, message string) *answer {
 }
 
 var (
-	spaces     = regexp.MustCompile(`[\s,]+`) // GraphQL has no meaning for commas
-	punctuated = regexp.MustCompile(` ?([{}()\[\]:$!=]|\.\.\.) ?`)
-	operation  = regexp.MustCompile(`(?:query|mutation|subscription)\s*(\w*)`)
+	tokens    = regexp.MustCompile(`\.\.\.|\w+|[^\s,]`) // GraphQL has no meaning for white space and commas
+	operation = regexp.MustCompile(`(?:query|mutation|subscription)\s*(\w*)`)
 )
 
-// normal is a query without the white space that means nothing.
-func normal(query string) string {
-	return punctuated.ReplaceAllString(strings.TrimSpace(spaces.ReplaceAllString(query, " ")), "$1")
-}
+// normal is a query in one spelling: its tokens, with a space between each two.
+func normal(query string) string { return strings.Join(tokens.FindAllString(query, -1), " ") }
 
 // unanswered names the operation that is not one of ours.
 func unanswered(query string) *answer {
