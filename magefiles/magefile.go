@@ -92,6 +92,7 @@ func Bench(ctx context.Context, first *bool) error {
 }
 
 // Fuzz runs every fuzz target for a while.
+// As many run beside each other as there are cores; a find does not keep the others from running.
 //
 //	-seconds=N    how long each; 10 is the default
 //
@@ -99,7 +100,7 @@ func Bench(ctx context.Context, first *bool) error {
 // Leaves: an input that fails, in testdata/fuzz of its package.
 // Example: go tool mage fuzz -seconds=30
 func Fuzz(ctx context.Context, seconds *int) error {
-	return cli.Exit("fuzz", dev.Fuzz(ctx, os.Stdout, seconds))
+	return cli.Exit("fuzz", dev.Fuzz(ctx, os.Stdout, ".", seconds))
 }
 
 // CI runs what the continuous integration runs.

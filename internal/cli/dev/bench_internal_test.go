@@ -21,9 +21,3 @@ func TestBenchLine(t *testing.T) {
 	require.Equal(t, "BenchmarkGetKey/quote_v4", m[1])
 	require.Contains(t, m[2], "804321 ns/op")
 }
-
-func TestFuzzTargetsAreFound(t *testing.T) {
-	t.Parallel()
-	require.Equal(t, []string{"FuzzParse", "FuzzDecode"},
-		fuzzTarget.FindAllString("FuzzParse\nFuzzDecode\nok  \tpkg\t0.1s\n", -1))
-}

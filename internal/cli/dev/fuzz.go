@@ -1,46 +1,122 @@
 package dev
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"regexp"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/calimero-network/mero-tee/internal/base/child"
+	"github.com/calimero-network/mero-tee/internal/base/fault"
 )
 
 const defaultFuzzSeconds = 10
 
-var fuzzTarget = regexp.MustCompile(`(?m)^Fuzz\w+$`)
+var (
+	fuzzFunction = regexp.MustCompile(`(?m)^func (Fuzz\w*)\(\w+ \*testing\.F\)`)
+	executions   = regexp.MustCompile(`execs: (\d+)`)
+)
 
-// Fuzz runs every fuzz target of the main module for the given time each.
-func Fuzz(ctx context.Context, w io.Writer, seconds *int) error {
+// target is a fuzz target of a package.
+type target struct{ pkg, name string }
+
+// Fuzz runs every fuzz target of the module in dir for the given time each, as
+// many beside each other as there are cores. It goes on after a find; the error
+// has all of them.
+func Fuzz(ctx context.Context, w io.Writer, dir string, seconds *int) error {
 	each := defaultFuzzSeconds
 	if seconds != nil {
 		each = *seconds
 	}
-	packages, err := list(ctx, ".")
+	if each < 1 {
+		return &fault.Error{Code: fault.Usage, Message: "fuzzing for no time finds nothing", Expected: "-seconds=1 or more",
+			Got: fmt.Sprintf("-seconds=%d", each)}
+	}
+	targets, err := fuzzTargets(ctx, dir)
 	if err != nil {
 		return err
 	}
-	for _, pkg := range packages {
-		if err := fuzzPackage(ctx, w, pkg, each); err != nil {
-			return err
-		}
+	var running errgroup.Group
+	running.SetLimit(runtime.NumCPU())
+	var lock sync.Mutex
+	var found []error
+	for _, t := range targets {
+		running.Go(func() error {
+			said, err := t.fuzz(ctx, dir, each)
+			lock.Lock()
+			defer lock.Unlock()
+			found = append(found, t.report(w, said, err))
+			return nil
+		})
 	}
-	return nil
+	_ = running.Wait() // all that went wrong is in found
+	return errors.Join(found...)
 }
 
-func fuzzPackage(ctx context.Context, w io.Writer, pkg string, seconds int) error {
-	listed, err := exec.CommandContext(ctx, "go", "test", "-list=^Fuzz", pkg).Output()
+// fuzzTargets reads them from the tests' sources: to ask the tests would compile each twice.
+func fuzzTargets(ctx context.Context, dir string) ([]target, error) {
+	const files = `{{$p := .}}{{range .TestGoFiles}}{{$p.ImportPath}} {{$p.Dir}}/{{.}}{{"\n"}}{{end}}` +
+		`{{range .XTestGoFiles}}{{$p.ImportPath}} {{$p.Dir}}/{{.}}{{"\n"}}{{end}}`
+	cmd := exec.CommandContext(ctx, "go", "list", "-f", files, "./...")
+	cmd.Dir, cmd.Stderr = dir, os.Stderr
+	listed, err := cmd.Output()
 	if err != nil {
-		return fmt.Errorf("%s: %w", pkg, err)
+		return nil, fmt.Errorf("go list in %s: %w", dir, err)
 	}
-	for _, target := range fuzzTarget.FindAllString(string(listed), -1) {
-		err := goTool(ctx, w, ".", "test", "-run=^$", "-fuzz=^"+target+"$", "-fuzzminimizetime=1x",
-			fmt.Sprintf("-fuzztime=%ds", seconds), pkg)
+	var targets []target
+	for line := range strings.Lines(string(listed)) {
+		pkg, path, ok := strings.Cut(strings.TrimSpace(line), " ")
+		if !ok {
+			continue // a package without tests
+		}
+		source, err := os.ReadFile(path)
 		if err != nil {
-			return err
+			return nil, err
+		}
+		for _, m := range fuzzFunction.FindAllSubmatch(source, -1) {
+			targets = append(targets, target{pkg, string(m[1])})
 		}
 	}
-	return nil
+	if len(targets) == 0 {
+		return nil, &fault.Error{Code: fault.General, Message: "there is no fuzz target in " + dir,
+			Expected: "functions Fuzz… of tests", Got: "none"}
+	}
+	return targets, nil
+}
+
+// fuzz is what the go command said. It uses one core: the others have targets of their own.
+func (t target) fuzz(ctx context.Context, dir string, seconds int) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, "go", "test", "-run=^$", "-fuzz=^"+t.name+"$", "-parallel=1", "-fuzzminimizetime=1x",
+		fmt.Sprintf("-fuzztime=%ds", seconds), t.pkg)
+	var said bytes.Buffer
+	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &said, &said
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // go ends the test, then itself
+	cmd.WaitDelay = 10 * time.Second
+	err := child.Run(cmd, syscall.SIGINT)
+	return said.Bytes(), err
+}
+
+// report prints a line for a target, and what the go command said if something was found.
+func (t target) report(w io.Writer, said []byte, err error) error {
+	runs := "0"
+	if m := executions.FindAllSubmatch(said, -1); len(m) > 0 {
+		runs = string(m[len(m)-1][1])
+	}
+	if err == nil {
+		_, _ = fmt.Fprintf(w, "[PASS] %s %s: %s inputs tried\n", t.pkg, t.name, runs)
+		return nil
+	}
+	_, _ = fmt.Fprintf(w, "[FAIL] %s %s: after %s inputs\n%s", t.pkg, t.name, runs, said)
+	return &fault.Error{Code: fault.General, Step: "fuzz", Message: t.pkg + " " + t.name, Err: err}
 }

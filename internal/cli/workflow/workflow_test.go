@@ -23,6 +23,7 @@ const (
 	guard   = "pr-doc-guard.yaml"
 	ci      = "ci.yaml"
 	nightly = "node-boot.yaml"
+	weekly  = "fuzz.yaml"
 )
 
 // saysVerdicts is the auditor's one right to write.
@@ -31,7 +32,7 @@ const saysVerdicts = "      statuses: write # the verdict, on the release's comm
 func TestWorkflows(t *testing.T) {
 	t.Parallel()
 	all := sources(t)
-	require.ElementsMatch(t, []string{kms, node, auditor, guard, ci, nightly}, slices.Collect(maps.Keys(all)))
+	require.ElementsMatch(t, []string{kms, node, auditor, guard, ci, nightly, weekly}, slices.Collect(maps.Keys(all)))
 	for name, source := range all {
 		require.Empty(t, judge(t, name, source), name)
 	}
