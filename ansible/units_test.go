@@ -16,6 +16,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/calimero-network/mero-tee/internal/base/hang"
 	"github.com/calimero-network/mero-tee/internal/node/agent"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/companion"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/chroot/systemd"
@@ -141,12 +142,33 @@ func TestCommandLinesOfMerodAndTraefik(t *testing.T) {
 		code, said = call(t.Context(), commands[0])
 		require.Zero(t, code, said)
 	}
-	for _, args := range [][]string{run, parsed(t, "traefik.service").Commands[0]} {
-		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
-		code, said = call(ctx, args)
+	host, _, err := net.SplitHostPort(address)
+	require.NoError(t, err)
+	for at, args := range map[string][]string{
+		net.JoinHostPort(host, "2528"): run, address: parsed(t, "traefik.service").Commands[0],
+	} {
+		ctx, end := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() { defer close(ended); code, said = call(ctx, args) }()
+		listens := false
+		require.Eventually(t, func() bool {
+			c, err := net.Dial("tcp", at)
+			listens = err == nil && c.Close() == nil
+			return listens || isClosed(ended)
+		}, hang.Limit(t), 5*time.Millisecond)
+		end()
+		<-ended
+		require.True(t, listens, "it ends by itself: %s", said)
 		require.Zero(t, code, said)
-		require.Error(t, ctx.Err(), "it ran until it was ended")
-		cancel()
+	}
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
 	}
 }
 

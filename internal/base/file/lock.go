@@ -9,8 +9,9 @@ import (
 	"time"
 )
 
-// Lock waits until this process alone may work in dir.
-func Lock(ctx context.Context, dir string) (unlock func(), err error) {
+// Lock waits until this process alone may work in dir. If it has to wait, it says
+// so once through waiting, unless that is nil.
+func Lock(ctx context.Context, dir string, waiting func()) (unlock func(), err error) {
 	f, err := os.OpenFile(filepath.Join(dir, ".lock"), os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
 		return nil, err
@@ -18,6 +19,10 @@ func Lock(ctx context.Context, dir string) (unlock func(), err error) {
 	again := time.NewTicker(100 * time.Millisecond)
 	defer again.Stop()
 	for TryLock(f) != nil {
+		if waiting != nil {
+			waiting()
+			waiting = nil
+		}
 		select {
 		case <-ctx.Done():
 			_ = f.Close()

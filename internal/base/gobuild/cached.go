@@ -30,8 +30,9 @@ type Spec struct {
 }
 
 // Build returns the path of the program. When it has to compile, it says so
-// through log, and then every ten seconds that it still does. The working
-// directory, GOFLAGS, GOOS, GOARCH and go.work have no influence.
+// through log, and then every ten seconds that it still does; when somebody else
+// compiles it, once. The working directory, GOFLAGS, GOOS, GOARCH and go.work have
+// no influence.
 func Build(ctx context.Context, s Spec, log func(string)) (string, error) {
 	path, err := build(ctx, s, log)
 	if err != nil {
@@ -58,7 +59,7 @@ func build(ctx context.Context, s Spec, log func(string)) (string, error) {
 	if built(program) {
 		return program, nil
 	}
-	unlock, err := file.Lock(ctx, dir)
+	unlock, err := file.Lock(ctx, dir, func() { log("waiting for " + s.Name + ", which is being compiled") })
 	if err != nil {
 		return "", err
 	}

@@ -40,7 +40,7 @@ func slim(ctx context.Context, pin, parent string) (string, error) {
 	if err := os.MkdirAll(parent, 0o755); err != nil {
 		return "", err
 	}
-	unlock, err := file.Lock(ctx, parent)
+	unlock, err := file.Lock(ctx, parent, nil)
 	if err != nil {
 		return "", err
 	}

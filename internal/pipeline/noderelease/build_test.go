@@ -37,8 +37,7 @@ func build(order []byte) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
-	defer cancel()
+	ctx := context.Background() // who started it waits, and ends it if it hangs
 	p, err := fixture.Begin(ctx, m.Root, m.Dist, stable, console.New(listener{m.Saying}, false))
 	if err == nil {
 		err = p.Run.PerformTarget(ctx, "node:build", string(release.Debug))

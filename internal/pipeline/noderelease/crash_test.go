@@ -12,7 +12,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -46,9 +45,8 @@ func crash(order []byte) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
-	defer cancel()
 	around := func(next http.RoundTripper) http.RoundTripper { return &deadly{accident: a, kinds: kinds{next: next}} }
+	ctx := context.Background() // who started it waits, and ends it if it hangs
 	p, err := begin(ctx, a.Root, a.Dist, stable, inCloud(gce.Faults{}, around))
 	if err == nil {
 		err = p.Run.PerformTarget(ctx, a.Target, a.Part)

@@ -13,6 +13,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/calimero-network/mero-tee/internal/base/child"
+	"github.com/calimero-network/mero-tee/internal/base/hang"
 )
 
 // Die ends the process as a loss of power would.
@@ -25,11 +28,13 @@ func Die() {
 // end by Die, and returns what it said.
 func Died(t testing.TB, variable string) string {
 	t.Helper()
-	child := exec.CommandContext(t.Context(), os.Args[0])
-	child.Env = append(os.Environ(), variable)
+	ctx := hang.Context(t)
+	command := exec.CommandContext(ctx, os.Args[0])
+	command.Env = append(os.Environ(), variable)
 	var said bytes.Buffer
-	child.Stdout, child.Stderr = &said, &said
-	err := child.Run()
+	command.Stdout, command.Stderr = &said, &said
+	err := child.Run(command, syscall.SIGKILL)
+	require.NoError(t, ctx.Err(), said.String())
 	var exit *exec.ExitError
 	require.ErrorAs(t, err, &exit, "it came to its end\n%s", said.String())
 	status, ok := exit.Sys().(syscall.WaitStatus)
@@ -41,8 +46,8 @@ func Died(t testing.TB, variable string) string {
 // RequireNoProcess waits until nothing lives on that has to do with the folder.
 func RequireNoProcess(t testing.TB, dist string) {
 	t.Helper()
-	require.EventuallyWithT(t, func(c *assert.CollectT) { require.Empty(c, ProcessesOf(dist)) }, 15*time.Second,
-		20*time.Millisecond)
+	require.EventuallyWithT(t, func(c *assert.CollectT) { require.Empty(c, ProcessesOf(dist)) },
+		hang.Limit(t), 20*time.Millisecond)
 }
 
 // ProcessesOf finds the command lines of the processes that have to do with a

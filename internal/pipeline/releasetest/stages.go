@@ -76,7 +76,7 @@ func (f *Fixture) keep(ctx context.Context) (*Stages, error) {
 	if err := os.MkdirAll(s.dir, 0o755); err != nil {
 		return nil, err
 	}
-	unlock, err := file.Lock(ctx, s.dir)
+	unlock, err := file.Lock(ctx, s.dir, nil)
 	if err != nil {
 		return nil, err
 	}

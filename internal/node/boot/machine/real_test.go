@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/calimero-network/mero-tee/internal/base/hang"
 	"github.com/calimero-network/mero-tee/internal/node/boot/lan"
 	"github.com/calimero-network/mero-tee/internal/node/boot/machine"
 )
@@ -21,9 +22,22 @@ func real(t *testing.T) (machine.Programs, context.Context) {
 	if testing.Short() || len(missing) > 0 {
 		t.Skipf("a real machine; not installed: %v", missing)
 	}
-	ctx, stop := context.WithTimeout(t.Context(), 10*time.Minute)
-	t.Cleanup(stop)
-	return programs, ctx
+	return programs, hang.Context(t)
+}
+
+// until looks at a machine that runs, until something is so.
+func until(ctx context.Context, t *testing.T, m *machine.Machine, so func() bool) {
+	t.Helper()
+	again := time.NewTicker(200 * time.Millisecond)
+	defer again.Stop()
+	for !so() {
+		require.NoError(t, m.Ended())
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			require.NoError(t, ctx.Err())
+		}
+	}
 }
 
 // A machine starts, its firmware measures and looks for something to boot on the
@@ -41,13 +55,11 @@ func TestARealMachine(t *testing.T) {
 	require.NoError(t, err)
 	defer m.Close()
 	var boots [][]machine.Measurement
-	for len(boots) == 0 || len(boots[0]) < 5 || len(disk.Read(0, 1<<20)) == 0 {
-		require.NoError(t, m.Ended())
-		require.NoError(t, ctx.Err())
+	until(ctx, t, m, func() bool {
 		boots, err = m.Measured()
 		require.NoError(t, err)
-		time.Sleep(200 * time.Millisecond)
-	}
+		return len(boots) > 0 && len(boots[0]) >= 5 && len(disk.Read(0, 1<<20)) > 0
+	})
 	require.NotZero(t, replay(boots[0], 0), "the firmware itself")
 	running, err := m.Running()
 	require.NoError(t, err)
@@ -103,11 +115,7 @@ func TestAMachineGoesOnFromWhereItWasSaved(t *testing.T) {
 	other, err := machine.Start(ctx, c)
 	require.NoError(t, err)
 	defer other.Close()
-	for len(disk.Flipped()) == 0 {
-		require.NoError(t, other.Ended())
-		require.NoError(t, ctx.Err())
-		time.Sleep(200 * time.Millisecond)
-	}
+	until(ctx, t, other, func() bool { return len(disk.Flipped()) > 0 })
 	require.Zero(t, other.Restarts(), "it does not begin anew")
 	other.Close()
 

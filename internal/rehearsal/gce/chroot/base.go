@@ -32,7 +32,7 @@ type Base struct {
 }
 
 // MakeBase makes the base, or finds it in mero-tee/machines of the user's cache.
-// When it has to be made, log gets one line.
+// When it has to be made, log gets one line; when another process makes it, too.
 func MakeBase(ctx context.Context, log func(string)) (*Base, error) {
 	r, err := newRunner(ctx, program{"mmdebstrap", "mmdebstrap"}, program{"apt-config", "apt"}, program{"apt-get", "apt"},
 		program{"dpkg-deb", "dpkg"})
@@ -62,7 +62,7 @@ func makeBase(ctx context.Context, r *runner, log func(string)) (*Base, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	unlock, err := file.Lock(ctx, dir)
+	unlock, err := file.Lock(ctx, dir, func() { log("waiting for " + recipe.description() + ", which is being made") })
 	if err != nil {
 		return nil, err
 	}

@@ -17,6 +17,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/calimero-network/mero-tee/internal/base/file"
@@ -71,7 +72,9 @@ func TestTheBase(t *testing.T) {
 	require.NoError(t, err)
 	require.ElementsMatch(t, []string{b.Tar, b.Tar + ".sha256", filepath.Join(filepath.Dir(b.Tar), ".lock")}, kept,
 		"nothing else is left of making it")
-	again, err := chroot.MakeBase(t.Context(), func(line string) { t.Error("made again: " + line) })
+	again, err := chroot.MakeBase(t.Context(), func(line string) {
+		assert.Contains(t, line, ", which is being made", "it is not made again")
+	})
 	require.NoError(t, err)
 	require.Equal(t, b, again)
 }
@@ -79,15 +82,15 @@ func TestTheBase(t *testing.T) {
 // One process at a time makes a base.
 func TestTheBaseIsLocked(t *testing.T) {
 	t.Parallel()
-	cache := filepath.Dir(filepath.Dir(base(t).Tar))
-	key := filepath.Base(filepath.Dir(base(t).Tar))
-	unlock, err := file.Lock(t.Context(), filepath.Join(cache, key))
+	unlock, err := file.Lock(t.Context(), filepath.Dir(base(t).Tar), nil)
 	require.NoError(t, err)
 	defer unlock()
 	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	_, err = file.Lock(ctx, filepath.Join(cache, key))
-	require.ErrorContains(t, err, "another process")
+	_, err = chroot.MakeBase(ctx, func(line string) {
+		assert.Contains(t, line, ", which is being made")
+		cancel()
+	})
+	require.ErrorContains(t, err, "another process works in")
 }
 
 // login is a key pair of a user.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/gobuild"
+	"github.com/calimero-network/mero-tee/internal/base/hang"
 	"github.com/calimero-network/mero-tee/internal/node/agent"
 	"github.com/calimero-network/mero-tee/internal/provider/gce/guestattr"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/chroot"
@@ -102,7 +103,7 @@ func TestTheNodeRuns(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, m.Stop()) })
 	select {
 	case <-server.done:
-	case <-time.After(3 * time.Minute):
+	case <-time.After(hang.Limit(t)):
 		t.Fatalf("no report:\n%s", s)
 	}
 	server.mu.Lock()

@@ -15,12 +15,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/measuredboot/disktest"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
+	"github.com/calimero-network/mero-tee/internal/base/hang"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/chroot"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/chroot/bootchain"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
@@ -280,8 +280,7 @@ func TestTheMetadatasNameAnswersEarly(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, m.Stop()) })
 	received(t, s, reports) // it has booted
 
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
+	ctx := hang.Context(t)
 	body, rest := io.Pipe()
 	context.AfterFunc(ctx, func() { _ = rest.CloseWithError(context.Cause(ctx)) }) // the client waits for its body
 	req, err := http.NewRequestWithContext(ctx, http.MethodPut, "http://127.4.0.4/early", body)

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/calimero-network/mero-tee/internal/base/hang"
 )
 
 // A program that fails leaves nothing running of what it started: unshare did,
@@ -24,5 +26,5 @@ func TestNothingOutlivesAFailure(t *testing.T) {
 	require.Eventually(t, func() bool { // until somebody has collected it, it is there as a zombie
 		text, err := os.ReadFile(stat)
 		return err != nil || strings.Contains(string(text), ") Z ")
-	}, time.Minute, 10*time.Millisecond)
+	}, hang.Limit(t), 10*time.Millisecond)
 }

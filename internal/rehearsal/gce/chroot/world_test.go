@@ -19,6 +19,7 @@ import (
 
 	"github.com/calimero-network/mero-tee/internal/attestation/measuredboot"
 	"github.com/calimero-network/mero-tee/internal/attestation/measuredboot/disktest"
+	"github.com/calimero-network/mero-tee/internal/base/hang"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/gce/chroot"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/network"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
@@ -216,7 +217,7 @@ func received(t *testing.T, s *serial, reports <-chan report) report {
 	select {
 	case r := <-reports:
 		return r
-	case <-time.After(time.Minute):
+	case <-time.After(hang.Limit(t)):
 		t.Fatalf("no report:\n%s", s)
 		return report{}
 	}
@@ -250,7 +251,7 @@ func (s *serial) String() string {
 // wait returns when the machine has said text.
 func (s *serial) wait(t *testing.T, text string) {
 	t.Helper()
-	deadline := time.After(10 * time.Minute)
+	deadline := time.After(hang.Limit(t))
 	for !strings.Contains(s.String(), text) {
 		select {
 		case <-s.news:

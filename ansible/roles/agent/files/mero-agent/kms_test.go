@@ -20,6 +20,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/hang"
 	"github.com/calimero-network/mero-tee/internal/kms"
 	"github.com/calimero-network/mero-tee/internal/kms/wire"
 	"github.com/calimero-network/mero-tee/internal/node/agent"
@@ -79,7 +80,7 @@ func (m *machine) service(t *testing.T, admitted tdx.Registers) *clientconfig.Co
 	go func() { done <- s.Serve(ctx, l) }()
 	t.Cleanup(func() { stop(); require.NoError(t, <-done) })
 	url := "http://" + l.Addr().String()
-	require.Eventually(t, func() bool { return ready(url) }, 10*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return ready(url) }, hang.Limit(t), 5*time.Millisecond)
 	r := g.td.Registers()
 	out, err := clientconfig.New(url, measurement.Profile{MRTD: r.MRTD, RTMR0: r.RTMR0, RTMR1: r.RTMR1, RTMR2: r.RTMR2,
 		Image: measurement.Image{ComposeHash: composeHash}}, []string{"UpToDate"})
