@@ -185,6 +185,8 @@ type judgement struct {
 	unjudged []string // places that cannot be judged
 	uses     []use
 	left     int // nodes that may still be visited
+
+	literalMatrix bool // each value of each matrix is one line that is written out
 }
 
 // add notes a variable that is named at a place.

@@ -1,7 +1,6 @@
 package guard
 
 import (
-	"bytes"
 	"path"
 	"regexp"
 	"slices"
@@ -17,18 +16,22 @@ const hole = "\uE000"
 // shell takes one; in single quotes and here-documents the parameter is text.
 const unknown, oneLine, envFile = "${mero__unknown}", "${GITHUB_SHA}", "${GITHUB_ENV}"
 
-// Contexts that GitHub sets by itself and that cannot hold a newline.
-var contexts = regexp.MustCompile(
-	`^\$\{\{\s*(?:(?:github|runner)\.\w+|(?:matrix|strategy)\.[\w.-]+|job\.status)\s*\}\}$`)
+// Contexts that GitHub sets by itself and that cannot hold a newline, and the matrix, which cannot where the file
+// shows all of it.
+var (
+	contexts = regexp.MustCompile(`^\$\{\{\s*(?:github\.(?:sha|ref|ref_name|ref_type|head_ref|base_ref|repository|actor|` +
+		`repository_owner|run_id|run_number|run_attempt|job|workspace|event_name|server_url|api_url|token|` +
+		`triggering_actor|action_path)|runner\.\w+|strategy\.[\w.-]+|job\.status)\s*\}\}$`)
+	ofMatrix = regexp.MustCompile(`^\$\{\{\s*matrix\.([\w-]+)[\w.-]*\s*\}\}$`)
+)
 
 // mask puts a parameter in the place of each expression.
 func (j *judgement) mask(text string) string {
-	computedMatrix := bytes.Contains(j.file.Data, []byte("fromJSON"))
 	return expression.ReplaceAllStringFunc(text, func(e string) string {
 		switch {
 		case fileOfNames.MatchString(e):
 			return envFile
-		case contexts.MatchString(e) && !(computedMatrix && strings.Contains(e, "matrix.")):
+		case contexts.MatchString(e), ofMatrix.MatchString(e) && j.literalMatrix:
 			return oneLine
 		}
 		return unknown
@@ -42,11 +45,12 @@ type script struct {
 	line    int      // the line of the file before the script
 	flat    bool     // or, as its lines are not lines of the file, the one that holds it
 	readers []string // commands that only read, with the script's own functions that do no more
+	sources bool     // it reads a file of commands into itself
 	folders []string // that it may have gone to
 }
 
 // shell judges a script for sh or bash. What merely may be one is not refused for being none.
-func (j *judgement) shell(s script, text string, certain bool) {
+func (j *judgement) shell(s script, text string, certain bool) *script {
 	s.judgement, s.readers = j, readers
 	f, err := syntax.NewParser().Parse(strings.NewReader(j.mask(text)), "")
 	if err != nil && certain {
@@ -57,8 +61,34 @@ func (j *judgement) shell(s script, text string, certain bool) {
 		s.statement(st)
 	}
 	if s.release {
-		s.environmentFile(f, true)
+		s.environmentFile(f, j.github)
+		s.redefinitions(f)
 	}
+	return &s
+}
+
+// redefinitions refuses a function or an alias in the place of a command by whose name statements are judged.
+func (s *script) redefinitions(f *syntax.File) {
+	known := func(name string) bool { return name == "tee" || slices.Contains(readers, name) }
+	syntax.Walk(f, func(n syntax.Node) bool {
+		switch n := n.(type) {
+		case *syntax.FuncDecl:
+			if known(n.Name.Value) {
+				s.cannot(s.lineOf(n), "%s, which is a function of the script, in %s", n.Name.Value, s.at)
+			}
+		case *syntax.CallExpr:
+			args := unwrapped(n)
+			if len(args) == 0 || args[0] != "alias" {
+				return true
+			}
+			for _, word := range args[1:] {
+				if name, _, _ := strings.Cut(word, "="); known(name) || strings.Contains(name, hole) {
+					s.cannot(s.lineOf(n), "%s, which is an alias of the script, in %s", name, s.at)
+				}
+			}
+		}
+		return true
+	})
 }
 
 func (s *script) lineOf(n syntax.Node) int {
@@ -278,6 +308,7 @@ func (s *script) runs(n *syntax.CallExpr, name string, args []string) {
 	case awks.MatchString(name) && s.release && strings.Contains(strings.Join(args, " "), "ENVIRON"):
 		s.cannot(s.lineOf(n), "a variable that is looked up by a computed name in %s", s.at)
 	case (name == "." || name == "source") && len(args) > 0:
+		s.sources = true
 		s.continues(n, source(n.Args[len(n.Args)-len(args)]))
 	case languages.MatchString(name) && s.release:
 		s.foreign(s.at, s.lineOf(n), first(programOf, 1))
@@ -293,7 +324,8 @@ func (s *script) nested(n syntax.Node, text string) {
 		s.cannot(s.lineOf(n), "a command that is put together in %s", s.at)
 		return
 	}
-	s.shell(script{at: s.at, line: s.lineOf(n), flat: true}, strings.ReplaceAll(text, hole, unknown), s.release)
+	text = strings.ReplaceAll(text, hole, unknown)
+	s.sources = s.shell(script{at: s.at, line: s.lineOf(n), flat: true}, text, s.release).sources || s.sources
 }
 
 // The folder of a script, or of the repository, before the name of a file.

@@ -40,6 +40,7 @@ func (j *judgement) documents() {
 			j.cannot(doc.Line, "not one workflow with jobs, and not one composite action")
 			return
 		}
+		j.literalMatrix = literalMatrix(doc.Content[0])
 		if j.walk(place{}, doc); j.left <= 0 {
 			j.named, j.unjudged = nil, nil
 			j.cannot(1, "too large or too deep to be read")
@@ -76,6 +77,23 @@ func field(n *yaml.Node, keys ...string) *yaml.Node {
 		}
 	}
 	return nil
+}
+
+// literalMatrix says whether every matrix of a workflow is there, and every value in it one line that is written out.
+func literalMatrix(doc *yaml.Node) bool {
+	jobs := field(doc, "jobs")
+	if jobs == nil {
+		return false // an action has its caller's
+	}
+	return !slices.ContainsFunc(jobs.Content, func(job *yaml.Node) bool {
+		matrix := field(job, "strategy", "matrix")
+		return field(job, "<<") != nil || field(job, "strategy", "<<") != nil || matrix != nil && !literal(matrix)
+	})
+}
+
+func literal(n *yaml.Node) bool {
+	return n.Kind != yaml.AliasNode && !strings.ContainsAny(n.Value, "\n") && !expression.MatchString(n.Value) &&
+		!slices.ContainsFunc(n.Content, func(c *yaml.Node) bool { return !literal(c) })
 }
 
 // place is where the walk is: the keys that lead there ("jobs.release.steps.1.run"), and the shell of a step there.
