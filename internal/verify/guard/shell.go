@@ -46,6 +46,7 @@ type script struct {
 	flat    bool     // or, as its lines are not lines of the file, the one that holds it
 	readers []string // commands that only read, with the script's own functions that do no more
 	sources bool     // it reads a file of commands into itself
+	child   bool     // its text was put together by another script
 	folders []string // that it may have gone to
 }
 
@@ -179,7 +180,12 @@ func (s *script) statement(st *syntax.Stmt) {
 			if name := nameIn(source(n), mention); name != "" && !reads {
 				s.add(s.lineOf(n), name, s.at)
 			}
+		case *syntax.FuncDecl:
+			if s.release && fed(n.Body) != "" {
+				s.cannot(s.lineOf(n), "a script that a function gets in %s", s.at)
+			}
 		}
+		s.computes(n)
 		return true
 	})
 }
@@ -210,12 +216,54 @@ func (s *script) setting(n syntax.Node, word string, role int) {
 	}
 }
 
-// assign judges NAME=value. Lower case is a local of the script, unless it is handed on.
+// assign judges NAME=value.
 func (s *script) assign(a *syntax.Assign, handsOn bool) {
-	if handsOn || !strings.HasPrefix(a.Name.Value, "allowed_") {
+	if handsOn {
 		s.setting(a, a.Name.Value, handedOn)
+	} else {
+		s.local(a, a.Name.Value)
 	}
 }
+
+// local judges the name of a variable that the script sets for itself. In lower case it stays there; in upper case
+// it may have been exported before: set -a.
+func (s *script) local(n syntax.Node, name string) {
+	if !strings.HasPrefix(name, "allowed_") {
+		s.setting(n, name, handedOn)
+	}
+}
+
+// computes judges what the shell sets beside assignments: by a loop, a redirection, arithmetic, or a default.
+func (s *script) computes(n syntax.Node) {
+	switch n := n.(type) {
+	case *syntax.WordIter:
+		s.local(n, n.Name.Value)
+	case *syntax.Redirect:
+		if n.N != nil {
+			s.local(n, strings.Trim(n.N.Value, "{}"))
+		}
+	case *syntax.BinaryArithm:
+		if left, ok := n.X.(*syntax.Word); ok && assigns.MatchString(n.Op.String()) {
+			s.local(n, render(left.Parts))
+		}
+	case *syntax.UnaryArithm:
+		if of, ok := n.X.(*syntax.Word); ok && (n.Op == syntax.Inc || n.Op == syntax.Dec) {
+			s.local(n, render(of.Parts))
+		}
+	case *syntax.LetClause:
+		for _, e := range n.Exprs {
+			if text, ok := e.(*syntax.Word); ok {
+				s.setting(n, render(text.Parts), set)
+			}
+		}
+	case *syntax.ParamExp:
+		if n.Excl && n.Exp != nil && (n.Exp.Op == syntax.AssignUnset || n.Exp.Op == syntax.AssignUnsetOrNull) {
+			s.cannot(s.lineOf(n), "a computed name in %s", s.at)
+		}
+	}
+}
+
+var assigns = regexp.MustCompile(`^[^=!<>]*=$|^(?:<<|>>)=$`)
 
 var exports = regexp.MustCompile(`^export|^\w+ (?:.* )?-\w*x`)
 
@@ -231,8 +279,12 @@ func (s *script) declaration(d *syntax.DeclClause) {
 
 // Commands that run the command behind them, that set what their arguments name, and that hand names on by an option.
 var (
-	wrappers  = strings.Fields("command builtin exec sudo nohup time nice stdbuf timeout")
+	wrappers = map[string]wrapper{"command": {}, "builtin": {}, "nohup": {}, "setsid": {}, "exec": {valued: "a"},
+		"sudo": {valued: "ugCDRTUhpr"}, "time": {valued: "fo"}, "nice": {valued: "n"}, "ionice": {valued: "cnpPu"},
+		"stdbuf": {valued: "ioe"}, "timeout": {valued: "ks", operands: 1}, "flock": {valued: "wE", operands: 1}}
 	exporters = strings.Fields("export declare typeset local readonly")
+	namers    = map[string]string{ // by their options with a value
+		"read": "pdtnNui", "mapfile": "dnOsuCc", "readarray": "dnOsuCc", "getopts": ""}
 	runners   = strings.Fields("docker podman nerdctl buildah kubectl systemd-run")
 	handing   = strings.Fields("-e --env --build-arg -E --setenv")
 	option    = regexp.MustCompile(`^-`)
@@ -248,22 +300,35 @@ func (s *script) command(n *syntax.CallExpr) {
 	for _, a := range n.Assigns {
 		s.assign(a, len(n.Args) > 0)
 	}
+	if words := n.Args; s.release && len(words) > 0 && strings.HasPrefix(source(words[0]), unknown) &&
+		(s.child || len(words) == 1) {
+		s.cannot(s.lineOf(n), "a command that is put together in %s", s.at)
+	}
 	args := unwrapped(n)
 	if len(args) == 0 {
 		return
 	}
-	name := path.Base(args[0])
-	s.runs(n, name, args[1:])
+	name, settings := path.Base(args[0]), strings.Contains(args[0], "=") // as sudo takes them
 	for i, word := range args {
 		before := args[max(0, i-1)]
+		if i == 0 || carries(args, i) {
+			s.runs(n, path.Base(word), args[i+1:])
+			settings = settings || path.Base(word) == "env"
+		} else if !option.MatchString(word) && !option.MatchString(before) && !strings.Contains(word, "=") {
+			settings = false
+		}
 		hands := slices.Contains(handing, before) || strings.HasPrefix(word, "-e") || strings.HasPrefix(word, "--env=")
 		file, isFile := strings.CutPrefix(word, "--env-file=")
 		switch {
 		case isFile || before == "--env-file":
 			s.continues(n, file)
-		case hands && slices.Contains(runners, name), slices.Contains(exporters, name), name == "printf" && before == "-v":
+		case hands && slices.Contains(runners, name), slices.Contains(exporters, name):
 			s.setting(n, word, handedOn)
-		case i == 0 || name == "env" || name == "make":
+		case name == "printf" && (before == "-v" || strings.HasPrefix(word, "-v")):
+			s.local(n, strings.TrimPrefix(word, "-v"))
+		case i > 0 && isName(name, word, before):
+			s.local(n, word)
+		case i == 0 || settings || name == "make":
 			s.setting(n, word, set)
 		case !slices.Contains(readers, name):
 			s.setting(n, word, mayBeSet)
@@ -274,13 +339,55 @@ func (s *script) command(n *syntax.CallExpr) {
 	}
 }
 
+// isName says whether a word of a command is the name of a variable that it reads into.
+func isName(command, word, before string) bool {
+	valued, reads := namers[command]
+	value := option.MatchString(before) && strings.Contains(valued, before[len(before)-1:])
+	return reads && !option.MatchString(word) && !value
+}
+
+// wrapper is a command that runs the one behind its own words.
+type wrapper struct {
+	valued   string // options whose value is the next word
+	operands int
+}
+
+func (w wrapper) behind(args []string) []string {
+	own := 0
+	for ; own < len(args) && option.MatchString(args[own]); own++ {
+		if len(args[own]) == 2 && strings.Contains(w.valued, args[own][1:]) {
+			own++
+		}
+	}
+	return args[min(len(args), own+w.operands):]
+}
+
 // unwrapped are the words of a command without those that only run it.
 func unwrapped(n *syntax.CallExpr) []string {
 	args := renderAll(n.Args)
-	for len(args) > 0 && (slices.Contains(wrappers, args[0]) || option.MatchString(args[0])) {
-		args = args[1:]
+	for len(args) > 0 {
+		w, is := wrappers[path.Base(args[0])]
+		if !is {
+			return args
+		}
+		args = w.behind(args[1:])
 	}
 	return args
+}
+
+// carries says whether a program begins at a word behind another program: find -exec env …, xvfb-run bash -c ….
+// What runs in a container, and what a package is called, are none.
+func carries(args []string, i int) bool {
+	name := path.Base(args[i])
+	switch {
+	case slices.Contains(runners, path.Base(args[0])):
+		return false
+	case name == "env":
+		return args[0] != "go"
+	case slices.Contains(shells, name):
+		return slices.ContainsFunc(args[i:], scriptOf.MatchString)
+	}
+	return languages.MatchString(name) && slices.ContainsFunc(args[i:], programOf.MatchString)
 }
 
 // maybe notes a word that is a file of the repository, if there is one of that name.
@@ -298,8 +405,12 @@ func (s *script) runs(n *syntax.CallExpr, name string, args []string) {
 		return args[i+skip]
 	}
 	switch {
+	case name == "eval" && s.release && strings.Contains(strings.Join(args, " "), hole):
+		s.cannot(s.lineOf(n), "a command that is put together in %s", s.at)
 	case name == "eval":
 		s.nested(n, strings.Join(args, " "))
+	case name == "trap":
+		s.nested(n, operand(args))
 	case slices.Contains(shells, name):
 		s.nested(n, first(scriptOf, 1))
 		if file := operand(args); s.release && first(scriptOf, 1) == "" && file != "" {
@@ -312,6 +423,9 @@ func (s *script) runs(n *syntax.CallExpr, name string, args []string) {
 		s.continues(n, source(n.Args[len(n.Args)-len(args)]))
 	case languages.MatchString(name) && s.release:
 		s.foreign(s.at, s.lineOf(n), first(programOf, 1))
+		if first(programOf, 0) == "" {
+			s.scriptFile(n, operand(args))
+		}
 	case name == "env" && strings.HasPrefix(first(wordOfEnv, 0), hole),
 		name == "xargs" && (slices.Contains(args, "env") || strings.Contains(strings.Join(args, " "), "export ")):
 		s.cannot(s.lineOf(n), "a computed name in %s", s.at)
@@ -325,7 +439,8 @@ func (s *script) nested(n syntax.Node, text string) {
 		return
 	}
 	text = strings.ReplaceAll(text, hole, unknown)
-	s.sources = s.shell(script{at: s.at, line: s.lineOf(n), flat: true}, text, s.release).sources || s.sources
+	child := script{at: s.at, line: s.lineOf(n), flat: true, child: true}
+	s.sources = s.shell(child, text, s.release).sources || s.sources
 }
 
 // The folder of a script, or of the repository, before the name of a file.
