@@ -209,8 +209,8 @@ func (j *judgement) variable(line int, name, at string) {
 	switch {
 	case startsAllowed(name):
 		j.add(line, name, at)
-	case name == "BASH_ENV":
-		j.cannot(line, "BASH_ENV, a script that every step would begin with, in %s", at)
+	case name == "BASH_ENV", strings.HasPrefix(name, "BASH_FUNC_"):
+		j.cannot(line, "%s, a script that every step would begin with, in %s", name, at)
 	}
 }
 

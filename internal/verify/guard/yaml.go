@@ -181,21 +181,62 @@ func (j *judgement) walk(p place, n *yaml.Node) {
 // shellOf is the shell of the steps in a mapping: its own, the default that it sets, or that of its runner.
 func shellOf(p place, n *yaml.Node) string {
 	for _, keys := range [][]string{{"shell"}, {"defaults", "run", "shell"}} {
-		if s := field(n, keys...); s != nil && s.Kind == yaml.ScalarNode {
+		if s := field(n, keys...); s != nil && s.Kind == yaml.ScalarNode && s.Value != "" {
 			return s.Value
 		}
 	}
-	if p.shell == "" && windows(field(n, "runs-on"), field(n, "strategy")) {
+	on := field(n, "runs-on")
+	switch {
+	case p.shell != "" || on == nil:
+	case windows(on, field(n, "strategy")):
 		return "pwsh"
-	}
-	if on := field(n, "runs-on"); p.shell == "" && on != nil && elsewhere.MatchString(on.Value) {
+	case computed(on, field(n, "strategy", "matrix")):
 		return "a machine that is computed"
 	}
 	return p.shell
 }
 
-// elsewhere is a machine that the file does not name: its default shell is not known.
-var elsewhere = regexp.MustCompile(`\$\{\{\s*(?:vars|inputs|needs|env|secrets|fromJSON)\b`)
+// elsewhere is what an expression does not take from its file: the default shell of a machine named so is not known.
+var (
+	elsewhere = regexp.MustCompile(`(?i)\b(?:vars|inputs|needs|env|secrets|steps|fromJSON|format|join)\b|` +
+		`\bgithub\s*(?:\.\s*|\[\s*')event\b`)
+	matrixKey = regexp.MustCompile(`(?i)\bmatrix\s*(?:\.\s*|\[\s*')([\w-]+)`)
+)
+
+// computed says whether the name of a machine is made of what the file does not show, itself or by way of the matrix.
+func computed(on, matrix *yaml.Node) bool {
+	for _, e := range expression.FindAllString(on.Value, -1) {
+		if elsewhere.MatchString(e) || strings.Contains(strings.ToLower(e), "matrix") && !shown(matrix, e) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(on.Content, func(c *yaml.Node) bool {
+		return c.Kind == yaml.AliasNode || computed(c, matrix)
+	})
+}
+
+// shown says whether all values that an expression takes from the matrix are written out.
+func shown(matrix *yaml.Node, e string) bool {
+	keys := matrixKey.FindAllStringSubmatch(e, -1)
+	if len(keys) == 0 || matrix == nil || matrix.Kind != yaml.MappingNode || field(matrix, "<<") != nil {
+		return false
+	}
+	include := field(matrix, "include")
+	for _, key := range keys {
+		values := []*yaml.Node{field(matrix, key[1])}
+		if include != nil && include.Kind == yaml.SequenceNode {
+			for _, one := range include.Content {
+				values = append(values, field(one, key[1]))
+			}
+		} else if include != nil {
+			return false
+		}
+		if slices.ContainsFunc(values, func(v *yaml.Node) bool { return v != nil && !literal(v) }) {
+			return false
+		}
+	}
+	return true
+}
 
 func windows(nodes ...*yaml.Node) bool {
 	return slices.ContainsFunc(nodes, func(n *yaml.Node) bool {
@@ -278,7 +319,7 @@ var (
 	condition   = regexp.MustCompile(`(?:^|\.)if$`) // is an expression without braces
 	fileOfNames = regexp.MustCompile(`(?i)\bgithub\s*(?:\.\s*|\[\s*')env\b|\benv\s*(?:\.\s*|\[\s*')GITHUB_ENV\b`)
 	anyContext  = regexp.MustCompile(`(?i)\b(?:vars|env|secrets|inputs|github)\s*\[\s*[^'\s]|` +
-		`toJSON\(\s*(?:vars|env|secrets)\s*\)`)
+		`toJSON\s*\([\s(]*(?:vars|env|secrets)\s*(?:\)|\.\s*\*)|\b(?:vars|env|secrets)\s*\.\s*\*`)
 )
 
 // expressions are evaluated wherever they stand, in names and in comments too.
