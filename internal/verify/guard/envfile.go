@@ -16,7 +16,8 @@ var (
 	looking = regexp.MustCompile(`^(?:echo|cat|ls|wc|head|tail|grep)(?: [^<>|;&()$]*)? ` + envTarget + `$`)
 	testing = regexp.MustCompile(`^(?:test|\[|\[\[)(?: [^<>|;&()$]*)? ` + envTarget + `(?: \]{1,2})?$`)
 	printed = regexp.MustCompile(`(?:\b|\\n)([A-Za-z_]\w*)(?:=|<<)`)
-	route   = regexp.MustCompile(`\bGITHUB_ENV\b|::set-env|_runner|file_commands|\bset_env`)
+	route   = regexp.MustCompile(`\bGITHUB_ENV\b|::set-env|_runner|file_commands|\bset_env|` +
+		`\bRUNNER_TEMP\}?/[^\s/]*[*?\[][^\s/]*/`) // a pattern for the folder in which it lies
 )
 
 const envTarget = `"?\$\{?GITHUB_ENV(?::[-?][\w/. -]*)?\}?"?`

@@ -58,6 +58,7 @@ func (j *judgement) shell(s script, text string, certain bool) *script {
 		j.cannot(max(1, s.line), "not a script for sh or bash in %s: %v", s.at, err)
 	}
 	s.folders = j.foldersOf(f)
+	s.maybe(f, ".") // what a program reads by itself in these
 	for _, st := range f.Stmts {
 		s.statement(st)
 	}
@@ -207,11 +208,7 @@ func (s *script) setting(n syntax.Node, word string, role int) {
 		return
 	}
 	s.variable(s.lineOf(n), m[1], s.at)
-	computed := strings.IndexAny(m[1], hole+"{")
-	if computed < 0 || role == mayBeSet || !s.release {
-		return
-	}
-	if start := strings.ToUpper(m[1][:computed]); strings.HasPrefix("ALLOWED_", start) {
+	if role != mayBeSet && s.release && mayBecomeAllowed(m[1]) {
 		s.cannot(s.lineOf(n), "a computed name in %s", s.at)
 	}
 }
@@ -333,9 +330,7 @@ func (s *script) command(n *syntax.CallExpr) {
 		case !slices.Contains(readers, name):
 			s.setting(n, word, mayBeSet)
 		}
-		if s.release && strings.Contains(word, "/") && !strings.Contains(word, hole) {
-			s.maybe(n, word)
-		}
+		s.maybe(n, word)
 	}
 }
 
@@ -390,10 +385,14 @@ func carries(args []string, i int) bool {
 	return languages.MatchString(name) && slices.ContainsFunc(args[i:], programOf.MatchString)
 }
 
-// maybe notes a word that is a file of the repository, if there is one of that name.
+// maybe notes a word, or the value of an option, that is a file or a folder of the repository, if there is one.
 func (s *script) maybe(n syntax.Node, word string) {
-	s.uses = append(s.uses, use{line: s.lineOf(n), name: word, optional: true, folders: s.folders})
+	if m := pathOf.FindStringSubmatch(word); s.release && m != nil {
+		s.uses = append(s.uses, use{line: s.lineOf(n), name: m[1], optional: true, folders: s.folders})
+	}
 }
+
+var pathOf = regexp.MustCompile(`^(?:--?[\w-]+=|-[a-zA-Z])?([\w.][\w./@+-]*)$`)
 
 // runs judges what a command has another program run.
 func (s *script) runs(n *syntax.CallExpr, name string, args []string) {

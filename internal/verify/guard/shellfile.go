@@ -24,13 +24,10 @@ func operand(args []string) string {
 // takesValue are options of a shell whose value is the next word: -o pipefail.
 var takesValue = regexp.MustCompile(`^[-+][a-zA-Z]*[oO]$`)
 
-// scriptFile judges the file that a shell is told to read.
+// scriptFile judges the file that an interpreter is told to read.
 func (s *script) scriptFile(n syntax.Node, name string) {
-	switch {
-	case strings.HasPrefix(name, hole) && bytesOfProcess(n):
+	if strings.HasPrefix(name, hole) && bytesOfProcess(n) {
 		s.cannot(s.lineOf(n), "a script that is put together in %s", s.at)
-	case !strings.Contains(name, hole):
-		s.maybe(n, name)
 	}
 }
 

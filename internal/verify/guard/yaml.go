@@ -137,13 +137,16 @@ var (
 // What a place of any other file means: Compose's, Ansible's, Packer's.
 var (
 	environmentPlace = regexp.MustCompile(`(?:^|\.)(?:env|environment|environment_vars|args)$`)
-	fileOfEnv        = regexp.MustCompile(`(?:^|\.)env_file(?:\.\d+)?$`)
+	playPlace        = regexp.MustCompile(`(?:^|\.)environment$`)
+	settingPlace     = regexp.MustCompile(`(?:^|\.)(?:env|environment|environment_vars|build\.args)\.\d+$`)
+	fileOfEnv        = regexp.MustCompile(`(?:^|\.)env_file(?:\.\d+)?(?:\.path)?$`)
+	fileName         = regexp.MustCompile(`^[\w.][\w./@+-]*$`)
 )
 
 // Prose is for people, who may say what they like; an input, a variable or a matrix may bear the same names.
 var (
 	prosePlace = regexp.MustCompile(`(?:^|\.)(?:name|run-name|description)$`)
-	notProse   = regexp.MustCompile(`(?:^|\.)(?:env|environment|with|secrets|matrix|services)\.`)
+	notProse   = regexp.MustCompile(`(?:^|\.)(?:env|environment|with|secrets|matrix|services)\.|\.outputs\.[^.]+$`)
 )
 
 // setsNames says whether the keys, or the items, of what lies here are names of environment variables.
@@ -298,6 +301,8 @@ func (j *judgement) scalar(p place, n *yaml.Node) {
 		if name, local := strings.CutPrefix(text, "$/"); local || strings.HasPrefix(text, ".") {
 			j.uses = append(j.uses, use{line: n.Line, name: name})
 		}
+	case !j.github && playPlace.MatchString(p.keys) && strings.Contains(text, "{{"):
+		j.cannot(n.Line, "%s is computed, so what it sets cannot be read", p.keys)
 	case fileOfEnv.MatchString(p.keys):
 		j.uses = append(j.uses, use{line: n.Line, from: path.Dir(j.file.Path), name: text})
 	default:
@@ -308,9 +313,20 @@ func (j *judgement) scalar(p place, n *yaml.Node) {
 			j.cannot(n.Line, "the path of GITHUB_ENV in %s", p.keys)
 		}
 		if j.setsNames(p.above()) { // an item of a list of NAME=value
-			name, _, _ := strings.Cut(text, "=")
-			j.variable(n.Line, name, p.keys)
+			j.item(p, n.Line, text)
 		}
+		if fileName.MatchString(text) { // a file or a folder that an action or a program is told, if it is one
+			j.uses = append(j.uses, use{line: n.Line, name: text, from: path.Dir(j.file.Path), optional: true})
+		}
+	}
+}
+
+// item judges NAME=value in a list. Arguments are such a list where they are those of a build.
+func (j *judgement) item(p place, line int, text string) {
+	name, _, _ := strings.Cut(text, "=")
+	j.variable(line, name, p.keys)
+	if settingPlace.MatchString(p.keys) && mayBecomeAllowed(name) {
+		j.cannot(line, "a computed name in %s", p.keys)
 	}
 }
 
