@@ -145,14 +145,15 @@ func (s *script) onlyReads(st syntax.Node) bool {
 		case *syntax.CallExpr:
 			args := renderAll(n.Args)
 			runs := len(args) > 1 && args[0] == "env"
-			reads = reads && !runs && (len(args) == 0 || slices.Contains(s.readers, args[0]))
+			reads = reads && !runs && (len(args) == 0 || slices.Contains(s.readers, args[0]) || searches(args))
 		case *syntax.Assign:
 			reads = reads && n.Array == nil && (n.Value == nil || nameIn(source(n.Value), mention) == "")
 		case *syntax.DeclClause:
-			reads = false
+			reads = reads && takesBack.MatchString(source(n))
+			return false
 		case *syntax.Redirect:
 			harmless := n.Op == syntax.RdrIn || n.Op == syntax.DplOut || n.Hdoc != nil || n.Op == syntax.WordHdoc
-			reads = reads && (harmless || strings.HasPrefix(render(n.Word.Parts), "/dev/"))
+			reads = reads && (harmless || forPeople.MatchString(source(n.Word)))
 		case *syntax.Word:
 			reads = reads && nameIn(source(n), assigned) == ""
 		}
@@ -161,7 +162,54 @@ func (s *script) onlyReads(st syntax.Node) bool {
 	return reads
 }
 
+var (
+	takesBack = regexp.MustCompile(`^(?:export -n|(?:declare|typeset|export) -p)(?: \w+)*$`)
+	forPeople = regexp.MustCompile(`^(?:/dev/\w+|"?\$\{?GITHUB_STEP_SUMMARY\}?"?)$`)
+)
+
+func searches(args []string) bool {
+	return args[0] == "rg" || len(args) > 1 && args[0] == "git" && args[1] == "grep"
+}
+
+// handsOver says whether a statement hands a name that it holds to a command that may do more than read it. What
+// stands before a pipe hands on what it prints, and is handed nothing.
+func (s *script) handsOver(st *syntax.Stmt) bool {
+	pipe, ok := st.Cmd.(*syntax.BinaryCmd)
+	if !ok || pipe.Op != syntax.Pipe && pipe.Op != syntax.PipeAll || nameIn(source(pipe.X), mention) != "" {
+		return !s.onlyReads(st)
+	}
+	return s.handsOver(pipe.Y) || len(st.Redirs) > 0
+}
+
+// partsOf are the statements of one that decides or repeats nothing by a name: each is handed its own words alone.
+func partsOf(st *syntax.Stmt) (parts []*syntax.Stmt) {
+	if len(st.Redirs) > 0 {
+		return nil
+	}
+	switch cmd := st.Cmd.(type) {
+	case *syntax.IfClause:
+		for c := cmd; c != nil; c = c.Else {
+			parts = append(append(parts, c.Cond...), c.Then...)
+		}
+	case *syntax.BinaryCmd:
+		if cmd.Op == syntax.AndStmt || cmd.Op == syntax.OrStmt {
+			parts = []*syntax.Stmt{cmd.X, cmd.Y}
+		}
+	case *syntax.Block:
+		parts = cmd.Stmts
+	case *syntax.Subshell:
+		parts = cmd.Stmts
+	}
+	return parts
+}
+
 func (s *script) statement(st *syntax.Stmt) {
+	if parts := partsOf(st); len(parts) > 0 {
+		for _, part := range parts {
+			s.statement(part)
+		}
+		return
+	}
 	reads := s.onlyReads(st)
 	if f, ok := st.Cmd.(*syntax.FuncDecl); ok && reads {
 		s.readers = append(slices.Clip(s.readers), f.Name.Value)
@@ -169,16 +217,20 @@ func (s *script) statement(st *syntax.Stmt) {
 	if s.release {
 		s.lookUps(st, reads)
 	}
+	harmless, taken := !s.handsOver(st), map[syntax.Node]bool{}
 	syntax.Walk(st, func(n syntax.Node) bool {
 		switch n := n.(type) {
 		case *syntax.Stmt:
 			s.input(n)
 		case *syntax.CallExpr:
 			s.command(n)
+			for _, word := range takenAway(n) {
+				taken[word] = true
+			}
 		case *syntax.DeclClause:
 			s.declaration(n)
 		case *syntax.Word:
-			if name := nameIn(source(n), mention); name != "" && !reads {
+			if name := nameIn(source(n), mention); name != "" && !harmless && !taken[n] {
 				s.add(s.lineOf(n), name, s.at)
 			}
 		case *syntax.FuncDecl:
@@ -189,6 +241,17 @@ func (s *script) statement(st *syntax.Stmt) {
 		s.computes(n)
 		return true
 	})
+}
+
+// takenAway are the names that env takes out of the environment of the command that it runs: env -u NAME.
+func takenAway(n *syntax.CallExpr) (words []*syntax.Word) {
+	args := renderAll(n.Args)
+	for i, arg := range args {
+		if path.Base(args[0]) == "env" && i > 0 && (args[i-1] == "-u" || strings.HasPrefix(arg, "--unset=")) {
+			words = append(words, n.Args[i])
+		}
+	}
+	return words
 }
 
 // Clauses 2 and 3. Where a script sets a variable, its name may not start with ALLOWED_ in any case,
@@ -265,6 +328,9 @@ var assigns = regexp.MustCompile(`^[^=!<>]*=$|^(?:<<|>>)=$`)
 var exports = regexp.MustCompile(`^export|^\w+ (?:.* )?-\w*x`)
 
 func (s *script) declaration(d *syntax.DeclClause) {
+	if takesBack.MatchString(source(d)) {
+		return
+	}
 	for _, a := range d.Args {
 		if a.Name != nil {
 			s.assign(a, exports.MatchString(source(d)))

@@ -166,7 +166,7 @@ func (s *script) lookUps(st *syntax.Stmt, reads bool) {
 				at = s.lineOf(n)
 			}
 		case *syntax.DeclClause:
-			if slices.ContainsFunc(n.Args, func(a *syntax.Assign) bool {
+			if n.Variant.Value != "export" && slices.ContainsFunc(n.Args, func(a *syntax.Assign) bool {
 				return a.Naked && a.Value != nil && reference.MatchString(render(a.Value.Parts))
 			}) {
 				at = s.lineOf(n)
