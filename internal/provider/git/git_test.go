@@ -229,10 +229,13 @@ func TestLog(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, log, 2)
 	require.Regexp(t, `^[0-9a-f]{40}$`, log[0].Hash)
+	first, err := git.Log(t.Context(), dir, "", "v1")
+	require.NoError(t, err)
+	parents := [][]string{{log[1].Hash}, {first[0].Hash}}
 	log[0].Hash, log[1].Hash = "", ""
 	require.Equal(t, []git.Entry{
-		{Subject: "Merge pull request #7 from x/y", Author: "Zoë", PR: 7},
-		{Subject: "two (#12)", Body: "A body\nwith lines.\n\nBREAKING CHANGE: yes", Author: "Ann", PR: 12},
+		{Subject: "Merge pull request #7 from x/y", Author: "Zoë", PR: 7, Parents: parents[0]},
+		{Subject: "two (#12)", Body: "A body\nwith lines.\n\nBREAKING CHANGE: yes", Author: "Ann", PR: 12, Parents: parents[1]},
 	}, log)
 	all, err := git.Log(t.Context(), dir, "", "HEAD")
 	require.NoError(t, err)
