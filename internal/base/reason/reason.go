@@ -21,8 +21,10 @@ import (
 const Max = 500
 
 var (
-	// What stands for words that are still to come, in any spelling, at the beginning of a line.
-	later = regexp.MustCompile(`^(?:to ?do|t ?b ?d|fix ?me|to be (?:done|defined|determined|written)|to follow|n a|xxx)\b`)
+	// What stands for words that are still to come, in any spelling, at the beginning of a text.
+	later = regexp.MustCompile(`^(?:` + stillToCome + `)\b`)
+	// And as all of it.
+	placeholder = regexp.MustCompile(`^(?:` + stillToCome + `)$`)
 	// A sentence that says no more than that there is nothing, or that points away from what it should say.
 	none = regexp.MustCompile(`^(?:(?:there|it|this) (?:is|are|was|were) )?(?:none|nothing|no|not|nil|null|n ?a|nope|` +
 		`unknown|empty|blank|placeholder|ditto|dito|obvious|trivial|because|reason)` +
@@ -30,6 +32,9 @@ var (
 		`rollback|roll back|way back|to (?:say|do|add|tell|note|explain|roll back|declare|report)))*$|` +
 		`^(?:see|same as|as) (?:above|below|before|the (?:diff|commit|log|code|title|template))$`)
 )
+
+const stillToCome = `to ?do|t ?b ?[acd]|fix ?me|w ?i ?p|work in progress|coming soon|to follow|n a|x{3,}|lorem ipsum|` +
+	`to be (?:added|announced|completed|confirmed|decided|defined|determined|done|filled in|provided|supplied|written)`
 
 // Denies tells whether the text, sentence by sentence, says no more than that there is nothing.
 func Denies(text string) bool {
@@ -43,8 +48,11 @@ func Denies(text string) bool {
 	})
 }
 
-// Later tells whether the line stands for words that are still to come.
-func Later(line string) bool { return later.MatchString(Essence(line)) }
+// Later tells whether the text begins with what stands for words that are still to come.
+func Later(text string) bool { return later.MatchString(Essence(text)) }
+
+// Placeholder tells whether the text is nothing but that: "to do so first" may be how a line goes on.
+func Placeholder(text string) bool { return placeholder.MatchString(Essence(text)) }
 
 // Invisible are characters of no width, which make one word look like another, or nothing like a word: U+2060, joiners,
 // variation selectors, direction marks, and fillers that Unicode counts as letters.

@@ -20,7 +20,9 @@ func TestWhatIsAReason(t *testing.T) {
 		"None.": "says that there is none", "n/a": "says that there is none", "N. A.": "says that there is none",
 		"NOTHING": "says that there is none", "no": "says that there is none", "TODO": "still to be written",
 		"t.b.d.": "still to be written", "REASON": "says that there is none",
-		"to be determined": "still to be written", "two\nlines": "not one line",
+		"to be determined": "still to be written", "TBA": "still to be written", "T.B.C.": "still to be written",
+		"WIP": "still to be written", "Coming soon…": "still to be written", "to be filled in": "still to be written",
+		"Lorem ipsum dolor": "still to be written", "two\nlines": "not one line",
 		"hidden\u2060mark": "not one line", "\xff incident": "not one line", "turned\u202e": "not one line",
 		strings.Repeat("y", reason.Max+1): "too long"} {
 		err := reason.Check("a revocation", bad)

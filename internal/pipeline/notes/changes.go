@@ -48,10 +48,13 @@ func breaking(in Input) string {
 }
 
 // What `git revert` writes into the body, with --reference too, for a merge, and of a revert that was reverted; and
-// what GitHub's button writes. A commit that takes back several says so several times.
+// what GitHub's button writes. A commit that takes back several says so several times. Where pull requests are squashed
+// and only their titles kept, the subject alone says it.
 var (
-	revertFooter = regexp.MustCompile(`(?m)^This reverts commit ([0-9a-f]{7,40})(?:[.,]| \(|\r?$)`)
-	revertButton = regexp.MustCompile(`(?m)^Reverts ([\w.-]+/[\w.-]+)#([1-9][0-9]{0,8})\r?$`)
+	revertFooter = regexp.MustCompile(`(?m)^This reverts commit ([0-9a-f]{7,40})` +
+		`(?:, reversing\s+changes made to ([0-9a-f]{7,40})|[.,]| \(|\r?$)`)
+	revertButton  = regexp.MustCompile(`(?m)^Reverts ([\w.-]+/[\w.-]+)#([1-9][0-9]{0,8})\r?$`)
+	revertSubject = regexp.MustCompile(`^(Revert|Reapply) "(.+)"$`)
 )
 
 // reverts are the commits that a later one among them took back, and that nothing brought back. The newest come first.
@@ -62,21 +65,62 @@ func reverts(repository string, commits []git.Entry) map[string]bool {
 			continue
 		}
 		older := commits[i+1:]
-		take := func(is func(git.Entry) bool) {
+		take := func(line string, is func(git.Entry) bool) {
 			at := slices.IndexFunc(older, is)
 			if at >= 0 && !slices.ContainsFunc(older[at+1:], is) { // a name that two of them have is neither's
-				gone[older[at].Hash] = true
+				for _, hash := range brought(older[at:], line) {
+					gone[hash] = true
+				}
 			}
 		}
-		for _, m := range revertFooter.FindAllStringSubmatch(c.Body, -1) {
-			take(func(e git.Entry) bool { return strings.HasPrefix(e.Hash, m[1]) })
+		footers, buttons := revertFooter.FindAllStringSubmatch(c.Body, -1), revertButton.FindAllStringSubmatch(c.Body, -1)
+		for _, m := range footers {
+			take(m[2], func(e git.Entry) bool { return strings.HasPrefix(e.Hash, m[1]) })
 		}
-		for _, m := range revertButton.FindAllStringSubmatch(c.Body, -1) {
+		for _, m := range buttons {
 			number, _ := strconv.Atoi(m[2]) // nine digits at most
-			take(func(e git.Entry) bool { return e.PR == number && strings.EqualFold(m[1], repository) })
+			take("", func(e git.Entry) bool { return e.PR == number && strings.EqualFold(m[1], repository) })
+		}
+		if m := revertSubject.FindStringSubmatch(unnumbered(c.Subject)); m != nil && len(footers)+len(buttons) == 0 {
+			subject := map[string]string{"Revert": unnumbered(m[2]), "Reapply": `Revert "` + m[2] + `"`}[m[1]]
+			take("", func(e git.Entry) bool { return unnumbered(e.Subject) == subject })
 		}
 	}
 	return gone
+}
+
+// unnumbered is a subject without the number of its pull request.
+func unnumbered(subject string) string { return pullSuffix.ReplaceAllString(subject, "") }
+
+// brought are the commit that stands first, and where it is a merge, what it brought into the line that is named or
+// that of its first parent: the commits among those behind it from which that parent does not descend.
+func brought(commits []git.Entry, line string) []string {
+	merge := commits[0]
+	if len(merge.Parents) < 2 {
+		return []string{merge.Hash}
+	}
+	at := slices.IndexFunc(merge.Parents, func(hash string) bool { return line != "" && strings.HasPrefix(hash, line) })
+	had := ancestors(commits[1:], merge.Parents[max(at, 0)])
+	var out []string
+	for hash := range ancestors(commits, merge.Hash) {
+		if !had[hash] {
+			out = append(out, hash)
+		}
+	}
+	return out
+}
+
+// ancestors are a commit and those behind it, among commits of which each stands before its parents.
+func ancestors(commits []git.Entry, of string) map[string]bool {
+	reached := map[string]bool{of: true}
+	for _, c := range commits {
+		if reached[c.Hash] {
+			for _, parent := range c.Parents {
+				reached[parent] = true
+			}
+		}
+	}
+	return reached
 }
 
 // list is one line for each commit, as many as fit.

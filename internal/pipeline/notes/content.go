@@ -23,14 +23,17 @@ func denies(text string) bool { return reason.Denies(shown(text)) }
 func alphanumeric(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
 
 // unwritten is the first line that is a placeholder or the template's own, with its TODO or without, or the template's
-// words wherever lines were broken.
+// words wherever lines were broken. What stands for words to come does so where a paragraph or an item begins.
 func unwritten(text string, c release.Class) string {
 	stock := stock(c)
+	begins := true
 	for line := range strings.SplitSeq(text, "\n") {
-		said := essence(line)
-		if todo.MatchString(line) || reason.Later(todo.ReplaceAllString(line, "")) || slices.Contains(stock, said) {
+		said, bare := essence(line), item.ReplaceAllString(todo.ReplaceAllString(line, ""), "")
+		later := reason.Placeholder(bare) || (begins || item.MatchString(line)) && reason.Later(bare)
+		if todo.MatchString(line) || later || slices.Contains(stock, said) {
 			return strings.TrimSpace(line)
 		}
+		begins = strings.TrimSpace(line) == ""
 	}
 	whole := " " + essence(shown(text)) + " "
 	for _, s := range stock {
@@ -40,6 +43,8 @@ func unwritten(text string, c release.Class) string {
 	}
 	return ""
 }
+
+var item = regexp.MustCompile(`^[ \t]*(?:[-*+>|]|[0-9]{1,9}[.)])`)
 
 // stock are the words of the class's template that are to be written over: its lines, and what follows TODO in them.
 func stock(c release.Class) []string {
@@ -65,8 +70,10 @@ var (
 	address = regexp.MustCompile(`https://[^\s<>()\[\]"'` + "`" + `]+`)
 )
 
-// refers says whether the text names a CVE, an advisory, an incident's id or its address.
+// refers says whether what a reader sees of the text, or can follow, names a CVE, an advisory, an incident's id or its
+// address.
 func refers(text string) bool {
+	text = shown(text) + " " + strings.Join(destinations(text), " ")
 	if cve.MatchString(text) || advisory.MatchString(text) || incident.MatchString(text) {
 		return true
 	}

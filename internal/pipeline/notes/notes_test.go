@@ -174,6 +174,9 @@ func TestRevertedChanges(t *testing.T) {
 	pull := git.Entry{Hash: hash("a"), Subject: "feat!: another form (#7)", PR: 7}
 	byButton := git.Entry{Hash: hash("b"), Subject: `Revert "feat!: another form" (#8)`, PR: 8,
 		Body: "Reverts calimero-network/mero-tee#7"}
+	merged := []git.Entry{{Hash: hash("e"), Subject: "Merge pull request #11 from x/y", PR: 11,
+		Parents: []string{hash("1"), hash("a")}}, {Hash: hash("a"), Subject: change.Subject, Parents: []string{hash("0")}},
+		{Hash: hash("1"), Parents: []string{hash("0")}}, {Hash: hash("0")}}
 	for name, tc := range map[string]struct {
 		commits []git.Entry // the newest first
 		breaks  bool
@@ -197,6 +200,19 @@ func TestRevertedChanges(t *testing.T) {
 		"only spoken of": {[]git.Entry{{Hash: hash("d"),
 			Body: "If this reverts commit " + hash("a") + ", say so."}, change}, true},
 		"before it was made": {[]git.Entry{pull, byButton}, true},
+		"by its title alone": {[]git.Entry{{Hash: hash("d"), Subject: `Revert "feat!: another form" (#9)`, PR: 9}, pull}, false},
+		"by a title that two have": {[]git.Entry{{Hash: hash("d"), Subject: `Revert "feat!: another form"`}, pull,
+			{Hash: hash("e"), Subject: "feat!: another form"}}, true},
+		"its title, brought back": {[]git.Entry{{Hash: hash("e"), Subject: `Reapply "feat!: another form" (#10)`, PR: 10},
+			{Hash: hash("d"), Subject: `Revert "feat!: another form" (#9)`, PR: 9}, pull}, true},
+		"with the merge that brought it": {append([]git.Entry{{Hash: hash("d"), Body: "This reverts commit " + hash("e") +
+			", reversing\nchanges made to " + hash("1") + "."}}, merged...), false},
+		"with the merge, by GitHub's button": {append([]git.Entry{{Hash: hash("d"),
+			Body: "Reverts calimero-network/mero-tee#11"}}, merged...), false},
+		"the other side of the merge": {append([]git.Entry{{Hash: hash("d"), Body: "This reverts commit " + hash("e") +
+			", reversing\nchanges made to " + hash("a") + "."}}, merged...), true},
+		"a merge that did not bring it": {[]git.Entry{{Hash: hash("d"), Body: "This reverts commit " + hash("e") + "."},
+			{Hash: hash("e"), Parents: []string{hash("a"), hash("2")}}, {Hash: hash("2"), Parents: []string{hash("0")}}, change}, true},
 		"by an ambiguous name": {[]git.Entry{{Hash: hash("d"), Body: "This reverts commit aaaaaaaa."}, change,
 			{Hash: hash("a")[1:] + "b", Subject: "another"}}, true},
 	} {

@@ -180,6 +180,21 @@ func TestReadRefuses(t *testing.T) {
 	require.ErrorContains(t, results.Err(), "a candidate has no such section")
 }
 
+// What reads like a placeholder within a sentence is where a line was broken.
+func TestLinesMayGoOnAsPlaceholdersBegin(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"Stop the service. Operators have\nto do so before the update.", "You may have\nto follow the guide.",
+		"What is left\nto be done by hand: nothing moves."} {
+		_, results := notes.Read(tag(t, "mero-kms-v1.2.1"), release.Hotfix, []byte(strings.Replace(hotfixFile, "By hand.", text, 1)))
+		require.NoError(t, results.Err(), text)
+	}
+	for _, text := range []string{"By hand.\nTo do.", "By hand.\n\nTo do: the rest.", "By hand.\n- to be added", "By hand.\nwip",
+		"Coming soon", "1. TBA", "> to be announced"} {
+		_, results := notes.Read(tag(t, "mero-kms-v1.2.1"), release.Hotfix, []byte(strings.Replace(hotfixFile, "By hand.", text, 1)))
+		require.ErrorContains(t, results.Err(), "template", text)
+	}
+}
+
 // A reason is words: what is none leaves its path without one.
 func TestReasonsThatAreNone(t *testing.T) {
 	t.Parallel()
@@ -208,7 +223,10 @@ func TestReference(t *testing.T) {
 		"XCVE-2026-1234x": false, "INCIDENT-3": true, "UTF-8": false, "SHA-256": false, "RFC-2119": false,
 		"ISO-8601": false, "P-256": false, "AINC-1": false,
 		"GHSA-aaaa-bbbb": false, "#42": false, "inc-42": false, "http://a.example/x": false, "https://localhost/x": false,
-		"https://a.example/": false, "https://": false,
+		"https://a.example/": false, "https://": false, "[the report][1]\n\n[1]: https://a.example/x": true,
+		"<https://a.example/x>": true, "**CVE-2026-1234**": true, "`CVE-2026-1234`": true,
+		"An incident.\n\n[//]: # (CVE-2026-1234)": false, "An incident.\n\n[1]: https://a.example/x": false,
+		"An incident. ![CVE-2026-1234](https://a.example/x)": false, "An incident. [](https://a.example/x)": false,
 	} {
 		file := strings.Replace(hotfixFile, "INC-42", text, 1)
 		_, results := notes.Read(tag(t, "mero-kms-v1.2.1"), release.Hotfix, []byte(file))

@@ -33,13 +33,16 @@ func SinceBase(ctx context.Context, dir, base string) (*Branched, error) {
 	if err != nil {
 		return nil, unknownBase(base, err)
 	}
+	if err := whole(ctx, dir); err != nil { // it may end between HEAD and where the two part, and show an older commit
+		return nil, err
+	}
 	out, err := run(ctx, dir, "merge-base", hash, "HEAD")
 	if err != nil {
 		return nil, unknownBase(base, err)
 	}
 	b := &Branched{From: strings.TrimSpace(out), Files: map[string]Status{}}
 	out, err = run(ctx, dir, "diff-tree", "-r", "-z", "--name-status", "--no-renames", "--no-ext-diff", "--no-relative",
-		b.From, "HEAD")
+		"--ignore-submodules=none", b.From, "HEAD")
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +109,7 @@ func Changes(ctx context.Context, dir, from, to string) ([]Change, error) {
 	}
 	// The plumbing command: diff.* of the user's configuration does not reach it.
 	out, err := run(ctx, dir, "diff-tree", "-r", "-z", "--numstat", "--no-renames", "--no-ext-diff", "--no-textconv",
-		"--no-relative", "--diff-algorithm=myers", a, b)
+		"--no-relative", "--ignore-submodules=none", "--diff-algorithm=myers", a, b)
 	if err != nil {
 		return nil, err
 	}

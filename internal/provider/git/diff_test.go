@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -65,6 +66,24 @@ func TestSinceBaseIgnoresConfiguration(t *testing.T) {
 	changed, err := git.SinceBase(t.Context(), dir, "v2")
 	require.NoError(t, err)
 	require.Equal(t, map[string]git.Status{"ünïcode.md": git.Added}, changed.Files)
+}
+
+// A submodule that .gitmodules has every diff ignore changes what is released as any other path does.
+func TestIgnoredSubmodulesAreListed(t *testing.T) {
+	t.Parallel()
+	dir := repository(t)
+	write(t, dir, ".gitmodules", "[submodule \"sub\"]\n\tpath = sub\n\turl = https://example.org/sub\n\tignore = all\n")
+	at(t, dir, 1_700_000_300, "add", ".")
+	for _, commit := range []string{"1", "2"} {
+		at(t, dir, 1_700_000_300, "update-index", "--add", "--cacheinfo", "160000,"+strings.Repeat(commit, 40)+",sub")
+		at(t, dir, 1_700_000_300, "commit", "-q", "-m", "sub at "+commit)
+	}
+	changes, err := git.Changes(t.Context(), dir, "HEAD~", "HEAD")
+	require.NoError(t, err)
+	require.Equal(t, []git.Change{{Path: "sub", Added: 1, Deleted: 1}}, changes)
+	changed, err := git.SinceBase(t.Context(), dir, "HEAD~")
+	require.NoError(t, err)
+	require.Equal(t, map[string]git.Status{"sub": git.Modified}, changed.Files)
 }
 
 func TestSinceBaseNeedsABase(t *testing.T) {

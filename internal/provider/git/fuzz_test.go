@@ -8,8 +8,8 @@ import (
 )
 
 func FuzzParseLog(f *testing.F) {
-	f.Add("h\x00a\x00s (#1)\x00b\n\x00")
-	f.Add("h\x00a\x00s\x00\x00h\x00a\x00Merge pull request #9 from x\x00\x00")
+	f.Add("h\x00a\x00s (#1)\x00b\n\x00p\x00")
+	f.Add("h\x00a\x00s\x00\x00p\x00h\x00a\x00Merge pull request #9 from x\x00\x00p q\x00")
 	f.Add("\xff\x00\x00")
 	f.Fuzz(func(t *testing.T, out string) {
 		entries, err := parseLog(out)

@@ -13,7 +13,6 @@ import (
 	"maps"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -45,66 +44,6 @@ func Head(ctx context.Context, dir string) (Commit, error) {
 		return Commit{}, fmt.Errorf("git log: no time in %q", out)
 	}
 	return Commit{Hash: hash, Time: time.Unix(unix, 0).UTC()}, nil
-}
-
-// Dirty lists the paths that differ from HEAD, or are untracked and not ignored by the repository's own .gitignore;
-// none in a clean tree. What git was told not to look at counts as changed: what its user's configuration or this
-// clone alone ignores, modes, and files that are assumed to be unchanged or left out.
-func Dirty(ctx context.Context, dir string) ([]string, error) {
-	if err := inPlace(ctx, dir); err != nil {
-		return nil, err
-	}
-	paths := map[string]bool{}
-	for _, q := range []struct {
-		question []string
-		path     func(entry string) string // "" where the entry says nothing
-	}{
-		{[]string{"-c", "core.fileMode=true", "status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=no",
-			"--ignore-submodules=none"}, func(entry string) string { return entry[min(len(entry), len("XY ")):] }},
-		{[]string{"ls-files", "-z", "--full-name", "--others", "--exclude-per-directory=.gitignore", "--", ":/"},
-			func(entry string) string { return entry }},
-		{[]string{"ls-files", "-z", "--full-name", "-v", "--", ":/"}, marked},
-	} {
-		out, err := run(ctx, dir, q.question...)
-		if err != nil {
-			return nil, err
-		}
-		for _, entry := range records(out) {
-			paths[q.path(entry)] = true
-		}
-	}
-	delete(paths, "")
-	return slices.Sorted(maps.Keys(paths)), nil
-}
-
-// marked is the path of `git ls-files -v` at which git was told not to look ("h", "S"), or that is not merged ("M").
-func marked(entry string) string {
-	tag, path, _ := strings.Cut(entry, " ")
-	if tag == "H" {
-		return ""
-	}
-	return path
-}
-
-// inPlace refuses a repository whose configuration (core.worktree) has its files elsewhere than in dir.
-func inPlace(ctx context.Context, dir string) error {
-	out, err := run(ctx, dir, "rev-parse", "--show-toplevel")
-	if err != nil {
-		return err
-	}
-	top := strings.TrimSuffix(out, "\n")
-	here, err := filepath.Abs(dir)
-	if err == nil {
-		here, err = filepath.EvalSymlinks(here)
-	}
-	if err != nil {
-		return err
-	}
-	if inside, err := filepath.Rel(top, here); err == nil && filepath.IsLocal(inside) {
-		return nil
-	}
-	return &fault.Error{Code: fault.General, Message: "git looks at another folder than this one",
-		Expected: here, Got: top, Hint: "git config --unset core.worktree"}
 }
 
 // Tags lists the tags that lead to HEAD, by name.
@@ -143,13 +82,26 @@ func records(out string) []string {
 	return strings.Split(out, "\x00")
 }
 
+// asIs has git take files for what they are, whatever the user likes: the ends of their lines, links, names that differ
+// in case alone, and attributes that no commit holds.
+var asIs = strings.Fields("-c core.autocrlf=false -c core.eol=lf -c core.safecrlf=false -c core.symlinks=true " +
+	"-c core.ignoreCase=false -c core.fileMode=true -c core.attributesFile=" + os.DevNull)
+
 func run(ctx context.Context, dir string, args ...string) (string, error) {
+	return runWith(ctx, dir, "", args...)
+}
+
+// runWith is run with another index than the repository's; "" is its own.
+func runWith(ctx context.Context, dir, index string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "git",
-		append([]string{"-C", dir, "-c", "core.fsmonitor=false", "-c", "color.ui=false"}, args...)...)
+		slices.Concat([]string{"-C", dir, "-c", "core.fsmonitor=false", "-c", "color.ui=false"}, asIs, args)...)
 	cmd.Env = slices.Concat(Environment(), asCommitted,
 		[]string{"LC_ALL=C", "GIT_OPTIONAL_LOCKS=0", "GIT_TERMINAL_PROMPT=0", "GIT_PAGER=cat"})
+	if index != "" {
+		cmd.Env = append(cmd.Env, "GIT_INDEX_FILE="+index)
+	}
 	stdout, stderr := &bounded{limit: maxOutput}, &bounded{limit: 4 << 10}
 	cmd.Stdout, cmd.Stderr = stdout, stderr
 	err := cmd.Run()

@@ -140,6 +140,52 @@ func TestDirtyLooksAtEverything(t *testing.T) {
 			run("config", "core.excludesFile", ignored)
 			write(t, dir, "new.go", "package new\n")
 		}, "new.go"},
+		"ignored by a file that ignores itself": {func(_ func(args ...string), dir string) {
+			write(t, dir, "sub/.gitignore", "*\n")
+			write(t, dir, "sub/new.go", "package sub\n")
+			write(t, dir, "dist/sub/.gitignore", "*\n") // in a folder that is ignored anyhow
+		}, "sub/.gitignore"},
+		"a name in another case": {func(run func(args ...string), dir string) {
+			run("config", "core.ignoreCase", "true")
+			write(t, dir, "A.TXT", "1\n")
+		}, "A.TXT"},
+		"a file of the same size and time": {func(run func(args ...string), dir string) {
+			before := time.Unix(1_700_000_000, 0)
+			require.NoError(t, os.Chtimes(filepath.Join(dir, "a.txt"), before, before))
+			run("update-index", "--refresh")
+			run("config", "core.checkStat", "minimal")
+			run("config", "core.trustctime", "false")
+			write(t, dir, "a.txt", "2\n")
+			require.NoError(t, os.Chtimes(filepath.Join(dir, "a.txt"), before, before))
+		}, "a.txt"},
+		"the ends of lines, as the user likes them": {func(run func(args ...string), dir string) {
+			run("config", "core.autocrlf", "true")
+			require.NoError(t, os.Remove(filepath.Join(dir, "a.txt")))
+			run("checkout", "--", "a.txt")
+		}, "a.txt"},
+		"the ends of lines, as an attribute says": {func(run func(args ...string), dir string) {
+			attributes := filepath.Join(t.TempDir(), "attributes")
+			require.NoError(t, os.WriteFile(attributes, []byte("*.txt text eol=crlf\n"), 0o600))
+			run("config", "core.attributesFile", attributes)
+			require.NoError(t, os.Remove(filepath.Join(dir, "a.txt")))
+			run("checkout", "--", "a.txt")
+		}, "a.txt"},
+		"attributes of this clone": {func(_ func(args ...string), dir string) {
+			write(t, dir, ".git/info/attributes", "# none\n*.txt filter=x\n")
+		}, ".git/info/attributes"},
+		"a file in the place of a link": {func(run func(args ...string), dir string) {
+			require.NoError(t, os.Symlink("a.txt", filepath.Join(dir, "link")))
+			run("add", "link")
+			run("commit", "-q", "-m", "a link")
+			run("config", "core.symlinks", "false")
+			require.NoError(t, os.Remove(filepath.Join(dir, "link")))
+			write(t, dir, "link", "a.txt")
+		}, "link"},
+		"what is only staged": {func(run func(args ...string), dir string) {
+			write(t, dir, "a.txt", "2\n")
+			run("add", "a.txt")
+			write(t, dir, "a.txt", "1\n")
+		}, "a.txt"},
 		"a mode": {func(run func(args ...string), dir string) {
 			run("config", "core.fileMode", "false")
 			require.NoError(t, os.Chmod(filepath.Join(dir, "a.txt"), 0o755))
@@ -183,10 +229,13 @@ func TestLog(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, log, 2)
 	require.Regexp(t, `^[0-9a-f]{40}$`, log[0].Hash)
+	first, err := git.Log(t.Context(), dir, "", "v1")
+	require.NoError(t, err)
+	parents := [][]string{{log[1].Hash}, {first[0].Hash}}
 	log[0].Hash, log[1].Hash = "", ""
 	require.Equal(t, []git.Entry{
-		{Subject: "Merge pull request #7 from x/y", Author: "Zoë", PR: 7},
-		{Subject: "two (#12)", Body: "A body\nwith lines.\n\nBREAKING CHANGE: yes", Author: "Ann", PR: 12},
+		{Subject: "Merge pull request #7 from x/y", Author: "Zoë", PR: 7, Parents: parents[0]},
+		{Subject: "two (#12)", Body: "A body\nwith lines.\n\nBREAKING CHANGE: yes", Author: "Ann", PR: 12, Parents: parents[1]},
 	}, log)
 	all, err := git.Log(t.Context(), dir, "", "HEAD")
 	require.NoError(t, err)

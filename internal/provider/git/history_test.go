@@ -165,6 +165,8 @@ func TestShallowClonesAreNotJudged(t *testing.T) {
 	require.ErrorContains(t, err, "shallow clone")
 	_, err = git.Log(t.Context(), clone, "", "HEAD")
 	require.ErrorContains(t, err, "shallow clone", "its log would end early")
+	_, err = git.SinceBase(t.Context(), clone, "HEAD")
+	require.ErrorContains(t, err, "shallow clone", "an older commit could look like the one at which the two part")
 }
 
 func TestTagCommits(t *testing.T) {

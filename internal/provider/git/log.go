@@ -15,6 +15,8 @@ type Entry struct {
 	Body    string // without the subject
 	Author  string // name only
 	PR      int    // number of the pull request; 0 when the subject names none
+
+	Parents []string // hashes; the first is that of the branch into which a merge was made
 }
 
 // Log lists the commits that are reachable from to and not from from, children
@@ -36,14 +38,14 @@ func Log(ctx context.Context, dir, from, to string) ([]Entry, error) {
 	}
 	out, err := run(ctx, dir, "-c", "i18n.logOutputEncoding=UTF-8", "log", "-z", "--no-show-signature", "--no-notes",
 		"--no-decorate", "--no-mailmap",
-		"--topo-order", "--format=tformat:%H%x00%an%x00%s%x00%b", scope, "--")
+		"--topo-order", "--format=tformat:%H%x00%an%x00%s%x00%b%x00%P", scope, "--")
 	if err != nil {
 		return nil, err
 	}
 	return parseLog(out)
 }
 
-const fieldsPerEntry = 4
+const fieldsPerEntry = 5
 
 func parseLog(out string) ([]Entry, error) {
 	// Every field ends with a NUL; git takes none into a message.
@@ -57,7 +59,7 @@ func parseLog(out string) ([]Entry, error) {
 	var entries []Entry
 	for ; len(fields) > 0; fields = fields[fieldsPerEntry:] {
 		e := Entry{Hash: fields[0], Author: text(fields[1]), Subject: text(fields[2]),
-			Body: strings.TrimSpace(text(fields[3]))}
+			Body: strings.TrimSpace(text(fields[3])), Parents: strings.Fields(fields[4])}
 		e.PR = pullRequest(e.Subject)
 		entries = append(entries, e)
 	}

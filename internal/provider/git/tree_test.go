@@ -2,6 +2,7 @@ package git_test
 
 import (
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -70,4 +71,24 @@ func TestClone(t *testing.T) {
 	require.Error(t, err)
 	_, err = git.Clone(t.Context(), dir, "v1", to)
 	require.Error(t, err, "a folder that exists")
+}
+
+// Not parallel: it changes the process environment. A user's configuration converts no file of a clone.
+func TestCloneIsAsCommitted(t *testing.T) {
+	dir := repository(t)
+	configuration := filepath.Join(t.TempDir(), "config")
+	require.NoError(t, os.WriteFile(configuration, []byte("[core]\n\tautocrlf = true\n\tsymlinks = false\n"), 0o600))
+	require.NoError(t, os.Symlink("a.txt", filepath.Join(dir, "link")))
+	at(t, dir, 1_700_000_300, "add", "link")
+	at(t, dir, 1_700_000_300, "commit", "-q", "-m", "a link")
+	t.Setenv("GIT_CONFIG_GLOBAL", configuration)
+	to := filepath.Join(t.TempDir(), "clone")
+	_, err := git.Clone(t.Context(), dir, "HEAD", to)
+	require.NoError(t, err)
+	data, err := git.Tree(to).Here("a.txt")
+	require.NoError(t, err)
+	require.Equal(t, "1\n", string(data))
+	target, err := os.Readlink(filepath.Join(to, "link"))
+	require.NoError(t, err)
+	require.Equal(t, "a.txt", target)
 }

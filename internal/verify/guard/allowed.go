@@ -34,8 +34,8 @@ type File struct {
 // maxFile bounds what is read of one file, in bytes. GitHub itself refuses workflows above 1 MiB.
 const maxFile = 1 << 20
 
-// inert is what sets no variable: prose, sums, and what only a test compiles.
-var inert = regexp.MustCompile(`(?:\.(?:md|sum|mod)|_test\.go)$`)
+// inert is what sets no variable: prose, forms for people, sums, and what only a test compiles.
+var inert = regexp.MustCompile(`(?:\.(?:md|sum|mod)|_test\.go)$|^\.github/(?:ISSUE|DISCUSSION)_TEMPLATE/`)
 
 // Workflows is Reader.Workflows, once.
 func Workflows(repository fs.FS) ([]File, error) { return new(Reader).Workflows(repository) }
@@ -63,6 +63,7 @@ func (r *Reader) Workflows(repository fs.FS) ([]File, error) {
 		return nil, err
 	}
 	var out []File
+	looked := map[string]bool{}
 	for i := 0; i < len(names); i++ { // what a file uses may use more
 		if inert.MatchString(names[i]) || slices.Contains(names[:i], names[i]) {
 			continue
@@ -73,13 +74,13 @@ func (r *Reader) Workflows(repository fs.FS) ([]File, error) {
 		}
 		f := File{Path: names[i], Data: data}
 		out = append(out, f)
-		if imagePath.MatchString(f.Path) {
+		if imagePath.MatchString(f.Path) && !namesFiles.MatchString(f.Path) {
 			continue
 		}
 		for _, u := range r.usesOf(f) {
-			for _, name := range u.candidates() {
-				if info, err := fs.Stat(repository, name); err == nil && info.Mode().IsRegular() {
-					names = append(names, name)
+			for _, at := range u.places() {
+				if !looked[at] {
+					looked[at], names = true, append(names, filesAt(repository, at)...)
 				}
 			}
 		}
@@ -167,11 +168,45 @@ type use struct {
 	folders  []string // where else it may lie
 }
 
-func (u use) candidates() []string {
-	var out []string
+// places are where what is used may lie.
+func (u use) places() (out []string) {
 	for _, dir := range append([]string{".", u.from}, u.folders...) {
-		clean := path.Join(dir, u.name)
-		out = append(out, clean, path.Join(clean, "action.yml"), path.Join(clean, "action.yaml"))
+		out = append(out, path.Join(dir, u.name))
+	}
+	return out
+}
+
+// byThemselves are the files of a folder that a program reads when it is told the folder, or works in it.
+var byThemselves = strings.Fields("action.yml action.yaml Makefile makefile GNUmakefile Dockerfile Containerfile .env " +
+	"compose.yaml compose.yml docker-compose.yaml docker-compose.yml")
+
+// candidates are the files that may be what is used.
+func (u use) candidates() (out []string) {
+	for _, at := range u.places() {
+		out = append(out, at)
+		for _, name := range byThemselves {
+			out = append(out, path.Join(at, name))
+		}
+	}
+	return out
+}
+
+// filesAt are the file at a place, or those of the folder there that programs read by themselves.
+func filesAt(repository fs.FS, at string) (out []string) {
+	regular := func(name string) bool {
+		info, err := fs.Stat(repository, name)
+		return err == nil && info.Mode().IsRegular()
+	}
+	switch info, err := fs.Stat(repository, at); {
+	case err != nil:
+	case info.Mode().IsRegular():
+		out = append(out, at)
+	case info.IsDir():
+		for _, name := range byThemselves {
+			if name = path.Join(at, name); regular(name) {
+				out = append(out, name)
+			}
+		}
 	}
 	return out
 }
@@ -185,6 +220,8 @@ type judgement struct {
 	unjudged []string // places that cannot be judged
 	uses     []use
 	left     int // nodes that may still be visited
+
+	literalMatrix bool // each value of each matrix is one line that is written out
 }
 
 // add notes a variable that is named at a place.
@@ -207,8 +244,8 @@ func (j *judgement) variable(line int, name, at string) {
 	switch {
 	case startsAllowed(name):
 		j.add(line, name, at)
-	case name == "BASH_ENV":
-		j.cannot(line, "BASH_ENV, a script that every step would begin with, in %s", at)
+	case name == "BASH_ENV", strings.HasPrefix(name, "BASH_FUNC_"):
+		j.cannot(line, "%s, a script that every step would begin with, in %s", name, at)
 	}
 }
 
@@ -218,7 +255,9 @@ var (
 	shellPath    = regexp.MustCompile(`\.(?:sh|bash)$|(?:^|/)\.envrc$`)
 	plainPath    = regexp.MustCompile(`(?:^|/)(?:[^./]+|\.env[^/]*|[^/]+\.env)$`)
 	imagePath    = regexp.MustCompile(`^(?:ansible|packer|docker|magefiles)/`)
+	namesFiles   = regexp.MustCompile(`\.ya?ml$`) // of what an image is made of: these name further files
 	makePath     = regexp.MustCompile(`(?i)(?:^|/)(?:[^/]*makefile|dockerfile|containerfile)[^/]*$`)
+	included     = regexp.MustCompile(`(?m)^[ \t]*[-s]?include[ \t]+(\S.*)$`) // by a Makefile
 	shellLine    = regexp.MustCompile(`^#!\s*\S*/(?:env\s+(?:-S\s+)?)?(?:ba|da)?sh\b`)
 )
 
@@ -236,6 +275,11 @@ func judge(f File) *judgement {
 		j.foreign("it", 1, text)
 	default:
 		j.text("it", 1, text)
+		for _, m := range included.FindAllStringSubmatch(text, -1) {
+			for _, name := range strings.Fields(m[1]) {
+				j.uses = append(j.uses, use{name: name, from: path.Dir(f.Path), optional: true})
+			}
+		}
 		if plainPath.MatchString(f.Path) && !makePath.MatchString(f.Path) && !strings.HasPrefix(text, "#!") {
 			j.shell(script{at: "script"}, text, false) // it may be there to be sourced
 		}

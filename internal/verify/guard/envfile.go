@@ -2,7 +2,6 @@ package guard
 
 import (
 	"regexp"
-	"slices"
 	"strings"
 
 	"mvdan.cc/sh/v3/syntax"
@@ -10,20 +9,22 @@ import (
 
 // Clause 4. GITHUB_ENV sets variables for every later step. A script may append NAME=value lines
 // to it, in which each NAME and the end of each line can be read; and it may look at it, where what
-// it sees goes to nobody. Whatever else leads to the file cannot be judged.
+// it sees goes to nobody: what a step prints is its log, what a script prints may be its caller's.
+// Whatever else leads to the file cannot be judged.
 var (
 	filling = fillingForms()
-	looking = regexp.MustCompile(
-		`^(?:echo|cat|ls|wc|test|\[|\[\[|head|tail|grep)(?: [^<>|;&()$]*)? ` + envTarget + `(?: \]{1,2})?$`)
-	printed = regexp.MustCompile(`\b([A-Za-z_]\w*)(?:=|<<)`)
-	route   = regexp.MustCompile(`\bGITHUB_ENV\b|::set-env|_runner|file_commands|\bset_env`)
+	looking = regexp.MustCompile(`^(?:echo|cat|ls|wc|head|tail|grep)(?: [^<>|;&()$]*)? ` + envTarget + `$`)
+	testing = regexp.MustCompile(`^(?:test|\[|\[\[)(?: [^<>|;&()$]*)? ` + envTarget + `(?: \]{1,2})?$`)
+	printed = regexp.MustCompile(`(?:\b|\\n)([A-Za-z_]\w*)(?:=|<<)`)
+	route   = regexp.MustCompile(`\bGITHUB_ENV\b|::set-env|_runner|file_commands|\bset_env|` +
+		`\bRUNNER_TEMP\}?/[^\s/]*[*?\[][^\s/]*/`) // a pattern for the folder in which it lies
 )
 
-const envTarget = `"?\$\{?GITHUB_ENV\}?"?`
+const envTarget = `"?\$\{?GITHUB_ENV(?::[-?][\w/. -]*)?\}?"?`
 
 // fillingForms match a statement as the shell package prints it: echo and printf, alone or as any
-// sequence within a group or a choice; tee behind one of them; a here-document. What is expanded
-// in them is judged by oneLined.
+// sequence within a group or a choice, into the file or into tee; a here-document, likewise. What is
+// expanded in them is judged by oneLined.
 func fillingForms() *regexp.Regexp {
 	const (
 		name  = `[A-Za-z_]\w*=`
@@ -31,17 +32,20 @@ func fillingForms() *regexp.Regexp {
 		quote = "[^\"\\\\`\\n]"         // a character within quotes
 		plain = "'[^'\\\\\\n]*'|\\w[^\"'$\\\\`<>|;&(){}*?\\n]*"
 
-		echo   = `echo (?:"` + name + quote + `*"|` + name + bare + `*|` + plain + `)`
-		printf = `printf ["']` + name + `(?:[^%"'\\\n]|%s)*\\n["'](?: "` + quote + `*"| ` + bare + `+)*`
-		prints = `(?:` + echo + `|` + printf + `)`
-		tests  = `(?:el)?if (?:\[|test|\[\[) [^\n;()&|]*`
+		setting = `(?:"` + name + quote + `*"|'` + name + `[^'\\\n]*'|` + name + bare + `*)`
+		echo    = `echo (?:"` + name + quote + `*"|` + name + bare + `*|` + plain + `)`
+		printf  = `printf ["'](?:` + name + `(?:[^%"'\\\n]|%s)*\\n)+["'](?: "` + quote + `*"| ` + bare + `+)*`
+		lined   = `printf ["']%s\\n["'](?: ` + setting + `)+`
+		prints  = `(?:` + echo + `|` + printf + `|` + lined + `)`
+		tests   = `(?:el)?if (?:\[|test|\[\[) [^\n;()&|]*`
 
-		sequence = `(?:\(?\s*(?:` + prints + `|` + tests + `|then|else|fi|[{}])\s*\)?[;\s]+)+>>` + envTarget
-		tee      = prints + ` \| tee -a ` + envTarget + `(?: >/dev/null)?`
-		lines    = `\n(?:` + name + "[^\\\\`\\n]*\\n)*\\w+"
-		document = `cat (?:>>` + envTarget + ` )?<<["']?\w+["']?(?: >>` + envTarget + `)?` + lines
+		into     = `1?>{1,2}` + envTarget
+		tee      = `\| tee (?:-a|--append) ` + envTarget + `(?: >/dev/null)?`
+		sequence = `(?:\(?\s*(?:` + prints + `|` + tests + `|then|else|fi|[{}])\s*\)?[;\s]+)+(?:` + into + `|` + tee + `)`
+		lines    = `\n(?:\t*` + name + "[^\\\\`\\n]*\\n)*\\t*\\w+"
+		document = `cat (?:` + into + ` )?<<-?["']?\w+["']?(?: (?:` + into + `|` + tee + `))?` + lines
 	)
-	return regexp.MustCompile(`^(?:` + sequence + `|` + tee + `|` + document + `)\n?$`)
+	return regexp.MustCompile(`^(?:` + sequence + `|` + document + `)\n?$`)
 }
 
 // environmentFile judges what a part of a script does with GITHUB_ENV; shows says that nobody gets what it prints.
@@ -57,7 +61,7 @@ func (s *script) environmentFile(part syntax.Node, shows bool) {
 				}
 				return false
 			}
-			if shows && looking.MatchString(text) {
+			if testing.MatchString(text) || shows && looking.MatchString(text) {
 				return false
 			}
 			handsOn = len(n.Redirs) > 0
@@ -83,14 +87,13 @@ func (s *script) environmentFile(part syntax.Node, shows bool) {
 	})
 }
 
-// Variables that GitHub sets by itself and that cannot hold a newline, and what gives a variable one line.
+// What a reference looks at, and the variables that GitHub sets by itself and that cannot hold a newline.
+// The name of a workflow can.
 var (
 	parameter = regexp.MustCompile(`^\$\{?([A-Za-z_]\w*)(?:[#%^,:/][^{}$"\\\n]*)?\}?$`)
 	variables = regexp.MustCompile(`^(?:GITHUB_(?:ENV|SHA|REF|REF_NAME|REF_TYPE|HEAD_REF|BASE_REF|REPOSITORY|ACTOR|` +
-		`REPOSITORY_OWNER|RUN_ID|RUN_NUMBER|RUN_ATTEMPT|JOB|WORKFLOW|WORKSPACE|EVENT_NAME|SERVER_URL|API_URL)|` +
-		`RUNNER_\w+|HOME|PWD)$`)
-	oneValue = regexp.MustCompile("^[\"']?(?:[^\"'$\\\\`<>|]|\\$\\{?GITHUB_(?:SHA|REF_NAME)\\}?)*[\"']?(?: *>> *" +
-		envTarget + `)?$`)
+		`REPOSITORY_OWNER|RUN_ID|RUN_NUMBER|RUN_ATTEMPT|JOB|WORKSPACE|EVENT_NAME|SERVER_URL|API_URL)|` +
+		`RUNNER_(?:OS|ARCH|NAME|TEMP|TOOL_CACHE|ENVIRONMENT)|HOME|PWD)$`)
 )
 
 // oneLined says whether all that is expanded in a statement is known to be one line.
@@ -102,7 +105,7 @@ func (s *script) oneLined(n syntax.Node) bool {
 			known = false
 		case *syntax.ParamExp:
 			m := parameter.FindStringSubmatch(source(n))
-			known = known && m != nil && (variables.MatchString(m[1]) || s.givenOneLine(m[1]))
+			known = known && m != nil && s.givenOneLine(m[1])
 		case *syntax.Lit, *syntax.SglQuoted:
 			known = known && !strings.Contains(source(n), unknown)
 		}
@@ -111,11 +114,45 @@ func (s *script) oneLined(n syntax.Node) bool {
 	return known
 }
 
-// givenOneLine says whether all that the file gives a variable is one line.
+var (
+	proseLine = regexp.MustCompile(`(?m)^[ \t-]*(?:name|run-name|description):[ \t].*$`)
+	lookedAt  = regexp.MustCompile(`\$\{?[#!]?$`)
+	defaulted = regexp.MustCompile(`^:?=`)                                     // ${NAME:=value} gives it one
+	listed    = regexp.MustCompile(`\b(?:export|local|readonly|unset)[ \t]+$`) // with no value
+	gives     = regexp.MustCompile(`^(?:=|[ \t]*:[ \t])[ \t]*(.*)`)
+	oneValue  = regexp.MustCompile("^(?:" + oneText + "|\"" + oneText + "\"" + behind + "|'" + oneText + "'" + behind + ")$")
+)
+
+// One line is text without quotes, or text that ends where its quotes do.
+const (
+	oneText = "(?:[^\"'$\\\\`<>|]|\\$\\{?GITHUB_(?:SHA|REF_NAME)\\}?)*"
+	behind  = "(?:[\\s;&)},>].*)?"
+)
+
+// givenOneLine says whether a variable is one line wherever the file names it, but in prose: it is
+// looked at, or given one. A variable that is not GitHub's is given one in the file, and by nothing
+// that is sourced.
 func (s *script) givenOneLine(name string) bool {
-	text := s.mask(string(s.file.Data))
-	given := regexp.MustCompile(`(?m)\b`+name+`\s*(?:=|:\s)\s*(.*)$`).FindAllStringSubmatch(text, -1)
-	read := regexp.MustCompile(`\b(?:read|mapfile|readarray|printf -v)\b.*\b` + name + `\b`)
-	open := func(g []string) bool { return !oneValue.MatchString(g[1]) }
-	return len(given) > 0 && !slices.ContainsFunc(given, open) && !read.MatchString(text)
+	githubs := variables.MatchString(name)
+	text := comment.ReplaceAllString(proseLine.ReplaceAllString(s.mask(string(s.file.Data)), ""), "")
+	known := githubs
+	for _, at := range regexp.MustCompile(`\b`+name+`\b`).FindAllStringIndex(text, -1) {
+		before := text[max(0, at[0]-16):at[0]]
+		rest, _, _ := strings.Cut(text[at[1]:], "\n")
+		value := gives.FindStringSubmatch(rest)
+		switch {
+		case lookedAt.MatchString(before):
+			if strings.Contains(before[len(before)-2:], "{") && defaulted.MatchString(rest) {
+				return false
+			}
+		case value == nil && listed.MatchString(before):
+		case value == nil || githubs || s.sources || !oneValue.MatchString(openQuote.FindString(before)+value[1]):
+			return false
+		default:
+			known = true
+		}
+	}
+	return known
 }
+
+var openQuote = regexp.MustCompile(`["']?$`)

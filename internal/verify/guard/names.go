@@ -1,10 +1,15 @@
 package guard
 
 import (
+	"go/scanner"
+	"go/token"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
 // Case is ignored where a name is set or looked up: GitHub's contexts ignore it
@@ -18,14 +23,22 @@ var (
 	wholeName = regexp.MustCompile(`\b(` + specNames + `)\b`)
 	specKey   = regexp.MustCompile(`(?i)^(` + specNames + `)$`)
 	assigned  = regexp.MustCompile(`(?im)(?:^|[\s"',;=({\[])(ALLOWED_\w*)["']?(?:[+:?]?=|<<)`)
-	declared  = regexp.MustCompile(`(?im)^\s*(?:ENV|ARG|export)\s+(?:[^\s=]+=\S*\s+)*["']?(ALLOWED_\w*)`)
-	lookedUp  = regexp.MustCompile(`(?i)(?:^|\W)(` + specNames + `|` + contextOf + `ALLOWED_\w*)`)
+	computes  = regexp.MustCompile(`(?im)^\s*(?:ONBUILD\s+)?(?:ENV|ARG|export)\s+(?:[^\s=$]+=\S*\s+)*["']?(\w*\$[^\s=]*)|` +
+		`environment_vars\s*=\s*\[[^\]]*?"([^"=\]]*\$\{[^"=\]]*)=`)
+	declared = regexp.MustCompile(`(?im)^\s*(?:ENV|ARG|export)\s+(?:[^\s=]+=\S*\s+)*["']?(ALLOWED_\w*)`)
+	lookedUp = regexp.MustCompile(`(?i)(?:^|\W)(` + specNames + `|` + contextOf + `ALLOWED_\w*)`)
 )
 
 const contextOf = `(?:vars|env|secrets)\s*(?:\.|\[\s*')\s*` // what an expression looks a name up in
 
 func startsAllowed(name string) bool {
 	return len(name) >= len("ALLOWED_") && strings.EqualFold(name[:len("ALLOWED_")], "ALLOWED_")
+}
+
+// mayBecomeAllowed says whether a name that is put together may start with ALLOWED_ in the end.
+func mayBecomeAllowed(name string) bool {
+	computed := strings.IndexAny(name, "${"+hole)
+	return computed >= 0 && strings.HasPrefix("ALLOWED_", strings.ToUpper(name[:computed]))
 }
 
 var (
@@ -84,10 +97,17 @@ var (
 // of the spec, and where it is no program it may not set ALLOWED_ anything.
 func (j *judgement) text(at string, line int, text string) {
 	forms := []*regexp.Regexp{wholeName, assigned, declared}
+	code := uncommented(j.file.Path, text)
 	if programs.MatchString(j.file.Path) {
 		forms = forms[:1]
+	} else {
+		for _, m := range computes.FindAllStringSubmatchIndex(code, -1) {
+			from, to := max(m[2], m[4]), max(m[3], m[5])
+			if mayBecomeAllowed(code[from:to]) {
+				j.cannot(line+strings.Count(code[:from], "\n"), "a computed name in %s", at)
+			}
+		}
 	}
-	code := comment.ReplaceAllString(text, "")
 	name := nameIn(code, forms...)
 	if name == "" {
 		return
@@ -96,10 +116,56 @@ func (j *judgement) text(at string, line int, text string) {
 	j.add(line+max(0, slices.IndexFunc(strings.Split(code, "\n"), named)), name, at)
 }
 
+// uncommented is a text without its comments, by the syntax of its file; lines stay lines.
+func uncommented(file, text string) string {
+	switch {
+	case strings.HasSuffix(file, ".go"):
+		return withoutGoComments(text)
+	case strings.HasSuffix(file, ".hcl"):
+		tokens, _ := hclsyntax.LexConfig([]byte(text), file, hcl.InitialPos)
+		for _, t := range tokens {
+			if t.Type == hclsyntax.TokenComment {
+				text = blanked(text, t.Range.Start.Byte, t.Range.End.Byte)
+			}
+		}
+		return text
+	case unitPath.MatchString(file):
+		return unitComment.ReplaceAllString(text, "")
+	}
+	return comment.ReplaceAllString(text, "")
+}
+
+func withoutGoComments(text string) string {
+	files := token.NewFileSet()
+	f := files.AddFile("", -1, len(text))
+	var s scanner.Scanner
+	s.Init(f, []byte(text), nil, scanner.ScanComments)
+	for {
+		at, kind, literal := s.Scan()
+		switch kind {
+		case token.EOF:
+			return text
+		case token.COMMENT:
+			text = blanked(text, f.Offset(at), min(len(text), f.Offset(at)+len(literal)))
+		}
+	}
+}
+
+// blanked is a text in which a part of each line is blank.
+func blanked(text string, from, to int) string {
+	return text[:from] + notNewline.ReplaceAllString(text[from:to], " ") + text[to:]
+}
+
+var (
+	notNewline  = regexp.MustCompile(`[^\n]`)
+	unitPath    = regexp.MustCompile(`\.(?:service|socket|timer|path|mount|target|conf)(?:\.j2)?$`) // systemd's
+	unitComment = regexp.MustCompile(`(?m)^[ \t]*[#;].*$`)
+)
+
 // foreign judges a program of a language that is not followed.
 func (j *judgement) foreign(at string, line int, text string) {
 	j.text(at, line, text)
-	if m := reaches.FindString(comment.ReplaceAllString(text, "")); m != "" {
+	if m := reaches.FindString(uncommented(j.file.Path, text)); m != "" {
 		j.cannot(line, "a program in %s, which can set variables (%q)", at, m)
 	}
 }

@@ -24,13 +24,10 @@ func operand(args []string) string {
 // takesValue are options of a shell whose value is the next word: -o pipefail.
 var takesValue = regexp.MustCompile(`^[-+][a-zA-Z]*[oO]$`)
 
-// scriptFile judges the file that a shell is told to read.
+// scriptFile judges the file that an interpreter is told to read.
 func (s *script) scriptFile(n syntax.Node, name string) {
-	switch {
-	case strings.HasPrefix(name, hole) && bytesOfProcess(n):
+	if strings.HasPrefix(name, hole) && bytesOfProcess(n) {
 		s.cannot(s.lineOf(n), "a script that is put together in %s", s.at)
-	case !strings.Contains(name, hole):
-		s.maybe(n, name)
 	}
 }
 
@@ -45,19 +42,24 @@ func bytesOfProcess(n syntax.Node) bool {
 	return found
 }
 
-// input judges the script that a shell reads from its standard input.
+// input judges the script that a shell, or a program of another language, reads from its standard input.
 func (s *script) input(st *syntax.Stmt) {
 	if pipe, ok := st.Cmd.(*syntax.BinaryCmd); ok && (pipe.Op == syntax.Pipe || pipe.Op == syntax.PipeAll) {
-		if s.release && readsInput(pipe.Y) && !slices.ContainsFunc(pipe.Y.Redirs, isInput) {
+		if s.release && !slices.ContainsFunc(pipe.Y.Redirs, isInput) && fed(pipe.Y) != "" {
 			s.cannot(s.lineOf(st), "a script that a shell gets from another command in %s", s.at)
 		}
 		return
 	}
-	if !readsInput(st) {
+	interpreter := fed(st)
+	if interpreter == "" {
 		return
 	}
 	for _, r := range st.Redirs {
 		switch {
+		case r.Hdoc != nil && languages.MatchString(interpreter):
+			if s.release {
+				s.foreign(s.at, s.lineOf(st), render(r.Hdoc.Parts))
+			}
 		case r.Hdoc != nil:
 			s.nested(st, render(r.Hdoc.Parts))
 		case r.Op == syntax.WordHdoc:
@@ -72,18 +74,46 @@ func isInput(r *syntax.Redirect) bool {
 	return r.Hdoc != nil || r.Op == syntax.WordHdoc || r.Op == syntax.RdrIn
 }
 
-// readsInput says whether a statement is a shell that is told no file and no text to run.
-func readsInput(st *syntax.Stmt) bool {
-	call, ok := st.Cmd.(*syntax.CallExpr)
-	if !ok {
-		return false
-	}
+// fed is the interpreter, in a statement, whose script is what the statement is given to read.
+func fed(st *syntax.Stmt) (interpreter string) {
+	syntax.Walk(st, func(n syntax.Node) bool {
+		inner, ok := n.(*syntax.Stmt)
+		if !ok || interpreter != "" {
+			return interpreter == ""
+		}
+		if inner != st && slices.ContainsFunc(inner.Redirs, isInput) {
+			return false
+		}
+		if call, ok := inner.Cmd.(*syntax.CallExpr); ok {
+			interpreter = readsInput(call)
+		}
+		return true
+	})
+	return interpreter
+}
+
+// readsInput is the interpreter that a command starts and tells no file and no text to run.
+func readsInput(call *syntax.CallExpr) string {
 	args := unwrapped(call)
-	if len(args) == 0 || !slices.Contains(shells, path.Base(args[0])) || slices.ContainsFunc(args, scriptOf.MatchString) {
-		return false
+	if len(args) > 0 && path.Base(args[0]) == "env" { // it runs what stands behind its options and settings
+		i := slices.IndexFunc(args[1:], wordOfEnv.MatchString)
+		args = args[1+max(i, 0):]
+	}
+	if len(args) == 0 {
+		return ""
+	}
+	name := path.Base(args[0])
+	shell, tells := slices.Contains(shells, name), programOf
+	if shell {
+		tells = scriptOf
 	}
 	file := operand(args[1:])
-	return file == "" || file == "/dev/stdin" || slices.Contains(args, "-s")
+	told := slices.ContainsFunc(args, tells.MatchString) ||
+		file != "" && file != "/dev/stdin" && !(shell && slices.Contains(args, "-s"))
+	if told || !shell && !languages.MatchString(name) {
+		return ""
+	}
+	return name
 }
 
 // Where a script may be when it names a file: where its step begins, and where it goes.
@@ -136,7 +166,7 @@ func (s *script) lookUps(st *syntax.Stmt, reads bool) {
 				at = s.lineOf(n)
 			}
 		case *syntax.DeclClause:
-			if slices.ContainsFunc(n.Args, func(a *syntax.Assign) bool {
+			if n.Variant.Value != "export" && slices.ContainsFunc(n.Args, func(a *syntax.Assign) bool {
 				return a.Naked && a.Value != nil && reference.MatchString(render(a.Value.Parts))
 			}) {
 				at = s.lineOf(n)

@@ -40,6 +40,7 @@ func (j *judgement) documents() {
 			j.cannot(doc.Line, "not one workflow with jobs, and not one composite action")
 			return
 		}
+		j.literalMatrix = literalMatrix(doc.Content[0])
 		if j.walk(place{}, doc); j.left <= 0 {
 			j.named, j.unjudged = nil, nil
 			j.cannot(1, "too large or too deep to be read")
@@ -76,6 +77,23 @@ func field(n *yaml.Node, keys ...string) *yaml.Node {
 		}
 	}
 	return nil
+}
+
+// literalMatrix says whether every matrix of a workflow is there, and every value in it one line that is written out.
+func literalMatrix(doc *yaml.Node) bool {
+	jobs := field(doc, "jobs")
+	if jobs == nil {
+		return false // an action has its caller's
+	}
+	return !slices.ContainsFunc(jobs.Content, func(job *yaml.Node) bool {
+		matrix := field(job, "strategy", "matrix")
+		return field(job, "<<") != nil || field(job, "strategy", "<<") != nil || matrix != nil && !literal(matrix)
+	})
+}
+
+func literal(n *yaml.Node) bool {
+	return n.Kind != yaml.AliasNode && !strings.ContainsAny(n.Value, "\n") && !expression.MatchString(n.Value) &&
+		!slices.ContainsFunc(n.Content, func(c *yaml.Node) bool { return !literal(c) })
 }
 
 // place is where the walk is: the keys that lead there ("jobs.release.steps.1.run"), and the shell of a step there.
@@ -119,13 +137,16 @@ var (
 // What a place of any other file means: Compose's, Ansible's, Packer's.
 var (
 	environmentPlace = regexp.MustCompile(`(?:^|\.)(?:env|environment|environment_vars|args)$`)
-	fileOfEnv        = regexp.MustCompile(`(?:^|\.)env_file(?:\.\d+)?$`)
+	playPlace        = regexp.MustCompile(`(?:^|\.)environment$`)
+	settingPlace     = regexp.MustCompile(`(?:^|\.)(?:env|environment|environment_vars|build\.args)\.\d+$`)
+	fileOfEnv        = regexp.MustCompile(`(?:^|\.)env_file(?:\.\d+)?(?:\.path)?$`)
+	fileName         = regexp.MustCompile(`^[\w.][\w./@+-]*$`)
 )
 
 // Prose is for people, who may say what they like; an input, a variable or a matrix may bear the same names.
 var (
 	prosePlace = regexp.MustCompile(`(?:^|\.)(?:name|run-name|description)$`)
-	notProse   = regexp.MustCompile(`(?:^|\.)(?:env|environment|with|secrets|matrix|services)\.`)
+	notProse   = regexp.MustCompile(`(?:^|\.)(?:env|environment|with|secrets|matrix|services)\.|\.outputs\.[^.]+$`)
 )
 
 // setsNames says whether the keys, or the items, of what lies here are names of environment variables.
@@ -163,21 +184,62 @@ func (j *judgement) walk(p place, n *yaml.Node) {
 // shellOf is the shell of the steps in a mapping: its own, the default that it sets, or that of its runner.
 func shellOf(p place, n *yaml.Node) string {
 	for _, keys := range [][]string{{"shell"}, {"defaults", "run", "shell"}} {
-		if s := field(n, keys...); s != nil && s.Kind == yaml.ScalarNode {
+		if s := field(n, keys...); s != nil && s.Kind == yaml.ScalarNode && s.Value != "" {
 			return s.Value
 		}
 	}
-	if p.shell == "" && windows(field(n, "runs-on"), field(n, "strategy")) {
+	on := field(n, "runs-on")
+	switch {
+	case p.shell != "" || on == nil:
+	case windows(on, field(n, "strategy")):
 		return "pwsh"
-	}
-	if on := field(n, "runs-on"); p.shell == "" && on != nil && elsewhere.MatchString(on.Value) {
+	case computed(on, field(n, "strategy", "matrix")):
 		return "a machine that is computed"
 	}
 	return p.shell
 }
 
-// elsewhere is a machine that the file does not name: its default shell is not known.
-var elsewhere = regexp.MustCompile(`\$\{\{\s*(?:vars|inputs|needs|env|secrets|fromJSON)\b`)
+// elsewhere is what an expression does not take from its file: the default shell of a machine named so is not known.
+var (
+	elsewhere = regexp.MustCompile(`(?i)\b(?:vars|inputs|needs|env|secrets|steps|fromJSON|format|join)\b|` +
+		`\bgithub\s*(?:\.\s*|\[\s*')event\b`)
+	matrixKey = regexp.MustCompile(`(?i)\bmatrix\s*(?:\.\s*|\[\s*')([\w-]+)`)
+)
+
+// computed says whether the name of a machine is made of what the file does not show, itself or by way of the matrix.
+func computed(on, matrix *yaml.Node) bool {
+	for _, e := range expression.FindAllString(on.Value, -1) {
+		if elsewhere.MatchString(e) || strings.Contains(strings.ToLower(e), "matrix") && !shown(matrix, e) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(on.Content, func(c *yaml.Node) bool {
+		return c.Kind == yaml.AliasNode || computed(c, matrix)
+	})
+}
+
+// shown says whether all values that an expression takes from the matrix are written out.
+func shown(matrix *yaml.Node, e string) bool {
+	keys := matrixKey.FindAllStringSubmatch(e, -1)
+	if len(keys) == 0 || matrix == nil || matrix.Kind != yaml.MappingNode || field(matrix, "<<") != nil {
+		return false
+	}
+	include := field(matrix, "include")
+	for _, key := range keys {
+		values := []*yaml.Node{field(matrix, key[1])}
+		if include != nil && include.Kind == yaml.SequenceNode {
+			for _, one := range include.Content {
+				values = append(values, field(one, key[1]))
+			}
+		} else if include != nil {
+			return false
+		}
+		if slices.ContainsFunc(values, func(v *yaml.Node) bool { return v != nil && !literal(v) }) {
+			return false
+		}
+	}
+	return true
+}
 
 func windows(nodes ...*yaml.Node) bool {
 	return slices.ContainsFunc(nodes, func(n *yaml.Node) bool {
@@ -239,6 +301,8 @@ func (j *judgement) scalar(p place, n *yaml.Node) {
 		if name, local := strings.CutPrefix(text, "$/"); local || strings.HasPrefix(text, ".") {
 			j.uses = append(j.uses, use{line: n.Line, name: name})
 		}
+	case !j.github && playPlace.MatchString(p.keys) && strings.Contains(text, "{{"):
+		j.cannot(n.Line, "%s is computed, so what it sets cannot be read", p.keys)
 	case fileOfEnv.MatchString(p.keys):
 		j.uses = append(j.uses, use{line: n.Line, from: path.Dir(j.file.Path), name: text})
 	default:
@@ -249,9 +313,20 @@ func (j *judgement) scalar(p place, n *yaml.Node) {
 			j.cannot(n.Line, "the path of GITHUB_ENV in %s", p.keys)
 		}
 		if j.setsNames(p.above()) { // an item of a list of NAME=value
-			name, _, _ := strings.Cut(text, "=")
-			j.variable(n.Line, name, p.keys)
+			j.item(p, n.Line, text)
 		}
+		if fileName.MatchString(text) { // a file or a folder that an action or a program is told, if it is one
+			j.uses = append(j.uses, use{line: n.Line, name: text, from: path.Dir(j.file.Path), optional: true})
+		}
+	}
+}
+
+// item judges NAME=value in a list. Arguments are such a list where they are those of a build.
+func (j *judgement) item(p place, line int, text string) {
+	name, _, _ := strings.Cut(text, "=")
+	j.variable(line, name, p.keys)
+	if settingPlace.MatchString(p.keys) && mayBecomeAllowed(name) {
+		j.cannot(line, "a computed name in %s", p.keys)
 	}
 }
 
@@ -260,7 +335,7 @@ var (
 	condition   = regexp.MustCompile(`(?:^|\.)if$`) // is an expression without braces
 	fileOfNames = regexp.MustCompile(`(?i)\bgithub\s*(?:\.\s*|\[\s*')env\b|\benv\s*(?:\.\s*|\[\s*')GITHUB_ENV\b`)
 	anyContext  = regexp.MustCompile(`(?i)\b(?:vars|env|secrets|inputs|github)\s*\[\s*[^'\s]|` +
-		`toJSON\(\s*(?:vars|env|secrets)\s*\)`)
+		`toJSON\s*\([\s(]*(?:vars|env|secrets)\s*(?:\)|\.\s*\*)|\b(?:vars|env|secrets)\s*\.\s*\*`)
 )
 
 // expressions are evaluated wherever they stand, in names and in comments too.
