@@ -37,7 +37,12 @@ func (s *Service) Serve(ctx context.Context, l net.Listener) error {
 	stop()
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
 	defer cancel()
-	if down := server.Shutdown(grace); down != nil && err == nil {
+	down := server.Shutdown(grace)
+	if errors.Is(down, context.DeadlineExceeded) { // who asked may read an answer for longer, or not at all
+		s.log.Warn("requests under way were cut off", "after", drain.String())
+		down = server.Close()
+	}
+	if down != nil && err == nil {
 		err = fmt.Errorf("shut down: %w", down)
 	}
 	if lost := s.challenges.used.close(); lost != nil && err == nil {
