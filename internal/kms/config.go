@@ -192,13 +192,28 @@ func (c *Config) readChallenges(env map[string]string) error {
 		return usage("CHALLENGE_TTL_SECS", fmt.Sprintf("a number of seconds from 1 to %d", maxChallengeSeconds), text)
 	}
 	c.ChallengeTTL = time.Duration(n) * time.Second
-	if text = env["REDIS_URL"]; text == "" {
+	return c.readRedis(env["REDIS_URL"])
+}
+
+// maxRedis bounds each number in REDIS_URL: its client takes memory for it at once, or panics.
+const maxRedis = 10_000
+
+// readRedis repeats neither the value nor its error: both may hold a password.
+func (c *Config) readRedis(text string) (err error) {
+	if text == "" {
 		return nil
 	}
-	// neither the value nor the error is repeated: both may hold a password
 	if c.Redis, err = redis.ParseURL(text); err != nil {
 		return &fault.Error{Code: fault.Usage, Message: "REDIS_URL is malformed",
 			Expected: "redis://, rediss:// or unix:// with user, password, host, port and database", Got: "something else"}
+	}
+	for name, n := range map[string]int{"database": c.Redis.DB, "pool_size": c.Redis.PoolSize,
+		"min_idle_conns": c.Redis.MinIdleConns, "max_idle_conns": c.Redis.MaxIdleConns,
+		"max_active_conns": c.Redis.MaxActiveConns, "max_concurrent_dials": c.Redis.MaxConcurrentDials} {
+		if n < 0 || n > maxRedis {
+			return &fault.Error{Code: fault.Usage, Message: "REDIS_URL is malformed",
+				Expected: fmt.Sprintf("%s from 0 to %d", name, maxRedis), Got: strconv.Itoa(n)}
+		}
 	}
 	return nil
 }
