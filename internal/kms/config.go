@@ -134,9 +134,9 @@ func (c *Config) readPolicy(env map[string]string) error {
 	text := or(env["MERO_KMS_POLICY_URL"], asset)
 	u, err := url.Parse(text)
 	remote := err == nil && u.Scheme == "https" && u.Host != "" && u.User == nil
-	local := err == nil && u.Scheme == "file" && u.Host == "" && strings.HasPrefix(u.Path, "/")
+	local := err == nil && u.Scheme == "file" && u.Host == "" && u.User == nil && strings.HasPrefix(u.Path, "/")
 	if !remote && !local {
-		return usage("MERO_KMS_POLICY_URL", "https://host/path without credentials, or file:///path", text)
+		return usage("MERO_KMS_POLICY_URL", "https://host/path without credentials, or file:///path", bare(text))
 	}
 	c.PolicyURL = u
 	c.PolicySHA256, c.TrustedRoot = env["MERO_KMS_POLICY_SHA256"], env["MERO_KMS_TRUSTED_ROOT"]
@@ -172,7 +172,7 @@ func (c *Config) readCollateral(env map[string]string) error {
 	if c.PCSURL != "" {
 		u, err := url.Parse(c.PCSURL)
 		if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-			return usage("MERO_KMS_PCS_URL", "https://host[:port][/path] without credentials", c.PCSURL)
+			return usage("MERO_KMS_PCS_URL", "https://host[:port][/path] without credentials", bare(c.PCSURL))
 		}
 	}
 	text := or(env["MERO_KMS_MIN_TCB_EVALUATION_NUMBER"], "0")
@@ -240,6 +240,26 @@ func (c *Config) readSealed(env map[string]string) error {
 
 func usage(name, expected, got string) error {
 	return &fault.Error{Code: fault.Usage, Message: name + " is malformed", Expected: expected, Got: strconv.Quote(got)}
+}
+
+// bare is an address without what may be a secret in it: who logs in, and a query.
+func bare(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return "something else"
+	}
+	return withoutSecrets(u)
+}
+
+func withoutSecrets(u *url.URL) string {
+	shown := *u
+	if shown.User != nil {
+		shown.User = url.User("xxxxx") // as Redacted has it
+	}
+	if shown.RawQuery != "" {
+		shown.RawQuery = "xxxxx"
+	}
+	return shown.String()
 }
 
 func or(value, otherwise string) string {

@@ -27,7 +27,7 @@ func (s *Service) Serve(ctx context.Context, l net.Listener) error {
 	server := watched(s.server(s.Handler()))
 	s.log.Info("key service started", "version", s.config.Version.String(), "profile", s.config.Profile, "address",
 		l.Addr().String(),
-		"policy_url", s.config.PolicyURL.String(), "policy_pinned", s.config.PolicySHA256 != "", "tdx_root_sha256",
+		"policy_url", withoutSecrets(s.config.PolicyURL), "policy_pinned", s.config.PolicySHA256 != "", "tdx_root_sha256",
 		s.config.TDXRoot)
 
 	served, loaded := make(chan error, 1), make(chan error, 1)
