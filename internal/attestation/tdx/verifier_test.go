@@ -102,7 +102,7 @@ func TestVerifyRefusesViolations(t *testing.T) {
 		want    tdx.Violation
 	}{
 		"migratable": {migratable, tdx.Violation{Field: "td_attributes.migratable", Want: "clear", Got: "set"}},
-		"debug": {debug, tdx.Violation{Field: "td_attributes.debug", Want: "clear", Got: "set"}},
+		"debug":      {debug, tdx.Violation{Field: "td_attributes.debug", Want: "clear", Got: "set"}},
 		"evaluation number": {func(_ *testing.T, _ *world, c *tdx.Config) { c.MinEvaluationNumber = 18 },
 			tdx.Violation{Field: "tcb_evaluation_data_number", Want: "at least 18", Got: "17"}},
 		"revoked": {func(_ *testing.T, w *world, _ *tdx.Config) {
