@@ -78,7 +78,7 @@ func (e Event) explain(ready bool) string {
 	if e.Type == NoActionEvent {
 		return "not extended"
 	}
-	if e.Type == RuntimeEvent {
+	if e.Type == RuntimeEvent && checkRuntime(e) == nil { // else its words are the log's, and not those that were measured
 		line := strings.TrimRight(fmt.Sprintf("%-17s %s", plain([]byte(e.Name)), plain(e.Payload)), " ")
 		if ready {
 			line += " (the application's word)"
