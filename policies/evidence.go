@@ -68,7 +68,8 @@ type Published map[release.Tag]Evidence
 
 // Judge says whether m, a tuple of the profile's policy, is what the node release
 // that it names publishes. One that was seen later, on a platform that moved, has
-// the release's image, and a day that is not after at. Its errors have code Verification.
+// the release's image, a day that is not after at, and the registers of the file
+// that it cites when a release published that one. Its errors have code Verification.
 func (p Published) Judge(profile release.Profile, m Measurement, at time.Time) error {
 	ev, exists := p[m.NodeRelease]
 	if !exists {
@@ -80,33 +81,64 @@ func (p Published) Judge(profile release.Profile, m Measurement, at time.Time) e
 		return fault.Mismatch(fmt.Sprintf("a measurement of %s in the %s policy was first seen in the future", m.NodeRelease,
 			profile), "a day up to "+today, m.FirstSeen)
 	}
-	return ev.publishes(profile, m)
+	if !m.Refreshed() {
+		return ev.publishes(profile, m)
+	}
+	if err := ev.built(profile, m); err != nil {
+		return err
+	}
+	for _, cited := range p { // what it rests on is a file of its own, unless a release published that one
+		if cited.Digest == m.Evidence {
+			return cited.shows(profile, m)
+		}
+	}
+	return nil
+}
+
+// built: of a tuple that was seen later, the image is the release's.
+func (e Evidence) built(p release.Profile, m Measurement) error {
+	regs, err := e.of(p)
+	if err != nil || SameImage(regs, m.Registers) {
+		return err
+	}
+	return fault.Mismatch(fmt.Sprintf("the refreshed measurement of %s in the %s policy is of another image", e.Tag, p),
+		regs.RTMR2.String(), m.RTMR2.String())
 }
 
 func (e Evidence) publishes(p release.Profile, m Measurement) error {
-	regs, ok := e.Registers[p]
-	if !ok {
-		return fault.Mismatch(fmt.Sprintf("%s publishes no measurement of %s", e.Tag, p), string(p), "nothing")
-	}
-	if m.Refreshed() { // only the image is the release's
-		if !SameImage(regs, m.Registers) {
-			return fault.Mismatch(fmt.Sprintf("the refreshed measurement of %s in the %s policy is of another image", e.Tag, p),
-				regs.RTMR2.String(), m.RTMR2.String())
-		}
-		return nil
+	if _, err := e.of(p); err != nil {
+		return err
 	}
 	if m.Evidence != e.Digest {
 		return fault.Mismatch(
 			fmt.Sprintf("%s of %s is not the evidence in the %s policy", release.MeasurementsAsset, e.Tag, p),
 			m.Evidence, e.Digest)
 	}
-	if diffs := regs.Compare(m.Registers); len(diffs) > 0 {
-		names := make([]string, len(diffs))
-		for i, d := range diffs {
-			names[i] = d.Name
-		}
-		return fault.Mismatch(fmt.Sprintf("%s of %s in the %s policy differs from what is published",
-			strings.Join(names, ", "), e.Tag, p), diffs[0].Want.String(), diffs[0].Got.String())
+	return e.shows(p, m)
+}
+
+// shows: the file has these very registers.
+func (e Evidence) shows(p release.Profile, m Measurement) error {
+	regs, err := e.of(p)
+	if err != nil {
+		return err
 	}
-	return nil
+	diffs := regs.Compare(m.Registers)
+	if len(diffs) == 0 {
+		return nil
+	}
+	names := make([]string, len(diffs))
+	for i, d := range diffs {
+		names[i] = d.Name
+	}
+	return fault.Mismatch(fmt.Sprintf("%s of %s in the %s policy differs from what is published",
+		strings.Join(names, ", "), e.Tag, p), diffs[0].Want.String(), diffs[0].Got.String())
+}
+
+func (e Evidence) of(p release.Profile) (tdx.Registers, error) {
+	regs, ok := e.Registers[p]
+	if !ok {
+		return regs, fault.Mismatch(fmt.Sprintf("%s publishes no measurement of %s", e.Tag, p), string(p), "nothing")
+	}
+	return regs, nil
 }

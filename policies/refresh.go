@@ -78,7 +78,8 @@ func otherImage(promoted, seen Measurement) error {
 		Expected: want, Got: got, Hint: "release the image and promote that release"}
 }
 
-// checkRefreshed: one release has one image, whatever platform it was seen on.
+// checkRefreshed: one release has one image, whatever platform it was seen on, and
+// one file shows one tuple of a profile.
 func checkRefreshed(tuples []Measurement) error {
 	for _, m := range tuples {
 		if !m.Refreshed() {
@@ -87,6 +88,9 @@ func checkRefreshed(tuples []Measurement) error {
 		for _, o := range Naming(tuples, m.NodeRelease) {
 			if !SameImage(o.Registers, m.Registers) {
 				return otherImage(o, m)
+			}
+			if o.Evidence == m.Evidence && o.Registers != m.Registers {
+				return differs(o, m)
 			}
 		}
 	}

@@ -134,9 +134,9 @@ func (c *Config) readPolicy(env map[string]string) error {
 	text := or(env["MERO_KMS_POLICY_URL"], asset)
 	u, err := url.Parse(text)
 	remote := err == nil && u.Scheme == "https" && u.Host != "" && u.User == nil
-	local := err == nil && u.Scheme == "file" && u.Host == "" && strings.HasPrefix(u.Path, "/")
+	local := err == nil && u.Scheme == "file" && u.Host == "" && u.User == nil && strings.HasPrefix(u.Path, "/")
 	if !remote && !local {
-		return usage("MERO_KMS_POLICY_URL", "https://host/path without credentials, or file:///path", text)
+		return usage("MERO_KMS_POLICY_URL", "https://host/path without credentials, or file:///path", bare(text))
 	}
 	c.PolicyURL = u
 	c.PolicySHA256, c.TrustedRoot = env["MERO_KMS_POLICY_SHA256"], env["MERO_KMS_TRUSTED_ROOT"]
@@ -172,7 +172,7 @@ func (c *Config) readCollateral(env map[string]string) error {
 	if c.PCSURL != "" {
 		u, err := url.Parse(c.PCSURL)
 		if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-			return usage("MERO_KMS_PCS_URL", "https://host[:port][/path] without credentials", c.PCSURL)
+			return usage("MERO_KMS_PCS_URL", "https://host[:port][/path] without credentials", bare(c.PCSURL))
 		}
 	}
 	text := or(env["MERO_KMS_MIN_TCB_EVALUATION_NUMBER"], "0")
@@ -192,13 +192,28 @@ func (c *Config) readChallenges(env map[string]string) error {
 		return usage("CHALLENGE_TTL_SECS", fmt.Sprintf("a number of seconds from 1 to %d", maxChallengeSeconds), text)
 	}
 	c.ChallengeTTL = time.Duration(n) * time.Second
-	if text = env["REDIS_URL"]; text == "" {
+	return c.readRedis(env["REDIS_URL"])
+}
+
+// maxRedis bounds each number in REDIS_URL: its client takes memory for it at once, or panics.
+const maxRedis = 10_000
+
+// readRedis repeats neither the value nor its error: both may hold a password.
+func (c *Config) readRedis(text string) (err error) {
+	if text == "" {
 		return nil
 	}
-	// neither the value nor the error is repeated: both may hold a password
 	if c.Redis, err = redis.ParseURL(text); err != nil {
 		return &fault.Error{Code: fault.Usage, Message: "REDIS_URL is malformed",
 			Expected: "redis://, rediss:// or unix:// with user, password, host, port and database", Got: "something else"}
+	}
+	for name, n := range map[string]int{"database": c.Redis.DB, "pool_size": c.Redis.PoolSize,
+		"min_idle_conns": c.Redis.MinIdleConns, "max_idle_conns": c.Redis.MaxIdleConns,
+		"max_active_conns": c.Redis.MaxActiveConns, "max_concurrent_dials": c.Redis.MaxConcurrentDials} {
+		if n < 0 || n > maxRedis {
+			return &fault.Error{Code: fault.Usage, Message: "REDIS_URL is malformed",
+				Expected: fmt.Sprintf("%s from 0 to %d", name, maxRedis), Got: strconv.Itoa(n)}
+		}
 	}
 	return nil
 }
@@ -225,6 +240,26 @@ func (c *Config) readSealed(env map[string]string) error {
 
 func usage(name, expected, got string) error {
 	return &fault.Error{Code: fault.Usage, Message: name + " is malformed", Expected: expected, Got: strconv.Quote(got)}
+}
+
+// bare is an address without what may be a secret in it: who logs in, and a query.
+func bare(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return "something else"
+	}
+	return withoutSecrets(u)
+}
+
+func withoutSecrets(u *url.URL) string {
+	shown := *u
+	if shown.User != nil {
+		shown.User = url.User("xxxxx") // as Redacted has it
+	}
+	if shown.RawQuery != "" {
+		shown.RawQuery = "xxxxx"
+	}
+	return shown.String()
 }
 
 func or(value, otherwise string) string {

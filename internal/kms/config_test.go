@@ -45,6 +45,7 @@ func TestLoadAll(t *testing.T) {
 		"MERO_KMS_POLICY_SHA256=" + digest,
 		"MERO_KMS_TDX_ROOT_SHA256=" + digest, "LISTEN_ADDR=127.0.0.1:1", "DSTACK_SOCKET_PATH=/s", "CHALLENGE_TTL_SECS=5",
 		"MERO_KMS_PCS_URL=https://pccs.example.com:8081", "MERO_KMS_MIN_TCB_EVALUATION_NUMBER=17",
+		"REDIS_URL=redis://r:1/3?pool_size=50&min_idle_conns=2",
 		"MERO_KMS_TRUSTED_ROOT=/root.json", "KEY_NAMESPACE_PREFIX=/a/b/",
 		"MERO_KMS_REQUIRE_SEALED_KEY_RELEASE=false"}, pin(t, "debug"))
 	require.NoError(t, err)
@@ -56,6 +57,7 @@ func TestLoadAll(t *testing.T) {
 	require.Equal(t, []string{"https://pccs.example.com:8081", "/root.json"}, []string{c.PCSURL, c.TrustedRoot})
 	require.Equal(t, 17, c.MinEvaluation)
 	require.Equal(t, 5*time.Second, c.ChallengeTTL)
+	require.Equal(t, []int{3, 50, 2}, []int{c.Redis.DB, c.Redis.PoolSize, c.Redis.MinIdleConns})
 }
 
 func TestLoadRefuses(t *testing.T) {
@@ -80,16 +82,24 @@ func TestLoadRefuses(t *testing.T) {
 		"PCS with a query": {[]string{"MERO_KMS_PCS_URL=https://pccs/?a"}, "MERO_KMS_PCS_URL is malformed"},
 		"evaluation number": {[]string{"MERO_KMS_MIN_TCB_EVALUATION_NUMBER=-1"},
 			"MERO_KMS_MIN_TCB_EVALUATION_NUMBER is malformed"},
-		"short root":         {[]string{"MERO_KMS_TDX_ROOT_SHA256=ab"}, "MERO_KMS_TDX_ROOT_SHA256 is malformed"},
-		"TTL zero":           {[]string{"CHALLENGE_TTL_SECS=0"}, "CHALLENGE_TTL_SECS is malformed"},
-		"TTL of two hours":   {[]string{"CHALLENGE_TTL_SECS=7200"}, "CHALLENGE_TTL_SECS is malformed"},
-		"TTL negative":       {[]string{"CHALLENGE_TTL_SECS=-5"}, "CHALLENGE_TTL_SECS is malformed"},
-		"TTL that overflows": {[]string{"CHALLENGE_TTL_SECS=9223372036854775807"}, "CHALLENGE_TTL_SECS is malformed"},
-		"TTL that wraps":     {[]string{"CHALLENGE_TTL_SECS=18446744074"}, "CHALLENGE_TTL_SECS is malformed"},
-		"TTL no number":      {[]string{"CHALLENGE_TTL_SECS=1m"}, "CHALLENGE_TTL_SECS is malformed"},
-		"prefix that climbs": {[]string{"KEY_NAMESPACE_PREFIX=a/../b"}, "KEY_NAMESPACE_PREFIX is malformed"},
-		"prefix with a gap":  {[]string{"KEY_NAMESPACE_PREFIX=a//b"}, "KEY_NAMESPACE_PREFIX is malformed"},
-		"signed, perhaps":    {[]string{"MERO_KMS_POLICY_SIGNATURE=no"}, "MERO_KMS_POLICY_SIGNATURE is malformed"},
+		"short root":             {[]string{"MERO_KMS_TDX_ROOT_SHA256=ab"}, "MERO_KMS_TDX_ROOT_SHA256 is malformed"},
+		"TTL zero":               {[]string{"CHALLENGE_TTL_SECS=0"}, "CHALLENGE_TTL_SECS is malformed"},
+		"TTL of two hours":       {[]string{"CHALLENGE_TTL_SECS=7200"}, "CHALLENGE_TTL_SECS is malformed"},
+		"TTL negative":           {[]string{"CHALLENGE_TTL_SECS=-5"}, "CHALLENGE_TTL_SECS is malformed"},
+		"TTL that overflows":     {[]string{"CHALLENGE_TTL_SECS=9223372036854775807"}, "CHALLENGE_TTL_SECS is malformed"},
+		"TTL that wraps":         {[]string{"CHALLENGE_TTL_SECS=18446744074"}, "CHALLENGE_TTL_SECS is malformed"},
+		"TTL no number":          {[]string{"CHALLENGE_TTL_SECS=1m"}, "CHALLENGE_TTL_SECS is malformed"},
+		"Redis' pool below zero": {[]string{"REDIS_URL=redis://r?pool_size=-5"}, "REDIS_URL is malformed"},
+		"Redis' pool that overflows": {[]string{"REDIS_URL=redis://r?pool_size=9223372036854775807"},
+			"REDIS_URL is malformed"},
+		"Redis' pool that fills the memory": {[]string{"REDIS_URL=redis://r?pool_size=2147483647"},
+			"REDIS_URL is malformed"},
+		"Redis' idle connections": {[]string{"REDIS_URL=redis://r?min_idle_conns=100000000"}, "REDIS_URL is malformed"},
+		"Redis' database":         {[]string{"REDIS_URL=redis://r/-1"}, "REDIS_URL is malformed"},
+		"Redis' database again":   {[]string{"REDIS_URL=redis://r?db=-1"}, "REDIS_URL is malformed"},
+		"prefix that climbs":      {[]string{"KEY_NAMESPACE_PREFIX=a/../b"}, "KEY_NAMESPACE_PREFIX is malformed"},
+		"prefix with a gap":       {[]string{"KEY_NAMESPACE_PREFIX=a//b"}, "KEY_NAMESPACE_PREFIX is malformed"},
+		"signed, perhaps":         {[]string{"MERO_KMS_POLICY_SIGNATURE=no"}, "MERO_KMS_POLICY_SIGNATURE is malformed"},
 		"nothing vouches for the policy": {[]string{"MERO_KMS_POLICY_SIGNATURE=none"},
 			"nothing vouches for the policy"},
 		"sealed, perhaps": {[]string{"MERO_KMS_REQUIRE_SEALED_KEY_RELEASE=0"},

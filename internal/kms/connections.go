@@ -9,8 +9,9 @@ import (
 )
 
 // connections is a listener with at most so many connections open. When they are, the one gives way that has been
-// silent for longest: it has sent no whole request yet, or rests between two. So strangers who open connections and
-// say nothing, or little, keep nobody out; a limit for each source would not do, since behind a gateway all have one.
+// silent for longest: it has sent no whole request yet, does not read its answer, or rests between two. So strangers who
+// open connections and say nothing, or little, or do not listen, keep nobody out; a limit for each source would not do,
+// since behind a gateway all have one.
 type connections struct {
 	net.Listener
 	most int
@@ -122,9 +123,9 @@ func watched(s *http.Server) *http.Server {
 	return s
 }
 
-// atWork notes that a request was read whole.
-func atWork(r *http.Request) {
+// atWork notes whether a request, which was read whole, is being worked on: until its answer is written, and no longer.
+func atWork(r *http.Request, yes bool) {
 	if own, ok := r.Context().Value(connectionKey{}).(*connection); ok {
-		own.is(false)
+		own.is(!yes)
 	}
 }

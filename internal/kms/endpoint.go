@@ -43,6 +43,7 @@ func (s *Service) endpoint(e endpoint) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
 		body, err := e.handle(w, r)
+		atWork(r, false) // writing the answer takes as long as who asked takes to read it
 		if err == nil {
 			s.metrics.answered(e.path, http.StatusOK, "", time.Since(began))
 			s.write(w, http.StatusOK, body)
@@ -129,7 +130,7 @@ func decode[T any](r *http.Request, tag string) (T, error) {
 	if err != nil {
 		return v, refuse(http.StatusBadRequest, tag, "the body ended early")
 	}
-	atWork(r)
+	atWork(r, true)
 	if err := wire.Decode(data, &v); err != nil {
 		return v, refuse(http.StatusBadRequest, tag, "%v", err)
 	}

@@ -159,6 +159,10 @@ func (s *policySource) fetch(ctx context.Context, u *url.URL, limit int64) ([]by
 		return nil, err
 	}
 	resp, err := s.client.Do(req)
+	var asked *url.Error
+	if errors.As(err, &asked) { // it repeats the address, also that of a redirect, with its query
+		return nil, fmt.Errorf("%s: %w", u.Host, asked.Err)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -112,6 +112,24 @@ func TestPolicyRefused(t *testing.T) {
 	}
 }
 
+// /health is for strangers: an address is said there without the query that may open it, also that of a redirect.
+func TestHealthTellsNoQueryOfThePolicysAddress(t *testing.T) {
+	t.Parallel()
+	for name, handler := range map[string]http.HandlerFunc{
+		"refused":    http.NotFound,
+		"redirected": http.RedirectHandler("http://elsewhere/p?sig=hunter2", http.StatusFound).ServeHTTP,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := remote(t, handler, "MERO_KMS_POLICY_URL=https://github.com/p.json?token=hunter2")
+			require.Error(t, s.TryPolicy(t.Context()))
+			h := health(t, &world{url: newServer(t, s)})
+			require.Contains(t, h.PolicyURL, "https://github.com/p.json")
+			require.NotContains(t, h.PolicyURL+h.PolicyReason, "hunter2")
+		})
+	}
+}
+
 func sha(b []byte) string {
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:])

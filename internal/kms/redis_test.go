@@ -17,6 +17,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
+	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/base/hang"
 	"github.com/calimero-network/mero-tee/internal/release"
 )
@@ -235,6 +236,17 @@ func TestAPasswordIsNotRepeated(t *testing.T) {
 		"REDIS_URL=http://" + secret + "@host:port"}, "/nonexistent")
 	require.ErrorContains(t, err, "REDIS_URL is malformed")
 	require.NotContains(t, err.Error(), "hunter2")
+	for _, address := range []string{"https://" + secret + "@host/p.json", "https://hunter2@host/p.json",
+		"http://" + secret + "@host", "https://" + secret + "@ho st/", "https://host/%zz?token=hunter2",
+		"file://hunter2@/p"} {
+		for _, name := range []string{"MERO_KMS_POLICY_URL", "MERO_KMS_PCS_URL"} {
+			_, err := Load([]string{"MERO_KMS_VERSION=1.2.0", "MERO_KMS_PROFILE=debug", name + "=" + address}, "/nonexistent")
+			var f *fault.Error
+			require.ErrorAs(t, err, &f)
+			require.Equal(t, name+" is malformed", f.Message)
+			require.NotContains(t, fmt.Sprint(err, f.Expected, f.Got, f.Hint), "hunter2")
+		}
+	}
 	c, err := Load([]string{"MERO_KMS_VERSION=1.2.0", "MERO_KMS_PROFILE=debug",
 		"REDIS_URL=rediss://" + secret + "@redis.example.com:6380/1"}, "/nonexistent")
 	require.NoError(t, err)

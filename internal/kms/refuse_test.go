@@ -110,10 +110,20 @@ func TestKeyRequestRefused(t *testing.T) {
 
 func TestDebugTDGetsNoKeyEvenWhenRegistersAreNotEnforced(t *testing.T) {
 	t.Parallel()
+	requireNoKeyFor(t, tdxsim.Debug, "debug")
+}
+
+func TestMigratableTDGetsNoKeyEvenWhenRegistersAreNotEnforced(t *testing.T) {
+	t.Parallel()
+	requireNoKeyFor(t, tdxsim.Migratable, "migratable")
+}
+
+func requireNoKeyFor(t *testing.T, option tdxsim.TDOption, said string) {
+	t.Helper()
 	w := newWorld(t, func(p *policies.Policy) { p.Status, p.KMSVersion.Candidate = policies.NotReady, 3 })
-	_, err := w.node(t, "1.0.0", release.Debug, tdxsim.Debug).GetKey(t.Context(), w.url, transportOf(w))
+	_, err := w.node(t, "1.0.0", release.Debug, option).GetKey(t.Context(), w.url, transportOf(w))
 	requireRefused(t, err, http.StatusForbidden, wire.PolicyViolation)
-	require.ErrorContains(t, err, "debug")
+	require.ErrorContains(t, err, said)
 }
 
 func TestForeignPlatformGetsNoKey(t *testing.T) {

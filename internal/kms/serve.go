@@ -27,7 +27,7 @@ func (s *Service) Serve(ctx context.Context, l net.Listener) error {
 	server := watched(s.server(s.Handler()))
 	s.log.Info("key service started", "version", s.config.Version.String(), "profile", s.config.Profile, "address",
 		l.Addr().String(),
-		"policy_url", s.config.PolicyURL.String(), "policy_pinned", s.config.PolicySHA256 != "", "tdx_root_sha256",
+		"policy_url", withoutSecrets(s.config.PolicyURL), "policy_pinned", s.config.PolicySHA256 != "", "tdx_root_sha256",
 		s.config.TDXRoot)
 
 	served, loaded := make(chan error, 1), make(chan error, 1)
@@ -37,7 +37,12 @@ func (s *Service) Serve(ctx context.Context, l net.Listener) error {
 	stop()
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
 	defer cancel()
-	if down := server.Shutdown(grace); down != nil && err == nil {
+	down := server.Shutdown(grace)
+	if errors.Is(down, context.DeadlineExceeded) { // who asked may read an answer for longer, or not at all
+		s.log.Warn("requests under way were cut off", "after", drain.String())
+		down = server.Close()
+	}
+	if down != nil && err == nil {
 		err = fmt.Errorf("shut down: %w", down)
 	}
 	if lost := s.challenges.used.close(); lost != nil && err == nil {

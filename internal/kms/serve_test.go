@@ -198,6 +198,34 @@ func TestSilentConnectionsKeepNobodyOut(t *testing.T) {
 	}
 }
 
+// Who asks and does not read the answer is no more at work than who says nothing: what a service has to say may be
+// larger than what lies between the two takes.
+func TestStrangersWhoReadNoAnswerKeepNobodyOut(t *testing.T) {
+	t.Parallel()
+	const challenge = `{"peerId":"12D3KooWGRUeSgCvZvRrKGS5EBtDDcjkCjUEvrkUZzbdZ9ZrCEpT"}`
+	request := fmt.Sprintf("POST /challenge HTTP/1.1\r\nHost: kms\r\nContent-Type: application/json\r\n"+
+		"Content-Length: %d\r\n\r\n%s", len(challenge), challenge)
+	synctest.Test(t, func(t *testing.T) {
+		dial, stop := serving(t)
+		began := time.Now()
+		for range kms.MaxConnections + 100 {
+			stranger := dial()
+			t.Cleanup(func() { _ = stranger.Close() })
+			go func() { _, _ = io.WriteString(stranger, request) }()
+		}
+		synctest.Wait()
+		node := dial()
+		go func() { _, _ = io.WriteString(node, request) }()
+		resp, err := http.ReadResponse(bufio.NewReader(node), nil)
+		require.NoError(t, err)
+		_, err = io.Copy(io.Discard, resp.Body)
+		require.NoError(t, err)
+		require.NoError(t, node.Close())
+		require.Less(t, time.Since(began), time.Second)
+		require.NoError(t, stop())
+	})
+}
+
 // Nor do they keep anybody from the metrics, of which there are fewer connections.
 func TestSilentConnectionsKeepNobodyFromTheMetrics(t *testing.T) {
 	t.Parallel()

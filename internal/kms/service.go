@@ -113,7 +113,7 @@ func (s *Service) health(*http.Request) (any, error) {
 	state := s.policy.state.Load()
 	h := wire.Health{Status: "alive", Service: wire.Service, Version: s.config.Version.String(),
 		Profile:     string(s.config.Profile),
-		PolicyReady: state.policy != nil, PolicyReason: state.reason, PolicyURL: s.config.PolicyURL.String(),
+		PolicyReady: state.policy != nil, PolicyReason: state.reason, PolicyURL: withoutSecrets(s.config.PolicyURL),
 		PolicySHA256: state.sha256, PolicySignedBy: state.signer, PolicyTrust: s.policyTrust(),
 		TDXRootSHA256: s.config.TDXRoot, Warning: s.warning()}
 	if state.policy != nil && state.policy.NotReady() {

@@ -37,16 +37,28 @@ func (c *Client) signingKey(ctx context.Context, kid, algorithm string) (crypto.
 	return chain[0].PublicKey, c.unrevoked(ctx, chain)
 }
 
-// certificatesOf reads a JWKS: the x5c of the one key, leaf first.
+// certificatesOf reads a JWKS: the x5c of the one key, leaf first. Keys of other
+// names are not read: one of a kind that is not known says nothing about it.
 func certificatesOf(jwks []byte, kid, algorithm string) ([]*x509.Certificate, error) {
-	var set jose.JSONWebKeySet
+	var set struct {
+		Keys []json.RawMessage `json:"keys"`
+	}
 	if err := json.Unmarshal(jwks, &set); err != nil {
 		return nil, err
 	}
-	for _, k := range set.Key(kid) {
-		if k.Algorithm == algorithm {
-			return k.Certificates, nil
+	for _, raw := range set.Keys {
+		var named struct {
+			KeyID     string `json:"kid"`
+			Algorithm string `json:"alg"`
 		}
+		if json.Unmarshal(raw, &named) != nil || named.KeyID != kid || named.Algorithm != algorithm {
+			continue
+		}
+		var key jose.JSONWebKey
+		if err := json.Unmarshal(raw, &key); err != nil {
+			return nil, fmt.Errorf("the key of %.100q for %s: %w", kid, algorithm, err)
+		}
+		return key.Certificates, nil
 	}
 	return nil, fmt.Errorf("none of %.100q for %s", kid, algorithm)
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -58,6 +59,30 @@ func TestIntelsOwnChain(t *testing.T) {
 		_, err = certificatesOf(jwks, wrong[0], wrong[1])
 		require.ErrorContains(t, err, "none of")
 	}
+}
+
+// "Implementations SHOULD ignore JWKs within a JWK Set that use "kty" (key type) values that are not understood by them"
+// (RFC 7517, section 5): a key that is added for other readers takes nothing from the one that signed.
+func TestKeysOfOtherKindsAreIgnored(t *testing.T) {
+	t.Parallel()
+	jwks, kid := intelKeys(t)
+	for name, other := range map[string]string{
+		"a type that is not known":    `{"kty":"AKP","alg":"ML-DSA-87","kid":"k","pub":"AA"}`,
+		"the same kid":                `{"kty":"AKP","alg":"ML-DSA-87","kid":"` + kid + `","pub":"AA"}`,
+		"a curve that is not known":   `{"kty":"OKP","crv":"Ed448","alg":"EdDSA","kid":"k","x":"AA"}`,
+		"without a member it needs":   `{"kty":"EC","alg":"ES384","kid":"k"}`,
+		"without an algorithm or kid": `{"kty":"EC"}`,
+		"members of another form":     `{"kty":1,"alg":["PS384"],"kid":{"k":1}}`,
+	} {
+		with := strings.Replace(string(jwks), `"keys": [`, `"keys": [`+other+`,`, 1)
+		require.Contains(t, with, other)
+		certificates, err := certificatesOf([]byte(with), kid, "PS384")
+		require.NoError(t, err, name)
+		require.Len(t, certificates, 3, name)
+	}
+	broken := strings.Replace(string(jwks), `"kty": "RSA"`, `"kty": "EC"`, 2)
+	_, err := certificatesOf([]byte(broken), kid, "PS384")
+	require.ErrorContains(t, err, "the key of", "the one that signed must be understood")
 }
 
 func FuzzKeys(f *testing.F) {

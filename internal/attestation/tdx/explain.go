@@ -23,6 +23,9 @@ const shown = 256
 func Explain(w io.Writer, q *Quote, log []Event) error {
 	out := &strings.Builder{}
 	fmt.Fprintf(out, "TDX quote, version %d, debug: %t\n", q.Version, q.Debug())
+	if q.Migratable() {
+		fmt.Fprintln(out, "  migratable: a TD that the host names may move its memory")
+	}
 	values := q.Registers.Values()
 	for i, name := range RegisterNames() {
 		fmt.Fprintf(out, "  %-11s %s\n", name, values[i])
@@ -75,7 +78,7 @@ func (e Event) explain(ready bool) string {
 	if e.Type == NoActionEvent {
 		return "not extended"
 	}
-	if e.Type == RuntimeEvent {
+	if e.Type == RuntimeEvent && checkRuntime(e) == nil { // else its words are the log's, and not those that were measured
 		line := strings.TrimRight(fmt.Sprintf("%-17s %s", plain([]byte(e.Name)), plain(e.Payload)), " ")
 		if ready {
 			line += " (the application's word)"

@@ -50,6 +50,33 @@ func TestExplain(t *testing.T) {
 	require.Equal(t, 1, strings.Count(text, "application's"))
 }
 
+// What calls itself an event of dstack's in firmware's log was not measured as its words, nor is one whose name and
+// payload could be told apart elsewhere.
+func TestExplainShowsNoWordsOfARuntimeEventThatWereNotMeasured(t *testing.T) {
+	t.Parallel()
+	td := newWorld(t).platform.NewTD(tdx.Register{1})
+	log := tdxsim.NewEventLog(td)
+	require.NoError(t, log.Log(2, tdx.RuntimeEvent, []byte("evil"), []byte("compose-hash of the release")))
+	require.NoError(t, log.Measure(2, tdx.RuntimeEvent, []byte("mine alone")))
+	ccel, err := tdx.ParseCCEL(log.CCEL())
+	require.NoError(t, err)
+	text, err := explained(t, td, ccel)
+	require.NoError(t, err)
+	require.Contains(t, text, "RTMR2, 2 events, which replay to the quote\n")
+	for _, words := range []string{"compose-hash", "mine alone"} {
+		require.NotContains(t, text, words)
+	}
+	require.Contains(t, text, ccel[0].Digest.String()+"  unknown event of type 0x08000001\n")
+
+	border := tdx.Event{RTMR: 3, Type: tdx.RuntimeEvent, Name: "compose-hash:", Payload: []byte("of the release")}
+	border.Digest = runtimeDigest(border.Name, border.Payload)
+	require.NoError(t, td.Extend(3, border.Digest))
+	text, err = explained(t, td, append(ccel, border))
+	require.NoError(t, err)
+	require.NotContains(t, text, "compose-hash")
+	require.Contains(t, text, border.Digest.String())
+}
+
 func TestExplainALogOfAnother(t *testing.T) {
 	t.Parallel()
 	td, log := bootLog(t, newWorld(t))

@@ -17,6 +17,10 @@ const MaxQuoteSize = 16 << 10
 // "If any of the bits in this group are set to 1, the TD is untrusted."
 const tdUnderDebug = 0xff
 
+// tdMigratable is the bit of TD_ATTRIBUTES that lets a migration TD, which the host names, carry the TD's memory away
+// (Intel TDX Module ABI, ATTRIBUTES). Which one was named is not in a quote of version 4.
+const tdMigratable = 1 << 29
+
 // Quote is what a TD quote of version 4 or 5 states.
 type Quote struct {
 	Version              int
@@ -30,6 +34,9 @@ type Quote struct {
 
 // Debug says that the TD's memory is open to its host.
 func (q *Quote) Debug() bool { return q.TDAttributes&tdUnderDebug != 0 }
+
+// Migratable says that the TD's memory may be moved to where the host wants it.
+func (q *Quote) Migratable() bool { return q.TDAttributes&tdMigratable != 0 }
 
 // ParseQuote reads a quote without verifying anything: the result is a claim.
 func ParseQuote(raw []byte) (*Quote, error) {

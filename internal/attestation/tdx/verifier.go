@@ -113,6 +113,8 @@ func (v *Verifier) admissible(d *Verdict) error {
 	switch {
 	case d.Debug():
 		return &Violation{"td_attributes.debug", "clear", "set"}
+	case d.Migratable():
+		return &Violation{"td_attributes.migratable", "clear", "set"}
 	case d.EvaluationNumber < v.config.MinEvaluationNumber:
 		return &Violation{"tcb_evaluation_data_number",
 			"at least " + strconv.Itoa(v.config.MinEvaluationNumber), strconv.Itoa(d.EvaluationNumber)}

@@ -96,11 +96,13 @@ func TestVerifyBindsReportData(t *testing.T) {
 func TestVerifyRefusesViolations(t *testing.T) {
 	t.Parallel()
 	debug := func(t *testing.T, w *world, _ *tdx.Config) { w.td = w.boot(t, tdxsim.Debug) }
+	migratable := func(t *testing.T, w *world, _ *tdx.Config) { w.td = w.boot(t, tdxsim.Migratable) }
 	for name, tc := range map[string]struct {
 		arrange func(*testing.T, *world, *tdx.Config)
 		want    tdx.Violation
 	}{
-		"debug": {debug, tdx.Violation{Field: "td_attributes.debug", Want: "clear", Got: "set"}},
+		"migratable": {migratable, tdx.Violation{Field: "td_attributes.migratable", Want: "clear", Got: "set"}},
+		"debug":      {debug, tdx.Violation{Field: "td_attributes.debug", Want: "clear", Got: "set"}},
 		"evaluation number": {func(_ *testing.T, _ *world, c *tdx.Config) { c.MinEvaluationNumber = 18 },
 			tdx.Violation{Field: "tcb_evaluation_data_number", Want: "at least 18", Got: "17"}},
 		"revoked": {func(_ *testing.T, w *world, _ *tdx.Config) {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/base/file"
+	"github.com/calimero-network/mero-tee/internal/base/retry"
 	"github.com/calimero-network/mero-tee/internal/kms/wire"
 )
 
@@ -101,13 +102,18 @@ type Refused struct {
 	Status  int    `json:"status"`        // of HTTP
 	Tag     string `json:"tag,omitempty"` // empty when the body was not the service's
 	Details string `json:"details"`
+
+	after time.Duration // that it asks to wait
 }
+
+// Undecided says that the service could not decide, or not now: that is no verdict on who asked.
+func (e *Refused) Undecided() bool { return retry.Busy(e.Status) }
 
 func (e *Refused) Error() string {
 	return fmt.Sprintf("%s answered %d %s: %s", e.Path, e.Status, e.Tag, e.Details)
 }
 
-// post sends one request to the key service at base and reads its answer.
+// post sends a request to the key service at base and reads its answer; a service that is busy is asked again.
 func (a *Agent) post(ctx context.Context, base, path string, request, answer any) error {
 	ctx, cancel := context.WithTimeout(ctx, callDeadline)
 	defer cancel()
@@ -115,6 +121,21 @@ func (a *Agent) post(ctx context.Context, base, path string, request, answer any
 	if err != nil {
 		return err
 	}
+	return retry.Usual().Do(ctx, func(int) error { return a.once(ctx, base, path, body, answer) }, busy)
+}
+
+var crowded = &retry.Class{}
+
+// busy is of too many requests alone, which take nobody's challenge: whatever else a service says is for the caller.
+func busy(err error) (*retry.Class, time.Duration) {
+	var no *Refused
+	if errors.As(err, &no) && no.Status == http.StatusTooManyRequests {
+		return crowded, no.after
+	}
+	return nil, 0
+}
+
+func (a *Agent) once(ctx context.Context, base, path string, body []byte, answer any) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimRight(base, "/")+path, bytes.NewReader(body))
 	if err != nil {
 		return err
@@ -130,7 +151,9 @@ func (a *Agent) post(ctx context.Context, base, path string, request, answer any
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	if resp.StatusCode != http.StatusOK {
-		return refused(path, resp.StatusCode, data)
+		no := refused(path, resp.StatusCode, data)
+		no.after = retry.After(resp.Header)
+		return no
 	}
 	// A later service may add fields. The cause is dropped: it may quote a key.
 	if json.Unmarshal(data, answer) != nil {
@@ -139,7 +162,7 @@ func (a *Agent) post(ctx context.Context, base, path string, request, answer any
 	return nil
 }
 
-func refused(path string, status int, body []byte) error {
+func refused(path string, status int, body []byte) *Refused {
 	var said wire.Error
 	if json.Unmarshal(body, &said) != nil {
 		said = wire.Error{Details: "the body is not the key service's"}

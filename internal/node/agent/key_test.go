@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -105,6 +107,49 @@ func TestGetKeyProvesItself(t *testing.T) {
 	_, err = a.GetKey(t.Context(), "http://kms", transport.Public())
 	require.NoError(t, err)
 	require.NotEqual(t, first, sent.SealToB64, "a key of one request")
+}
+
+// A service that is busy says when to ask again: who boots with many others gets its key all the same.
+func TestGetKeyWaitsForABusyService(t *testing.T) {
+	t.Parallel()
+	for path, busy := range map[string]int{"/challenge": 1, "/get-key": 3} {
+		synctest.Test(t, func(t *testing.T) {
+			a := sealing(t, func(q wire.KeyRequest) any { return sealed(t, q, strings.Repeat("5a", 32)) })
+			a.HTTP.Transport = crowded{a.HTTP.Transport, path, &busy}
+			began := time.Now()
+			_, err := a.GetKey(t.Context(), "http://kms", transport.Public())
+			require.NoError(t, err, path)
+			require.GreaterOrEqual(t, time.Since(began), time.Second, path)
+			require.Zero(t, busy, path)
+		})
+	}
+	synctest.Test(t, func(t *testing.T) {
+		busy := 100
+		a := asked(t, goodChallenge(), "")
+		a.HTTP.Transport = crowded{a.HTTP.Transport, "/challenge", &busy}
+		_, err := a.GetKey(t.Context(), "http://kms", transport.Public())
+		var refused *agent.Refused
+		require.ErrorAs(t, err, &refused)
+		require.Equal(t, http.StatusTooManyRequests, refused.Status)
+		require.Less(t, 100-busy, 10, "not for ever")
+	})
+}
+
+// crowded refuses so many requests of a path, until a second later.
+type crowded struct {
+	http.RoundTripper
+	path string
+	busy *int
+}
+
+func (c crowded) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.Path != c.path || *c.busy == 0 {
+		return c.RoundTripper.RoundTrip(r)
+	}
+	*c.busy--
+	return &http.Response{StatusCode: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {"1"}},
+		Body:    io.NopCloser(strings.NewReader(`{"error":"rate_limited","details":"too many requests are under way"}`)),
+		Request: r}, nil
 }
 
 func TestGetKeyRefusesBadAnswers(t *testing.T) {

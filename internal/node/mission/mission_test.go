@@ -197,6 +197,30 @@ func TestTheOperatorsVisit(t *testing.T) {
 	require.True(t, r.Visits[0].KeyOwn && r.Visits[0].KeySame, "the other visit went well")
 }
 
+// A service that cannot decide has given no verdict: the node is not found wanting, and asks again later.
+func TestAServiceThatCannotDecideHasNotRefused(t *testing.T) {
+	t.Parallel()
+	for status, code := range map[int]fault.Code{503: fault.General, 500: fault.General, 502: fault.General,
+		403: fault.Verification, 401: fault.Verification, 400: fault.Verification} {
+		w := newWorld(t)
+		_, visit := w.open(t, "kms", keyservice.Own)
+		proves := w.services["kms"]
+		w.services["kms"] = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+			if r.URL.Path != "/get-key" {
+				proves.ServeHTTP(rw, r)
+				return
+			}
+			rw.WriteHeader(status)
+			_, _ = rw.Write([]byte(`{"error":"verification_unavailable","details":"Intel does not answer"}`))
+		})
+		r, err := w.accomplish(t, agent.Mission{Config: visit.Config})
+		require.Equal(t, code, fault.CodeOf(err), status)
+		require.Equal(t, code, r.ExitCode, status)
+		require.True(t, r.Visits[0].Verified)
+		require.Equal(t, status, r.Visits[0].Refusal.Status)
+	}
+}
+
 // No key is in a report, in whatever form.
 func TestNoKeyIsReported(t *testing.T) {
 	t.Parallel()

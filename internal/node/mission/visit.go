@@ -94,11 +94,15 @@ func (v visitor) ask(ctx context.Context, r *agent.VisitResult, compare bool) er
 	return nil
 }
 
-// unreleased: a refusal is the service's verdict.
+// unreleased: a refusal is the service's verdict, unless it could not decide.
 func unreleased(err error) error {
 	var refused *agent.Refused
-	if !errors.As(err, &refused) {
+	switch {
+	case !errors.As(err, &refused):
 		return err
+	case refused.Undecided():
+		return &fault.Error{Code: fault.General, Message: "the key service could not decide whether to release the key",
+			Err: err, Hint: "ask again later; the log of the service says what it lacked"}
 	}
 	return &fault.Error{Code: fault.Verification, Message: "the key was not released", Err: err}
 }

@@ -24,8 +24,11 @@ type TD struct {
 // TDOption is an attribute that a TD has beside those of every production TD.
 type TDOption uint64
 
-// Debug opens the TD to its host.
-const Debug TDOption = 1 << 0
+// Debug opens the TD to its host; Migratable, to whom its host names as the TD that moves it.
+const (
+	Debug      TDOption = 1 << 0
+	Migratable TDOption = 1 << 29
+)
 
 // NewTD boots a TD: MRTD is fixed, the RTMRs start at zero.
 func (m *Platform) NewTD(mrtd tdx.Register, options ...TDOption) *TD {

@@ -86,6 +86,17 @@ func TestDebugTD(t *testing.T) {
 	require.True(t, q.Debug())
 }
 
+func TestMigratableTD(t *testing.T) {
+	t.Parallel()
+	_, platform := newPlatform(t, "migratable", 0)
+	raw, err := platform.NewTD(tdx.Register{}, tdxsim.Migratable).Quote(4, [64]byte{})
+	require.NoError(t, err)
+	q, err := tdx.ParseQuote(raw)
+	require.NoError(t, err)
+	require.True(t, q.Migratable())
+	require.False(t, q.Debug())
+}
+
 // The same log, read by another's parser.
 func TestCCELIsReadByGoEventlog(t *testing.T) {
 	t.Parallel()

@@ -59,10 +59,10 @@ func anyRegister() []string {
 }
 
 // unreleased is what a visit's error stands for: a refusal is the service's
-// verdict, anything else a failure to ask.
+// verdict, anything else a failure to ask, or to decide.
 func unreleased(name, expected string, err error) check.Result {
 	var refused *agent.Refused
-	if !errors.As(err, &refused) {
+	if !errors.As(err, &refused) || refused.Undecided() {
 		return check.Of(name, err)
 	}
 	return check.Fail(name, fault.Verification, refused.Details, expected,

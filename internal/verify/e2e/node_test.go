@@ -263,6 +263,22 @@ func TestRefusalsThatProveNothing(t *testing.T) {
 	}
 }
 
+// Nor is it the service's verdict that it cannot decide: nothing was found wrong.
+func TestAServiceThatCannotDecideFailsNoGuardrail(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.edit = func(p release.Profile, r *agent.Report, err error) (*agent.Report, error) {
+		if p == release.Debug {
+			r.Visits[0].Refusal.Status, r.Visits[0].Refusal.Tag = 503, wire.VerificationUnavailable
+			r.Visits[0].ExitCode = fault.General
+		}
+		return r, err
+	}
+	results := w.run.Execute(t.Context()).Checks.Results()
+	requireFailures(t, results, map[string]string{isolationCheck: "503 " + wire.VerificationUnavailable})
+	require.Equal(t, fault.General, notPassed(results)[isolationCheck].Code)
+}
+
 // Each wait for a node is bounded.
 func TestANodeThatNeverAnswers(t *testing.T) {
 	t.Parallel()
