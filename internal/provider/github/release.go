@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/calimero-network/mero-tee/internal/base/fault"
@@ -45,8 +46,15 @@ type Patch struct {
 }
 
 // Releases lists all releases; drafts are among them when the token may write.
+// One that is made meanwhile moves the others, of which one comes twice then.
 func (c *Client) Releases(ctx context.Context) ([]Release, error) {
 	all, err := pages[Release](ctx, c, "releases", url.Values{})
+	seen := map[int64]bool{}
+	all = slices.DeleteFunc(all, func(r Release) bool {
+		twice := seen[r.ID]
+		seen[r.ID] = true
+		return twice
+	})
 	return all, explain("list releases", err)
 }
 
