@@ -35,8 +35,8 @@ func (c *Client) Share(ctx context.Context, ch Change) (url string, err error) {
 // Unshare deletes a branch; one that is gone already is no error.
 func (c *Client) Unshare(ctx context.Context, branch string) error {
 	err := c.idempotent(ctx, http.MethodDelete, "git/refs/heads/"+escaped(branch), nil, nil)
-	if notFound(err) || rejected(err) { // GitHub answers 422 "Reference does not exist"
-		return nil
+	if notFound(err) || rejected(err) && strings.Contains(err.Error(), "Reference does not exist") {
+		return nil // every other 422 is a rule of the repository that keeps the branch
 	}
 	return explain(fmt.Sprintf("delete branch %q", branch), err)
 }

@@ -85,3 +85,18 @@ func TestFolder(t *testing.T) {
 	_, err = c.Folder(t.Context(), "many", "main")
 	require.ErrorContains(t, err, "1000 files or more")
 }
+
+// A rule of the repository that keeps a branch is told with the status of a branch that is gone.
+func TestABranchThatMayNotBeDeletedIsNotGone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(h http.Handler) http.Handler {
+		return inWords(h, asked("DELETE", "/git/refs/heads/"+change().Branch), 1, http.StatusUnprocessableEntity,
+			"Repository rule violations found\\n\\nCannot delete this branch")
+	})
+	c := w.client(token)
+	_, err := c.Share(t.Context(), change())
+	require.NoError(t, err)
+	require.ErrorContains(t, c.Unshare(t.Context(), change().Branch), "Cannot delete this branch")
+	require.NoError(t, c.Unshare(t.Context(), change().Branch))
+	require.NoError(t, c.Unshare(t.Context(), change().Branch), "it is gone already")
+}
