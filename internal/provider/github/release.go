@@ -58,9 +58,13 @@ func (c *Client) Releases(ctx context.Context) ([]Release, error) {
 	return all, explain("list releases", err)
 }
 
-// Release reads one release with all of its assets.
-func (c *Client) Release(ctx context.Context, id int64) (*Release, error) {
-	return c.release(ctx, fmt.Sprintf("releases/%d", id), fmt.Sprintf("release %d", id))
+// Release reads one release with all of its assets. GitHub gave the id, so that a 404 is asked again for a while.
+func (c *Client) Release(ctx context.Context, id int64) (r *Release, err error) {
+	err = c.late(ctx, func() (err error) {
+		r, err = c.release(ctx, fmt.Sprintf("releases/%d", id), fmt.Sprintf("release %d", id))
+		return err
+	})
+	return r, err
 }
 
 // ReleaseByTag finds the public release of a tag. GitHub hides drafts here
