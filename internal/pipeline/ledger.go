@@ -11,7 +11,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/calimero-network/mero-tee/internal/base/canonical"
@@ -23,8 +25,11 @@ import (
 // LedgerName is the file that every release directory (dist/{tag}) holds.
 const LedgerName = "ledger.jsonl"
 
-// maxLedger bounds a ledger that is read back, in bytes.
-const maxLedger = 16 << 20
+// maxLedger bounds a ledger that is read back, in bytes, and maxDetail what a record keeps of an error.
+const (
+	maxLedger = 16 << 20
+	maxDetail = 16 << 10
+)
 
 // orReset ends hints about a tag that cannot go on.
 const orReset = "or, for a rehearsal, run `go tool mage rehearse:reset`"
@@ -64,6 +69,7 @@ type Ledger struct {
 	file        *os.File
 	records     []Record
 	disk        disk  // where append writes: the file
+	written     int64 // bytes of its whole lines
 	torn        int64 // bytes that a crash left of a last line, dropped when the ledger was opened
 	broken      error // the first write that failed: nothing is written after it
 }
@@ -92,9 +98,8 @@ func OpenLedger(dir, tag, commit string, now func() time.Time) (*Ledger, error) 
 }
 
 func (l *Ledger) load() error {
-	if err := file.TryLock(l.file); err != nil {
-		return &fault.Error{Code: fault.General, Message: "another process works on " + l.tag, Err: err,
-			Hint: "wait for it to end; the lock goes with the process"}
+	if err := l.lock(); err != nil {
+		return err
 	}
 	records, size, err := ReadLedger(l.file.Name(), l.file)
 	if err != nil {
@@ -107,11 +112,39 @@ func (l *Ledger) load() error {
 	if err != nil {
 		return err
 	}
-	l.records, l.disk, l.torn = records, l.file, end-size
+	l.records, l.disk, l.written, l.torn = records, l.file, size, end-size
 	if err := l.file.Truncate(size); err != nil {
 		return err
 	}
 	_, err = l.file.Seek(size, io.SeekStart)
+	return err
+}
+
+// lock takes the file's lock. Whoever had it before may have put another file in
+// the place of this one, which nobody would read again.
+func (l *Ledger) lock() error {
+	err := file.TryLock(l.file)
+	if err == nil {
+		if err = l.inPlace(); err == nil {
+			return nil
+		}
+	} else if !errors.Is(err, syscall.EWOULDBLOCK) {
+		return &fault.Error{Code: fault.General, Message: "cannot lock the ledger of " + l.tag, Err: err,
+			Hint: "the folder of the releases must lie on a file system that knows locks: MERO_DIST moves it"}
+	}
+	return &fault.Error{Code: fault.General, Message: "another process works on " + l.tag, Err: err,
+		Hint: "wait for it to end; the lock goes with the process"}
+}
+
+func (l *Ledger) inPlace() error {
+	own, err := l.file.Stat()
+	if err != nil {
+		return err
+	}
+	there, err := os.Stat(l.file.Name())
+	if err == nil && !os.SameFile(own, there) {
+		err = errors.New("it has just replaced the ledger")
+	}
 	return err
 }
 
@@ -149,7 +182,7 @@ func ReadLedger(name string, r io.Reader) (records []Record, size int64, err err
 		return nil, 0, err
 	}
 	if len(data) > maxLedger {
-		return nil, 0, unreadable(name+" is too large", fmt.Errorf("it has more than %d bytes", maxLedger))
+		return nil, 0, unreadable(name+" is too large", errTooLarge)
 	}
 	for {
 		line, rest, whole := bytes.Cut(data, []byte("\n"))
@@ -164,16 +197,25 @@ func ReadLedger(name string, r io.Reader) (records []Record, size int64, err err
 	}
 }
 
-// parseRecord reads one line. An unknown event may be of a ledger from before effects had a kind (2026-11-26): what
-// of theirs was left open cannot be known.
+var errTooLarge = fmt.Errorf("it has more than %d bytes", maxLedger)
+
+// parseRecord reads one line. An unknown event may be of a ledger from before effects had a kind (2026-11-26), an
+// unknown kind of a later pipeline: what of theirs was left open cannot be known.
 func parseRecord(line []byte) (r Record, err error) {
 	if err := canonical.Unmarshal(line, &r); err != nil {
 		return Record{}, err
 	}
-	if r.Event != Intent && r.Event != Passed && r.Event != Failed {
-		return Record{}, fmt.Errorf("event %q is not %s, %s or %s", r.Event, Intent, Passed, Failed)
+	switch {
+	case r.Event != Intent && r.Event != Passed && r.Event != Failed:
+		err = fmt.Errorf("event %q is not %s, %s or %s", r.Event, Intent, Passed, Failed)
+	case r.Step == "":
+		err = errors.New("it names no step")
+	case r.Kind == "" && r.Subject != "":
+		err = fmt.Errorf("subject %.100q is of no kind", r.Subject)
+	case r.Kind != "" && !slices.Contains(journal.Kinds(), r.Kind):
+		err = fmt.Errorf("kind %q is not known", r.Kind)
 	}
-	return r, nil
+	return r, err
 }
 
 func unreadable(message string, err error) error {
@@ -192,11 +234,11 @@ func (l *Ledger) append(r Record) error {
 		return l.broken
 	}
 	r.Time, r.Tag, r.Commit = l.now().UTC(), l.tag, l.commit
-	b, err := json.Marshal(r)
+	line, r, err := l.line(r)
 	if err != nil {
-		return err
+		return fmt.Errorf("the ledger of %s cannot be written: %w", l.tag, err)
 	}
-	_, err = l.disk.Write(append(b, '\n'))
+	_, err = l.disk.Write(line)
 	if err == nil {
 		err = l.disk.Sync()
 	}
@@ -204,8 +246,27 @@ func (l *Ledger) append(r Record) error {
 		l.broken = fmt.Errorf("the ledger of %s cannot be written: %w", l.tag, err)
 		return l.broken
 	}
-	l.records = append(l.records, r)
+	l.records, l.written = append(l.records, r), l.written+int64(len(line))
 	return nil
+}
+
+// line is a record as it is written, and as it will be read again. One that
+// could not be read would stop every later run: it is an error before its effect.
+func (l *Ledger) line(r Record) ([]byte, Record, error) {
+	if len(r.Detail) > maxDetail {
+		r.Detail = strings.ToValidUTF8(r.Detail[:maxDetail], "") + "…"
+	}
+	line, err := json.Marshal(r)
+	if err != nil {
+		return nil, Record{}, err
+	}
+	if r, err = parseRecord(line); err != nil {
+		return nil, Record{}, err
+	}
+	if line = append(line, '\n'); l.written+int64(len(line)) > maxLedger {
+		err = unreadable("it is full", errTooLarge)
+	}
+	return line, r, err
 }
 
 // Journal writes the entries of a step's effects, or of a command's that is no step.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -153,10 +154,14 @@ func TestLedgersThatCannotBeRead(t *testing.T) {
 		"half a record and a record":  {good + record("intent")[:90] + good, "2", "invalid character"},
 		"an unknown event":            {record("maybe") + "\n", "1", `event "maybe" is not intent`},
 		"of before effects had kinds": {record("effect") + "\n", "1", `event "effect" is not intent`},
-		"an unknown field":            {`{"step":"a","colour":"red"}` + "\n", "1", "colour"},
-		"a field twice":               {`{"step":"a","step":"b"}` + "\n", "1", "twice"},
-		"an empty line":               {good + "\n" + good, "2", "EOF"},
-		"zeros in the middle":         {good + "\x00\x00\x00\n" + good, "2", "invalid character"},
+		"an unknown kind": {strings.Replace(record("intent"), `"event"`, `"kind":"bucket","subject":"a","event"`, 1) + "\n", "1",
+			`kind "bucket" is not known`},
+		"a subject of no kind": {strings.Replace(record("passed"), `"event"`, `"subject":"a","event"`, 1) + "\n", "1", "no kind"},
+		"no step":              {strings.Replace(record("passed"), "kms:e2e", "", 1) + "\n", "1", "no step"},
+		"an unknown field":     {`{"step":"a","colour":"red"}` + "\n", "1", "colour"},
+		"a field twice":        {`{"step":"a","step":"b"}` + "\n", "1", "twice"},
+		"an empty line":        {good + "\n" + good, "2", "EOF"},
+		"zeros in the middle":  {good + "\x00\x00\x00\n" + good, "2", "invalid character"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -200,4 +205,96 @@ func TestZerosAtTheEndOfALedger(t *testing.T) {
 	l = openLedger(t, dir)
 	require.EqualValues(t, 512, l.Torn())
 	require.Len(t, l.Records(), 1)
+}
+
+// What could not be read again is not written, and neither is its effect made: the ledger would stop every later run.
+func TestWhatCouldNotBeReadAgainIsNotWritten(t *testing.T) {
+	t.Parallel()
+	huge := strings.Repeat("x", 5<<20)
+	for name, r := range map[string]Record{
+		"a subject without an end":   {Step: "kms:e2e", Event: Intent, Kind: journal.Upload, Subject: huge},
+		"outputs without an end":     {Step: "kms:e2e", Event: Passed, Outputs: Digests{"file": huge}},
+		"two names that become one":  {Step: "kms:e2e", Event: Passed, Outputs: Digests{"\xff": "a", "\xfe": "b"}},
+		"a kind that nobody knows":   {Step: "kms:e2e", Event: Intent, Kind: "bucket", Subject: "a"},
+		"an event that nobody knows": {Step: "kms:e2e", Event: "maybe"},
+		"no step":                    {Event: Passed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			l, err := OpenLedger(dir, "mero-kms-v1.2.0", strings.Repeat("a", 40), time.Now)
+			require.NoError(t, err)
+			require.ErrorContains(t, l.append(r), "the ledger of mero-kms-v1.2.0 cannot be written")
+			require.NoError(t, l.append(Record{Step: "kms:e2e", Event: Intent}), "nothing of it stands there")
+			require.NoError(t, l.Close())
+			records, err := ReadRecords(dir)
+			require.NoError(t, err)
+			require.Len(t, records, 1)
+		})
+	}
+}
+
+// An error may hold a whole answer of somebody else's: the ledger keeps its beginning.
+func TestTheReasonOfAFailureIsCut(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	l := openLedger(t, dir)
+	long := errors.New(strings.Repeat("ö", 5<<20))
+	require.NoError(t, l.Journal("kms:e2e").End(journal.Upload, "a", long))
+	run := &Run{Ledger: l, Console: console.New(io.Discard, false),
+		Graph: Graph{{Name: "publish", Do: func(context.Context, *Work) error { return long }}}}
+	require.ErrorIs(t, run.All(t.Context()), long)
+	records, err := ReadRecords(dir)
+	require.NoError(t, err)
+	require.Equal(t, records, l.Records(), "what is remembered is what was written")
+	require.Less(t, l.size(t), 100_000)
+	require.True(t, strings.HasPrefix(records[0].Detail, "öööö"))
+	require.True(t, strings.HasSuffix(records[0].Detail, "ö…"))
+}
+
+func TestALedgerThatIsFull(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	l := openLedger(t, dir)
+	require.NoError(t, l.append(Record{Step: "kms:e2e", Event: Intent}))
+	l.written = maxLedger - 10
+	err := l.append(Record{Step: "kms:e2e", Event: Passed})
+	require.ErrorContains(t, err, "more than 16777216 bytes")
+	_, err = ReadRecords(dir)
+	require.NoError(t, err)
+}
+
+// Whoever opened a ledger before another process put a new one in its place has no ledger any more.
+func TestALedgerThatWasReplacedWhileItWasOpened(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	require.NoError(t, openAndClose(dir))
+	f, err := os.OpenFile(filepath.Join(dir, LedgerName), os.O_RDWR, 0)
+	require.NoError(t, err)
+	defer f.Close()
+	late := &Ledger{tag: "mero-kms-v1.2.0", commit: strings.Repeat("a", 40), now: time.Now, file: f}
+	require.NoError(t, os.Remove(f.Name()))
+	require.ErrorContains(t, late.load(), "another process works on mero-kms-v1.2.0", "it was removed")
+	require.NoError(t, openAndClose(dir))
+	require.ErrorContains(t, late.load(), "another process works on mero-kms-v1.2.0", "it is another one")
+}
+
+func openAndClose(dir string) error {
+	l, err := OpenLedger(dir, "mero-kms-v1.2.0", strings.Repeat("a", 40), time.Now)
+	if err != nil {
+		return err
+	}
+	return l.Close()
+}
+
+// A file system that knows no locks is not another process.
+func TestALedgerThatCannotBeLocked(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	l, err := OpenLedger(dir, "mero-kms-v1.2.0", strings.Repeat("a", 40), time.Now)
+	require.NoError(t, err)
+	require.NoError(t, l.Close())
+	err = l.load()
+	require.ErrorIs(t, err, syscall.EBADF)
+	require.NotContains(t, err.Error(), "another process")
 }

@@ -3,11 +3,13 @@ package sign_test
 import (
 	"context"
 	"crypto/sha256"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/sigstore/sigstore-go/pkg/root"
@@ -95,4 +97,45 @@ func TestALimitThatStays(t *testing.T) {
 	_, err := l.signer(t).Sign(t.Context(), sha256.Sum256(nil))
 	require.ErrorContains(t, err, "429")
 	require.Less(t, l.now, 5*time.Minute)
+}
+
+// cutting breaks the first answers of a path off half way.
+type cutting struct {
+	path string
+	left int
+}
+
+func (c *cutting) RoundTrip(r *http.Request) (*http.Response, error) {
+	answer, err := http.DefaultTransport.RoundTrip(r)
+	if err != nil || c.left == 0 || !strings.HasSuffix(r.URL.Path, c.path) {
+		return answer, err
+	}
+	c.left--
+	half := io.LimitReader(answer.Body, 100)
+	broken := iotest.ErrReader(io.ErrUnexpectedEOF)
+	answer.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(half, broken), answer.Body}
+	return answer, nil
+}
+
+// The connection may break within an answer, the certificate's for example, of which a release has but one.
+func TestAnAnswerThatBreaksOffIsAskedForAgain(t *testing.T) {
+	t.Parallel()
+	for path, times := range map[string]int{"/signingCert": 3, "/log/entries": 1, "/timestamp": 3} {
+		t.Run(path, func(t *testing.T) {
+			t.Parallel()
+			sc, err := root.NewSigningConfigFromPath(instance.SigningConfigPath)
+			require.NoError(t, err)
+			c := &cutting{path, times}
+			s, err := sign.NewSigner(t.Context(), sign.Config{SigningConfig: sc, Token: tokenOf(instance, identity), Transport: c,
+				Wait: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }})
+			require.NoError(t, err)
+			digest, raw := signedWith(t, s)
+			_, err = newVerifier(t, instance, identity).Verify(digest, raw)
+			require.NoError(t, err)
+			require.Zero(t, c.left)
+		})
+	}
 }

@@ -35,8 +35,6 @@ func newLog(s root.Service, transport http.RoundTripper) (sign.Transparency, err
 	return sign.NewRekor(o), nil
 }
 
-const maxEntry = 1 << 20 // bytes of a log's answer
-
 // tilesClient adds entries to a Rekor v2 log.
 type tilesClient struct {
 	endpoint string
@@ -64,7 +62,7 @@ func (c tilesClient) Add(ctx context.Context, entry any) (*rekor.TransparencyLog
 		return nil, err
 	}
 	defer response.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(response.Body, maxEntry))
+	answer, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
 	if err != nil {
 		return nil, err
 	}

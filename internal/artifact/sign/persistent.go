@@ -1,6 +1,7 @@
 package sign
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/calimero-network/mero-tee/internal/base/file"
 	"github.com/calimero-network/mero-tee/internal/base/retry"
 )
 
@@ -18,8 +20,11 @@ var (
 	limited = &retry.Class{Least: time.Second}
 )
 
-// persistent asks again when a server is busy or unreachable, and ends with ctx:
-// sigstore-go sends its requests without one.
+// maxAnswer bounds what a server answers, in bytes: an entry with its proof has a few thousand.
+const maxAnswer = 1 << 20
+
+// persistent asks again when a server is busy or unreachable, or its answer
+// breaks off, and ends with ctx: sigstore-go sends its requests without one.
 type persistent struct {
 	ctx  context.Context
 	next http.RoundTripper // nil means http.DefaultTransport
@@ -31,20 +36,19 @@ func (p persistent) RoundTrip(r *http.Request) (*http.Response, error) {
 	policy := retry.Policy{First: 250 * time.Millisecond, Most: 15 * time.Second, Total: signDeadline, Wait: p.wait}
 	var response *http.Response
 	err := policy.Do(p.ctx, func(int) (err error) {
-		discard(response)
-		response, err = p.once(r) //nolint:bodyclose // who reads it closes it
+		response, err = p.once(r) //nolint:bodyclose // it is read and closed
 		if err != nil || !retry.Busy(response.StatusCode) {
 			return err
 		}
 		return retry.Refused(response)
 	}, func(err error) (*retry.Class, time.Duration) { return judge(r, err) })
-	if err != nil {
-		discard(response) // a page that is no Rekor's answer makes its client complain of the page's type
+	if err != nil { // without the answer: of a page that is no Rekor's its client would complain of the page's type
 		return nil, err
 	}
 	return response, nil
 }
 
+// once asks, and has the whole answer when it returns.
 func (p persistent) once(r *http.Request) (*http.Response, error) {
 	again := r.Clone(p.ctx)
 	if r.GetBody != nil {
@@ -58,7 +62,17 @@ func (p persistent) once(r *http.Request) (*http.Response, error) {
 	if next == nil {
 		next = http.DefaultTransport
 	}
-	return next.RoundTrip(again)
+	response, err := next.RoundTrip(again)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	answer, err := file.ReadAll(response.Body, maxAnswer)
+	response.Body = io.NopCloser(bytes.NewReader(answer))
+	if err != nil {
+		return nil, err
+	}
+	return response, nil
 }
 
 // judge says whether the same request may succeed later; a body that cannot be
@@ -67,7 +81,7 @@ func (p persistent) once(r *http.Request) (*http.Response, error) {
 func judge(r *http.Request, err error) (*retry.Class, time.Duration) {
 	var answer *retry.Answer
 	switch {
-	case r.Body != nil && r.Body != http.NoBody && r.GetBody == nil:
+	case r.Body != nil && r.Body != http.NoBody && r.GetBody == nil, errors.Is(err, file.ErrTooLarge):
 		return nil, 0
 	case !errors.As(err, &answer):
 		return down, 0
@@ -75,12 +89,4 @@ func judge(r *http.Request, err error) (*retry.Class, time.Duration) {
 		return limited, answer.After + rand.N(answer.After/4+1) //nolint:gosec // no secret hangs on it
 	}
 	return down, answer.After
-}
-
-// discard frees the connection of an answer that is not read.
-func discard(response *http.Response) {
-	if response != nil {
-		_, _ = io.CopyN(io.Discard, response.Body, 1<<16)
-		_ = response.Body.Close()
-	}
 }

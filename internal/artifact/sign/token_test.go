@@ -59,7 +59,7 @@ func TestRequestTokenFailures(t *testing.T) {
 			"holds no token"},
 		"endless": {func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = w.Write([]byte(`{"value":"` + strings.Repeat("a.", 1<<20) + `"}`))
-		}, "unexpected EOF"},
+		}, "larger than allowed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

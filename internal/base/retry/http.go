@@ -3,6 +3,7 @@ package retry
 import (
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -54,17 +55,39 @@ func Refused(r *http.Response) error {
 var passing = &Class{}
 
 // HTTP judges for those clients: another attempt is worth it when the server
-// is busy, and when the answer did not come or broke off.
+// is busy, and when the answer was lost.
 func HTTP(err error) (*Class, time.Duration) {
 	var answer *Answer
-	var request *url.Error
 	switch {
 	case errors.As(err, &answer):
 		if Busy(answer.Code) {
 			return passing, answer.After
 		}
-	case errors.As(err, &request) && request.Op != "parse", errors.Is(err, io.ErrUnexpectedEOF): // half an answer
+	case Lost(err):
 		return passing, 0
 	}
 	return nil, 0
 }
+
+// Lost says that an answer did not come, or broke off: net/http has an error of
+// its own for a request that failed, and the connection's for a body.
+func Lost(err error) bool {
+	var request *url.Error
+	if errors.As(err, &request) {
+		return request.Op != "parse"
+	}
+	var connection *net.OpError
+	var stream streamError
+	var late net.Error
+	return errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &connection) || errors.As(err, &stream) ||
+		errors.As(err, &late) && late.Timeout()
+}
+
+// streamError is net/http's of a stream of HTTP/2: its type has no name outside, but gives itself to one with its fields.
+type streamError struct {
+	StreamID uint32
+	Code     uint32
+	Cause    error
+}
+
+func (e streamError) Error() string { return "stream error" }

@@ -34,13 +34,13 @@ func Differences(ctx context.Context, released name.Digest, again v1.Image, r Re
 	}
 	ctx, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
-	image, err := r.pull(ctx, released)
+	var out []string
+	err = r.read(ctx, released, func(image v1.Image) (err error) {
+		out, err = differences(image, again)
+		return err
+	})
 	if err != nil {
-		return nil, remoteFault("read "+released.Name(), err)
-	}
-	out, err := differences(image, again)
-	if err != nil {
-		return nil, remoteFault("compare "+released.Name(), err)
+		return nil, err
 	}
 	return append(out, fmt.Sprintf("manifest: %s was released, %s is built now", released.DigestStr(), sum)), nil
 }

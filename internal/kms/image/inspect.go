@@ -46,16 +46,13 @@ type Expected struct {
 func Inspect(ctx context.Context, digest name.Digest, want Expected, r Remote) error {
 	ctx, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
-	image, err := r.pull(ctx, digest)
-	if err != nil {
-		return remoteFault("read "+digest.Name(), err)
-	}
-	found, err := want.findings(image)
-	if err != nil {
-		return remoteFault("read "+digest.Name(), err)
-	}
-	if len(found) == 0 {
-		return nil
+	var found []string
+	err := r.read(ctx, digest, func(image v1.Image) (err error) {
+		found, err = want.findings(image)
+		return err
+	})
+	if err != nil || len(found) == 0 {
+		return err
 	}
 	return fault.Mismatch("image "+digest.Name()+" is not what was to be released",
 		fmt.Sprintf("%s %s of commit %s", want.Profile, want.Version, want.Revision), strings.Join(found, "; "))

@@ -1,12 +1,16 @@
 package image_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -17,9 +21,10 @@ import (
 
 // limit refuses the requests that match for a time, on a clock that only pauses move.
 type limit struct {
-	next  http.RoundTripper
-	match func(*http.Request) bool
-	says  func(left time.Duration) string // Retry-After
+	next   http.RoundTripper
+	match  func(*http.Request) bool
+	says   func(left time.Duration) string // Retry-After
+	status int                             // 0: 429
 
 	mu    sync.Mutex
 	left  time.Duration
@@ -44,7 +49,7 @@ func (l *limit) RoundTrip(r *http.Request) (*http.Response, error) {
 	if l.says != nil {
 		header.Set("Retry-After", l.says(l.left))
 	}
-	return &http.Response{StatusCode: http.StatusTooManyRequests, Header: header, Body: http.NoBody, Request: r}, nil
+	return &http.Response{StatusCode: cmp.Or(l.status, http.StatusTooManyRequests), Header: header, Body: http.NoBody, Request: r}, nil
 }
 
 // A registry's limit of a minute is waited out, whichever request it refuses and however it says how long.
@@ -72,6 +77,59 @@ func TestALimitOfTheRegistryIsWaitedOut(t *testing.T) {
 				require.Positive(t, l.asked)
 			})
 		}
+	}
+}
+
+// A registry that is down and says for how long is not asked before.
+func TestARegistryThatSaysWhenItWillBeBack(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	l := &limit{next: w.remote.Transport, match: func(r *http.Request) bool { return r.Method == http.MethodHead },
+		says:   func(left time.Duration) string { return fmt.Sprint(int(left.Seconds())) },
+		status: http.StatusServiceUnavailable, left: 40 * time.Second}
+	w.remote.Transport, w.remote.Wait = l, l.wait
+	w.push(t.Context(), t, build(t)[release.Debug], release.Debug)
+	require.Equal(t, 1, l.asked)
+}
+
+// breaking breaks the first answers with a blob off half way.
+type breaking struct{ left int }
+
+func (b *breaking) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := http.DefaultTransport.RoundTrip(r)
+	if err == nil && strings.Contains(r.URL.Path, "/blobs/") && response.ContentLength > 1000 && b.left > 0 {
+		b.left--
+		half := io.LimitReader(response.Body, response.ContentLength/2)
+		response.Body = struct {
+			io.Reader
+			io.Closer
+		}{io.MultiReader(half, iotest.ErrReader(io.ErrUnexpectedEOF)), response.Body}
+	}
+	return response, err
+}
+
+// The connection may break within a layer: the image is read once more.
+func TestALayerThatBreaksOffIsReadAgain(t *testing.T) {
+	t.Parallel()
+	w, built := newWorld(t), build(t)
+	digest := w.push(t.Context(), t, built[release.Debug], release.Debug)
+	for name, read := range map[string]func(image.Remote) error{
+		"inspect": func(r image.Remote) error { return image.Inspect(t.Context(), digest, expected(release.Debug), r) },
+		"unpack": func(r image.Remote) error {
+			_, err := image.Unpack(t.Context(), digest, filepath.Join(t.TempDir(), "image"), r)
+			return err
+		},
+		"compare": func(r image.Remote) error {
+			_, err := image.Differences(t.Context(), digest, built[release.LockedReadOnly], r)
+			return err
+		},
+	} {
+		b, r := &breaking{2}, w.remote
+		r.Transport = b
+		require.NoError(t, read(r), name)
+		require.Zero(t, b.left, name)
+		r.Transport = &breaking{1000}
+		require.ErrorContains(t, read(r), "unexpected EOF", name)
 	}
 }
 

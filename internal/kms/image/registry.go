@@ -25,7 +25,7 @@ type Remote struct {
 	Transport http.RoundTripper   // required; in production http.DefaultTransport
 	Auth      authn.Authenticator // nil: anonymous
 
-	Wait func(ctx context.Context, d time.Duration) error // after a 429; nil: retry.For
+	Wait func(ctx context.Context, d time.Duration) error // between attempts of ours; nil: retry.For
 }
 
 // deadline bounds one push or pull of a small image.
@@ -60,7 +60,7 @@ const (
 	longestPause = 2 * time.Minute
 )
 
-// patient hands a refusal for too many requests on when its time is over: the library, which repeats the request then,
+// patient hands a refusal on that passes by itself when its time is over: the library, which repeats the request then,
 // knows no Retry-After.
 type patient struct {
 	next http.RoundTripper
@@ -70,10 +70,16 @@ type patient struct {
 // RoundTrip implements http.RoundTripper.
 func (p patient) RoundTrip(r *http.Request) (*http.Response, error) {
 	response, err := p.next.RoundTrip(r)
-	if err != nil || response.StatusCode != http.StatusTooManyRequests {
+	if err != nil || !slices.Contains(temporary(), response.StatusCode) {
 		return response, err
 	}
-	pause := max(leastPause, retry.After(response.Header))
+	pause := retry.After(response.Header)
+	if response.StatusCode == http.StatusTooManyRequests {
+		pause = max(leastPause, pause)
+	}
+	if pause == 0 {
+		return response, nil
+	}
 	if pause > longestPause {
 		err = fmt.Errorf("asked to wait %s, longer than %s: answered %s", pause, longestPause, response.Status)
 	} else {
@@ -158,6 +164,30 @@ func (r Remote) pull(ctx context.Context, digest name.Digest) (v1.Image, error) 
 		return nil, fmt.Errorf("%s is no image's manifest", found.MediaType)
 	}
 	return found.Image()
+}
+
+// read pulls the image that digest names and lets use read it. When the
+// connection breaks within a blob it does both again: the library repeats what
+// it asks for, but not what it reads, and keeps half a configuration.
+func (r Remote) read(ctx context.Context, digest name.Digest, use func(v1.Image) error) error {
+	policy, pulled := retry.Usual(), false
+	policy.Wait = r.Wait
+	err := policy.Do(ctx, func(int) error {
+		image, err := r.pull(ctx, digest)
+		if pulled = err == nil; pulled {
+			err = use(image)
+		}
+		return err
+	}, func(err error) (*retry.Class, time.Duration) {
+		if !pulled {
+			return nil, 0
+		}
+		return retry.HTTP(err)
+	})
+	if err != nil {
+		return remoteFault("read "+digest.Name(), err)
+	}
+	return nil
 }
 
 func absent(err error) bool { return answered(err, http.StatusNotFound) }

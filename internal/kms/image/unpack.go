@@ -23,19 +23,18 @@ import (
 func Unpack(ctx context.Context, digest name.Digest, dir string, r Remote) (v1.Config, error) {
 	ctx, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
-	image, err := r.pull(ctx, digest)
+	var config *v1.ConfigFile
+	err := r.read(ctx, digest, func(image v1.Image) (err error) {
+		if config, err = image.ConfigFile(); err != nil {
+			return err
+		}
+		if config.OS != platform.OS || config.Architecture != platform.Architecture {
+			return fmt.Errorf("image for %s/%s, not %s", config.OS, config.Architecture, platform)
+		}
+		return unpack(image, dir)
+	})
 	if err != nil {
-		return v1.Config{}, remoteFault("pull "+digest.Name(), err)
-	}
-	config, err := image.ConfigFile()
-	if err == nil && (config.OS != platform.OS || config.Architecture != platform.Architecture) {
-		err = fmt.Errorf("image for %s/%s, not %s", config.OS, config.Architecture, platform)
-	}
-	if err != nil {
-		return v1.Config{}, remoteFault("pull "+digest.Name(), err)
-	}
-	if err := unpack(image, dir); err != nil {
-		return v1.Config{}, remoteFault("unpack "+digest.Name(), err)
+		return v1.Config{}, err
 	}
 	return config.Config, nil
 }

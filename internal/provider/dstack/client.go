@@ -236,7 +236,7 @@ func judge(err error) (*retry.Class, time.Duration) {
 	var r *Refusal
 	switch {
 	case !errors.As(err, &r):
-		if lost(err) {
+		if retry.Lost(err) {
 			return passing, 0
 		}
 	case r.Status == http.StatusTooManyRequests && !r.quota():
@@ -245,12 +245,6 @@ func judge(err error) (*retry.Class, time.Duration) {
 		return passing, r.after
 	}
 	return nil, 0
-}
-
-// lost says that a connection broke, whoever closed it.
-func lost(err error) bool {
-	var failed *url.Error
-	return errors.As(err, &failed) && failed.Op != "parse"
 }
 
 var (

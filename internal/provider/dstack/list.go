@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/retry"
 )
 
 // maxPages bounds a workspace's list.
@@ -17,13 +18,14 @@ func pageSizes() []int { return []int{100, 30, 10} }
 
 // Names are those of every CVM of the workspace, also of one that is being made
 // or deleted. An answer of another shape is an error, never an empty list. Where
-// the provider fails at a page, the list is read again from its beginning, in
-// shorter pages, whose numbers mean something else.
+// the provider fails at a page, or does not answer, the list is read again from
+// its beginning, in shorter pages, whose numbers mean something else.
 func (c *Client) Names(ctx context.Context) (names []string, err error) {
 	for _, size := range pageSizes() {
 		names, err = c.names(ctx, size)
 		var no *Refusal
-		if !errors.As(err, &no) || no.Status < http.StatusInternalServerError || ctx.Err() != nil {
+		tooLong := errors.As(err, &no) && no.Status >= http.StatusInternalServerError || retry.Lost(err)
+		if !tooLong || ctx.Err() != nil {
 			break
 		}
 	}

@@ -73,6 +73,33 @@ func TestNamesInShorterPages(t *testing.T) {
 	require.Equal(t, []string{"100/1", "100/2", "100/2", "100/2", "100/2", "30/1", "30/2"}, asked)
 }
 
+// A long page that breaks off, or never comes, is read again in shorter ones, too.
+func TestNamesOfALongPageThatBreaksOff(t *testing.T) {
+	t.Parallel()
+	for name, body := range map[string]string{"no answer": "", "half an answer": `{"items":[`} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Query().Get("page_size") == "10" {
+					_, _ = io.WriteString(w, `{"items":[{"name":"a"}],"pages":1}`)
+					return
+				}
+				if body != "" {
+					w.Header().Set("Content-Length", "100")
+					_, _ = io.WriteString(w, body)
+				}
+				panic(http.ErrAbortHandler)
+			}))
+			t.Cleanup(server.Close)
+			c := dstack.New(server.URL, "key", http.DefaultTransport)
+			c.Wait = func(ctx context.Context, _ time.Duration) error { return ctx.Err() }
+			names, err := c.Names(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, []string{"a"}, names)
+		})
+	}
+}
+
 // A provider that fails at every page is asked for each size, and then it is an error.
 func TestNamesThatCannotBeHad(t *testing.T) {
 	t.Parallel()

@@ -135,7 +135,7 @@ func retriable(err error) error {
 		}
 		return err
 	}
-	if lost(err) {
+	if retry.Lost(err) {
 		return nil
 	}
 	return err

@@ -17,9 +17,10 @@ import (
 	"github.com/cli/go-gh/v2/pkg/api"
 
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/retry"
 )
 
-const maxPages = 100 // of one list
+const maxEntries = 10_000 // of one list, in pages of whatever length
 
 // call does one JSON exchange below repos/owner/name.
 func (c *Client) call(ctx context.Context, method, path string, in, out any) error {
@@ -45,7 +46,7 @@ func (c *Client) idempotent(ctx context.Context, method, path string, in, out an
 func (c *Client) path(path string) string { return "repos/" + c.repository + "/" + path }
 
 // pageSizes are tried one after the other: GitHub may not answer in time for a
-// long page (502, 504), and then does for a short one.
+// long page (502, 504, or nothing, or half of it), and then does for a short one.
 func pageSizes(path string) []int {
 	if path == "releases" { // with all of their assets
 		return []int{30, 10, 3}
@@ -66,8 +67,8 @@ func pagesIn[T any](ctx context.Context, c *Client, path, field string, query ur
 
 func read[T any](ctx context.Context, l *list[T]) ([]T, error) {
 	for l.begin(); l.next != ""; {
-		if l.pages == maxPages {
-			return nil, fmt.Errorf("more than %d pages", maxPages)
+		if l.pages*l.sizes[0] >= maxEntries {
+			return nil, fmt.Errorf("more than %d entries", maxEntries)
 		}
 		if err := l.client.retry(ctx, func(int) error { return l.page(ctx) }); err != nil {
 			return nil, err
@@ -94,26 +95,32 @@ func (l *list[T]) begin() {
 	l.all, l.pages, l.next = []T{}, 0, l.address+"?"+query.Encode()
 }
 
+// page reads the next page. An answer that is a refusal says nothing of the length of pages.
 func (l *list[T]) page(ctx context.Context) error {
-	resp, err := l.client.rest.RequestWithContext(ctx, http.MethodGet, l.next, nil)
-	if err != nil {
-		answer, ok := statusOf(err)
-		if ok && answer.StatusCode >= http.StatusInternalServerError && len(l.sizes) > 1 {
-			l.sizes = l.sizes[1:]
-			l.begin()
-		}
-		return err
-	}
-	defer resp.Body.Close()
-	page, err := l.decode(resp.Body)
-	if err != nil {
-		return err
-	}
-	next, err := sameAPI(resp.Header.Values("Link"))
+	page, next, err := l.fetch(ctx)
 	if err == nil {
 		l.all, l.pages, l.next = append(l.all, page...), l.pages+1, next
+		return nil
+	}
+	answer, answered := statusOf(err)
+	if tooLong := !answered || retry.Busy(answer.StatusCode) && !limited(answer); tooLong && len(l.sizes) > 1 {
+		l.sizes = l.sizes[1:]
+		l.begin()
 	}
 	return err
+}
+
+func (l *list[T]) fetch(ctx context.Context) (page []T, next string, err error) {
+	resp, err := l.client.rest.RequestWithContext(ctx, http.MethodGet, l.next, nil)
+	if err != nil {
+		return nil, "", err
+	}
+	defer resp.Body.Close()
+	if page, err = l.decode(resp.Body); err != nil {
+		return nil, "", err
+	}
+	next, err = sameAPI(resp.Header.Values("Link"))
+	return page, next, err
 }
 
 func (l *list[T]) decode(body io.Reader) (page []T, err error) {

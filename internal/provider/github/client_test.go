@@ -157,7 +157,7 @@ func TestPagesThatLeadElsewhereOrNeverEnd(t *testing.T) {
 		require.ErrorContains(t, err, "the next page of a list is not on")
 	}
 	_, err := newWorld(t, linking("https://api.github.com/again")).client(token).Tags(t.Context())
-	require.ErrorContains(t, err, "more than 100 pages")
+	require.ErrorContains(t, err, "more than 10000 entries")
 }
 
 func TestARenamedRepositoryIsNotFollowed(t *testing.T) {

@@ -5,8 +5,10 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/http"
-	"net/url"
+	"slices"
 	"strings"
+
+	"github.com/calimero-network/mero-tee/internal/base/fault"
 )
 
 // rawHost serves the files of public repositories to anyone.
@@ -35,8 +37,8 @@ func (c *Client) Share(ctx context.Context, ch Change) (url string, err error) {
 // Unshare deletes a branch; one that is gone already is no error.
 func (c *Client) Unshare(ctx context.Context, branch string) error {
 	err := c.idempotent(ctx, http.MethodDelete, "git/refs/heads/"+escaped(branch), nil, nil)
-	if notFound(err) || rejected(err) { // GitHub answers 422 "Reference does not exist"
-		return nil
+	if notFound(err) || rejected(err) && strings.Contains(err.Error(), "Reference does not exist") {
+		return nil // every other 422 is a rule of the repository that keeps the branch
 	}
 	return explain(fmt.Sprintf("delete branch %q", branch), err)
 }
@@ -59,30 +61,48 @@ func (c *Client) ReadFile(ctx context.Context, path, branch string) ([]byte, err
 	return data, nil
 }
 
-// maxFolder: "This API has an upper limit of 1,000 files for a directory", beyond which it is silent.
-const maxFolder = 1000
+// treeEntry is what lies in a folder, as the Git database lists it.
+type treeEntry struct{ Path, Type, SHA string }
 
 // Folder lists the names of the files in a folder of the repository on a
-// branch; none when there is no such folder. A folder that may have more files
-// than GitHub lists is an error.
+// branch; none when there is no such folder. It asks for the folders' trees: the
+// list of their contents ends after 1,000 files, and is silent about it.
 func (c *Client) Folder(ctx context.Context, path, branch string) ([]string, error) {
 	doing := fmt.Sprintf("list %q on branch %q", path, branch)
-	var entries []struct{ Type, Name string }
-	err := c.idempotent(ctx, http.MethodGet, "contents/"+escaped(path)+"?ref="+url.QueryEscape(branch), nil, &entries)
-	if notFound(err) {
-		return nil, nil
+	tree, err := c.tree(ctx, escaped(branch))
+	for name := range strings.SplitSeq(path, "/") {
+		i := slices.IndexFunc(tree, func(e treeEntry) bool { return e.Path == name })
+		switch {
+		case err != nil, i < 0:
+			tree = nil
+		case tree[i].Type != "tree":
+			tree, err = nil, fmt.Errorf("%q is no folder", name)
+		default:
+			tree, err = c.tree(ctx, segment(tree[i].SHA))
+		}
 	}
-	if err != nil {
+	if err != nil && !notFound(err) {
 		return nil, explain(doing, err)
 	}
-	if len(entries) >= maxFolder {
-		return nil, fmt.Errorf("%s: %d files or more, of which GitHub lists no more", doing, maxFolder)
-	}
 	var out []string
-	for _, e := range entries {
-		if e.Type == "file" {
-			out = append(out, e.Name)
+	for _, e := range tree {
+		if e.Type == "blob" {
+			out = append(out, e.Path)
 		}
 	}
 	return out, nil
+}
+
+// tree lists a folder; one of which GitHub does not list everything is an error.
+func (c *Client) tree(ctx context.Context, at string) ([]treeEntry, error) {
+	var out struct {
+		Tree      []treeEntry
+		Truncated bool
+	}
+	err := c.idempotent(ctx, http.MethodGet, "git/trees/"+at, nil, &out)
+	if err == nil && out.Truncated {
+		err = &fault.Error{Code: fault.General, Message: "github: a folder has more entries than GitHub lists",
+			Got: fmt.Sprintf("%d of them", len(out.Tree))}
+	}
+	return out.Tree, err
 }

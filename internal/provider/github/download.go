@@ -19,35 +19,59 @@ import (
 const maxRedirects = 5
 
 // Download writes the bytes of an asset that GitHub listed, exactly, and checks
-// their number and GitHub's digest. It opens with retries; once bytes were
-// written, a failure is final and w holds a part.
+// their number and GitHub's digest. Where the connection breaks it is asked for
+// again, and w gets what follows. After an error w holds a part.
 func (c *Client) Download(ctx context.Context, a Asset, w io.Writer) error {
 	doing := fmt.Sprintf("download %q", a.Name)
-	var body io.ReadCloser
-	var p *progress
-	err := c.retry(ctx, func(int) error {
-		return c.late(ctx, func() (err error) {
-			body, p, err = c.open(ctx, a)
-			return err
-		})
-	})
-	if err != nil {
+	sum := sha256.New()
+	to := &sink{next: io.MultiWriter(w, sum)}
+	if err := c.retry(ctx, func(int) error { return c.goOn(ctx, a, to) }); err != nil {
 		return explain(doing, err)
 	}
-	defer p.stop()
-	defer body.Close()
-	sum := sha256.New()
-	// One byte more than promised is enough to know that it is too long.
-	n, err := io.Copy(io.MultiWriter(w, sum), io.LimitReader(body, a.Size+1))
-	if err != nil {
-		return explain(doing, p.cause(err))
-	}
 	got := digest.Digest(sum.Sum(nil)).String()
-	if n == a.Size && (a.Digest == "" || a.Digest == got) {
+	if to.n == a.Size && (a.Digest == "" || a.Digest == got) {
 		return nil
 	}
 	return fault.Mismatch(fmt.Sprintf("download %q: other bytes than GitHub announced", a.Name),
-		fmt.Sprintf("%d bytes, %s", a.Size, a.Digest), fmt.Sprintf("%d bytes or more, %s", n, got))
+		fmt.Sprintf("%d bytes, %s", a.Size, a.Digest), fmt.Sprintf("%d bytes or more, %s", to.n, got))
+}
+
+// sink counts what was written. Its error is final, as no other download would be written either.
+type sink struct {
+	next io.Writer
+	n    int64
+}
+
+func (s *sink) Write(b []byte) (int, error) {
+	n, err := s.next.Write(b)
+	s.n += int64(n)
+	if err != nil {
+		err = &fault.Error{Code: fault.General, Message: "cannot write what is downloaded", Err: err}
+	}
+	return n, err
+}
+
+// goOn writes what follows the bytes that are written already.
+func (c *Client) goOn(ctx context.Context, a Asset, to *sink) error {
+	var body io.ReadCloser
+	var p *progress
+	err := c.late(ctx, func() (err error) {
+		body, p, err = c.open(ctx, a)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	defer p.stop()
+	defer body.Close()
+	if _, err = io.CopyN(io.Discard, body, to.n); err == nil {
+		// One byte more than promised is enough to know that it is too long.
+		_, err = io.Copy(to, io.LimitReader(body, a.Size+1-to.n))
+	}
+	if err != nil {
+		return p.cause(err)
+	}
+	return nil
 }
 
 // open avoids go-gh, which rewrites control characters in JSON bodies.

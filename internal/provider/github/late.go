@@ -81,10 +81,10 @@ func exists(err error) bool {
 	return said
 }
 
-// late repeats a read of what GitHub has just listed while it answers 404.
-func (c *Client) late(ctx context.Context, read func() error) error {
-	return c.settles().Do(ctx, func(int) error { return read() }, func(err error) (*retry.Class, time.Duration) {
-		if notFound(err) {
+// late repeats a request about what GitHub itself has just named while it answers 404.
+func (c *Client) late(ctx context.Context, request func() error) error {
+	return c.settles().Do(ctx, func(int) error { return request() }, func(err error) (*retry.Class, time.Duration) {
+		if notFound(err) || errors.Is(err, ErrNotFound) {
 			return listed, 0
 		}
 		return nil, 0

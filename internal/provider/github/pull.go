@@ -100,10 +100,14 @@ func (f file) is(content []byte) bool {
 	return f.SHA != "" && err == nil && f.Encoding == "base64" && bytes.Equal(there, content)
 }
 
+// content is a file on a branch. One of more than 1 MB is shown without its content, which its blob has.
 func (c *Client) content(ctx context.Context, path, branch string) (f file, err error) {
 	err = c.idempotent(ctx, http.MethodGet, "contents/"+escaped(path)+"?ref="+url.QueryEscape(branch), nil, &f)
 	if notFound(err) {
 		return file{}, nil
+	}
+	if err == nil && f.Encoding == "none" {
+		err = c.idempotent(ctx, http.MethodGet, "git/blobs/"+segment(f.SHA), nil, &f)
 	}
 	return f, err
 }

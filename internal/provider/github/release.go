@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/calimero-network/mero-tee/internal/base/fault"
@@ -45,14 +46,25 @@ type Patch struct {
 }
 
 // Releases lists all releases; drafts are among them when the token may write.
+// One that is made meanwhile moves the others, of which one comes twice then.
 func (c *Client) Releases(ctx context.Context) ([]Release, error) {
 	all, err := pages[Release](ctx, c, "releases", url.Values{})
+	seen := map[int64]bool{}
+	all = slices.DeleteFunc(all, func(r Release) bool {
+		twice := seen[r.ID]
+		seen[r.ID] = true
+		return twice
+	})
 	return all, explain("list releases", err)
 }
 
-// Release reads one release with all of its assets.
-func (c *Client) Release(ctx context.Context, id int64) (*Release, error) {
-	return c.release(ctx, fmt.Sprintf("releases/%d", id), fmt.Sprintf("release %d", id))
+// Release reads one release with all of its assets. GitHub gave the id, so that a 404 is asked again for a while.
+func (c *Client) Release(ctx context.Context, id int64) (r *Release, err error) {
+	err = c.late(ctx, func() (err error) {
+		r, err = c.release(ctx, fmt.Sprintf("releases/%d", id), fmt.Sprintf("release %d", id))
+		return err
+	})
+	return r, err
 }
 
 // ReleaseByTag finds the public release of a tag. GitHub hides drafts here

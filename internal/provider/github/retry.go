@@ -43,7 +43,7 @@ func judge(err error) (*retry.Class, time.Duration) {
 		switch {
 		case limited(answer) && asked == 0:
 			return untold, 0
-		case limited(answer), answer.StatusCode >= http.StatusInternalServerError:
+		case limited(answer), retry.Busy(answer.StatusCode):
 			return overloaded, asked
 		}
 		return nil, 0

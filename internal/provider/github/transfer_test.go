@@ -7,7 +7,9 @@ import (
 	"io"
 	"net/http"
 	"runtime"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -137,3 +139,49 @@ func TestAHugeAssetIsStreamed(t *testing.T) {
 	runtime.ReadMemStats(&after)
 	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(16<<20), "client and server together, for 192 MB moved")
 }
+
+// The connection of a download may break within the bytes: what came is kept, and the rest is asked for again.
+func TestADownloadThatBreaksOffGoesOn(t *testing.T) {
+	t.Parallel()
+	content := strings.Repeat("{\"a\":1}\n", 1000)
+	for name, other := range map[string]string{"the same bytes": content, "others": strings.ToUpper(content)} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			broken := 2
+			w := newWorld(t, func(next http.Handler) http.Handler {
+				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if r.Host != "release-assets.githubusercontent.com" || broken == 0 {
+						next.ServeHTTP(w, r)
+						return
+					}
+					broken--
+					w.Header().Set("Content-Length", strconv.Itoa(len(other)))
+					_, _ = io.WriteString(w, other[:len(other)/2-broken])
+				})
+			})
+			_, a := w.public("v1", "a.json", content)
+			var got bytes.Buffer
+			err := w.client(token).Download(t.Context(), a, &got)
+			if other != content {
+				require.Equal(t, fault.Verification, fault.CodeOf(err))
+				return
+			}
+			require.NoError(t, err)
+			require.Equal(t, content, got.String())
+		})
+	}
+}
+
+// What cannot be written is not the network's fault: it is not asked for again.
+func TestADownloadToAFullDisk(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	_, a := w.public("v1", "a.json", "{}\n")
+	full := writerFunc(func([]byte) (int, error) { return 0, syscall.ENOSPC })
+	require.ErrorIs(t, w.client(token).Download(t.Context(), a, full), syscall.ENOSPC)
+	require.Empty(t, w.waits)
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(b []byte) (int, error) { return f(b) }

@@ -32,7 +32,7 @@ func (c *Client) Upload(ctx context.Context, r *Release, f File) (Asset, error) 
 	var got Asset
 	err = c.retry(ctx, func(attempt int) (err error) {
 		if attempt > 0 {
-			if done, err := c.landed(ctx, r.ID, f, &got); done || err != nil {
+			if done, _, err := c.landed(ctx, r.ID, f, &got); done || err != nil {
 				return err
 			}
 		}
@@ -40,12 +40,7 @@ func (c *Client) Upload(ctx context.Context, r *Release, f File) (Asset, error) 
 		if !exists(err) {
 			return err
 		}
-		// An attempt whose answer was lost, or somebody else, was faster; arrived compares.
-		refusal := err
-		if done, err := c.made(ctx, false, func() (bool, error) { return c.landed(ctx, r.ID, f, &got) }); done || err != nil {
-			return err
-		}
-		return refusal
+		return c.again(ctx, r.ID, target, f, &got)
 	})
 	if err != nil {
 		return Asset{}, explain(doing, err)
@@ -53,11 +48,29 @@ func (c *Client) Upload(ctx context.Context, r *Release, f File) (Asset, error) 
 	return got, arrived(f, got)
 }
 
-// landed looks for what an earlier attempt left behind.
-func (c *Client) landed(ctx context.Context, release int64, f File, got *Asset) (bool, error) {
+// again is for a name that is taken: by an attempt whose answer was lost, or by
+// somebody else who was faster, whose bytes count (arrived compares); or by an
+// upload that broke off earlier, in the place of which the file is sent once more.
+func (c *Client) again(ctx context.Context, release int64, target string, f File, got *Asset) error {
+	var done bool
+	_, err := c.made(ctx, false, func() (bool, error) {
+		var cleared bool
+		var err error
+		done, cleared, err = c.landed(ctx, release, f, got)
+		return done || cleared, err
+	})
+	if done || err != nil {
+		return err
+	}
+	*got, err = c.send(ctx, target, f)
+	return err
+}
+
+// landed looks for what an earlier attempt left behind: the whole asset, or a broken one, which it clears away.
+func (c *Client) landed(ctx context.Context, release int64, f File, got *Asset) (done, cleared bool, err error) {
 	r, err := c.Release(ctx, release)
 	if err != nil {
-		return false, err
+		return false, false, err
 	}
 	for _, a := range r.Assets {
 		if a.Name != f.Name {
@@ -65,14 +78,23 @@ func (c *Client) landed(ctx context.Context, release int64, f File, got *Asset) 
 		}
 		if a.State == StateUploaded {
 			*got = a
-			return true, nil
+			return true, false, nil
 		}
-		return false, c.DeleteAsset(ctx, a.ID)
+		return false, true, c.DeleteAsset(ctx, a.ID)
 	}
-	return false, nil
+	return false, false, nil
 }
 
-func (c *Client) send(ctx context.Context, target string, f File) (Asset, error) {
+// send streams the file. The release may have been made a moment ago: see late.
+func (c *Client) send(ctx context.Context, target string, f File) (a Asset, err error) {
+	err = c.late(ctx, func() error {
+		a, err = c.sendOnce(ctx, target, f)
+		return err
+	})
+	return a, err
+}
+
+func (c *Client) sendOnce(ctx context.Context, target string, f File) (Asset, error) {
 	body, err := f.Open()
 	if err != nil {
 		return Asset{}, &fault.Error{Code: fault.General, Message: "open " + f.Name, Err: err}

@@ -180,3 +180,59 @@ func TestLinksToTheNextPage(t *testing.T) {
 		})
 	}
 }
+
+// What was just made may not be there yet for who names it by its id, and for uploads.
+func TestADraftThatIsNotThereYet(t *testing.T) {
+	t.Parallel()
+	left := map[string]int{"GET": 2, "POST": 2}
+	w := newWorld(t, func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if below := strings.Contains(r.URL.Path, "/releases/"); below && left[r.Method] > 0 {
+				left[r.Method]--
+				hidden(nil).ServeHTTP(w, r)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	})
+	c := w.client(token)
+	made := w.draft(c, "v1")
+	_, err := c.Upload(t.Context(), made, file("a.json", "{}\n"))
+	require.NoError(t, err)
+	there, err := c.Release(t.Context(), made.ID)
+	require.NoError(t, err)
+	require.Len(t, there.Assets, 1)
+	require.Less(t, sum(w.waits), 2*time.Second)
+}
+
+// An upload that broke off before keeps its name, though the list may not show it yet.
+func TestAnUploadThatBrokeOffIsSeenLate(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(next http.Handler) http.Handler {
+		return unseen(uploads, asked("GET", "/assets"), 1, "[]")(cut(next))
+	})
+	c := w.client(token)
+	rel := w.draft(c, "v1")
+	a, err := c.Upload(t.Context(), rel, file("a.json", "{\"content\":\"long enough\"}\n"))
+	require.NoError(t, err)
+	require.Equal(t, github.StateUploaded, a.State)
+	got, err := c.Release(t.Context(), rel.ID)
+	require.NoError(t, err)
+	require.Equal(t, []github.Asset{a}, got.Assets, "nothing is left over")
+}
+
+// cut breaks the first upload off, and the connection with it.
+func cut(next http.Handler) http.Handler {
+	cut := rehearsal.CutUploads(next, 1)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() { _ = recover() }()
+		cut.ServeHTTP(w, r)
+	})
+}
+
+func sum(waits []time.Duration) (total time.Duration) {
+	for _, d := range waits {
+		total += d
+	}
+	return total
+}

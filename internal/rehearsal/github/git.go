@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"path"
 	"regexp"
 	"slices"
 	"sort"
@@ -209,6 +210,63 @@ func (st *state) tree(sha string) (map[string][]byte, bool) {
 		}
 	}
 	return nil, false
+}
+
+// below are the files of a folder, by their path in it.
+func below(folder string, files map[string][]byte) map[string][]byte {
+	out := map[string][]byte{}
+	for name, content := range files {
+		if rest, inside := strings.CutPrefix(name, folder+"/"); inside {
+			out[rest] = content
+		}
+	}
+	return out
+}
+
+// folderTree finds the files of a folder that some commit has, by the id of its tree.
+func (st *state) folderTree(sha string) (map[string][]byte, bool) {
+	for _, c := range st.Commits {
+		seen := map[string]bool{}
+		for name := range c.Files {
+			for folder := path.Dir(name); folder != "." && !seen[folder]; folder = path.Dir(folder) {
+				seen[folder] = true
+				if files := below(folder, c.Files); treeID(files) == sha {
+					return files, true
+				}
+			}
+		}
+	}
+	return nil, false
+}
+
+// getTree lists a folder by the id of its tree, or a commit's root by the name of a branch.
+func (s *Server) getTree(r *http.Request, st *state) *answer {
+	name := r.PathValue("sha")
+	if at, known := st.commitish(name); known {
+		files := st.Commits[at.SHA].Files
+		return ok(s.showFolderTree(treeID(files), files))
+	}
+	files, known := st.tree(name)
+	if !known {
+		files, known = st.folderTree(name)
+	}
+	if !known {
+		return missing
+	}
+	return ok(s.showFolderTree(name, files))
+}
+
+// getBlob is a file of any commit by the id of its content, however large it is.
+func (s *Server) getBlob(r *http.Request, st *state) *answer {
+	sha := r.PathValue("sha")
+	for _, c := range st.Commits {
+		for _, content := range c.Files {
+			if blobID(content) == sha {
+				return ok(s.showBlob(sha, content))
+			}
+		}
+	}
+	return missing
 }
 
 // createTree makes a tree of plain files from another one. Deleting and links are not known here.

@@ -48,6 +48,9 @@ func TestAnswersFitGitHubsDescription(t *testing.T) {
 	on := check(w.do("GET", api+"git/commits/"+parent, ""))["tree"].(map[string]any)["sha"].(string)
 	tree := check(w.owner("POST", api+"git/trees",
 		`{"base_tree":"`+on+`","tree":[{"path":"a/b.json","mode":"100644","type":"blob","content":"{}"}]}`))
+	check(w.do("GET", api+"git/trees/change", ""))
+	check(w.do("GET", api+"git/trees/"+tree["sha"].(string), ""))
+	check(w.do("GET", api+"git/blobs/"+file["sha"].(string), ""))
 	made := check(w.owner("POST", api+"git/commits",
 		`{"message":"m","tree":"`+tree["sha"].(string)+`","parents":["`+parent+`"]}`))
 	check(w.owner("PATCH", api+"git/refs/heads/change", `{"sha":"`+made["sha"].(string)+`"}`))

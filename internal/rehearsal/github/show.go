@@ -123,13 +123,26 @@ func (s *Server) showAuthor(date string) fields {
 	return fields{"name": s.ownerName(), "email": s.ownerName() + "@users.noreply.github.com", "date": date}
 }
 
+// maxShown bounds the files that are shown with their content: "Between 1-100 MB" it is
+// left out; who wants it asks for the blob.
+const maxShown = 1_000_000
+
 func (s *Server) showContent(file, ref string, content []byte) fields {
 	self, html, sha := s.apiURL("contents/%s?ref=%s", file, ref), s.webURL("blob/%s/%s", ref, file), blobID(content)
 	blob := s.apiURL("git/blobs/%s", sha)
-	return fields{"type": "file", "encoding": "base64", "size": len(content), "name": path.Base(file), "path": file,
-		"sha": sha, "content": base64.StdEncoding.EncodeToString(content),
+	encoding, shown := "base64", base64.StdEncoding.EncodeToString(content)
+	if len(content) > maxShown {
+		encoding, shown = "none", ""
+	}
+	return fields{"type": "file", "encoding": encoding, "size": len(content), "name": path.Base(file), "path": file,
+		"sha": sha, "content": shown,
 		"download_url": fmt.Sprintf("https://%s/%s/%s/%s", rawHost, s.repository, ref, file),
 		"url":          self, "html_url": html, "git_url": blob, "_links": fields{"self": self, "git": blob, "html": html}}
+}
+
+func (s *Server) showBlob(sha string, content []byte) fields {
+	return fields{"sha": sha, "node_id": node("Blob", sha), "size": len(content), "url": s.apiURL("git/blobs/%s", sha),
+		"encoding": "base64", "content": base64.StdEncoding.EncodeToString(content)}
 }
 
 // maxFolder: "This API has an upper limit of 1,000 files for a directory."
@@ -149,7 +162,7 @@ func (s *Server) showFolder(folder, ref string, files map[string][]byte) []any {
 		delete(f, "content")
 		delete(f, "encoding")
 		if deeper {
-			f["type"], f["size"], f["sha"], f["download_url"] = "dir", 0, treeID(files), nil
+			f["type"], f["size"], f["sha"], f["download_url"] = "dir", 0, treeID(below(path.Join(folder, name), files)), nil
 		}
 		list = append(list, f)
 	}
@@ -178,7 +191,28 @@ func (s *Server) showParents(c commit) []any {
 	return out
 }
 
-// showTree lists files flat, where GitHub nests folders.
+// showFolderTree lists what lies in a folder: its files, and the trees of its folders.
+func (s *Server) showFolderTree(sha string, files map[string][]byte) fields {
+	entries, last := []any{}, ""
+	for _, file := range slices.Sorted(maps.Keys(files)) {
+		name, _, deeper := strings.Cut(file, "/")
+		if name == last {
+			continue
+		}
+		last = name
+		id := blobID(files[file])
+		entry := fields{"path": name, "mode": "100644", "type": "blob", "sha": id, "size": len(files[file]),
+			"url": s.apiURL("git/blobs/%s", id)}
+		if deeper {
+			id = treeID(below(name, files))
+			entry = fields{"path": name, "mode": "040000", "type": "tree", "sha": id, "url": s.apiURL("git/trees/%s", id)}
+		}
+		entries = append(entries, entry)
+	}
+	return fields{"sha": sha, "url": s.apiURL("git/trees/%s", sha), "truncated": false, "tree": entries}
+}
+
+// showTree lists the files of a tree that was made flat, where GitHub nests folders.
 func (s *Server) showTree(sha string, files map[string][]byte) fields {
 	entries := []any{}
 	for _, path := range slices.Sorted(maps.Keys(files)) {
