@@ -31,7 +31,9 @@ func TestCheckAcceptsItsSmallDocument(t *testing.T) {
 func TestCheckTakesLicences(t *testing.T) {
 	t.Parallel()
 	for _, licence := range []string{"MIT", "NONE", "", "GPL-2.0", "GPL-2.0+", "LGPL-2.1-or-later", "LicenseRef-example",
-		"(MIT OR Apache-2.0) AND LicenseRef-example", "GPL-3.0-only WITH GCC-exception-3.1"} {
+		"(MIT OR Apache-2.0) AND LicenseRef-example", "GPL-3.0-only WITH GCC-exception-3.1", "mit", "Apache-2.0+", "(MIT)",
+		"(GPL-2.0-or-later WITH Bison-exception-2.2)OR(MIT AND (ISC OR Zlib))", "LicenseRef-example AND  MIT",
+		strings.Repeat("(", 1<<17) + "MIT" + strings.Repeat(")", 1<<17)} {
 		doc := strings.Replace(small(t), `"licenseDeclared": "NOASSERTION"`, `"licenseDeclared": "`+licence+`"`, 1)
 		require.NoError(t, sbom.Check([]byte(doc)), licence)
 	}
@@ -76,7 +78,30 @@ func TestCheckRefusesForm(t *testing.T) {
 		"licence that nobody lists":  {declared, `"licenseDeclared": "Custom-1.0"`, "no expression of licences"},
 		"licence without an operand": {declared, `"licenseDeclared": "MIT AND"`, "no expression of licences"},
 		"licence that is nothing":    {declared, `"licenseDeclared": " "`, "no expression of licences"},
-		"exception that is none":     {declared, `"licenseDeclared": "GPL-2.0-only WITH MIT"`, "no expression of licences"},
+		"licence that names a document alone": {declared, `"licenseDeclared": "DocumentRef-x"`,
+			"no expression of licences"},
+		"documents without their colon": {declared, `"licenseDeclared": "MIT OR DocumentRef-xLicenseRef-example"`,
+			"no expression of licences"},
+		"text of another document, with spaces": {declared, `"licenseDeclared": "DocumentRef-x : LicenseRef-example"`,
+			"no expression of licences"},
+		"parentheses that stay open": {declared, `"licenseDeclared": "` + strings.Repeat("(", 1<<19) + `"`,
+			"no expression of licences"},
+		"parentheses that nobody opened":   {declared, `"licenseDeclared": "MIT)"`, "no expression of licences"},
+		"parentheses around nothing":       {declared, `"licenseDeclared": "() AND MIT"`, "no expression of licences"},
+		"operators that touch":             {declared, `"licenseDeclared": "MIT ANDISC"`, "no expression of licences"},
+		"operators in small letters":       {declared, `"licenseDeclared": "MIT and ISC"`, "no expression of licences"},
+		"two licences without an operator": {declared, `"licenseDeclared": "MIT ISC"`, "no expression of licences"},
+		"a version of a licence that has none": {declared, `"licenseDeclared": "MIT-or-later"`,
+			"no expression of licences"},
+		"an exception to an exception": {declared,
+			`"licenseDeclared": "GPL-2.0-only WITH GCC-exception-2.0 WITH GCC-exception-2.0"`, "no expression of licences"},
+		"an exception to two licences": {declared, `"licenseDeclared": "(MIT OR ISC) WITH GCC-exception-2.0"`,
+			"no expression of licences"},
+		"an exception alone":        {declared, `"licenseDeclared": "GCC-exception-2.0"`, "no expression of licences"},
+		"no licence among licences": {declared, `"licenseDeclared": "MIT AND NOASSERTION"`, "no expression of licences"},
+		"licences on two lines":     {declared, `"licenseDeclared": "MIT\nAND ISC"`, "no expression of licences"},
+		"a licence of another plus": {declared, `"licenseDeclared": "LicenseRef-example+"`, "no expression of licences"},
+		"exception that is none":    {declared, `"licenseDeclared": "GPL-2.0-only WITH MIT"`, "no expression of licences"},
 		"licence without end": {declared, `"licenseDeclared": "` + strings.Repeat("MIT AND ", 1<<17) + `MIT"`,
 			"more than the 1048576 bytes allowed"},
 		"concluded licence": {`"licenseConcluded": "NOASSERTION"`, `"licenseConcluded": "prose, too"`,
