@@ -37,9 +37,32 @@ func TestCheckTakesLicences(t *testing.T) {
 		doc := strings.Replace(small(t), `"licenseDeclared": "NOASSERTION"`, `"licenseDeclared": "`+licence+`"`, 1)
 		require.NoError(t, sbom.Check([]byte(doc)), licence)
 	}
-	doc := strings.Replace(small(t), `"downloadLocation": "NOASSERTION"`,
-		`"downloadLocation": "git+https://example.org/x.git@v1"`, 1)
-	require.NoError(t, sbom.Check([]byte(doc)))
+}
+
+// What SPDX has room for, and our own documents do not use.
+func TestCheckTakesWhatSPDXHas(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string][2]string{
+		"a download location of a repository": {`"downloadLocation": "NOASSERTION"`,
+			`"downloadLocation": "git+https://example.org/x.git@v1"`},
+		"one over SSH": {`"downloadLocation": "NOASSERTION"`, `"downloadLocation": "git+ssh://git@example.org:x/y.git#z"`},
+		"an annotation": {`"packages": [`, `"annotations": [{"annotator": "Person: A", "annotationType": "REVIEW", ` +
+			`"annotationDate": "2026-11-23T11:00:00Z", "comment": "read"}], "packages": [`},
+		"what depends on nothing": {`"relationships": [`, `"relationships": [{"spdxElementId": "SPDXRef-DOCUMENT", ` +
+			`"relatedSpdxElement": "NONE", "relationshipType": "DEPENDS_ON"},`},
+		"another document": {`"relationships": [`, `"externalDocumentRefs": [{"externalDocumentId": "DocumentRef-x", ` +
+			`"spdxDocument": "https://example.org/x", "checksum": {"algorithm": "SHA1", "checksumValue": "` +
+			strings.Repeat("0", 40) + `"}}], "relationships": [{"spdxElementId": "SPDXRef-DOCUMENT", ` +
+			`"relatedSpdxElement": "DocumentRef-x:SPDXRef-y", "relationshipType": "AMENDS"},`},
+		"the older spelling of a category": {`"PACKAGE-MANAGER"`, `"PACKAGE_MANAGER"`},
+		"a checksum of several lengths": {`"checksums": [`,
+			`"checksums": [{"algorithm": "BLAKE3", "checksumValue": "00"},`},
+		"a page": {`"filesAnalyzed": false`, `"homepage": "https://example.org/", "filesAnalyzed": false`},
+	} {
+		doc := strings.Replace(small(t), tc[0], tc[1], 1)
+		require.NotEqual(t, small(t), doc, name)
+		require.NoError(t, sbom.Check([]byte(doc)), name)
+	}
 }
 
 func TestCheckRefusesForm(t *testing.T) {
@@ -131,10 +154,47 @@ func TestCheckRefusesForm(t *testing.T) {
 			"is not one line"},
 		"a short checksum":             {`"checksumValue": "`, `"checksumValue": "", "x": "`, `no "x" in checksums`},
 		"a checksum of another length": {`"algorithm": "SHA1"`, `"algorithm": "SHA512"`, "a checksum SHA512 of"},
-		"null package":                 {`"packages": [`, `"packages": [null,`, "not an SPDX 2.3 JSON document"},
-		"null file":                    {`"files": [`, `"files": [null,`, "not an SPDX 2.3 JSON document"},
-		"key twice":                    {`"dataLicense"`, `"dataLicense": "MIT", "dataLicense"`, "appears twice"},
-		"list instead of document":     {"{", "[{", "not an SPDX 2.3 JSON document"},
+		"a checksum of no kind":        {`"algorithm": "SHA1"`, `"algorithm": "SHA42"`, "a checksum SHA42 of"},
+		"two checksums of a kind": {`"checksums": [`, `"checksums": [{"algorithm": "SHA256", "checksumValue": "` +
+			strings.Repeat("0", 64) + `"},`, "two checksums SHA256"},
+		"a checksum without its kind": {`"algorithm": "SHA1",`, ``, "no algorithm in one of checksums"},
+		"a relationship of no kind": {`"relationshipType": "CONTAINS"`, `"comment": "x"`,
+			"no relationshipType in one of relationships"},
+		"a relationship to nothing": {`"relatedSpdxElement": "` + uuid + `",`, ``,
+			"no relatedSpdxElement in one of relationships"},
+		"a relationship from NONE": {`"relationships": [`, `"relationships": [{"spdxElementId": "NONE", ` +
+			`"relatedSpdxElement": "SPDXRef-DOCUMENT", "relationshipType": "CONTAINS"},`, "leads nowhere"},
+		"a relationship into a document that nobody names": {`"relatedSpdxElement": "` + uuid,
+			`"relatedSpdxElement": "DocumentRef-x:` + uuid, "leads nowhere"},
+		"a reference of no type":     {`"referenceType": "purl",`, ``, "no referenceType in one of externalRefs"},
+		"a reference of no category": {`"referenceCategory": "PACKAGE-MANAGER",`, ``, "no referenceCategory in one of"},
+		"a package URL as a CPE":     {`"PACKAGE-MANAGER"`, `"SECURITY"`, "a package URL of the category SECURITY"},
+		"a package URL in capitals":  {`"pkg:golang/`, `"pkg:GOLANG/`, `a reference to "pkg:GOLANG/`},
+		"a package URL with slashes": {`"pkg:golang/`, `"pkg://golang/`, `a reference to "pkg://golang/`},
+		"a package URL of no name":   {`"pkg:golang/github.com/google/uuid@v1.6.0"`, `"pkg:golang"`, "a reference to"},
+		"a file of no type":          {`"BINARY"`, `"BINARIES"`, `fileTypes is "BINARIES"`},
+		"a purpose of none":          {`"CONTAINER"`, `"BOX"`, `primaryPackagePurpose is "BOX"`},
+		"an annotation without its date": {`"packages": [`, `"annotations": [{"annotator": "Tool: x", ` +
+			`"annotationType": "OTHER", "comment": "x"}], "packages": [`, "no annotationDate in one of annotations"},
+		"a snippet of nothing": {`"packages": [`, `"snippets": [{"SPDXID": "` + uuid + `"}], "packages": [`,
+			"missing or used twice"},
+		"a release on no day": {`"filesAnalyzed": false`, `"releaseDate": "2026-02-30T00:00:00Z", "filesAnalyzed": false`,
+			"releaseDate is"},
+		"a page that is none": {`"filesAnalyzed": false`, `"homepage": "the web", "filesAnalyzed": false`, "homepage is"},
+		"a code of no files": {`"filesAnalyzed": false`, `"filesAnalyzed": false, "packageVerificationCode": ` +
+			`{"packageVerificationCodeValue": "` + strings.Repeat("0", 40) + `"}`, "but a packageVerificationCode"},
+		"a code that is none": {`"filesAnalyzed": false`, `"filesAnalyzed": true, "packageVerificationCode": ` +
+			`{"packageVerificationCodeValue": "0"}`, "packageVerificationCodeValue is"},
+		"a namespace with a blank": {"https://github.com/calimero", "https://github.com/cali mero", "not an absolute URI"},
+		"a name with a direction mark": {`"name": "github.com/google/uuid"`, `"name": "github.com/google/\u202euuid"`,
+			"is not one line of what one sees"},
+		"a name of two paragraphs": {`"name": "github.com/google/uuid"`, `"name": "uuid\u2029x"`, "is not one line"},
+		"nothing as a reference":   {`"externalRefs": [`, `"externalRefs": [null,`, "externalRefs is null"},
+		"nothing as a version":     {`"versionInfo": "v1.6.0"`, `"versionInfo": null`, "versionInfo is null"},
+		"null package":             {`"packages": [`, `"packages": [null,`, "not an SPDX 2.3 JSON document"},
+		"null file":                {`"files": [`, `"files": [null,`, "not an SPDX 2.3 JSON document"},
+		"key twice":                {`"dataLicense"`, `"dataLicense": "MIT", "dataLicense"`, "appears twice"},
+		"list instead of document": {"{", "[{", "not an SPDX 2.3 JSON document"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
