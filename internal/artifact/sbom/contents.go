@@ -109,11 +109,12 @@ func (p Packages) Describe(s Subject) error {
 		return fmt.Sprintf("%.200s %.200s of %.200s sha256:%s", name, version, by, sum)
 	}
 	var want, got []string
+	packages := byID(p.doc)
 	for _, image := range s.Images {
 		want = append(want, line(s.Name, s.Version, owner, hex.EncodeToString(image[:])))
 	}
 	for _, id := range slices.Compact(slices.Sorted(slices.Values(described(p.doc)))) { // once, however often it is said
-		if root := packageOf(p.doc, id); root != nil {
+		if root := packages[id]; root != nil {
 			got = append(got, line(root.PackageName, root.PackageVersion, suppliedBy(root), sha256Of(root.PackageChecksums)))
 		}
 	}
@@ -121,7 +122,7 @@ func (p Packages) Describe(s Subject) error {
 	slices.Sort(got)
 	if !slices.Equal(want, got) {
 		return fault.Mismatch("SBOM: it does not describe the images of this release, each once, or others too",
-			strings.Join(want, ", "), strings.Join(got, ", "))
+			strings.Join(want, ", "), some(got))
 	}
 	return nowhere(p.doc)
 }
@@ -147,8 +148,9 @@ func nowhere(doc *spdx.Document) error {
 }
 
 func imageOf(doc *spdx.Document, image [32]byte) common.ElementID {
+	packages := byID(doc)
 	for _, id := range described(doc) {
-		if p := packageOf(doc, id); p != nil && sha256Of(p.PackageChecksums) == hex.EncodeToString(image[:]) {
+		if p := packages[id]; p != nil && sha256Of(p.PackageChecksums) == hex.EncodeToString(image[:]) {
 			return id
 		}
 	}

@@ -115,8 +115,6 @@ func checkSpelling(data []byte) error {
 // shape judges a value by the key that it stands under.
 func shape(under string, value any) error {
 	switch v := value.(type) {
-	case nil:
-		return fmt.Errorf("%s is null", under)
 	case []any:
 		for _, e := range v {
 			if err := shape(under, e); err != nil {

@@ -45,18 +45,17 @@ func checkLicences(doc *spdx.Document) error {
 	}
 	for _, p := range doc.Packages {
 		problems = append(problems, l.check(string(p.PackageSPDXIdentifier), slices.Concat(p.PackageLicenseInfoFromFiles,
-			[]string{p.PackageLicenseDeclared, p.PackageLicenseConcluded})))
+			[]string{p.PackageLicenseDeclared, p.PackageLicenseConcluded}))...)
 	}
 	for _, f := range doc.Files {
 		problems = append(problems, l.check(string(f.FileSPDXIdentifier), append(slices.Clone(f.LicenseInfoInFiles),
-			f.LicenseConcluded)))
+			f.LicenseConcluded))...)
 	}
-	return errors.Join(problems...)
+	return few(problems)
 }
 
 // check judges the licences of one element. An absent one, "", says NOASSERTION since SPDX 2.3.
-func (l *licences) check(element string, expressions []string) error {
-	var problems []error
+func (l *licences) check(element string, expressions []string) (problems []error) {
 	for _, e := range expressions {
 		if e == "" || e == none || e == noAssertion {
 			continue
@@ -70,7 +69,7 @@ func (l *licences) check(element string, expressions []string) error {
 			problems = append(problems, invalid("licence of "+element, fmt.Sprintf("%.200q", e), err))
 		}
 	}
-	return errors.Join(problems...)
+	return problems
 }
 
 func (l *licences) judge(expression string) error {

@@ -61,7 +61,7 @@ func distinguish(doc *spdx.Document, o Options, source Source) error {
 	if len(roots) != 1 {
 		return fmt.Errorf("the document describes %d packages, not one", len(roots))
 	}
-	root := packageOf(doc, roots[0])
+	root := byID(doc)[roots[0]]
 	if root == nil {
 		return errors.New("what the document describes is no package")
 	}
