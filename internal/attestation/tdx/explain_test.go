@@ -50,6 +50,19 @@ func TestExplain(t *testing.T) {
 	require.Equal(t, 1, strings.Count(text, "application's"))
 }
 
+// GitHub's runner reads standard output, and takes what an application called its events for commands.
+func TestExplainCommandsNobody(t *testing.T) {
+	t.Parallel()
+	td := newWorld(t).platform.NewTD(tdx.Register{1})
+	log := tdxsim.NewEventLog(td)
+	require.NoError(t, log.Emit("::stop-commands::x", []byte("y")))
+	require.NoError(t, log.Emit("event", []byte("##[add-mask]z")))
+	text, err := explained(t, td, dstackEvents(t, log))
+	require.NoError(t, err)
+	require.Contains(t, text, "\n|   ::stop-commands::x y\n")
+	require.Contains(t, text, `  event             #\#[add-mask]z`+"\n")
+}
+
 func TestExplainALogOfAnother(t *testing.T) {
 	t.Parallel()
 	td, log := bootLog(t, newWorld(t))
