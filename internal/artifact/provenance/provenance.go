@@ -100,7 +100,7 @@ func New(b Build) *Statement {
 func (b Build) once() []Resource {
 	sorted := slices.SortedFunc(slices.Values(b.Dependencies),
 		func(a, b Resource) int { return cmp.Compare(a.line(), b.line()) })
-	return slices.CompactFunc(sorted, func(a, b Resource) bool { return a.line() == b.line() })
+	return slices.CompactFunc(sorted, Resource.equal)
 }
 
 func (b Build) page() string { return "https://github.com/" + b.Repository }
@@ -202,18 +202,25 @@ func (s *Statement) Judge(b Build) error {
 			return fault.Mismatch("provenance: another "+c.what, c.expected, quoted(c.got))
 		}
 	}
+	if !source.equal(b.source()) {
+		return fault.Mismatch("provenance: it says more of the source than its commit", b.source().line(), source.line())
+	}
 	if err := sameSubjects(want.Subject, s.Subject); err != nil {
 		return err
 	}
 	return s.MadeOf(b.Dependencies)
 }
 
-// MadeOf wants each of these among the build's dependencies.
+// MadeOf wants each of these among the build's dependencies, and none of them there in another form, too.
 func (s *Statement) MadeOf(dependencies []Resource) error {
 	said := s.Predicate.BuildDefinition.ResolvedDependencies
 	for _, d := range dependencies {
-		if !slices.ContainsFunc(said, func(o Resource) bool { return o.line() == d.line() }) {
+		if !slices.ContainsFunc(said, d.equal) {
 			return fault.Mismatch("provenance: a dependency of the build is not in it", d.line(), named(said, d))
+		}
+		if i := slices.IndexFunc(said, func(o Resource) bool { return o.called(d) && !o.equal(d) }); i >= 0 {
+			return fault.Mismatch("provenance: a dependency of the build is in it twice, once otherwise", d.line(),
+				said[i].line())
 		}
 	}
 	return nil
@@ -231,22 +238,20 @@ func (s *Statement) Of(name string) digest.Digest {
 
 // sameSubjects wants each file and image, with its digest, and nothing else.
 func sameSubjects(want, got []Resource) error {
-	lines := map[string]bool{}
-	for _, r := range got {
-		if lines[r.line()] {
+	for i, r := range got {
+		if slices.ContainsFunc(got[:i], r.equal) {
 			return fault.Mismatch("provenance: a subject is named twice", "each once", r.line())
 		}
-		lines[r.line()] = true
 	}
 	for _, r := range want {
-		if !lines[r.line()] {
+		if !slices.ContainsFunc(got, r.equal) {
 			return unvouched(r, got)
 		}
-		delete(lines, r.line())
 	}
-	if len(lines) > 0 {
-		return fault.Mismatch("provenance: it vouches for what is not of this release", "no such subject",
-			slices.Sorted(maps.Keys(lines))[0])
+	for _, r := range got {
+		if !slices.ContainsFunc(want, r.equal) {
+			return fault.Mismatch("provenance: it vouches for what is not of this release", "no such subject", r.line())
+		}
 	}
 	return nil
 }
@@ -257,10 +262,18 @@ func unvouched(r Resource, said []Resource) error {
 	if i < 0 {
 		return fault.Mismatch("provenance: it does not vouch for "+r.Name, "a subject of this name", "none")
 	}
-	return fault.Mismatch("provenance: "+r.Name+" is not what it vouches for", said[i].line(), r.line())
+	return fault.Mismatch("provenance: "+r.Name+" is not what it vouches for", said[i].beside(r), r.line())
 }
 
-// line is the resource in one line, by which two are compared whole.
+// equal compares two resources whole.
+func (r Resource) equal(o Resource) bool {
+	return r.called(o) && r.DownloadLocation == o.DownloadLocation && maps.Equal(r.Digest, o.Digest)
+}
+
+// called says whether both are said of one thing.
+func (r Resource) called(o Resource) bool { return r.Name == o.Name && r.URI == o.URI }
+
+// line is the resource in one line, for people: two that differ may have one.
 func (r Resource) line() string {
 	out := []string{}
 	for _, part := range []string{r.Name, r.URI, r.DownloadLocation} {
@@ -274,10 +287,18 @@ func (r Resource) line() string {
 	return strings.Join(out, " ")
 }
 
+// beside is the resource's line beside that of another.
+func (r Resource) beside(o Resource) string {
+	if line := r.line(); line != o.line() {
+		return line
+	}
+	return "the same words, in other fields"
+}
+
 // named is what the list says instead under the name and URI of want.
 func named(list []Resource, want Resource) string {
 	for _, r := range list {
-		if r.Name == want.Name && r.URI == want.URI {
+		if r.called(want) {
 			return r.line()
 		}
 	}

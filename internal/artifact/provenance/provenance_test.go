@@ -90,6 +90,48 @@ func TestWhoseStatementIsRefused(t *testing.T) {
 	require.NoError(t, provenance.New(elsewhere).Judge(build()))
 }
 
+// A digest within a name is no digest, and what is said twice is not said.
+func TestWhatLooksLikeADigest(t *testing.T) {
+	t.Parallel()
+	dependency := func(change func(*provenance.Resource)) func(*provenance.Statement) {
+		return func(s *provenance.Statement) { change(&s.Predicate.BuildDefinition.ResolvedDependencies[2]) }
+	}
+	for name, tc := range map[string]struct {
+		change func(*provenance.Statement)
+		says   string
+	}{
+		"in a subject's name": {func(s *provenance.Statement) {
+			s.Subject[2] = provenance.Resource{Name: "sbom.spdx.json sha256:" + of("sbom").Hex()}
+		}, "does not vouch for sbom.spdx.json"},
+		"in a subject's URI": {func(s *provenance.Statement) {
+			s.Subject[2] = provenance.Resource{Name: "sbom.spdx.json", URI: "sha256:" + of("sbom").Hex()}
+		}, "sbom.spdx.json is not what it vouches for"},
+		"in a dependency's name": {dependency(func(r *provenance.Resource) {
+			*r = provenance.Resource{Name: "https://example.com/merod.tar.gz sha256:" + of("merod").Hex()}
+		}), "a dependency of the build is not in it"},
+		"a URI as a name": {dependency(func(r *provenance.Resource) { r.Name, r.URI = r.URI, "" }),
+			"a dependency of the build is not in it"},
+		"a dependency said otherwise, too": {func(s *provenance.Statement) {
+			d := &s.Predicate.BuildDefinition.ResolvedDependencies
+			*d = append(*d, provenance.File("go.sum", of("other")))
+		}, "is in it twice, once otherwise"},
+		"a commit in two spellings": {func(s *provenance.Statement) {
+			s.Predicate.BuildDefinition.ResolvedDependencies[0].Digest["sha1"] = strings.Repeat("f", 40)
+		}, "it says more of the source than its commit"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := provenance.New(build())
+			tc.change(s)
+			s, err := provenance.Decode(encoded(t, s))
+			require.NoError(t, err)
+			err = s.Judge(build())
+			require.ErrorContains(t, err, tc.says)
+			require.Equal(t, fault.Verification, fault.CodeOf(err))
+		})
+	}
+}
+
 func TestStatementsOfAnotherForm(t *testing.T) {
 	t.Parallel()
 	good := string(encoded(t, provenance.New(build())))

@@ -31,13 +31,38 @@ func TestCheckAcceptsItsSmallDocument(t *testing.T) {
 func TestCheckTakesLicences(t *testing.T) {
 	t.Parallel()
 	for _, licence := range []string{"MIT", "NONE", "", "GPL-2.0", "GPL-2.0+", "LGPL-2.1-or-later", "LicenseRef-example",
-		"(MIT OR Apache-2.0) AND LicenseRef-example", "GPL-3.0-only WITH GCC-exception-3.1"} {
+		"(MIT OR Apache-2.0) AND LicenseRef-example", "GPL-3.0-only WITH GCC-exception-3.1", "mit", "Apache-2.0+", "(MIT)",
+		"(GPL-2.0-or-later WITH Bison-exception-2.2)OR(MIT AND (ISC OR Zlib))", "LicenseRef-example AND  MIT",
+		strings.Repeat("(", 1<<17) + "MIT" + strings.Repeat(")", 1<<17)} {
 		doc := strings.Replace(small(t), `"licenseDeclared": "NOASSERTION"`, `"licenseDeclared": "`+licence+`"`, 1)
 		require.NoError(t, sbom.Check([]byte(doc)), licence)
 	}
-	doc := strings.Replace(small(t), `"downloadLocation": "NOASSERTION"`,
-		`"downloadLocation": "git+https://example.org/x.git@v1"`, 1)
-	require.NoError(t, sbom.Check([]byte(doc)))
+}
+
+// What SPDX has room for, and our own documents do not use.
+func TestCheckTakesWhatSPDXHas(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string][2]string{
+		"a download location of a repository": {`"downloadLocation": "NOASSERTION"`,
+			`"downloadLocation": "git+https://example.org/x.git@v1"`},
+		"one over SSH": {`"downloadLocation": "NOASSERTION"`, `"downloadLocation": "git+ssh://git@example.org:x/y.git#z"`},
+		"an annotation": {`"packages": [`, `"annotations": [{"annotator": "Person: A", "annotationType": "REVIEW", ` +
+			`"annotationDate": "2026-11-23T11:00:00Z", "comment": "read"}], "packages": [`},
+		"what depends on nothing": {`"relationships": [`, `"relationships": [{"spdxElementId": "SPDXRef-DOCUMENT", ` +
+			`"relatedSpdxElement": "NONE", "relationshipType": "DEPENDS_ON"},`},
+		"another document": {`"relationships": [`, `"externalDocumentRefs": [{"externalDocumentId": "DocumentRef-x", ` +
+			`"spdxDocument": "https://example.org/x", "checksum": {"algorithm": "SHA1", "checksumValue": "` +
+			strings.Repeat("0", 40) + `"}}], "relationships": [{"spdxElementId": "SPDXRef-DOCUMENT", ` +
+			`"relatedSpdxElement": "DocumentRef-x:SPDXRef-y", "relationshipType": "AMENDS"},`},
+		"the older spelling of a category": {`"PACKAGE-MANAGER"`, `"PACKAGE_MANAGER"`},
+		"a checksum of several lengths": {`"checksums": [`,
+			`"checksums": [{"algorithm": "BLAKE3", "checksumValue": "00"},`},
+		"a page": {`"filesAnalyzed": false`, `"homepage": "https://example.org/", "filesAnalyzed": false`},
+	} {
+		doc := strings.Replace(small(t), tc[0], tc[1], 1)
+		require.NotEqual(t, small(t), doc, name)
+		require.NoError(t, sbom.Check([]byte(doc)), name)
+	}
 }
 
 func TestCheckRefusesForm(t *testing.T) {
@@ -76,7 +101,30 @@ func TestCheckRefusesForm(t *testing.T) {
 		"licence that nobody lists":  {declared, `"licenseDeclared": "Custom-1.0"`, "no expression of licences"},
 		"licence without an operand": {declared, `"licenseDeclared": "MIT AND"`, "no expression of licences"},
 		"licence that is nothing":    {declared, `"licenseDeclared": " "`, "no expression of licences"},
-		"exception that is none":     {declared, `"licenseDeclared": "GPL-2.0-only WITH MIT"`, "no expression of licences"},
+		"licence that names a document alone": {declared, `"licenseDeclared": "DocumentRef-x"`,
+			"no expression of licences"},
+		"documents without their colon": {declared, `"licenseDeclared": "MIT OR DocumentRef-xLicenseRef-example"`,
+			"no expression of licences"},
+		"text of another document, with spaces": {declared, `"licenseDeclared": "DocumentRef-x : LicenseRef-example"`,
+			"no expression of licences"},
+		"parentheses that stay open": {declared, `"licenseDeclared": "` + strings.Repeat("(", 1<<19) + `"`,
+			"no expression of licences"},
+		"parentheses that nobody opened":   {declared, `"licenseDeclared": "MIT)"`, "no expression of licences"},
+		"parentheses around nothing":       {declared, `"licenseDeclared": "() AND MIT"`, "no expression of licences"},
+		"operators that touch":             {declared, `"licenseDeclared": "MIT ANDISC"`, "no expression of licences"},
+		"operators in small letters":       {declared, `"licenseDeclared": "MIT and ISC"`, "no expression of licences"},
+		"two licences without an operator": {declared, `"licenseDeclared": "MIT ISC"`, "no expression of licences"},
+		"a version of a licence that has none": {declared, `"licenseDeclared": "MIT-or-later"`,
+			"no expression of licences"},
+		"an exception to an exception": {declared,
+			`"licenseDeclared": "GPL-2.0-only WITH GCC-exception-2.0 WITH GCC-exception-2.0"`, "no expression of licences"},
+		"an exception to two licences": {declared, `"licenseDeclared": "(MIT OR ISC) WITH GCC-exception-2.0"`,
+			"no expression of licences"},
+		"an exception alone":        {declared, `"licenseDeclared": "GCC-exception-2.0"`, "no expression of licences"},
+		"no licence among licences": {declared, `"licenseDeclared": "MIT AND NOASSERTION"`, "no expression of licences"},
+		"licences on two lines":     {declared, `"licenseDeclared": "MIT\nAND ISC"`, "no expression of licences"},
+		"a licence of another plus": {declared, `"licenseDeclared": "LicenseRef-example+"`, "no expression of licences"},
+		"exception that is none":    {declared, `"licenseDeclared": "GPL-2.0-only WITH MIT"`, "no expression of licences"},
 		"licence without end": {declared, `"licenseDeclared": "` + strings.Repeat("MIT AND ", 1<<17) + `MIT"`,
 			"more than the 1048576 bytes allowed"},
 		"concluded licence": {`"licenseConcluded": "NOASSERTION"`, `"licenseConcluded": "prose, too"`,
@@ -106,10 +154,47 @@ func TestCheckRefusesForm(t *testing.T) {
 			"is not one line"},
 		"a short checksum":             {`"checksumValue": "`, `"checksumValue": "", "x": "`, `no "x" in checksums`},
 		"a checksum of another length": {`"algorithm": "SHA1"`, `"algorithm": "SHA512"`, "a checksum SHA512 of"},
-		"null package":                 {`"packages": [`, `"packages": [null,`, "not an SPDX 2.3 JSON document"},
-		"null file":                    {`"files": [`, `"files": [null,`, "not an SPDX 2.3 JSON document"},
-		"key twice":                    {`"dataLicense"`, `"dataLicense": "MIT", "dataLicense"`, "appears twice"},
-		"list instead of document":     {"{", "[{", "not an SPDX 2.3 JSON document"},
+		"a checksum of no kind":        {`"algorithm": "SHA1"`, `"algorithm": "SHA42"`, "a checksum SHA42 of"},
+		"two checksums of a kind": {`"checksums": [`, `"checksums": [{"algorithm": "SHA256", "checksumValue": "` +
+			strings.Repeat("0", 64) + `"},`, "two checksums SHA256"},
+		"a checksum without its kind": {`"algorithm": "SHA1",`, ``, "no algorithm in one of checksums"},
+		"a relationship of no kind": {`"relationshipType": "CONTAINS"`, `"comment": "x"`,
+			"no relationshipType in one of relationships"},
+		"a relationship to nothing": {`"relatedSpdxElement": "` + uuid + `",`, ``,
+			"no relatedSpdxElement in one of relationships"},
+		"a relationship from NONE": {`"relationships": [`, `"relationships": [{"spdxElementId": "NONE", ` +
+			`"relatedSpdxElement": "SPDXRef-DOCUMENT", "relationshipType": "CONTAINS"},`, "leads nowhere"},
+		"a relationship into a document that nobody names": {`"relatedSpdxElement": "` + uuid,
+			`"relatedSpdxElement": "DocumentRef-x:` + uuid, "leads nowhere"},
+		"a reference of no type":     {`"referenceType": "purl",`, ``, "no referenceType in one of externalRefs"},
+		"a reference of no category": {`"referenceCategory": "PACKAGE-MANAGER",`, ``, "no referenceCategory in one of"},
+		"a package URL as a CPE":     {`"PACKAGE-MANAGER"`, `"SECURITY"`, "a package URL of the category SECURITY"},
+		"a package URL in capitals":  {`"pkg:golang/`, `"pkg:GOLANG/`, `a reference to "pkg:GOLANG/`},
+		"a package URL with slashes": {`"pkg:golang/`, `"pkg://golang/`, `a reference to "pkg://golang/`},
+		"a package URL of no name":   {`"pkg:golang/github.com/google/uuid@v1.6.0"`, `"pkg:golang"`, "a reference to"},
+		"a file of no type":          {`"BINARY"`, `"BINARIES"`, `fileTypes is "BINARIES"`},
+		"a purpose of none":          {`"CONTAINER"`, `"BOX"`, `primaryPackagePurpose is "BOX"`},
+		"an annotation without its date": {`"packages": [`, `"annotations": [{"annotator": "Tool: x", ` +
+			`"annotationType": "OTHER", "comment": "x"}], "packages": [`, "no annotationDate in one of annotations"},
+		"a snippet of nothing": {`"packages": [`, `"snippets": [{"SPDXID": "` + uuid + `"}], "packages": [`,
+			"missing or used twice"},
+		"a release on no day": {`"filesAnalyzed": false`, `"releaseDate": "2026-02-30T00:00:00Z", "filesAnalyzed": false`,
+			"releaseDate is"},
+		"a page that is none": {`"filesAnalyzed": false`, `"homepage": "the web", "filesAnalyzed": false`, "homepage is"},
+		"a code of no files": {`"filesAnalyzed": false`, `"filesAnalyzed": false, "packageVerificationCode": ` +
+			`{"packageVerificationCodeValue": "` + strings.Repeat("0", 40) + `"}`, "but a packageVerificationCode"},
+		"a code that is none": {`"filesAnalyzed": false`, `"filesAnalyzed": true, "packageVerificationCode": ` +
+			`{"packageVerificationCodeValue": "0"}`, "packageVerificationCodeValue is"},
+		"a namespace with a blank": {"https://github.com/calimero", "https://github.com/cali mero", "not an absolute URI"},
+		"a name with a direction mark": {`"name": "github.com/google/uuid"`, `"name": "github.com/google/\u202euuid"`,
+			"is not one line of what one sees"},
+		"a name of two paragraphs": {`"name": "github.com/google/uuid"`, `"name": "uuid\u2029x"`, "is not one line"},
+		"nothing as a reference":   {`"externalRefs": [`, `"externalRefs": [null,`, "it holds null"},
+		"nothing as a version":     {`"versionInfo": "v1.6.0"`, `"versionInfo": null`, "it holds null"},
+		"null package":             {`"packages": [`, `"packages": [null,`, "not an SPDX 2.3 JSON document"},
+		"null file":                {`"files": [`, `"files": [null,`, "not an SPDX 2.3 JSON document"},
+		"key twice":                {`"dataLicense"`, `"dataLicense": "MIT", "dataLicense"`, "appears twice"},
+		"list instead of document": {"{", "[{", "not an SPDX 2.3 JSON document"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -95,9 +95,10 @@ type Subject struct {
 	Images        [][32]byte // by SHA-256
 }
 
-// Describe wants the document to be about these images and no others, by name,
-// version, supplier and the SHA-256 of each: what is listed counts for what it is
-// listed of. Its author must be who supplies them. Call it on a document of good form.
+// Describe wants the document to be about these images and no others, each once, by name,
+// version, supplier and the SHA-256 of each, and to list nothing that is in none of them:
+// what is listed counts for what it is listed of. Its author must be who supplies them.
+// Call it on a document of good form.
 func (p Packages) Describe(s Subject) error {
 	owner := Owner(s.Repository)
 	author := []common.Creator{{CreatorType: organization, Creator: owner}}
@@ -105,27 +106,51 @@ func (p Packages) Describe(s Subject) error {
 		return fault.Mismatch("SBOM: it is of another author", organization+": "+owner, fmt.Sprintf("%.200q", got))
 	}
 	line := func(name, version, by, sum string) string {
-		return name + " " + version + " of " + by + " sha256:" + sum
+		return fmt.Sprintf("%.200s %.200s of %.200s sha256:%s", name, version, by, sum)
 	}
-	want, got := map[string]bool{}, map[string]bool{}
+	var want, got []string
+	packages := byID(p.doc)
 	for _, image := range s.Images {
-		want[line(s.Name, s.Version, owner, hex.EncodeToString(image[:]))] = true
+		want = append(want, line(s.Name, s.Version, owner, hex.EncodeToString(image[:])))
 	}
-	for _, id := range described(p.doc) {
-		if root := packageOf(p.doc, id); root != nil {
-			got[line(root.PackageName, root.PackageVersion, suppliedBy(root), sha256Of(root.PackageChecksums))] = true
+	for _, id := range slices.Compact(slices.Sorted(slices.Values(described(p.doc)))) { // once, however often it is said
+		if root := packages[id]; root != nil {
+			got = append(got, line(root.PackageName, root.PackageVersion, suppliedBy(root), sha256Of(root.PackageChecksums)))
 		}
 	}
-	if maps.Equal(want, got) {
+	slices.Sort(want)
+	slices.Sort(got)
+	if !slices.Equal(want, got) {
+		return fault.Mismatch("SBOM: it does not describe the images of this release, each once, or others too",
+			strings.Join(want, ", "), some(got))
+	}
+	return nowhere(p.doc)
+}
+
+// nowhere refuses packages that are in none of the described: no check looks at them, and scanners report them.
+func nowhere(doc *spdx.Document) error {
+	placed := map[common.ElementID]bool{}
+	for _, root := range described(doc) {
+		placed[root] = true
+		maps.Copy(placed, inImage(doc, root))
+	}
+	var got []string
+	for _, p := range doc.Packages {
+		if !placed[p.PackageSPDXIdentifier] {
+			got = append(got, fmt.Sprintf("%.200q", p.PackageName+" "+p.PackageVersion))
+		}
+	}
+	if len(got) == 0 {
 		return nil
 	}
-	return fault.Mismatch("SBOM: it does not describe the images of this release, or others too",
-		strings.Join(slices.Sorted(maps.Keys(want)), ", "), strings.Join(slices.Sorted(maps.Keys(got)), ", "))
+	return fault.Mismatch(fmt.Sprintf("SBOM: %d packages are in none of the images", len(got)),
+		"packages that an image contains", some(got))
 }
 
 func imageOf(doc *spdx.Document, image [32]byte) common.ElementID {
+	packages := byID(doc)
 	for _, id := range described(doc) {
-		if p := packageOf(doc, id); p != nil && sha256Of(p.PackageChecksums) == hex.EncodeToString(image[:]) {
+		if p := packages[id]; p != nil && sha256Of(p.PackageChecksums) == hex.EncodeToString(image[:]) {
 			return id
 		}
 	}
@@ -134,13 +159,8 @@ func imageOf(doc *spdx.Document, image [32]byte) common.ElementID {
 
 // contained are the packages that a described package contains, by "name version".
 func contained(doc *spdx.Document, root common.ElementID) map[string][]*spdx.Package {
-	inside := map[common.ElementID]bool{}
-	for _, r := range doc.Relationships {
-		if r.Relationship == common.TypeRelationshipContains && r.RefA.ElementRefID == root {
-			inside[r.RefB.ElementRefID] = true
-		}
-	}
 	out := map[string][]*spdx.Package{}
+	inside := inImage(doc, root)
 	for _, p := range doc.Packages {
 		if inside[p.PackageSPDXIdentifier] {
 			name := p.PackageName + " " + p.PackageVersion
@@ -148,6 +168,14 @@ func contained(doc *spdx.Document, root common.ElementID) map[string][]*spdx.Pac
 		}
 	}
 	return out
+}
+
+func inImage(doc *spdx.Document, root common.ElementID) map[common.ElementID]bool {
+	inside := map[common.ElementID]bool{}
+	for _, id := range below(doc, root, common.TypeRelationshipContains, common.TypeRelationshipContainedBy) {
+		inside[id] = true
+	}
+	return inside
 }
 
 // packageURLs are all that a package is known by.

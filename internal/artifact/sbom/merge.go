@@ -61,7 +61,7 @@ func distinguish(doc *spdx.Document, o Options, source Source) error {
 	if len(roots) != 1 {
 		return fmt.Errorf("the document describes %d packages, not one", len(roots))
 	}
-	root := packageOf(doc, roots[0])
+	root := byID(doc)[roots[0]]
 	if root == nil {
 		return errors.New("what the document describes is no package")
 	}
@@ -102,11 +102,26 @@ func renameAll(doc *spdx.Document, to map[common.ElementID]common.ElementID) {
 	}
 }
 
-// described lists what the document says it describes.
-func described(doc *spdx.Document) (ids []common.ElementID) {
+// described lists what the document says it describes, whichever way round it says so.
+func described(doc *spdx.Document) []common.ElementID {
+	return below(doc, "DOCUMENT", common.TypeRelationshipDescribe, common.TypeRelationshipDescribeBy)
+}
+
+// below are the elements of the document at the other end of a relationship, or of its inverse. What has the same
+// identifier in another document is none of them.
+func below(doc *spdx.Document, of common.ElementID, down, up string) (ids []common.ElementID) {
+	top := common.DocElementID{ElementRefID: of}
 	for _, r := range doc.Relationships {
-		if r.RefA.ElementRefID == "DOCUMENT" && r.Relationship == common.TypeRelationshipDescribe {
-			ids = append(ids, r.RefB.ElementRefID)
+		other := r.RefB
+		switch {
+		case r.Relationship == down && r.RefA == top:
+		case r.Relationship == up && r.RefB == top:
+			other = r.RefA
+		default:
+			continue
+		}
+		if other.DocumentRefID == "" {
+			ids = append(ids, other.ElementRefID)
 		}
 	}
 	return ids

@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -94,6 +95,80 @@ func TestPackagesHaveTheirPackageURLs(t *testing.T) {
 			require.Contains(t, f.Got, tc.got)
 		})
 	}
+}
+
+// related is the small document with another package, and what is said of it and the others.
+func related(t *testing.T, relationships ...string) sbom.Packages {
+	t.Helper()
+	const evil = `{"SPDXID": "SPDXRef-evil", "name": "evil", "versionInfo": "1", "downloadLocation": "NOASSERTION",
+		"checksums": [{"algorithm": "SHA256", "checksumValue":
+		"098588053cbd63bb45281e7b92e012f27e6fe935dfd37b0f52e44aeb6ecf4915"}], "externalRefs": [{"referenceCategory":
+		"PACKAGE-MANAGER", "referenceType": "purl", "referenceLocator": "pkg:deb/ubuntu/evil@1"}]},`
+	const other = `"externalDocumentRefs": [{"externalDocumentId": "DocumentRef-x", "spdxDocument":
+		"https://example.org/x", "checksum": {"algorithm": "SHA1", "checksumValue":
+		"aa79e6ef1b5bf5d897e22b04f1062f914f4e8aa7"}}], `
+	doc := strings.Replace(small(t), `"packages": [`, other+`"packages": [`+evil, 1)
+	for _, r := range relationships {
+		from, rest, _ := strings.Cut(r, " ")
+		kind, to, _ := strings.Cut(rest, " ")
+		doc = strings.Replace(doc, `"relationships": [`, fmt.Sprintf(`"relationships": [{"spdxElementId": %q, `+
+			`"relationshipType": %q, "relatedSpdxElement": %q},`, from, kind, to), 1)
+	}
+	require.NoError(t, sbom.Check([]byte(doc)), "the form is good")
+	listed, err := sbom.Read([]byte(doc))
+	require.NoError(t, err)
+	return listed
+}
+
+// Whichever way round it is said, and where nothing is said of it: no package comes along unseen.
+func TestPackagesAreOfTheImages(t *testing.T) {
+	t.Parallel()
+	const root, evil, document = "SPDXRef-DocumentRoot-Image-mero-kms-linux-amd64", "SPDXRef-evil", "SPDXRef-DOCUMENT"
+	image := smallImage(t)
+	subject := sbom.Subject{Repository: "calimero-network/mero-tee", Name: "mero-kms", Version: "1.2.0",
+		Images: [][32]byte{image}}
+	for name, tc := range map[string]struct{ relationship, contents, images string }{
+		"contained":            {root + " CONTAINS " + evil, "not in the image", ""},
+		"contained by":         {evil + " CONTAINED_BY " + root, "not in the image", ""},
+		"in no image":          {evil + " DEPENDENCY_OF " + root, "", "1 packages are in none of the images"},
+		"of another document":  {root + " CONTAINS DocumentRef-x:" + evil, "", "1 packages are in none of the images"},
+		"described":            {document + " DESCRIBES " + evil, "", "does not describe the images"},
+		"described by":         {evil + " DESCRIBED_BY " + document, "", "does not describe the images"},
+		"described by another": {"DocumentRef-x:" + document + " DESCRIBES " + evil, "", "in none of the images"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			listed := related(t, tc.relationship)
+			for want, err := range map[string]error{tc.contents: listed.Check(image, nil), tc.images: listed.Describe(subject)} {
+				if want == "" {
+					require.NoError(t, err)
+					continue
+				}
+				require.Equal(t, fault.Verification, fault.CodeOf(err))
+				require.ErrorContains(t, err, want)
+			}
+		})
+	}
+	twice := related(t, root+" CONTAINS "+evil, document+" DESCRIBES "+root, root+" DESCRIBED_BY "+document)
+	require.NoError(t, twice.Describe(subject), "said three times, it is one image")
+}
+
+// An image that stands there twice has two lists, of which one is looked at.
+func TestAnImageIsDescribedOnce(t *testing.T) {
+	t.Parallel()
+	const root = "SPDXRef-DocumentRoot-Image-mero-kms-linux-amd64"
+	doc := small(t)
+	from, to := strings.Index(doc, `    {
+      "name": "mero-kms"`), strings.Index(doc, `    {
+      "name": "github.com/google/uuid"`)
+	again := strings.Replace(doc[from:to], root, "SPDXRef-again", 1)
+	doc = strings.Replace(doc[:from]+again+doc[from:], `"relationships": [`, `"relationships": [{"spdxElementId": `+
+		`"SPDXRef-DOCUMENT", "relationshipType": "DESCRIBES", "relatedSpdxElement": "SPDXRef-again"},`, 1)
+	require.NoError(t, sbom.Check([]byte(doc)))
+	listed, err := sbom.Read([]byte(doc))
+	require.NoError(t, err)
+	require.ErrorContains(t, listed.Describe(sbom.Subject{Repository: "calimero-network/mero-tee", Name: "mero-kms",
+		Version: "1.2.0", Images: [][32]byte{smallImage(t)}}), "does not describe the images of this release, each once")
 }
 
 // smallImage is the digest of the image that the small document describes.

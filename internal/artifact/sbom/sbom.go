@@ -115,7 +115,7 @@ func Program(root string) gobuild.Spec {
 
 const (
 	scanDeadline = 10 * time.Minute // for a hang: a scan takes 3 s, and a busy machine a multiple
-	maxDocument  = 32 << 20         // bytes that are read of syft's output
+	maxDocument  = MaxSize          // bytes that are read of syft's output
 	maxMessage   = 16 << 10         // bytes that are kept of its log
 )
 

@@ -8,6 +8,8 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"github.com/calimero-network/mero-tee/internal/base/console"
 )
 
 // ErrNoReplay says that an event log does not explain the registers of a quote.
@@ -37,7 +39,7 @@ func Explain(w io.Writer, q *Quote, log []Event) error {
 			failed = append(failed, fmt.Sprintf("RTMR%d", rtmr))
 		}
 	}
-	if _, err := io.WriteString(w, out.String()); err != nil {
+	if _, err := io.WriteString(w, console.Shown(out.String())); err != nil {
 		return err
 	}
 	if len(failed) > 0 {

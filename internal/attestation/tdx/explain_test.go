@@ -77,6 +77,19 @@ func TestExplainShowsNoWordsOfARuntimeEventThatWereNotMeasured(t *testing.T) {
 	require.Contains(t, text, border.Digest.String())
 }
 
+// GitHub's runner reads standard output, and takes what an application called its events for commands.
+func TestExplainCommandsNobody(t *testing.T) {
+	t.Parallel()
+	td := newWorld(t).platform.NewTD(tdx.Register{1})
+	log := tdxsim.NewEventLog(td)
+	require.NoError(t, log.Emit("::stop-commands::x", []byte("y")))
+	require.NoError(t, log.Emit("event", []byte("##[add-mask]z")))
+	text, err := explained(t, td, dstackEvents(t, log))
+	require.NoError(t, err)
+	require.NotContains(t, text, "stop-commands")
+	require.Contains(t, text, `  event             #\#[add-mask]z`+"\n")
+}
+
 func TestExplainALogOfAnother(t *testing.T) {
 	t.Parallel()
 	td, log := bootLog(t, newWorld(t))

@@ -51,9 +51,12 @@ func decode(data []byte, v any) error {
 
 // Check refuses what Unmarshal refuses of any JSON, whoever's it is: duplicate
 // keys, text that is not Unicode, trailing data, and input larger than MaxSize.
-func Check(data []byte) error {
-	if len(data) > MaxSize {
-		return fmt.Errorf("%d bytes of JSON, more than the %d allowed", len(data), MaxSize)
+func Check(data []byte) error { return CheckUpTo(data, MaxSize) }
+
+// CheckUpTo is Check of files that may have another size, in bytes.
+func CheckUpTo(data []byte, size int) error {
+	if len(data) > size {
+		return fmt.Errorf("%d bytes of JSON, more than the %d allowed", len(data), size)
 	}
 	if err := unique(data); err != nil {
 		return err

@@ -45,14 +45,33 @@ const continued = "     | "
 func lines(text string) string {
 	all := strings.Split(strings.TrimRight(text, "\r\n"), "\n")
 	for i, line := range all {
-		line = strings.ReplaceAll(strings.TrimSuffix(line, "\r"), "\t", "    ")
-		line = strings.ReplaceAll(Safe(line), "##[", `#\#[`)
+		line = uncommanded(strings.ReplaceAll(strings.TrimSuffix(line, "\r"), "\t", "    "))
 		if i > 0 {
 			line = strings.TrimRight(continued+line, " ")
-		} else if strings.HasPrefix(strings.TrimSpace(line), "::") {
+		} else if begins(line) {
 			line = "| " + line
 		}
 		all[i] = line
 	}
 	return strings.Join(all, "\n")
+}
+
+// uncommanded is a safe line with no command in its middle.
+func uncommanded(line string) string { return strings.ReplaceAll(Safe(line), "##[", `#\#[`) }
+
+// begins says whether a line begins like a command.
+func begins(line string) bool { return strings.HasPrefix(strings.TrimSpace(line), "::") }
+
+// Shown are the lines of a text for people, in which others have a say, as they may go to standard output: each draws
+// nothing but itself, and none is a command to GitHub's runner, which reads that too.
+func Shown(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		line = uncommanded(strings.TrimSuffix(line, "\n"))
+		if begins(line) {
+			line = "| " + line
+		}
+		b.WriteString(line + "\n")
+	}
+	return b.String()
 }

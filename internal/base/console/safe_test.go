@@ -42,6 +42,13 @@ func TestTextFromOutside(t *testing.T) {
 	}
 }
 
+// Standard output has no levels: what is shown there keeps its lines.
+func TestShown(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, "a\n  b\\x1b[2J\n|   ::error::c\nd #\\#[e\n", Shown("a\n  b\x1b[2J\n  ::error::c\nd ##[e"))
+	require.Empty(t, Shown(""))
+}
+
 func TestADetailIsNoCommand(t *testing.T) {
 	t.Parallel()
 	var b bytes.Buffer

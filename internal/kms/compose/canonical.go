@@ -235,6 +235,9 @@ func admitEnvironment(environment any) error {
 		return errors.New("environment is not a mapping of names to values")
 	}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
+		if !variableName.MatchString(name) {
+			return fmt.Errorf("environment %q is no name: what stands before its = would be the variable", name)
+		}
 		if values[name] == nil {
 			return fmt.Errorf("environment %s has no value: it would come from the host", name)
 		}
@@ -245,10 +248,12 @@ func admitEnvironment(environment any) error {
 	return nil
 }
 
+var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]*$`)
+
 var pinned = regexp.MustCompile(`^[a-z0-9][a-z0-9._:/-]*@sha256:[0-9a-f]{64}$`)
 
 // judge looks at the loaded model: images are named by what they are, and
-// nothing is mounted from the folder the platform happens to start in.
+// nothing comes from the folder the platform happens to start in, or from elsewhere.
 func judge(model map[string]any) error {
 	services, _ := model["services"].(map[string]any)
 	for _, name := range slices.Sorted(maps.Keys(services)) {
@@ -259,11 +264,37 @@ func judge(model map[string]any) error {
 		}
 		volumes, _ := service["volumes"].([]any)
 		for _, v := range volumes {
-			volume, _ := v.(map[string]any)
-			if source, _ := volume["source"].(string); volume["type"] == "bind" && !path.IsAbs(source) {
-				return fmt.Errorf("service %s: volume %q is not a full path", name, source)
+			if err := judgeVolume(v); err != nil {
+				return fmt.Errorf("service %s: %w", name, err)
+			}
+		}
+		options, _ := service["security_opt"].([]any)
+		for _, o := range options {
+			if text := fmt.Sprint(o); !securityOption.MatchString(text) {
+				return fmt.Errorf("service %s: security_opt %q may be a file or a profile outside of what the hash can vouch for",
+					name, text)
 			}
 		}
 	}
 	return nil
 }
+
+// judgeVolume takes paths of the host, memory, and what is empty at first. Images and
+// volumes of other drivers have a content that the hash does not cover.
+func judgeVolume(v any) error {
+	volume, _ := v.(map[string]any)
+	source, _ := volume["source"].(string)
+	switch kind := volume["type"]; {
+	case kind == "bind" && !path.IsAbs(source):
+		return fmt.Errorf("volume %q is not a full path", source)
+	case kind == "volume" && source != "":
+		return fmt.Errorf("volume %q is one that no file defines", source)
+	case kind != "bind" && kind != "tmpfs" && kind != "volume":
+		return fmt.Errorf("volume %q of type %v is outside what the hash can vouch for", source, kind)
+	}
+	return nil
+}
+
+// securityOption is one that says all by itself.
+var securityOption = regexp.MustCompile(`^(?:no-new-privileges(?:[:=](?:true|false))?|label[:=]disable|` +
+	`(?:seccomp|apparmor|systempaths)[:=]unconfined)$`)

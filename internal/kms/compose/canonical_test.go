@@ -73,15 +73,23 @@ func TestRefused(t *testing.T) {
 		"duplicate key":         {service(`image: r/other` + pin), "already defined"},
 		"duplicate service": {"services:\n  kms: {image: a" + pin + "}\n  kms: {image: b" + pin + "}\n",
 			"already defined"},
-		"two documents":     {service() + "---\n" + service(), "more than one YAML document"},
-		"relative volume":   {service(`volumes: ["./data:/data"]`), "not a full path"},
-		"literal dollar":    {service(`user: "a$$b"`), "dollar sign"},
-		"not ASCII":         {service(`user: "ä"`), "not printable ASCII"},
-		"no services":       {"services: {}", "no services"},
-		"service is a list": {"services: {kms: []}", "not a mapping"},
-		"not YAML":          {"\t:", "yaml"},
-		"empty":             {"", "EOF"},
-		"too large":         {"# " + strings.Repeat("x", 64<<10), "more than the 65536 allowed"},
+		"two documents":   {service() + "---\n" + service(), "more than one YAML document"},
+		"relative volume": {service(`volumes: ["./data:/data"]`), "not a full path"},
+		"image as a volume": {service(`volumes: [{type: image, source: "r/data:latest", target: /x}]`),
+			"of type image is outside"},
+		"cluster volume":        {service(`volumes: [{type: cluster, source: x, target: /x}]`), "of type cluster is outside"},
+		"named volume":          {service(`volumes: ["data:/x"]`), `volume "data" is one that no file defines`},
+		"file of seccomp":       {service(`security_opt: ["seccomp=./profile.json"]`), "may be a file or a profile"},
+		"profile of AppArmor":   {service(`security_opt: ["apparmor:of-the-host"]`), "may be a file or a profile"},
+		"variable with a sign":  {service(`environment: {"A=B": "x"}`), `environment "A=B" is no name`},
+		"variable of two words": {service(`environment: {"A B": "x"}`), `environment "A B" is no name`},
+		"literal dollar":        {service(`user: "a$$b"`), "dollar sign"},
+		"not ASCII":             {service(`user: "ä"`), "not printable ASCII"},
+		"no services":           {"services: {}", "no services"},
+		"service is a list":     {"services: {kms: []}", "not a mapping"},
+		"not YAML":              {"\t:", "yaml"},
+		"empty":                 {"", "EOF"},
+		"too large":             {"# " + strings.Repeat("x", 64<<10), "more than the 65536 allowed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -91,6 +99,15 @@ func TestRefused(t *testing.T) {
 			require.Equal(t, fault.Usage, fault.CodeOf(err))
 		})
 	}
+}
+
+// What brings nothing in may stay.
+func TestVolumesAndOptions(t *testing.T) {
+	t.Parallel()
+	_, err := compose.Canonical(t.Context(), []byte(service(`volumes: ["/a:/a", "/data", {type: tmpfs, target: /t}]`,
+		`security_opt: ["no-new-privileges:true", "no-new-privileges", "seccomp=unconfined", "label:disable"]`,
+		`environment: {"a.b-C_1": "x"}`)), nil)
+	require.NoError(t, err)
 }
 
 // What the canonical form does not depend on is not measured, wherever its name stands.

@@ -58,7 +58,7 @@ var platform = v1.Platform{OS: "linux", Architecture: "amd64"}
 // the Dockerfile carry code 2.
 func Build(o Options) (map[release.Profile]v1.Image, error) {
 	o.Epoch = o.Epoch.UTC().Truncate(time.Second)
-	b := &builder{Options: o, layers: map[string]v1.Layer{}}
+	b := &builder{Options: o, layers: map[fileLayer]v1.Layer{}}
 	out := map[release.Profile]v1.Image{}
 	for _, profile := range release.Profiles() {
 		image, err := b.image(profile)
@@ -72,7 +72,7 @@ func Build(o Options) (map[release.Profile]v1.Image, error) {
 
 type builder struct {
 	Options
-	layers map[string]v1.Layer // by content: the binary is compressed once, not once per profile
+	layers map[fileLayer]v1.Layer // the binary is compressed once, not once per profile
 }
 
 // metadata is said twice: in the image's labels and in its manifest's annotations.
@@ -112,19 +112,23 @@ func (b *builder) image(profile release.Profile) (v1.Image, error) {
 	return mutate.Annotations(image, b.metadata()).(v1.Image), nil
 }
 
-// layer returns the layer that puts one file of the context at target.
-func (b *builder) layer(source, target string, mode int64) (v1.Layer, error) {
-	key := fmt.Sprintf("%s\n%s\n%o", source, target, mode)
-	if layer, ok := b.layers[key]; ok {
+// file is a file of the context in the image.
+func (b *builder) file(source, target string, mode int64) fileLayer {
+	return fileLayer{context: b.Context, source: filepath.ToSlash(filepath.Clean(source)),
+		target: strings.TrimPrefix(target, "/"), mode: mode, epoch: b.Epoch}
+}
+
+// layer returns the layer that holds one file.
+func (b *builder) layer(f fileLayer) (v1.Layer, error) {
+	if layer, ok := b.layers[f]; ok {
 		return layer, nil
 	}
-	layer, err := fileLayer{context: b.Context, source: filepath.ToSlash(filepath.Clean(source)),
-		target: strings.TrimPrefix(target, "/"), mode: mode, epoch: b.Epoch}.layer()
-	if err != nil {
-		return nil, err
+	// The tar is streamed from the file each time it is read; only the compressed form is kept in memory, once.
+	layer, err := tarball.LayerFromOpener(f.tar, tarball.WithCompressedCaching, tarball.WithMediaType(types.OCILayer))
+	if err == nil {
+		b.layers[f] = layer
 	}
-	b.layers[key] = layer
-	return layer, nil
+	return layer, err
 }
 
 // fileLayer is a layer of one file and the folders above it, all root's.
@@ -135,17 +139,18 @@ type fileLayer struct {
 	epoch           time.Time
 }
 
-// layer streams the tar from the file each time it is read; only the
-// compressed form is kept in memory, once.
-func (f fileLayer) layer() (v1.Layer, error) {
+// size is how many bytes the file has.
+func (f fileLayer) size() (int64, error) {
 	file, err := f.open()
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
-	if err := file.Close(); err != nil {
-		return nil, err
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return 0, err
 	}
-	return tarball.LayerFromOpener(f.tar, tarball.WithCompressedCaching, tarball.WithMediaType(types.OCILayer))
+	return info.Size(), nil
 }
 
 // open refuses a path that leaves the context, through dots or symbolic links.

@@ -127,7 +127,7 @@ func find(entries []entry, name string) (entry, bool) {
 }
 
 func entriesOf(layer v1.Layer) (out []entry, err error) {
-	err = walkLayer(layer, &budget{files: maxFiles, bytes: maxBytes}, func(h *tar.Header, r io.Reader) error {
+	err = walkLayer(layer, wholeImage(), func(h *tar.Header, r io.Reader) error {
 		e := entry{Header: *h}
 		for buffer := make([]byte, block); ; {
 			n, err := io.ReadFull(r, buffer)

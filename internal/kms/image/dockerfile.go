@@ -153,6 +153,7 @@ type stage struct {
 	config v1.Config
 	layers []mutate.Addendum
 	tree   tree             // what they hold
+	room   *budget          // what they may still hold, to be read back
 	modes  map[string]int64 // of its files
 	enters int              // line of the ENTRYPOINT that counts; 0: there is none yet
 }
@@ -162,7 +163,7 @@ const defaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbi
 
 func newStage(b *builder, file *dockerfile, args map[string]string) *stage {
 	return &stage{build: b, file: file,
-		vars: newVariables(file.escape, args), tree: tree{}, modes: map[string]int64{},
+		vars: newVariables(file.escape, args), tree: tree{}, room: wholeImage(), modes: map[string]int64{},
 		config: v1.Config{Env: []string{defaultPath}, WorkingDir: "/",
 			Labels: map[string]string{}, ExposedPorts: map[string]struct{}{}}}
 }
@@ -258,10 +259,19 @@ func (s *stage) copy(c *instructions.CopyCommand) error {
 		return refuse("has no octal --chmod", "COPY --chmod=0755 or 0644: otherwise the mode depends on the builder's umask")
 	}
 	mode := int64(bits)
-	if problem := s.tree.add(strings.TrimPrefix(c.DestPath, "/"), line(c.Location())); problem != "" {
+	f := s.build.file(c.SourcePaths[0], c.DestPath, mode)
+	if problem := s.tree.add(f.target, line(c.Location())); problem != "" {
 		return refuse(problem, "a path of printable ASCII that no other COPY uses")
 	}
-	layer, err := s.build.layer(c.SourcePaths[0], c.DestPath, mode)
+	size, err := f.size()
+	if err != nil {
+		return refuse(err.Error(), "a regular file inside the build context")
+	}
+	if s.room.spend(size, len(parents(f.target))) != nil {
+		return refuse(fmt.Sprintf("to %q: an image holds at most %d files and folders, those above each file among them, "+
+			"and %d bytes", f.target, maxFiles, maxBytes), "less in the image: it is read back within these bounds")
+	}
+	layer, err := s.build.layer(f)
 	if err != nil {
 		return refuse(err.Error(), "a regular file inside the build context")
 	}
@@ -284,8 +294,6 @@ func (t tree) add(target string, line int) string {
 		return fmt.Sprintf("to %q: a name that begins with .wh. deletes a file of another layer", target)
 	case t[target] > 0 || t[target+"/"] > 0:
 		return fmt.Sprintf("to %q: line %d has put something there", target, max(t[target], t[target+"/"]))
-	case len(t) >= maxFiles:
-		return fmt.Sprintf("to %q: an image holds at most %d files and folders", target, maxFiles)
 	}
 	for _, folder := range parents(target) {
 		if t[folder] > 0 {

@@ -19,6 +19,9 @@ func buildText(t testing.TB, text string) error {
 	t.Helper()
 	o := options(buildContext(t, 0o755, epoch))
 	require.NoError(t, os.Symlink("/etc/passwd", filepath.Join(o.Context, "link")))
+	huge := filepath.Join(o.Context, "huge")
+	require.NoError(t, os.WriteFile(huge, nil, 0o600))
+	require.NoError(t, os.Truncate(huge, 513<<20)) // takes no room
 	o.Dockerfile = filepath.Join(t.TempDir(), "Dockerfile")
 	require.NoError(t, os.WriteFile(o.Dockerfile, []byte(text), 0o600))
 	_, err := image.Build(o)
@@ -60,6 +63,9 @@ func TestRefusedByLineAndInstruction(t *testing.T) {
 		"a path that is too long": {"FROM scratch\nCOPY --chmod=0755 mero-kms-linux-amd64 /" + strings.Repeat("a", 101),
 			": a layer cannot say this path"},
 		"too many files": {"FROM scratch\n" + copies(1001), ":1002: COPY to \"1000\": an image holds at most 1000"},
+		"too many folders, each in its layer": {"FROM scratch\n" + strings.ReplaceAll(copies(300), " /", " /a/b/c/"),
+			":252: COPY to \"a/b/c/250\": an image holds at most 1000"},
+		"too many bytes": {"FROM scratch\nCOPY --chmod=0755 huge /x\n", ":2: COPY to \"x\": an image holds at most"},
 		"no chmod":       {"FROM scratch\nCOPY mero-kms-linux-amd64 /x\n", ":2: COPY has no octal --chmod"},
 		"symbolic chmod": {"FROM scratch\nCOPY --chmod=u+x mero-kms-linux-amd64 /x\n", ":2: COPY has no octal --chmod"},
 		"setuid": {"FROM scratch\nCOPY --chmod=4755 mero-kms-linux-amd64 /x\n",

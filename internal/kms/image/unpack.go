@@ -131,22 +131,26 @@ func walk(image v1.Image, see visit) error {
 	if err != nil {
 		return err
 	}
-	budget := &budget{files: maxFiles, bytes: maxBytes}
+	left := wholeImage()
 	for _, layer := range layers {
-		if err := walkLayer(layer, budget, see); err != nil {
+		if err := walkLayer(layer, left, see); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// budget is what may still be read of an image.
 type budget struct {
 	files int
 	bytes int64
 }
 
-func (b *budget) spend(size int64) error {
-	b.files--
+func wholeImage() *budget { return &budget{files: maxFiles, bytes: maxBytes} }
+
+// spend takes a file of a size, and as many folders.
+func (b *budget) spend(size int64, folders int) error {
+	b.files -= 1 + folders
 	b.bytes -= size
 	if b.files < 0 || b.bytes < 0 {
 		return fmt.Errorf("image holds more than %d files or %d bytes", maxFiles, maxBytes)
@@ -174,7 +178,7 @@ func walkLayer(layer v1.Layer, b *budget, see visit) (err error) {
 		if err := admit(h); err != nil {
 			return err
 		}
-		if err := b.spend(h.Size); err != nil {
+		if err := b.spend(h.Size, 0); err != nil {
 			return err
 		}
 		if err := see(h, archive); err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
+	"github.com/calimero-network/mero-tee/internal/base/console"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/node/image"
 	"github.com/calimero-network/mero-tee/internal/release"
@@ -97,7 +98,7 @@ func WriteDiff(w io.Writer, from, to *Release) error {
 		}
 		writeProfile(&b, p, a, z)
 	}
-	_, err := io.WriteString(w, b.String())
+	_, err := io.WriteString(w, console.Shown(b.String()))
 	return err
 }
 

@@ -146,6 +146,21 @@ func TestOneFileChanged(t *testing.T) {
 	require.Equal(t, 2, strings.Count(got, " (in the root, by its hash: RTMR1 and RTMR2)\n"))
 }
 
+// Names of files are the image's words: they draw nothing, and command nobody.
+func TestNamesOfFilesAreText(t *testing.T) {
+	t.Parallel()
+	with := func(path string) *image.Record {
+		r := built(t, release.Debug, "a")
+		r.Files = append(r.Files, image.File{Path: path, Mode: "0644", Owner: "0:0", SHA256: digest.Of(nil)})
+		slices.SortFunc(r.Files, func(a, b image.File) int { return strings.Compare(a.Path, b.Path) })
+		rebooted(t, r)
+		return r
+	}
+	text := diff(t, measured(t, "a", with("/etc/\u009b2J")), measured(t, "b", with("/etc/x\u202e##[error]y")))
+	require.Contains(t, text, `  file  /etc/\u009b2J is gone`)
+	require.Contains(t, text, `  file  /etc/x\u202e#\#[error]y is new`)
+}
+
 func TestNothingChanged(t *testing.T) {
 	t.Parallel()
 	got := diff(t, measured(t, "a", all(t, "x")...), measured(t, "b", all(t, "x")...))

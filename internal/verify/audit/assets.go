@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/calimero-network/mero-tee/internal/artifact/sbom"
 	"github.com/calimero-network/mero-tee/internal/artifact/signature"
 	"github.com/calimero-network/mero-tee/internal/base/canonical"
 	"github.com/calimero-network/mero-tee/internal/base/check"
@@ -59,9 +60,6 @@ func (f Folder) Fetch(_ context.Context, name string, w io.Writer) error {
 	return err
 }
 
-// maxSBOM bounds sbom.spdx.json, by far the largest asset, in bytes.
-const maxSBOM = 64 << 20
-
 // limit is how large an asset may be, in bytes. Whatever is larger was not made
 // by a release of ours, and is not fetched.
 func limit(name string) int64 {
@@ -69,7 +67,7 @@ func limit(name string) int64 {
 	case strings.HasSuffix(name, release.BundleSuffix):
 		return signature.MaxBundleSize
 	case name == release.SBOMAsset:
-		return maxSBOM
+		return sbom.MaxSize // by far the largest asset
 	}
 	return canonical.MaxSize
 }
