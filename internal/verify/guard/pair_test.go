@@ -274,7 +274,8 @@ func TestEveryTupleIsOfTheReleaseThatItNames(t *testing.T) {
 	rc, final := evidence(t, "mero-tee-v1.0.0-rc.1", 1), evidence(t, "mero-tee-v1.0.0", 2)
 	const p = release.LockedReadOnly
 	seen := func(day string) func(*policies.Measurement) {
-		return func(m *policies.Measurement) { m.FirstSeen, m.MRTD = day, tdx.Register{9} }
+		file := "sha256:" + strings.Repeat("9", 64) // that was observed
+		return func(m *policies.Measurement) { m.FirstSeen, m.MRTD, m.Evidence = day, tdx.Register{9}, file }
 	}
 	for name, tc := range map[string]struct {
 		change func(*policies.Measurement) // of the older release's tuple
@@ -290,6 +291,11 @@ func TestEveryTupleIsOfTheReleaseThatItNames(t *testing.T) {
 			"of mero-tee-v1.0.0-rc.1 is not the evidence"},
 		"a release that does not exist": {func(m *policies.Measurement) { m.NodeRelease = tag(t, "mero-tee-v0.9.0") },
 			"names a node release that does not exist"},
+		"seen later, in the file that shows another": {func(m *policies.Measurement) {
+			own := m.Evidence
+			seen("2026-05-01")(m)
+			m.Evidence = own
+		}, "mrtd of mero-tee-v1.0.0-rc.1 in the locked-read-only policy differs from what is published"},
 		"seen tomorrow":    {seen("2026-06-02"), "first seen in the future"},
 		"of the year 9999": {seen("9999-12-31"), "first seen in the future"},
 		"seen later, of another image": {func(m *policies.Measurement) {
