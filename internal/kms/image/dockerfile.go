@@ -121,8 +121,8 @@ func (v *variables) declare(c *instructions.ArgCommand) {
 	}
 }
 
-// ofPlatform are the variables that say what an image is for, where an ARG declares one and gives it no value; ofBuilder
-// say where it is built, on which nothing in it may depend.
+// ofPlatform are the variables that say what an image is for, where an ARG declares one and gives it no value;
+// ofBuilder say where it is built, on which nothing in it may depend.
 var (
 	ofPlatform = map[string]string{"TARGETPLATFORM": platform.OS + "/" + platform.Architecture, "TARGETOS": platform.OS,
 		"TARGETARCH": platform.Architecture, "TARGETVARIANT": platform.Variant}

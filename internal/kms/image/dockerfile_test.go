@@ -158,7 +158,8 @@ func TestDefaultsAndPorts(t *testing.T) {
 func TestPortsAndPlatformsByVariables(t *testing.T) {
 	t.Parallel()
 	const text = "FROM scratch\nARG PORT=8080\nARG PORTS=\"1 2/udp\"\nARG UNSET\nARG TARGETPLATFORM\nARG TARGETOS\n" +
-		"ARG TARGETARCH=arm64\nARG TARGETVARIANT\nLABEL one=$TARGETPLATFORM two=${TARGETOS:-plan9} three=$TARGETARCH four=${TARGETVARIANT}\n" +
+		"ARG TARGETARCH=arm64\nARG TARGETVARIANT\n" +
+		"LABEL one=$TARGETPLATFORM two=${TARGETOS:-plan9} three=$TARGETARCH four=${TARGETVARIANT}\n" +
 		"EXPOSE $PORT ${UNSET:-53}/UDP $PORTS\nCOPY --chmod=0755 mero-kms-linux-amd64 /x\nENTRYPOINT [\"/x\"]\n"
 	o := options(buildContext(t, 0o755, epoch))
 	o.Dockerfile = filepath.Join(t.TempDir(), "Dockerfile")
