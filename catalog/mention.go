@@ -21,8 +21,8 @@ func (a Addition) Mention() string {
 }
 
 // MentionedIn says whether a text mentions the addition: one item or paragraph
-// names both tags, and each profile that became tested. What a comment says
-// nobody reads.
+// names both tags, and each profile that became tested. What a comment says,
+// or the definition of a link, nobody reads.
 func (a Addition) MentionedIn(markdown string) bool {
 	kms, node := a.Tags()
 	words := []string{kms.String(), node.String()}
@@ -35,7 +35,7 @@ func (a Addition) MentionedIn(markdown string) bool {
 }
 
 var (
-	hidden = regexp.MustCompile(`(?s)<!--.*?(?:-->|$)`)
+	hidden = regexp.MustCompile(`(?s)<!--.*?(?:-->|$)|(?m-s:^[ \t>*+-]*\[[^\]\n^][^\]\n]*\]:.*$)`)
 	starts = regexp.MustCompile(`^\s*(?:[-*+#|>]|\d+[.)]|$)`)
 )
 

@@ -139,6 +139,9 @@ func TestMentionedIn(t *testing.T) {
 		"<!-- mero-kms-v1.0.0 with mero-tee-v1.1.0: debug -->":                   false,
 		"<!-- open\n- mero-kms-v1.0.0 with mero-tee-v1.1.0: tested in debug":     false,
 		"- mero-kms-v1.1.0 with mero-tee-v1.0.0: tested in debug":                false,
+		"[//]: # (mero-kms-v1.0.0 with mero-tee-v1.1.0: debug)":                  false,
+		"[//]: # (x)\n- mero-kms-v1.0.0 with mero-tee-v1.1.0: debug":             true,
+		"See[^1].\n\n[^1]: mero-kms-v1.0.0 with mero-tee-v1.1.0: debug":          true,
 		"": false,
 	} {
 		require.Equal(t, want, a.MentionedIn(text), text)

@@ -115,9 +115,19 @@ func (v *variables) declare(c *instructions.ArgCommand) {
 			v.values[arg.Key] = value
 		} else if arg.Value != nil {
 			v.values[arg.Key] = *arg.Value
+		} else if value, ok := ofPlatform[arg.Key]; ok {
+			v.values[arg.Key] = value
 		}
 	}
 }
+
+// ofPlatform are the variables that say what an image is for, where an ARG declares one and gives it no value;
+// ofBuilder say where it is built, on which nothing in it may depend.
+var (
+	ofPlatform = map[string]string{"TARGETPLATFORM": platform.OS + "/" + platform.Architecture, "TARGETOS": platform.OS,
+		"TARGETARCH": platform.Architecture, "TARGETVARIANT": platform.Variant}
+	ofBuilder = []string{"BUILDPLATFORM", "BUILDOS", "BUILDARCH", "BUILDVARIANT"}
+)
 
 // substituted is a reference that says what stands for a variable without a value:
 // ${X-…} or ${X+…}, with or without a colon.
@@ -178,6 +188,12 @@ func (s *stage) apply(c instructions.Command) error {
 	}
 	switch c := c.(type) {
 	case *instructions.ArgCommand:
+		for _, arg := range c.Args {
+			if slices.Contains(ofBuilder, arg.Key) {
+				return s.file.refuse(line(c.Location()), "ARG", "of "+arg.Key+" is the builder's machine",
+					"TARGETPLATFORM, TARGETOS or TARGETARCH: what is built does not depend on where")
+			}
+		}
 		s.vars.declare(c)
 	case *instructions.CopyCommand:
 		return s.copy(c)
@@ -230,17 +246,34 @@ func (s *stage) startable() error {
 
 func (s *stage) expose(c *instructions.ExposeCommand) error {
 	for _, word := range c.Ports {
-		number, protocol, named := strings.Cut(word, "/")
-		if protocol = strings.ToLower(protocol); !named {
-			protocol = "tcp"
+		expanded, err := s.vars.expand(word) // a variable may hold several
+		if err != nil {
+			return s.file.refuse(line(c.Location()), "EXPOSE", err.Error(), "variables that an ARG gives a value")
 		}
-		port, err := strconv.ParseUint(number, 10, 16)
-		if err != nil || port == 0 || number != strconv.FormatUint(port, 10) || protocol != "tcp" && protocol != "udp" {
-			return s.file.refuse(line(c.Location()), "EXPOSE", fmt.Sprintf("of %q is not a port", word),
-				"a number from 1 to 65535, /tcp or /udp")
+		ports := strings.Fields(expanded)
+		if len(ports) == 0 {
+			ports = []string{expanded}
 		}
-		s.config.ExposedPorts[number+"/"+protocol] = struct{}{}
+		for _, port := range ports {
+			if err := s.exposePort(c, port); err != nil {
+				return err
+			}
+		}
 	}
+	return nil
+}
+
+func (s *stage) exposePort(c *instructions.ExposeCommand, word string) error {
+	number, protocol, named := strings.Cut(word, "/")
+	if protocol = strings.ToLower(protocol); !named {
+		protocol = "tcp"
+	}
+	port, err := strconv.ParseUint(number, 10, 16)
+	if err != nil || port == 0 || number != strconv.FormatUint(port, 10) || protocol != "tcp" && protocol != "udp" {
+		return s.file.refuse(line(c.Location()), "EXPOSE", fmt.Sprintf("of %q is not a port", word),
+			"a number from 1 to 65535, /tcp or /udp")
+	}
+	s.config.ExposedPorts[number+"/"+protocol] = struct{}{}
 	return nil
 }
 

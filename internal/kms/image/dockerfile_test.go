@@ -112,6 +112,9 @@ func TestRefusedByLineAndInstruction(t *testing.T) {
 		"port of two spellings": {"FROM scratch\nEXPOSE 08080\n", `:2: EXPOSE of "08080" is not a port`},
 		"port with a sign":      {"FROM scratch\nEXPOSE +80\n", `:2: EXPOSE of "+80" is not a port`},
 		"other protocol":        {"FROM scratch\nEXPOSE 80/sctp\n", `:2: EXPOSE of "80/sctp" is not a port`},
+		"port without a value":  {"FROM scratch\nARG P\nEXPOSE $P\n", `:3: EXPOSE variable in "$P" has no value`},
+		"no port":               {"FROM scratch\nARG P\nEXPOSE ${P:-}\n", `:3: EXPOSE of "" is not a port`},
+		"the builder's machine": {"FROM scratch\nARG BUILDARCH=x\n", ":2: ARG of BUILDARCH is the builder's"},
 		"no protocol":           {"FROM scratch\nEXPOSE 80/\n", `:2: EXPOSE of "80/" is not a port`},
 		"broken JSON label":     {"FROM scratch\nLABEL a\n", ":2"},
 	} {
@@ -155,6 +158,26 @@ func TestDefaultsAndPorts(t *testing.T) {
 	}
 	require.Equal(t, map[string]struct{}{"8080/tcp": {}, "53/udp": {}, "1/tcp": {}, "65535/tcp": {}},
 		file.Config.ExposedPorts)
+}
+
+// A port may be a variable, and the platform is the one that the image is for, as other builders have it.
+func TestPortsAndPlatformsByVariables(t *testing.T) {
+	t.Parallel()
+	const text = "FROM scratch\nARG PORT=8080\nARG PORTS=\"1 2/udp\"\nARG UNSET\nARG TARGETPLATFORM\nARG TARGETOS\n" +
+		"ARG TARGETARCH=arm64\nARG TARGETVARIANT\n" +
+		"LABEL one=$TARGETPLATFORM two=${TARGETOS:-plan9} three=$TARGETARCH four=${TARGETVARIANT}\n" +
+		"EXPOSE $PORT ${UNSET:-53}/UDP $PORTS\nCOPY --chmod=0755 mero-kms-linux-amd64 /x\nENTRYPOINT [\"/x\"]\n"
+	o := options(buildContext(t, 0o755, epoch))
+	o.Dockerfile = filepath.Join(t.TempDir(), "Dockerfile")
+	require.NoError(t, os.WriteFile(o.Dockerfile, []byte(text), 0o600))
+	built, err := image.Build(o)
+	require.NoError(t, err)
+	file, err := built[release.Debug].ConfigFile()
+	require.NoError(t, err)
+	require.Equal(t, map[string]struct{}{"8080/tcp": {}, "53/udp": {}, "1/tcp": {}, "2/udp": {}}, file.Config.ExposedPorts)
+	for label, want := range map[string]string{"one": "linux/amd64", "two": "linux", "three": "arm64", "four": ""} {
+		require.Equal(t, want, file.Config.Labels[label], label)
+	}
 }
 
 func TestMissingDockerfile(t *testing.T) {

@@ -174,7 +174,8 @@ func shown(written string) string {
 
 // destinations are where the links lead that a reader can follow.
 func destinations(written string) (out []string) {
-	_ = ast.Walk(document([]byte(written)), func(n ast.Node, entering bool) (ast.WalkStatus, error) { // it returns no error
+	root := document([]byte(written))
+	_ = ast.Walk(root, func(n ast.Node, entering bool) (ast.WalkStatus, error) { // it returns no error
 		if link, ok := n.(*ast.Link); ok && entering && link.HasChildren() {
 			out = append(out, string(link.Destination))
 		}

@@ -200,7 +200,8 @@ func TestRevertedChanges(t *testing.T) {
 		"only spoken of": {[]git.Entry{{Hash: hash("d"),
 			Body: "If this reverts commit " + hash("a") + ", say so."}, change}, true},
 		"before it was made": {[]git.Entry{pull, byButton}, true},
-		"by its title alone": {[]git.Entry{{Hash: hash("d"), Subject: `Revert "feat!: another form" (#9)`, PR: 9}, pull}, false},
+		"by its title alone": {[]git.Entry{{Hash: hash("d"), Subject: `Revert "feat!: another form" (#9)`, PR: 9}, pull},
+			false},
 		"by a title that two have": {[]git.Entry{{Hash: hash("d"), Subject: `Revert "feat!: another form"`}, pull,
 			{Hash: hash("e"), Subject: "feat!: another form"}}, true},
 		"its title, brought back": {[]git.Entry{{Hash: hash("e"), Subject: `Reapply "feat!: another form" (#10)`, PR: 10},
@@ -212,7 +213,8 @@ func TestRevertedChanges(t *testing.T) {
 		"the other side of the merge": {append([]git.Entry{{Hash: hash("d"), Body: "This reverts commit " + hash("e") +
 			", reversing\nchanges made to " + hash("a") + "."}}, merged...), true},
 		"a merge that did not bring it": {[]git.Entry{{Hash: hash("d"), Body: "This reverts commit " + hash("e") + "."},
-			{Hash: hash("e"), Parents: []string{hash("a"), hash("2")}}, {Hash: hash("2"), Parents: []string{hash("0")}}, change}, true},
+			{Hash: hash("e"), Parents: []string{hash("a"), hash("2")}}, {Hash: hash("2"), Parents: []string{hash("0")}},
+			change}, true},
 		"by an ambiguous name": {[]git.Entry{{Hash: hash("d"), Body: "This reverts commit aaaaaaaa."}, change,
 			{Hash: hash("a")[1:] + "b", Subject: "another"}}, true},
 	} {

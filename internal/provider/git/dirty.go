@@ -24,7 +24,8 @@ func Dirty(ctx context.Context, dir string) ([]string, error) {
 		return nil, err
 	}
 	paths := map[string]bool{}
-	status := []string{"status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=no", "--ignore-submodules=none"}
+	status := []string{"status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=no",
+		"--ignore-submodules=none"}
 	changed := func(entry string) string { return entry[min(len(entry), len("XY ")):] }
 	fresh, err := freshIndex(ctx, dir)
 	if err != nil {
@@ -105,7 +106,8 @@ func hidden(ctx context.Context, dir string) (out []string, err error) {
 	return out, nil
 }
 
-// committedIgnore says whether a .gitignore above a folder ignores the folder. One that no commit holds is listed itself.
+// committedIgnore says whether a .gitignore above a folder ignores the folder. One that no commit holds is listed
+// itself.
 func committedIgnore(ctx context.Context, dir, folder string) (bool, error) {
 	if folder == "." {
 		return false, nil

@@ -235,7 +235,8 @@ func TestLog(t *testing.T) {
 	log[0].Hash, log[1].Hash = "", ""
 	require.Equal(t, []git.Entry{
 		{Subject: "Merge pull request #7 from x/y", Author: "Zoë", PR: 7, Parents: parents[0]},
-		{Subject: "two (#12)", Body: "A body\nwith lines.\n\nBREAKING CHANGE: yes", Author: "Ann", PR: 12, Parents: parents[1]},
+		{Subject: "two (#12)", Body: "A body\nwith lines.\n\nBREAKING CHANGE: yes", Author: "Ann", PR: 12,
+			Parents: parents[1]},
 	}, log)
 	all, err := git.Log(t.Context(), dir, "", "HEAD")
 	require.NoError(t, err)

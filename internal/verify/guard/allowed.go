@@ -177,8 +177,8 @@ func (u use) places() (out []string) {
 }
 
 // byThemselves are the files of a folder that a program reads when it is told the folder, or works in it.
-var byThemselves = strings.Fields("action.yml action.yaml Makefile makefile GNUmakefile Dockerfile Containerfile .env " +
-	"compose.yaml compose.yml docker-compose.yaml docker-compose.yml")
+var byThemselves = strings.Fields("action.yml action.yaml Makefile makefile GNUmakefile Dockerfile Containerfile " +
+	".env compose.yaml compose.yml docker-compose.yaml docker-compose.yml")
 
 // candidates are the files that may be what is used.
 func (u use) candidates() (out []string) {

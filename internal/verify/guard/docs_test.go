@@ -256,7 +256,12 @@ func TestDocsOfAChange(t *testing.T) {
 	}
 }
 
-// A page that only has another mode, or became a link, explains nothing.
+// writes gives a page other bytes.
+func writes(text string) func(page string) {
+	return func(page string) { _ = os.WriteFile(page, []byte(text), 0o600) } // whether it did, the guard's result shows
+}
+
+// A page that only has another mode, became a link, or gained what nobody sees, explains nothing.
 func TestAPageThatSaysWhatItSaid(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(page string){
@@ -265,6 +270,10 @@ func TestAPageThatSaysWhatItSaid(t *testing.T) {
 			require.NoError(t, os.Remove(page))
 			require.NoError(t, os.Symlink("other.md", page))
 		},
+		"a definition":           writes("# P\n\n[//]: # (why the policy changed)\n"),
+		"a definition in a list": writes("# P\n\n- [why]: /x \"the policy changed\"\n"),
+		"an invisible character": writes("# P\u200b\n"),
+		"a soft hyphen":          writes("# P&shy;\n&ZeroWidthSpace;\n"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -275,6 +284,16 @@ func TestAPageThatSaysWhatItSaid(t *testing.T) {
 			require.Equal(t, check.Failed, results[0].Status)
 			require.Contains(t, results[0].Expected, "docs/policies.md")
 		})
+	}
+}
+
+// A footnote and a word in code are read.
+func TestAPageThatSaysMore(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"# P\n\nSee[^1].\n\n[^1]: why it changed\n", "# P\n\n`why`\n", "# P\n\n[why](x)\n"} {
+		r := begin(t, map[string]string{catalog.Path: pairs(), "policies/debug.json": "{}", "docs/policies.md": "# P\n"})
+		results := r.judge(map[string]string{"policies/debug.json": "[]", "docs/policies.md": text}, catalog.Path)
+		require.Equal(t, check.Passed, results[0].Status, text)
 	}
 }
 

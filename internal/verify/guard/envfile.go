@@ -120,7 +120,7 @@ var (
 	defaulted = regexp.MustCompile(`^:?=`)                                     // ${NAME:=value} gives it one
 	listed    = regexp.MustCompile(`\b(?:export|local|readonly|unset)[ \t]+$`) // with no value
 	gives     = regexp.MustCompile(`^(?:=|[ \t]*:[ \t])[ \t]*(.*)`)
-	oneValue  = regexp.MustCompile("^(?:" + oneText + "|\"" + oneText + "\"" + behind + "|'" + oneText + "'" + behind + ")$")
+	oneValue  = regexp.MustCompile("^(?:" + oneText + "|(?:\"" + oneText + "\"|'" + oneText + "')" + behind + ")$")
 )
 
 // One line is text without quotes, or text that ends where its quotes do.

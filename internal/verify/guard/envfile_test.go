@@ -94,7 +94,8 @@ func TestAllowedClearsEveryWayToWriteLiteralLines(t *testing.T) {
 		`echo "A=1" | tee --append "$GITHUB_ENV"`, "{ echo A=1; echo B=2; } | tee -a \"$GITHUB_ENV\" > /dev/null",
 		"cat <<'EOF' | tee -a \"$GITHUB_ENV\"\nA=1\nEOF", "cat >> \"$GITHUB_ENV\" <<-EOF\n\tA=1\n\tEOF",
 		"{\n  # the profile\n  echo \"A=1\"\n\n  echo \"B=2\"\n} >> \"$GITHUB_ENV\"",
-		"export B=\"x y\" # the value of B\necho \"A=$B\" >> \"$GITHUB_ENV\"", "B='x' && echo \"A=${B%y}\" >> \"$GITHUB_ENV\"",
+		"export B=\"x y\" # the value of B\necho \"A=$B\" >> \"$GITHUB_ENV\"",
+		"B='x' && echo \"A=${B%y}\" >> \"$GITHUB_ENV\"",
 		". scripts/lib.sh\necho \"TAG=$GITHUB_REF_NAME\" >> \"$GITHUB_ENV\"",
 	} {
 		r := run(script).and("scripts/lib.sh", "greet() { echo hello; }\n").judged(t)

@@ -23,7 +23,8 @@ var (
 	wholeName = regexp.MustCompile(`\b(` + specNames + `)\b`)
 	specKey   = regexp.MustCompile(`(?i)^(` + specNames + `)$`)
 	assigned  = regexp.MustCompile(`(?im)(?:^|[\s"',;=({\[])(ALLOWED_\w*)["']?(?:[+:?]?=|<<)`)
-	computes  = regexp.MustCompile(`(?im)^\s*(?:ONBUILD\s+)?(?:ENV|ARG|export)\s+(?:[^\s=$]+=\S*\s+)*["']?(\w*\$[^\s=]*)|` +
+	computes  = regexp.MustCompile(`(?im)^\s*(?:ONBUILD\s+)?(?:ENV|ARG|export)\s+` +
+		`(?:[^\s=$]+=\S*\s+)*["']?(\w*\$[^\s=]*)|` +
 		`environment_vars\s*=\s*\[[^\]]*?"([^"=\]]*\$\{[^"=\]]*)=`)
 	declared = regexp.MustCompile(`(?im)^\s*(?:ENV|ARG|export)\s+(?:[^\s=]+=\S*\s+)*["']?(ALLOWED_\w*)`)
 	lookedUp = regexp.MustCompile(`(?i)(?:^|\W)(` + specNames + `|` + contextOf + `ALLOWED_\w*)`)

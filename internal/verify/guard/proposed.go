@@ -3,6 +3,7 @@ package guard
 import (
 	"context"
 	"errors"
+	"html"
 	"io/fs"
 	"maps"
 	"path"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/calimero-network/mero-tee/internal/base/reason"
 	"github.com/calimero-network/mero-tee/internal/provider/git"
 )
 
@@ -65,12 +67,15 @@ func (p *Proposed) look(f string, page bool, before, after []byte) {
 	}
 }
 
-// hidden is what Markdown does not show: a comment, also one that is not closed.
-var hidden = regexp.MustCompile(`(?s)<!--.*?(?:-->|\z)`)
+// hidden is what Markdown does not show: a comment, also one that is not closed, and the definition of a link, but not
+// of a footnote.
+var hidden = regexp.MustCompile(`(?s)<!--.*?(?:-->|\z)|` +
+	`(?m:^[ \t>*+-]*\[[^\]\n^][^\]\n]*\]:[ \t]*\S+(?:[ \t]+(?:"[^"\n]*"|'[^'\n]*'|\([^)\n]*\)))?[ \t\r]*$)`)
 
 // said are the words of a page that its readers see.
 func said(page []byte) string {
-	return strings.Join(strings.Fields(hidden.ReplaceAllString(string(page), " ")), " ")
+	seen := html.UnescapeString(hidden.ReplaceAllString(string(page), " "))
+	return strings.Join(strings.Fields(reason.Visible(seen)), " ")
 }
 
 // usesActions says whether a file is a workflow or an action.

@@ -32,10 +32,13 @@ func TestAllowedClearsScriptsThatLookForTheVariables(t *testing.T) {
 func TestAllowedRefusesNamesThatAreHandedOn(t *testing.T) {
 	t.Parallel()
 	for _, script := range []string{
-		"cat x | sed 's/A/ALLOWED_MRTD/' > f", "cat x | grep ALLOWED_ | xargs env mage x", "cat x | grep ALLOWED_ > f",
+		"cat x | sed 's/A/ALLOWED_MRTD/' > f", "cat x | grep ALLOWED_ | xargs env mage x",
+		"cat x | grep ALLOWED_ > f",
 		"{ cat x | grep ALLOWED_; } > f", "echo ALLOWED_MRTD=00 | tee f", "if true; then mage ALLOWED_MRTD; fi",
-		"[ -n \"$ALLOWED_MRTD\" ] && mage \"$ALLOWED_MRTD\"", "env -u A mage ALLOWED_MRTD", "export -n A; export ALLOWED_MRTD",
-		"export ALLOWED_MRTD -n", "declare -px ALLOWED_MRTD=00", "git config x ALLOWED_MRTD", "env ALLOWED_MRTD=00 -u A mage x",
+		"[ -n \"$ALLOWED_MRTD\" ] && mage \"$ALLOWED_MRTD\"", "env -u A mage ALLOWED_MRTD",
+		"export -n A; export ALLOWED_MRTD",
+		"export ALLOWED_MRTD -n", "declare -px ALLOWED_MRTD=00", "git config x ALLOWED_MRTD",
+		"env ALLOWED_MRTD=00 -u A mage x",
 		"echo ALLOWED_MRTD >> \"$GITHUB_STEP_SUMMARY.sh\"", "cp x \"${!f}\" | grep ALLOWED_",
 		"for v in ALLOWED_MRTD; do mage \"$v\"; done", "while read -r v; do export \"$v\"; done <<< ALLOWED_MRTD=00",
 	} {

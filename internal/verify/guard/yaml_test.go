@@ -18,20 +18,21 @@ func on(machine, keys string) tree {
 func TestAllowedRefusesMachinesThatTheFileDoesNotShow(t *testing.T) {
 	t.Parallel()
 	for name, files := range map[string]tree{
-		"a list":                 on("[\"${{ inputs.os }}\"]", ""),
-		"a list of an alias":     {path: "x: &x \"${{ inputs.os }}\"\n" + on("[*x]", "")[path]},
-		"labels":                 on("{group: g, labels: \"${{ inputs.os }}\"}", ""),
-		"an event":               on("${{ github.event.inputs.os }}", ""),
-		"an event by its index":  on("${{ github['event'].inputs.os }}", ""),
-		"a step's output":        on("${{ needs.a.outputs.os }}", ""),
-		"put together":           on("${{ format('win{0}', 'dows-2025') }}", ""),
-		"a matrix":               on("${{ matrix.os }}", "    strategy: {matrix: \"${{ fromJSON(inputs.m) }}\"}\n"),
-		"no matrix":              on("${{ matrix.os }}", ""),
-		"a value of the matrix":  on("${{ matrix.os }}", "    strategy: {matrix: {os: [\"${{ inputs.m }}\"]}}\n"),
-		"a list for the matrix":  on("${{ matrix['os'] }}", "    strategy: {matrix: {os: \"${{ fromJSON(vars.M) }}\"}}\n"),
-		"an addition":            on("${{ matrix.os }}", "    strategy: {matrix: {include: [{os: \"${{ vars.M }}\"}]}}\n"),
-		"a list of additions":    on("${{ matrix.os }}", "    strategy: {matrix: {include: \"${{ fromJSON(vars.M) }}\"}}\n"),
-		"an empty shell":         {path: "on: push\njobs:\n  a:\n    runs-on: windows-2025\n    steps:\n      - {shell: '', run: mage x}\n"},
+		"a list":                on("[\"${{ inputs.os }}\"]", ""),
+		"a list of an alias":    {path: "x: &x \"${{ inputs.os }}\"\n" + on("[*x]", "")[path]},
+		"labels":                on("{group: g, labels: \"${{ inputs.os }}\"}", ""),
+		"an event":              on("${{ github.event.inputs.os }}", ""),
+		"an event by its index": on("${{ github['event'].inputs.os }}", ""),
+		"a step's output":       on("${{ needs.a.outputs.os }}", ""),
+		"put together":          on("${{ format('win{0}', 'dows-2025') }}", ""),
+		"a matrix":              on("${{ matrix.os }}", "    strategy: {matrix: \"${{ fromJSON(inputs.m) }}\"}\n"),
+		"no matrix":             on("${{ matrix.os }}", ""),
+		"a value of the matrix": on("${{ matrix.os }}", "    strategy: {matrix: {os: [\"${{ inputs.m }}\"]}}\n"),
+		"a list for the matrix": on("${{ matrix['os'] }}", "    strategy: {matrix: {os: \"${{ fromJSON(vars.M) }}\"}}\n"),
+		"an addition":           on("${{ matrix.os }}", "    strategy: {matrix: {include: [{os: \"${{ vars.M }}\"}]}}\n"),
+		"a list of additions":   on("${{ matrix.os }}", "    strategy: {matrix: {include: \"${{ fromJSON(vars.M) }}\"}}\n"),
+		"an empty shell": {path: "on: push\njobs:\n  a:\n    runs-on: windows-2025\n    steps:\n" +
+			"      - {shell: '', run: mage x}\n"},
 		"an empty default shell": on("windows-2025", "    defaults: {run: {shell: ''}}\n"),
 	} {
 		r := files.judged(t)
@@ -40,7 +41,8 @@ func TestAllowedRefusesMachinesThatTheFileDoesNotShow(t *testing.T) {
 	}
 	for name, files := range map[string]tree{
 		"a choice": on("${{ github.repository == 'a/b' && 'big' || 'ubuntu-24.04' }}", ""),
-		"a matrix": on("${{ matrix.os }}", "    strategy: {matrix: {os: [ubuntu-24.04, macos-15], v: \"${{ fromJSON(vars.V) }}\"}}\n"),
+		"a matrix": on("${{ matrix.os }}",
+			"    strategy: {matrix: {os: [ubuntu-24.04, macos-15], v: \"${{ fromJSON(vars.V) }}\"}}\n"),
 		"an addition": on("${{ matrix.os }}",
 			"    strategy: {matrix: {include: [{os: ubuntu-24.04, v: \"${{ vars.V }}\"}]}}\n"),
 		"the event's name": on("${{ github.event_name == 'push' && 'a' || 'b' }}", ""),
