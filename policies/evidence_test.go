@@ -44,8 +44,9 @@ func TestARefreshedTupleIsHeldToThePublishedFileThatItCites(t *testing.T) {
 		tuple     policies.Measurement
 		want      string
 	}{
-		"a file of its own":           {published, policies.Measurement{Evidence: seen.Digest, Registers: evil}, ""},
-		"the release's own":           {published, policies.Measurement{Evidence: own.Digest, Registers: evil}, "mrtd, rtmr0"},
+		"a file of its own": {published, policies.Measurement{Evidence: seen.Digest, Registers: evil}, ""},
+		"the release's own": {published, policies.Measurement{Evidence: own.Digest, Registers: evil},
+			"mrtd, rtmr0"},
 		"another release's":           {published, policies.Measurement{Evidence: other.Digest, Registers: evil}, "differs"},
 		"another release's, of today": {later, policies.Measurement{Evidence: seen.Digest, Registers: evil}, "mrtd, rtmr0"},
 		"what another release publishes": {later, policies.Measurement{Evidence: seen.Digest,

@@ -11,6 +11,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/node/agent"
 	"github.com/calimero-network/mero-tee/internal/node/clientconfig"
 	"github.com/calimero-network/mero-tee/internal/release"
+	"github.com/calimero-network/mero-tee/internal/verify/migration"
 )
 
 // ClientRequest says whose client configuration is wanted.
@@ -46,7 +47,7 @@ func ClientConfig(ctx context.Context, w io.Writer, r ClientRequest) error {
 		if err != nil {
 			return err
 		}
-		if err := o.pin(ctx, c, r.Attest); err != nil {
+		if err := o.pin(ctx, c, kms, r.Attest); err != nil {
 			return err
 		}
 		data := c.TOML(append([]string{fmt.Sprintf(
@@ -75,17 +76,13 @@ func waived(host tcb.List, at time.Time) []string {
 }
 
 // pin asks the running service to prove itself and adds its RTMR3.
-func (o *operator) pin(ctx context.Context, c *clientconfig.Config, attest bool) error {
+func (o *operator) pin(ctx context.Context, c *clientconfig.Config, kms migration.Release, attest bool) error {
 	if !attest {
 		o.console.Warnf("allowed_rtmr3 is empty: RTMR3 is per instance; " +
 			"with -attest the running service's is verified and pinned")
 		return nil
 	}
-	v, err := o.env.Verifier()
-	if err != nil {
-		return err
-	}
-	want, err := c.Expectation(v)
+	want, err := o.expectation(c, kms)
 	if err != nil {
 		return err
 	}
@@ -95,4 +92,16 @@ func (o *operator) pin(ctx context.Context, c *clientconfig.Config, attest bool)
 	}
 	c.Pin(proved)
 	return nil
+}
+
+// expectation is that of a client with this configuration, but of the machine: the release's list says of which
+// machines a waiver is and until when, which a configuration cannot.
+func (o *operator) expectation(c *clientconfig.Config, kms migration.Release) (agent.Expectation, error) {
+	v, err := o.env.Verifier()
+	if err != nil {
+		return agent.Expectation{}, err
+	}
+	want, err := c.Expectation(v)
+	want.TCB, want.TCBFile = kms.HostTCB, "the list of the release, host_tcb in "+release.MeasurementsAsset
+	return want, err
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/pipeline/environment"
 	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
 	"github.com/calimero-network/mero-tee/internal/release/config"
+	"github.com/calimero-network/mero-tee/internal/verify/migration"
 )
 
 // running is a deployed key service and the collateral of its platform, as the operator reaches them.
@@ -96,15 +97,16 @@ func TestPinTakesTheRTMR3OfAVerifiedService(t *testing.T) {
 		return c
 	}
 	r := s.td.Registers()
+	kms := migration.Release{HostTCB: tcb.List{AllowedTCBStatus: []string{"UpToDate"}}}
 
 	c := config(hash)
-	require.NoError(t, o.pin(t.Context(), c, true))
+	require.NoError(t, o.pin(t.Context(), c, kms, true))
 	require.Equal(t, []tdx.Register{r.RTMR3}, c.Attestation.AllowedRTMR3)
 	c = config(hash)
-	require.NoError(t, o.pin(t.Context(), c, false))
+	require.NoError(t, o.pin(t.Context(), c, kms, false))
 	require.Empty(t, c.Attestation.AllowedRTMR3)
 	c = config([32]byte{1})
-	require.ErrorContains(t, o.pin(t.Context(), c, true), "compose hash", "a service of another release pins nothing")
+	require.ErrorContains(t, o.pin(t.Context(), c, kms, true), "compose hash", "a service of another release pins nothing")
 	require.Empty(t, c.Attestation.AllowedRTMR3)
 }
 

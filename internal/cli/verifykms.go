@@ -54,15 +54,10 @@ func (o *operator) service(ctx context.Context, url string, kms migration.Releas
 	if err != nil {
 		return nil, err
 	}
-	v, err := o.env.Verifier()
+	want, err := o.expectation(c, kms)
 	if err != nil {
 		return nil, err
 	}
-	want, err := c.Expectation(v)
-	if err != nil {
-		return nil, err
-	}
-	want.TCBFile = "the list of the release, host_tcb in " + release.MeasurementsAsset
 	client := o.env.Client()
 	client.CheckRedirect = func(r *http.Request, _ []*http.Request) error { return &redirected{r.URL.Redacted()} }
 	out := (&agent.Agent{HTTP: client}).InspectKMS(ctx, c.URL, want)

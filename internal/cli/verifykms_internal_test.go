@@ -8,14 +8,18 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/tcb"
+	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/base/check"
 	"github.com/calimero-network/mero-tee/internal/base/digest"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/kms/wire"
+	"github.com/calimero-network/mero-tee/internal/node/clientconfig"
+	"github.com/calimero-network/mero-tee/internal/rehearsal/tdxsim"
 	"github.com/calimero-network/mero-tee/internal/release"
 	"github.com/calimero-network/mero-tee/internal/verify/migration"
 )
@@ -85,6 +89,30 @@ func TestARunningServiceIsJudgedByItsRelease(t *testing.T) {
 			}
 			require.Equal(t, []string{tc.check}, wrong)
 			require.Equal(t, tc.code, fault.CodeOf(results.Err()))
+		})
+	}
+}
+
+// A client's configuration knows statuses alone; the release's own list says of which machines, too.
+func TestAWaiverOfAReleaseCountsForTheMachinesThatItNames(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		fmspc string
+		code  fault.Code
+	}{"of every family": {"", fault.Success}, "of another family": {"00906ed50000", fault.Verification}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, o, kms, _ := served(t)
+			s.pcs.(*tdxsim.PCS).Change(func(k *tdxsim.Faults) { k.Platform = tdx.OutOfDate })
+			kms.HostTCB.TCBWaivers = []tcb.Waiver{{Status: "OutOfDate", FMSPC: tc.fmspc, Reason: "until it is patched",
+				Until: "9999-12-31"}}
+			results, err := o.service(t.Context(), service, kms, release.Debug)
+			require.NoError(t, err)
+			require.Equal(t, tc.code, fault.CodeOf(results.Err()), "%v", results)
+			c, err := clientconfig.New(service, kms.Published, kms.HostTCB.Today(time.Now()))
+			require.NoError(t, err)
+			require.Equal(t, tc.code, fault.CodeOf(o.pin(t.Context(), c, kms, true)))
+			require.Len(t, c.Attestation.AllowedRTMR3, map[fault.Code]int{fault.Success: 1}[tc.code])
 		})
 	}
 }

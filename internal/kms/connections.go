@@ -9,9 +9,9 @@ import (
 )
 
 // connections is a listener with at most so many connections open. When they are, the one gives way that has been
-// silent for longest: it has sent no whole request yet, does not read its answer, or rests between two. So strangers who
-// open connections and say nothing, or little, or do not listen, keep nobody out; a limit for each source would not do,
-// since behind a gateway all have one.
+// silent for longest: it has sent no whole request yet, does not read its answer, or rests between two. So strangers
+// who open connections and say nothing, or little, or do not listen, keep nobody out; a limit for each source would not
+// do, since behind a gateway all have one.
 type connections struct {
 	net.Listener
 	most int

@@ -61,8 +61,8 @@ func TestIntelsOwnChain(t *testing.T) {
 	}
 }
 
-// "Implementations SHOULD ignore JWKs within a JWK Set that use "kty" (key type) values that are not understood by them"
-// (RFC 7517, section 5): a key that is added for other readers takes nothing from the one that signed.
+// "Implementations SHOULD ignore JWKs within a JWK Set that use "kty" (key type) values that are not understood by
+// them" (RFC 7517, section 5): a key that is added for other readers takes nothing from the one that signed.
 func TestKeysOfOtherKindsAreIgnored(t *testing.T) {
 	t.Parallel()
 	jwks, kid := intelKeys(t)

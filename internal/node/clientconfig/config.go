@@ -93,13 +93,21 @@ func (c *Config) check() error {
 
 // checkURL takes https; the nonce and the binding protect the quote, but keys come back over this connection.
 func checkURL(address string) error {
+	const expected = "https://host[:port] of the key service"
 	u, err := url.Parse(address)
-	if err == nil && u.Host != "" && u.User == nil && u.RawQuery == "" && u.Fragment == "" {
+	if err != nil { // it repeats the address
+		return refused("url", expected, "no address")
+	}
+	if u.Host != "" && u.User == nil && u.RawQuery == "" && u.Fragment == "" {
 		if u.Scheme == "https" || u.Scheme == "http" && u.Hostname() == "127.0.0.1" {
 			return nil
 		}
 	}
-	return refused("url", "https://host[:port] of the key service", address)
+	got := fmt.Sprintf("%s://%s%s", u.Scheme, u.Host, u.Path)
+	if u.User != nil || u.RawQuery != "" { // not repeated: they may open it
+		got += ", with credentials or a query"
+	}
+	return refused("url", expected, got)
 }
 
 func refused(name, expected, got string) error {
@@ -193,6 +201,29 @@ func decode(data []byte, f *file) error {
 	}
 	if unknown := meta.Undecoded(); len(unknown) > 0 {
 		return fmt.Errorf("unknown key %s", unknown[0])
+	}
+	return spelt(meta, f)
+}
+
+// spelt refuses a key in another case than the struct's, which this decoder takes and merod does not: of accept_mock
+// and Accept_Mock merod reads the one, and the other could be read here.
+func spelt(meta toml.MetaData, f *file) error {
+	data, err := toml.Marshal(f)
+	if err != nil {
+		return err
+	}
+	ours, err := toml.Decode(string(data), new(file))
+	if err != nil {
+		return err
+	}
+	known := map[string]bool{}
+	for _, key := range ours.Keys() {
+		known[key.String()] = true
+	}
+	for _, key := range meta.Keys() {
+		if !known[key.String()] {
+			return fmt.Errorf("unknown key %s: keys are in lower case", key)
+		}
 	}
 	return nil
 }

@@ -158,6 +158,10 @@ func TestRefusedFiles(t *testing.T) {
 		"a key over plain http":      {"https://kms.example:8443/", "http://kms.example/"},
 		"credentials in the address": {"https://kms", "https://me:secret@kms"},
 		"a key it does not know":     {"binding_b64", "extra = 1\nbinding_b64"},
+		"a key in another case":      {"accept_mock = false", "Accept_Mock = false"},
+		"a mock beside another case": {"accept_mock = false", "accept_mock = true\nAccept_Mock = false"},
+		"a pin that merod overlooks": {"allowed_rtmr3 =", "Allowed_RTMR3 ="},
+		"a section in another case":  {"[tee.kms.phala.attestation]", "[tee.kms.Phala.attestation]"},
 		"not TOML":                   {"[tee.kms.phala]", "[tee.kms.phala"},
 		"JSON with more behind":      {good, `{"tee":{}} {}`},
 		"nothing":                    {good, ""},
@@ -169,6 +173,17 @@ func TestRefusedFiles(t *testing.T) {
 			require.Error(t, err)
 			require.Equal(t, fault.Usage, fault.CodeOf(err))
 		})
+	}
+}
+
+func TestCredentialsInTheAddressAreNotRepeated(t *testing.T) {
+	t.Parallel()
+	for _, address := range []string{"https://me:secret@kms", "https://secret@kms", "https://kms/?token=secret",
+		"https://me:secret@k ms"} {
+		_, err := clientconfig.New(address, measurement.Profile{}, []string{"UpToDate"})
+		var f *fault.Error
+		require.ErrorAs(t, err, &f)
+		require.NotContains(t, f.Error()+f.Got, "secret", address)
 	}
 }
 
