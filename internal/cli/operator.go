@@ -117,6 +117,9 @@ func (o *operator) named(from Place, dir string) audit.Published {
 
 // subject fills in whom this environment believes, and says where the release is read.
 func (o *operator) subject(ctx context.Context, s *audit.Subject, from Place) (src audit.Source, err error) {
+	if err := from.check(); err != nil {
+		return nil, err
+	}
 	if s.Trust, err = o.trust(ctx, from); err != nil {
 		return nil, err
 	}
@@ -131,6 +134,20 @@ func (o *operator) subject(ctx context.Context, s *audit.Subject, from Place) (s
 	}
 	s.Verifier, err = o.env.Verifier()
 	return &audit.GitHub{Client: o.github, Tag: s.Tag.String()}, err
+}
+
+// check refuses a place that is no folder, of which nothing can be said: it has no assets that are missing.
+func (p Place) check() error {
+	if p.Folder == "" {
+		return nil
+	}
+	info, err := os.Stat(p.Folder)
+	if err == nil && info.IsDir() {
+		return nil
+	}
+	return &fault.Error{Code: fault.Usage, Message: "there is no release to judge at " + p.Folder, Err: err,
+		Expected: "a folder with all its assets", Got: fmt.Sprintf("%.200q", p.Folder),
+		Hint: "name the folder, or leave out -offline: docs/verifying.md"}
 }
 
 // trust is whom to believe about signatures: the root in a file that somebody

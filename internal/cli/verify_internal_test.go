@@ -15,6 +15,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/provider/github"
 	"github.com/calimero-network/mero-tee/internal/release"
+	"github.com/calimero-network/mero-tee/internal/verify/audit"
 )
 
 func TestRecent(t *testing.T) {
@@ -86,6 +87,29 @@ func TestTheNamedRootJudges(t *testing.T) {
 	require.NotNil(t, tm)
 	require.Contains(t, b.String(), "signatures are judged by the trusted root in ")
 	require.Contains(t, b.String(), digest.Of(raw).String())
+}
+
+// A place that is none is a mistake of who asked, and no word about a release; nobody is asked before it is found.
+func TestAPlaceThatIsNone(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "assets")
+	for _, write := range []bool{false, true} { // absent, then a file
+		if write {
+			require.NoError(t, os.WriteFile(path, nil, 0o600))
+		}
+		_, err := new(operator).subject(t.Context(), &audit.Subject{}, Place{Folder: path})
+		require.Equal(t, fault.Usage, fault.CodeOf(err))
+		require.ErrorContains(t, err, "there is no release to judge")
+	}
+}
+
+// What a quick check left out is named, all of it.
+func TestWhatAQuickCheckDoesNotLookAt(t *testing.T) {
+	t.Parallel()
+	quick := Judgement{Quick: true}.unlooked(&audit.Report{})
+	require.Contains(t, quick[0], "boots")
+	require.Contains(t, quick[0], "image records")
+	require.Len(t, Judgement{}.unlooked(&audit.Report{}), len(quick)-1)
 }
 
 // Without a network the way that exists is named.

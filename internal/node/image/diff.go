@@ -1,6 +1,7 @@
 package image
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -110,8 +111,9 @@ func (r *Record) facts() map[string]map[string]string {
 		out["package"][p.Name+":"+p.Architecture] = p.Version
 		out["source"][p.Name+":"+p.Architecture] = p.upstream()
 	}
-	if said, err := osrelease.Parse(r.Boot.OSRelease); err == nil { // else its event says that it moved
-		maps.Copy(out["os-release"], said)
+	said, _ := osrelease.Parse(r.Boot.OSRelease) // where it cannot be read, its event says that it moved
+	for name, value := range said {
+		out["os-release"][name] = cmp.Or(value, bare)
 	}
 	for _, b := range r.Binaries {
 		out["binary"][b.Name] = b.Version + " " + b.SHA256.String()
@@ -121,10 +123,13 @@ func (r *Record) facts() map[string]map[string]string {
 	}
 	for _, parameter := range strings.Fields(r.Boot.CommandLine) {
 		key, value, _ := strings.Cut(parameter, "=")
-		out["kernel parameter"][key] = strings.TrimSpace(out["kernel parameter"][key] + " " + value)
+		out["kernel parameter"][key] = strings.TrimSpace(out["kernel parameter"][key] + " " + cmp.Or(value, bare))
 	}
 	return out
 }
+
+// bare is what something says that is there and has no value: it is not absent.
+const bare = "without a value"
 
 func (f File) summary() string {
 	if f.Target != "" {

@@ -86,6 +86,23 @@ func TestDiffNamesWhatMoved(t *testing.T) {
 	require.Equal(t, len(image.Diff(nil, from)), len(image.Diff(from, nil)))
 }
 
+// A word without a value is there, or not.
+func TestDiffNamesWhatHasNoValue(t *testing.T) {
+	t.Parallel()
+	from, to := complete(t, release.Debug), complete(t, release.Debug)
+	to.Boot = bootOf(t, disktest.Spec{Profile: "debug", Content: to.Content.Hex(), Words: []string{"quiet"},
+		OSRelease: []byte(from.Boot.OSRelease + "VARIANT=\"\"\n")})
+	var got []string
+	for _, c := range image.Diff(from, to) {
+		if c.Kind == "kernel parameter" || c.Kind == "os-release" {
+			got = append(got, c.String())
+		}
+	}
+	require.Equal(t, []string{"kernel parameter quiet is new: without a value (in the UKI: RTMR1 and RTMR2)",
+		"os-release VARIANT is new: without a value (in the UKI: RTMR1 and RTMR2)"}, got)
+	require.Contains(t, image.Diff(to, from), image.Change{Kind: "kernel parameter", Name: "quiet", Old: "without a value"})
+}
+
 func TestImageName(t *testing.T) {
 	t.Parallel()
 	for want, v := range map[string]release.Version{

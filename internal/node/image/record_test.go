@@ -147,9 +147,11 @@ func TestCheckRefuses(t *testing.T) {
 		"a distribution that is like another": {func(r *image.Record) {
 			systemOf(t, r, "ID=ubuntu\nID_LIKE=debianish\nVERSION_ID=26.04\n")
 		}, `the image's os-release names no distribution of Debian's kind: "ubuntu" like "debianish"`},
-		"no files":          {func(r *image.Record) { r.Files = nil }, "no file is listed"},
-		"files unsorted":    {func(r *image.Record) { r.Files[0], r.Files[1] = r.Files[1], r.Files[0] }, "out of order"},
-		"relative path":     {func(r *image.Record) { r.Files[0].Path = "etc/hostname" }, "not absolute"},
+		"no files":       {func(r *image.Record) { r.Files = nil }, "no file is listed"},
+		"files unsorted": {func(r *image.Record) { r.Files[0], r.Files[1] = r.Files[1], r.Files[0] }, "out of order"},
+		"relative path":  {func(r *image.Record) { r.Files[0].Path = "etc/hostname" }, "not absolute"},
+		"a path with dots": {func(r *image.Record) { r.Files[0].Path = "/etc/../hostname" },
+			`path "/etc/../hostname" is not absolute and clean`},
 		"file without mode": {func(r *image.Record) { r.Files[0].Mode = "" }, "incomplete"},
 		"link with digest":  {func(r *image.Record) { r.Files[1].SHA256 = digest.Of(nil) }, "incomplete"},
 		"changed file":      {func(r *image.Record) { r.Files[0].SHA256 = digest.Of(nil) }, "do not give content"},

@@ -10,13 +10,15 @@ import (
 )
 
 // Reproduced names what makes an image another one than the released: nothing,
-// when it boots the same bytes from the same root. What made it, which leaves
+// when it boots the same bytes from the same root, with programs of the versions
+// and from the places that the released record says. What made it, which leaves
 // nothing in the image, is named only beside something else.
 func Reproduced(released, again *Record) []Change {
+	out := origins(released.Binaries, again.Binaries)
 	if reflect.DeepEqual(released.Boot, again.Boot) && released.Content == again.Content {
-		return nil
+		return out
 	}
-	out := Diff(released, again)
+	out = append(out, Diff(released, again)...)
 	if !bytes.Equal(released.Boot.GPT, again.Boot.GPT) {
 		out = append(out, Change{Kind: "partition table", Name: "GPT", Old: digest.Of(released.Boot.GPT).String(),
 			New: digest.Of(again.Boot.GPT).String()})
@@ -24,6 +26,19 @@ func Reproduced(released, again *Record) []Change {
 	out = append(out, events("RTMR1", released.Boot.RTMR1, again.Boot.RTMR1)...)
 	out = append(out, events("RTMR2", released.Boot.RTMR2, again.Boot.RTMR2)...)
 	return append(out, unlisted(released, again)...)
+}
+
+// origins are programs of the same bytes of which the records say two things.
+func origins(released, again []Binary) (out []Change) {
+	for _, b := range released {
+		for _, o := range again {
+			if b.Name == o.Name && b.SHA256 == o.SHA256 && b != o {
+				out = append(out, Change{Kind: "origin of a binary", Name: b.Name, Old: b.Version + " of " + b.Source,
+					New: o.Version + " of " + o.Source})
+			}
+		}
+	}
+	return out
 }
 
 // events are the measurements that differ, place by place.

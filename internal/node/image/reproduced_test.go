@@ -30,6 +30,10 @@ func TestReproduced(t *testing.T) {
 			r.Tools.Packer, r.Image.Name, r.ContentID, r.Commit = "1.9.5", "another", strings.Repeat("0", 64), ""
 			r.Image.SelfLink, r.Base.Name = "elsewhere", "another base of the same files"
 		}, nil},
+		"the same program from elsewhere": {func(r *image.Record) {
+			r.Binaries = slices.Clone(r.Binaries)
+			r.Binaries[0].Version, r.Binaries[0].Source = "9.9.9", "https://example.org/evil"
+		}, []string{"origin of a binary mero-agent: 9.9.9 of https://example.org/evil, was 1.2.3-rc.4 of "}},
 		"another version of a package": {func(r *image.Record) {
 			r.Packages = slices.Clone(r.Packages)
 			r.Packages[1].Version = "2.39-0ubuntu9"
