@@ -66,6 +66,7 @@ func TestAllowedRefusesCommandsInDisguise(t *testing.T) {
 		"printf":   "function printf { command cat policy.env; }\nprintf 'A=1\\n' >> \"$GITHUB_ENV\"",
 		"cat":      "cat() { command cat policy.env; }\ncat >> \"$GITHUB_ENV\" <<EOF\nA=1\nEOF",
 		"tee":      "tee() { command cp policy.env \"$2\"; }\necho A=1 | tee -a \"$GITHUB_ENV\"",
+		"test":     "test() { cat policy.env; }\nif test -f x; then echo A=1; fi >> \"$GITHUB_ENV\"",
 		"an alias": "shopt -s expand_aliases\nalias echo='cat policy.env #'\necho A=1 >> \"$GITHUB_ENV\"",
 		"a name":   "shopt -s expand_aliases\nalias \"$1=cat policy.env #\"\necho A=1 >> \"$GITHUB_ENV\"",
 	} {
@@ -73,6 +74,10 @@ func TestAllowedRefusesCommandsInDisguise(t *testing.T) {
 		require.Equal(t, fault.Verification, fault.CodeOf(r.Err()), name)
 		require.Contains(t, r.Got, "cannot be judged: ", name)
 	}
+	r := run("test() { go test ./...; }\nenv() { printenv HOME; }\ntest").judged(t)
+	require.Equal(t, check.Passed, r.Status, r.Got)
+	lib := run(". scripts/lib.sh\necho A=1 >> \"$GITHUB_ENV\"").and("scripts/lib.sh", "echo() { cat policy.env; }\n")
+	require.Equal(t, fault.Verification, fault.CodeOf(lib.judged(t).Err()))
 }
 
 // What a step prints is its log. What a script prints may be taken for the file to write to.
