@@ -33,6 +33,9 @@ func TestAllowedRefusesValuesThatMayHaveMoreLines(t *testing.T) {
 		"quotes before it":     run("export \"B=x\n$(cat x)\"" + fills),
 		"a file is sourced":    run("B=1\n. scripts/lib.sh"+fills).and("scripts/lib.sh", "B=$(cat x)\n"),
 		"a file is evaluated":  run("B=1\neval '. scripts/lib.sh'"+fills).and("scripts/lib.sh", "B=$(cat x)\n"),
+		"GitHub's, handed on":  run("GITHUB_SHA=$(cat x)\nB=$GITHUB_SHA" + fills),
+		"another's, handed on": run("C=$(cat x)\nB=$C" + fills),
+		"its own, and more":    run("B=1\nB=\"$B$(cat x)\"" + fills),
 		"GitHub's, set anew":   run("GITHUB_SHA=$(cat x)\necho \"A=$GITHUB_SHA\" >> \"$GITHUB_ENV\""),
 		"GitHub's, read":       run("read -r -d '' GITHUB_SHA < x\necho \"A=$GITHUB_SHA\" >> \"$GITHUB_ENV\""),
 		"the home, set anew":   run("HOME=$(cat x)\necho \"A=$HOME\" >> \"$GITHUB_ENV\""),
@@ -101,6 +104,8 @@ func TestAllowedClearsEveryWayToWriteLiteralLines(t *testing.T) {
 		"{\n  # the profile\n  echo \"A=1\"\n\n  echo \"B=2\"\n} >> \"$GITHUB_ENV\"",
 		"export B=\"x y\" # the value of B\necho \"A=$B\" >> \"$GITHUB_ENV\"",
 		"B='x' && echo \"A=${B%y}\" >> \"$GITHUB_ENV\"",
+		"TAG=${GITHUB_REF_NAME}\necho \"TAG=$TAG\" >> \"$GITHUB_ENV\"", "V=\"${GITHUB_REF#refs/tags/}\"\nV=${V#v}" +
+			"\necho \"V=${V}\" >> $GITHUB_ENV", "ID=\"$GITHUB_RUN_ID-$GITHUB_RUN_ATTEMPT\"\necho \"ID=$ID\" >> \"$GITHUB_ENV\"",
 		". scripts/lib.sh\necho \"TAG=$GITHUB_REF_NAME\" >> \"$GITHUB_ENV\"",
 	} {
 		r := run(script).and("scripts/lib.sh", "greet() { echo hello; }\n").judged(t)
