@@ -258,6 +258,8 @@ var (
 	namesFiles   = regexp.MustCompile(`\.ya?ml$`) // of what an image is made of: these name further files
 	makePath     = regexp.MustCompile(`(?i)(?:^|/)(?:[^/]*makefile|dockerfile|containerfile)[^/]*$`)
 	included     = regexp.MustCompile(`(?m)^[ \t]*[-s]?include[ \t]+(\S.*)$`) // by a Makefile
+	otherShell   = regexp.MustCompile(`(?i)\.(?:[zk]sh|mksh|t?csh|fish|nu|ps1|psm1|bat|cmd)$`)
+	otherLine    = regexp.MustCompile(`^#!\s*\S*/(?:env\s+(?:-S\s+)?)?(?:[zk]sh|mksh|t?csh|fish|nu|pwsh)\b`)
 	shellLine    = regexp.MustCompile(`^#!\s*\S*/(?:env\s+(?:-S\s+)?)?(?:ba|da)?sh\b`)
 )
 
@@ -271,6 +273,9 @@ func judge(f File) *judgement {
 		j.documents()
 	case shellPath.MatchString(f.Path) || shellLine.MatchString(text):
 		j.shell(script{at: "script"}, text, true)
+	case j.release && (otherShell.MatchString(f.Path) || otherLine.MatchString(text)):
+		j.text("it", 1, text)
+		j.cannot(1, "a script for another shell")
 	case j.release && (strings.HasPrefix(text, "#!") || programs.MatchString(f.Path)) && ext != ".go":
 		j.foreign("it", 1, text)
 	default:

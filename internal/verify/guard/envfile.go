@@ -125,7 +125,7 @@ var (
 
 // One line is text without quotes, or text that ends where its quotes do.
 const (
-	oneText = "(?:[^\"'$\\\\`<>|]|\\$\\{?GITHUB_(?:SHA|REF_NAME)\\}?)*"
+	oneText = "[^\"'$\\\\`<>|]*"
 	behind  = "(?:[\\s;&)},>].*)?"
 )
 
@@ -146,7 +146,7 @@ func (s *script) givenOneLine(name string) bool {
 				return false
 			}
 		case value == nil && listed.MatchString(before):
-		case value == nil || githubs || s.sources || !oneValue.MatchString(openQuote.FindString(before)+value[1]):
+		case value == nil || githubs || s.sources || !s.oneLineValue(name, openQuote.FindString(before)+value[1]):
 			return false
 		default:
 			known = true
@@ -154,5 +154,19 @@ func (s *script) givenOneLine(name string) bool {
 	}
 	return known
 }
+
+// oneLineValue says whether a value is one line that ends where its quotes do. What it refers to is itself, or
+// GitHub's.
+func (s *script) oneLineValue(of, value string) bool {
+	known := true
+	plain := refers.ReplaceAllStringFunc(value, func(reference string) string {
+		name := strings.TrimLeft(reference, "${")
+		known = known && (name == of || variables.MatchString(name) && s.givenOneLine(name))
+		return ""
+	})
+	return known && oneValue.MatchString(plain)
+}
+
+var refers = regexp.MustCompile(`\$\{?[A-Za-z_]\w*`)
 
 var openQuote = regexp.MustCompile(`["']?$`)

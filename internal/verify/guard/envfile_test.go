@@ -33,6 +33,9 @@ func TestAllowedRefusesValuesThatMayHaveMoreLines(t *testing.T) {
 		"quotes before it":     run("export \"B=x\n$(cat x)\"" + fills),
 		"a file is sourced":    run("B=1\n. scripts/lib.sh"+fills).and("scripts/lib.sh", "B=$(cat x)\n"),
 		"a file is evaluated":  run("B=1\neval '. scripts/lib.sh'"+fills).and("scripts/lib.sh", "B=$(cat x)\n"),
+		"GitHub's, handed on":  run("GITHUB_SHA=$(cat x)\nB=$GITHUB_SHA" + fills),
+		"another's, handed on": run("C=$(cat x)\nB=$C" + fills),
+		"its own, and more":    run("B=1\nB=\"$B$(cat x)\"" + fills),
 		"GitHub's, set anew":   run("GITHUB_SHA=$(cat x)\necho \"A=$GITHUB_SHA\" >> \"$GITHUB_ENV\""),
 		"GitHub's, read":       run("read -r -d '' GITHUB_SHA < x\necho \"A=$GITHUB_SHA\" >> \"$GITHUB_ENV\""),
 		"the home, set anew":   run("HOME=$(cat x)\necho \"A=$HOME\" >> \"$GITHUB_ENV\""),
@@ -66,6 +69,7 @@ func TestAllowedRefusesCommandsInDisguise(t *testing.T) {
 		"printf":   "function printf { command cat policy.env; }\nprintf 'A=1\\n' >> \"$GITHUB_ENV\"",
 		"cat":      "cat() { command cat policy.env; }\ncat >> \"$GITHUB_ENV\" <<EOF\nA=1\nEOF",
 		"tee":      "tee() { command cp policy.env \"$2\"; }\necho A=1 | tee -a \"$GITHUB_ENV\"",
+		"test":     "test() { cat policy.env; }\nif test -f x; then echo A=1; fi >> \"$GITHUB_ENV\"",
 		"an alias": "shopt -s expand_aliases\nalias echo='cat policy.env #'\necho A=1 >> \"$GITHUB_ENV\"",
 		"a name":   "shopt -s expand_aliases\nalias \"$1=cat policy.env #\"\necho A=1 >> \"$GITHUB_ENV\"",
 	} {
@@ -73,6 +77,10 @@ func TestAllowedRefusesCommandsInDisguise(t *testing.T) {
 		require.Equal(t, fault.Verification, fault.CodeOf(r.Err()), name)
 		require.Contains(t, r.Got, "cannot be judged: ", name)
 	}
+	r := run("test() { go test ./...; }\nenv() { printenv HOME; }\ntest").judged(t)
+	require.Equal(t, check.Passed, r.Status, r.Got)
+	lib := run(". scripts/lib.sh\necho A=1 >> \"$GITHUB_ENV\"").and("scripts/lib.sh", "echo() { cat policy.env; }\n")
+	require.Equal(t, fault.Verification, fault.CodeOf(lib.judged(t).Err()))
 }
 
 // What a step prints is its log. What a script prints may be taken for the file to write to.
@@ -96,6 +104,8 @@ func TestAllowedClearsEveryWayToWriteLiteralLines(t *testing.T) {
 		"{\n  # the profile\n  echo \"A=1\"\n\n  echo \"B=2\"\n} >> \"$GITHUB_ENV\"",
 		"export B=\"x y\" # the value of B\necho \"A=$B\" >> \"$GITHUB_ENV\"",
 		"B='x' && echo \"A=${B%y}\" >> \"$GITHUB_ENV\"",
+		"TAG=${GITHUB_REF_NAME}\necho \"TAG=$TAG\" >> \"$GITHUB_ENV\"", "V=\"${GITHUB_REF#refs/tags/}\"\nV=${V#v}" +
+			"\necho \"V=${V}\" >> $GITHUB_ENV", "ID=\"$GITHUB_RUN_ID-$GITHUB_RUN_ATTEMPT\"\necho \"ID=$ID\" >> \"$GITHUB_ENV\"",
 		". scripts/lib.sh\necho \"TAG=$GITHUB_REF_NAME\" >> \"$GITHUB_ENV\"",
 	} {
 		r := run(script).and("scripts/lib.sh", "greet() { echo hello; }\n").judged(t)

@@ -114,3 +114,20 @@ func TestAllowedReadsCommentsByTheirSyntax(t *testing.T) {
 		require.True(t, r.OK(), "%s: %s", name, r.Got)
 	}
 }
+
+// A file for a shell that is not followed is refused like a step for one.
+func TestAllowedRefusesFilesForOtherShells(t *testing.T) {
+	t.Parallel()
+	for name, text := range map[string]string{
+		"scripts/a.fish": "set -gx $n 00\n", "scripts/a.zsh": "typeset -x ${(U)n}=00\n",
+		"scripts/a.ps1": "Write-Output hello\n", "scripts/a.bat": "set %N%=00\n", "scripts/a.csh": "setenv $n 00\n",
+		"scripts/a": "#!/usr/bin/env zsh\n: ${(P)n::=00}\n",
+		"scripts/b": "#!/usr/bin/fish\nset -gx $n 00\n",
+	} {
+		r := tree{name: text}.judged(t)
+		require.Equal(t, fault.Verification, fault.CodeOf(r.Err()), name)
+		require.Contains(t, r.Got, "cannot be judged: a script for another shell", name)
+	}
+	r := tree{"docker/a.ps1": "Write-Output hello\n"}.judged(t)
+	require.Equal(t, check.Passed, r.Status, r.Got)
+}

@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"bytes"
 	"path"
 	"regexp"
 	"slices"
@@ -69,9 +70,13 @@ func (j *judgement) shell(s script, text string, certain bool) *script {
 	return &s
 }
 
-// redefinitions refuses a function or an alias in the place of a command by whose name statements are judged.
+// redefinitions refuses a function or an alias in the place of a command by whose name statements are judged: what
+// writes lines everywhere, for others may use it, and what only reads where there is something to read.
 func (s *script) redefinitions(f *syntax.File) {
-	known := func(name string) bool { return name == "tee" || slices.Contains(readers, name) }
+	matters := mention.Match(s.file.Data) || bytes.Contains(s.file.Data, []byte("GITHUB_ENV"))
+	known := func(name string) bool {
+		return slices.Contains(printers, name) || matters && slices.Contains(readers, name)
+	}
 	syntax.Walk(f, func(n syntax.Node) bool {
 		switch n := n.(type) {
 		case *syntax.FuncDecl:
@@ -137,6 +142,9 @@ func renderAll(words []*syntax.Word) []string {
 // which hands it to nobody: `env | grep -q ^ALLOWED_ && exit 1`.
 var readers = strings.Fields("unset [ test : true false exit return break continue echo printf read " +
 	"grep egrep printenv compgen env cut tr sort uniq head tail wc cat ls")
+
+// printers are those by which a statement fills GITHUB_ENV.
+var printers = strings.Fields("echo printf cat tee")
 
 func (s *script) onlyReads(st syntax.Node) bool {
 	reads := true
