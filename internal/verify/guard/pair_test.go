@@ -274,8 +274,9 @@ func TestEveryTupleIsOfTheReleaseThatItNames(t *testing.T) {
 	rc, final := evidence(t, "mero-tee-v1.0.0-rc.1", 1), evidence(t, "mero-tee-v1.0.0", 2)
 	const p = release.LockedReadOnly
 	seen := func(day string) func(*policies.Measurement) {
-		file := "sha256:" + strings.Repeat("9", 64) // that was observed
-		return func(m *policies.Measurement) { m.FirstSeen, m.MRTD, m.Evidence = day, tdx.Register{9}, file }
+		return func(m *policies.Measurement) {
+			m.FirstSeen, m.MRTD, m.Evidence = day, tdx.Register{9}, "sha256:"+strings.Repeat("9", 64)
+		}
 	}
 	for name, tc := range map[string]struct {
 		change func(*policies.Measurement) // of the older release's tuple
@@ -291,13 +292,11 @@ func TestEveryTupleIsOfTheReleaseThatItNames(t *testing.T) {
 			"of mero-tee-v1.0.0-rc.1 is not the evidence"},
 		"a release that does not exist": {func(m *policies.Measurement) { m.NodeRelease = tag(t, "mero-tee-v0.9.0") },
 			"names a node release that does not exist"},
-		"seen later, in the file that shows another": {func(m *policies.Measurement) {
-			own := m.Evidence
-			seen("2026-05-01")(m)
-			m.Evidence = own
-		}, "mrtd of mero-tee-v1.0.0-rc.1 in the locked-read-only policy differs from what is published"},
 		"seen tomorrow":    {seen("2026-06-02"), "first seen in the future"},
 		"of the year 9999": {seen("9999-12-31"), "first seen in the future"},
+		"seen later, by what the release published": {func(m *policies.Measurement) {
+			m.FirstSeen, m.MRTD = "2026-05-01", tdx.Register{9}
+		}, "mrtd of mero-tee-v1.0.0-rc.1 in the locked-read-only policy differs"},
 		"seen later, of another image": {func(m *policies.Measurement) {
 			seen("2026-05-01")(m)
 			m.RTMR1 = tdx.Register{66}
