@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/calimero-network/mero-tee/internal/base/file"
@@ -174,7 +173,7 @@ type ledger struct {
 
 // allLedgers reads the ledger of every release under dist. With an error some are missing.
 func allLedgers(dist string) ([]ledger, error) {
-	paths, err := filepath.Glob(filepath.Join(dist, "*", pipeline.LedgerName))
+	paths, err := file.Glob(dist, "*/"+pipeline.LedgerName)
 	errs := []error{err}
 	var out []ledger
 	for _, path := range paths {
