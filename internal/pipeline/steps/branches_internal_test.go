@@ -14,7 +14,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/rehearsal/network"
 )
 
-// A test that was killed leaves the branch with its policies: it is found by the ledger, and no other branch is touched.
+// A test that was killed leaves the branch with its policies: it is found by the ledger, and no other is touched.
 func TestBranchesLeftOpen(t *testing.T) {
 	t.Parallel()
 	const repository = "calimero-network/mero-tee"
