@@ -130,7 +130,7 @@ func TestMigrationDeletesOnlyItsOwn(t *testing.T) {
 	require.True(t, owned(left, interrupted), "sweep's, not this run's")
 
 	s := &sweeper{operator: o, apply: true}
-	require.NoError(t, s.deployments(t.Context()))
+	require.NoError(t, s.recorded(t.Context()))
 	require.Equal(t, 1, s.found)
 	require.False(t, owned(left, interrupted))
 	for id, name := range untouched {

@@ -22,6 +22,8 @@ var aliases = map[string]release.Family{"buildkms": release.KMS, "genpolicy": re
 // the target takes a tag; empty for every other target.
 func familyOf(target string) (f release.Family, takesTag bool) {
 	switch target {
+	case "ci": // it ends with a release
+		return release.KMS, false
 	case "release:kms", "release:prerelease":
 		return release.KMS, true
 	case "release:node", "release:nodeprerelease":
@@ -109,6 +111,8 @@ func releasesIn(args []string) ([]wanted, error) {
 				out = append(out, wanted{target: word, family: f})
 				at = len(out) - 1
 			}
+		case at >= 0 && strings.EqualFold(out[at].target, "kms:composeHash") && !strings.EqualFold(name, "tag"):
+			out, at = out[:at], -1 // the hash of a file is of no release
 		case at < 0 || !strings.EqualFold(name, "tag"):
 		default:
 			if _, takes := familyOf(strings.ToLower(out[at].target)); !takes {

@@ -37,6 +37,13 @@ func TestOneReleaseForEachCommand(t *testing.T) {
 			config.Config{Environment: config.Rehearsal}, "mero-kms-v0.1.0"},
 		"an alias of another": {"release:kms -tag=mero-kms-v2.0.0 Audit",
 			config.Config{Environment: config.Rehearsal}, "mero-kms-v0.1.0"},
+		"CI's own": {"ci release:kms -tag=mero-kms-v2.0.0",
+			config.Config{Environment: config.Rehearsal}, "mero-kms-v0.1.0"},
+		"CI's own, later": {"release:prerelease -tag=mero-kms-v2.0.0 CI",
+			config.Config{Environment: config.Rehearsal}, "mero-kms-v0.1.0"},
+		"CI with a tag": {"ci -tag=mero-kms-v2.0.0", kms, "takes no tag"},
+		"a release's hash": {"release:kms -tag=mero-kms-v2.0.0 kms:composeHash",
+			config.Config{Environment: config.Rehearsal}, "mero-kms-v0.1.0"},
 		"the variable's": {"release:kms -tag=mero-kms-v2.0.0 release:node", kms, "MERO_KMS_VERSION"},
 		"the merged one's": {"release:merge mero-tee-v1.0.0 jobs release:nodePrerelease -tag=mero-tee-v2.0.0",
 			kms, "mero-tee-v2.0.0"},
@@ -57,7 +64,9 @@ func TestOneReleaseForEachCommand(t *testing.T) {
 			kms, ""},
 		"no tag at all": {"release:kms -tag=latest kms:audit", kms, ""}, // its target says so
 		"profiles":      {"node:build -profile=debug node:measure -profile=debug", kms, ""},
-		"nothing":       {"", kms, ""},
+		"a file's hash": {"release:kms -tag=mero-kms-v2.0.0 kms:composeHash -file=a.yaml -env=b.env",
+			config.Config{Environment: config.Rehearsal}, ""}, // of no release
+		"nothing": {"", kms, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

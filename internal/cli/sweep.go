@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/calimero-network/mero-tee/internal/base/file"
@@ -16,13 +15,13 @@ import (
 )
 
 // Sweep lists what interrupted runs left at the providers and, with apply,
-// deletes it: deployments that a ledger of this machine saw begin and not end,
-// and what Compute Engine has under our label whose time is up. With unexpired
-// it takes what may still be in use, too.
+// deletes it: deployments, and branches on GitHub, that a ledger of this machine
+// saw begin and not end, and what Compute Engine has under our label whose time is
+// up. With unexpired it takes what may still be in use, too.
 func Sweep(ctx context.Context, apply, unexpired bool) error {
 	return operate(ctx, func(o *operator) error {
 		s := &sweeper{operator: o, apply: apply, unexpired: unexpired}
-		err := errors.Join(s.deployments(ctx), s.cloud(ctx))
+		err := errors.Join(s.recorded(ctx), s.cloud(ctx))
 		s.conclude(err == nil)
 		return err
 	})
@@ -65,23 +64,31 @@ func (s *sweeper) conclude(whole bool) {
 	}
 }
 
-// deployments are the dstack provider's, which has no labels: the journal knows their names.
-func (s *sweeper) deployments(ctx context.Context) error {
+// recorded is what has no label: the journal knows its name.
+func (s *sweeper) recorded(ctx context.Context) error {
 	ledgers, err := allLedgers(s.env.Dist)
 	errs := []error{err}
 	for _, l := range ledgers {
 		apply := s.apply && (s.unexpired || !l.running)
-		found, err := steps.SweepDeployments(ctx, s.env.Dstack(), l.records, apply)
-		for _, name := range found {
-			if l.running && !s.unexpired {
-				s.used("deployment "+name, "may be in use: a command works with "+l.path)
-			} else {
-				s.leftover("deployment " + name)
-			}
+		deployments, err := steps.SweepDeployments(ctx, s.env.Dstack(), l.records, apply)
+		branches, failed := steps.SweepBranches(ctx, s.github, l.records, apply)
+		errs = append(errs, err, failed)
+		for _, name := range deployments {
+			s.ofLedger(l, "deployment "+name)
 		}
-		errs = append(errs, err)
+		for _, name := range branches {
+			s.ofLedger(l, "branch "+name)
+		}
 	}
 	return errors.Join(errs...)
+}
+
+func (s *sweeper) ofLedger(l ledger, what string) {
+	if l.running && !s.unexpired {
+		s.used(what, "may be in use: a command works with "+l.path)
+		return
+	}
+	s.leftover(what)
 }
 
 // cloud is what Compute Engine has under our label, without the images of public releases.
@@ -166,7 +173,7 @@ type ledger struct {
 
 // allLedgers reads the ledger of every release under dist. With an error some are missing.
 func allLedgers(dist string) ([]ledger, error) {
-	paths, err := filepath.Glob(filepath.Join(dist, "*", pipeline.LedgerName))
+	paths, err := file.Glob(dist, "*/"+pipeline.LedgerName)
 	errs := []error{err}
 	var out []ledger
 	for _, path := range paths {

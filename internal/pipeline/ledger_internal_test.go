@@ -148,16 +148,17 @@ func TestLedgersThatCannotBeRead(t *testing.T) {
 			`"step":"kms:e2e","event":"` + event + `"}`
 	}
 	good := record("intent") + "\n"
+	with := func(old, other string) string { return strings.Replace(good, old, other, 1) }
 	for name, c := range map[string]struct{ text, line, says string }{
 		"not JSON":                    {good + "garbage\n" + good, "2", "invalid character 'g'"},
 		"two records in a line":       {good + record("intent") + record("passed") + "\n", "2", "data after the end"},
 		"half a record and a record":  {good + record("intent")[:90] + good, "2", "invalid character"},
 		"an unknown event":            {record("maybe") + "\n", "1", `event "maybe" is not intent`},
 		"of before effects had kinds": {record("effect") + "\n", "1", `event "effect" is not intent`},
-		"an unknown kind": {strings.Replace(record("intent"), `"event"`, `"kind":"bucket","subject":"a","event"`, 1) + "\n", "1",
+		"an unknown kind": {with(`"event"`, `"kind":"bucket","subject":"a","event"`), "1",
 			`kind "bucket" is not known`},
-		"a subject of no kind": {strings.Replace(record("passed"), `"event"`, `"subject":"a","event"`, 1) + "\n", "1", "no kind"},
-		"no step":              {strings.Replace(record("passed"), "kms:e2e", "", 1) + "\n", "1", "no step"},
+		"a subject of no kind": {with(`"event"`, `"subject":"a","event"`), "1", "no kind"},
+		"no step":              {with("kms:e2e", ""), "1", "no step"},
 		"an unknown field":     {`{"step":"a","colour":"red"}` + "\n", "1", "colour"},
 		"a field twice":        {`{"step":"a","step":"b"}` + "\n", "1", "twice"},
 		"an empty line":        {good + "\n" + good, "2", "EOF"},

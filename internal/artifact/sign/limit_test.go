@@ -129,8 +129,8 @@ func TestAnAnswerThatBreaksOffIsAskedForAgain(t *testing.T) {
 			sc, err := root.NewSigningConfigFromPath(instance.SigningConfigPath)
 			require.NoError(t, err)
 			c := &cutting{path, times}
-			s, err := sign.NewSigner(t.Context(), sign.Config{SigningConfig: sc, Token: tokenOf(instance, identity), Transport: c,
-				Wait: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }})
+			s, err := sign.NewSigner(t.Context(), sign.Config{SigningConfig: sc, Token: tokenOf(instance, identity),
+				Transport: c, Wait: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }})
 			require.NoError(t, err)
 			digest, raw := signedWith(t, s)
 			_, err = newVerifier(t, instance, identity).Verify(digest, raw)

@@ -107,6 +107,15 @@ func Stream(path string, mode os.FileMode, produce func(io.Writer) error) (err e
 	return syncDir(dir)
 }
 
+// Glob lists what matches a pattern below dir: the names of dir itself are no pattern, whatever is in them.
+func Glob(dir, pattern string) ([]string, error) {
+	names, err := fs.Glob(os.DirFS(dir), pattern)
+	for i, name := range names {
+		names[i] = filepath.Join(dir, filepath.FromSlash(name))
+	}
+	return names, err
+}
+
 // unfinished is what Stream leaves when the process is killed in the middle.
 var unfinished = regexp.MustCompile(`^\..+\.[0-9]+\.tmp$`)
 

@@ -51,7 +51,7 @@ func ownTemp(parent string) (*os.File, error) {
 // sweepTemp removes our user's folders in dir whose process is gone. It is done
 // by the way: what cannot be removed now is left for the next time.
 func sweepTemp(dir string) {
-	locks, _ := filepath.Glob(filepath.Join(dir, tempPattern, tempLock))
+	locks, _ := Glob(dir, tempPattern+"/"+tempLock)
 	for _, path := range locks {
 		if lock := abandoned(path); lock != nil {
 			_ = os.RemoveAll(filepath.Dir(path))

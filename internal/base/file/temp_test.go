@@ -106,6 +106,21 @@ func TestWhatLooksLikeATemporaryFolder(t *testing.T) {
 	require.FileExists(t, filepath.Join(elsewhere, "lock"))
 }
 
+// The name of a folder is no pattern, though it may look like one: what was left in it would stay.
+func TestATemporaryDirectoryNamedLikeAPattern(t *testing.T) {
+	for _, name := range []string{"a[b]", "a[", "a*", `a\b`} {
+		dir := filepath.Join(t.TempDir(), name)
+		left := filepath.Join(dir, "mero-tee-run-1")
+		require.NoError(t, os.MkdirAll(left, 0o755))
+		require.NoError(t, os.WriteFile(filepath.Join(left, "lock"), nil, 0o600))
+		t.Setenv("TMPDIR", dir)
+		_, remove, err := file.Temp("work")
+		require.NoError(t, err)
+		remove()
+		requireEmpty(t, dir)
+	}
+}
+
 func requireEmpty(t *testing.T, dir string) {
 	t.Helper()
 	entries, err := os.ReadDir(dir)

@@ -10,8 +10,8 @@ import "errors"
 // Kind says what an effect makes or changes. Its subject is a name within the kind.
 type Kind string
 
-// VM, Disk, Image and Deployment live from their intent until they are gone or, an
-// image, until its record is staged: one that is open may have been left behind.
+// VM, Disk, Image, Deployment and Branch live from their intent until they are gone or,
+// an image, until its record is staged: one that is open may have been left behind.
 // The others are single changes: one that is open may have been made.
 const (
 	VM         Kind = "vm"         // at Compute Engine
@@ -38,8 +38,10 @@ func Kinds() []Kind {
 		Promotion, Announcement, Branch, Proposal}
 }
 
-// Lives says that what the kind makes stays, and costs, until it is deleted.
-func (k Kind) Lives() bool { return k == VM || k == Disk || k == Image || k == Deployment }
+// Lives says that what the kind makes stays until it is deleted.
+func (k Kind) Lives() bool {
+	return k == VM || k == Disk || k == Image || k == Deployment || k == Branch
+}
 
 // Entry is what is written: the intent of an effect or, with Ended, its end. Err
 // is why an effect broke off; what it left is not known then.

@@ -83,7 +83,8 @@ func Lost(err error) bool {
 		errors.As(err, &late) && late.Timeout()
 }
 
-// streamError is net/http's of a stream of HTTP/2: its type has no name outside, but gives itself to one with its fields.
+// streamError is net/http's of a stream of HTTP/2: its type has no name outside,
+// but gives itself to one with its fields.
 type streamError struct {
 	StreamID uint32
 	Code     uint32

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/magefile/mage/mage"
+
+	"github.com/calimero-network/mero-tee/internal/base/file"
 )
 
 // compiled is the program of the targets, of the files as they are now: from an
@@ -129,7 +131,7 @@ const (
 
 // forget removes programs that were not run for a while: each is 70 MB.
 func forget(folder string, now time.Time) error {
-	programs, err := filepath.Glob(filepath.Join(filepath.Dir(folder), "*", "mage-*"))
+	programs, err := file.Glob(filepath.Dir(folder), "*/mage-*")
 	for _, p := range programs {
 		limit := otherAge
 		if filepath.Dir(p) == folder {

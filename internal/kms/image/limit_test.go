@@ -49,7 +49,8 @@ func (l *limit) RoundTrip(r *http.Request) (*http.Response, error) {
 	if l.says != nil {
 		header.Set("Retry-After", l.says(l.left))
 	}
-	return &http.Response{StatusCode: cmp.Or(l.status, http.StatusTooManyRequests), Header: header, Body: http.NoBody, Request: r}, nil
+	return &http.Response{StatusCode: cmp.Or(l.status, http.StatusTooManyRequests), Header: header, Body: http.NoBody,
+		Request: r}, nil
 }
 
 // A registry's limit of a minute is waited out, whichever request it refuses and however it says how long.

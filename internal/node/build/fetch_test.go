@@ -59,7 +59,9 @@ func TestFetch(t *testing.T) {
 		}, fault.Verification, "merod is not what packer/companions.json pins"},
 		"cut short": {good[:len(good)/2], 200, func(p *packer.Pin) { p.SHA256 = digest.Of(good) },
 			fault.Verification, "is not what"},
-		"not released": {nil, 404, func(*packer.Pin) {}, fault.MissingAsset, "fetching merod"},
+		"not released":  {nil, 404, func(*packer.Pin) {}, fault.MissingAsset, "fetching merod"},
+		"busy for ever": {nil, 503, func(*packer.Pin) {}, fault.General, "answered 503"},
+		"not for us":    {nil, 403, func(*packer.Pin) {}, fault.General, "answered 403"},
 		"no such member": {good, 200, func(p *packer.Pin) { p.Member = "merod" }, fault.MissingAsset,
 			"does not hold the program"},
 		"a link of its name": {archive(t, "dir/merod", tar.TypeSymlink, "/etc/passwd"), 200, func(*packer.Pin) {},
@@ -77,7 +79,9 @@ func TestFetch(t *testing.T) {
 				Member: "dir/merod"}
 			tc.pin(&pin)
 			to := filepath.Join(t.TempDir(), "merod")
-			err := build.Fetcher{Transport: http.DefaultTransport}.Program(t.Context(), pin, to)
+			f := build.Fetcher{Transport: http.DefaultTransport,
+				Wait: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }}
+			err := f.Program(t.Context(), pin, to)
 			if tc.code != fault.Success {
 				require.Equal(t, tc.code, fault.CodeOf(err), "%v", err)
 				require.ErrorContains(t, err, tc.want)

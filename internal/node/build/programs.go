@@ -210,9 +210,12 @@ func (f Fetcher) download(ctx context.Context, pin packer.Pin, archive *os.File)
 	}
 	defer resp.Body.Close()
 	if err := retry.Refused(resp); err != nil {
-		return &fault.Error{Code: fault.MissingAsset, Message: "fetching " + pin.Name, Expected: pin.URL,
-			Got: resp.Status, Err: err,
-			Hint: "is the version in packer/companions.json released?"}
+		refused := &fault.Error{Code: fault.General, Message: "fetching " + pin.Name, Expected: pin.URL, Got: resp.Status,
+			Err: err}
+		if resp.StatusCode == http.StatusNotFound || resp.StatusCode == http.StatusGone {
+			refused.Code, refused.Hint = fault.MissingAsset, "is the version in packer/companions.json released?"
+		}
+		return refused
 	}
 	h := sha256.New()
 	n, err := io.Copy(io.MultiWriter(archive, h), io.LimitReader(resp.Body, maxArchive+1))

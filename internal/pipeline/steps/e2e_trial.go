@@ -30,7 +30,7 @@ type Trial struct {
 }
 
 // branch is where policies lie that the test shares with deployed services.
-func (t *Trial) branch() string { return "e2e/" + t.Name }
+func (t *Trial) branch() string { return sharedPrefix + t.Name }
 
 // Execute runs the suites; the policies shared for them are gone afterwards.
 func (t *Trial) Execute(ctx context.Context) (report *e2e.Report, err error) {

@@ -46,7 +46,7 @@ func TestAFolderIsListed(t *testing.T) {
 	require.Equal(t, http.StatusNotFound, w.do("GET", at+"catalog?ref=none", "").status)
 }
 
-// A folder's tree lists everything in it, and a file of more than 1 MB is shown without its content, which its blob has.
+// A folder's tree lists everything in it. A file of more than 1 MB is shown without its content, which its blob has.
 func TestTreesAndBlobs(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, t.TempDir())

@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/calimero-network/mero-tee/internal/base/file"
 )
 
 // Folder makes a folder in dir that carries this process's id, and has those
@@ -22,7 +24,7 @@ func Folder(dir string, remove func(old string) error) (string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}
-	old, err := filepath.Glob(filepath.Join(dir, "run-*-*"))
+	old, err := file.Glob(dir, "run-*-*")
 	if err != nil {
 		return "", err
 	}

@@ -45,7 +45,7 @@ func TestFolderRemovesWhatAKillLeft(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			dir := filepath.Join(t.TempDir(), "state")
+			dir := filepath.Join(t.TempDir(), "state[1]") // no pattern
 			old := folder(t, dir, tc.folder)
 			run, err := process.Folder(dir, os.RemoveAll)
 			require.NoError(t, err)

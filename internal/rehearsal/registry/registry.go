@@ -21,6 +21,7 @@ import (
 
 	ggcr "github.com/google/go-containerregistry/pkg/registry"
 
+	"github.com/calimero-network/mero-tee/internal/base/file"
 	"github.com/calimero-network/mero-tee/internal/base/retry"
 )
 
@@ -76,7 +77,7 @@ func Open(o Options) (*Registry, error) {
 
 // removeUnfinished deletes what an upload that was cut off left among the blobs.
 func removeUnfinished(blobs string) error {
-	left, err := filepath.Glob(filepath.Join(blobs, "upload-*"))
+	left, err := file.Glob(blobs, "upload-*")
 	if err != nil {
 		return err
 	}
