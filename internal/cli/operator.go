@@ -123,7 +123,7 @@ func (o *operator) subject(ctx context.Context, s *audit.Subject, from Place) (s
 	if s.Trust, err = o.trust(ctx, from); err != nil {
 		return nil, err
 	}
-	s.Repository, s.Sources = o.env.Config.Repository, git.Tree(o.env.Root)
+	s.Repository, s.Sources, s.Platforms = o.env.Config.Repository, git.Tree(o.env.Root), o.env.Platforms()
 	s.TDXRoot, s.GoogleRoot = o.env.TDXRoot, o.env.GoogleRoot
 	if from.Folder != "" {
 		s.Offline = true

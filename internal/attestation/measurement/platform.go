@@ -12,6 +12,9 @@ import (
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 )
 
+// PlatformsFile is where the platforms lie in the repository.
+const PlatformsFile = "docker/mero-kms/dstack-platforms.json"
+
 // Platforms is docker/mero-kms/dstack-platforms.json: what the operating system
 // images measure on which the key service may run, and which one it is released for.
 type Platforms struct {

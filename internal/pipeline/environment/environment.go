@@ -9,6 +9,7 @@ package environment
 import (
 	"context"
 	"net/http"
+	"path/filepath"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
@@ -78,6 +79,15 @@ type Settings struct {
 	ImagesOf func(root string) image.Images
 	// Cloud is Google Compute Engine, as this environment's own account there.
 	Cloud func(ctx context.Context, j journal.Journal) (*gce.Client, error)
+}
+
+// Platforms is the path of PlatformFile in the repository, as a commit has it; empty where there is none.
+func (s *Settings) Platforms() string {
+	path, err := filepath.Rel(s.Root, s.PlatformFile)
+	if err != nil || s.PlatformFile == "" {
+		return ""
+	}
+	return filepath.ToSlash(path)
 }
 
 // Checkout is the state of the repository that a release is made from.

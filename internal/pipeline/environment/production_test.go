@@ -180,3 +180,14 @@ func TestClientsAreMadeOnce(t *testing.T) {
 	require.NoError(t, err)
 	require.Nil(t, nobody, "without a key nobody is asked")
 }
+
+// Where a commit has the platforms is asked of the repository, whatever folder it lies in.
+func TestPlatforms(t *testing.T) {
+	t.Parallel()
+	for file, want := range map[string]string{
+		filepath.Join("/a", "b", "docker", "x.json"): "docker/x.json", "": "", "elsewhere": "",
+	} {
+		s := environment.Settings{Root: "/a/b", PlatformFile: file}
+		require.Equal(t, want, s.Platforms())
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"github.com/calimero-network/mero-tee/internal/artifact/trust"
 	"github.com/calimero-network/mero-tee/internal/attestation/endorsement"
 	"github.com/calimero-network/mero-tee/internal/attestation/ita"
+	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/attestation/tdx"
 	"github.com/calimero-network/mero-tee/internal/node/build"
 	"github.com/calimero-network/mero-tee/internal/node/image"
@@ -36,7 +37,7 @@ func productionRoots(dir string) (r roots, err error) {
 	if r.google, err = tdx.ParseRoot(endorsement.GoogleRootSHA256); err != nil {
 		return r, err
 	}
-	r.platform = filepath.Join(dir, "docker/mero-kms/dstack-platforms.json")
+	r.platform = filepath.Join(dir, filepath.FromSlash(measurement.PlatformsFile))
 	r.sigstore = trust.PublicRoot()
 	r.images = func(b *build.Builder) image.Images { return b }
 	return r, nil

@@ -3,7 +3,6 @@ package steps
 import (
 	"context"
 	"errors"
-	"path/filepath"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/base/check"
@@ -115,11 +114,7 @@ func (r *Release) governed(ctx context.Context, moved plan.Moved) (out plan.Gove
 		out.Policies, err = propose.Load(ctx, r.GitHub, BaseBranch)
 		return out, err
 	}
-	file, err := filepath.Rel(r.Env.Root, r.Env.PlatformFile)
-	if err != nil {
-		return out, err
-	}
-	out.Platforms, err = r.platforms(ctx, filepath.ToSlash(file))
+	out.Platforms, err = r.platforms(ctx, r.Env.Platforms())
 	return out, err
 }
 

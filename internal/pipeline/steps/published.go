@@ -176,7 +176,7 @@ func examine(ctx context.Context, env *environment.Environment, src audit.Source
 	}
 	s.Repository, s.Trust, s.TDXRoot = env.Config.Repository, trust, env.TDXRoot
 	s.GoogleRoot = env.GoogleRoot
-	s.Sources = git.Tree(env.Root)
+	s.Sources, s.Platforms = git.Tree(env.Root), env.Platforms()
 	return audit.Release(ctx, src, dir, s)
 }
 

@@ -52,9 +52,10 @@ type Subject struct {
 	Revoked   Revoked   // what a key service must not admit any more; nil: not asked, and nothing is said
 	Published Published // what node releases publish, which policies may admit; nil: not asked, and nothing is said
 
-	Verifier *tdx.Verifier // of quotes, by what Intel says today; as of their time they need none
-	Offline  bool          // nobody is asked for what is said today, and the report says so
-	Sources  Sources       // of the repository; without them nothing is compared with the commit's files, and that is said
+	Verifier  *tdx.Verifier // of quotes, by what Intel says today; as of their time they need none
+	Offline   bool          // nobody is asked for what is said today, and the report says so
+	Platforms string        // the platforms file in the repository; empty: measurement.PlatformsFile
+	Sources   Sources       // of the repository; without them nothing is compared with the commit's files, and that is said
 }
 
 // Sources are the repository's own files, where the verifier has them.

@@ -27,6 +27,9 @@ func (a *auditor) contents(ctx context.Context) {
 	if a.Tag.Family == release.KMS {
 		a.policies(ctx)
 		a.composeFiles(ctx, published)
+		if published != nil { // else said under "measurements"
+			a.add(a.platform(ctx, published))
+		}
 	} else {
 		a.nodeImages(ctx, published, listed)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/base/check"
 	"github.com/calimero-network/mero-tee/internal/base/fault"
 	"github.com/calimero-network/mero-tee/internal/release"
@@ -192,6 +193,45 @@ type broken struct{ noClone }
 
 func (broken) At(context.Context, string, string) ([]byte, error) {
 	return nil, errors.New("disk on fire")
+}
+
+// Whose machine a key service may run on is the commit's to say: not the words of whoever signs.
+func TestPlatformOfTheKeyService(t *testing.T) {
+	t.Parallel()
+	const name = "registers and TCB list of the key service's machine are the commit's"
+	data, err := clone(commit).Here(measurement.PlatformsFile)
+	require.NoError(t, err)
+	file, err := measurement.DecodePlatforms(data)
+	require.NoError(t, err)
+	platform, err := file.Chosen()
+	require.NoError(t, err)
+	for what, tc := range map[string]struct {
+		change  edit
+		subject audit.Subject
+		status  check.Status
+	}{
+		"another operating system": {in(release.MeasurementsAsset, platform.RTMR1.String(), strings.Repeat("ab", 48)),
+			audit.Subject{}, check.Failed},
+		"another source": {in(release.MeasurementsAsset, platform.Source, "https://example.org/evil"), audit.Subject{},
+			check.Failed},
+		"a weaker TCB list": {in(release.MeasurementsAsset, `"UpToDate"`, "\"UpToDate\",\n      \"SWHardeningNeeded\""),
+			audit.Subject{}, check.Failed},
+		"as the commit says":     {nil, audit.Subject{}, check.Passed},
+		"another platforms file": {nil, audit.Subject{Platforms: "internal/rehearsal/dstack/platforms.json"}, check.Failed},
+		"no such commit":         {nil, audit.Subject{Sources: noClone{}}, check.Failed},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			tc.subject.Tag, tc.subject.Commit = stable, commit
+			report := judge(t, made(t, stable, tc.change), tc.subject)
+			i := slices.IndexFunc(report.Results, func(r check.Result) bool { return r.Name == name })
+			require.Equal(t, tc.status, report.Results[i].Status, report.Results[i].Reason)
+			if tc.change != nil {
+				require.Equal(t, []string{name}, failed(report.Results))
+				require.Equal(t, fault.Verification, fault.CodeOf(report.Results.Err()))
+			}
+		})
+	}
 }
 
 func TestMeasurementsAndSBOM(t *testing.T) {
