@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/file"
 )
 
 // Dirty lists the paths that differ from HEAD, or are untracked and not ignored by the commit's own .gitignore files;
@@ -27,11 +28,11 @@ func Dirty(ctx context.Context, dir string) ([]string, error) {
 	status := []string{"status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=no",
 		"--ignore-submodules=none"}
 	changed := func(entry string) string { return entry[min(len(entry), len("XY ")):] }
-	fresh, err := freshIndex(ctx, dir)
+	fresh, remove, err := freshIndex(ctx, dir)
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(filepath.Dir(fresh))
+	defer remove()
 	for _, q := range []struct {
 		index    string
 		question []string
@@ -60,17 +61,17 @@ func Dirty(ctx context.Context, dir string) ([]string, error) {
 }
 
 // freshIndex is an index of HEAD in a folder of its own. It remembers no file's time or size, so that git reads all.
-func freshIndex(ctx context.Context, dir string) (string, error) {
-	folder, err := os.MkdirTemp("", "mero-tee-index-")
+func freshIndex(ctx context.Context, dir string) (index string, remove func(), err error) {
+	folder, remove, err := file.Temp("git")
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
-	index := filepath.Join(folder, "index")
+	index = filepath.Join(folder, "index")
 	if _, err := runWith(ctx, dir, index, "read-tree", "HEAD"); err != nil {
-		_ = os.RemoveAll(folder)
-		return "", err
+		remove()
+		return "", nil, err
 	}
-	return index, nil
+	return index, remove, nil
 }
 
 // hidden are files that no commit holds and that say what git does not see: a .gitignore that ignores itself, and the
@@ -94,13 +95,13 @@ func hidden(ctx context.Context, dir string) (out []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, file := range records(others) {
-		ignored, err := committedIgnore(ctx, dir, path.Dir(file))
+	for _, name := range records(others) {
+		ignored, err := committedIgnore(ctx, dir, path.Dir(name))
 		if err != nil {
 			return nil, err
 		}
 		if !ignored {
-			out = append(out, file)
+			out = append(out, name)
 		}
 	}
 	return out, nil
