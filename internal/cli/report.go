@@ -92,7 +92,7 @@ func (o *operator) writePage(j Judgement, found *audit.Report, dir string) error
 	if r.Assets, err = report.AssetsIn(dir, report.Signatures(found.Signed)); err != nil {
 		return err
 	}
-	if found.Results.Err() == nil && !j.Quick { // what does not stand, and what nobody looked at, is not explained
+	if found.Results.Err() == nil && !j.Quick { // what does not stand, or was not looked at, is not explained
 		if r.Profiles, err = report.Measured(dir, ""); err != nil {
 			return err
 		}
@@ -123,8 +123,8 @@ func verdict(results check.Results) report.Outcome {
 func (j Judgement) unlooked(found *audit.Report) []string {
 	var out []string
 	if j.Quick {
-		out = append(out, "Policies, compose files, image records, boots and their quotes, SBOM and provenance: a quick check "+
-			"was asked for.")
+		out = append(out, "Policies, compose files, image records, boots and their quotes, SBOM and provenance: a quick "+
+			"check was asked for.")
 	}
 	if j.Folder != "" {
 		out = append(out, "Whether GitHub shows these files today, and what Intel says today: a folder was judged, and "+

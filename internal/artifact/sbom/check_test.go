@@ -155,6 +155,8 @@ func TestCheckRefusesForm(t *testing.T) {
 		"a short checksum":             {`"checksumValue": "`, `"checksumValue": "", "x": "`, `no "x" in checksums`},
 		"a checksum of another length": {`"algorithm": "SHA1"`, `"algorithm": "SHA512"`, "a checksum SHA512 of"},
 		"a checksum of no kind":        {`"algorithm": "SHA1"`, `"algorithm": "SHA42"`, "a checksum SHA42 of"},
+		"a checksum of an object": {`"fileTypes": [`, `"artifactOfs": [{"checksums": [{"algorithm": {}}]}], "fileTypes": [`,
+			"in one of checksums"},
 		"two checksums of a kind": {`"checksums": [`, `"checksums": [{"algorithm": "SHA256", "checksumValue": "` +
 			strings.Repeat("0", 64) + `"},`, "two checksums SHA256"},
 		"a checksum without its kind": {`"algorithm": "SHA1",`, ``, "no algorithm in one of checksums"},

@@ -154,13 +154,14 @@ func misleads(r rune) bool {
 
 // algorithms refuses two digests of one kind: a reader takes one of them.
 func algorithms(checksums []any) error {
-	seen := map[any]bool{}
+	seen := map[string]bool{}
 	for _, c := range checksums {
 		v, _ := c.(map[string]any)
-		if seen[v["algorithm"]] {
-			return fmt.Errorf("two checksums %.20s of one thing", v["algorithm"])
+		algorithm, _ := v["algorithm"].(string)
+		if seen[algorithm] {
+			return fmt.Errorf("two checksums %.20s of one thing", algorithm)
 		}
-		seen[v["algorithm"]] = true
+		seen[algorithm] = true
 	}
 	return nil
 }
@@ -179,7 +180,7 @@ func object(under string, v map[string]any) error {
 			return fmt.Errorf("no %s in one of %s", key, under)
 		}
 	}
-	said := func(key string) string { text, _ := v[key].(string); return text }
+	said := func(key string) string { value, _ := v[key].(string); return value }
 	switch under {
 	case "checksums", "checksum":
 		n, known := digests[said("algorithm")]

@@ -116,7 +116,8 @@ func (r *Record) checkPackages(f *findings) {
 func (r *Record) checkFiles(f *findings) {
 	f.say(len(r.Files) > 0, "no file is listed")
 	for i, file := range r.Files {
-		f.say(pathForm.MatchString(file.Path) && path.Clean(file.Path) == file.Path, "path %.200q is not absolute and clean", file.Path)
+		f.say(pathForm.MatchString(file.Path) && path.Clean(file.Path) == file.Path, "path %.200q is not absolute and clean",
+			file.Path)
 		f.say(file.isLink() || file.isRegular(), "file %.200q is incomplete", file.Path)
 		f.say(i == 0 || r.Files[i-1].Path < file.Path, "file %.200q is out of order, or listed twice", file.Path)
 	}

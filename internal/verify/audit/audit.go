@@ -55,7 +55,7 @@ type Subject struct {
 	Verifier  *tdx.Verifier // of quotes, by what Intel says today; as of their time they need none
 	Offline   bool          // nobody is asked for what is said today, and the report says so
 	Platforms string        // the platforms file in the repository; empty: measurement.PlatformsFile
-	Sources   Sources       // of the repository; without them nothing is compared with the commit's files, and that is said
+	Sources   Sources       // of the repository; without them nothing is compared with the commit, and that is said
 }
 
 // Sources are the repository's own files, where the verifier has them.

@@ -29,8 +29,9 @@ func (a *auditor) platform(ctx context.Context, published *measurement.Published
 	}
 	err := a.predicted(published, func(path string) ([]byte, error) { return a.Sources.At(ctx, published.Commit, path) })
 	if errors.Is(err, fs.ErrNotExist) {
-		return check.Unseen(platformName, fmt.Sprintf("commit %.12s is not in this clone, and this work tree's files are others",
-			published.Commit), "git fetch --unshallow --tags, and verify again")
+		return check.Unseen(platformName,
+			fmt.Sprintf("commit %.12s is not in this clone, and this work tree's files are others", published.Commit),
+			"git fetch --unshallow --tags, and verify again")
 	}
 	return check.Of(platformName, err)
 }
@@ -72,8 +73,8 @@ func (a *auditor) governed(read func(path string) ([]byte, error)) (p measuremen
 		p, err = platforms.Chosen()
 	}
 	if err != nil { // an input of the repository elsewhere, a finding here
-		return p, host, &fault.Error{Code: fault.Verification, Message: "the commit's " + a.platformsFile() + " names no platform",
-			Err: err}
+		return p, host, &fault.Error{Code: fault.Verification, Err: err,
+			Message: "the commit's " + a.platformsFile() + " names no platform"}
 	}
 	if data, err = read(tcb.HostFile); err != nil {
 		return p, host, err
