@@ -120,8 +120,8 @@ func TestConcurrentBuildsCompileOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	compiles := slices.DeleteFunc(l.lines, func(line string) bool { return strings.HasPrefix(line, "waiting for hello, ") })
-	require.Len(t, compiles, 1)
+	waits := func(line string) bool { return strings.HasPrefix(line, "waiting for hello, ") }
+	require.Len(t, slices.DeleteFunc(l.lines, waits), 1)
 }
 
 // The environment of a cross-compiling caller must not leak a foreign target.

@@ -100,7 +100,8 @@ func TestDiffNamesWhatHasNoValue(t *testing.T) {
 	}
 	require.Equal(t, []string{"kernel parameter quiet is new: without a value (in the UKI: RTMR1 and RTMR2)",
 		"os-release VARIANT is new: without a value (in the UKI: RTMR1 and RTMR2)"}, got)
-	require.Contains(t, image.Diff(to, from), image.Change{Kind: "kernel parameter", Name: "quiet", Old: "without a value"})
+	require.Contains(t, image.Diff(to, from),
+		image.Change{Kind: "kernel parameter", Name: "quiet", Old: "without a value"})
 }
 
 func TestImageName(t *testing.T) {
