@@ -35,7 +35,7 @@ func withInstance(run func() int) int {
 		panic(err)
 	}
 	defer os.RemoveAll(dir)
-	ctx, cancel := context.WithTimeout(context.Background(), 35*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 75*time.Minute)
 	defer cancel()
 	instance, err = sigstore.Start(ctx,
 		sigstore.Options{Dir: dir, ToolsDir: toolsDir, RekorV2: true, Log: func(s string) { fmt.Fprintln(os.Stderr, s) }})

@@ -53,7 +53,7 @@ func TestMain(m *testing.M) {
 // started is the local Sigstore that all tests of the package share; its first
 // start on a machine compiles for two minutes.
 var started = sync.OnceValues(func() (*sigstore.Instance, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 35*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 75*time.Minute)
 	defer cancel()
 	i, err := sigstore.Start(ctx, sigstore.Options{Dir: scratch, ToolsDir: toolsDir, RekorV2: true,
 		Log: func(s string) { fmt.Fprintln(os.Stderr, s) }})

@@ -62,7 +62,7 @@ var (
 func TestMain(m *testing.M) { os.Exit(withSigstore(m.Run)) }
 
 func withSigstore(run func() int) int {
-	ctx, cancel := context.WithTimeout(context.Background(), 35*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 75*time.Minute)
 	defer cancel()
 	var err error
 	if scratch, err = os.MkdirTemp("", "audit-"); err != nil {
