@@ -113,7 +113,11 @@ func (t target) report(w io.Writer, said []byte, err error) error {
 	if m := executions.FindAllSubmatch(said, -1); len(m) > 0 {
 		runs = string(m[len(m)-1][1])
 	}
-	if err == nil {
+	switch {
+	case err == nil && runs == "0": // what is known already took all of it
+		_, _ = fmt.Fprintf(w, "[WARN] %s %s: no new input was tried in that time; give -seconds=N\n", t.pkg, t.name)
+		return nil
+	case err == nil:
 		_, _ = fmt.Fprintf(w, "[PASS] %s %s: %s inputs tried\n", t.pkg, t.name, runs)
 		return nil
 	}
