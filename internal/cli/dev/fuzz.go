@@ -54,14 +54,17 @@ func Fuzz(ctx context.Context, w io.Writer, dir string, seconds *int) error {
 	for _, t := range targets {
 		running.Go(func() error {
 			said, err := t.fuzz(ctx, dir, each)
+			if ctx.Err() != nil { // somebody has stopped all of them, which says nothing of any
+				return ctx.Err()
+			}
 			lock.Lock()
 			defer lock.Unlock()
 			found = append(found, t.report(w, said, err))
 			return nil
 		})
 	}
-	_ = running.Wait() // all that went wrong is in found
-	return errors.Join(found...)
+	err = running.Wait()
+	return errors.Join(append(found, err)...)
 }
 
 // fuzzTargets reads them from the tests' sources: to ask the tests would compile each twice.

@@ -2,13 +2,16 @@ package dev_test
 
 import (
 	"bytes"
+	"context"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/calimero-network/mero-tee/internal/base/fault"
+	"github.com/calimero-network/mero-tee/internal/base/hang"
 	"github.com/calimero-network/mero-tee/internal/cli/dev"
 )
 
@@ -29,6 +32,24 @@ func TestFuzz(t *testing.T) {
 	require.Regexp(t, `(?m)^\[PASS\] example\.test/a FuzzGood: [1-9]\d* inputs tried$`, said.String())
 }
 
+// What was stopped has found nothing.
+func TestFuzzIsStopped(t *testing.T) {
+	t.Parallel()
+	root := fuzzed(t, "func FuzzGood(f *testing.F) {\n\t_ = os.Mkdir(\"begun\", 0o700)\n"+
+		"\tf.Fuzz(func(*testing.T, int) {})\n}\n")
+	ctx, stop := context.WithCancel(t.Context())
+	var said bytes.Buffer
+	ended, long := make(chan error, 1), 3600
+	go func() { ended <- dev.Fuzz(ctx, &said, root, &long) }()
+	require.Eventually(t, func() bool {
+		_, err := os.Stat(filepath.Join(root, "begun"))
+		return err == nil
+	}, hang.Limit(t), 10*time.Millisecond)
+	stop()
+	require.ErrorIs(t, <-ended, context.Canceled)
+	require.Empty(t, said.String())
+}
+
 func TestFuzzRefuses(t *testing.T) {
 	t.Parallel()
 	nothing := 0
@@ -45,7 +66,7 @@ func fuzzed(t *testing.T, tests string) string {
 	for name, content := range map[string]string{
 		"go.mod":    "module example.test/a\n\ngo 1.26.0\n",
 		"a.go":      "package a\n",
-		"a_test.go": "package a\n\nimport \"testing\"\n\n" + tests,
+		"a_test.go": "package a\n\nimport (\n\t\"os\"\n\t\"testing\"\n)\n\nvar _ = os.Mkdir\n\n" + tests,
 	} {
 		require.NoError(t, os.WriteFile(filepath.Join(root, name), []byte(content), 0o600))
 	}
