@@ -3,9 +3,7 @@ package audit
 import (
 	"context"
 	"encoding/hex"
-	"errors"
 	"fmt"
-	"io/fs"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/base/check"
@@ -107,27 +105,17 @@ func (a *auditor) policyURL(profile release.Profile) string {
 
 // composeSource makes the measured file again, whole, from docker-compose.yaml
 // as the release's commit has it: what else stands in it is anybody's guess, and
-// it runs beside the key. A work tree with the same file is as good: a rehearsal
-// releases changes that are not committed.
+// it runs beside the key.
 func (a *auditor) composeSource(ctx context.Context, profile release.Profile,
 	published *measurement.Published) check.Result {
 	name := "compose file of " + string(profile) + " is made of the commit's"
-	if a.Sources == nil {
-		return check.Unseen(name, "there is no clone of the repository", "verify in a clone of "+a.Repository)
-	}
-	here, err := a.Sources.Here(compose.Path)
-	if err == nil && a.madeOf(ctx, here, profile, published) == nil {
-		return check.Pass(name)
-	}
-	source, err := a.Sources.At(ctx, published.Commit, compose.Path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return check.Unseen(name, fmt.Sprintf("commit %.12s is not in this clone, and this work tree's %s makes another file",
-			published.Commit, compose.Path), "git fetch --unshallow --tags, and verify again")
-	case err != nil:
-		return check.Of(name, err)
-	}
-	return check.Of(name, a.madeOf(ctx, source, profile, published))
+	return a.ofCommit(ctx, name, published.Commit, func(read reader) error {
+		source, err := read(compose.Path)
+		if err != nil {
+			return err
+		}
+		return a.madeOf(ctx, source, profile, published)
+	})
 }
 
 // madeOf is nil when docker-compose.yaml and what the release publishes make the very file that was released.

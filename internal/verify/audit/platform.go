@@ -2,9 +2,6 @@ package audit
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io/fs"
 
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
 	"github.com/calimero-network/mero-tee/internal/attestation/tcb"
@@ -19,25 +16,13 @@ const platformName = "registers and TCB list of the key service's machine are th
 // platform predicts a key service's measurements once more, from the operating
 // system image and the TCB list that people reviewed in the release's commit: whose
 // machine it is that clients accept, a signature over the measurements does not say.
-// A work tree with the same files is as good.
 func (a *auditor) platform(ctx context.Context, published *measurement.Published) check.Result {
-	if a.Sources == nil {
-		return check.Unseen(platformName, "there is no clone of the repository", "verify in a clone of "+a.Repository)
-	}
-	if a.predicted(published, a.Sources.Here) == nil {
-		return check.Pass(platformName)
-	}
-	err := a.predicted(published, func(path string) ([]byte, error) { return a.Sources.At(ctx, published.Commit, path) })
-	if errors.Is(err, fs.ErrNotExist) {
-		return check.Unseen(platformName,
-			fmt.Sprintf("commit %.12s is not in this clone, and this work tree's files are others", published.Commit),
-			"git fetch --unshallow --tags, and verify again")
-	}
-	return check.Of(platformName, err)
+	return a.ofCommit(ctx, platformName, published.Commit,
+		func(read reader) error { return a.predicted(published, read) })
 }
 
 // predicted is nil when the files that read gives make the very measurements that were published.
-func (a *auditor) predicted(published *measurement.Published, read func(path string) ([]byte, error)) error {
+func (a *auditor) predicted(published *measurement.Published, read reader) error {
 	platform, host, err := a.governed(read)
 	if err != nil {
 		return err
@@ -63,7 +48,7 @@ func (a *auditor) predicted(published *measurement.Published, read func(path str
 }
 
 // governed are the platform that deployments name, and what is accepted of the machine under it.
-func (a *auditor) governed(read func(path string) ([]byte, error)) (p measurement.Platform, host tcb.List, err error) {
+func (a *auditor) governed(read reader) (p measurement.Platform, host tcb.List, err error) {
 	data, err := read(a.platformsFile())
 	if err != nil {
 		return p, host, err

@@ -2,9 +2,6 @@ package audit
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io/fs"
 
 	"github.com/calimero-network/mero-tee/internal/artifact/provenance"
 	"github.com/calimero-network/mero-tee/internal/attestation/measurement"
@@ -59,29 +56,19 @@ func (a *auditor) ingredients() (out []provenance.Resource) {
 }
 
 // madeOfFiles compares the digests of the files that decide what a release is made
-// of with those files in the commit. A work tree with the same files is as good: a
-// rehearsal releases changes that are not committed.
+// of with those files in the commit.
 func (a *auditor) madeOfFiles(ctx context.Context, s *provenance.Statement, commit string) check.Result {
-	if a.Sources == nil {
-		return check.Unseen(madeOfName, "there is no clone of the repository", "verify in a clone of "+a.Repository)
-	}
-	if here, err := deciding(a.Tag.Family, a.Sources.Here); err == nil && s.MadeOf(here) == nil {
-		return check.Pass(madeOfName)
-	}
-	there, err := deciding(a.Tag.Family, func(path string) ([]byte, error) { return a.Sources.At(ctx, commit, path) })
-	if errors.Is(err, fs.ErrNotExist) {
-		return check.Unseen(madeOfName,
-			fmt.Sprintf("commit %.12s is not in this clone, and this work tree's files are others", commit),
-			"git fetch --unshallow --tags, and verify again")
-	}
-	if err == nil {
-		err = s.MadeOf(there)
-	}
-	return check.Of(madeOfName, err)
+	return a.ofCommit(ctx, madeOfName, commit, func(read reader) error {
+		files, err := deciding(a.Tag.Family, read)
+		if err != nil {
+			return err
+		}
+		return s.MadeOf(files)
+	})
 }
 
 // deciding are the files that decide what a release of the family is made of.
-func deciding(f release.Family, read func(path string) ([]byte, error)) (out []provenance.Resource, err error) {
+func deciding(f release.Family, read reader) (out []provenance.Resource, err error) {
 	for _, path := range provenance.Files(f) {
 		data, err := read(path)
 		if err != nil {
