@@ -32,7 +32,7 @@ import (
 )
 
 const (
-	platformsPath = "docker/mero-kms/dstack-platforms.json"
+	platformsPath = measurement.PlatformsFile
 	observedImage = "dstack-0.5.11"
 )
 

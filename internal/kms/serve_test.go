@@ -154,11 +154,29 @@ func serving(t *testing.T) (dial func() net.Conn, stop func() error) {
 	return dial, func() error { end(); return <-served }
 }
 
+// forChallenge is a whole request for a challenge.
+func forChallenge() string {
+	const body = `{"peerId":"12D3KooWGRUeSgCvZvRrKGS5EBtDDcjkCjUEvrkUZzbdZ9ZrCEpT"}`
+	return fmt.Sprintf("POST /challenge HTTP/1.1\r\nHost: kms\r\nContent-Type: application/json\r\n"+
+		"Content-Length: %d\r\n\r\n%s", len(body), body)
+}
+
+// challenged asks for a challenge, reads the whole answer, and gives its status.
+func challenged(t *testing.T, node net.Conn) int {
+	t.Helper()
+	go func() { _, _ = io.WriteString(node, forChallenge()) }()
+	resp, err := http.ReadResponse(bufio.NewReader(node), nil)
+	require.NoError(t, err)
+	_, err = io.Copy(io.Discard, resp.Body)
+	require.NoError(t, err)
+	require.NoError(t, node.Close())
+	return resp.StatusCode
+}
+
 // Strangers who hold as many connections as there may be, and say nothing or half a request, keep no node waiting: the
 // time is that of the bubble, in which their connections would end after five and fifteen seconds.
 func TestSilentConnectionsKeepNobodyOut(t *testing.T) {
 	t.Parallel()
-	const challenge = `{"peerId":"12D3KooWGRUeSgCvZvRrKGS5EBtDDcjkCjUEvrkUZzbdZ9ZrCEpT"}`
 	for name, says := range map[string]string{
 		"nothing":       "",
 		"half a header": "POST /challenge HTTP/1.1\r\nHost: k",
@@ -179,17 +197,7 @@ func TestSilentConnectionsKeepNobodyOut(t *testing.T) {
 				}
 				synctest.Wait()
 				for range 20 {
-					node := dial()
-					go func() {
-						_, _ = fmt.Fprintf(node, "POST /challenge HTTP/1.1\r\nHost: kms\r\nContent-Type: application/json\r\n"+
-							"Content-Length: %d\r\n\r\n%s", len(challenge), challenge)
-					}()
-					resp, err := http.ReadResponse(bufio.NewReader(node), nil)
-					require.NoError(t, err)
-					_, err = io.Copy(io.Discard, resp.Body)
-					require.NoError(t, err)
-					require.NoError(t, node.Close())
-					require.NotEqual(t, http.StatusTooManyRequests, resp.StatusCode)
+					require.NotEqual(t, http.StatusTooManyRequests, challenged(t, dial()))
 				}
 				require.Less(t, time.Since(began), time.Second)
 				require.NoError(t, stop())
@@ -202,25 +210,16 @@ func TestSilentConnectionsKeepNobodyOut(t *testing.T) {
 // larger than what lies between the two takes.
 func TestStrangersWhoReadNoAnswerKeepNobodyOut(t *testing.T) {
 	t.Parallel()
-	const challenge = `{"peerId":"12D3KooWGRUeSgCvZvRrKGS5EBtDDcjkCjUEvrkUZzbdZ9ZrCEpT"}`
-	request := fmt.Sprintf("POST /challenge HTTP/1.1\r\nHost: kms\r\nContent-Type: application/json\r\n"+
-		"Content-Length: %d\r\n\r\n%s", len(challenge), challenge)
 	synctest.Test(t, func(t *testing.T) {
 		dial, stop := serving(t)
 		began := time.Now()
 		for range kms.MaxConnections + 100 {
 			stranger := dial()
 			t.Cleanup(func() { _ = stranger.Close() })
-			go func() { _, _ = io.WriteString(stranger, request) }()
+			go func() { _, _ = io.WriteString(stranger, forChallenge()) }()
 		}
 		synctest.Wait()
-		node := dial()
-		go func() { _, _ = io.WriteString(node, request) }()
-		resp, err := http.ReadResponse(bufio.NewReader(node), nil)
-		require.NoError(t, err)
-		_, err = io.Copy(io.Discard, resp.Body)
-		require.NoError(t, err)
-		require.NoError(t, node.Close())
+		challenged(t, dial())
 		require.Less(t, time.Since(began), time.Second)
 		require.NoError(t, stop())
 	})

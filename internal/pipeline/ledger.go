@@ -124,13 +124,15 @@ func (l *Ledger) load() error {
 // the place of this one, which nobody would read again.
 func (l *Ledger) lock() error {
 	err := file.TryLock(l.file)
-	if err == nil {
-		if err = l.inPlace(); err == nil {
-			return nil
-		}
-	} else if !errors.Is(err, syscall.EWOULDBLOCK) {
+	if err != nil && !errors.Is(err, syscall.EWOULDBLOCK) {
 		return &fault.Error{Code: fault.General, Message: "cannot lock the ledger of " + l.tag, Err: err,
 			Hint: "the folder of the releases must lie on a file system that knows locks: MERO_DIST moves it"}
+	}
+	if err == nil {
+		err = l.inPlace()
+	}
+	if err == nil {
+		return nil
 	}
 	return &fault.Error{Code: fault.General, Message: "another process works on " + l.tag, Err: err,
 		Hint: "wait for it to end; the lock goes with the process"}

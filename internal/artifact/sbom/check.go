@@ -147,7 +147,7 @@ func authors(info *spdx.CreationInfo) []common.Creator {
 func checkIdentifiers(doc *spdx.Document) error {
 	seen := map[common.ElementID]bool{"DOCUMENT": true}
 	var problems []error
-	add := func(id common.ElementID) {
+	for _, id := range elements(doc) {
 		if id == "" || seen[id] {
 			problems = append(problems, invalid("an identifier is missing or used twice", fmt.Sprintf("%q", id), nil))
 		} else if !idString.MatchString(string(id)) {
@@ -156,16 +156,21 @@ func checkIdentifiers(doc *spdx.Document) error {
 		}
 		seen[id] = true
 	}
+	return few(problems)
+}
+
+// elements are the identifiers of all that a document is about, beside itself.
+func elements(doc *spdx.Document) (ids []common.ElementID) {
 	for _, p := range doc.Packages {
-		add(p.PackageSPDXIdentifier)
+		ids = append(ids, p.PackageSPDXIdentifier)
 	}
 	for _, f := range doc.Files {
-		add(f.FileSPDXIdentifier)
+		ids = append(ids, f.FileSPDXIdentifier)
 	}
 	for _, s := range doc.Snippets {
-		add(s.SnippetSPDXIdentifier)
+		ids = append(ids, s.SnippetSPDXIdentifier)
 	}
-	return few(problems)
+	return ids
 }
 
 // checkRelationships wants both ends of each to be in the document, or in another that it names. What is related to
@@ -173,14 +178,8 @@ func checkIdentifiers(doc *spdx.Document) error {
 func checkRelationships(doc *spdx.Document) error {
 	known := map[common.DocElementID]bool{{SpecialID: none}: true, {SpecialID: noAssertion}: true,
 		common.MakeDocElementID("", "DOCUMENT"): true}
-	for _, p := range doc.Packages {
-		known[common.DocElementID{ElementRefID: p.PackageSPDXIdentifier}] = true
-	}
-	for _, f := range doc.Files {
-		known[common.DocElementID{ElementRefID: f.FileSPDXIdentifier}] = true
-	}
-	for _, s := range doc.Snippets {
-		known[common.DocElementID{ElementRefID: s.SnippetSPDXIdentifier}] = true
+	for _, id := range elements(doc) {
+		known[common.DocElementID{ElementRefID: id}] = true
 	}
 	others := map[common.DocumentID]bool{}
 	for _, r := range doc.ExternalDocumentReferences {

@@ -130,7 +130,7 @@ func timed(ctx context.Context, w io.Writer, dist, command string) (time.Duratio
 
 // benchmarks runs every package that has some.
 func benchmarks(ctx context.Context, w io.Writer, page io.Writer) error {
-	dirs, err := benchDirs(".")
+	dirs, err := benchDirs(ctx, ".")
 	if err != nil {
 		return err
 	}
@@ -148,15 +148,15 @@ func benchmarks(ctx context.Context, w io.Writer, page io.Writer) error {
 	return nil
 }
 
-// benchDirs lists the folders below root whose tests declare benchmarks, each once, in order.
-func benchDirs(root string) ([]string, error) {
-	var dirs []string
-	err := filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
-		if err != nil || !strings.HasSuffix(path, "_test.go") || strings.HasPrefix(path, "tools") {
-			return err
-		}
-		data, err := os.ReadFile(path)
-		if dir := filepath.Dir(path); benchFunc.Match(data) && !slices.Contains(dirs, dir) {
+// benchDirs lists the folders of the module in root whose tests declare benchmarks, each once, in order.
+func benchDirs(ctx context.Context, root string) (dirs []string, err error) {
+	top, err := filepath.Abs(root)
+	if err != nil {
+		return nil, err
+	}
+	err = testSources(ctx, root, func(_, dir string, source []byte) error {
+		below, err := filepath.Rel(top, dir)
+		if dir = filepath.Join(root, below); benchFunc.Match(source) && !slices.Contains(dirs, dir) {
 			dirs = append(dirs, dir)
 		}
 		return err

@@ -8,7 +8,7 @@ import (
 
 func TestBenchDirs(t *testing.T) {
 	t.Parallel()
-	dirs, err := benchDirs("../../..")
+	dirs, err := benchDirs(t.Context(), "../../..")
 	require.NoError(t, err)
 	require.Contains(t, dirs, "../../../internal/verify/audit")
 	require.Contains(t, dirs, "../../../docker/mero-kms")

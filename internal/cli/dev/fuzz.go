@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"regexp"
 	"runtime"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -67,35 +66,18 @@ func Fuzz(ctx context.Context, w io.Writer, dir string, seconds *int) error {
 	return errors.Join(append(found, err)...)
 }
 
-// fuzzTargets reads them from the tests' sources: to ask the tests would compile each twice.
-func fuzzTargets(ctx context.Context, dir string) ([]target, error) {
-	const files = `{{$p := .}}{{range .TestGoFiles}}{{$p.ImportPath}} {{$p.Dir}}/{{.}}{{"\n"}}{{end}}` +
-		`{{range .XTestGoFiles}}{{$p.ImportPath}} {{$p.Dir}}/{{.}}{{"\n"}}{{end}}`
-	cmd := exec.CommandContext(ctx, "go", "list", "-f", files, "./...")
-	cmd.Dir, cmd.Stderr = dir, os.Stderr
-	listed, err := cmd.Output()
-	if err != nil {
-		return nil, fmt.Errorf("go list in %s: %w", dir, err)
-	}
-	var targets []target
-	for line := range strings.Lines(string(listed)) {
-		pkg, path, ok := strings.Cut(strings.TrimSpace(line), " ")
-		if !ok {
-			continue // a package without tests
-		}
-		source, err := os.ReadFile(path)
-		if err != nil {
-			return nil, err
-		}
+func fuzzTargets(ctx context.Context, dir string) (targets []target, err error) {
+	err = testSources(ctx, dir, func(pkg, _ string, source []byte) error {
 		for _, m := range fuzzFunction.FindAllSubmatch(source, -1) {
 			targets = append(targets, target{pkg, string(m[1])})
 		}
-	}
-	if len(targets) == 0 {
-		return nil, &fault.Error{Code: fault.General, Message: "there is no fuzz target in " + dir,
+		return nil
+	})
+	if err == nil && len(targets) == 0 {
+		err = &fault.Error{Code: fault.General, Message: "there is no fuzz target in " + dir,
 			Expected: "functions Fuzz… of tests", Got: "none"}
 	}
-	return targets, nil
+	return targets, err
 }
 
 // fuzz is what the go command said. It uses one core: the others have targets of their own.

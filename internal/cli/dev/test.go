@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -73,7 +74,7 @@ func Test(ctx context.Context, w io.Writer, short bool) error {
 
 // benchOnce shows that each benchmark still runs: nobody calls them but Bench, which people run now and then.
 func benchOnce(ctx context.Context, w io.Writer, race bool) error {
-	dirs, err := benchDirs(".")
+	dirs, err := benchDirs(ctx, ".")
 	if err != nil {
 		return err
 	}
@@ -94,13 +95,44 @@ func raced(pkg string) bool {
 
 // list returns the import paths of a module's packages.
 func list(ctx context.Context, dir string) ([]string, error) {
-	cmd := exec.CommandContext(ctx, "go", "list", "./...")
+	return listed(ctx, dir, "{{.ImportPath}}")
+}
+
+// listed are the lines that a template makes of a module's packages.
+func listed(ctx context.Context, dir, template string) (lines []string, err error) {
+	cmd := exec.CommandContext(ctx, "go", "list", "-f", template, "./...")
 	cmd.Dir, cmd.Stderr = dir, os.Stderr
-	packages, err := cmd.Output()
+	out, err := cmd.Output()
 	if err != nil {
 		return nil, fmt.Errorf("go list in %s: %w", dir, err)
 	}
-	return strings.Fields(string(packages)), nil
+	for line := range strings.Lines(string(out)) {
+		if line = strings.TrimSpace(line); line != "" {
+			lines = append(lines, line)
+		}
+	}
+	return lines, nil
+}
+
+// testSources shows each file of a module's tests, with the import path and the
+// folder of its package. To ask the tests what is in them would compile each.
+func testSources(ctx context.Context, dir string, see func(pkg, dir string, source []byte) error) error {
+	const file = `{{$p.ImportPath}} {{$p.Dir}}/{{.}}{{"\n"}}{{end}}`
+	files, err := listed(ctx, dir, "{{$p := .}}{{range .TestGoFiles}}"+file+"{{range .XTestGoFiles}}"+file)
+	if err != nil {
+		return err
+	}
+	for _, line := range files {
+		pkg, path, _ := strings.Cut(line, " ")
+		source, err := os.ReadFile(path)
+		if err == nil {
+			err = see(pkg, filepath.Dir(path), source)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // hasCompiler says why the race detector cannot run; nil when it can.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/stretchr/testify/require"
 
 	"github.com/calimero-network/mero-tee/internal/base/fault"
@@ -14,8 +15,8 @@ import (
 	"github.com/calimero-network/mero-tee/internal/release"
 )
 
-// buildText builds a Dockerfile that is not the shipped one.
-func buildText(t testing.TB, text string) error {
+// ofText are the options for a Dockerfile that is not the shipped one.
+func ofText(t testing.TB, text string) image.Options {
 	t.Helper()
 	o := options(buildContext(t, 0o755, epoch))
 	require.NoError(t, os.Symlink("/etc/passwd", filepath.Join(o.Context, "link")))
@@ -24,8 +25,23 @@ func buildText(t testing.TB, text string) error {
 	require.NoError(t, os.Truncate(huge, 513<<20)) // takes no room
 	o.Dockerfile = filepath.Join(t.TempDir(), "Dockerfile")
 	require.NoError(t, os.WriteFile(o.Dockerfile, []byte(text), 0o600))
-	_, err := image.Build(o)
+	return o
+}
+
+func buildText(t testing.TB, text string) error {
+	t.Helper()
+	_, err := image.Build(ofText(t, text))
 	return err
+}
+
+// configured is what the Dockerfile says of the image that it makes.
+func configured(t testing.TB, text string) v1.Config {
+	t.Helper()
+	built, err := image.Build(ofText(t, text))
+	require.NoError(t, err)
+	file, err := built[release.Debug].ConfigFile()
+	require.NoError(t, err)
+	return file.Config
 }
 
 func TestRefusedByLineAndInstruction(t *testing.T) {
@@ -143,21 +159,15 @@ func TestDefaultsAndPorts(t *testing.T) {
 		"LABEL one=\"${UNSET:-plain}\" two=${UNSET-plain} three=\"${UNSET:-}\" four=${UNSET:+x} five=${EMPTY:-plain}\n" +
 		"LABEL six=$EMPTY seven=${DOLLAR}${UNSET:-c} eight=${NOBODYS:-plain} nine=${EMPTY+${UNSET:-pinned}}\n" +
 		"EXPOSE 8080/TCP 8080 53/Udp 1 65535\nCOPY --chmod=0755 mero-kms-linux-amd64 /x\nENTRYPOINT [\"/x\"]\n"
-	o := options(buildContext(t, 0o755, epoch))
-	o.Dockerfile = filepath.Join(t.TempDir(), "Dockerfile")
-	require.NoError(t, os.WriteFile(o.Dockerfile, []byte(text), 0o600))
-	built, err := image.Build(o)
-	require.NoError(t, err)
-	file, err := built[release.Debug].ConfigFile()
-	require.NoError(t, err)
+	config := configured(t, text)
 	for label, want := range map[string]string{"one": "plain", "two": "plain", "three": "", "four": "", "five": "plain",
 		"six": "", "seven": "a$bc", "eight": "plain", "nine": "pinned"} {
-		got, there := file.Config.Labels[label]
+		got, there := config.Labels[label]
 		require.True(t, there, label)
 		require.Equal(t, want, got, label)
 	}
 	require.Equal(t, map[string]struct{}{"8080/tcp": {}, "53/udp": {}, "1/tcp": {}, "65535/tcp": {}},
-		file.Config.ExposedPorts)
+		config.ExposedPorts)
 }
 
 // A port may be a variable, and the platform is the one that the image is for, as other builders have it.
@@ -167,16 +177,10 @@ func TestPortsAndPlatformsByVariables(t *testing.T) {
 		"ARG TARGETARCH=arm64\nARG TARGETVARIANT\n" +
 		"LABEL one=$TARGETPLATFORM two=${TARGETOS:-plan9} three=$TARGETARCH four=${TARGETVARIANT}\n" +
 		"EXPOSE $PORT ${UNSET:-53}/UDP $PORTS\nCOPY --chmod=0755 mero-kms-linux-amd64 /x\nENTRYPOINT [\"/x\"]\n"
-	o := options(buildContext(t, 0o755, epoch))
-	o.Dockerfile = filepath.Join(t.TempDir(), "Dockerfile")
-	require.NoError(t, os.WriteFile(o.Dockerfile, []byte(text), 0o600))
-	built, err := image.Build(o)
-	require.NoError(t, err)
-	file, err := built[release.Debug].ConfigFile()
-	require.NoError(t, err)
-	require.Equal(t, map[string]struct{}{"8080/tcp": {}, "53/udp": {}, "1/tcp": {}, "2/udp": {}}, file.Config.ExposedPorts)
+	config := configured(t, text)
+	require.Equal(t, map[string]struct{}{"8080/tcp": {}, "53/udp": {}, "1/tcp": {}, "2/udp": {}}, config.ExposedPorts)
 	for label, want := range map[string]string{"one": "linux/amd64", "two": "linux", "three": "arm64", "four": ""} {
-		require.Equal(t, want, file.Config.Labels[label], label)
+		require.Equal(t, want, config.Labels[label], label)
 	}
 }
 

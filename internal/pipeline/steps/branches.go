@@ -19,15 +19,7 @@ const sharedPrefix = "e2e/"
 // an error: found are those that are there and, with apply, were deleted.
 func SweepBranches(ctx context.Context, c *github.Client, records []pipeline.Record,
 	apply bool) (found []string, err error) {
-	var errs []error
-	for _, open := range pipeline.Open(records, journal.Branch) {
-		there, err := sweepBranch(ctx, c, open, apply)
-		if there && err == nil {
-			found = append(found, open)
-		}
-		errs = append(errs, err)
-	}
-	return found, errors.Join(errs...)
+	return sweep(records, journal.Branch, func(open string) (bool, error) { return sweepBranch(ctx, c, open, apply) })
 }
 
 func sweepBranch(ctx context.Context, c *github.Client, open string, apply bool) (bool, error) {

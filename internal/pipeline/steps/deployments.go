@@ -69,14 +69,22 @@ func (p *journalled) Delete(ctx context.Context, id string) error {
 // a one when both its app id and its name are in the records; no other is touched.
 func SweepDeployments(ctx context.Context, provider *dstack.Client, records []pipeline.Record,
 	apply bool) (found []string, err error) {
+	return sweep(records, journal.Deployment, func(open string) (bool, error) {
+		return sweepDeployment(ctx, provider, open, apply)
+	})
+}
+
+// sweep goes through what the records left open of a kind, and goes on after an
+// error: found is what is there and, where it was to go, has gone.
+func sweep(records []pipeline.Record, kind journal.Kind,
+	one func(open string) (bool, error)) (found []string, err error) {
 	var errs []error
-	for _, open := range pipeline.Open(records, journal.Deployment) {
-		there, err := sweepDeployment(ctx, provider, open, apply)
-		if err != nil {
-			errs = append(errs, err)
-		} else if there {
+	for _, open := range pipeline.Open(records, kind) {
+		there, err := one(open)
+		if there && err == nil {
 			found = append(found, open)
 		}
+		errs = append(errs, err)
 	}
 	return found, errors.Join(errs...)
 }

@@ -132,7 +132,7 @@ func TestAHotfixWaitsForPolicyAndCatalog(t *testing.T) {
 // A key service's registers follow in the platforms file.
 func TestAHotfixWaitsForThePlatformsFile(t *testing.T) {
 	t.Parallel()
-	const file = "docker/mero-kms/dstack-platforms.json"
+	const file = measurement.PlatformsFile
 	data, err := os.ReadFile(filepath.Join("..", "..", "..", file))
 	require.NoError(t, err)
 	platforms, err := measurement.DecodePlatforms(data)

@@ -89,9 +89,5 @@ func TestAReleaseThatIsListedTwiceIsOne(t *testing.T) {
 		})
 	})
 	c := w.client(token)
-	made := w.draft(c, "v1")
-	all, err := c.Releases(t.Context())
-	require.NoError(t, err)
-	require.Len(t, all, 1)
-	require.Equal(t, made.ID, all[0].ID)
+	w.listsOnly(c, w.draft(c, "v1"))
 }

@@ -218,11 +218,7 @@ func TestALostAnswerMakesNoSecondDraft(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, fault)
 			c := w.client(token)
-			made := w.draft(c, "v1")
-			all, err := c.Releases(t.Context())
-			require.NoError(t, err)
-			require.Len(t, all, 1)
-			require.Equal(t, made.ID, all[0].ID)
+			w.listsOnly(c, w.draft(c, "v1"))
 		})
 	}
 }

@@ -88,6 +88,15 @@ func (w *world) draft(c *github.Client, tag string) *github.Release {
 	return r
 }
 
+// listsOnly wants a release to be the one that GitHub lists.
+func (w *world) listsOnly(c *github.Client, made *github.Release) {
+	w.t.Helper()
+	all, err := c.Releases(w.t.Context())
+	require.NoError(w.t, err)
+	require.Len(w.t, all, 1)
+	require.Equal(w.t, made.ID, all[0].ID)
+}
+
 func file(name, content string) github.File {
 	return github.File{Name: name, Size: int64(len(content)), ContentType: "application/json",
 		Open: func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(content)), nil }}

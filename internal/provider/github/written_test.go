@@ -49,11 +49,7 @@ func TestWhatALostAnswerMadeIsSeenLate(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t, unseen(asked("POST", "/releases"), asked("GET", "/releases"), 3, "[]"))
 		c := w.client(token)
-		made := w.draft(c, "v1")
-		all, err := c.Releases(t.Context())
-		require.NoError(t, err)
-		require.Len(t, all, 1)
-		require.Equal(t, made.ID, all[0].ID)
+		w.listsOnly(c, w.draft(c, "v1"))
 	})
 	t.Run("an asset", func(t *testing.T) {
 		t.Parallel()

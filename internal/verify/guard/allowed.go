@@ -183,32 +183,29 @@ var byThemselves = strings.Fields("action.yml action.yaml Makefile makefile GNUm
 // candidates are the files that may be what is used.
 func (u use) candidates() (out []string) {
 	for _, at := range u.places() {
-		out = append(out, at)
-		for _, name := range byThemselves {
-			out = append(out, path.Join(at, name))
-		}
+		out = append(out, filesOf(at)...)
 	}
 	return out
 }
 
-// filesAt are the file at a place, or those of the folder there that programs read by themselves.
-func filesAt(repository fs.FS, at string) (out []string) {
-	regular := func(name string) bool {
-		info, err := fs.Stat(repository, name)
-		return err == nil && info.Mode().IsRegular()
-	}
-	switch info, err := fs.Stat(repository, at); {
-	case err != nil:
-	case info.Mode().IsRegular():
-		out = append(out, at)
-	case info.IsDir():
-		for _, name := range byThemselves {
-			if name = path.Join(at, name); regular(name) {
-				out = append(out, name)
-			}
-		}
+// filesOf are the place itself and, if it is a folder, the files in it that programs read by themselves.
+func filesOf(at string) []string {
+	out := []string{at}
+	for _, name := range byThemselves {
+		out = append(out, path.Join(at, name))
 	}
 	return out
+}
+
+// filesAt are those of them that are there.
+func filesAt(repository fs.FS, at string) []string {
+	if _, err := fs.Stat(repository, at); err != nil {
+		return nil
+	}
+	return slices.DeleteFunc(filesOf(at), func(name string) bool {
+		info, err := fs.Stat(repository, name)
+		return err != nil || !info.Mode().IsRegular()
+	})
 }
 
 // judgement is what guard 4 says of one file.

@@ -27,6 +27,14 @@ func (files tree) judged(t *testing.T) check.Result {
 	return guard.Allowed(nil, read)[1]
 }
 
+// cannotBeJudged wants the guard to refuse the files for something that it does not understand.
+func (files tree) cannotBeJudged(t *testing.T, name string) {
+	t.Helper()
+	r := files.judged(t)
+	require.Equal(t, fault.Verification, fault.CodeOf(r.Err()), name)
+	require.Contains(t, r.Got, "cannot be judged: ", name)
+}
+
 const jobHead = "on: push\njobs:\n  release:\n    runs-on: ubuntu-24.04\n"
 
 // run is a workflow with one step for each script.

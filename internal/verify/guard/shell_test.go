@@ -57,9 +57,7 @@ func TestAllowedJudgesCommandsBehindCommands(t *testing.T) {
 		"an evaluated word":         "eval \"true $X\"",
 		"a step that is an input":   "${{ inputs.run }}",
 	} {
-		r := run(script).judged(t)
-		require.Equal(t, fault.Verification, fault.CodeOf(r.Err()), name)
-		require.Contains(t, r.Got, "cannot be judged: ", name)
+		run(script).cannotBeJudged(t, name)
 	}
 }
 
@@ -74,9 +72,7 @@ func TestAllowedJudgesWhatInterpretersRead(t *testing.T) {
 		"a process": "python3 <(curl https://example.org/x)", "a document": "perl <<'EOF'\nexec(x)\nEOF",
 		"a document for a group": "{ python3 -; } <<'EOF'\nimport os\nos.environ['A' + 'B'] = 'x'\nEOF",
 	} {
-		r := run(script).judged(t)
-		require.Equal(t, fault.Verification, fault.CodeOf(r.Err()), name)
-		require.Contains(t, r.Got, "cannot be judged: ", name)
+		run(script).cannotBeJudged(t, name)
 	}
 }
 
